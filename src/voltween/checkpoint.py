@@ -1,0 +1,167 @@
+"""Trained models on disk: one safetensors file with its configuration as JSON inside.
+
+Nothing is ever unpickled. A file appears whole or not at all.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from voltween.errors import InputError
+from voltween.io import PathLike, whole_file
+from voltween.networks import CascadeConfig, VolumeTweeningNetwork
+from voltween.preprocess import Preprocessing
+
+SUFFIX = ".safetensors"
+_FORMAT = 1
+_NETWORK = "network."
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained network with all that is needed to use it and to judge it."""
+
+    name: str
+    network: VolumeTweeningNetwork
+    preprocessing: Preprocessing
+    provenance: dict[str, Any]
+    """Data, training configuration, steps, package version, measured figures."""
+
+
+def load_model(name_or_path: PathLike) -> Model:
+    """A model by the name of a shipped one, or from a file that training wrote.
+
+    Raises:
+        InputError: If there is none, or the file is damaged or not a Voltween model.
+    """
+    path = _model_path(name_or_path)
+    tensors, description = read_tensors(path)
+    try:
+        cascade = dict(description["cascade"], shape=tuple(description["cascade"]["shape"]))
+        network = VolumeTweeningNetwork(CascadeConfig(**cascade))
+        preprocessing = Preprocessing(
+            **{
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in description["preprocessing"].items()
+            }
+        )
+        network.load_state_dict(tensors_under(_NETWORK, tensors))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{path}: its configuration and weights do not fit this version of "
+            f"Voltween ({str(error).splitlines()[0]})"
+        ) from error
+    provenance = description.get("provenance", {})
+    return Model(path.name.removesuffix(SUFFIX), network.eval(), preprocessing, provenance)
+
+
+def save_model(model: Model, path: PathLike, *, is_half: bool = True) -> Path:
+    """Write a model to one file; in half precision unless told otherwise.
+
+    Raises:
+        InputError: If the file cannot be written.
+    """
+    dtype = torch.float16 if is_half else torch.float32
+    tensors = network_tensors(model.network, dtype)
+    return write_tensors(Path(path), tensors, describe(model))
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """All of a model but its weights, as JSON types."""
+    return {
+        "cascade": asdict(model.network.config),
+        "preprocessing": asdict(model.preprocessing),
+        "provenance": model.provenance,
+    }
+
+
+def network_tensors(
+    network: VolumeTweeningNetwork, dtype: torch.dtype = torch.float32
+) -> dict[str, Tensor]:
+    """The weights by their names in a checkpoint."""
+    weights = network.state_dict()
+    return {f"{_NETWORK}{name}": weight.to(dtype) for name, weight in weights.items()}
+
+
+def tensors_under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names start with the prefix, by the rest of their names."""
+    found = {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix): tensor for name, tensor in found.items()}
+
+
+def write_tensors(
+    path: Path, tensors: dict[str, Tensor], description: dict[str, Any]
+) -> Path:
+    """Write tensors and a JSON description to one safetensors file."""
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    text = json.dumps({"format": _FORMAT, **description})
+    with whole_file(path) as partial:
+        save_file(contiguous, partial, metadata={"voltween": text})
+    return path
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors (floating ones as float32) and description of a file of `write_tensors`.
+
+    Raises:
+        InputError: If it is missing, damaged, or not one of Voltween's.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            description = _description(path, file.metadata())
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{path}: expected a Voltween model ({SUFFIX}), got a file that is damaged "
+            "or of another kind"
+        ) from error
+    floating = {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
+    return floating, description
+
+
+def installed_models() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and description of each shipped model, in alphabetical order."""
+    for path in sorted(_models_folder().glob(f"*{SUFFIX}")):
+        with safe_open(path, framework="pt") as file:
+            yield path.name.removesuffix(SUFFIX), _description(path, file.metadata())
+
+
+def _description(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:
+    try:
+        description: dict[str, Any] = json.loads((metadata or {})["voltween"])
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            f"{path}: expected a Voltween model, got a safetensors file of another program"
+        ) from error
+    if description.get("format") != _FORMAT:
+        raise InputError(
+            f"{path}: expected model format {_FORMAT}, got {description.get('format')}: "
+            "use the version of Voltween that wrote it, or a newer one"
+        )
+    return description
+
+
+def _model_path(name_or_path: PathLike) -> Path:
+    shipped = _models_folder() / f"{name_or_path}{SUFFIX}"
+    if shipped.is_file():
+        return shipped
+    path = Path(name_or_path)
+    if not path.is_file():
+        names = ", ".join(p.name.removesuffix(SUFFIX) for p in _models_folder().glob(f"*{SUFFIX}"))
+        raise InputError(
+            f"{name_or_path}: no such model; expected a file that `voltween train` wrote "
+            f"or a shipped model ({names})"
+        )
+    return path
+
+
+def _models_folder() -> Path:
+    return Path(str(files("voltween") / "models"))

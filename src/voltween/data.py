@@ -1,0 +1,157 @@
+"""Cohorts of scans: the manifest that lists them, and their tensors for training."""
+
+import csv
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from voltween import io
+from voltween.errors import InputError
+from voltween.preprocess import Preprocessing
+from voltween.transform import Affine
+from voltween.volume import Image, LabelMap
+
+logger = logging.getLogger(__name__)
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scan of a manifest, with what belongs to it."""
+
+    name: str
+    image: Path
+    labels: Path | None
+    points: Path | None
+    split: str
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One scan on its canonical grid, ready for the network."""
+
+    name: str
+    image: Float[Tensor, "1 i j k"]
+    labels: Int[Tensor, "1 i j k"] | None
+
+
+def read_manifest(path: io.PathLike) -> tuple[Case, ...]:
+    """Cases of a CSV with columns case, image, split, and maybe labels and points.
+
+    Paths are relative to the manifest's folder. `split` is train, val or test.
+
+    Raises:
+        InputError: If a column or file is missing, a case is named twice, or a split
+            is unknown. All faults are named at once.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such manifest")
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        rows = list(reader)
+    missing = {"case", "image", "split"} - set(reader.fieldnames or ())
+    if missing:
+        raise InputError(
+            f"{path}: a manifest needs the columns case, image, split (and may have "
+            f"labels, points), got no {', '.join(sorted(missing))}"
+        )
+    cases = tuple(_case(row, path.parent) for row in rows)
+    faults = [fault for case in cases for fault in _faults(case)]
+    names = [case.name for case in cases]
+    faults += [f"{name} is listed twice" for name in {n for n in names if names.count(n) > 1}]
+    if faults:
+        raise InputError(f"{path}: {len(faults)} fault(s): {'; '.join(faults)}")
+    return cases
+
+
+def cases_of_split(cases: Iterable[Case], split: str) -> tuple[Case, ...]:
+    """The cases of one split, at least two.
+
+    Raises:
+        InputError: If fewer than two cases are in the split.
+    """
+    chosen = tuple(case for case in cases if case.split == split)
+    if len(chosen) < 2:
+        raise InputError(
+            f"pairs need at least two cases with split {split!r}, got {len(chosen)}"
+        )
+    return chosen
+
+
+def load_case(case: Case) -> tuple[Image, LabelMap | None]:
+    """The case's image and, if it has one, its label map on the image's grid."""
+    image = io.read(case.image)
+    if case.labels is None:
+        return image, None
+    labels = io.read_labels(case.labels)
+    if not labels.grid.is_close(image.grid):
+        labels = Affine.identity().resample(labels, onto=image.grid)
+    return image, labels
+
+
+def masked_by_labels(image: Image, labels: LabelMap) -> Image:
+    """The image with 0 wherever there is no label, such as a skull-stripped brain."""
+    return Image(np.where(labels.data > 0, image.data, 0), image.grid)
+
+
+def load_samples(
+    cases: Iterable[Case], preprocessing: Preprocessing, *, is_masked: bool = False
+) -> list[Sample]:
+    """All cases on their canonical grids; masked by their labels if asked.
+
+    Raises:
+        InputError: If a file cannot be used, or masks are asked of cases without
+            labels.
+    """
+    return [_sample(case, preprocessing, is_masked) for case in cases]
+
+
+def draw_pairs(
+    count: int, pairs: int, rng: np.random.Generator
+) -> list[tuple[int, int]]:
+    """Indices of `pairs` random ordered pairs of distinct cases out of `count`."""
+    drawn = (rng.choice(count, size=2, replace=False) for _ in range(pairs))
+    return [(int(fixed), int(moving)) for fixed, moving in drawn]
+
+
+def _sample(case: Case, preprocessing: Preprocessing, is_masked: bool) -> Sample:
+    image, labels = load_case(case)
+    if is_masked:
+        if labels is None:
+            raise InputError(f"{case.name}: has no labels to mask it with")
+        image = masked_by_labels(image, labels)
+    try:
+        canonical = preprocessing.normalized(image)
+    except InputError as error:
+        raise InputError(f"{case.name}: {error}") from error
+    label_tensor = None
+    if labels is not None:
+        on_grid = Affine.identity().resample(labels, onto=canonical.grid)
+        label_tensor = torch.from_numpy(on_grid.data.astype(np.int32))[None]
+    return Sample(case.name, torch.from_numpy(canonical.data.copy())[None], label_tensor)
+
+
+def _case(row: dict[str, str], folder: Path) -> Case:
+    return Case(
+        name=row["case"],
+        image=folder / row["image"],
+        labels=folder / row["labels"] if row.get("labels") else None,
+        points=folder / row["points"] if row.get("points") else None,
+        split=row["split"],
+    )
+
+
+def _faults(case: Case) -> list[str]:
+    files = (case.image, case.labels, case.points)
+    faults = [f"{case.name}: no file {file}" for file in files if file and not file.exists()]
+    if case.split not in SPLITS:
+        faults.append(f"{case.name}: split must be one of {SPLITS}, got {case.split!r}")
+    return faults

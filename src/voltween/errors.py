@@ -1,0 +1,13 @@
+"""What a user can do something about: one line, said once, no traceback in the CLI."""
+
+
+class InputError(ValueError):
+    """A file, option or image that Voltween cannot work with.
+
+    The message is one line: what it is about, what was expected, what was got, and
+    what to do.
+    """
+
+
+class InverseWarning(UserWarning):
+    """An inverse transform that is not exact everywhere, because the field folds."""

@@ -1,0 +1,45 @@
+"""The affine registration subnetwork (paper IV-B, figure 4)."""
+
+import math
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from voltween.networks.blocks import Encoder, level_channels
+
+
+class AffineSubnetwork(nn.Module):
+    """Twelve numbers A and b of the flow A x + b, from fixed and moving image.
+
+    One fully connected layer reads the whole of the last features, so the grid's
+    shape is fixed at construction. The layer starts at 0: training starts from the
+    identity.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int, int], channels: int, halvings: int
+    ) -> None:
+        super().__init__()
+        self.shape = shape
+        self.encoder = Encoder(channels, halvings)
+        positions = math.prod(n // 2**halvings for n in shape)
+        inputs = positions * level_channels(channels, halvings)
+        self.head = nn.Linear(inputs, 12, bias=False)
+        nn.init.zeros_(self.head.weight)
+
+    def forward(
+        self, fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]
+    ) -> tuple[Float[Tensor, "b 3 3"], Float[Tensor, "b 3"]]:
+        """A (no unit) and b (voxels), x counted from the grid's centre (eq. 11).
+
+        Raises:
+            ValueError: If the images are not of the shape fixed at construction.
+        """
+        if tuple(fixed.shape[2:]) != self.shape:
+            raise ValueError(
+                f"the affine subnetwork was built for images of {self.shape} voxels, "
+                f"got {tuple(fixed.shape[2:])}: resample the images onto that shape, or "
+                "build the network with CascadeConfig(shape=...)"
+            )
+        numbers = self.head(self.encoder(fixed, moving)[-1].flatten(1))
+        return numbers[:, :9].unflatten(1, (3, 3)), numbers[:, 9:]

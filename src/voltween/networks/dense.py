@@ -1,0 +1,78 @@
+"""The dense deformable registration subnetwork (paper IV-B, figure 5)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import leaky_relu
+
+from voltween.networks.blocks import (
+    LEAK,
+    Encoder,
+    initialize,
+    level_channels,
+    upsampling,
+)
+
+
+class RefinementStep(nn.Module):
+    """One step of the decoder: from the features of one level to those of the next finer.
+
+    Joins [skip features, upsampled features, upsampled prediction of the flow].
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.prediction = nn.Conv3d(inputs, 3, kernel_size=3, padding=1)
+        self.prediction_upsampling = upsampling(3, 3)
+        self.feature_upsampling = upsampling(inputs, outputs)
+        initialize(self.prediction)
+
+    def forward(
+        self, coarse: Float[Tensor, "b c1 i1 j1 k1"], skip: Float[Tensor, "b c2 i j k"]
+    ) -> Float[Tensor, "b c3 i j k"]:
+        """Features of the finer level: 2 x (channels of skip) + 3 channels."""
+        prediction = self.prediction_upsampling(self.prediction(coarse))
+        features = leaky_relu(self.feature_upsampling(coarse), LEAK)
+        return torch.cat([skip, features, prediction], dim=1)
+
+
+class DenseSubnetwork(nn.Module):
+    """Flow of every voxel, in voxels, from fixed and current moving image.
+
+    Any shape whose sides can be halved `halvings` times will do. The last layer starts
+    at 0, so training starts from the identity; its output is multiplied by
+    `flow_multiplier`, which sets how fast the flow grows in training.
+    """
+
+    def __init__(self, channels: int, halvings: int, flow_multiplier: float) -> None:
+        super().__init__()
+        self.flow_multiplier = flow_multiplier
+        self.encoder = Encoder(channels, halvings)
+        self.steps = nn.ModuleList()
+        inputs = level_channels(channels, halvings)
+        for level in range(halvings - 1, 0, -1):
+            outputs = level_channels(channels, level)
+            self.steps.append(RefinementStep(inputs, outputs))
+            inputs = 2 * outputs + 3
+        self.flow = upsampling(inputs, 3)
+        nn.init.zeros_(self.flow.weight)
+
+    def forward(
+        self, fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]
+    ) -> Float[Tensor, "b 3 i j k"]:
+        """Flow in voxels that carries each fixed voxel to its place in `moving`.
+
+        Raises:
+            ValueError: If a side of the images cannot be halved often enough.
+        """
+        multiple = 2 ** len(self.encoder.levels)
+        if any(n % multiple for n in fixed.shape[2:]):
+            nearest = tuple(max(1, round(n / multiple)) * multiple for n in fixed.shape[2:])
+            raise ValueError(
+                f"each side of the images must be a multiple of {multiple} voxels, got "
+                f"{tuple(fixed.shape[2:])}; the nearest legal shape is {nearest}"
+            )
+        *skips, coarse = self.encoder(fixed, moving)
+        for step, skip in zip(self.steps, reversed(skips), strict=True):
+            coarse = step(coarse, skip)
+        return self.flow(coarse) * self.flow_multiplier

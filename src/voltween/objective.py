@@ -1,0 +1,91 @@
+"""What training minimises: the losses of all stages, weighted as in Table I."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from voltween.losses import (
+    correlation_loss,
+    determinant_loss,
+    local_correlation_loss,
+    orthogonality_loss,
+    total_variation_loss,
+)
+from voltween.networks.cascade import Stage, Tweening
+
+Similarity = Literal["correlation", "local correlation"]
+SimilarityLoss = Callable[[Tensor, Tensor], Tensor]
+
+_LOSSES: dict[Similarity, SimilarityLoss] = {
+    "correlation": correlation_loss,
+    "local correlation": local_correlation_loss,
+}
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Relative weights of the losses (Table I), and the similarity of the last stage."""
+
+    affine_similarity: float = 1.0
+    """Not printed in the table; the text asks for a similarity on the affine stage."""
+    orthogonality: float = 0.1
+    determinant: float = 0.1
+    dense_similarity: tuple[float, ...] = (1.0, 0.05)
+    """Of the last dense stage, the one before it, ...; 0 for the others."""
+    total_variation: float = 1.0
+    """On every dense subnetwork's own flow."""
+    last_similarity: Similarity = "correlation"
+    """Similarity on the last dense stage; the other stages use the correlation."""
+
+
+VTN_LIVER = Objective()
+"""Table I of the paper."""
+
+
+def stage_losses(
+    tweening: Tweening, fixed: Float[Tensor, "b 1 i j k"], objective: Objective
+) -> dict[str, Float[Tensor, ""]]:
+    """Weighted loss terms by name, such as 'dense 2 total variation'; sum them up."""
+    affine = [stage for stage in tweening.stages if stage.is_affine]
+    dense = [stage for stage in tweening.stages if not stage.is_affine]
+    terms: dict[str, Tensor] = {}
+    for stage in affine:
+        terms |= _affine_losses(stage, fixed, objective)
+    for number, stage in enumerate(dense, 1):
+        terms |= _dense_losses(stage, number, len(dense), fixed, objective)
+    return terms
+
+
+def total_loss(terms: dict[str, Float[Tensor, ""]]) -> Float[Tensor, ""]:
+    """Sum of all terms."""
+    return torch.stack(list(terms.values())).sum()
+
+
+def _affine_losses(
+    stage: Stage, fixed: Tensor, objective: Objective
+) -> dict[str, Tensor]:
+    similarity = correlation_loss(fixed, stage.moved)
+    return {
+        "affine similarity": objective.affine_similarity * similarity,
+        "affine orthogonality": objective.orthogonality
+        * orthogonality_loss(stage.matrix),
+        "affine determinant": objective.determinant * determinant_loss(stage.matrix),
+    }
+
+
+def _dense_losses(
+    stage: Stage, number: int, count: int, fixed: Tensor, objective: Objective
+) -> dict[str, Tensor]:
+    smoothness = total_variation_loss(stage.own_flow)
+    terms = {f"dense {number} total variation": objective.total_variation * smoothness}
+    from_last = count - number
+    weights = objective.dense_similarity
+    if from_last < len(weights) and weights[from_last] > 0:
+        is_last = from_last == 0
+        loss = _LOSSES[objective.last_similarity if is_last else "correlation"]
+        terms[f"dense {number} similarity"] = weights[from_last] * loss(fixed, stage.moved)
+    return terms

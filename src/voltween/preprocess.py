@@ -1,0 +1,164 @@
+"""From a scan as stored to what a network sees, by rules saved with the model.
+
+Each image gets a canonical grid of its own: its own axes in the order and direction
+nearest to RAS, the model's spacing and shape, placed by the model's rule. Nothing is
+asked of the user.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from voltween.errors import InputError
+from voltween.space import Grid, directions_to_ras
+from voltween.transform import Affine
+from voltween.volume import Image, LabelMap, looks_like_labels
+
+Placement = Literal["grid centre", "head"]
+
+_HEAD_SURVEY_MM = 4.0
+_ABOVE_HEAD_MM = 6.0
+_SMALLEST_HEAD_SLICE_MM2 = 1000.0
+_HISTOGRAM_BINS = 256
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a scan becomes network input.
+
+    Raises:
+        InputError: If a number is out of range.
+    """
+
+    shape: tuple[int, int, int]
+    """Voxels of the canonical grid."""
+    spacing_mm: tuple[float, float, float]
+    """Its voxel size along R, A and S."""
+    placement: Placement = "grid centre"
+    """Where it goes: on the middle of the scan, or on the upper part of a head (the
+    box from the top of the foreground downwards)."""
+    intensity_percentiles: tuple[float, float] = (0.5, 99.5)
+    """Percentiles of the foreground that become 0 and 1; values beyond are clipped."""
+
+    def __post_init__(self) -> None:
+        low, high = self.intensity_percentiles
+        if not 0 <= low < high <= 100:
+            raise InputError(
+                "intensity_percentiles must rise within 0 to 100, got "
+                f"{self.intensity_percentiles}"
+            )
+        if min(self.spacing_mm) <= 0:
+            raise InputError(f"spacing_mm must be positive, got {self.spacing_mm}")
+
+    def canonical_grid(self, image: Image) -> Grid:
+        """The grid on which a network sees this image."""
+        directions = directions_to_ras(image.grid)
+        extent_mm = np.array(self.shape) * self.spacing_mm
+        if self.placement == "head":
+            centre_mm = _head_centre_mm(image, directions, extent_mm)
+        else:
+            centre_mm = image.grid.centre_mm
+        return Grid.centred(
+            self.shape,
+            centre_mm=centre_mm,
+            spacing_mm=self.spacing_mm,
+            directions=directions,
+        )
+
+    def normalized(self, image: Image) -> Image:
+        """The image on its canonical grid, intensities from 0 to 1.
+
+        Raises:
+            InputError: If the image is constant, or is a label map.
+        """
+        _check_has_contrast(image)
+        canonical = Affine.identity().resample(image, onto=self.canonical_grid(image))
+        foreground = canonical.data[canonical.data > canonical.data.min()]
+        if foreground.size == 0:
+            raise InputError(
+                "image is constant within the region the model looks at "
+                f"({self.placement}): expected a scan of what the model was trained on"
+            )
+        low, high = np.percentile(foreground, self.intensity_percentiles)
+        if high <= low:
+            low, high = foreground.min(), foreground.max()
+        scaled = (canonical.data - low) / max(high - low, np.finfo(np.float32).tiny)
+        return Image(scaled.clip(0, 1), canonical.grid)
+
+    def labels_on_grid(self, labels: LabelMap, image: Image) -> LabelMap:
+        """The label map on the canonical grid of the image it belongs to."""
+        return Affine.identity().resample(labels, onto=self.canonical_grid(image))
+
+
+def _check_has_contrast(image: Image) -> None:
+    low, high = float(image.data.min()), float(image.data.max())
+    if low == high:
+        raise InputError(
+            f"image is constant (every voxel is {low:g}): there is nothing to register"
+        )
+    if looks_like_labels(image.data):
+        raise InputError(
+            "expected an intensity image, got what looks like a label map (whole "
+            "numbers, constant in pieces): give label maps as labels"
+        )
+
+
+def _head_centre_mm(
+    image: Image,
+    directions: Float[np.ndarray, "3 3"],
+    extent_mm: Float[np.ndarray, " 3"],
+) -> Float[np.ndarray, " 3"]:
+    """Middle of the box of `extent_mm` that hangs from the top of the head.
+
+    Across, it is centred on the foreground of its upper half, so that nose, neck and
+    shoulders do not pull it away.
+    """
+    survey, foreground = _survey(image, directions)
+    area_mm2 = foreground.sum(axis=(0, 1)) * _HEAD_SURVEY_MM**2
+    slices = np.flatnonzero(area_mm2 > _SMALLEST_HEAD_SLICE_MM2)
+    if slices.size == 0:
+        return image.grid.centre_mm
+    top = slices.max()
+    depth = extent_mm[2] / _HEAD_SURVEY_MM
+    upper = foreground[:, :, max(0, top - int(depth / 2)) : top + 1]
+    across = _middle(upper.any(axis=(1, 2))), _middle(upper.any(axis=(0, 2)))
+    box_top = top + _ABOVE_HEAD_MM / _HEAD_SURVEY_MM
+    return survey.voxel_to_world(np.array([*across, box_top - depth / 2]))
+
+
+def _survey(
+    image: Image, directions: Float[np.ndarray, "3 3"]
+) -> tuple[Grid, Bool[np.ndarray, "i j k"]]:
+    """A coarse grid over the whole scan in its own RAS order, and its foreground."""
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(image.grid.shape) - 1.0)
+    along = (image.grid.voxel_to_world(corners) - image.grid.centre_mm) @ directions
+    sizes = np.ceil(np.ptp(along, axis=0) / _HEAD_SURVEY_MM).astype(int) + 1
+    grid = Grid.centred(
+        (int(sizes[0]), int(sizes[1]), int(sizes[2])),
+        centre_mm=image.grid.centre_mm,
+        spacing_mm=(_HEAD_SURVEY_MM,) * 3,
+        directions=directions,
+    )
+    coarse = Affine.identity().resample(image, onto=grid).data
+    return grid, coarse > _otsu_threshold(coarse)
+
+
+def _otsu_threshold(data: Float[np.ndarray, "i j k"]) -> float:
+    """Threshold that best parts dark from bright; bright outliers are clipped first."""
+    data = data.clip(None, np.percentile(data, 99))
+    counts, edges = np.histogram(data, bins=_HISTOGRAM_BINS)
+    centres = (edges[:-1] + edges[1:]) / 2
+    below = counts.cumsum()[:-1]
+    above = data.size - below
+    sum_below = (counts * centres).cumsum()[:-1]
+    sum_above = (counts * centres).sum() - sum_below
+    mean_gap = sum_below / below.clip(1) - sum_above / above.clip(1)
+    # Half of the optimum: in heads the dark tissue (brain edge, skin) is foreground too.
+    return float(centres[(below * above * mean_gap**2).argmax()]) / 2
+
+
+def _middle(occupied: Bool[np.ndarray, " n"]) -> float:
+    indices = np.flatnonzero(occupied)
+    return (indices[0] + indices[-1]) / 2

@@ -1,0 +1,318 @@
+"""Maps between scanner spaces: y = T(x), FIXED world mm to MOVING world mm (RAS+).
+
+Two verbs. `map_points` carries points fixed to moving. `resample` carries images the
+other way: it fills a grid in fixed space with the moving image's values at T(x), so
+that moved(x) = moving(T(x)). Composition, `(outer @ inner)(x) = outer(inner(x))`, is
+written once, in the base class.
+
+SimpleITK is the engine that resamples. It is handed voxel coordinates, so no world
+frame of its own, and no LPS, comes into play here.
+"""
+
+import logging
+import warnings
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Self, TypeVar, final
+
+import numpy as np
+import SimpleITK as sitk
+from jaxtyping import Bool, Float, Num
+from scipy.ndimage import map_coordinates
+
+from voltween.errors import InputError, InverseWarning
+from voltween.space import Grid
+from voltween.volume import Image, LabelMap, Points, Volume
+
+logger = logging.getLogger(__name__)
+V = TypeVar("V", Image, LabelMap)
+
+_INVERSE_ITERATIONS = 200
+_INVERSE_TOLERANCE_VOXELS = 1e-4
+_INVERSE_ACCEPTABLE_VOXELS = 0.1
+
+
+class Transform(ABC):
+    """A map of fixed world mm to moving world mm (RAS+)."""
+
+    @abstractmethod
+    def map_positions(
+        self, fixed_mm: Float[np.ndarray, "n 3"]
+    ) -> Float[np.ndarray, "n 3"]:
+        """Positions in moving world mm of positions in fixed world mm."""
+
+    @abstractmethod
+    def inverse(self) -> "Transform":
+        """The map back, moving world mm to fixed world mm.
+
+        A displacement field is inverted by fixed-point iteration; where it folds no
+        inverse exists, and an `InverseWarning` says how far off the result is.
+        """
+
+    @abstractmethod
+    def parts(self) -> tuple["Affine | DisplacementField", ...]:
+        """The elementary transforms this one is made of, outermost first."""
+
+    @final
+    def map_points(self, fixed_points: Points) -> Points:
+        """The points' places in the moving image, RAS+ mm."""
+        return Points(self.map_positions(fixed_points.mm), fixed_points.names)
+
+    @final
+    def resample(self, moving: V, *, onto: Grid) -> V:
+        """The moving image on a grid in fixed space: moved(x) = moving(T(x)).
+
+        `Image` linearly, with `outside_value` beyond it; `LabelMap` by nearest
+        neighbour, with 0 beyond it.
+        """
+        data = _resample(moving, self.parts(), onto)
+        return type(moving)(data, onto)
+
+    @final
+    def __matmul__(self, inner: "Transform") -> "Transform":
+        """The map x -> self(inner(x)); neighbouring affines are multiplied out."""
+        parts: list[Affine | DisplacementField] = []
+        for part in (*self.parts(), *inner.parts()):
+            if parts and isinstance(part, Affine) and isinstance(parts[-1], Affine):
+                parts[-1] = Affine(parts[-1].matrix @ part.matrix)
+            else:
+                parts.append(part)
+        return parts[0] if len(parts) == 1 else Composite(tuple(parts))
+
+    @final
+    def to_field(self, grid: Grid) -> "DisplacementField":
+        """The displacements T(x) - x at the voxel centres of `grid`, mm."""
+        # From voxels of the grid to voxels of the grid, the displacements are a flow.
+        chain = _sitk_chain(self.parts(), onto=grid, moving=grid)
+        field = sitk.TransformToDisplacementField(
+            chain, sitk.sitkVectorFloat64, grid.shape
+        )
+        flow = sitk.GetArrayViewFromImage(field).transpose(3, 2, 1, 0)
+        return DisplacementField.from_flow(flow, grid)
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class Affine(Transform):
+    """T(x) = M x in homogeneous coordinates, RAS+ mm.
+
+    Raises:
+        InputError: If the matrix is not a finite, invertible 4x4 affine matrix.
+    """
+
+    matrix: Num[np.ndarray, "4 4"]
+    """float64, read-only."""
+
+    def __post_init__(self) -> None:
+        matrix = np.array(self.matrix, dtype=np.float64)
+        if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
+            raise InputError(f"affine must be a finite 4x4 matrix, got {matrix}")
+        if not np.allclose(matrix[3], [0, 0, 0, 1], rtol=0, atol=1e-9):
+            raise InputError(f"affine must end in the row 0 0 0 1, got {matrix[3]}")
+        if abs(np.linalg.det(matrix)) < 1e-12:
+            raise InputError(f"affine must be invertible, got {matrix.tolist()}")
+        matrix[3] = 0, 0, 0, 1
+        matrix.setflags(write=False)
+        object.__setattr__(self, "matrix", matrix)
+
+    @classmethod
+    def identity(cls) -> Self:
+        """The map x -> x."""
+        return cls(np.eye(4))
+
+    def map_positions(
+        self, fixed_mm: Float[np.ndarray, "n 3"]
+    ) -> Float[np.ndarray, "n 3"]:
+        return fixed_mm @ self.matrix[:3, :3].T + self.matrix[:3, 3]
+
+    def inverse(self) -> "Affine":
+        return Affine(np.linalg.inv(self.matrix))
+
+    def parts(self) -> tuple["Affine | DisplacementField", ...]:
+        return (self,)
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class DisplacementField(Transform):
+    """T(x) = x + u(x), with u read linearly between the voxels of its grid.
+
+    More than half a voxel beyond the outermost voxel centres it is the identity, as
+    in ITK.
+
+    Raises:
+        InputError: If the vectors are not (I, J, K, 3) on the grid, or not finite.
+    """
+
+    grid: Grid
+    vectors_mm: Num[np.ndarray, "i j k 3"]
+    """u in RAS+ mm, float64, read-only."""
+
+    def __post_init__(self) -> None:
+        vectors = np.ascontiguousarray(self.vectors_mm, dtype=np.float64).view()
+        if vectors.shape != (*self.grid.shape, 3):
+            raise InputError(
+                f"displacement field must have shape {(*self.grid.shape, 3)}, got "
+                f"{vectors.shape}"
+            )
+        if not np.isfinite(vectors).all():
+            raise InputError("displacement field must be finite, got NaN or infinity")
+        vectors.setflags(write=False)
+        object.__setattr__(self, "vectors_mm", vectors)
+
+    @classmethod
+    def from_flow(cls, flow: Num[np.ndarray, "3 i j k"], grid: Grid) -> Self:
+        """Field of a network's flow, in voxels of `grid`, component c along axis c."""
+        vectors = np.moveaxis(flow, 0, -1).astype(np.float64) @ grid.affine[:3, :3].T
+        return cls(grid, vectors)
+
+    def to_flow(self) -> Float[np.ndarray, "3 i j k"]:
+        """The displacements in voxels of the grid, component c along array axis c."""
+        inverse = np.linalg.inv(self.grid.affine[:3, :3])
+        return np.moveaxis(self.vectors_mm @ inverse.T, -1, 0)
+
+    def map_positions(
+        self, fixed_mm: Float[np.ndarray, "n 3"]
+    ) -> Float[np.ndarray, "n 3"]:
+        voxels = self.grid.world_to_voxel(fixed_mm)
+        top = np.array(self.grid.shape) - 0.5
+        inside = ((voxels >= -0.5) & (voxels < top)).all(axis=1)
+        coordinates = voxels[inside].T
+        mapped = fixed_mm.copy()
+        for axis in range(3):
+            mapped[inside, axis] += map_coordinates(
+                self.vectors_mm[..., axis], coordinates, order=1, mode="nearest"
+            )
+        return mapped
+
+    def inverse(self) -> "DisplacementField":
+        inverse, residual_mm = self.inverse_with_residual()
+        acceptable_mm = _INVERSE_ACCEPTABLE_VOXELS * self.grid.spacing_mm.min()
+        logger.info("inverse of a displacement field: residual %.2g mm", residual_mm)
+        if residual_mm > acceptable_mm:
+            warnings.warn(
+                f"the displacement field folds or nearly so ({self.folding_percent():.3g}"
+                f" % of its voxels fold): its inverse is up to {residual_mm:.3g} mm off",
+                InverseWarning,
+                stacklevel=2,
+            )
+        return inverse
+
+    def inverse_with_residual(self) -> tuple["DisplacementField", float]:
+        """The inverse on the same grid, and its largest error |T(T^-1(y)) - y| in mm.
+
+        Fixed-point iteration v <- v - (v + u(y + v)) / 2: halving the step lets it
+        converge wherever the field does not fold and stretches less than fourfold.
+        Beyond its grid u is continued by its nearest value, so that the iteration
+        stays continuous; the error is that of the voxels that come from inside.
+
+        References:
+            Chen et al. 2008, A simple fixed-point approach to invert a deformation
+            field, doi:10.1118/1.2816107.
+        """
+        forward = _vector_image(self.to_flow())
+        inverse = -sitk.GetArrayFromImage(forward)
+        for _ in range(_INVERSE_ITERATIONS):
+            residual = inverse + _read_at(forward, inverse)
+            errors = np.abs(residual[_stays_inside(inverse)])
+            if errors.max(initial=0.0) < _INVERSE_TOLERANCE_VOXELS:
+                break
+            inverse -= residual / 2
+        residual_mm = residual[_stays_inside(inverse)] @ self.grid.affine[:3, :3].T
+        largest_mm = np.linalg.norm(residual_mm, axis=-1).max(initial=0.0)
+        flow = inverse.transpose(3, 2, 1, 0)
+        return DisplacementField.from_flow(flow, self.grid), float(largest_mm)
+
+    def folding_percent(self) -> float:
+        """Percentage of voxels at which the Jacobian determinant is not positive."""
+        flow = self.to_flow()
+        rows = [np.stack(np.gradient(flow[axis]), axis=-1) for axis in range(3)]
+        determinants = np.linalg.det(np.stack(rows, axis=-2) + np.eye(3))
+        return 100 * float((determinants <= 0).mean())
+
+    def parts(self) -> tuple["Affine | DisplacementField", ...]:
+        return (self,)
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class Composite(Transform):
+    """T = outermost(...(innermost(x))): made by `@`; images are interpolated once."""
+
+    transforms: tuple[Affine | DisplacementField, ...]
+    """Outermost first."""
+
+    def map_positions(
+        self, fixed_mm: Float[np.ndarray, "n 3"]
+    ) -> Float[np.ndarray, "n 3"]:
+        for transform in reversed(self.transforms):
+            fixed_mm = transform.map_positions(fixed_mm)
+        return fixed_mm
+
+    def inverse(self) -> "Composite":
+        return Composite(tuple(part.inverse() for part in reversed(self.transforms)))
+
+    def parts(self) -> tuple["Affine | DisplacementField", ...]:
+        return self.transforms
+
+
+def _resample(
+    moving: Volume, parts: tuple[Affine | DisplacementField, ...], onto: Grid
+) -> np.ndarray:
+    """Moving voxels read at T(voxel centres of `onto`), computed in voxel coordinates."""
+    is_image = isinstance(moving, Image)
+    resampled = sitk.Resample(
+        sitk.GetImageFromArray(moving.data.T),
+        onto.shape,
+        _sitk_chain(parts, onto=onto, moving=moving.grid),
+        sitk.sitkLinear if is_image else sitk.sitkNearestNeighbor,
+        defaultPixelValue=moving.outside_value if isinstance(moving, Image) else 0,
+    )
+    return sitk.GetArrayFromImage(resampled).T
+
+
+def _sitk_chain(
+    parts: tuple[Affine | DisplacementField, ...], *, onto: Grid, moving: Grid
+) -> sitk.CompositeTransform:
+    """`onto` voxel -> fixed mm -> parts -> moving mm -> moving voxel, outermost first."""
+    chain: list[sitk.Transform] = [_sitk_affine(np.linalg.inv(moving.affine))]
+    for part in parts:
+        chain += _sitk_parts(part)
+    chain.append(_sitk_affine(onto.affine))
+    return sitk.CompositeTransform(chain)
+
+
+def _sitk_parts(part: Affine | DisplacementField) -> list[sitk.Transform]:
+    if isinstance(part, Affine):
+        return [_sitk_affine(part.matrix)]
+    field = sitk.DisplacementFieldTransform(_vector_image(part.to_flow()))
+    affine = part.grid.affine
+    return [_sitk_affine(affine), field, _sitk_affine(np.linalg.inv(affine))]
+
+
+def _sitk_affine(matrix: Float[np.ndarray, "4 4"]) -> sitk.AffineTransform:
+    return sitk.AffineTransform(matrix[:3, :3].ravel().tolist(), matrix[:3, 3].tolist())
+
+
+def _vector_image(flow: Float[np.ndarray, "3 i j k"]) -> sitk.Image:
+    vectors = np.ascontiguousarray(flow.transpose(3, 2, 1, 0))
+    return sitk.GetImageFromArray(vectors, isVector=True)
+
+
+def _read_at(
+    field: sitk.Image, offsets: Float[np.ndarray, "k j i 3"]
+) -> Float[np.ndarray, "k j i 3"]:
+    """Vectors of a field in voxels at (voxel + offset), nearest value beyond it."""
+    at = sitk.DisplacementFieldTransform(sitk.GetImageFromArray(offsets, isVector=True))
+    read = sitk.Resample(
+        field, field, at, sitk.sitkLinear, 0.0, field.GetPixelID(), True
+    )
+    return sitk.GetArrayFromImage(read)
+
+
+def _stays_inside(offsets: Float[np.ndarray, "k j i 3"]) -> Bool[np.ndarray, "k j i"]:
+    """Which voxels, moved by their offset (component order i, j, k), stay on the grid."""
+    shape = np.array(offsets.shape[2::-1])
+    voxels = np.indices(offsets.shape[:3], dtype=float)[::-1]
+    positions = np.moveaxis(voxels, 0, -1) + offsets
+    return ((positions >= 0) & (positions <= shape - 1)).all(axis=-1)
