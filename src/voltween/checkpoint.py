@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from voltween.errors import InputError
-from voltween.io import PathLike, whole_file
+from voltween.files import PathLike, whole_file
 from voltween.networks import CascadeConfig, VolumeTweeningNetwork
 from voltween.preprocess import Preprocessing
 
@@ -45,14 +45,9 @@ def load_model(name_or_path: PathLike) -> Model:
     path = _model_path(name_or_path)
     tensors, description = read_tensors(path)
     try:
-        cascade = dict(description["cascade"], shape=tuple(description["cascade"]["shape"]))
-        network = VolumeTweeningNetwork(CascadeConfig(**cascade))
-        preprocessing = Preprocessing(
-            **{
-                key: tuple(value) if isinstance(value, list) else value
-                for key, value in description["preprocessing"].items()
-            }
-        )
+        cascade = CascadeConfig(**_with_tuples(description["cascade"]))
+        network = VolumeTweeningNetwork(cascade)
+        preprocessing = Preprocessing(**_with_tuples(description["preprocessing"]))
         network.load_state_dict(tensors_under(_NETWORK, tensors))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(
@@ -60,7 +55,9 @@ def load_model(name_or_path: PathLike) -> Model:
             f"Voltween ({str(error).splitlines()[0]})"
         ) from error
     provenance = description.get("provenance", {})
-    return Model(path.name.removesuffix(SUFFIX), network.eval(), preprocessing, provenance)
+    return Model(
+        path.name.removesuffix(SUFFIX), network.eval(), preprocessing, provenance
+    )
 
 
 def save_model(model: Model, path: PathLike, *, is_half: bool = True) -> Path:
@@ -93,7 +90,9 @@ def network_tensors(
 
 def tensors_under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The tensors whose names start with the prefix, by the rest of their names."""
-    found = {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    found = {
+        name: tensor for name, tensor in tensors.items() if name.startswith(prefix)
+    }
     return {name.removeprefix(prefix): tensor for name, tensor in found.items()}
 
 
@@ -123,7 +122,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path}: expected a Voltween model ({SUFFIX}), got a file that is damaged "
             "or of another kind"
         ) from error
-    floating = {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
+    floating = {
+        n: t.float() if t.is_floating_point() else t for n, t in tensors.items()
+    }
     return floating, description
 
 
@@ -139,14 +140,20 @@ def _description(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:
         description: dict[str, Any] = json.loads((metadata or {})["voltween"])
     except (KeyError, ValueError) as error:
         raise InputError(
-            f"{path}: expected a Voltween model, got a safetensors file of another program"
+            f"{path}: expected a Voltween model, got another program's safetensors file"
         ) from error
     if description.get("format") != _FORMAT:
         raise InputError(
-            f"{path}: expected model format {_FORMAT}, got {description.get('format')}: "
-            "use the version of Voltween that wrote it, or a newer one"
+            f"{path}: expected model format {_FORMAT}, got "
+            f"{description.get('format')}: use the version of Voltween that wrote it, "
+            "or a newer one"
         )
     return description
+
+
+def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """The values with the lists that JSON made of tuples turned back."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
 
 
 def _model_path(name_or_path: PathLike) -> Path:
@@ -155,10 +162,12 @@ def _model_path(name_or_path: PathLike) -> Path:
         return shipped
     path = Path(name_or_path)
     if not path.is_file():
-        names = ", ".join(p.name.removesuffix(SUFFIX) for p in _models_folder().glob(f"*{SUFFIX}"))
+        names = ", ".join(
+            p.name.removesuffix(SUFFIX) for p in _models_folder().glob(f"*{SUFFIX}")
+        )
         raise InputError(
-            f"{name_or_path}: no such model; expected a file that `voltween train` wrote "
-            f"or a shipped model ({names})"
+            f"{name_or_path}: no such model; expected a file that `voltween train` "
+            f"wrote or a shipped model ({names})"
         )
     return path
 

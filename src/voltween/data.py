@@ -13,13 +13,17 @@ from torch import Tensor
 
 from voltween import io
 from voltween.errors import InputError
+from voltween.files import PathLike
 from voltween.preprocess import Preprocessing
+from voltween.space import nearest_world_axes
 from voltween.transform import Affine
 from voltween.volume import Image, LabelMap
 
 logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "val", "test")
+_MOST_VOXELS = 128**3
+_SIDE_MULTIPLE = 16
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Sample:
     labels: Int[Tensor, "1 i j k"] | None
 
 
-def read_manifest(path: io.PathLike) -> tuple[Case, ...]:
+def read_manifest(path: PathLike) -> tuple[Case, ...]:
     """Cases of a CSV with columns case, image, split, and maybe labels and points.
 
     Paths are relative to the manifest's folder. `split` is train, val or test.
@@ -66,7 +70,9 @@ def read_manifest(path: io.PathLike) -> tuple[Case, ...]:
     cases = tuple(_case(row, path.parent) for row in rows)
     faults = [fault for case in cases for fault in _faults(case)]
     names = [case.name for case in cases]
-    faults += [f"{name} is listed twice" for name in {n for n in names if names.count(n) > 1}]
+    faults += [
+        f"{name} is listed twice" for name in {n for n in names if names.count(n) > 1}
+    ]
     if faults:
         raise InputError(f"{path}: {len(faults)} fault(s): {'; '.join(faults)}")
     return cases
@@ -84,6 +90,27 @@ def cases_of_split(cases: Iterable[Case], split: str) -> tuple[Case, ...]:
             f"pairs need at least two cases with split {split!r}, got {len(chosen)}"
         )
     return chosen
+
+
+def fitted_preprocessing(cases: Iterable[Case]) -> Preprocessing:
+    """A canonical grid for a cohort: its median voxel size, its widest field of view.
+
+    Coarser where that would be more than 128^3 voxels. Widest is the 95th percentile.
+    """
+    grids = [io.read(case.image).grid for case in cases]
+    axes = [np.argsort(nearest_world_axes(grid)) for grid in grids]
+    spacings = [grid.spacing_mm[order] for grid, order in zip(grids, axes, strict=True)]
+    shapes = [
+        np.array(grid.shape)[order] for grid, order in zip(grids, axes, strict=True)
+    ]
+    extent_mm = np.percentile(np.multiply(spacings, shapes), 95, axis=0)
+    spacing = np.median(spacings, axis=0)
+    spacing *= max(1.0, (np.prod(extent_mm / spacing) / _MOST_VOXELS) ** (1 / 3))
+    sides = [
+        int(n) for n in np.ceil(extent_mm / spacing / _SIDE_MULTIPLE) * _SIDE_MULTIPLE
+    ]
+    r, a, s = (round(float(value), 3) for value in spacing)
+    return Preprocessing(shape=(sides[0], sides[1], sides[2]), spacing_mm=(r, a, s))
 
 
 def load_case(case: Case) -> tuple[Image, LabelMap | None]:
@@ -136,7 +163,9 @@ def _sample(case: Case, preprocessing: Preprocessing, is_masked: bool) -> Sample
     if labels is not None:
         on_grid = Affine.identity().resample(labels, onto=canonical.grid)
         label_tensor = torch.from_numpy(on_grid.data.astype(np.int32))[None]
-    return Sample(case.name, torch.from_numpy(canonical.data.copy())[None], label_tensor)
+    return Sample(
+        case.name, torch.from_numpy(canonical.data.copy())[None], label_tensor
+    )
 
 
 def _case(row: dict[str, str], folder: Path) -> Case:
@@ -151,7 +180,9 @@ def _case(row: dict[str, str], folder: Path) -> Case:
 
 def _faults(case: Case) -> list[str]:
     files = (case.image, case.labels, case.points)
-    faults = [f"{case.name}: no file {file}" for file in files if file and not file.exists()]
+    faults = [
+        f"{case.name}: no file {file}" for file in files if file and not file.exists()
+    ]
     if case.split not in SPLITS:
         faults.append(f"{case.name}: split must be one of {SPLITS}, got {case.split!r}")
     return faults

@@ -28,7 +28,7 @@ _LOSSES: dict[Similarity, SimilarityLoss] = {
 
 @dataclass(frozen=True)
 class Objective:
-    """Relative weights of the losses (Table I), and the similarity of the last stage."""
+    """Relative weights of the losses (Table I); similarity of the last stage."""
 
     affine_similarity: float = 1.0
     """Not printed in the table; the text asks for a similarity on the affine stage."""
@@ -87,5 +87,7 @@ def _dense_losses(
     if from_last < len(weights) and weights[from_last] > 0:
         is_last = from_last == 0
         loss = _LOSSES[objective.last_similarity if is_last else "correlation"]
-        terms[f"dense {number} similarity"] = weights[from_last] * loss(fixed, stage.moved)
+        terms[f"dense {number} similarity"] = weights[from_last] * loss(
+            fixed, stage.moved
+        )
     return terms

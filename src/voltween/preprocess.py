@@ -123,7 +123,7 @@ def _head_centre_mm(
     top = slices.max()
     depth = extent_mm[2] / _HEAD_SURVEY_MM
     upper = foreground[:, :, max(0, top - int(depth / 2)) : top + 1]
-    across = _middle(upper.any(axis=(1, 2))), _middle(upper.any(axis=(0, 2)))
+    across = _middle(upper.max(axis=(1, 2))), _middle(upper.max(axis=(0, 2)))
     box_top = top + _ABOVE_HEAD_MM / _HEAD_SURVEY_MM
     return survey.voxel_to_world(np.array([*across, box_top - depth / 2]))
 
@@ -155,7 +155,7 @@ def _otsu_threshold(data: Float[np.ndarray, "i j k"]) -> float:
     sum_below = (counts * centres).cumsum()[:-1]
     sum_above = (counts * centres).sum() - sum_below
     mean_gap = sum_below / below.clip(1) - sum_above / above.clip(1)
-    # Half of the optimum: in heads the dark tissue (brain edge, skin) is foreground too.
+    # Half of the optimum: a head's dark tissue (brain edge, skin) is foreground too.
     return float(centres[(below * above * mean_gap**2).argmax()]) / 2
 
 

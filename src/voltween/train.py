@@ -29,7 +29,7 @@ from voltween.checkpoint import (
 )
 from voltween.data import Case, Sample, cases_of_split, draw_pairs, load_samples
 from voltween.errors import InputError
-from voltween.io import output_folder, whole_file
+from voltween.files import output_folder, whole_file
 from voltween.metrics import dice_per_label
 from voltween.networks import CascadeConfig, VolumeTweeningNetwork
 from voltween.objective import Objective, stage_losses, total_loss
@@ -163,8 +163,8 @@ def _take_step(
     loss = total_loss(terms)
     if not torch.isfinite(loss):
         raise InputError(
-            f"the loss is not finite at step {step} (pairs {names}): go on from the last "
-            "checkpoint with a lower learning rate"
+            f"the loss is not finite at step {step} (pairs {names}): go on from the "
+            "last checkpoint with a lower learning rate"
         )
     optimizer.zero_grad()
     loss.backward()
@@ -186,7 +186,8 @@ def _batch(
 
 
 def _pair_dice(network: VolumeTweeningNetwork, fixed: Sample, moving: Sample) -> float:
-    assert fixed.labels is not None and moving.labels is not None
+    assert fixed.labels is not None
+    assert moving.labels is not None
     with torch.inference_mode():
         flow = network(fixed.image[None], moving.image[None]).flow
         moved = warp_nearest(moving.labels[None].float(), flow)[0, 0].int()

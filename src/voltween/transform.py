@@ -22,13 +22,14 @@ from scipy.ndimage import map_coordinates
 
 from voltween.errors import InputError, InverseWarning
 from voltween.space import Grid
-from voltween.volume import Image, LabelMap, Points, Volume
+from voltween.volume import Image, Points, Volume
 
 logger = logging.getLogger(__name__)
-V = TypeVar("V", Image, LabelMap)
+V = TypeVar("V", bound=Volume)
 
-_INVERSE_ITERATIONS = 200
-_INVERSE_TOLERANCE_VOXELS = 1e-4
+_INVERSE_ITERATIONS = 100
+_INVERSE_STEP = 0.75
+_INVERSE_TOLERANCE_VOXELS = 1e-3
 _INVERSE_ACCEPTABLE_VOXELS = 0.1
 
 
@@ -191,8 +192,9 @@ class DisplacementField(Transform):
         logger.info("inverse of a displacement field: residual %.2g mm", residual_mm)
         if residual_mm > acceptable_mm:
             warnings.warn(
-                f"the displacement field folds or nearly so ({self.folding_percent():.3g}"
-                f" % of its voxels fold): its inverse is up to {residual_mm:.3g} mm off",
+                f"the displacement field folds or nearly so "
+                f"({self.folding_percent():.3g} % of its voxels fold): its inverse is "
+                f"up to {residual_mm:.3g} mm off",
                 InverseWarning,
                 stacklevel=2,
             )
@@ -201,8 +203,8 @@ class DisplacementField(Transform):
     def inverse_with_residual(self) -> tuple["DisplacementField", float]:
         """The inverse on the same grid, and its largest error |T(T^-1(y)) - y| in mm.
 
-        Fixed-point iteration v <- v - (v + u(y + v)) / 2: halving the step lets it
-        converge wherever the field does not fold and stretches less than fourfold.
+        Fixed-point iteration v <- v - 0.75 (v + u(y + v)): the shortened step lets it
+        converge wherever the field does not fold and stretches less than 2.6-fold.
         Beyond its grid u is continued by its nearest value, so that the iteration
         stays continuous; the error is that of the voxels that come from inside.
 
@@ -217,7 +219,7 @@ class DisplacementField(Transform):
             errors = np.abs(residual[_stays_inside(inverse)])
             if errors.max(initial=0.0) < _INVERSE_TOLERANCE_VOXELS:
                 break
-            inverse -= residual / 2
+            inverse -= _INVERSE_STEP * residual
         residual_mm = residual[_stays_inside(inverse)] @ self.grid.affine[:3, :3].T
         largest_mm = np.linalg.norm(residual_mm, axis=-1).max(initial=0.0)
         flow = inverse.transpose(3, 2, 1, 0)
@@ -259,7 +261,7 @@ class Composite(Transform):
 def _resample(
     moving: Volume, parts: tuple[Affine | DisplacementField, ...], onto: Grid
 ) -> np.ndarray:
-    """Moving voxels read at T(voxel centres of `onto`), computed in voxel coordinates."""
+    """Moving voxels read at T(voxel centres of `onto`)."""
     is_image = isinstance(moving, Image)
     resampled = sitk.Resample(
         sitk.GetImageFromArray(moving.data.T),
@@ -274,7 +276,7 @@ def _resample(
 def _sitk_chain(
     parts: tuple[Affine | DisplacementField, ...], *, onto: Grid, moving: Grid
 ) -> sitk.CompositeTransform:
-    """`onto` voxel -> fixed mm -> parts -> moving mm -> moving voxel, outermost first."""
+    """`onto` voxel -> fixed mm -> parts -> moving mm -> moving voxel."""
     chain: list[sitk.Transform] = [_sitk_affine(np.linalg.inv(moving.affine))]
     for part in parts:
         chain += _sitk_parts(part)
@@ -311,7 +313,7 @@ def _read_at(
 
 
 def _stays_inside(offsets: Float[np.ndarray, "k j i 3"]) -> Bool[np.ndarray, "k j i"]:
-    """Which voxels, moved by their offset (component order i, j, k), stay on the grid."""
+    """Which voxels, moved by their offset (components i, j, k), stay on the grid."""
     shape = np.array(offsets.shape[2::-1])
     voxels = np.indices(offsets.shape[:3], dtype=float)[::-1]
     positions = np.moveaxis(voxels, 0, -1) + offsets

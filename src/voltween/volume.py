@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Num, Shaped
+from jaxtyping import Num, Shaped
 
 from voltween.errors import InputError
 from voltween.space import Grid

@@ -85,8 +85,10 @@ def compose_affine(
 
     Exact: nothing is interpolated and no domain shrinks.
     """
-    return inner + _apply(matrix, _centred_positions(inner.shape[2:], like=inner) + inner) + (
-        translation[:, :, None, None, None]
+    return (
+        inner
+        + _apply(matrix, _centred_positions(inner.shape[2:], like=inner) + inner)
+        + (translation[:, :, None, None, None])
     )
 
 
@@ -110,7 +112,9 @@ def _centred_positions(
 def _apply(
     matrix: Float[Tensor, "b 3 3"], vectors: Float[Tensor, "#b 3 i j k"]
 ) -> Float[Tensor, "b 3 i j k"]:
-    return torch.einsum("bcd,bdijk->bcijk", matrix, vectors.expand(len(matrix), -1, -1, -1, -1))
+    return torch.einsum(
+        "bcd,bdijk->bcijk", matrix, vectors.expand(len(matrix), -1, -1, -1, -1)
+    )
 
 
 def _to_grid_sample_order(

@@ -38,8 +38,8 @@ class AffineSubnetwork(nn.Module):
         if tuple(fixed.shape[2:]) != self.shape:
             raise ValueError(
                 f"the affine subnetwork was built for images of {self.shape} voxels, "
-                f"got {tuple(fixed.shape[2:])}: resample the images onto that shape, or "
-                "build the network with CascadeConfig(shape=...)"
+                f"got {tuple(fixed.shape[2:])}: resample the images onto that shape, "
+                "or build the network with CascadeConfig(shape=...)"
             )
         numbers = self.head(self.encoder(fixed, moving)[-1].flatten(1))
         return numbers[:, :9].unflatten(1, (3, 3)), numbers[:, 9:]

@@ -1,4 +1,4 @@
-"""Layers that the affine and the dense subnetwork share (paper IV-B, figures 4 and 5)."""
+"""Layers that affine and dense subnetworks share (paper IV-B, figures 4 and 5)."""
 
 import math
 
@@ -13,11 +13,9 @@ class Convolution(nn.Sequential):
     """3^3 convolution with bias, then LeakyReLU 0.1; stride 2 halves the grid."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
-        super().__init__(
-            nn.Conv3d(inputs, outputs, kernel_size=3, stride=stride, padding=1),
-            nn.LeakyReLU(LEAK),
-        )
-        initialize(self[0])
+        layer = nn.Conv3d(inputs, outputs, kernel_size=3, stride=stride, padding=1)
+        initialize(layer)
+        super().__init__(layer, nn.LeakyReLU(LEAK))
 
 
 class Encoder(nn.Module):

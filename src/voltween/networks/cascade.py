@@ -32,7 +32,7 @@ class CascadeConfig:
     channels: int = 16
     """Channels after the first halving; they double with each further one."""
     levels: int = 6
-    """Halvings of the dense subnetworks, fewer where the shape does not allow as many."""
+    """Halvings of the dense subnetworks; fewer where the shape allows no more."""
     affine_levels: int = 5
     """Halvings of the affine subnetwork, likewise. The paper's is 5, RCN's 6."""
     flow_multiplier: float = 1.0
@@ -170,5 +170,8 @@ def _deform(current: Stage, own_flow: Tensor, moving: Tensor) -> Stage:
 
 def _at_rest(moving: Tensor) -> Stage:
     flow = moving.new_zeros(len(moving), 3, *moving.shape[2:])
-    matrix, translation = moving.new_zeros(len(moving), 3, 3), moving.new_zeros(len(moving), 3)
+    matrix, translation = (
+        moving.new_zeros(len(moving), 3, 3),
+        moving.new_zeros(len(moving), 3),
+    )
     return Stage(True, flow, flow, moving, matrix, translation, flow)

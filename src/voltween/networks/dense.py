@@ -15,7 +15,7 @@ from voltween.networks.blocks import (
 
 
 class RefinementStep(nn.Module):
-    """One step of the decoder: from the features of one level to those of the next finer.
+    """One step of the decoder: from the features of one level to the next finer ones.
 
     Joins [skip features, upsampled features, upsampled prediction of the flow].
     """
@@ -67,7 +67,9 @@ class DenseSubnetwork(nn.Module):
         """
         multiple = 2 ** len(self.encoder.levels)
         if any(n % multiple for n in fixed.shape[2:]):
-            nearest = tuple(max(1, round(n / multiple)) * multiple for n in fixed.shape[2:])
+            nearest = tuple(
+                max(1, round(n / multiple)) * multiple for n in fixed.shape[2:]
+            )
             raise ValueError(
                 f"each side of the images must be a multiple of {multiple} voxels, got "
                 f"{tuple(fixed.shape[2:])}; the nearest legal shape is {nearest}"

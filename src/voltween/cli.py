@@ -1,0 +1,249 @@
+"""The command line: one dataclass a subcommand; the text under a field is its help."""
+
+import logging
+import sys
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import Positional
+
+from voltween import console, io
+from voltween.checkpoint import installed_models, load_model
+from voltween.data import cases_of_split, fitted_preprocessing, read_manifest
+from voltween.demo import run_demo
+from voltween.errors import InputError
+from voltween.evaluate import chosen_pairs, evaluate, summary_table, write_evaluation
+from voltween.files import output_folder
+from voltween.networks import CascadeConfig
+from voltween.preprocess import Placement, Preprocessing
+from voltween.register import register
+from voltween.results import write_registration
+from voltween.train import TrainConfig, train
+from voltween.volume import Volume
+
+DEFAULT_MODEL = "brain"
+_POINT_SUFFIXES = (".csv", ".fcsv", ".json")
+
+
+@dataclass(frozen=True)
+class Register:
+    """Register MOVING to FIXED and write the results into a folder.
+
+    Scans may be NIfTI, NRRD, MetaImage or a DICOM folder, of any orientation and
+    spacing. Written: moved.nii.gz (moving on the fixed grid), fixed_to_moving.h5 and
+    .nii.gz (ITK transform and displacement field), moving_to_fixed.h5,
+    registration.json (figures), overview.png (look at it), moved_labels.nii.gz.
+    """
+
+    fixed: Annotated[Positional[Path], tyro.conf.arg(metavar="FIXED")]
+    """Scan to register to."""
+    moving: Annotated[Positional[Path], tyro.conf.arg(metavar="MOVING")]
+    """Scan to be registered."""
+    out: Path
+    """Folder for the results; made if missing."""
+    model: str | None = None
+    """Shipped model (see `voltween models`) or model file; if not given, brain."""
+    fixed_labels: Path | None = None
+    """Label map of the fixed scan, to measure the overlap."""
+    moving_labels: Path | None = None
+    """Label map of the moving scan, to be moved along."""
+
+    def run(self) -> None:
+        """Register and write."""
+        if self.model is None:
+            console.console.print(
+                f"No --model given: using the model {DEFAULT_MODEL!r}."
+            )
+        model = load_model(self.model or DEFAULT_MODEL)
+        fixed, moving = io.read(self.fixed), io.read(self.moving)
+        fixed_labels = io.read_labels(self.fixed_labels) if self.fixed_labels else None
+        moving_labels = (
+            io.read_labels(self.moving_labels) if self.moving_labels else None
+        )
+        with console.console.status("Registering ..."):
+            registration = register(fixed, moving, model=model)
+            figures = write_registration(
+                registration,
+                self.out,
+                fixed_labels=fixed_labels,
+                moving_labels=moving_labels,
+            )
+        console.show_figures(figures)
+        console.console.print(f"Look at {self.out / 'overview.png'}")
+
+
+@dataclass(frozen=True)
+class Apply:
+    """Apply a transform to an image, a label map or points.
+
+    fixed_to_moving carries images from moving to fixed, onto the grid of --onto, but
+    points from fixed to moving. For the other way take moving_to_fixed.
+    """
+
+    transform: Annotated[Positional[Path], tyro.conf.arg(metavar="TRANSFORM")]
+    """ITK transform (.h5, .tfm, .txt, .mat) or displacement field image."""
+    input: Annotated[Positional[Path], tyro.conf.arg(metavar="INPUT")]
+    """Image, label map, or points (.csv, .fcsv, .mrk.json)."""
+    out: Path
+    """File to write."""
+    onto: Path | None = None
+    """Image whose grid the result gets; needed for images and label maps."""
+    labels: bool = False
+    """INPUT is a label map: nearest neighbour, whole numbers."""
+    frame: str | None = None
+    """Frame of a CSV of points, RAS or LPS, if it does not say so itself."""
+
+    def run(self) -> None:
+        """Transform and write."""
+        transform = io.read_transform(self.transform)
+        if self.input.name.endswith(_POINT_SUFFIXES):
+            points = transform.map_points(io.read_points(self.input, self.frame))
+            io.write(points, self.out)
+            console.show_points(self.transform, points)
+        elif self.onto is None:
+            raise InputError("--onto FIXED is needed to apply a transform to an image")
+        else:
+            read = io.read_labels if self.labels else io.read
+            volume: Volume = read(self.input)
+            onto = io.read(self.onto).grid
+            io.write(transform.resample(volume, onto=onto), self.out)
+        console.console.print(f"Wrote {self.out}")
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a cascade on the `train` cases of a manifest, choosing on its `val` cases.
+
+    The manifest is a CSV with columns case, image, split (train, val, test), and maybe
+    labels and points. A run that was cut short goes on where it was: give the same
+    command again. The best model is best.safetensors in the folder.
+    """
+
+    manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
+    """CSV of cases."""
+    out: Path
+    """Folder of the run."""
+    cascade: str = "ADD"
+    """Subnetworks: at most one A (affine), then any number of D (dense)."""
+    shape: tuple[int, int, int] | None = None
+    """Voxels of the network's grid along R, A, S; fitted to the cohort if not given."""
+    spacing_mm: tuple[float, float, float] | None = None
+    """Voxel size of that grid; fitted to the cohort if not given."""
+    placement: Placement = "grid centre"
+    """Where the grid goes on each scan: its middle, or the upper part of a head."""
+    channels: int = 16
+    """Channels after the first halving."""
+    levels: int = 6
+    """Halvings of the grid, fewer where its shape does not allow as many."""
+    training: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(
+        default_factory=TrainConfig
+    )
+
+    def run(self) -> None:
+        """Train."""
+        cases = read_manifest(self.manifest)
+        fitted = fitted_preprocessing(cases_of_split(cases, "train"))
+        preprocessing = Preprocessing(
+            shape=self.shape or fitted.shape,
+            spacing_mm=self.spacing_mm or fitted.spacing_mm,
+            placement=self.placement,
+        )
+        cascade = CascadeConfig(
+            self.cascade, preprocessing.shape, self.channels, self.levels
+        )
+        with console.training_progress(self.training.steps) as on_step:
+            best = train(
+                cases,
+                cascade=cascade,
+                preprocessing=preprocessing,
+                config=self.training,
+                out=self.out,
+                on_step=on_step,
+            )
+        console.console.print(f"The best model is {best}")
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a model on pairs of a manifest's cases: Dice, IoU, folding, time.
+
+    Writes pairs.csv, structures.csv, summary.csv and summary.md. "before" is the scans
+    with their middles and axes laid on one another.
+    """
+
+    manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
+    """CSV of cases, with labels."""
+    out: Path
+    """Folder for the tables."""
+    model: str
+    """Shipped model or model file."""
+    split: str = "val"
+    """Cases to pair: train, val or test."""
+    max_pairs: int = 0
+    """Pairs to measure, drawn by a fixed seed; 0 takes all ordered pairs."""
+
+    def run(self) -> None:
+        """Measure and write."""
+        model = load_model(self.model)
+        cases = cases_of_split(read_manifest(self.manifest), self.split)
+        out = output_folder(self.out)
+        pairs = chosen_pairs([case.name for case in cases], self.max_pairs)
+        with console.pair_progress(len(pairs)) as on_pair:
+            result = evaluate(model, cases, pairs=pairs, on_pair=on_pair)
+        write_evaluation(result, out)
+        console.console.print(summary_table(result))
+
+
+@dataclass(frozen=True)
+class Models:
+    """List the installed models: what they are for, trained on what, measured how."""
+
+    def run(self) -> None:
+        """List."""
+        console.show_models(list(installed_models()))
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Register two individuals made from the ICBM152 template; nothing is downloaded.
+
+    They differ in shape, pose, contrast, storage orientation and spacing, and the true
+    transform between them is known, so the demo says how far off the result is.
+    """
+
+    out: Path
+    """Folder for the results."""
+
+    def run(self) -> None:
+        """Make, register, compare, write."""
+        with console.console.status("Making two individuals and registering them ..."):
+            result = run_demo(load_model(DEFAULT_MODEL), self.out)
+        console.show_demo(result, self.out / "overview.png")
+
+
+_COMMANDS = (Register, Apply, Train, Evaluate, Models, Demo)
+
+
+def main() -> None:
+    """Run the command line; exit code 2 and one line for what the user can mend."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    warnings.showwarning = _show_warning
+    command: Any = tyro.extras.subcommand_cli_from_dict(
+        {kind.__name__.lower(): kind for kind in _COMMANDS},
+        prog="voltween",
+        description="Register 3D medical images with Volume Tweening Networks.",
+    )
+    try:
+        command.run()
+    except InputError as error:
+        console.error_console.print(f"voltween: {error}", markup=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    console.error_console.print(f"voltween: warning: {message}", markup=False)

@@ -1,0 +1,128 @@
+"""What the command line shows people: tables and progress bars, nothing else."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from voltween.demo import TISSUES, DemoResult
+from voltween.train import StepReport
+from voltween.volume import Points
+
+console = Console(highlight=False, soft_wrap=True)
+error_console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def show_figures(figures: dict[str, Any]) -> None:
+    """Quality figures of a registration, as registration.json has them."""
+    correlation = figures["correlation"]
+    console.print(
+        f"Correlation with the fixed image: {correlation['before']:.3f} before "
+        f"(centres aligned), {correlation['after']:.3f} after. "
+        f"Folding: {figures['folding_percent']:.3g} % of voxels."
+    )
+    if "mean_dice" in figures:
+        stages = ", ".join(f"{n} {d:.3f}" for n, d in figures["mean_dice"].items())
+        console.print(f"Mean Dice over shared labels: {stages}.")
+    seconds = figures["seconds"]
+    times = ", ".join(f"{name} {value:.2f} s" for name, value in seconds.items())
+    console.print(f"Time: {times}.")
+
+
+def show_points(transform: Path, points: Points) -> None:
+    """How many points were carried, and which way."""
+    console.print(
+        f"{len(points.mm)} points carried the way of {transform.name}: a "
+        "fixed_to_moving transform takes points from the fixed to the moving scan. "
+        "RAS+ mm."
+    )
+
+
+def show_models(models: list[tuple[str, dict[str, Any]]]) -> None:
+    """What is installed: name, purpose, grid, training and measured figures."""
+    table = Table("model", "for", "cascade, grid", "trained on", "measured")
+    for name, description in models:
+        cascade, preprocessing = description["cascade"], description["preprocessing"]
+        grid = " x ".join(map(str, preprocessing["shape"]))
+        spacing = " x ".join(f"{mm:g}" for mm in preprocessing["spacing_mm"])
+        provenance = description["provenance"]
+        table.add_row(
+            name,
+            provenance.get("purpose", ""),
+            f"{cascade['stages']}, {grid} voxels of {spacing} mm",
+            f"{provenance.get('data', '')}; {len(provenance['train_cases'])} scans, "
+            f"{provenance['steps']} steps",
+            provenance.get("measured", ""),
+        )
+    console.print(table)
+
+
+def show_demo(result: DemoResult, picture: Path) -> None:
+    """Overlap and error of the demo, before and after, and the picture to open."""
+    table = Table("stage", *(f"Dice {name}" for name in TISSUES.values()), "error (mm)")
+    for stage, dice in result.dice.items():
+        values = [f"{dice[label]:.3f}" for label in TISSUES]
+        table.add_row(stage, *values, f"{result.error_mm[stage]:.2f}")
+    console.print(table)
+    seconds = sum(result.registration.seconds.values())
+    console.print(
+        f"Error: mean distance to the known true position, over the brain. "
+        f"Folding {result.registration.folding_percent:.3g} %. {seconds:.1f} s in all."
+    )
+    console.print(f"Now open {picture}")
+
+
+@contextmanager
+def training_progress(steps: int) -> Iterator[Callable[[StepReport], None]]:
+    """A progress bar; yields the function to call after every step."""
+    columns = (
+        TextColumn("step"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=steps)
+        recent: list[float] = []
+
+        def on_step(report: StepReport) -> None:
+            recent.append(sum(report.losses.values()))
+            loss = float(np.mean(recent[-50:]))
+            progress.update(task, completed=report.step, description=f"loss {loss:.4f}")
+            if report.validation_dice is not None:
+                terms = ", ".join(f"{n} {v:.4f}" for n, v in report.losses.items())
+                progress.print(
+                    f"step {report.step}: validation Dice "
+                    f"{report.validation_dice:.4f}; {terms}"
+                )
+
+        yield on_step
+
+
+@contextmanager
+def pair_progress(pairs: int) -> Iterator[Callable[[str, str, float], None]]:
+    """A progress bar over pairs; yields the function to call after every pair."""
+    columns = (MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=pairs)
+
+        def on_pair(fixed: str, moving: str, dice: float) -> None:
+            text = f"{moving} to {fixed}: Dice {dice:.3f}"
+            progress.update(task, advance=1, description=text)
+
+        yield on_pair

@@ -1,0 +1,105 @@
+"""Files that appear whole or not at all, and errors that name the file."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from voltween.errors import InputError
+
+PathLike = str | os.PathLike[str]
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A path to write to instead of `path`; it takes its place when all went well.
+
+    Raises:
+        InputError: If the folder cannot be written to.
+    """
+    partial = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+    try:
+        partial.touch()
+        yield partial
+        os.replace(partial, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: PathLike) -> Iterator[Path]:
+    """A new folder to write to; its files move into `path` when all went well.
+
+    Raises:
+        InputError: If `path` cannot be made or written to.
+    """
+    folder = Path(path)
+    was_there = folder.exists()
+    partial = output_folder(folder) / f".{uuid.uuid4().hex}"
+    try:
+        partial.mkdir()
+        yield partial
+        for file in partial.iterdir():
+            os.replace(file, folder / file.name)
+    except BaseException:
+        if not was_there:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def output_folder(path: PathLike) -> Path:
+    """The folder, made if it was missing, and checked to be writable.
+
+    Raises:
+        InputError: If it cannot be made or written to.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot make folder: {error.strerror}") from error
+    probe = folder / f".{uuid.uuid4().hex}"
+    with whole_file(probe):
+        pass
+    probe.unlink()
+    return folder
+
+
+def existing_file(path: Path) -> Path:
+    """The path, if a file is there that can be read.
+
+    Raises:
+        InputError: If not.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    if path.is_dir() or not os.access(path, os.R_OK):
+        raise InputError(f"{path}: expected a readable file, got a folder or no access")
+    return path
+
+
+def check_suffix(path: Path, suffixes: tuple[str, ...], kind: str) -> None:
+    """Refuse to write a kind of thing under a name that says another.
+
+    Raises:
+        InputError: If the name ends in none of the suffixes.
+    """
+    if not path.name.endswith(suffixes):
+        raise InputError(
+            f"{path}: {kind} can be written as {', '.join(suffixes)}, got {path.name!r}"
+        )
+
+
+@contextmanager
+def naming(path: PathLike) -> Iterator[None]:
+    """Put the file's name before an error about its content."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error

@@ -1,0 +1,99 @@
+"""Text of points files: CSV and Slicer's .fcsv and .mrk.json. Frames are `io`'s matter.
+
+Readers return positions as they stand, names, and the frame the file says it is in.
+"""
+
+import csv
+import json
+from pathlib import Path
+
+from voltween.volume import Points
+
+POINT_SUFFIXES = (".csv", ".fcsv", ".mrk.json")
+_FCSV_COLUMNS = "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID"
+
+RawPoints = tuple[list[list[float]], list[str], str]
+
+
+def parse_points(path: Path) -> RawPoints:
+    """Positions, names and frame of a points file, as they stand.
+
+    Raises:
+        ValueError, KeyError, IndexError, TypeError: If the text is not such a file.
+    """
+    if path.name.endswith(".json"):
+        return _parse_markups(path)
+    return _parse_fcsv(path) if path.suffix == ".fcsv" else _parse_csv(path)
+
+
+def _parse_csv(path: Path) -> RawPoints:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = [
+            {k.strip().lower(): v for k, v in row.items()}
+            for row in csv.DictReader(file)
+        ]
+    positions = [[float(row[axis]) for axis in "xyz"] for row in rows]
+    names = [row["name"] for row in rows if "name" in row]
+    frames = {row["frame"].strip().upper() for row in rows if "frame" in row} or {"RAS"}
+    if len(frames) != 1:
+        raise ValueError(
+            f"points of one file must share one frame, got {sorted(frames)}"
+        )
+    return positions, names, frames.pop()
+
+
+def _parse_fcsv(path: Path) -> RawPoints:
+    lines = path.read_text().splitlines()
+    header = dict(
+        line.lstrip("# ").split(" = ", 1)
+        for line in lines
+        if line.startswith("#") and " = " in line
+    )
+    columns = header.get("columns", _FCSV_COLUMNS).split(",")
+    rows = [
+        dict(zip(columns, row, strict=False))
+        for row in csv.reader(
+            line for line in lines if line and not line.startswith("#")
+        )
+    ]
+    positions = [[float(row[axis]) for axis in "xyz"] for row in rows]
+    names = [row.get("label", "") for row in rows]
+    return positions, names, header["CoordinateSystem"].strip()
+
+
+def _parse_markups(path: Path) -> RawPoints:
+    markups = json.loads(path.read_text())["markups"][0]
+    points = markups["controlPoints"]
+    names = [point.get("label", "") for point in points]
+    return [point["position"] for point in points], names, markups["coordinateSystem"]
+
+
+def format_points(points: Points, file_name: str) -> str:
+    """Text of a points file in RAS, of the kind its name says."""
+    names = points.names or tuple(str(n + 1) for n in range(len(points.mm)))
+    rows = [
+        (*map(repr, xyz), name)
+        for xyz, name in zip(points.mm.tolist(), names, strict=True)
+    ]
+    if file_name.endswith(".csv"):
+        return "".join(
+            ["x,y,z,name,frame\n", *(f"{x},{y},{z},{n},RAS\n" for x, y, z, n in rows)]
+        )
+    if file_name.endswith(".fcsv"):
+        header = "# Markups fiducial file version = 4.11\n# CoordinateSystem = RAS\n"
+        lines = (f"{n},{x},{y},{z},0,0,0,1,1,1,0,{n},,\n" for x, y, z, n in rows)
+        return "".join([header, f"# columns = {_FCSV_COLUMNS}\n", *lines])
+    control_points = [
+        {"id": str(n), "label": name, "position": xyz}
+        for n, (name, xyz) in enumerate(zip(names, points.mm.tolist(), strict=True), 1)
+    ]
+    markup = {
+        "type": "Fiducial",
+        "coordinateSystem": "RAS",
+        "controlPoints": control_points,
+    }
+    schema = (
+        "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
+        "Resources/Schema/markups-schema-v1.0.3.json#"
+    )
+    return json.dumps({"@schema": schema, "markups": [markup]}, indent=1)
