@@ -107,7 +107,8 @@ def fitted_preprocessing(cases: Iterable[Case]) -> Preprocessing:
     spacing = np.median(spacings, axis=0)
     spacing *= max(1.0, (np.prod(extent_mm / spacing) / _MOST_VOXELS) ** (1 / 3))
     sides = [
-        int(n) for n in np.ceil(extent_mm / spacing / _SIDE_MULTIPLE) * _SIDE_MULTIPLE
+        int(n)
+        for n in np.ceil(extent_mm / spacing / _SIDE_MULTIPLE - 1e-6) * _SIDE_MULTIPLE
     ]
     r, a, s = (round(float(value), 3) for value in spacing)
     return Preprocessing(shape=(sides[0], sides[1], sides[2]), spacing_mm=(r, a, s))

@@ -5,9 +5,9 @@ that crosses this module is turned over here, once: affines become D M D, vector
 positions have components 0 and 1 negated, D = diag(-1, -1, 1, 1).
 """
 
-import gzip
+import functools
 import math
-import os
+import operator
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,31 +121,54 @@ def write(thing: Image | LabelMap | Points | Transform, path: PathLike) -> Path:
 
 
 def _read_volume(path: Path) -> tuple[np.ndarray, Grid]:
-    image = _read_dicom(path) if path.is_dir() else _read_itk_image(existing_file(path))
-    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
-        image = image[:, :, :, 0]
-    size = image.GetSize()
-    if len(size) != 3 or min(size) < 2:
-        raise InputError(
-            f"{path}: expected one 3D image, got size {' x '.join(map(str, size))}"
-            + (
-                ": save the volume you mean as a file of its own"
-                if len(size) > 3
-                else ""
-            )
-        )
-    if image.GetNumberOfComponentsPerPixel() != 1:
-        raise InputError(
-            f"{path}: expected one number per voxel, got "
-            f"{image.GetNumberOfComponentsPerPixel()} (colours, vectors or complex)"
-        )
+    if path.is_dir():
+        image = _read_dicom(path)
+    elif path.name.endswith((".nii", ".nii.gz")):
+        return _read_nifti(existing_file(path))
+    else:
+        image = _read_itk_image(existing_file(path))
+    _check_is_volume(path, image.GetSize(), image.GetNumberOfComponentsPerPixel())
     with naming(path):
-        return sitk.GetArrayFromImage(image).T, _grid_of(image)
+        return sitk.GetArrayFromImage(image).T.reshape(image.GetSize()[:3]), _grid_of(
+            image
+        )
+
+
+def _read_nifti(path: Path) -> tuple[np.ndarray, Grid]:
+    """Place by ITK, as ANTs and Slicer see it, and voxels by nibabel.
+
+    ITK fills a file that was cut short with zeros, and makes NaN zero, without a word.
+    """
+    header = sitk.ImageFileReader()
+    header.SetFileName(str(path))
+    try:
+        with _quiet_itk():
+            header.ReadImageInformation()
+        _check_is_volume(path, header.GetSize(), header.GetNumberOfComponents())
+        data = np.asarray(nibabel.load(path).dataobj)
+    except (RuntimeError, ImageFileError, OSError, EOFError, zlib.error) as error:
+        raise InputError(
+            f"{path}: expected a NIfTI image, got a file that is damaged, cut short or "
+            "of another kind: fetch it again"
+        ) from error
+    with naming(path):
+        return data.reshape(header.GetSize()[:3]), _grid_of(header)
+
+
+def _check_is_volume(path: Path, size: tuple[int, ...], components: int) -> None:
+    """Refuse all but one 3D image of one number per voxel."""
+    if len(size) < 3 or min(size[:3]) < 2 or math.prod(size[3:]) != 1:
+        advice = ": save the volume you mean as a file of its own" * (len(size) > 3)
+        stored = " x ".join(map(str, size))
+        raise InputError(f"{path}: expected one 3D image, got size {stored}{advice}")
+    if components != 1:
+        raise InputError(
+            f"{path}: expected one number per voxel, got {components} (colours, "
+            "vectors or complex)"
+        )
 
 
 def _read_itk_image(path: Path) -> sitk.Image:
-    if path.name.endswith((".nii", ".nii.gz")):
-        _check_nifti_is_whole(path)
     try:
         with _quiet_itk():
             return sitk.ReadImage(str(path))
@@ -154,33 +177,6 @@ def _read_itk_image(path: Path) -> sitk.Image:
             f"{path}: expected an image (NIfTI, NRRD, MetaImage or a DICOM folder), "
             "got a file that is damaged, cut short or of another kind"
         ) from error
-
-
-def _check_nifti_is_whole(path: Path) -> None:
-    """ITK fills a NIfTI file that was cut short with zeros and says nothing."""
-    try:
-        voxels = nibabel.load(path).dataobj
-        expected = voxels.offset + math.prod(voxels.shape) * voxels.dtype.itemsize
-        stored = _stored_bytes(path, expected)
-    except (ImageFileError, OSError, EOFError, zlib.error):
-        stored, expected = 0, 1
-    if stored < expected:
-        raise InputError(
-            f"{path}: expected a NIfTI image, got a file that is damaged, cut short or "
-            "of another kind: fetch it again"
-        )
-
-
-def _stored_bytes(path: Path, expected: int) -> int:
-    """Size in bytes, uncompressed; read through only if the gzip trailer is at odds."""
-    if not path.name.endswith(".gz"):
-        return path.stat().st_size
-    with path.open("rb") as file:
-        file.seek(-4, os.SEEK_END)
-        if int.from_bytes(file.read(), "little") == expected % 2**32:
-            return expected
-    with gzip.open(path) as file:
-        return sum(len(chunk) for chunk in iter(lambda: file.read(1 << 20), b""))
 
 
 def _read_dicom(folder: Path) -> sitk.Image:
@@ -214,12 +210,13 @@ def _field_of(image: sitk.Image) -> DisplacementField:
     return DisplacementField(_grid_of(image), vectors_lps * np.diag(_FLIP)[:3])
 
 
-def _grid_of(image: sitk.Image) -> Grid:
+def _grid_of(image: sitk.Image | sitk.ImageFileReader) -> Grid:
     affine_lps = np.eye(4)
-    directions = np.array(image.GetDirection()).reshape(3, 3)
-    affine_lps[:3, :3] = directions * image.GetSpacing()
-    affine_lps[:3, 3] = image.GetOrigin()
-    return Grid(image.GetSize(), _FLIP @ affine_lps)
+    dimensions = len(image.GetSize())  # a fourth, of one volume, is left out
+    directions = np.array(image.GetDirection()).reshape(dimensions, dimensions)
+    affine_lps[:3, :3] = directions[:3, :3] * image.GetSpacing()[:3]
+    affine_lps[:3, 3] = image.GetOrigin()[:3]
+    return Grid(image.GetSize()[:3], _FLIP @ affine_lps)
 
 
 def _to_itk_image(data: np.ndarray, grid: Grid, *, is_vector: bool) -> sitk.Image:
@@ -288,24 +285,21 @@ def _part_to_itk(part: Affine | DisplacementField) -> sitk.Transform:
 def _from_itk(itk: sitk.Transform) -> Transform:
     if itk.GetDimension() != 3:
         raise InputError(f"transform must be 3D, got {itk.GetDimension()}D")
+    if itk.IsLinear():
+        return Affine(_FLIP @ _matrix_of(itk) @ _FLIP)
     itk = itk.Downcast()
     if isinstance(itk, sitk.CompositeTransform):
         parts = [
             _from_itk(itk.GetNthTransform(n))
             for n in range(itk.GetNumberOfTransforms())
         ]
-        combined = Affine.identity() if not parts else parts[0]
-        for inner in parts[1:]:
-            combined = combined @ inner
-        return combined
+        return functools.reduce(operator.matmul, parts)
     if isinstance(itk, sitk.DisplacementFieldTransform):
         return _field_of(itk.GetDisplacementField())
-    if not itk.IsLinear():
-        raise InputError(
-            f"a {itk.GetName()} is not supported: convert it to a displacement field "
-            "(SimpleITK: TransformToDisplacementField) first"
-        )
-    return Affine(_FLIP @ _matrix_of(itk) @ _FLIP)
+    raise InputError(
+        f"a {itk.GetName()} is not supported: convert it to a displacement field "
+        "(SimpleITK: TransformToDisplacementField) first"
+    )
 
 
 def _matrix_of(itk: sitk.Transform) -> Float[np.ndarray, "4 4"]:

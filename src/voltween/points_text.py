@@ -65,7 +65,8 @@ def _parse_markups(path: Path) -> RawPoints:
     markups = json.loads(path.read_text())["markups"][0]
     points = markups["controlPoints"]
     names = [point.get("label", "") for point in points]
-    return [point["position"] for point in points], names, markups["coordinateSystem"]
+    positions = [list(map(float, point["position"])) for point in points]
+    return positions, names, markups["coordinateSystem"]
 
 
 def format_points(points: Points, file_name: str) -> str:

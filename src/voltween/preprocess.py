@@ -22,6 +22,7 @@ _HEAD_SURVEY_MM = 4.0
 _ABOVE_HEAD_MM = 6.0
 _SMALLEST_HEAD_SLICE_MM2 = 1000.0
 _HISTOGRAM_BINS = 256
+_FOREGROUND = 1e-3  # of the range of intensities, above the darkest
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,12 @@ class Preprocessing:
             InputError: If the image is constant, or is a label map.
         """
         _check_has_contrast(image)
-        canonical = Affine.identity().resample(image, onto=self.canonical_grid(image))
-        foreground = canonical.data[canonical.data > canonical.data.min()]
+        grid = self.canonical_grid(image)
+        canonical = Affine.identity().resample(_with_soft_edge(image), onto=grid)
+        darkest, brightest = canonical.data.min(), canonical.data.max()
+        foreground = canonical.data[
+            canonical.data > darkest + _FOREGROUND * (brightest - darkest)
+        ]
         if foreground.size == 0:
             raise InputError(
                 "image is constant within the region the model looks at "
@@ -83,7 +88,7 @@ class Preprocessing:
             )
         low, high = np.percentile(foreground, self.intensity_percentiles)
         if high <= low:
-            low, high = foreground.min(), foreground.max()
+            low, high = darkest, brightest
         scaled = (canonical.data - low) / max(high - low, np.finfo(np.float32).tiny)
         return Image(scaled.clip(0, 1), canonical.grid)
 
@@ -103,6 +108,16 @@ def _check_has_contrast(image: Image) -> None:
             "expected an intensity image, got what looks like a label map (whole "
             "numbers, constant in pieces): give label maps as labels"
         )
+
+
+def _with_soft_edge(image: Image) -> Image:
+    """The image with one voxel more of its outside value on every side.
+
+    Resampling is then continuous where the image ends: voxels that fall right on its
+    edge, as they do where both grids have one spacing, are not in or out by rounding.
+    """
+    data = np.pad(image.data, 1, constant_values=image.outside_value)
+    return Image(data, image.grid.padded(1))
 
 
 def _head_centre_mm(
@@ -134,14 +149,15 @@ def _survey(
     """A coarse grid over the whole scan in its own RAS order, and its foreground."""
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(image.grid.shape) - 1.0)
     along = (image.grid.voxel_to_world(corners) - image.grid.centre_mm) @ directions
-    sizes = np.ceil(np.ptp(along, axis=0) / _HEAD_SURVEY_MM).astype(int) + 1
+    # A little less than the quotient: rounding must not decide over one voxel more.
+    sizes = np.ceil(np.ptp(along, axis=0) / _HEAD_SURVEY_MM - 1e-6).astype(int) + 1
     grid = Grid.centred(
         (int(sizes[0]), int(sizes[1]), int(sizes[2])),
         centre_mm=image.grid.centre_mm,
         spacing_mm=(_HEAD_SURVEY_MM,) * 3,
         directions=directions,
     )
-    coarse = Affine.identity().resample(image, onto=grid).data
+    coarse = Affine.identity().resample(_with_soft_edge(image), onto=grid).data
     return grid, coarse > _otsu_threshold(coarse)
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Self
 
 import numpy as np
 from jaxtyping import Float
@@ -19,8 +18,8 @@ class Grid:
     """
 
     shape: tuple[int, int, int]
-    affine: Float[np.ndarray, "4 4"]
-    """Voxel centre (i, j, k) to RAS+ mm; float64, read-only."""
+    affine: np.ndarray
+    """(4, 4), voxel centre (i, j, k) to RAS+ mm; float64, read-only."""
 
     def __post_init__(self) -> None:
         affine = np.array(self.affine, dtype=np.float64)
@@ -48,7 +47,7 @@ class Grid:
         centre_mm: Float[np.ndarray, " 3"],
         spacing_mm: tuple[float, float, float],
         directions: Float[np.ndarray, "3 3"],
-    ) -> Self:
+    ) -> "Grid":
         """Grid whose middle lies at `centre_mm`; column c of `directions` is axis c."""
         affine = np.eye(4)
         affine[:3, :3] = directions * np.asarray(spacing_mm)

@@ -13,24 +13,22 @@ import logging
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Self, TypeVar, final
+from typing import TypeVar, final
 
 import numpy as np
 import SimpleITK as sitk
-from jaxtyping import Bool, Float, Num
+from jaxtyping import Float, Num
 from scipy.ndimage import map_coordinates
 
 from voltween.errors import InputError, InverseWarning
+from voltween.inversion import inverse_flow
 from voltween.space import Grid
 from voltween.volume import Image, Points, Volume
 
 logger = logging.getLogger(__name__)
 V = TypeVar("V", bound=Volume)
 
-_INVERSE_ITERATIONS = 100
-_INVERSE_STEP = 0.75
-_INVERSE_TOLERANCE_VOXELS = 1e-3
-_INVERSE_ACCEPTABLE_VOXELS = 0.1
+_ACCEPTABLE_RESIDUAL_VOXELS = 0.1
 
 
 class Transform(ABC):
@@ -101,8 +99,8 @@ class Affine(Transform):
         InputError: If the matrix is not a finite, invertible 4x4 affine matrix.
     """
 
-    matrix: Num[np.ndarray, "4 4"]
-    """float64, read-only."""
+    matrix: np.ndarray
+    """(4, 4) float64, read-only."""
 
     def __post_init__(self) -> None:
         matrix = np.array(self.matrix, dtype=np.float64)
@@ -117,7 +115,7 @@ class Affine(Transform):
         object.__setattr__(self, "matrix", matrix)
 
     @classmethod
-    def identity(cls) -> Self:
+    def identity(cls) -> "Affine":
         """The map x -> x."""
         return cls(np.eye(4))
 
@@ -146,8 +144,8 @@ class DisplacementField(Transform):
     """
 
     grid: Grid
-    vectors_mm: Num[np.ndarray, "i j k 3"]
-    """u in RAS+ mm, float64, read-only."""
+    vectors_mm: np.ndarray
+    """(I, J, K, 3), u in RAS+ mm, float64, read-only."""
 
     def __post_init__(self) -> None:
         vectors = np.ascontiguousarray(self.vectors_mm, dtype=np.float64).view()
@@ -162,7 +160,9 @@ class DisplacementField(Transform):
         object.__setattr__(self, "vectors_mm", vectors)
 
     @classmethod
-    def from_flow(cls, flow: Num[np.ndarray, "3 i j k"], grid: Grid) -> Self:
+    def from_flow(
+        cls, flow: Num[np.ndarray, "3 i j k"], grid: Grid
+    ) -> "DisplacementField":
         """Field of a network's flow, in voxels of `grid`, component c along axis c."""
         vectors = np.moveaxis(flow, 0, -1).astype(np.float64) @ grid.affine[:3, :3].T
         return cls(grid, vectors)
@@ -188,13 +188,14 @@ class DisplacementField(Transform):
 
     def inverse(self) -> "DisplacementField":
         inverse, residual_mm = self.inverse_with_residual()
-        acceptable_mm = _INVERSE_ACCEPTABLE_VOXELS * self.grid.spacing_mm.min()
+        folding_percent = self.folding_percent()
         logger.info("inverse of a displacement field: residual %.2g mm", residual_mm)
-        if residual_mm > acceptable_mm:
+        acceptable_mm = _ACCEPTABLE_RESIDUAL_VOXELS * self.grid.spacing_mm.min()
+        if folding_percent > 0 or residual_mm > acceptable_mm:
             warnings.warn(
-                f"the displacement field folds or nearly so "
-                f"({self.folding_percent():.3g} % of its voxels fold): its inverse is "
-                f"up to {residual_mm:.3g} mm off",
+                f"{folding_percent:.3g} % of the displacement field's voxels fold: it "
+                "has no inverse there, and the one found is up to "
+                f"{residual_mm:.3g} mm off",
                 InverseWarning,
                 stacklevel=2,
             )
@@ -203,33 +204,19 @@ class DisplacementField(Transform):
     def inverse_with_residual(self) -> tuple["DisplacementField", float]:
         """The inverse on the same grid, and its largest error |T(T^-1(y)) - y| in mm.
 
-        Fixed-point iteration v <- v - 0.75 (v + u(y + v)): the shortened step lets it
-        converge wherever the field does not fold and stretches less than 2.6-fold.
-        Beyond its grid u is continued by its nearest value, so that the iteration
-        stays continuous; the error is that of the voxels that come from inside.
-
-        References:
-            Chen et al. 2008, A simple fixed-point approach to invert a deformation
-            field, doi:10.1118/1.2816107.
+        The error is that of voxels that come from inside the grid (see `inversion`).
         """
-        forward = _vector_image(self.to_flow())
-        inverse = -sitk.GetArrayFromImage(forward)
-        for _ in range(_INVERSE_ITERATIONS):
-            residual = inverse + _read_at(forward, inverse)
-            errors = np.abs(residual[_stays_inside(inverse)])
-            if errors.max(initial=0.0) < _INVERSE_TOLERANCE_VOXELS:
-                break
-            inverse -= _INVERSE_STEP * residual
-        residual_mm = residual[_stays_inside(inverse)] @ self.grid.affine[:3, :3].T
-        largest_mm = np.linalg.norm(residual_mm, axis=-1).max(initial=0.0)
-        flow = inverse.transpose(3, 2, 1, 0)
-        return DisplacementField.from_flow(flow, self.grid), float(largest_mm)
+        flow, residual = inverse_flow(np.ascontiguousarray(self.to_flow()))
+        residual_mm = np.linalg.norm(self.grid.affine[:3, :3] @ residual, axis=0)
+        inverse = DisplacementField.from_flow(flow, self.grid)
+        return inverse, float(residual_mm.max(initial=0.0))
 
     def folding_percent(self) -> float:
         """Percentage of voxels at which the Jacobian determinant is not positive."""
         flow = self.to_flow()
         rows = [np.stack(np.gradient(flow[axis]), axis=-1) for axis in range(3)]
-        determinants = np.linalg.det(np.stack(rows, axis=-2) + np.eye(3))
+        a, b, c = (row + np.eye(3)[axis] for axis, row in enumerate(rows))
+        determinants = (a * np.cross(b, c)).sum(axis=-1)
         return 100 * float((determinants <= 0).mean())
 
     def parts(self) -> tuple["Affine | DisplacementField", ...]:
@@ -299,22 +286,3 @@ def _sitk_affine(matrix: Float[np.ndarray, "4 4"]) -> sitk.AffineTransform:
 def _vector_image(flow: Float[np.ndarray, "3 i j k"]) -> sitk.Image:
     vectors = np.ascontiguousarray(flow.transpose(3, 2, 1, 0))
     return sitk.GetImageFromArray(vectors, isVector=True)
-
-
-def _read_at(
-    field: sitk.Image, offsets: Float[np.ndarray, "k j i 3"]
-) -> Float[np.ndarray, "k j i 3"]:
-    """Vectors of a field in voxels at (voxel + offset), nearest value beyond it."""
-    at = sitk.DisplacementFieldTransform(sitk.GetImageFromArray(offsets, isVector=True))
-    read = sitk.Resample(
-        field, field, at, sitk.sitkLinear, 0.0, field.GetPixelID(), True
-    )
-    return sitk.GetArrayFromImage(read)
-
-
-def _stays_inside(offsets: Float[np.ndarray, "k j i 3"]) -> Bool[np.ndarray, "k j i"]:
-    """Which voxels, moved by their offset (components i, j, k), stay on the grid."""
-    shape = np.array(offsets.shape[2::-1])
-    voxels = np.indices(offsets.shape[:3], dtype=float)[::-1]
-    positions = np.moveaxis(voxels, 0, -1) + offsets
-    return ((positions >= 0) & (positions <= shape - 1)).all(axis=-1)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Num, Shaped
+from jaxtyping import Num
 
 from voltween.errors import InputError
 from voltween.space import Grid
@@ -18,8 +18,8 @@ class Image:
             voxels.
     """
 
-    data: Num[np.ndarray, "i j k"]
-    """Stored as float32, read-only."""
+    data: np.ndarray
+    """(I, J, K), stored as float32, read-only."""
     grid: Grid
 
     def __post_init__(self) -> None:
@@ -48,8 +48,8 @@ class LabelMap:
         InputError: If the array is not 3D, not on the grid, or not whole numbers.
     """
 
-    data: Shaped[np.ndarray, "i j k"]
-    """Stored as an integer type, read-only."""
+    data: np.ndarray
+    """(I, J, K), stored as an integer type, read-only."""
     grid: Grid
 
     def __post_init__(self) -> None:
@@ -79,8 +79,8 @@ class Points:
         InputError: If the array is not (N, 3), not finite, or the names do not match.
     """
 
-    mm: Num[np.ndarray, "n 3"]
-    """RAS+ mm, float64, read-only."""
+    mm: np.ndarray
+    """(N, 3), RAS+ mm, float64, read-only."""
     names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -1,0 +1,103 @@
+"""The rows of docs/conventions.md that join several modules; all 48 storage orders."""
+
+import numpy as np
+import pytest
+from helpers import (
+    STORAGE_ORDERS,
+    label_blocks,
+    oblique_grid,
+    random_points_mm,
+    smooth_field,
+    smooth_image,
+    some_affine,
+    stored,
+    tiny_model,
+)
+from scipy.ndimage import map_coordinates
+
+from voltween.register import register
+from voltween.transform import Affine, DisplacementField
+from voltween.volume import Image
+
+FIXED = smooth_image(oblique_grid((18, 16, 14), seed=1), seed=1)
+MOVING = smooth_image(
+    oblique_grid((17, 19, 13), seed=2, spacing_mm=(1.4, 0.9, 2.0)), seed=2
+)
+POINTS_MM = random_points_mm(FIXED.grid, 200)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model()
+
+
+@pytest.fixture(scope="module")
+def expected_mm(model):
+    transform = register(FIXED, MOVING, model=model).fixed_to_moving
+    mapped = transform.map_positions(POINTS_MM)
+    centred = register(FIXED, MOVING, model=model).before.map_positions(POINTS_MM)
+    assert np.abs(mapped - centred).max() > 2  # the network's part is not small
+    return mapped
+
+
+@pytest.mark.parametrize("order", STORAGE_ORDERS)
+def test_storage_order_of_either_scan_does_not_matter(order, model, expected_mm):
+    other = STORAGE_ORDERS[(STORAGE_ORDERS.index(order) * 7 + 5) % 48]
+    for fixed_order, moving_order in ((order, other), (other, order)):
+        fixed, moving = stored(FIXED, fixed_order), stored(MOVING, moving_order)
+        result = register(fixed, moving, model=model)
+        mapped = result.fixed_to_moving.map_positions(POINTS_MM)
+        np.testing.assert_allclose(mapped, expected_mm, atol=1e-4)
+
+
+@pytest.mark.parametrize("order", STORAGE_ORDERS)
+def test_moved_image_does_not_depend_on_storage_order(order):
+    transform = some_affine(3) @ smooth_field(FIXED.grid)
+    plain = transform.resample(MOVING, onto=FIXED.grid)
+    onto = stored(plain, order)
+    again = transform.resample(stored(MOVING, order), onto=onto.grid)
+    np.testing.assert_allclose(again.data, onto.data, atol=1e-2)  # of about 3000
+
+
+def test_moved_image_at_x_is_moving_image_at_t_of_x():
+    to_moving = Affine(MOVING.grid.affine @ np.linalg.inv(FIXED.grid.affine))
+    transform = to_moving @ smooth_field(FIXED.grid)
+    moved = transform.resample(MOVING, onto=FIXED.grid)
+    centres = FIXED.grid.voxel_centres_mm().reshape(-1, 3)
+    voxels = MOVING.grid.world_to_voxel(transform.map_positions(centres)).T
+    top = np.array(MOVING.grid.shape)[:, None] - 1
+    inside = ((voxels >= 0) & (voxels <= top)).all(axis=0)
+    expected = map_coordinates(MOVING.data.astype(float), voxels, order=1)
+    assert inside.mean() > 0.5
+    np.testing.assert_allclose(moved.data.ravel()[inside], expected[inside], atol=1e-2)
+
+
+def test_points_go_fixed_to_moving_where_images_come_from():
+    """A bright voxel in moving appears in fixed where map_points says it came from."""
+    data = np.zeros(MOVING.grid.shape)
+    data[8, 9, 6] = 1000
+    moving = Image(data, MOVING.grid)
+    to_moving = Affine(MOVING.grid.affine @ np.linalg.inv(FIXED.grid.affine))
+    transform = to_moving @ smooth_field(FIXED.grid)
+    moved = transform.resample(moving, onto=FIXED.grid)
+    brightest = np.array(np.unravel_index(moved.data.argmax(), moved.data.shape))
+    fixed_mm = FIXED.grid.voxel_to_world(brightest.astype(float))
+    there = transform.map_positions(fixed_mm[None])[0]
+    distance_voxels = MOVING.grid.world_to_voxel(there) - [8, 9, 6]
+    assert np.abs(distance_voxels).max() < 1
+
+
+def test_labels_stay_whole_numbers_of_the_label_map():
+    labels = label_blocks(MOVING.grid)
+    to_moving = Affine(MOVING.grid.affine @ np.linalg.inv(FIXED.grid.affine))
+    moved = (to_moving @ smooth_field(FIXED.grid)).resample(labels, onto=FIXED.grid)
+    assert moved.data.dtype == labels.data.dtype
+    assert moved.labels == labels.labels == (1, 2, 7, 40)
+
+
+def test_flow_of_one_voxel_moves_content_by_one_voxel():
+    flow = np.zeros((3, *FIXED.grid.shape))
+    flow[2] = 1
+    field = DisplacementField.from_flow(flow, FIXED.grid)
+    moved = field.resample(FIXED, onto=FIXED.grid)
+    np.testing.assert_allclose(moved.data[..., :-1], FIXED.data[..., 1:], atol=1e-2)

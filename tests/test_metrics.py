@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+from jaxtyping import TypeCheckError
+
+from voltween.errors import InputError
+from voltween.metrics import dice_per_label, iou_from_dice
+
+
+def test_dice_by_hand():
+    fixed = np.array([[[1, 1, 1, 0, 2, 2]]])
+    moved = np.array([[[0, 1, 1, 1, 2, 3]]])
+    assert dice_per_label(fixed, moved) == {1: 4 / 6, 2: 2 / 3, 3: 0.0}
+
+
+def test_dice_and_iou_equal_the_definitions_on_random_maps():
+    rng = np.random.default_rng(0)
+    fixed, moved = rng.integers(0, 4, (2, 9, 8, 7))
+    for label, dice in dice_per_label(fixed, moved).items():
+        f, m = fixed == label, moved == label
+        assert dice == pytest.approx(2 * (f & m).sum() / (f.sum() + m.sum()))
+        assert iou_from_dice(dice) == pytest.approx((f & m).sum() / (f | m).sum())
+
+
+def test_maps_of_different_types_are_compared():
+    fixed = np.ones((2, 2, 2), np.uint8)
+    assert dice_per_label(fixed, fixed.astype(np.int32)) == {1: 1.0}
+
+
+def test_different_shapes_are_refused():
+    with pytest.raises((InputError, TypeCheckError)):
+        dice_per_label(np.ones((2, 2, 2), int), np.ones((2, 2, 3), int))

@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+from helpers import STORAGE_ORDERS, label_blocks, oblique_grid, smooth_image, stored
+from scipy.ndimage import gaussian_filter
+
+from voltween.errors import InputError
+from voltween.preprocess import Preprocessing
+from voltween.space import Grid
+from voltween.volume import Image, LabelMap
+
+PREPROCESSING = Preprocessing((16, 16, 16), (1.5, 1.5, 1.5))
+HEAD = Preprocessing((32, 40, 32), (5.0, 5.0, 5.0), "head")
+
+
+def head_phantom(neck_mm=120.0):
+    """A bright ellipsoid head on a neck, in a field of view wider than both."""
+    grid = Grid.centred(
+        (52, 60, 70),
+        centre_mm=np.array([5.0, -10.0, 30.0]),
+        spacing_mm=(4.0, 4.0, 4.0),
+        directions=np.eye(3),
+    )
+    r, a, s = np.moveaxis(grid.voxel_centres_mm() - [5, -5, 60], -1, 0)
+    head = (r / 75) ** 2 + (a / 95) ** 2 + (s / 80) ** 2 < 1
+    neck = ((r / 55) ** 2 + ((a + 20) / 55) ** 2 < 1) & (s < 0) & (s > -80 - neck_mm)
+    data = 500.0 * head + 300.0 * neck
+    noise = np.random.default_rng(0).uniform(0, 20, grid.shape)
+    return Image(gaussian_filter(data, 0.7) + noise, grid)
+
+
+@pytest.mark.parametrize("preprocessing", [PREPROCESSING, HEAD], ids=["centre", "head"])
+@pytest.mark.parametrize("order", STORAGE_ORDERS[::5])
+def test_canonical_image_does_not_depend_on_storage_order(preprocessing, order):
+    image = head_phantom() if preprocessing is HEAD else smooth_image(oblique_grid())
+    plain = preprocessing.normalized(image)
+    again = preprocessing.normalized(stored(image, order))
+    assert again.grid.is_close(plain.grid, 1e-6)
+    np.testing.assert_allclose(again.data, plain.data, atol=1e-4)
+
+
+def test_canonical_grid_lies_in_ras_order_on_the_middle_of_the_scan():
+    image = stored(smooth_image(oblique_grid()), ((2, 0, 1), (True, False, True)))
+    grid = PREPROCESSING.canonical_grid(image)
+    assert grid.axcodes == "RAS"
+    np.testing.assert_allclose(grid.spacing_mm, 1.5)
+    np.testing.assert_allclose(grid.centre_mm, image.grid.centre_mm)
+
+
+def test_intensities_go_from_0_to_1_whatever_their_scale():
+    image = smooth_image(oblique_grid())
+    plain = PREPROCESSING.normalized(image)
+    assert plain.data.min() == 0
+    assert plain.data.max() == 1
+    scaled = PREPROCESSING.normalized(Image(image.data * 1e-3, image.grid))
+    np.testing.assert_allclose(scaled.data, plain.data, atol=1e-4)
+
+
+@pytest.mark.parametrize("neck_mm", [0.0, 60.0, 120.0])
+def test_head_is_placed_by_its_top_whatever_the_neck(neck_mm):
+    grid = HEAD.canonical_grid(head_phantom(neck_mm))
+    top_mm = grid.voxel_to_world(np.array([0, 0, 31.5]))[2]
+    assert top_mm == pytest.approx(140, abs=12)  # the head ends at 140 mm
+    np.testing.assert_allclose(grid.centre_mm[:2], [5, -5], atol=5)
+
+
+def test_head_rule_finds_no_head_in_a_small_scan_and_takes_its_middle():
+    image = smooth_image(oblique_grid((8, 8, 8)))
+    np.testing.assert_allclose(
+        HEAD.canonical_grid(image).centre_mm, image.grid.centre_mm
+    )
+
+
+def test_labels_follow_their_image():
+    labels = label_blocks(oblique_grid())
+    fine = Preprocessing((40, 40, 40), (0.6, 0.6, 0.6))
+    on_grid = fine.labels_on_grid(labels, smooth_image(oblique_grid()))
+    assert on_grid.labels == labels.labels
+    volume = (on_grid.data > 0).sum() * 0.6**3
+    assert volume == pytest.approx((labels.data > 0).sum() * 1.1 * 1.7 * 2.3, rel=0.05)
+
+
+def test_constant_images_are_refused():
+    grid = oblique_grid()
+    with pytest.raises(InputError, match="constant"):
+        PREPROCESSING.normalized(Image(np.full(grid.shape, 3.0), grid))
+
+
+def test_images_that_are_constant_where_the_model_looks_are_refused():
+    grid = oblique_grid((60, 60, 60), spacing_mm=(1.0, 1.0, 1.0))
+    data = np.zeros(grid.shape)
+    data[:3, :3, :3] = np.random.default_rng(0).random((3, 3, 3))
+    with pytest.raises(InputError, match="constant within the region"):
+        PREPROCESSING.normalized(Image(data, grid))
+
+
+def test_label_maps_given_as_images_are_refused():
+    labels = label_blocks(oblique_grid())
+    with pytest.raises(InputError, match="looks like a label map"):
+        PREPROCESSING.normalized(Image(labels.data, labels.grid))
+
+
+def test_impossible_rules_are_refused():
+    with pytest.raises(InputError, match="rise within 0 to 100"):
+        Preprocessing((16, 16, 16), (1.0, 1.0, 1.0), intensity_percentiles=(90.0, 10.0))
+    with pytest.raises(InputError, match="must be positive"):
+        Preprocessing((16, 16, 16), (1.0, 0.0, 1.0))
+
+
+def test_real_heads_are_inside_the_brain_models_grid(shared_data):
+    from voltween import io
+    from voltween.data import masked_by_labels, read_manifest
+
+    rule = Preprocessing((64, 80, 64), (2.5, 2.5, 2.5), "head")
+    for case in read_manifest(shared_data / "brain_ixi" / "cases.csv")[:6]:
+        image, labels = io.read(case.image), io.read_labels(case.labels)
+        brain_mm3 = (labels.data > 0).sum() * labels.grid.spacing_mm.prod()
+        for scan in (image, masked_by_labels(image, labels)):
+            seen = rule.labels_on_grid(LabelMap(labels.data, labels.grid), scan)
+            assert (seen.data > 0).sum() * 2.5**3 > 0.98 * brain_mm3

@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+import torch
+from helpers import (
+    label_blocks,
+    oblique_grid,
+    random_points_mm,
+    smooth_image,
+    tiny_model,
+)
+
+from voltween.errors import InputError
+from voltween.register import centre_alignment, register
+from voltween.space import Grid
+from voltween.transform import Affine
+from voltween.volume import Image, LabelMap
+from voltween.warp import warp
+
+FIXED = smooth_image(oblique_grid((18, 16, 14), seed=1), seed=1)
+MOVING = smooth_image(oblique_grid((17, 19, 13), seed=2, spacing_mm=(1.4, 0.9, 2.0)), seed=2)
+
+
+@pytest.fixture(scope="module", name="model")
+def model_fixture():
+    return tiny_model()
+
+
+@pytest.fixture(scope="module", name="result")
+def result_fixture(model):
+    return register(FIXED, MOVING, model=model)
+
+
+def test_transform_is_the_networks_flow_between_the_canonical_grids(model, result):
+    """moving canonical affine o (identity + flow) o inverse fixed canonical affine."""
+    fixed, moving = (model.preprocessing.normalized(image) for image in (FIXED, MOVING))
+    tensors = [torch.from_numpy(i.data.copy())[None, None] for i in (fixed, moving)]
+    with torch.inference_mode():
+        flow = model.network(*tensors).flow[0].numpy()
+    voxels = np.moveaxis(np.indices(fixed.grid.shape), 0, -1).reshape(-1, 3)
+    moved_voxels = voxels + flow.reshape(3, -1).T
+    mapped = result.fixed_to_moving.map_positions(fixed.grid.voxel_to_world(voxels * 1.0))
+    np.testing.assert_allclose(mapped, moving.grid.voxel_to_world(moved_voxels), atol=1e-4)
+
+
+def test_moved_image_in_canonical_space_is_the_networks(model, result):
+    fixed, moving = (model.preprocessing.normalized(image) for image in (FIXED, MOVING))
+    tensors = [torch.from_numpy(i.data.copy())[None, None] for i in (fixed, moving)]
+    with torch.inference_mode():
+        flow = model.network(*tensors).flow
+        by_network = warp(tensors[1], flow)[0, 0].numpy()
+    by_world = result.fixed_to_moving.resample(moving, onto=fixed.grid).data
+    assert np.quantile(np.abs(by_network - by_world)[3:-3, 3:-3, 3:-3], 0.9) < 1e-3
+
+
+def test_result_lives_on_the_users_grids(result):
+    assert result.moved.grid is FIXED.grid
+    assert [stage.name for stage in result.stages] == ["affine", "dense 1", "dense 2"]
+    assert list(result.tweening) == ["before", "affine", "dense 1", "dense 2"]
+    assert isinstance(result.stages[0].fixed_to_moving, Affine)
+
+
+def test_transform_is_continuous_around_the_canonical_grid(result):
+    """No tear where the network's field ends: neighbours stay neighbours."""
+    line = np.linspace(-60, 60, 2401)
+    for axis in range(3):
+        points = np.tile(FIXED.grid.centre_mm, (len(line), 1))
+        points[:, axis] += line
+        steps = np.diff(result.fixed_to_moving.map_positions(points), axis=0)
+        assert np.linalg.norm(steps, axis=1).max() < 0.6  # per 0.05 mm
+
+
+def test_affine_beyond_the_field_is_the_affine_stage(result):
+    far = FIXED.grid.centre_mm + np.array([[200.0, 0, 0], [0, -300, 0]])
+    np.testing.assert_allclose(
+        result.fixed_to_moving.map_positions(far),
+        result.stages[0].fixed_to_moving.map_positions(far),
+        atol=1e-9,
+    )
+
+
+@pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning")
+def test_inverse_leads_back():
+    gentle = register(FIXED, MOVING, model=tiny_model(strength=0.1))
+    points = random_points_mm(FIXED.grid)
+    there = gentle.fixed_to_moving.map_positions(points)
+    back = gentle.moving_to_fixed.map_positions(there)
+    assert np.linalg.norm(back - points, axis=1).max() < 0.2
+
+
+def test_scans_may_be_anywhere_in_the_world(model, result):
+    """Moving the moving scan's header moves the result along, and changes nothing else."""
+    pose = np.eye(4)
+    pose[:3, :3] = [[0.96, -0.28, 0], [0.28, 0.96, 0], [0, 0, 1]]
+    pose[:3, 3] = 500, -300, 200
+    moved_away = Image(MOVING.data, Grid(MOVING.grid.shape, pose @ MOVING.grid.affine))
+    points = random_points_mm(FIXED.grid)
+    again = register(FIXED, moved_away, model=model)
+    expected = Affine(pose).map_positions(result.fixed_to_moving.map_positions(points))
+    np.testing.assert_allclose(again.fixed_to_moving.map_positions(points), expected, atol=1e-4)
+
+
+def test_an_untrained_network_changes_nothing_but_the_placement():
+    model = tiny_model(strength=0.0)
+    same = register(FIXED, FIXED, model=model)
+    np.testing.assert_allclose(same.moved.data, FIXED.data, atol=0.05)  # of about 3000
+    assert same.correlation["after"] == pytest.approx(1)
+    assert same.folding_percent == 0
+
+
+def test_centre_alignment_lays_middles_and_axes_on_each_other():
+    before = centre_alignment(FIXED.grid, MOVING.grid)
+    mapped = before.map_positions(FIXED.grid.centre_mm[None])[0]
+    np.testing.assert_allclose(mapped, MOVING.grid.centre_mm)
+    assert np.linalg.det(before.matrix[:3, :3]) == pytest.approx(1)
+
+
+def test_dice_is_given_for_shared_labels_at_every_stage(result):
+    fixed, moving = label_blocks(FIXED.grid), label_blocks(MOVING.grid)
+    without = LabelMap(np.where(moving.data == 7, 0, moving.data), moving.grid)
+    dice = result.dice(fixed, without)
+    assert list(dice) == list(result.tweening)
+    assert all(list(per_label) == [1, 2, 40] for per_label in dice.values())
+    assert 0 < dice["before"][1] < 1
+
+
+def test_dice_without_shared_labels_is_refused(result):
+    other = LabelMap(np.full(MOVING.grid.shape, 99), MOVING.grid)
+    with pytest.raises(InputError, match="must share a label"):
+        result.dice(label_blocks(FIXED.grid), other)
+
+
+@pytest.mark.parametrize("role", ["fixed", "moving"])
+def test_images_that_cannot_be_registered_are_named(role, model):
+    constant = Image(np.full(FIXED.grid.shape, 4), FIXED.grid)
+    pair = (constant, MOVING) if role == "fixed" else (FIXED, constant)
+    with pytest.raises(InputError, match=f"{role} image is constant"):
+        register(*pair, model=model)
+
+
+def test_timings_are_reported(result):
+    assert {"preparing", "network", "transforms"} <= set(result.seconds)
+    assert all(seconds >= 0 for seconds in result.seconds.values())
