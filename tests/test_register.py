@@ -17,7 +17,9 @@ from voltween.volume import Image, LabelMap
 from voltween.warp import warp
 
 FIXED = smooth_image(oblique_grid((18, 16, 14), seed=1), seed=1)
-MOVING = smooth_image(oblique_grid((17, 19, 13), seed=2, spacing_mm=(1.4, 0.9, 2.0)), seed=2)
+MOVING = smooth_image(
+    oblique_grid((17, 19, 13), seed=2, spacing_mm=(1.4, 0.9, 2.0)), seed=2
+)
 
 
 @pytest.fixture(scope="module", name="model")
@@ -38,8 +40,12 @@ def test_transform_is_the_networks_flow_between_the_canonical_grids(model, resul
         flow = model.network(*tensors).flow[0].numpy()
     voxels = np.moveaxis(np.indices(fixed.grid.shape), 0, -1).reshape(-1, 3)
     moved_voxels = voxels + flow.reshape(3, -1).T
-    mapped = result.fixed_to_moving.map_positions(fixed.grid.voxel_to_world(voxels * 1.0))
-    np.testing.assert_allclose(mapped, moving.grid.voxel_to_world(moved_voxels), atol=1e-4)
+    mapped = result.fixed_to_moving.map_positions(
+        fixed.grid.voxel_to_world(voxels * 1.0)
+    )
+    np.testing.assert_allclose(
+        mapped, moving.grid.voxel_to_world(moved_voxels), atol=1e-4
+    )
 
 
 def test_moved_image_in_canonical_space_is_the_networks(model, result):
@@ -96,7 +102,9 @@ def test_scans_may_be_anywhere_in_the_world(model, result):
     points = random_points_mm(FIXED.grid)
     again = register(FIXED, moved_away, model=model)
     expected = Affine(pose).map_positions(result.fixed_to_moving.map_positions(points))
-    np.testing.assert_allclose(again.fixed_to_moving.map_positions(points), expected, atol=1e-4)
+    np.testing.assert_allclose(
+        again.fixed_to_moving.map_positions(points), expected, atol=1e-4
+    )
 
 
 def test_an_untrained_network_changes_nothing_but_the_placement():

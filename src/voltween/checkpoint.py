@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from voltween.errors import InputError
@@ -103,7 +103,7 @@ def write_tensors(
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     text = json.dumps({"format": _FORMAT, **description})
     with whole_file(path) as partial:
-        save_file(contiguous, partial, metadata={"voltween": text})
+        partial.write_bytes(save(contiguous, metadata={"voltween": text}))
     return path
 
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -170,7 +171,7 @@ class Train:
 class Evaluate:
     """Measure a model on pairs of a manifest's cases: Dice, IoU, folding, time.
 
-    Writes pairs.csv, structures.csv, summary.csv and summary.md. "before" is the scans
+    Writes pairs.csv, structures.csv, their summaries, and summary.md. "before" is the scans
     with their middles and axes laid on one another.
     """
 
@@ -184,6 +185,8 @@ class Evaluate:
     """Cases to pair: train, val or test."""
     max_pairs: int = 0
     """Pairs to measure, drawn by a fixed seed; 0 takes all ordered pairs."""
+    masked: bool = False
+    """Mask the images by labels > 0 first, as skull-stripping does."""
 
     def run(self) -> None:
         """Measure and write."""
@@ -192,7 +195,9 @@ class Evaluate:
         out = output_folder(self.out)
         pairs = chosen_pairs([case.name for case in cases], self.max_pairs)
         with console.pair_progress(len(pairs)) as on_pair:
-            result = evaluate(model, cases, pairs=pairs, on_pair=on_pair)
+            result = evaluate(
+                model, cases, pairs=pairs, is_masked=self.masked, on_pair=on_pair
+            )
         write_evaluation(result, out)
         console.console.print(summary_table(result))
 
@@ -227,13 +232,14 @@ class Demo:
 _COMMANDS = (Register, Apply, Train, Evaluate, Models, Demo)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exit code 2 and one line for what the user can mend."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     warnings.showwarning = _show_warning
     command: Any = tyro.extras.subcommand_cli_from_dict(
         {kind.__name__.lower(): kind for kind in _COMMANDS},
         prog="voltween",
+        args=arguments,
         description="Register 3D medical images with Volume Tweening Networks.",
     )
     try:

@@ -31,7 +31,7 @@ FIXED = Individuality(
     seed=1,
     axes="PSR",
     spacing_mm=(1.2, 1.0, 1.5),
-    tilt_degrees=(4.0, -3.0, 5.0),
+    tilt_degrees=(3.0, -2.0, 4.0),
     offset_mm=(5.0, -12.0, 20.0),
     gamma=1.0,
 )
@@ -39,10 +39,11 @@ MOVING = Individuality(
     seed=2,
     axes="LAI",
     spacing_mm=(1.4, 1.1, 1.1),
-    tilt_degrees=(-8.0, 6.0, -7.0),
+    tilt_degrees=(-5.0, 4.0, -4.0),
     offset_mm=(-60.0, 35.0, -40.0),
     gamma=0.7,
-    scan_tilt_degrees=(10.0, -6.0, 4.0),
+    scan_tilt_degrees=(2.0, -3.0, 2.0),
+    scan_offset_mm=(6.0, -12.0, 14.0),
     noise=0.04,
 )
 

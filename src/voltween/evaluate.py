@@ -11,14 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from voltween.checkpoint import Model
-from voltween.data import Case, load_case
+from voltween.data import Case, load_case, masked_by_labels
 from voltween.errors import InputError
 from voltween.files import output_folder, whole_file
 from voltween.metrics import iou_from_dice
 from voltween.register import Registration, register
-from voltween.volume import LabelMap
+from voltween.volume import Image, LabelMap
 
 logger = logging.getLogger(__name__)
+
+
+Row = dict[str, str | int | float]
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,10 @@ def evaluate(
     cases: Sequence[Case],
     *,
     pairs: Iterable[tuple[str, str]],
+    is_masked: bool = False,
     on_pair: Callable[[str, str, float], None] = lambda fixed, moving, dice: None,
 ) -> Evaluation:
-    """Scores on pairs (names of fixed and moving) of the cases.
+    """Scores on pairs (names of fixed and moving), images masked by labels if asked.
 
     Raises:
         InputError: If a case has no labels or cannot be read.
@@ -70,7 +74,7 @@ def evaluate(
     without = [case.name for case in cases if case.labels is None]
     if without:
         raise InputError(f"evaluation needs labels, these cases have none: {without}")
-    scans = {case.name: load_case(case) for case in cases}
+    scans = {case.name: _labelled_scan(case, is_masked) for case in cases}
     stages: list[StageScore] = []
     structures: list[StructureScore] = []
     for fixed, moving in pairs:
@@ -78,8 +82,6 @@ def evaluate(
             scans[fixed],
             scans[moving],
         )
-        assert fixed_labels is not None
-        assert moving_labels is not None
         start = time.perf_counter()
         registration = register(fixed_image, moving_image, model=model)
         _ = registration.moved
@@ -102,14 +104,14 @@ def chosen_pairs(names: Sequence[str], most_pairs: int) -> list[tuple[str, str]]
     return pairs
 
 
-def summary(evaluation: Evaluation) -> list[dict[str, str | float]]:
+def summary(evaluation: Evaluation) -> list[Row]:
     """One row a stage: means over pairs, with the SD of Dice, and median seconds."""
     stages = list(dict.fromkeys(score.stage for score in evaluation.pairs))
-    rows: list[dict[str, str | float]] = []
+    rows: list[Row] = []
     for stage in stages:
         scores = [score for score in evaluation.pairs if score.stage == stage]
         dice = np.array([score.dice for score in scores])
-        row: dict[str, str | float] = {
+        row: Row = {
             "stage": stage,
             "pairs": len(scores),
             "dice": float(dice.mean()),
@@ -124,10 +126,10 @@ def summary(evaluation: Evaluation) -> list[dict[str, str | float]]:
     return rows
 
 
-def structure_summary(evaluation: Evaluation) -> list[dict[str, str | float]]:
+def structure_summary(evaluation: Evaluation) -> list[Row]:
     """One row a label and stage: mean Dice and IoU over pairs."""
     keys = dict.fromkeys((score.label, score.stage) for score in evaluation.structures)
-    rows: list[dict[str, str | float]] = []
+    rows: list[Row] = []
     for label, stage in sorted(keys, key=lambda key: key[0]):
         scores = [
             score
@@ -155,7 +157,7 @@ def summary_table(evaluation: Evaluation) -> str:
 
 
 def write_evaluation(evaluation: Evaluation, out: Path) -> None:
-    """Write pairs.csv, structures.csv, summary.csv and summary.md into a folder."""
+    """Write pairs.csv, structures.csv, their summaries, and summary.md into a folder."""
     out = output_folder(out)
     pair_columns = [field.name for field in fields(StageScore)]
     structure_columns = [field.name for field in fields(StructureScore)]
@@ -165,8 +167,16 @@ def write_evaluation(evaluation: Evaluation, out: Path) -> None:
     )
     rows = summary(evaluation)
     _write_csv(out / "summary.csv", list(rows[0]), rows)
+    rows = structure_summary(evaluation)
+    _write_csv(out / "summary_structures.csv", list(rows[0]), rows)
     with whole_file(out / "summary.md") as partial:
         partial.write_text(summary_table(evaluation) + "\n")
+
+
+def _labelled_scan(case: Case, is_masked: bool) -> tuple[Image, LabelMap]:
+    image, labels = load_case(case)
+    assert labels is not None
+    return (masked_by_labels(image, labels) if is_masked else image), labels
 
 
 def _structure_scores(

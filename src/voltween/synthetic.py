@@ -18,6 +18,7 @@ from voltween.volume import Image, LabelMap
 
 _FIELD_SPACING_MM = 4.0
 _FIELD_MARGIN_MM = 40.0
+_BACKGROUND = 0.01  # of the brightest voxel
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Individuality:
     """Exponent on the intensities: the contrast."""
     scan_tilt_degrees: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Rotation of the scan's grid against the scanner: an oblique scan."""
+    scan_offset_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Shift of the scan's middle against the head's: a field of view not centred."""
     largest_displacement_mm: float = 8.0
     smoothness_mm: float = 18.0
     noise: float = 0.02
@@ -120,9 +123,10 @@ def _scan_grid(template: Grid, character: Individuality) -> Grid:
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(template.shape) - 1.0)
     extent_mm = np.ptp(template.voxel_to_world(corners), axis=0)[axes]
     sizes = np.ceil(extent_mm / character.spacing_mm).astype(int)
+    head_mm = _pose(character).inverse().map_positions(template.centre_mm[None])[0]
     return Grid.centred(
         (int(sizes[0]), int(sizes[1]), int(sizes[2])),
-        centre_mm=_pose(character).inverse().map_positions(template.centre_mm[None])[0],
+        centre_mm=head_mm + character.scan_offset_mm,
         spacing_mm=character.spacing_mm,
         directions=_rotation(character.scan_tilt_degrees) @ directions,
     )
@@ -133,15 +137,17 @@ def _scanned(
     character: Individuality,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "i j k"]:
-    """Contrast, shading and noise of a scanner; magnitude images are never negative."""
+    """Contrast, shading and noise of a scanner, within the brain: it is stripped."""
     brightest = max(float(clean.max()), np.finfo(np.float32).tiny)
     contrast = (clean / brightest).clip(0) ** character.gamma
     low = rng.uniform(-1, 1, (3, 3, 3))
     i, j, k = (np.linspace(-1, 1, n) for n in clean.shape)
     shading = polygrid3d(i, j, k, low)
     shading *= character.shading / np.abs(shading).max()
+    # Magnitude images: two channels of noise, never negative.
     noise = rng.normal(0, character.noise, (2, *clean.shape))
-    return 1000 * np.hypot(contrast * np.exp(shading) + noise[0], noise[1])
+    scanned = np.hypot(contrast * np.exp(shading) + noise[0], noise[1])
+    return 1000 * np.where(clean > _BACKGROUND * brightest, scanned, 0)
 
 
 def _rotation(degrees: tuple[float, float, float]) -> Float[np.ndarray, "3 3"]:

@@ -1,0 +1,156 @@
+"""Put a trained model into the package, with what it is and what was measured.
+
+    python runs/ship.py NAME --model RUN/best.safetensors --figures EVALUATION [...]
+
+Writes src/voltween/models/NAME.safetensors (half precision) and its card, NAME.md.
+The evaluation folders are those of `voltween evaluate`; the first is the main one.
+"""
+
+import csv
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from voltween.checkpoint import load_model, save_model
+
+MODELS = Path(__file__).parents[1] / "src" / "voltween" / "models"
+MOST_LABELS_IN_CARD = 10
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a person wants to know before using a model."""
+
+    purpose: str
+    data: str
+    licence: str
+    limits: str
+
+
+CARDS = {
+    "hippocampus": Card(
+        purpose="T1 MR crops around one hippocampus",
+        data=(
+            "Medical Segmentation Decathlon Task04 (Vanderbilt University), 1 mm crops "
+            "of about 35 x 50 x 36 voxels"
+        ),
+        licence="data CC BY-SA 4.0",
+        limits=(
+            "Made for crops with the hippocampus near their middle, of about the size "
+            "above and with both scans showing the same side. Not for whole heads. "
+            "Beyond the crop's border there is nothing to go by, and the deformation "
+            "there means little. Trained on one centre's adults; not a medical device."
+        ),
+    ),
+    "brain": Card(
+        purpose="T1 MR of whole heads or skull-stripped brains",
+        data=(
+            "IXI, Hammersmith Hospital subset, 2 mm, segmented by DLMUSE (CBICA, "
+            "University of Pennsylvania)"
+        ),
+        licence="images CC BY-SA 3.0, labels SBIA licence",
+        limits=(
+            "Works on a grid of 2.5 mm: it aligns lobes, ventricles and deep nuclei, "
+            "not single gyri. Both scans raw or both stripped; a raw head against a "
+            "stripped brain was not trained. Other sequences than T1, infants, large "
+            "lesions and resections were not seen in training. Poses up to about 15 "
+            "degrees off. Not a medical device."
+        ),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Ship:
+    """Put a trained model into the package."""
+
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
+    """Name of the model; its card's text is in this script."""
+    model: Path
+    """Model file that training wrote."""
+    figures: tuple[Path, ...]
+    """Folders of `voltween evaluate`."""
+    recipe: Path
+    """Script that made it."""
+
+    def run(self) -> None:
+        """Write the model and its card."""
+        card = CARDS[self.name]
+        model = load_model(self.model)
+        provenance = {
+            "purpose": card.purpose,
+            "data": card.data,
+            "licence": card.licence,
+            "measured": measured(self.figures[0]),
+            **model.provenance,
+        }
+        model = replace(model, name=self.name, provenance=provenance)
+        save_model(model, MODELS / f"{self.name}.safetensors")
+        text = card_text(self.name, card, provenance, self.figures, self.recipe)
+        (MODELS / f"{self.name}.md").write_text(text)
+
+
+def measured(folder: Path) -> str:
+    """One line on the main figures: first and last stage."""
+    rows = read_rows(folder / "summary.csv")
+    first, last = rows[0], rows[-1]
+    return (
+        f"val Dice {float(first['dice']):.3f} before, {float(last['dice']):.3f} after, "
+        f"{float(last['folding_percent']):.2g} % folding, {last['pairs']} pairs"
+    )
+
+
+def card_text(
+    name: str, card: Card, provenance: dict, figures: tuple[Path, ...], recipe: Path
+) -> str:
+    """The model card as Markdown."""
+    train, val = provenance["train_cases"], provenance["val_cases"]
+    parts = [
+        f"# {name}",
+        f"For {card.purpose}.",
+        "## Data",
+        f"{card.data}. {len(train)} scans to train, {len(val)} to choose the best "
+        f"checkpoint; no other scan was used. Licence: {card.licence}.",
+        "## Recipe",
+        f"`{recipe}`, {provenance['steps']} steps; all settings are in the model file "
+        "(`voltween models`, or its safetensors metadata).",
+        "## Measured",
+        *(part for folder in figures for part in measured_part(folder)),
+        "## Limits",
+        card.limits,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def measured_part(folder: Path) -> list[str]:
+    """Table of the stages and, where labels are few, of each label."""
+    command = (folder / "command.txt").read_text().strip()
+    rows = read_rows(folder / "summary.csv")
+    seconds = float(rows[-1]["seconds"])
+    parts = [
+        f"`{command}`: {rows[0]['pairs']} ordered pairs of `val` scans, on the fixed "
+        f"scan's own grid, {seconds:.2f} s a pair (median, two threads).",
+        (folder / "summary.md").read_text().strip(),
+    ]
+    labels = read_rows(folder / "summary_structures.csv")
+    if len({row["label"] for row in labels}) <= MOST_LABELS_IN_CARD:
+        lines = ["| label | stage | Dice | IoU |", "|---|---|---|---|"]
+        lines += [
+            f"| {row['label']} | {row['stage']} | {float(row['dice']):.3f} "
+            f"| {float(row['iou']):.3f} |"
+            for row in labels
+        ]
+        parts.append("\n".join(lines))
+    return parts
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a CSV."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+if __name__ == "__main__":
+    tyro.cli(Ship).run()

@@ -1,0 +1,116 @@
+"""The house rules that a machine can check (CONTRIBUTING.md)."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "voltween"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# Imports go up this list only: a module may import those before it.
+ORDER = [
+    "errors",
+    "files",
+    # physical space
+    "space",
+    "volume",
+    "inversion",
+    "transform",
+    "points_text",
+    "io",
+    # tensors
+    "warp",
+    "jacobian",
+    "losses",
+    "networks.blocks",
+    "networks.affine",
+    "networks.dense",
+    "networks.cascade",
+    "networks",
+    # work
+    "metrics",
+    "preprocess",
+    "data",
+    "augment",
+    "synthetic",
+    "objective",
+    "checkpoint",
+    "train",
+    "register",
+    "evaluate",
+    "figures",
+    "results",
+    "demo",
+    "console",
+    "cli",
+    "",
+]
+PHYSICAL = {"space", "volume", "inversion", "transform", "points_text", "io"}
+TENSOR = {"warp", "jacobian", "losses"}
+
+
+def module_name(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imports_of(path):
+    """Modules of the package that a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+            "voltween"
+        ):
+            base = node.module.removeprefix("voltween").lstrip(".")
+            inner = {f"{base}.{alias.name}".lstrip(".") for alias in node.names}
+            found |= {name for name in inner if name in ORDER} or {base}
+    return found
+
+
+def test_every_module_has_its_place():
+    assert sorted(map(module_name, MODULES)) == sorted(ORDER)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_imports_go_one_way(path):
+    name = module_name(path)
+    later = [m for m in imports_of(path) if ORDER.index(m) >= ORDER.index(name)]
+    assert later == []
+
+
+def test_space_and_tensors_do_not_know_each_other():
+    for path in MODULES:
+        name = module_name(path)
+        text = path.read_text()
+        if name in PHYSICAL:
+            assert "import torch" not in text, name
+        if name in TENSOR or name.startswith("networks"):
+            assert not imports_of(path) & PHYSICAL, name
+
+
+def test_lps_is_said_in_io_alone():
+    code = {"LPS", "_FLIP"}
+    for path in MODULES:
+        names = {
+            node.value if isinstance(node, ast.Constant) else getattr(node, "id", None)
+            for node in ast.walk(ast.parse(path.read_text()))
+        }
+        assert module_name(path) == "io" or not (names & code), path
+
+
+def test_grid_sample_is_called_in_warp_alone():
+    users = [module_name(p) for p in MODULES if "grid_sample(" in p.read_text()]
+    assert users == ["warp"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_files_stay_short(path):
+    assert len(path.read_text().splitlines()) <= 400
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_functions_stay_short(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno - node.lineno < 60, node.name
