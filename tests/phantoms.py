@@ -3,16 +3,16 @@
 import csv
 
 import numpy as np
-from helpers import STORAGE_ORDERS, stored
 from scipy.ndimage import gaussian_filter
 
+from helpers import STORAGE_ORDERS, stored
 from voltween import io
 from voltween.space import Grid
 from voltween.volume import Image, LabelMap
 
 
 def blob(seed, shape=(18, 18, 18)):
-    """A bright ellipsoid with a core, shifted and stretched by the seed, and its labels."""
+    """A bright ellipsoid with a core, shifted and stretched by the seed; its labels."""
     rng = np.random.default_rng(seed)
     grid = Grid.centred(
         shape,

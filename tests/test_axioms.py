@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from helpers import oblique_grid, random_points_mm, smooth_field, some_affine
 
+from helpers import oblique_grid, random_points_mm, smooth_field, some_affine
 from voltween.transform import Affine, Composite, DisplacementField
 from voltween.volume import Points
 

@@ -2,9 +2,9 @@ import json
 
 import pytest
 import torch
-from helpers import tiny_model
 from safetensors.torch import save_file
 
+from helpers import tiny_model
 from voltween.checkpoint import installed_models, load_model, save_model
 from voltween.errors import InputError
 

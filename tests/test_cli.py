@@ -1,12 +1,12 @@
 import json
-import shutil
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from helpers import label_blocks, oblique_grid, smooth_image, tiny_model
 from phantoms import write_cohort
-
 from voltween import io
 from voltween.checkpoint import load_model, save_model
 from voltween.cli import main
@@ -111,8 +111,13 @@ class TestRegister:
 
     def test_without_model_it_says_which_it_takes(self, folder, capsys):
         main(
-            ["register", str(folder / "fixed.nii.gz"), str(folder / "moving.nrrd")]
-            + ["--out", str(folder / "result")]
+            [
+                "register",
+                str(folder / "fixed.nii.gz"),
+                str(folder / "moving.nrrd"),
+                "--out",
+                str(folder / "result"),
+            ]
         )
         assert "using the model 'brain'" in capsys.readouterr().out
 
@@ -125,39 +130,52 @@ class TestRegister:
         }
 
 
-def bad_input(kind, folder):
-    """Make one thing wrong; returns what to change in the register command."""
-    path = folder / "bad.nii.gz"
-    data = FIXED.data.copy()
-    if kind == "missing":
-        return {"fixed": "nothing.nii.gz"}
-    if kind == "text":
-        path.write_text("no image")
-    if kind == "cut short":
-        whole = (folder / "fixed.nii.gz").read_bytes()
-        path.write_bytes(whole[: len(whole) // 2])
-    if kind == "NaN":
-        import nibabel
+def cut_short(folder):
+    whole = (folder / "fixed.nii.gz").read_bytes()
+    (folder / "bad.nii.gz").write_bytes(whole[: len(whole) // 2])
 
-        data[3, 3, 3] = np.nan
-        nibabel.save(nibabel.Nifti1Image(data, FIXED.grid.affine), path)
-    if kind == "constant":
-        io.write(Image(np.full(FIXED.grid.shape, 7), FIXED.grid), path)
-    if kind == "2D":
-        sitk.WriteImage(sitk.Image([9, 9], sitk.sitkFloat32), str(path))
-    if kind == "4D":
-        sitk.WriteImage(sitk.Image([9, 9, 9, 3], sitk.sitkFloat32), str(path))
-    if kind == "labels":
-        shutil.copy(folder / "fixed_labels.nii.gz", path)
-    if kind == "image as labels":
-        return {"fixed_labels": "fixed.nii.gz", "moving_labels": "moving_labels.nii.gz"}
-    if kind == "damaged model":
-        (folder / "tiny.safetensors").write_bytes(b"x" * 500)
-        return {}
-    if kind == "unwritable":
-        (folder / "file").write_text("in the way")
-        return {"out": "file/result"}
-    return {"fixed": "bad.nii.gz"}
+
+def with_nan(folder):
+    data = FIXED.data.copy()
+    data[3, 3, 3] = np.nan
+    nibabel.save(nibabel.Nifti1Image(data, FIXED.grid.affine), folder / "bad.nii.gz")
+
+
+def constant(folder):
+    io.write(Image(np.full(FIXED.grid.shape, 7), FIXED.grid), folder / "bad.nii.gz")
+
+
+def of_size(*size):
+    def write(folder):
+        sitk.WriteImage(sitk.Image(size, sitk.sitkFloat32), str(folder / "bad.nii.gz"))
+
+    return write
+
+
+# What makes bad.nii.gz, or another thing, bad, and what that changes in the command.
+BAD = {"fixed": "bad.nii.gz"}
+BAD_INPUT = {
+    "missing": (lambda folder: None, {"fixed": "nothing.nii.gz"}),
+    "text": (lambda folder: (folder / "bad.nii.gz").write_text("no image"), BAD),
+    "cut short": (cut_short, BAD),
+    "NaN": (with_nan, BAD),
+    "constant": (constant, BAD),
+    "2D": (of_size(9, 9), BAD),
+    "4D": (of_size(9, 9, 9, 3), BAD),
+    "labels": (lambda folder: None, {"fixed": "fixed_labels.nii.gz"}),
+    "image as labels": (
+        lambda folder: None,
+        {"fixed_labels": "fixed.nii.gz", "moving_labels": "moving_labels.nii.gz"},
+    ),
+    "damaged model": (
+        lambda folder: (folder / "tiny.safetensors").write_bytes(b"x" * 500),
+        {},
+    ),
+    "unwritable": (
+        lambda folder: (folder / "file").write_text("in the way"),
+        {"out": "file/result"},
+    ),
+}
 
 
 @pytest.mark.parametrize(
@@ -178,7 +196,8 @@ def bad_input(kind, folder):
 )
 @pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning")
 def test_bad_input_ends_in_one_line_and_leaves_nothing(kind, message, folder, capsys):
-    changes = bad_input(kind, folder)
+    make_bad, changes = BAD_INPUT[kind]
+    make_bad(folder)
     before = set(folder.rglob("*"))
     with pytest.raises(SystemExit) as caught:
         register(folder, **changes)
@@ -195,8 +214,10 @@ class TestApply:
     def test_image_equals_the_moved_image(self, folder):
         out = register(folder)
         main(
-            ["apply", str(out / "fixed_to_moving.h5"), str(folder / "moving.nrrd")]
-            + [
+            [
+                "apply",
+                str(out / "fixed_to_moving.h5"),
+                str(folder / "moving.nrrd"),
                 "--onto",
                 str(folder / "fixed.nii.gz"),
                 "--out",
@@ -215,9 +236,12 @@ class TestApply:
                 "apply",
                 str(out / "fixed_to_moving.h5"),
                 str(folder / "moving_labels.nii.gz"),
+                "--onto",
+                str(folder / "fixed.nii.gz"),
+                "--labels",
+                "--out",
+                str(folder / "moved_labels.nii.gz"),
             ]
-            + ["--onto", str(folder / "fixed.nii.gz"), "--labels"]
-            + ["--out", str(folder / "moved_labels.nii.gz")]
         )
         assert set(io.read_labels(folder / "moved_labels.nii.gz").labels) <= {
             1,
@@ -273,15 +297,35 @@ def test_train_then_evaluate_on_a_cohort_of_nrrd_in_mixed_orientations(
     manifest = str(write_cohort(tmp_path, suffix=".nrrd"))
     run = tmp_path / "run"
     main(
-        ["train", manifest, "--out", str(run), "--cascade", "AD", "--channels", "2"]
-        + ["--steps", "4", "--validate-every", "2", "--augmentation.gamma", "0.2"]
+        [
+            "train",
+            manifest,
+            "--out",
+            str(run),
+            "--cascade",
+            "AD",
+            "--channels",
+            "2",
+            "--steps",
+            "4",
+            "--validate-every",
+            "2",
+            "--augmentation.gamma",
+            "0.2",
+        ]
     )
     model = load_model(run / "best.safetensors")
     assert model.network.config.stages == "AD"
     assert model.preprocessing.shape == (32, 32, 32)
     main(
-        ["evaluate", manifest, "--model", str(run / "best.safetensors")]
-        + ["--out", str(tmp_path / "figures")]
+        [
+            "evaluate",
+            manifest,
+            "--model",
+            str(run / "best.safetensors"),
+            "--out",
+            str(tmp_path / "figures"),
+        ]
     )
     names = {file.name for file in (tmp_path / "figures").iterdir()}
     summaries = {"summary.csv", "summary.md", "summary_structures.csv"}

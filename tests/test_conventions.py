@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import map_coordinates
+
 from helpers import (
     STORAGE_ORDERS,
     label_blocks,
@@ -13,8 +15,6 @@ from helpers import (
     stored,
     tiny_model,
 )
-from scipy.ndimage import map_coordinates
-
 from voltween.register import register
 from voltween.transform import Affine, DisplacementField
 from voltween.volume import Image

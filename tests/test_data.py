@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from phantoms import write_cohort
 
+from phantoms import write_cohort
 from voltween import data, io
 from voltween.errors import InputError
 from voltween.preprocess import Preprocessing

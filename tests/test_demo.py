@@ -2,7 +2,6 @@
 
 import json
 
-
 from voltween import io
 from voltween.cli import main
 from voltween.demo import MOVING

@@ -2,9 +2,9 @@ import csv
 
 import numpy as np
 import pytest
+
 from helpers import tiny_model
 from phantoms import write_cohort
-
 from voltween import io
 from voltween.data import read_manifest
 from voltween.errors import InputError

@@ -1,7 +1,7 @@
 import matplotlib.image
 import numpy as np
-from helpers import STORAGE_ORDERS, oblique_grid, smooth_image, stored, tiny_model
 
+from helpers import STORAGE_ORDERS, oblique_grid, smooth_image, stored, tiny_model
 from voltween.figures import display_grid, write_overview
 from voltween.register import register
 

@@ -5,6 +5,7 @@ import nitransforms
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from helpers import (
     STORAGE_ORDERS,
     oblique_grid,
@@ -13,7 +14,6 @@ from helpers import (
     smooth_image,
     stored,
 )
-
 from voltween import io
 from voltween.errors import InputError
 from voltween.transform import Affine, Composite, DisplacementField

@@ -5,8 +5,8 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from helpers import STORAGE_ORDERS, label_blocks, oblique_grid, smooth_image, stored
 
+from helpers import STORAGE_ORDERS, label_blocks, oblique_grid, smooth_image, stored
 from voltween import io
 from voltween.errors import InputError
 from voltween.volume import Image, Points

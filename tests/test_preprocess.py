@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from helpers import STORAGE_ORDERS, label_blocks, oblique_grid, smooth_image, stored
 from scipy.ndimage import gaussian_filter
 
+from helpers import STORAGE_ORDERS, label_blocks, oblique_grid, smooth_image, stored
 from voltween.errors import InputError
 from voltween.preprocess import Preprocessing
 from voltween.space import Grid

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from helpers import (
     label_blocks,
     oblique_grid,
@@ -8,7 +9,6 @@ from helpers import (
     smooth_image,
     tiny_model,
 )
-
 from voltween.errors import InputError
 from voltween.register import centre_alignment, register
 from voltween.space import Grid
@@ -94,7 +94,7 @@ def test_inverse_leads_back():
 
 
 def test_scans_may_be_anywhere_in_the_world(model, result):
-    """Moving the moving scan's header moves the result along, and changes nothing else."""
+    """Moving the moving scan's header moves the result along, nothing else."""
     pose = np.eye(4)
     pose[:3, :3] = [[0.96, -0.28, 0], [0.28, 0.96, 0], [0, 0, 1]]
     pose[:3, 3] = 500, -300, 200

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from helpers import STORAGE_ORDERS, oblique_grid, smooth_image, stored
 
+from helpers import STORAGE_ORDERS, oblique_grid, smooth_image, stored
 from voltween.errors import InputError
 from voltween.space import Grid, directions_to_ras, nearest_world_axes
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from helpers import label_blocks, smooth_image
 from scipy.ndimage import gaussian_filter
 
+from helpers import label_blocks, smooth_image
 from voltween.metrics import dice_per_label
 from voltween.space import Grid
 from voltween.synthetic import Individuality, make_individual, true_fixed_to_moving

@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 import torch
-from phantoms import write_cohort
 
+from phantoms import write_cohort
 from voltween import train as training
 from voltween.augment import Augmentation
 from voltween.checkpoint import load_model, read_tensors
@@ -75,14 +75,14 @@ def test_one_seed_gives_one_result(manifest, tmp_path):
 def test_resumed_run_equals_an_uninterrupted_one(manifest, tmp_path):
     run(manifest, tmp_path / "whole")
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def die(report):
         if report.step == 7:  # not a step that was saved
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(manifest, tmp_path / "killed", on_step=die)
     run(manifest, tmp_path / "killed")
     for name in ("last", "best"):

@@ -2,8 +2,8 @@ import warnings
 
 import numpy as np
 import pytest
-from helpers import oblique_grid, smooth_field, smooth_image
 
+from helpers import oblique_grid, smooth_field, smooth_image
 from voltween.errors import InputError, InverseWarning
 from voltween.transform import Affine, DisplacementField
 

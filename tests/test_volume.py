@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from helpers import label_blocks, oblique_grid, smooth_image
 
+from helpers import label_blocks, oblique_grid, smooth_image
 from voltween.errors import InputError
 from voltween.volume import Image, LabelMap, Points, looks_like_labels
 

@@ -74,7 +74,7 @@ def test_compose_follows_equation_3():
 
 
 def test_warping_twice_is_warping_by_the_composition():
-    # Equation 4; exact where the image and the outer flow are linear and points stay in.
+    # Equation 4; exact where image and outer flow are linear and points stay inside.
     positions = torch.stack(
         torch.meshgrid(
             *[torch.arange(n, dtype=torch.float64) for n in (9, 8, 7)], indexing="ij"

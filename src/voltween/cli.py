@@ -171,8 +171,8 @@ class Train:
 class Evaluate:
     """Measure a model on pairs of a manifest's cases: Dice, IoU, folding, time.
 
-    Writes pairs.csv, structures.csv, their summaries, and summary.md. "before" is the scans
-    with their middles and axes laid on one another.
+    Writes pairs.csv, structures.csv, their summaries, and summary.md. "before" is the
+    scans with their middles and axes laid on one another.
     """
 
     manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]

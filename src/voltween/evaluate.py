@@ -157,7 +157,7 @@ def summary_table(evaluation: Evaluation) -> str:
 
 
 def write_evaluation(evaluation: Evaluation, out: Path) -> None:
-    """Write pairs.csv, structures.csv, their summaries, and summary.md into a folder."""
+    """Write pairs.csv, structures.csv, their summaries and summary.md to a folder."""
     out = output_folder(out)
     pair_columns = [field.name for field in fields(StageScore)]
     structure_columns = [field.name for field in fields(StructureScore)]

@@ -138,7 +138,7 @@ def _scanned(
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "i j k"]:
     """Contrast, shading and noise of a scanner, within the brain: it is stripped."""
-    brightest = max(float(clean.max()), np.finfo(np.float32).tiny)
+    brightest = float(clean.max())
     contrast = (clean / brightest).clip(0) ** character.gamma
     low = rng.uniform(-1, 1, (3, 3, 3))
     i, j, k = (np.linspace(-1, 1, n) for n in clean.shape)
