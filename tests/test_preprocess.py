@@ -70,6 +70,16 @@ def test_head_rule_finds_no_head_in_a_small_scan_and_takes_its_middle():
     )
 
 
+def test_coarser_sampling_does_not_alias():
+    """A checkerboard finer than the canonical voxels becomes an even grey."""
+    grid = oblique_grid((48, 48, 48), spacing_mm=(0.5, 0.5, 0.5))
+    board = (np.indices(grid.shape).sum(axis=0) % 2) * 100.0
+    board[:24] += 400  # a step, so that there is contrast
+    coarse = Preprocessing((16, 16, 16), (1.5, 1.5, 1.5)).normalized(Image(board, grid))
+    for half in (coarse.data[2:6, 2:-2, 2:-2], coarse.data[-6:-2, 2:-2, 2:-2]):
+        assert np.ptp(half) < 0.02
+
+
 def test_labels_follow_their_image():
     labels = label_blocks(oblique_grid())
     fine = Preprocessing((40, 40, 40), (0.6, 0.6, 0.6))

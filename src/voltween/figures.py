@@ -144,7 +144,7 @@ def _checkers(shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def _log_jacobian(field: DisplacementField) -> Float[np.ndarray, "i j k"]:
-    flow = torch.from_numpy(field.to_flow().copy())[None]
+    flow = torch.from_numpy(field.to_flow().astype(np.float32))[None]
     determinant = jacobian_determinant(flow)[0].numpy()
     return np.log2(determinant.clip(2.0**-6))
 
