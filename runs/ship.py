@@ -2,11 +2,13 @@
 
     python runs/ship.py NAME --model RUN/best.safetensors --figures EVALUATION [...]
 
-Writes src/voltween/models/NAME.safetensors (half precision) and its card, NAME.md.
+Writes src/voltween/models/NAME.safetensors (half precision), its card NAME.md, and
+tables of all structures to docs/models/.
 The evaluation folders are those of `voltween evaluate`; the first is the main one.
 """
 
 import csv
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +17,9 @@ import tyro
 
 from voltween.checkpoint import load_model, save_model
 
-MODELS = Path(__file__).parents[1] / "src" / "voltween" / "models"
+ROOT = Path(__file__).parents[1]
+MODELS = ROOT / "src" / "voltween" / "models"
+STRUCTURES = ROOT / "docs" / "models"
 MOST_LABELS_IN_CARD = 10
 
 
@@ -90,6 +94,10 @@ class Ship:
         save_model(model, MODELS / f"{self.name}.safetensors")
         text = card_text(self.name, card, provenance, self.figures, self.recipe)
         (MODELS / f"{self.name}.md").write_text(text)
+        STRUCTURES.mkdir(parents=True, exist_ok=True)
+        for folder in self.figures:
+            table = STRUCTURES / f"{self.name}_{folder.name}_structures.csv"
+            shutil.copy(folder / "summary_structures.csv", table)
 
 
 def measured(folder: Path) -> str:
@@ -118,6 +126,8 @@ def card_text(
         "(`voltween models`, or its safetensors metadata).",
         "## Measured",
         *(part for folder in figures for part in measured_part(folder)),
+        "Dice and IoU of every structure at every stage: "
+        f"`docs/models/{name}_*_structures.csv`.",
         "## Limits",
         card.limits,
     ]

@@ -78,19 +78,21 @@ def evaluate(
     stages: list[StageScore] = []
     structures: list[StructureScore] = []
     for fixed, moving in pairs:
-        (fixed_image, fixed_labels), (moving_image, moving_labels) = (
-            scans[fixed],
-            scans[moving],
-        )
+        fixed_image, fixed_labels = scans[fixed]
+        moving_image, moving_labels = scans[moving]
         start = time.perf_counter()
         registration = register(fixed_image, moving_image, model=model)
         _ = registration.moved
         seconds = time.perf_counter() - start
-        scores = _structure_scores(
-            registration, fixed_labels, moving_labels, fixed, moving
-        )
-        structures += scores
-        stages += _stage_scores(registration, scores, seconds)
+        of_pair = [
+            StructureScore(fixed, moving, stage, label, dice, iou_from_dice(dice))
+            for stage, per_label in registration.dice(
+                fixed_labels, moving_labels
+            ).items()
+            for label, dice in per_label.items()
+        ]
+        structures += of_pair
+        stages += _stage_scores(of_pair, registration, seconds)
         on_pair(fixed, moving, stages[-1].dice)
     return Evaluation(tuple(stages), tuple(structures))
 
@@ -179,43 +181,26 @@ def _labelled_scan(case: Case, is_masked: bool) -> tuple[Image, LabelMap]:
     return (masked_by_labels(image, labels) if is_masked else image), labels
 
 
-def _structure_scores(
-    registration: Registration,
-    fixed_labels: LabelMap,
-    moving_labels: LabelMap,
-    fixed: str,
-    moving: str,
-) -> list[StructureScore]:
-    dice = registration.dice(fixed_labels, moving_labels)
-    return [
-        StructureScore(fixed, moving, stage, label, value, iou_from_dice(value))
-        for stage, per_label in dice.items()
-        for label, value in per_label.items()
-    ]
-
-
 def _stage_scores(
-    registration: Registration, scores: list[StructureScore], seconds: float
+    structures: list[StructureScore], registration: Registration, seconds: float
 ) -> list[StageScore]:
+    """The means over the structures of one pair, stage by stage."""
     folding = {stage.name: stage.folding_percent for stage in registration.stages}
-    rows = []
-    for stage in dict.fromkeys(score.stage for score in scores):
-        of_stage = [score for score in scores if score.stage == stage]
-        dice = float(np.mean([score.dice for score in of_stage]))
-        iou = float(np.mean([score.iou for score in of_stage]))
-        first = of_stage[0]
-        rows.append(
-            StageScore(
-                first.fixed,
-                first.moving,
-                stage,
-                dice,
-                iou,
-                folding.get(stage, 0.0),
-                seconds,
-            )
+    by_stage: dict[str, list[StructureScore]] = {}
+    for score in structures:
+        by_stage.setdefault(score.stage, []).append(score)
+    return [
+        StageScore(
+            fixed=scores[0].fixed,
+            moving=scores[0].moving,
+            stage=stage,
+            dice=float(np.mean([score.dice for score in scores])),
+            iou=float(np.mean([score.iou for score in scores])),
+            folding_percent=folding.get(stage, 0.0),
+            seconds=seconds,
         )
-    return rows
+        for stage, scores in by_stage.items()
+    ]
 
 
 def _write_csv(path: Path, columns: list[str], rows: Iterable[dict]) -> None:

@@ -4,7 +4,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from voltween.errors import InputError
@@ -26,8 +26,11 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+    except RuntimeError as error:  # how SimpleITK fails
+        raise InputError(f"{path}: cannot be written (is the disk full?)") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
 
 
 @contextmanager

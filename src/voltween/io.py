@@ -18,6 +18,7 @@ import numpy as np
 import SimpleITK as sitk
 from jaxtyping import Float
 from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError, ImageDataError
 
 from voltween.errors import InputError
 from voltween.files import PathLike, check_suffix, existing_file, naming, whole_file
@@ -28,6 +29,16 @@ from voltween.volume import Image, LabelMap, Points
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 TRANSFORM_SUFFIXES = (".h5", ".tfm", ".txt", ".mat")
+_READING_ERRORS = (
+    RuntimeError,
+    ValueError,
+    OSError,
+    EOFError,
+    zlib.error,
+    ImageFileError,
+    HeaderDataError,
+    ImageDataError,
+)
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 _FRAMES = {"RAS": 1.0, "LPS": -1.0, "0": 1.0, "1": -1.0}  # factor on x and y; old .fcsv
 
@@ -90,13 +101,10 @@ def read_transform(path: PathLike) -> Transform:
     path = existing_file(Path(path))
     if path.name.endswith((*IMAGE_SUFFIXES, ".mhd")):
         return _read_field(path)
-    try:
-        return _from_itk(sitk.ReadTransform(str(path)))
-    except RuntimeError as error:
-        raise InputError(
-            f"{path}: expected an ITK transform ({', '.join(TRANSFORM_SUFFIXES)}) or a "
-            "displacement field image, got something else or a damaged file"
-        ) from error
+    with _damage_named(path, f"an ITK transform ({', '.join(TRANSFORM_SUFFIXES)})"):
+        itk = sitk.ReadTransform(str(path))
+    with naming(path):
+        return _from_itk(itk)
 
 
 def write(thing: Image | LabelMap | Points | Transform, path: PathLike) -> Path:
@@ -128,10 +136,9 @@ def _read_volume(path: Path) -> tuple[np.ndarray, Grid]:
     else:
         image = _read_itk_image(existing_file(path))
     _check_is_volume(path, image.GetSize(), image.GetNumberOfComponentsPerPixel())
+    data = sitk.GetArrayFromImage(image).T.reshape(image.GetSize()[:3])
     with naming(path):
-        return sitk.GetArrayFromImage(image).T.reshape(image.GetSize()[:3]), _grid_of(
-            image
-        )
+        return data, _grid_of(image)
 
 
 def _read_nifti(path: Path) -> tuple[np.ndarray, Grid]:
@@ -141,18 +148,13 @@ def _read_nifti(path: Path) -> tuple[np.ndarray, Grid]:
     """
     header = sitk.ImageFileReader()
     header.SetFileName(str(path))
-    try:
-        with _quiet_itk():
-            header.ReadImageInformation()
-        _check_is_volume(path, header.GetSize(), header.GetNumberOfComponents())
-        data = np.asarray(nibabel.load(path).dataobj)
-    except (RuntimeError, ImageFileError, OSError, EOFError, zlib.error) as error:
-        raise InputError(
-            f"{path}: expected a NIfTI image, got a file that is damaged, cut short or "
-            "of another kind: fetch it again"
-        ) from error
+    with _damage_named(path, "a NIfTI image"), _quiet_itk():
+        header.ReadImageInformation()
+    _check_is_volume(path, header.GetSize(), header.GetNumberOfComponents())
+    with _damage_named(path, "a NIfTI image"):
+        data = np.asarray(nibabel.load(path).dataobj).reshape(header.GetSize()[:3])
     with naming(path):
-        return data.reshape(header.GetSize()[:3]), _grid_of(header)
+        return data, _grid_of(header)
 
 
 def _check_is_volume(path: Path, size: tuple[int, ...], components: int) -> None:
@@ -169,13 +171,20 @@ def _check_is_volume(path: Path, size: tuple[int, ...], components: int) -> None
 
 
 def _read_itk_image(path: Path) -> sitk.Image:
+    kind = "an image (NIfTI, NRRD, MetaImage or a DICOM folder)"
+    with _damage_named(path, kind), _quiet_itk():
+        return sitk.ReadImage(str(path))
+
+
+@contextmanager
+def _damage_named(path: Path, kind: str) -> Iterator[None]:
+    """Turn whatever a reader raises on a bad file into one line that names the file."""
     try:
-        with _quiet_itk():
-            return sitk.ReadImage(str(path))
-    except RuntimeError as error:
+        yield
+    except _READING_ERRORS as error:
         raise InputError(
-            f"{path}: expected an image (NIfTI, NRRD, MetaImage or a DICOM folder), "
-            "got a file that is damaged, cut short or of another kind"
+            f"{path}: expected {kind}, got a file that is damaged, cut short or of "
+            "another kind"
         ) from error
 
 
@@ -188,10 +197,8 @@ def _read_dicom(folder: Path) -> sitk.Image:
                 + (": copy the one you mean into a folder of its own" if series else "")
             )
         files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
-        try:
+        with _damage_named(folder, "a DICOM series"):
             return sitk.ReadImage(files)
-        except RuntimeError as error:
-            raise InputError(f"{folder}: DICOM series cannot be read") from error
 
 
 def _read_field(path: Path) -> DisplacementField:
@@ -242,12 +249,7 @@ def _field_image(field: DisplacementField, dtype: type) -> sitk.Image:
 
 def _write_itk_image(image: sitk.Image, path: Path) -> None:
     with whole_file(path) as partial, _quiet_itk():
-        try:
-            sitk.WriteImage(image, str(partial), useCompression=True)
-        except RuntimeError as error:
-            raise InputError(
-                f"{path}: cannot be written (is the disk full?)"
-            ) from error
+        sitk.WriteImage(image, str(partial), useCompression=True)
 
 
 def _write_transform(transform: Transform, path: Path) -> None:
@@ -262,12 +264,7 @@ def _write_transform(transform: Transform, path: Path) -> None:
         return
     check_suffix(path, (".h5", ".tfm"), "a transform")
     with whole_file(path) as partial:
-        try:
-            sitk.WriteTransform(_to_itk(transform), str(partial))
-        except RuntimeError as error:
-            raise InputError(
-                f"{path}: cannot be written (is the disk full?)"
-            ) from error
+        sitk.WriteTransform(_to_itk(transform), str(partial))
 
 
 def _to_itk(transform: Transform) -> sitk.Transform:
