@@ -95,6 +95,14 @@ def tiny_model(stages="ADD", shape=(16, 16, 16), seed=0, strength=1.0):
     return Model("tiny", network.eval(), preprocessing, {})
 
 
+# A pair of scans that overlap nowhere in particular.
+FIXED = smooth_image(oblique_grid((18, 16, 14), seed=1), seed=1)
+MOVING = smooth_image(
+    oblique_grid((17, 19, 13), seed=2, spacing_mm=(1.4, 0.9, 2.0)), seed=2
+)
+TO_MOVING = Affine(MOVING.grid.affine @ np.linalg.inv(FIXED.grid.affine))
+
+
 def random_points_mm(grid, count=200, seed=0):
     """Points inside the grid, RAS+ mm."""
     voxels = np.random.default_rng(seed).uniform(0, 1, (count, 3))

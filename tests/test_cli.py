@@ -5,17 +5,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from helpers import label_blocks, oblique_grid, smooth_image, tiny_model
+from helpers import FIXED, MOVING, label_blocks, tiny_model
 from phantoms import write_cohort
 from voltween import io
 from voltween.checkpoint import load_model, save_model
 from voltween.cli import main
 from voltween.volume import Image, Points
 
-FIXED = smooth_image(oblique_grid((18, 16, 14), seed=1), seed=1)
-MOVING = smooth_image(
-    oblique_grid((17, 19, 13), seed=2, spacing_mm=(1.4, 0.9, 2.0)), seed=2
-)
 REGISTRATION_FILES = {
     "fixed_to_moving.h5",
     "fixed_to_moving.nii.gz",

@@ -5,24 +5,21 @@ import pytest
 from scipy.ndimage import map_coordinates
 
 from helpers import (
+    FIXED,
+    MOVING,
     STORAGE_ORDERS,
+    TO_MOVING,
     label_blocks,
-    oblique_grid,
     random_points_mm,
     smooth_field,
-    smooth_image,
     some_affine,
     stored,
     tiny_model,
 )
 from voltween.register import register
-from voltween.transform import Affine, DisplacementField
+from voltween.transform import DisplacementField
 from voltween.volume import Image
 
-FIXED = smooth_image(oblique_grid((18, 16, 14), seed=1), seed=1)
-MOVING = smooth_image(
-    oblique_grid((17, 19, 13), seed=2, spacing_mm=(1.4, 0.9, 2.0)), seed=2
-)
 POINTS_MM = random_points_mm(FIXED.grid, 200)
 
 
@@ -60,8 +57,7 @@ def test_moved_image_does_not_depend_on_storage_order(order):
 
 
 def test_moved_image_at_x_is_moving_image_at_t_of_x():
-    to_moving = Affine(MOVING.grid.affine @ np.linalg.inv(FIXED.grid.affine))
-    transform = to_moving @ smooth_field(FIXED.grid)
+    transform = TO_MOVING @ smooth_field(FIXED.grid)
     moved = transform.resample(MOVING, onto=FIXED.grid)
     centres = FIXED.grid.voxel_centres_mm().reshape(-1, 3)
     voxels = MOVING.grid.world_to_voxel(transform.map_positions(centres)).T
@@ -77,8 +73,7 @@ def test_points_go_fixed_to_moving_where_images_come_from():
     data = np.zeros(MOVING.grid.shape)
     data[8, 9, 6] = 1000
     moving = Image(data, MOVING.grid)
-    to_moving = Affine(MOVING.grid.affine @ np.linalg.inv(FIXED.grid.affine))
-    transform = to_moving @ smooth_field(FIXED.grid)
+    transform = TO_MOVING @ smooth_field(FIXED.grid)
     moved = transform.resample(moving, onto=FIXED.grid)
     brightest = np.array(np.unravel_index(moved.data.argmax(), moved.data.shape))
     fixed_mm = FIXED.grid.voxel_to_world(brightest.astype(float))
@@ -89,8 +84,7 @@ def test_points_go_fixed_to_moving_where_images_come_from():
 
 def test_labels_stay_whole_numbers_of_the_label_map():
     labels = label_blocks(MOVING.grid)
-    to_moving = Affine(MOVING.grid.affine @ np.linalg.inv(FIXED.grid.affine))
-    moved = (to_moving @ smooth_field(FIXED.grid)).resample(labels, onto=FIXED.grid)
+    moved = (TO_MOVING @ smooth_field(FIXED.grid)).resample(labels, onto=FIXED.grid)
     assert moved.data.dtype == labels.data.dtype
     assert moved.labels == labels.labels == (1, 2, 7, 40)
 

@@ -1,11 +1,9 @@
 import matplotlib.image
 import numpy as np
 
-from helpers import STORAGE_ORDERS, oblique_grid, smooth_image, stored, tiny_model
+from helpers import FIXED, STORAGE_ORDERS, stored, tiny_model
 from voltween.figures import display_grid, write_overview
 from voltween.register import register
-
-FIXED = smooth_image(oblique_grid((18, 16, 14), seed=1), seed=1)
 
 
 def test_display_grid_is_cubic_in_ras_order_over_the_whole_scan():

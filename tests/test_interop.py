@@ -7,22 +7,18 @@ import pytest
 import SimpleITK as sitk
 
 from helpers import (
+    FIXED,
+    MOVING,
     STORAGE_ORDERS,
-    oblique_grid,
+    TO_MOVING,
     random_points_mm,
     smooth_field,
-    smooth_image,
     stored,
 )
 from voltween import io
 from voltween.errors import InputError
-from voltween.transform import Affine, Composite, DisplacementField
+from voltween.transform import Composite, DisplacementField
 
-FIXED = smooth_image(oblique_grid((16, 14, 12), seed=1), seed=1)
-MOVING = smooth_image(
-    oblique_grid((15, 17, 13), seed=2, spacing_mm=(1.4, 0.9, 2.0)), seed=2
-)
-TO_MOVING = Affine(MOVING.grid.affine @ np.linalg.inv(FIXED.grid.affine))
 TRANSFORMS = {
     "affine": TO_MOVING,
     "field": smooth_field(FIXED.grid),

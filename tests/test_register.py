@@ -2,24 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import (
-    label_blocks,
-    oblique_grid,
-    random_points_mm,
-    smooth_image,
-    tiny_model,
-)
+from helpers import FIXED, MOVING, label_blocks, random_points_mm, tiny_model
 from voltween.errors import InputError
 from voltween.register import centre_alignment, register
 from voltween.space import Grid
 from voltween.transform import Affine
 from voltween.volume import Image, LabelMap
 from voltween.warp import warp
-
-FIXED = smooth_image(oblique_grid((18, 16, 14), seed=1), seed=1)
-MOVING = smooth_image(
-    oblique_grid((17, 19, 13), seed=2, spacing_mm=(1.4, 0.9, 2.0)), seed=2
-)
 
 
 @pytest.fixture(scope="module", name="model")

@@ -21,15 +21,7 @@ def warp(
     Raises:
         ValueError: If the flow has not 3 components or lies on another grid.
     """
-    _check_flow(flow, image)
-    positions = voxel_positions(flow.shape[2:], like=flow) + flow
-    return nn_functional.grid_sample(
-        image,
-        _to_grid_sample_order(positions),
-        mode="bilinear",
-        padding_mode="border",
-        align_corners=True,
-    )
+    return _sample(image, flow, "bilinear")
 
 
 def warp_nearest(
@@ -40,15 +32,7 @@ def warp_nearest(
     Raises:
         ValueError: If the flow has not 3 components or lies on another grid.
     """
-    _check_flow(flow, image)
-    positions = voxel_positions(flow.shape[2:], like=flow) + flow
-    return nn_functional.grid_sample(
-        image,
-        _to_grid_sample_order(positions),
-        mode="nearest",
-        padding_mode="border",
-        align_corners=True,
-    )
+    return _sample(image, flow, "nearest")
 
 
 def compose(
@@ -98,6 +82,20 @@ def voxel_positions(
     """Index (i, j, k) of every voxel, with the dtype and device of `like`."""
     axes = [torch.arange(n, dtype=like.dtype, device=like.device) for n in shape]
     return torch.stack(torch.meshgrid(*axes, indexing="ij")).unsqueeze(0)
+
+
+def _sample(
+    image: Float[Tensor, "b c i j k"], flow: Float[Tensor, "b 3 i j k"], mode: str
+) -> Float[Tensor, "b c i j k"]:
+    _check_flow(flow, image)
+    positions = voxel_positions(flow.shape[2:], like=flow) + flow
+    return nn_functional.grid_sample(
+        image,
+        _to_grid_sample_order(positions),
+        mode=mode,
+        padding_mode="border",
+        align_corners=True,
+    )
 
 
 def _centred_positions(
