@@ -329,6 +329,27 @@ def test_train_then_evaluate_on_a_cohort_of_nrrd_in_mixed_orientations(
     assert "| dense 1 |" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--cascade", "DA"], "at most one A followed by"),
+        (["--shape", "30", "32", "32"], r"nearest legal shape is (32, 32, 32)"),
+        (["--steps", "0"], "steps must be at least 1"),
+        (["--learning-rate", "-1"], "learning_rate must be > 0"),
+        (["--masked-share", "2"], "masked_share must be 0 to 1"),
+    ],
+)
+def test_bad_training_settings_end_in_one_line(options, message, tmp_path, capsys):
+    manifest = str(write_cohort(tmp_path, 2, 2))
+    with pytest.raises(SystemExit) as caught:
+        main(["train", manifest, "--out", str(tmp_path / "run"), *options])
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "run").exists()
+
+
 def test_models_lists_the_shipped_ones(capsys):
     main(["models"])
     listing = capsys.readouterr().out

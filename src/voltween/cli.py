@@ -236,13 +236,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exit code 2 and one line for what the user can mend."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     warnings.showwarning = _show_warning
-    command: Any = tyro.extras.subcommand_cli_from_dict(
-        {kind.__name__.lower(): kind for kind in _COMMANDS},
-        prog="voltween",
-        args=arguments,
-        description="Register 3D medical images with Volume Tweening Networks.",
-    )
+    commands = {kind.__name__.lower(): kind for kind in _COMMANDS}
+    description = "Register 3D medical images with Volume Tweening Networks."
     try:
+        command: Any = tyro.extras.subcommand_cli_from_dict(
+            commands, prog="voltween", description=description, args=arguments
+        )
         command.run()
     except InputError as error:
         console.error_console.print(f"voltween: {error}", markup=False)

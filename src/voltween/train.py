@@ -47,7 +47,11 @@ _LOG_FILE = "log.csv"
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train; the defaults are the paper's where two CPU cores allow."""
+    """How to train; the defaults are the paper's where two CPU cores allow.
+
+    Raises:
+        InputError: If a number is out of range.
+    """
 
     steps: int = 2000
     """Steps in all. The learning rate is halved after four fifths of them (the paper:
@@ -66,6 +70,17 @@ class TrainConfig:
     """Steps between validations; each also saves the state to resume from."""
     validation_pairs: int = 20
     """Ordered pairs of `val` cases for the validation Dice."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "pairs_per_step", "validate_every", "validation_pairs"):
+            if getattr(self, name) < 1:
+                raise InputError(
+                    f"{name} must be at least 1, got {getattr(self, name)}"
+                )
+        if self.learning_rate <= 0:
+            raise InputError(f"learning_rate must be > 0, got {self.learning_rate}")
+        if not 0 <= self.masked_share <= 1:
+            raise InputError(f"masked_share must be 0 to 1, got {self.masked_share}")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from voltween.errors import InputError
 from voltween.networks.affine import AffineSubnetwork
 from voltween.networks.dense import DenseSubnetwork
 from voltween.warp import affine_flow, compose, compose_affine, warp
@@ -21,7 +22,7 @@ class CascadeConfig:
     """Which subnetworks, on which grid, how wide and how deep.
 
     Raises:
-        ValueError: If the stages are not A?D*, the shape cannot be halved three times,
+        InputError: If the stages are not A?D*, the shape cannot be halved three times,
             or a number is out of range.
     """
 
@@ -40,16 +41,16 @@ class CascadeConfig:
 
     def __post_init__(self) -> None:
         if not re.fullmatch("A?D*", self.stages) or not self.stages:
-            raise ValueError(
+            raise InputError(
                 "stages must be at most one A followed by any number of D, such as "
                 f"'ADD', got {self.stages!r}"
             )
         if min(self.channels, self.levels, self.affine_levels) < 1:
-            raise ValueError("channels, levels and affine_levels must be at least 1")
+            raise InputError("channels, levels and affine_levels must be at least 1")
         multiple = 2**_FEWEST_HALVINGS
         if len(self.shape) != 3 or any(n < 1 or n % multiple for n in self.shape):
             nearest = tuple(max(1, round(n / multiple)) * multiple for n in self.shape)
-            raise ValueError(
+            raise InputError(
                 f"each side of shape must be a multiple of {multiple} voxels, got "
                 f"{self.shape}; the nearest legal shape is {nearest}"
             )
