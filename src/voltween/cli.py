@@ -3,7 +3,7 @@
 import logging
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -236,7 +236,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exit code 2 and one line for what the user can mend."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     warnings.showwarning = _show_warning
-    commands = {kind.__name__.lower(): kind for kind in _COMMANDS}
+    commands: dict[str, Callable[..., Any]] = {
+        kind.__name__.lower(): kind for kind in _COMMANDS
+    }
     description = "Register 3D medical images with Volume Tweening Networks."
     try:
         command: Any = tyro.extras.subcommand_cli_from_dict(
