@@ -10,6 +10,7 @@ from phantoms import write_cohort
 from voltween import io
 from voltween.checkpoint import load_model, save_model
 from voltween.cli import main
+from voltween.transform import Affine
 from voltween.volume import Image, Points
 
 REGISTRATION_FILES = {
@@ -246,6 +247,16 @@ class TestApply:
             40,
         }
 
+    @pytest.mark.filterwarnings("default")
+    def test_label_map_without_the_flag_gets_a_warning(self, folder, capsys):
+        io.write(Affine.identity(), folder / "t.tfm")
+        labels = str(folder / "moving_labels.nii.gz")
+        words = ["--onto", labels, "--out", str(folder / "moved.nii.gz")]
+        main(["apply", str(folder / "t.tfm"), labels, *words])
+        error = capsys.readouterr().err
+        assert error.startswith("voltween: warning: ")
+        assert "give --labels" in error
+
     def test_points_go_the_transforms_way_and_it_says_so(self, folder, capsys):
         out = register(folder)
         points = Points(FIXED.grid.centre_mm[None], ("centre",))
@@ -274,8 +285,6 @@ class TestApply:
         ],
     )
     def test_bad_input_ends_in_one_line(self, words, message, folder, capsys):
-        from voltween.transform import Affine
-
         io.write(Affine.identity(), folder / "t.tfm")
         paths = [w if w.startswith("--") else str(folder / w) for w in words]
         with pytest.raises(SystemExit) as caught:

@@ -23,7 +23,7 @@ from voltween.preprocess import Placement, Preprocessing
 from voltween.register import register
 from voltween.results import write_registration
 from voltween.train import TrainConfig, train
-from voltween.volume import Volume
+from voltween.volume import Volume, looks_like_labels
 
 DEFAULT_MODEL = "brain"
 _POINT_SUFFIXES = (".csv", ".fcsv", ".json")
@@ -107,11 +107,22 @@ class Apply:
         elif self.onto is None:
             raise InputError("--onto FIXED is needed to apply a transform to an image")
         else:
-            read = io.read_labels if self.labels else io.read
-            volume: Volume = read(self.input)
+            volume = self._read_volume()
             onto = io.read(self.onto).grid
             io.write(transform.resample(volume, onto=onto), self.out)
         console.console.print(f"Wrote {self.out}")
+
+    def _read_volume(self) -> Volume:
+        if self.labels:
+            return io.read_labels(self.input)
+        image = io.read(self.input)
+        if looks_like_labels(image.data):
+            warnings.warn(
+                f"{self.input} looks like a label map and is interpolated as an image, "
+                "which mixes labels: give --labels if that is not what you want",
+                stacklevel=2,
+            )
+        return image
 
 
 @dataclass(frozen=True)
@@ -235,7 +246,6 @@ _COMMANDS = (Register, Apply, Train, Evaluate, Models, Demo)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exit code 2 and one line for what the user can mend."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    warnings.showwarning = _show_warning
     commands: dict[str, Callable[..., Any]] = {
         kind.__name__.lower(): kind for kind in _COMMANDS
     }
@@ -244,7 +254,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command: Any = tyro.extras.subcommand_cli_from_dict(
             commands, prog="voltween", description=description, args=arguments
         )
-        command.run()
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            command.run()
     except InputError as error:
         console.error_console.print(f"voltween: {error}", markup=False)
         sys.exit(2)
