@@ -55,7 +55,7 @@ def write_overview(registration: Registration, path: Path) -> None:
         *(_Panel(_frame_title(name), frame) for name, frame in frames.items()),
         _Panel("fixed / moved", np.where(_checkers(grid.shape), fixed, moved)),
         _Panel("deformed grid", moved, "grid"),
-        _Panel("log2 Jacobian", _log_jacobian(field), "jacobian"),
+        _Panel("log2 Jacobian (red > 0)", _log_jacobian(field), "jacobian"),
     ]
     figure = _draw(panels, field, _title(registration))
     with whole_file(path) as partial:
