@@ -10,6 +10,7 @@ from phantoms import write_cohort
 from voltween import io
 from voltween.checkpoint import load_model, save_model
 from voltween.cli import main
+from voltween.space import Grid
 from voltween.transform import Affine
 from voltween.volume import Image, Points
 
@@ -105,6 +106,14 @@ class TestRegister:
         ours = sitk.GetArrayFromImage(sitk.ReadImage(str(out / "moved.nii.gz")))
         difference = np.abs(sitk.GetArrayFromImage(by_itk) - ours)
         assert np.quantile(difference, 0.995) < 0.5  # of about 3000
+
+    def test_sheared_fixed_scan_is_registered_too(self, folder):
+        affine = FIXED.grid.affine.copy()
+        affine[:3, 1] += 0.1 * affine[:3, 0]
+        sheared = Image(FIXED.data, Grid(FIXED.grid.shape, affine))
+        io.write(sheared, folder / "sheared.nii.gz")
+        out = register(folder, fixed="sheared.nii.gz")
+        assert io.read(out / "moved.nii.gz").grid.is_close(sheared.grid)
 
     def test_without_model_it_says_which_it_takes(self, folder, capsys):
         main(

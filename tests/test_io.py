@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from helpers import STORAGE_ORDERS, label_blocks, oblique_grid, smooth_image, stored
 from voltween import io
 from voltween.errors import InputError
+from voltween.space import Grid
 from voltween.volume import Image, Points
 
 GRID = oblique_grid()
@@ -53,6 +54,39 @@ def test_scaled_integers_are_read_with_their_scale(tmp_path):
     nibabel.save(image, tmp_path / "a.nii.gz")
     expected = nibabel.load(tmp_path / "a.nii.gz").get_fdata()
     np.testing.assert_allclose(io.read(tmp_path / "a.nii.gz").data, expected)
+
+
+@pytest.mark.parametrize("shear", [1e-5, 1e-3, 0.3])
+def test_sheared_images_are_read_and_written_though_itk_refuses_them(shear, tmp_path):
+    affine = oblique_grid().affine.copy()
+    affine[:3, 1] += shear * affine[:3, 0]
+    image = smooth_image(Grid((15, 12, 10), affine))
+    nibabel.save(nibabel.Nifti1Image(image.data, affine), tmp_path / "a.nii.gz")
+    read = io.read(tmp_path / "a.nii.gz")
+    assert read.grid.is_close(image.grid, 1e-2)
+    back = io.read(io.write(image, tmp_path / "b.nii.gz"))
+    assert back.grid.is_close(image.grid, 1e-2)
+    np.testing.assert_array_equal(back.data, image.data)
+
+
+def test_two_places_in_one_header_are_taken_as_itk_does_with_a_warning(tmp_path):
+    scanner, template = GRID.affine, GRID.affine + np.eye(4, k=3) * 5
+    image = nibabel.Nifti1Image(smooth_image(GRID).data, scanner)
+    image.set_qform(scanner, "scanner")
+    image.set_sform(template, "mni")
+    nibabel.save(image, tmp_path / "a.nii.gz")
+    with pytest.warns(UserWarning, match="qform and sform place it differently"):
+        read = io.read(tmp_path / "a.nii.gz")
+    by_itk = sitk.ReadImage(str(tmp_path / "a.nii.gz")).GetOrigin()
+    np.testing.assert_allclose(read.grid.affine[:3, 3] * [-1, -1, 1], by_itk, atol=1e-4)
+
+
+def test_sheared_grids_are_refused_where_only_itk_can_write(tmp_path):
+    affine = oblique_grid().affine.copy()
+    affine[:3, 1] += 0.3 * affine[:3, 0]
+    with pytest.raises(InputError, match="perpendicular axes, got a sheared grid"):
+        io.write(smooth_image(Grid((15, 12, 10), affine)), tmp_path / "a.nrrd")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_label_maps_come_back_with_their_type(tmp_path):

@@ -8,6 +8,7 @@ positions have components 0 and 1 negated, D = diag(-1, -1, 1, 1).
 import functools
 import math
 import operator
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ _READING_ERRORS = (
     HeaderDataError,
     ImageDataError,
 )
+_QFORM_TOLERANCE_MM = 0.1
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 _FRAMES = {"RAS": 1.0, "LPS": -1.0, "0": 1.0, "1": -1.0}  # factor on x and y; old .fcsv
 
@@ -118,7 +120,7 @@ def write(thing: Image | LabelMap | Points | Transform, path: PathLike) -> Path:
     path = Path(path)
     if isinstance(thing, Image | LabelMap):
         check_suffix(path, IMAGE_SUFFIXES, "an image")
-        _write_itk_image(_to_itk_image(thing.data.T, thing.grid, is_vector=False), path)
+        _write_volume(thing.data, thing.grid, path)
     elif isinstance(thing, Points):
         check_suffix(path, POINT_SUFFIXES, "points")
         with whole_file(path) as partial:
@@ -149,12 +151,35 @@ def _read_nifti(path: Path) -> tuple[np.ndarray, Grid]:
     header = sitk.ImageFileReader()
     header.SetFileName(str(path))
     with _damage_named(path, "a NIfTI image"), _quiet_itk():
-        header.ReadImageInformation()
+        image = nibabel.load(path)
+        try:
+            header.ReadImageInformation()
+        except RuntimeError as error:
+            if "orthonormal" not in str(error):
+                raise
+            return _read_sheared_nifti(path, image)
     _check_is_volume(path, header.GetSize(), header.GetNumberOfComponents())
     with _damage_named(path, "a NIfTI image"):
-        data = np.asarray(nibabel.load(path).dataobj).reshape(header.GetSize()[:3])
+        data = np.asarray(image.dataobj).reshape(header.GetSize()[:3])
     with naming(path):
-        return data, _grid_of(header)
+        grid = _grid_of(header)
+        if not grid.is_close(Grid(grid.shape, image.affine), _QFORM_TOLERANCE_MM):
+            warnings.warn(
+                f"{path}: its qform and sform place it differently; taken where ITK, "
+                "ANTs and Slicer see it (nibabel, FSL and FreeSurfer see it elsewhere)",
+                stacklevel=2,
+            )
+        return data, grid
+
+
+def _read_sheared_nifti(
+    path: Path, image: nibabel.Nifti1Image
+) -> tuple[np.ndarray, Grid]:
+    """A NIfTI image whose axes are not perpendicular, which ITK refuses."""
+    data = np.asarray(image.dataobj)
+    _check_is_volume(path, data.shape, 1)
+    with naming(path):
+        return data.reshape(data.shape[:3]), Grid(data.shape[:3], image.affine)
 
 
 def _check_is_volume(path: Path, size: tuple[int, ...], components: int) -> None:
@@ -228,12 +253,12 @@ def _grid_of(image: sitk.Image | sitk.ImageFileReader) -> Grid:
 
 def _to_itk_image(data: np.ndarray, grid: Grid, *, is_vector: bool) -> sitk.Image:
     """ITK image of data in ITK's array order (K, J, I), placed in LPS."""
-    directions = (_FLIP @ grid.affine)[:3, :3] / grid.spacing_mm
-    if not np.allclose(directions.T @ directions, np.eye(3), atol=1e-4):
+    if not _is_perpendicular(grid):
         raise InputError(
-            "image files need perpendicular axes, got a sheared grid: resample the "
-            "image onto a Grid with perpendicular axes first"
+            "ITK files need perpendicular axes, got a sheared grid: write NIfTI, or "
+            "resample onto a Grid with perpendicular axes first"
         )
+    directions = (_FLIP @ grid.affine)[:3, :3] / grid.spacing_mm
     image = sitk.GetImageFromArray(np.ascontiguousarray(data), isVector=is_vector)
     image.SetOrigin((_FLIP @ grid.affine)[:3, 3].tolist())
     image.SetSpacing(grid.spacing_mm.tolist())
@@ -241,15 +266,32 @@ def _to_itk_image(data: np.ndarray, grid: Grid, *, is_vector: bool) -> sitk.Imag
     return image
 
 
-def _field_image(field: DisplacementField, dtype: type) -> sitk.Image:
-    vectors_lps = field.vectors_mm * np.diag(_FLIP)[:3]
-    data = vectors_lps.transpose(2, 1, 0, 3).astype(dtype)
-    return _to_itk_image(data, field.grid, is_vector=True)
-
-
-def _write_itk_image(image: sitk.Image, path: Path) -> None:
+def _write_volume(data: np.ndarray, grid: Grid, path: Path) -> None:
+    """Write numbers (I, J, K) or LPS vectors (I, J, K, 3) of a grid's voxels."""
     with whole_file(path) as partial, _quiet_itk():
+        if path.name.endswith((".nii", ".nii.gz")) and not _is_perpendicular(grid):
+            _save_sheared_nifti(data, grid, partial)
+            return
+        is_vector = data.ndim == 4
+        in_itk_order = data.transpose(2, 1, 0, 3) if is_vector else data.T
+        image = _to_itk_image(in_itk_order, grid, is_vector=is_vector)
         sitk.WriteImage(image, str(partial), useCompression=True)
+
+
+def _save_sheared_nifti(data: np.ndarray, grid: Grid, path: Path) -> None:
+    """NIfTI with axes that are not perpendicular, which ITK cannot write."""
+    is_vector = data.ndim == 4
+    stored = data[:, :, :, None] if is_vector else data
+    image = nibabel.Nifti1Image(stored, grid.affine, dtype=data.dtype)
+    image.header.set_xyzt_units("mm")
+    if is_vector:
+        image.header.set_intent("vector")
+    nibabel.save(image, path)
+
+
+def _is_perpendicular(grid: Grid) -> bool:
+    directions = grid.affine[:3, :3] / grid.spacing_mm
+    return np.allclose(directions.T @ directions, np.eye(3), atol=1e-4)
 
 
 def _write_transform(transform: Transform, path: Path) -> None:
@@ -260,7 +302,8 @@ def _write_transform(transform: Transform, path: Path) -> None:
                 "or transform.to_field(grid)"
             )
         # ANTs reads and writes single precision: 1e-5 mm at the size of a body.
-        _write_itk_image(_field_image(transform, np.float32), path)
+        vectors_lps = transform.vectors_mm * np.diag(_FLIP)[:3]
+        _write_volume(vectors_lps.astype(np.float32), transform.grid, path)
         return
     check_suffix(path, (".h5", ".tfm"), "a transform")
     with whole_file(path) as partial:
@@ -274,7 +317,9 @@ def _to_itk(transform: Transform) -> sitk.Transform:
 
 def _part_to_itk(part: Affine | DisplacementField) -> sitk.Transform:
     if isinstance(part, DisplacementField):
-        return sitk.DisplacementFieldTransform(_field_image(part, np.float64))
+        vectors_lps = (part.vectors_mm * np.diag(_FLIP)[:3]).transpose(2, 1, 0, 3)
+        image = _to_itk_image(vectors_lps, part.grid, is_vector=True)
+        return sitk.DisplacementFieldTransform(image)
     matrix = _FLIP @ part.matrix @ _FLIP
     return sitk.AffineTransform(matrix[:3, :3].ravel().tolist(), matrix[:3, 3].tolist())
 
