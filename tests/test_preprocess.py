@@ -6,7 +6,8 @@ from helpers import STORAGE_ORDERS, label_blocks, oblique_grid, smooth_image, st
 from voltween.errors import InputError
 from voltween.preprocess import Preprocessing
 from voltween.space import Grid
-from voltween.volume import Image, LabelMap
+from voltween.transform import Affine
+from voltween.volume import Image
 
 PREPROCESSING = Preprocessing((16, 16, 16), (1.5, 1.5, 1.5))
 HEAD = Preprocessing((32, 40, 32), (5.0, 5.0, 5.0), "head")
@@ -83,7 +84,8 @@ def test_coarser_sampling_does_not_alias():
 def test_labels_follow_their_image():
     labels = label_blocks(oblique_grid())
     fine = Preprocessing((40, 40, 40), (0.6, 0.6, 0.6))
-    on_grid = fine.labels_on_grid(labels, smooth_image(oblique_grid()))
+    grid = fine.canonical_grid(smooth_image(oblique_grid()))
+    on_grid = Affine.identity().resample(labels, onto=grid)
     assert on_grid.labels == labels.labels
     volume = (on_grid.data > 0).sum() * 0.6**3
     assert volume == pytest.approx((labels.data > 0).sum() * 1.1 * 1.7 * 2.3, rel=0.05)
@@ -125,5 +127,6 @@ def test_real_heads_are_inside_the_brain_models_grid(shared_data):
         image, labels = io.read(case.image), io.read_labels(case.labels)
         brain_mm3 = (labels.data > 0).sum() * labels.grid.spacing_mm.prod()
         for scan in (image, masked_by_labels(image, labels)):
-            seen = rule.labels_on_grid(LabelMap(labels.data, labels.grid), scan)
+            grid = rule.canonical_grid(scan)
+            seen = Affine.identity().resample(labels, onto=grid)
             assert (seen.data > 0).sum() * 2.5**3 > 0.98 * brain_mm3

@@ -1,7 +1,6 @@
 """Cohorts of scans: the manifest that lists them, and their tensors for training."""
 
 import csv
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,6 @@ from voltween.preprocess import Preprocessing
 from voltween.space import nearest_world_axes
 from voltween.transform import Affine
 from voltween.volume import Image, LabelMap
-
-logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "val", "test")
 _MOST_VOXELS = 128**3

@@ -1,7 +1,6 @@
 """A model on pairs of a cohort: Dice, IoU and folding after every stage, and time."""
 
 import csv
-import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -17,9 +16,6 @@ from voltween.files import output_folder, whole_file
 from voltween.metrics import iou_from_dice
 from voltween.register import Registration, register
 from voltween.volume import Image, LabelMap
-
-logger = logging.getLogger(__name__)
-
 
 Row = dict[str, str | int | float]
 

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 from voltween.errors import InputError
 from voltween.space import Grid, directions_to_ras, nearest_world_axes
 from voltween.transform import Affine
-from voltween.volume import Image, LabelMap, looks_like_labels
+from voltween.volume import Image, looks_like_labels
 
 Placement = Literal["grid centre", "head"]
 
@@ -92,10 +92,6 @@ class Preprocessing:
             low, high = darkest, brightest
         scaled = (canonical.data - low) / max(high - low, np.finfo(np.float32).tiny)
         return Image(scaled.clip(0, 1), canonical.grid)
-
-    def labels_on_grid(self, labels: LabelMap, image: Image) -> LabelMap:
-        """The label map on the canonical grid of the image it belongs to."""
-        return Affine.identity().resample(labels, onto=self.canonical_grid(image))
 
 
 def _check_has_contrast(image: Image) -> None:

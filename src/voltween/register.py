@@ -12,7 +12,6 @@ The affine stage of the network stays an exact `Affine`; its dense stages become
 transform is continuous wherever the scans reach.
 """
 
-import logging
 import math
 import time
 from collections.abc import Iterator
@@ -32,8 +31,6 @@ from voltween.networks import Stage
 from voltween.space import Grid, directions_to_ras
 from voltween.transform import Affine, DisplacementField, Transform
 from voltween.volume import Image, LabelMap
-
-logger = logging.getLogger(__name__)
 
 _NARROWEST_FADE_VOXELS = 8
 _STEEPEST_FADE = 0.5  # voxels of displacement lost per voxel: well below folding

@@ -32,7 +32,7 @@ from voltween.errors import InputError
 from voltween.files import output_folder, whole_file
 from voltween.metrics import dice_per_label
 from voltween.networks import CascadeConfig, VolumeTweeningNetwork
-from voltween.objective import Objective, stage_losses, total_loss
+from voltween.objective import VTN_LIVER, Objective, stage_losses, total_loss
 from voltween.preprocess import Preprocessing
 from voltween.warp import warp_nearest
 
@@ -60,7 +60,7 @@ class TrainConfig:
     """Pairs in a batch."""
     learning_rate: float = 1e-4
     """Of Adam, at the start."""
-    objective: Objective = field(default_factory=Objective)
+    objective: Objective = VTN_LIVER
     augmentation: Augmentation = field(default_factory=Augmentation)
     masked_share: float = 0.0
     """Share of pairs in which both images are masked by labels > 0."""
