@@ -173,6 +173,14 @@ BAD_INPUT = {
         lambda folder: None,
         {"fixed_labels": "fixed.nii.gz", "moving_labels": "moving_labels.nii.gz"},
     ),
+    "fixed labels alone": (
+        lambda folder: None,
+        {"fixed_labels": "fixed_labels.nii.gz"},
+    ),
+    "folder in the way": (
+        lambda folder: (folder / "result" / "moved.nii.gz").mkdir(parents=True),
+        {},
+    ),
     "damaged model": (
         lambda folder: (folder / "tiny.safetensors").write_bytes(b"x" * 500),
         {},
@@ -196,6 +204,8 @@ BAD_INPUT = {
         ("4D", "got size 9 x 9 x 9 x 3"),
         ("labels", "looks like a label map"),
         ("image as labels", "is this an intensity image"),
+        ("fixed labels alone", "measures nothing without --moving-labels"),
+        ("folder in the way", "result: cannot be written"),
         ("damaged model", "damaged or of another kind"),
         ("unwritable", "cannot make folder"),
     ],

@@ -21,6 +21,7 @@ def test_manifest_paths_are_relative_to_its_folder(tmp_path):
     ("text", "message"),
     [
         ("case,file\na,b\n", "got no image, split"),
+        ("case,image,split\na\n", "split must be one of"),
         ("case,image,split\na,nothing.nii,train\n", "a: no file .*nothing.nii"),
         ("case,image,split\na,image0.nii.gz,training\n", "got 'training'"),
         ("case,image,split\n" + 2 * "a,image0.nii.gz,train\n", "a is listed twice"),
@@ -31,6 +32,12 @@ def test_faults_of_a_manifest_are_named(text, message, tmp_path):
     (tmp_path / "bad.csv").write_text(text)
     with pytest.raises(InputError, match=message):
         data.read_manifest(tmp_path / "bad.csv")
+
+
+def test_a_manifest_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "cases.csv").write_bytes(b"\x1f\x8b\xff\x00\xfe")
+    with pytest.raises(InputError, match="another kind of file"):
+        data.read_manifest(tmp_path / "cases.csv")
 
 
 def test_missing_manifest_and_empty_split_are_refused(tmp_path):

@@ -1,12 +1,20 @@
 import gzip
 import json
+import shutil
 
 import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from helpers import STORAGE_ORDERS, label_blocks, oblique_grid, smooth_image, stored
+from helpers import (
+    STORAGE_ORDERS,
+    label_blocks,
+    oblique_grid,
+    smooth_field,
+    smooth_image,
+    stored,
+)
 from voltween import io
 from voltween.errors import InputError
 from voltween.space import Grid
@@ -209,7 +217,34 @@ def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-POINTS = Points(np.array([[1.5, -2.25, 3.0], [40.0, 5.0, -6.125]]), ("left", "right"))
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nii"])
+def test_nifti_that_itk_cuts_short_on_a_full_disk_is_not_kept(
+    name, tmp_path, monkeypatch
+):
+    whole_write = sitk.WriteImage
+
+    def write_on_full_disk(image, path, **options):
+        whole_write(image, path, **options)
+        with open(path, "r+b") as file:
+            file.truncate(3000)
+
+    monkeypatch.setattr(sitk, "WriteImage", write_on_full_disk)
+    with pytest.raises(InputError, match="is the disk full"):
+        io.write(smooth_image(GRID), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_transform_that_does_not_fit_on_the_disk_is_refused(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(InputError, match=r"needs 0.0 MB, 0.0 MB are free"):
+        io.write(smooth_field(GRID), tmp_path / "t.h5")
+    assert list(tmp_path.iterdir()) == []
+
+
+POINTS = Points(
+    np.array([[1.5, -2.25, 3.0], [40.0, 5.0, -6.125]]), ('left, "upper"', "right")
+)
 
 
 @pytest.mark.parametrize("name", ["p.csv", "p.fcsv", "p.mrk.json"])
@@ -243,6 +278,10 @@ def test_points_in_lps_are_turned_into_ras(tmp_path):
     ("text", "message"),
     [
         ("a,b\n1,2\n", "columns x,y,z"),
+        ("no points at all", "columns x,y,z"),
+        ("", "columns x,y,z"),
+        ("x,y,z\n1,2,3,4\n", "columns x,y,z"),
+        ("x,y,z,frame\n1,2,3\n", "columns x,y,z"),
         ("x,y,z\n1,two,3\n", "columns x,y,z"),
         ("x,y,z,frame\n1,2,3,IJK\n", "RAS or LPS, got 'IJK'"),
         ("x,y,z,frame\n1,2,3,RAS\n1,2,3,LPS\n", "share one frame"),

@@ -58,6 +58,8 @@ class Register:
             console.console.print(
                 f"No --model given: using the model {DEFAULT_MODEL!r}."
             )
+        if self.fixed_labels and not self.moving_labels:
+            raise InputError("--fixed-labels measures nothing without --moving-labels")
         model = load_model(self.model or DEFAULT_MODEL)
         fixed, moving = io.read(self.fixed), io.read(self.moving)
         fixed_labels = io.read_labels(self.fixed_labels) if self.fixed_labels else None
@@ -257,7 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             command.run()
-    except InputError as error:
+    except (InputError, OSError) as error:  # such as a full disk
         console.error_console.print(f"voltween: {error}", markup=False)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -55,9 +55,14 @@ def read_manifest(path: PathLike) -> tuple[Case, ...]:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such manifest")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        rows = list(reader)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restval="")
+            rows = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            f"{path}: expected a manifest (CSV text), got another kind of file"
+        ) from error
     missing = {"case", "image", "split"} - set(reader.fieldnames or ())
     if missing:
         raise InputError(

@@ -46,11 +46,18 @@ def whole_folder(path: PathLike) -> Iterator[Path]:
     try:
         partial.mkdir()
         yield partial
-        for file in partial.iterdir():
+        files = list(partial.iterdir())
+        if blocked := [f.name for f in files if (folder / f.name).is_dir()]:
+            raise InputError(
+                f"{folder}: cannot be written: {blocked} are folders there"
+            )
+        for file in files:
             os.replace(file, folder / file.name)
-    except BaseException:
+    except BaseException as error:
         if not was_there:
             shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise InputError(f"{folder}: cannot be written: {error}") from error
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -72,6 +79,20 @@ def output_folder(path: PathLike) -> Path:
         pass
     probe.unlink()
     return folder
+
+
+def check_free_space(path: Path, needed_bytes: int) -> None:
+    """Refuse to write what does not fit on the disk.
+
+    Raises:
+        InputError: If fewer bytes are free where the path is.
+    """
+    free = shutil.disk_usage(path.parent).free
+    if free < needed_bytes:
+        raise InputError(
+            f"{path}: cannot be written: needs {needed_bytes / 1e6:.1f} MB, "
+            f"{free / 1e6:.1f} MB are free: make room or give another folder"
+        )
 
 
 def existing_file(path: Path) -> Path:

@@ -5,9 +5,11 @@ that crosses this module is turned over here, once: affines become D M D, vector
 positions have components 0 and 1 negated, D = diag(-1, -1, 1, 1).
 """
 
+import csv
 import functools
 import math
 import operator
+import os
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -22,7 +24,14 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError, ImageDataError
 
 from voltween.errors import InputError
-from voltween.files import PathLike, check_suffix, existing_file, naming, whole_file
+from voltween.files import (
+    PathLike,
+    check_free_space,
+    check_suffix,
+    existing_file,
+    naming,
+    whole_file,
+)
 from voltween.points_text import POINT_SUFFIXES, format_points, parse_points
 from voltween.space import Grid
 from voltween.transform import Affine, DisplacementField, Transform
@@ -80,7 +89,7 @@ def read_points(path: PathLike, frame: str | None = None) -> Points:
     try:
         positions, names, file_frame = parse_points(path)
         mm = np.array(positions, dtype=np.float64).reshape(-1, 3)
-    except (ValueError, KeyError, TypeError, IndexError, UnicodeDecodeError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, csv.Error) as error:
         raise InputError(
             f"{path}: expected points as a CSV with columns x,y,z or a Slicer .fcsv or "
             f".mrk.json file, got something else ({error})"
@@ -276,6 +285,26 @@ def _write_volume(data: np.ndarray, grid: Grid, path: Path) -> None:
         in_itk_order = data.transpose(2, 1, 0, 3) if is_vector else data.T
         image = _to_itk_image(in_itk_order, grid, is_vector=is_vector)
         sitk.WriteImage(image, str(partial), useCompression=True)
+        if path.name.endswith((".nii", ".nii.gz")):
+            _check_nifti_is_whole(partial)
+
+
+def _check_nifti_is_whole(path: Path) -> None:
+    """ITK says nothing when the disk is full in the middle of a NIfTI file.
+
+    Raises:
+        RuntimeError: If the file is shorter than its header says.
+    """
+    voxels = nibabel.load(path).dataobj
+    expected = voxels.offset + math.prod(voxels.shape) * voxels.dtype.itemsize
+    stored = path.stat().st_size
+    if path.name.endswith(".gz"):
+        with path.open("rb") as file:
+            file.seek(-4, os.SEEK_END)  # gzip ends in the size it unpacks to
+            stored = int.from_bytes(file.read(), "little")
+            expected %= 2**32
+    if stored != expected:
+        raise RuntimeError(f"wrote {stored} of {expected} bytes")
 
 
 def _save_sheared_nifti(data: np.ndarray, grid: Grid, path: Path) -> None:
@@ -306,7 +335,10 @@ def _write_transform(transform: Transform, path: Path) -> None:
         _write_volume(vectors_lps.astype(np.float32), transform.grid, path)
         return
     check_suffix(path, (".h5", ".tfm"), "a transform")
+    fields = [p for p in transform.parts() if isinstance(p, DisplacementField)]
     with whole_file(path) as partial:
+        # Asked first: HDF5 meets a full disk with pages of its own messages.
+        check_free_space(path, sum(field.vectors_mm.nbytes for field in fields))
         sitk.WriteTransform(_to_itk(transform), str(partial))
 
 

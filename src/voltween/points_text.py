@@ -5,6 +5,8 @@ Readers return positions as they stand, names, and the frame the file says it is
 
 import csv
 import json
+from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 
 from voltween.volume import Points
@@ -19,7 +21,8 @@ def parse_points(path: Path) -> RawPoints:
     """Positions, names and frame of a points file, as they stand.
 
     Raises:
-        ValueError, KeyError, IndexError, TypeError: If the text is not such a file.
+        ValueError, KeyError, IndexError, TypeError, csv.Error: If the text is not such
+            a file.
     """
     if path.name.endswith(".json"):
         return _parse_markups(path)
@@ -28,10 +31,11 @@ def parse_points(path: Path) -> RawPoints:
 
 def _parse_csv(path: Path) -> RawPoints:
     with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [
-            {k.strip().lower(): v for k, v in row.items()}
-            for row in csv.DictReader(file)
-        ]
+        header, *lines = csv.reader(file)
+    columns = [column.strip().lower() for column in header]
+    if missing := set("xyz") - set(columns):
+        raise ValueError(f"no column {', '.join(sorted(missing))}")
+    rows = [dict(zip(columns, line, strict=True)) for line in lines if line]
     positions = [[float(row[axis]) for axis in "xyz"] for row in rows]
     names = [row["name"] for row in rows if "name" in row]
     frames = {row["frame"].strip().upper() for row in rows if "frame" in row} or {"RAS"}
@@ -72,18 +76,17 @@ def _parse_markups(path: Path) -> RawPoints:
 def format_points(points: Points, file_name: str) -> str:
     """Text of a points file in RAS, of the kind its name says."""
     names = points.names or tuple(str(n + 1) for n in range(len(points.mm)))
-    rows = [
-        (*map(repr, xyz), name)
-        for xyz, name in zip(points.mm.tolist(), names, strict=True)
-    ]
+    rows = [(*xyz, name) for xyz, name in zip(points.mm.tolist(), names, strict=True)]
     if file_name.endswith(".csv"):
-        return "".join(
-            ["x,y,z,name,frame\n", *(f"{x},{y},{z},{n},RAS\n" for x, y, z, n in rows)]
-        )
+        return _csv_text(["x", "y", "z", "name", "frame"], [(*r, "RAS") for r in rows])
     if file_name.endswith(".fcsv"):
         header = "# Markups fiducial file version = 4.11\n# CoordinateSystem = RAS\n"
-        lines = (f"{n},{x},{y},{z},0,0,0,1,1,1,0,{n},,\n" for x, y, z, n in rows)
-        return "".join([header, f"# columns = {_FCSV_COLUMNS}\n", *lines])
+        header += f"# columns = {_FCSV_COLUMNS}\n"
+        lines = [
+            (n, *xyz, 0, 0, 0, 1, 1, 1, 0, name, "", "")
+            for n, (*xyz, name) in enumerate(rows, 1)
+        ]
+        return header + _csv_text(None, lines)
     control_points = [
         {"id": str(n), "label": name, "position": xyz}
         for n, (name, xyz) in enumerate(zip(names, points.mm.tolist(), strict=True), 1)
@@ -98,3 +101,12 @@ def format_points(points: Points, file_name: str) -> str:
         "Resources/Schema/markups-schema-v1.0.3.json#"
     )
     return json.dumps({"@schema": schema, "markups": [markup]}, indent=1)
+
+
+def _csv_text(header: list[str] | None, rows: Sequence[tuple[object, ...]]) -> str:
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if header:
+        writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()

@@ -44,8 +44,8 @@ class Transform(ABC):
     def inverse(self) -> "Transform":
         """The map back, moving world mm to fixed world mm.
 
-        A displacement field is inverted by fixed-point iteration; where it folds no
-        inverse exists, and an `InverseWarning` says how far off the result is.
+        A displacement field is inverted voxel by voxel (see `inversion`); where it
+        folds no inverse exists, and an `InverseWarning` says how far off the result is.
         """
 
     @abstractmethod
