@@ -18,6 +18,7 @@ ORDER = [
     "inversion",
     "transform",
     "points_text",
+    "nifti",
     "io",
     # tensors
     "warp",
@@ -46,7 +47,7 @@ ORDER = [
     "cli",
     "",
 ]
-PHYSICAL = {"space", "volume", "inversion", "transform", "points_text", "io"}
+PHYSICAL = {"space", "volume", "inversion", "transform", "points_text", "nifti", "io"}
 TENSOR = {"warp", "jacobian", "losses"}
 
 

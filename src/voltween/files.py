@@ -56,6 +56,8 @@ def whole_folder(path: PathLike) -> Iterator[Path]:
     except BaseException as error:
         if not was_there:
             shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, InputError):  # name the folder the user knows
+            raise InputError(str(error).replace(str(partial), str(folder))) from error
         if isinstance(error, OSError):
             raise InputError(f"{folder}: cannot be written: {error}") from error
         raise

@@ -9,7 +9,6 @@ import csv
 import functools
 import math
 import operator
-import os
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -32,6 +31,7 @@ from voltween.files import (
     naming,
     whole_file,
 )
+from voltween.nifti import check_is_whole, save_sheared
 from voltween.points_text import POINT_SUFFIXES, format_points, parse_points
 from voltween.space import Grid
 from voltween.transform import Affine, DisplacementField, Transform
@@ -279,43 +279,14 @@ def _write_volume(data: np.ndarray, grid: Grid, path: Path) -> None:
     """Write numbers (I, J, K) or LPS vectors (I, J, K, 3) of a grid's voxels."""
     with whole_file(path) as partial, _quiet_itk():
         if path.name.endswith((".nii", ".nii.gz")) and not _is_perpendicular(grid):
-            _save_sheared_nifti(data, grid, partial)
+            save_sheared(data, grid, partial)
             return
         is_vector = data.ndim == 4
         in_itk_order = data.transpose(2, 1, 0, 3) if is_vector else data.T
         image = _to_itk_image(in_itk_order, grid, is_vector=is_vector)
         sitk.WriteImage(image, str(partial), useCompression=True)
         if path.name.endswith((".nii", ".nii.gz")):
-            _check_nifti_is_whole(partial)
-
-
-def _check_nifti_is_whole(path: Path) -> None:
-    """ITK says nothing when the disk is full in the middle of a NIfTI file.
-
-    Raises:
-        RuntimeError: If the file is shorter than its header says.
-    """
-    voxels = nibabel.load(path).dataobj
-    expected = voxels.offset + math.prod(voxels.shape) * voxels.dtype.itemsize
-    stored = path.stat().st_size
-    if path.name.endswith(".gz"):
-        with path.open("rb") as file:
-            file.seek(-4, os.SEEK_END)  # gzip ends in the size it unpacks to
-            stored = int.from_bytes(file.read(), "little")
-            expected %= 2**32
-    if stored != expected:
-        raise RuntimeError(f"wrote {stored} of {expected} bytes")
-
-
-def _save_sheared_nifti(data: np.ndarray, grid: Grid, path: Path) -> None:
-    """NIfTI with axes that are not perpendicular, which ITK cannot write."""
-    is_vector = data.ndim == 4
-    stored = data[:, :, :, None] if is_vector else data
-    image = nibabel.Nifti1Image(stored, grid.affine, dtype=data.dtype)
-    image.header.set_xyzt_units("mm")
-    if is_vector:
-        image.header.set_intent("vector")
-    nibabel.save(image, path)
+            check_is_whole(partial)
 
 
 def _is_perpendicular(grid: Grid) -> bool:
