@@ -1,8 +1,9 @@
 """Jacobian determinant of x -> x + flow(x), and how much of it folds."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from voltween import native, stock
 
 
 def jacobian_determinant(
@@ -19,14 +20,9 @@ def jacobian_determinant(
         raise ValueError(
             f"flow needs at least 2 voxels along each axis, got {tuple(flow.shape[2:])}"
         )
-    rows = [
-        torch.stack(torch.gradient(flow[:, c], dim=(1, 2, 3)), dim=-1) for c in range(3)
-    ]
-    jacobian = torch.stack(rows, dim=-2) + torch.eye(
-        3, dtype=flow.dtype, device=flow.device
-    )
-    a, b, c = jacobian.unbind(-2)
-    return (a * torch.linalg.cross(b, c)).sum(-1)
+    (flow,) = native.same_precision(flow)
+    operations = native if native.is_native(flow) else stock
+    return operations.jacobian(flow)
 
 
 def folding_fraction(flow: Float[Tensor, "b 3 i j k"]) -> Float[Tensor, " b"]:

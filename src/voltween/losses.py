@@ -4,12 +4,15 @@ Every loss is a scalar, the mean over the batch, and smallest (0) at the ideal.
 """
 
 import torch
-import torch.nn.functional as nn_functional
 from jaxtyping import Float
 from torch import Tensor
 
+from voltween import native, stock
+
 _VARIANCE_FLOOR = 1e-6
 _EIGENVALUE_FLOOR = 1e-5
+# Cubes without contrast (background) must say nothing: well above rounding.
+_CONTRAST_FLOOR = 1e-5
 
 
 def correlation(
@@ -17,14 +20,16 @@ def correlation(
 ) -> Float[Tensor, " b"]:
     """Correlation coefficient over all voxels of each pair, -1 to 1 (eq. 5, 6).
 
-    Means are taken away before products are summed, so that float32 holds at 128^3.
+    From five sums over the voxels, added up in double precision in one pass.
     """
-    fixed, moved = fixed.flatten(1), moved.flatten(1)
-    fixed = fixed - fixed.mean(dim=1, keepdim=True)
-    moved = moved - moved.mean(dim=1, keepdim=True)
-    covariance = (fixed * moved).mean(dim=1)
-    variances = fixed.square().mean(dim=1) * moved.square().mean(dim=1)
-    return covariance / variances.clamp_min(_VARIANCE_FLOOR**2).sqrt()
+    fixed, moved = native.same_precision(fixed, moved)
+    operations = native if native.is_native(fixed, moved) else stock
+    sums = operations.moments(fixed, moved) / fixed[0].numel()
+    mean_f, mean_m, square_f, square_m, product = sums.unbind(1)
+    covariance = product - mean_f * mean_m
+    variances = (square_f - mean_f.square()) * (square_m - mean_m.square())
+    result = covariance / variances.clamp_min(_VARIANCE_FLOOR**2).sqrt()
+    return result.to(fixed.dtype)
 
 
 def correlation_loss(
@@ -42,21 +47,50 @@ def local_correlation_loss(
     Beyond the paper: follows contrast that changes from place to place. Cubes that
     reach over the border use the voxels inside.
 
+    Raises:
+        ValueError: If `width` is even.
+
     References:
         Avants et al. 2008, Symmetric diffeomorphic image registration with
         cross-correlation, doi:10.1016/j.media.2007.06.004.
     """
-    moments = torch.cat(
-        [fixed, moved, fixed.square(), moved.square(), fixed * moved], dim=1
-    )
-    moments = _box_mean(moments, width)
-    mean_f, mean_m, square_f, square_m, product = moments.split(1, dim=1)
-    covariance = product - mean_f * mean_m
-    variance_f = (square_f - mean_f.square()).clamp_min(0)
-    variance_m = (square_m - mean_m.square()).clamp_min(0)
-    # Cubes without contrast (background) must say nothing: floor well above rounding.
-    floor = 1e-5
-    return (1 - covariance.square() / (variance_f * variance_m + floor)).mean()
+    if width < 1 or width % 2 == 0:
+        raise ValueError(f"width must be odd and at least 1, got {width}")
+    fixed, moved = native.same_precision(fixed, moved)
+    operations = native if native.is_native(fixed, moved) else stock
+    sums = operations.local_correlation(fixed, moved, width, _CONTRAST_FLOOR)
+    return (1 - sums / fixed[0].numel()).mean().to(fixed.dtype)
+
+
+def mutual_information_loss(
+    fixed: Float[Tensor, "b c i j k"],
+    moved: Float[Tensor, "b c i j k"],
+    *,
+    voxels: int = 4096,
+    sharpness: float = 20.0,
+    seed: int = 0,
+) -> Float[Tensor, ""]:
+    """Minus the mutual information of a random sample of voxels (eq. 15 to 17).
+
+    Entropies come from every sampled voxel against every other, with the kernel
+    exp(-sharpness |x|) in place of bins, so that they have a gradient; |x| of the pair
+    of images is the sum of both. Smallest for images that determine one another, and
+    not bounded by 0. `sharpness` suits intensities from 0 to 1.
+    """
+    count = fixed[0].numel()
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.randperm(count, generator=generator)[:voxels].to(fixed.device)
+    values = [
+        torch.stack([f.flatten()[chosen], m.flatten()[chosen]])
+        for f, m in zip(fixed, moved, strict=True)
+    ]
+    information = [
+        _entropy(pair[:1], sharpness)
+        + _entropy(pair[1:], sharpness)
+        - _entropy(pair, sharpness)
+        for pair in values
+    ]
+    return -torch.stack(information).mean()
 
 
 def orthogonality_loss(matrix: Float[Tensor, "b 3 3"]) -> Float[Tensor, ""]:
@@ -88,17 +122,16 @@ def total_variation_loss(flow: Float[Tensor, "b 3 i j k"]) -> Float[Tensor, ""]:
     The mean is over the 3 directions and all voxels; at the border, where the paper
     continues the flow by its nearest value, the difference is 0.
     """
-    voxels = flow[:, 0].numel()
-    differences = [flow.diff(dim=axis).square().sum() for axis in (2, 3, 4)]
-    return torch.stack(differences).sum() / (3 * voxels)
+    (flow,) = native.same_precision(flow)
+    operations = native if native.is_native(flow) else stock
+    mean = operations.total_variation(flow).sum() / flow.numel()
+    return mean.to(flow.dtype)
 
 
-def _box_mean(images: Tensor, width: int) -> Tensor:
-    # Three one-dimensional passes: the mean over a cube is separable.
-    for axis in range(3):
-        kernel, padding = [1, 1, 1], [0, 0, 0]
-        kernel[axis], padding[axis] = width, width // 2
-        images = nn_functional.avg_pool3d(
-            images, kernel, stride=1, padding=padding, count_include_pad=False
-        )
-    return images
+def _entropy(
+    points: Float[Tensor, "dimensions n"], sharpness: float
+) -> Float[Tensor, ""]:
+    """Entropy of n observations, as far as the kernel tells them apart (eq. 17)."""
+    (points,) = native.same_precision(points)
+    operations = native if native.is_native(points) else stock
+    return -(operations.kernel_sums(points, sharpness) / points.shape[1]).log().mean()

@@ -1,13 +1,16 @@
 """Warping images by flows, and composing flows and affine maps (paper III-A, C-C).
 
 All tensors live on one voxel grid. A `flow` is (B, 3, I, J, K) in voxels, component c
-along array axis c. This is the only file that knows `grid_sample` and its axis order.
+along array axis c. A flow that is not a number gives values that are not numbers; an
+infinite one gives the border.
 """
 
 import torch
-import torch.nn.functional as nn_functional
 from jaxtyping import Float
 from torch import Tensor
+
+from voltween import native, stock
+from voltween.stock import voxel_positions
 
 
 def warp(
@@ -21,7 +24,8 @@ def warp(
     Raises:
         ValueError: If the flow has not 3 components or lies on another grid.
     """
-    return _sample(image, flow, "bilinear")
+    _check_flow(flow, image)
+    return _warp(image, flow, is_composition=False)
 
 
 def warp_nearest(
@@ -29,10 +33,20 @@ def warp_nearest(
 ) -> Float[Tensor, "b c i j k"]:
     """Image at the voxel nearest to x + flow(x): for label maps. Not differentiable.
 
+    Where the flow is not a number the value is 0, the background.
+
     Raises:
         ValueError: If the flow has not 3 components or lies on another grid.
     """
-    return _sample(image, flow, "nearest")
+    _check_flow(flow, image)
+    shape = torch.tensor(flow.shape[2:], device=flow.device)[None, :, None, None, None]
+    nearest = (voxel_positions(flow.shape[2:], like=flow) + flow).round()
+    nearest = nearest.clamp(torch.zeros_like(shape), shape - 1)
+    i, j, k = nearest.nan_to_num().long().flatten(2).unbind(1)
+    place = (i * shape[0, 1] + j) * shape[0, 2] + k
+    places = place.view(len(flow), 1, -1).expand(-1, image.shape[1], -1)
+    values = image.flatten(2).gather(2, places).view_as(image)
+    return values.masked_fill(flow.isnan().any(dim=1, keepdim=True), 0)
 
 
 def compose(
@@ -47,7 +61,8 @@ def compose(
     Raises:
         ValueError: If the two flows are not both flows of one grid.
     """
-    return inner + warp(outer, inner)
+    _check_flow(inner, outer)
+    return _warp(outer, inner, is_composition=True)
 
 
 def affine_flow(
@@ -56,8 +71,13 @@ def affine_flow(
     shape: tuple[int, ...] | torch.Size,
 ) -> Float[Tensor, "b 3 i j k"]:
     """Flow A x + b in voxels, with x counted from the centre of the grid (eq. 11)."""
-    positions = _centred_positions(shape, like=matrix)
-    return _apply(matrix, positions) + translation[:, :, None, None, None]
+    flow = translation[:, :, None, None, None]
+    for axis, size in enumerate(shape):
+        positions = torch.arange(size, dtype=matrix.dtype, device=matrix.device)
+        along = [-1 if n == axis + 2 else 1 for n in range(5)]
+        positions = (positions - (size - 1) / 2).view(along)
+        flow = flow + matrix[:, :, axis, None, None, None] * positions
+    return flow
 
 
 def compose_affine(
@@ -69,60 +89,15 @@ def compose_affine(
 
     Exact: nothing is interpolated and no domain shrinks.
     """
-    return (
-        inner
-        + _apply(matrix, _centred_positions(inner.shape[2:], like=inner) + inner)
-        + (translation[:, :, None, None, None])
-    )
+    identity = torch.eye(3, dtype=matrix.dtype, device=matrix.device)
+    turned = ((identity + matrix) @ inner.flatten(2)).view_as(inner)
+    return turned + affine_flow(matrix, translation, inner.shape[2:])
 
 
-def voxel_positions(
-    shape: tuple[int, ...] | torch.Size, *, like: Tensor
-) -> Float[Tensor, "1 3 i j k"]:
-    """Index (i, j, k) of every voxel, with the dtype and device of `like`."""
-    axes = [torch.arange(n, dtype=like.dtype, device=like.device) for n in shape]
-    return torch.stack(torch.meshgrid(*axes, indexing="ij")).unsqueeze(0)
-
-
-def _sample(
-    image: Float[Tensor, "b c i j k"], flow: Float[Tensor, "b 3 i j k"], mode: str
-) -> Float[Tensor, "b c i j k"]:
-    _check_flow(flow, image)
-    positions = voxel_positions(flow.shape[2:], like=flow) + flow
-    return nn_functional.grid_sample(
-        image,
-        _to_grid_sample_order(positions),
-        mode=mode,
-        padding_mode="border",
-        align_corners=True,
-    )
-
-
-def _centred_positions(
-    shape: tuple[int, ...] | torch.Size, *, like: Tensor
-) -> Float[Tensor, "1 3 i j k"]:
-    centre = torch.tensor(
-        [(n - 1) / 2 for n in shape], dtype=like.dtype, device=like.device
-    )
-    return voxel_positions(shape, like=like) - centre[None, :, None, None, None]
-
-
-def _apply(
-    matrix: Float[Tensor, "b 3 3"], vectors: Float[Tensor, "#b 3 i j k"]
-) -> Float[Tensor, "b 3 i j k"]:
-    return torch.einsum(
-        "bcd,bdijk->bcijk", matrix, vectors.expand(len(matrix), -1, -1, -1, -1)
-    )
-
-
-def _to_grid_sample_order(
-    positions: Float[Tensor, "b 3 i j k"],
-) -> Float[Tensor, "b i j k 3"]:
-    # grid_sample wants the last axis first, scaled so that -1 and 1 are the outermost
-    # voxel centres; an axis of one voxel has only one position, whatever the number.
-    scale = [2 / max(n - 1, 1) for n in positions.shape[2:]]
-    components = [positions[:, axis] * scale[axis] - 1 for axis in (2, 1, 0)]
-    return torch.stack(components, dim=-1)
+def _warp(image: Tensor, flow: Tensor, *, is_composition: bool) -> Tensor:
+    image, flow = native.same_precision(image, flow)
+    operations = native if native.is_native(image, flow) else stock
+    return operations.warp(image, flow, is_composition)
 
 
 def _check_flow(flow: Tensor, image: Tensor) -> None:

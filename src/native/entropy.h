@@ -1,0 +1,102 @@
+// Kernel sums for entropies (eq. 17): every point against every other, never stored.
+#pragma once
+
+#include <cmath>
+
+#include "kernels.h"
+#include "parallel.h"
+
+namespace {
+
+// exp(x) for x <= 0, to the last bits of single precision, in plain arithmetic that
+// compilers turn into vector instructions (std::exp they do not).
+inline float exponential(float x) {
+  x = x > -87.0f ? x : -87.0f;
+  const float power = x * 1.44269504f;
+  const float whole = static_cast<float>(static_cast<int32_t>(power - 0.5f));
+  const float rest = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
+  float value = 1.0f / 5040;
+  value = value * rest + 1.0f / 720;
+  value = value * rest + 1.0f / 120;
+  value = value * rest + 1.0f / 24;
+  value = value * rest + 1.0f / 6;
+  value = value * rest + 0.5f;
+  value = value * rest + 1.0f;
+  value = value * rest + 1.0f;
+  union {
+    int32_t bits;
+    float scale;
+  } two_to;
+  two_to.bits = (static_cast<int32_t>(whole) + 127) << 23;
+  return value * two_to.scale;
+}
+
+inline double exponential(double x) { return std::exp(x); }
+
+constexpr int64_t kPoints = 256;  // whose distances to one point are kept at once
+
+// exp(-sharpness |x(a) - x(b)|) for b = first .. first + count - 1; |.| is the sum over
+// the dimensions, so that the kernel of two variables is the product of theirs.
+template <class T>
+inline void fill_kernel(int64_t dimensions, int64_t n, const T* points, T sharpness, int64_t a,
+                        int64_t first, int64_t count, T* kernel) {
+  for (int64_t b = 0; b < count; ++b) kernel[b] = 0;
+  for (int64_t d = 0; d < dimensions; ++d) {
+    const T* x = points + d * n;
+    const T here = x[a];
+    for (int64_t b = 0; b < count; ++b) {
+      const T difference = x[first + b] - here;
+      kernel[b] -= sharpness * (difference < 0 ? -difference : difference);
+    }
+  }
+  for (int64_t b = 0; b < count; ++b) kernel[b] = exponential(kernel[b]);
+}
+
+template <class T>
+void kernel_sums(int64_t dimensions, int64_t n, const T* points, double sharpness, T* sums,
+                 int threads) {
+  parallel_for(n, threads, [&](int64_t begin, int64_t end) {
+    T kernel[kPoints];
+    for (int64_t a = begin; a < end; ++a) {
+      double total = 0;
+      for (int64_t first = 0; first < n; first += kPoints) {
+        const int64_t count = n - first < kPoints ? n - first : kPoints;
+        fill_kernel(dimensions, n, points, T(sharpness), a, first, count, kernel);
+        T sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t b = 0; b < count; ++b) sum += kernel[b];
+        total += sum;
+      }
+      sums[a] = static_cast<T>(total);
+    }
+  });
+}
+
+template <class T>
+void kernel_sums_backward(int64_t dimensions, int64_t n, const T* points, double sharpness,
+                          const T* gradient, T* point_gradient, int threads) {
+  parallel_for(n, threads, [&](int64_t begin, int64_t end) {
+    T kernel[kPoints];
+    for (int64_t a = begin; a < end; ++a) {
+      for (int64_t d = 0; d < dimensions; ++d) point_gradient[d * n + a] = 0;
+      for (int64_t first = 0; first < n; first += kPoints) {
+        const int64_t count = n - first < kPoints ? n - first : kPoints;
+        fill_kernel(dimensions, n, points, T(sharpness), a, first, count, kernel);
+        for (int64_t d = 0; d < dimensions; ++d) {
+          const T* x = points + d * n;
+          const T here = x[a], gradient_here = gradient[a];
+          T sum = 0;
+#pragma omp simd reduction(+ : sum)
+          for (int64_t b = 0; b < count; ++b) {
+            const T other = x[first + b];
+            const T pull = kernel[b] * (gradient_here + gradient[first + b]);
+            sum += other > here ? pull : other < here ? -pull : T(0);
+          }
+          point_gradient[d * n + a] += T(sharpness) * sum;
+        }
+      }
+    }
+  });
+}
+
+}  // namespace

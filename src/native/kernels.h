@@ -1,0 +1,64 @@
+// What every instruction set offers. All arrays are contiguous, (batch, channels, i, j,
+// k) with k fastest; flows are in voxels, component c along array axis c.
+#pragma once
+
+#include <cstdint>
+
+namespace voltween {
+
+struct Size {
+  int64_t batch, channels, i, j, k;
+};
+
+template <class T>
+struct Kernels {
+  // moved = image at x + flow(x); added to flow itself if is_composition.
+  void (*warp)(Size, const T* image, const T* flow, bool is_composition, T* moved, int threads);
+  // Gradients of `warp`; null where not wanted.
+  void (*warp_backward)(Size, const T* image, const T* flow, const T* gradient,
+                        bool is_composition, T* image_gradient, T* flow_gradient, int threads);
+
+  // Per item of the batch: sums of f, m, f f, m m, f m over all voxels.
+  void (*moments)(Size, const T* fixed, const T* moved, double* moments, int threads);
+  void (*moments_backward)(Size, const T* fixed, const T* moved, const double* gradient,
+                           T* fixed_gradient, T* moved_gradient, int threads);
+
+  // Per item: sum over voxels of the squared correlation in cubes of `width` voxels.
+  void (*local_correlation)(Size, const T* fixed, const T* moved, int64_t width, double floor,
+                            double* sums, int threads);
+  void (*local_correlation_backward)(Size, const T* fixed, const T* moved, int64_t width,
+                                     double floor, const double* gradient, T* fixed_gradient,
+                                     T* moved_gradient, int threads);
+
+  // Per item: sum of the squared forward differences of a flow.
+  void (*total_variation)(Size, const T* flow, double* sums, int threads);
+  void (*total_variation_backward)(Size, const T* flow, const double* gradient,
+                                   T* flow_gradient, int threads);
+
+  // Determinant of the derivative of x + flow(x).
+  void (*jacobian)(Size, const T* flow, T* determinant, int threads);
+  void (*jacobian_backward)(Size, const T* flow, const T* gradient, T* flow_gradient,
+                            int threads);
+
+  // Kernel sums S(a) = sum over b of exp(-sharpness |x(a) - x(b)|) of n points, values
+  // (dimensions, n).
+  void (*kernel_sums)(int64_t dimensions, int64_t n, const T* points, double sharpness,
+                      T* sums, int threads);
+  void (*kernel_sums_backward)(int64_t dimensions, int64_t n, const T* points,
+                               double sharpness, const T* gradient, T* point_gradient,
+                               int threads);
+};
+
+struct InstructionSet {
+  const char* name;
+  Kernels<float> single;
+  Kernels<double> twofold;
+};
+
+const InstructionSet& plain();
+#ifdef VOLTWEEN_X86
+const InstructionSet& avx2();
+const InstructionSet& avx512();
+#endif
+
+}  // namespace voltween

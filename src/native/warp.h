@@ -1,0 +1,267 @@
+// Trilinear sampling at x + flow(x); points beyond the grid are first moved to the
+// nearest point of it (paper III-A). A flow that is not a number gives a value that is
+// not a number; an infinite one gives the border.
+#pragma once
+
+#include <cmath>
+
+#include "kernels.h"
+#include "parallel.h"
+
+namespace {
+
+using voltween::Size;
+
+constexpr int64_t kBlock = 64;  // voxels of a row whose places are kept at once
+constexpr int64_t kFewVoxels = 1 << 14;  // below, threads cost more than they bring
+
+inline int useful_threads(const Size& size, int threads) {
+  return size.batch * voxels_of(size) < kFewVoxels ? 1 : threads;
+}
+
+// Steps to the next neighbour along each axis; 0 where there is only one voxel.
+struct Steps {
+  int32_t i, j, k;
+  explicit Steps(const Size& size)
+      : i(size.i > 1 ? static_cast<int32_t>(plane_of(size)) : 0),
+        j(size.j > 1 ? static_cast<int32_t>(size.k) : 0),
+        k(size.k > 1 ? 1 : 0) {}
+};
+
+// Where the voxels of a block lie: the cell's first corner along each axis, and the
+// distance from it, 0 to 1.
+template <class T>
+struct Places {
+  T cell[3][kBlock];
+  T weight[3][kBlock];
+  int32_t offset[kBlock];
+};
+
+// One axis. The position is start + step n + flow[n]; it is split without rounding.
+template <class T>
+inline void locate_axis(const T* __restrict flow, T start, T step, int64_t count, int64_t voxels,
+                        T* __restrict cell, T* __restrict weight) {
+  const T last = static_cast<T>(voxels - 2);
+  const T largest_cell = voxels > 2 ? last : T(0);
+  for (int32_t n = 0; n < count; ++n) {
+    const T whole = std::floor(flow[n]);
+    const T lower = whole + (start + step * static_cast<T>(n));
+    T w = flow[n] - whole;
+    w = lower < 0 ? T(0) : w;
+    w = lower > last ? T(1) : w;
+    weight[n] = w;
+    T c = lower > 0 ? lower : T(0);  // what is not a number goes to 0
+    cell[n] = c < largest_cell ? c : largest_cell;
+  }
+}
+
+template <class T>
+inline void locate(const Size& size, const Steps& steps, const T* flow, int64_t i, int64_t j,
+                   int64_t k, int64_t count, Places<T>& places) {
+  const T* here = flow + (i * size.j + j) * size.k + k;
+  const int64_t voxels = voxels_of(size);
+  locate_axis(here, T(i), T(0), count, size.i, places.cell[0], places.weight[0]);
+  locate_axis(here + voxels, T(j), T(0), count, size.j, places.cell[1], places.weight[1]);
+  locate_axis(here + 2 * voxels, T(k), T(1), count, size.k, places.cell[2], places.weight[2]);
+  for (int64_t n = 0; n < count; ++n)
+    places.offset[n] = static_cast<int32_t>(places.cell[0][n]) * steps.i +
+                       static_cast<int32_t>(places.cell[1][n]) * steps.j +
+                       static_cast<int32_t>(places.cell[2][n]);
+}
+
+// Exact at both ends, so that the identity leaves an image as it is.
+template <class T>
+inline T between(T low, T high, T weight) {
+  return (T(1) - weight) * low + weight * high;
+}
+
+template <class T>
+inline void sample(const T* __restrict image, const Steps& steps,
+                   const Places<T>& __restrict places, int64_t count, T* __restrict values) {
+  for (int64_t n = 0; n < count; ++n) {
+    const T* corner = image + places.offset[n];
+    const T wi = places.weight[0][n], wj = places.weight[1][n], wk = places.weight[2][n];
+    const T* next = corner + steps.i;
+    const T a = between(corner[0], corner[steps.k], wk);
+    const T b = between(corner[steps.j], corner[steps.j + steps.k], wk);
+    const T c = between(next[0], next[steps.k], wk);
+    const T d = between(next[steps.j], next[steps.j + steps.k], wk);
+    values[n] = between(between(a, b, wj), between(c, d, wj), wi);
+  }
+}
+
+// Calls body(b, i, j, k, count, places) for every block of every row.
+template <class T, class Body>
+inline void for_blocks(const Size& size, const T* flow, int threads, const Body& body) {
+  const Steps steps(size);
+  const int64_t rows = size.i * size.j;
+  parallel_for(size.batch * rows, threads, [&](int64_t begin, int64_t end) {
+    Places<T> places;
+    for (int64_t row = begin; row < end; ++row) {
+      const int64_t b = row / rows, i = row % rows / size.j, j = row % size.j;
+      for (int64_t k = 0; k < size.k; k += kBlock) {
+        const int64_t count = size.k - k < kBlock ? size.k - k : kBlock;
+        locate(size, steps, flow + 3 * b * voxels_of(size), i, j, k, count, places);
+        body(b, i, j, k, count, places);
+      }
+    }
+  });
+}
+
+template <class T>
+void warp(Size size, const T* image, const T* flow, bool is_composition, T* moved, int threads) {
+  const Steps steps(size);
+  const int64_t voxels = voxels_of(size);
+  for_blocks(size, flow, useful_threads(size, threads),
+             [&](int64_t b, int64_t i, int64_t j, int64_t k, int64_t count,
+                 const Places<T>& places) {
+               const int64_t here = (i * size.j + j) * size.k + k;
+               for (int64_t c = 0; c < size.channels; ++c) {
+                 const int64_t volume = (b * size.channels + c) * voxels;
+                 T* values = moved + volume + here;
+                 sample(image + volume, steps, places, count, values);
+                 if (!is_composition) continue;
+                 const T* inner = flow + volume + here;
+                 for (int64_t n = 0; n < count; ++n) values[n] += inner[n];
+               }
+             });
+}
+
+// Nothing changes with the flow where the position lies on or beyond the border.
+template <class T>
+inline T slope(T cell, T weight, T largest_cell) {
+  const bool is_low = cell == 0 && weight == 0;
+  const bool is_high = cell == largest_cell && weight == 1;
+  return is_low || is_high ? T(0) : T(1);
+}
+
+template <class T>
+void add_flow_gradient(const T* __restrict image, const Steps& steps,
+                       const Places<T>& __restrict places, int64_t count,
+                       const T* __restrict gradient, T (*__restrict sums)[kBlock]) {
+  for (int64_t n = 0; n < count; ++n) {
+    const T* corner = image + places.offset[n];
+    const T* next = corner + steps.i;
+    const T wi = places.weight[0][n], wj = places.weight[1][n], wk = places.weight[2][n];
+    const T v000 = corner[0], v001 = corner[steps.k];
+    const T v010 = corner[steps.j], v011 = corner[steps.j + steps.k];
+    const T v100 = next[0], v101 = next[steps.k];
+    const T v110 = next[steps.j], v111 = next[steps.j + steps.k];
+    const T v00 = between(v000, v001, wk), v01 = between(v010, v011, wk);
+    const T v10 = between(v100, v101, wk), v11 = between(v110, v111, wk);
+    const T low = between(v001 - v000, v011 - v010, wj);
+    const T high = between(v101 - v100, v111 - v110, wj);
+    sums[0][n] += gradient[n] * between(v10 - v00, v11 - v01, wj);
+    sums[1][n] += gradient[n] * between(v01 - v00, v11 - v10, wi);
+    sums[2][n] += gradient[n] * between(low, high, wi);
+  }
+}
+
+template <class T>
+void warp_flow_gradient(const Size& size, const T* image, const T* flow, const T* gradient,
+                        bool is_composition, T* flow_gradient, int threads) {
+  const Steps steps(size);
+  const int64_t voxels = voxels_of(size);
+  const int64_t sides[3] = {size.i, size.j, size.k};
+  for_blocks(size, flow, threads,
+             [&](int64_t b, int64_t i, int64_t j, int64_t k, int64_t count,
+                 const Places<T>& places) {
+               const int64_t here = (i * size.j + j) * size.k + k;
+               T sums[3][kBlock] = {};
+               for (int64_t c = 0; c < size.channels; ++c) {
+                 const int64_t volume = (b * size.channels + c) * voxels;
+                 add_flow_gradient(image + volume, steps, places, count,
+                                   gradient + volume + here, sums);
+               }
+               for (int64_t axis = 0; axis < 3; ++axis) {
+                 const int64_t at = (3 * b + axis) * voxels + here;
+                 const T largest = static_cast<T>(sides[axis] > 2 ? sides[axis] - 2 : 0);
+                 for (int64_t n = 0; n < count; ++n) {
+                   const T change = sums[axis][n] * slope(places.cell[axis][n],
+                                                          places.weight[axis][n], largest);
+                   flow_gradient[at + n] = is_composition ? change + gradient[at + n] : change;
+                 }
+               }
+             });
+}
+
+// Adds value times the trilinear weights to the corners in planes first .. last - 1.
+template <class T>
+inline void scatter(T* image_gradient, const Steps& steps, const Places<T>& places, int64_t n,
+                    bool has_low, bool has_high, T value) {
+  const T wi = places.weight[0][n], wj = places.weight[1][n], wk = places.weight[2][n];
+  const T weights[4] = {(1 - wj) * (1 - wk), (1 - wj) * wk, wj * (1 - wk), wj * wk};
+  const int32_t at[4] = {0, steps.k, steps.j, steps.j + steps.k};
+  T* corner = image_gradient + places.offset[n];
+  if (has_low)
+    for (int64_t c = 0; c < 4; ++c) corner[at[c]] += value * (1 - wi) * weights[c];
+  corner += steps.i;
+  if (has_high)
+    for (int64_t c = 0; c < 4; ++c) corner[at[c]] += value * wi * weights[c];
+}
+
+// Each thread owns planes of the result and looks through the whole flow for what lands
+// there: no two threads write to one voxel, and the order of the additions, so the
+// result to the last bit, does not depend on the number of threads.
+template <class T>
+void scatter_to_planes(const Size& size, const T* flow, const T* gradient, int64_t first,
+                       int64_t last, T* image_gradient) {
+  const Steps steps(size);
+  const int64_t voxels = voxels_of(size), step = steps.i == 0 ? 0 : 1;
+  Places<T> places;
+  for (int64_t row = 0; row < size.i * size.j; ++row) {
+    const int64_t i = row / size.j, j = row % size.j;
+    for (int64_t k = 0; k < size.k; k += kBlock) {
+      const int64_t count = size.k - k < kBlock ? size.k - k : kBlock;
+      const int64_t here = row * size.k + k;
+      locate_axis(flow + here, T(i), T(0), count, size.i, places.cell[0], places.weight[0]);
+      bool is_wanted = false;
+      for (int64_t n = 0; n < count; ++n) {
+        const T cell = places.cell[0][n];
+        is_wanted |= cell + static_cast<T>(step) >= static_cast<T>(first) &&
+                     cell < static_cast<T>(last);
+      }
+      if (!is_wanted) continue;
+      locate(size, steps, flow, i, j, k, count, places);
+      for (int64_t n = 0; n < count; ++n) {
+        const int64_t cell = static_cast<int64_t>(places.cell[0][n]);
+        const bool has_low = cell >= first && cell < last;
+        const bool has_high = cell + step >= first && cell + step < last;
+        if (!has_low && !has_high) continue;
+        for (int64_t c = 0; c < size.channels; ++c)
+          scatter(image_gradient + c * voxels, steps, places, n, has_low, has_high,
+                  gradient[c * voxels + here + n]);
+      }
+    }
+  }
+}
+
+template <class T>
+void warp_image_gradient(const Size& size, const T* flow, const T* gradient, T* image_gradient,
+                         int threads) {
+  const int64_t voxels = voxels_of(size);
+  parallel_for(size.batch * size.i, threads, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin / size.i; b * size.i < end; ++b) {
+      const int64_t first = begin > b * size.i ? begin - b * size.i : 0;
+      const int64_t last = end < (b + 1) * size.i ? end - b * size.i : size.i;
+      T* item = image_gradient + b * size.channels * voxels;
+      for (int64_t c = 0; c < size.channels; ++c)
+        for (int64_t n = first * plane_of(size); n < last * plane_of(size); ++n)
+          item[c * voxels + n] = 0;
+      scatter_to_planes(size, flow + 3 * b * voxels, gradient + b * size.channels * voxels,
+                        first, last, item);
+    }
+  });
+}
+
+template <class T>
+void warp_backward(Size size, const T* image, const T* flow, const T* gradient,
+                   bool is_composition, T* image_gradient, T* flow_gradient, int threads) {
+  threads = useful_threads(size, threads);
+  if (flow_gradient != nullptr)
+    warp_flow_gradient(size, image, flow, gradient, is_composition, flow_gradient, threads);
+  if (image_gradient != nullptr)
+    warp_image_gradient(size, flow, gradient, image_gradient, threads);
+}
+
+}  // namespace

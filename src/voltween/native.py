@@ -1,0 +1,323 @@
+"""PyTorch's view of the native operations: shapes, gradients, and threads.
+
+The operations are compiled from `src/native` and work on contiguous CPU tensors of
+single or double precision. `warp`, `losses`, `jacobian` and the networks call them;
+tensors of other devices take the stock operations of PyTorch instead (`stock`).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.library import custom_op
+
+from voltween import _native
+
+_MOST_VOXELS = 2**31 - 1  # places within a volume are counted in 32 bits
+
+
+def instruction_set() -> str:
+    """Instruction set in use: 'avx512', 'avx2' or 'plain'.
+
+    It is the best one the processor has, unless the environment variable
+    VOLTWEEN_INSTRUCTIONS named another when voltween was imported.
+    """
+    return _native.instruction_set()
+
+
+def is_native(*tensors: Tensor) -> bool:
+    """Whether the native operations are for these tensors: all are on the CPU."""
+    return all(tensor.device.type == "cpu" for tensor in tensors)
+
+
+def same_precision(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """The tensors in single precision, or all in double if one of them is."""
+    is_double = any(tensor.dtype == torch.float64 for tensor in tensors)
+    dtype = torch.float64 if is_double else torch.float32
+    return tuple(tensor.to(dtype) for tensor in tensors)
+
+
+@custom_op("voltween::warp", mutates_args=(), device_types="cpu")
+def warp(image: Tensor, flow: Tensor, is_composition: bool) -> Tensor:
+    """Image at x + flow(x), added to flow(x) itself if `is_composition`."""
+    image, flow = _ready(image), _ready(flow)
+    moved = torch.empty_like(image)
+    _native.warp(image, flow, is_composition, moved, torch.get_num_threads())
+    return moved
+
+
+@custom_op("voltween::warp_backward", mutates_args=(), device_types="cpu")
+def _warp_backward(
+    image: Tensor,
+    flow: Tensor,
+    gradient: Tensor,
+    is_composition: bool,
+    wants: Sequence[bool],
+) -> tuple[Tensor, Tensor]:
+    image, flow = _ready(image), _ready(flow)
+    results = _wanted(image, wants[0]), _wanted(flow, wants[1])
+    _native.warp_backward(
+        image,
+        flow,
+        _ready(gradient),
+        is_composition,
+        results[0] if wants[0] else None,
+        results[1] if wants[1] else None,
+        torch.get_num_threads(),
+    )
+    return results
+
+
+@custom_op("voltween::moments", mutates_args=(), device_types="cpu")
+def moments(fixed: Tensor, moved: Tensor) -> Tensor:
+    """Sums over all voxels of f, m, f f, m m, f m: (B, 5) in double precision."""
+    fixed, moved = _ready(fixed), _ready(moved)
+    sums = fixed.new_empty(len(fixed), 5, dtype=torch.float64)
+    _native.moments(fixed, moved, sums, torch.get_num_threads())
+    return sums
+
+
+@custom_op("voltween::moments_backward", mutates_args=(), device_types="cpu")
+def _moments_backward(
+    fixed: Tensor,
+    moved: Tensor,
+    gradient: Tensor,
+    wants: Sequence[bool],
+) -> tuple[Tensor, Tensor]:
+    fixed, moved = _ready(fixed), _ready(moved)
+    results = _wanted(fixed, wants[0]), _wanted(moved, wants[1])
+    _native.moments_backward(
+        fixed,
+        moved,
+        _ready(gradient),
+        results[0] if wants[0] else None,
+        results[1] if wants[1] else None,
+        torch.get_num_threads(),
+    )
+    return results
+
+
+@custom_op("voltween::local_correlation", mutates_args=(), device_types="cpu")
+def local_correlation(fixed: Tensor, moved: Tensor, width: int, floor: float) -> Tensor:
+    """Sum over voxels of the squared correlation in cubes: (B,), double precision."""
+    fixed, moved = _ready(fixed), _ready(moved)
+    sums = fixed.new_empty(len(fixed), dtype=torch.float64)
+    _native.local_correlation(fixed, moved, width, floor, sums, torch.get_num_threads())
+    return sums
+
+
+@custom_op("voltween::local_correlation_backward", mutates_args=(), device_types="cpu")
+def _local_correlation_backward(
+    fixed: Tensor,
+    moved: Tensor,
+    gradient: Tensor,
+    width: int,
+    floor: float,
+    wants: Sequence[bool],
+) -> tuple[Tensor, Tensor]:
+    fixed, moved = _ready(fixed), _ready(moved)
+    results = _wanted(fixed, wants[0]), _wanted(moved, wants[1])
+    _native.local_correlation_backward(
+        fixed,
+        moved,
+        width,
+        floor,
+        _ready(gradient),
+        results[0] if wants[0] else None,
+        results[1] if wants[1] else None,
+        torch.get_num_threads(),
+    )
+    return results
+
+
+@custom_op("voltween::total_variation", mutates_args=(), device_types="cpu")
+def total_variation(flow: Tensor) -> Tensor:
+    """Sum of the squared forward differences of a flow: (B,), double precision."""
+    flow = _ready(flow)
+    sums = flow.new_empty(len(flow), dtype=torch.float64)
+    _native.total_variation(flow, sums, torch.get_num_threads())
+    return sums
+
+
+@custom_op("voltween::total_variation_backward", mutates_args=(), device_types="cpu")
+def _total_variation_backward(flow: Tensor, gradient: Tensor) -> Tensor:
+    flow = _ready(flow)
+    result = torch.empty_like(flow)
+    _native.total_variation_backward(
+        flow, _ready(gradient), result, torch.get_num_threads()
+    )
+    return result
+
+
+@custom_op("voltween::jacobian", mutates_args=(), device_types="cpu")
+def jacobian(flow: Tensor) -> Tensor:
+    """Determinant of the derivative of x + flow(x): (B, I, J, K)."""
+    flow = _ready(flow)
+    determinant = flow.new_empty(len(flow), *flow.shape[2:])
+    _native.jacobian(flow, determinant, torch.get_num_threads())
+    return determinant
+
+
+@custom_op("voltween::jacobian_backward", mutates_args=(), device_types="cpu")
+def _jacobian_backward(flow: Tensor, gradient: Tensor) -> Tensor:
+    flow = _ready(flow)
+    result = torch.empty_like(flow)
+    _native.jacobian_backward(flow, _ready(gradient), result, torch.get_num_threads())
+    return result
+
+
+@custom_op("voltween::kernel_sums", mutates_args=(), device_types="cpu")
+def kernel_sums(points: Tensor, sharpness: float) -> Tensor:
+    """Sum over all points b of exp(-sharpness |x(a) - x(b)|), for every point a.
+
+    `points` is (dimensions, n); |.| adds up the dimensions.
+    """
+    points = _ready(points)
+    sums = torch.empty_like(points[0])
+    _native.kernel_sums(points, sharpness, sums, torch.get_num_threads())
+    return sums
+
+
+@custom_op("voltween::kernel_sums_backward", mutates_args=(), device_types="cpu")
+def _kernel_sums_backward(points: Tensor, gradient: Tensor, sharpness: float) -> Tensor:
+    points = _ready(points)
+    result = torch.empty_like(points)
+    _native.kernel_sums_backward(
+        points, sharpness, _ready(gradient), result, torch.get_num_threads()
+    )
+    return result
+
+
+def _ready(tensor: Tensor) -> Tensor:
+    """The tensor as the kernels read it: contiguous and out of autograd's sight."""
+    if tensor.ndim == 5 and tensor[0, 0].numel() > _MOST_VOXELS:
+        raise ValueError(
+            f"volumes must have at most {_MOST_VOXELS} voxels, got a tensor of shape "
+            f"{tuple(tensor.shape)}: work on a coarser grid"
+        )
+    return tensor.detach().contiguous()
+
+
+def _wanted(like: Tensor, is_wanted: bool) -> Tensor:
+    """Room for a gradient; nothing, where it is not wanted."""
+    return torch.empty_like(like) if is_wanted else like.new_empty(0)
+
+
+# What follows tells PyTorch the shapes (for torch.compile) and the gradients.
+
+
+@warp.register_fake
+def _(image: Tensor, flow: Tensor, is_composition: bool) -> Tensor:
+    return image.new_empty(image.shape)
+
+
+@_warp_backward.register_fake
+def _(
+    image: Tensor,
+    flow: Tensor,
+    gradient: Tensor,
+    is_composition: bool,
+    wants: Sequence[bool],
+) -> tuple[Tensor, Tensor]:
+    return _fake_pair(image, flow, wants)
+
+
+@moments.register_fake
+def _(fixed: Tensor, moved: Tensor) -> Tensor:
+    return fixed.new_empty(len(fixed), 5, dtype=torch.float64)
+
+
+@_moments_backward.register_fake
+def _(
+    fixed: Tensor,
+    moved: Tensor,
+    gradient: Tensor,
+    wants: Sequence[bool],
+) -> tuple[Tensor, Tensor]:
+    return _fake_pair(fixed, moved, wants)
+
+
+@local_correlation.register_fake
+def _(fixed: Tensor, moved: Tensor, width: int, floor: float) -> Tensor:
+    return fixed.new_empty(len(fixed), dtype=torch.float64)
+
+
+@_local_correlation_backward.register_fake
+def _(
+    fixed: Tensor,
+    moved: Tensor,
+    gradient: Tensor,
+    width: int,
+    floor: float,
+    wants: Sequence[bool],
+) -> tuple[Tensor, Tensor]:
+    return _fake_pair(fixed, moved, wants)
+
+
+@total_variation.register_fake
+def _(flow: Tensor) -> Tensor:
+    return flow.new_empty(len(flow), dtype=torch.float64)
+
+
+@_total_variation_backward.register_fake
+@_jacobian_backward.register_fake
+def _(flow: Tensor, gradient: Tensor) -> Tensor:
+    return flow.new_empty(flow.shape)
+
+
+@jacobian.register_fake
+def _(flow: Tensor) -> Tensor:
+    return flow.new_empty(len(flow), *flow.shape[2:])
+
+
+@kernel_sums.register_fake
+def _(points: Tensor, sharpness: float) -> Tensor:
+    return points.new_empty(points.shape[1])
+
+
+@_kernel_sums_backward.register_fake
+def _(points: Tensor, gradient: Tensor, sharpness: float) -> Tensor:
+    return points.new_empty(points.shape)
+
+
+def _fake_pair(
+    first: Tensor, second: Tensor, wants: Sequence[bool]
+) -> tuple[Tensor, Tensor]:
+    return (
+        first.new_empty(first.shape if wants[0] else 0),
+        second.new_empty(second.shape if wants[1] else 0),
+    )
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    ctx.save_for_backward(*(x for x in inputs if isinstance(x, Tensor)))
+    ctx.settings = tuple(x for x in inputs if not isinstance(x, Tensor))
+
+
+def _pair_gradients(ctx: Any, backward: Any, gradient: Tensor) -> tuple[Any, ...]:
+    wants = list(ctx.needs_input_grad[:2])
+    pair = backward(*ctx.saved_tensors, gradient, *ctx.settings, wants)
+    first, second = (g if w else None for g, w in zip(pair, wants, strict=True))
+    return (first, second, *(None for _ in ctx.settings))
+
+
+def _single_gradient(ctx: Any, backward: Any, gradient: Tensor) -> tuple[Any, ...]:
+    result = backward(*ctx.saved_tensors, gradient, *ctx.settings)
+    return (result, *(None for _ in ctx.settings))
+
+
+for _operation, _backward, _gradients in (
+    (warp, _warp_backward, _pair_gradients),
+    (moments, _moments_backward, _pair_gradients),
+    (local_correlation, _local_correlation_backward, _pair_gradients),
+    (total_variation, _total_variation_backward, _single_gradient),
+    (jacobian, _jacobian_backward, _single_gradient),
+    (kernel_sums, _kernel_sums_backward, _single_gradient),
+):
+    _operation.register_autograd(
+        lambda ctx, gradient, gradients=_gradients, backward=_backward: gradients(
+            ctx, backward, gradient
+        ),
+        setup_context=_save,
+    )
