@@ -35,6 +35,7 @@ def cases():
     fixed, moved = numbers(2, 1, 5, 6, 7, seed=1), numbers(2, 1, 5, 6, 7, seed=2)
     return {
         "warp": (image, flow, False),
+        "compose_affine": (numbers(2, 12, seed=5), flow),
         "moments": (fixed, moved),
         "local_correlation": (fixed, moved, 3, 1e-5),
         "total_variation": (flow,),
@@ -157,6 +158,7 @@ def test_results_do_not_depend_on_the_number_of_threads(name):
     image, flow = numbers(2, 3, *shape).float(), flow_of(shape, batch=2).float()
     arguments = {
         "warp": (image, flow, True),
+        "compose_affine": (numbers(2, 12).float(), flow),
         "moments": (image[:, :1], image[:, 1:2]),
         "local_correlation": (image[:, :1], image[:, 1:2], 5, 1e-5),
         "total_variation": (flow,),

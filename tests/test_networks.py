@@ -80,7 +80,7 @@ def test_decoder_follows_figure_5():
     joined = shapes_of(subnetwork, {"RefinementStep"}, pair, pair)
     assert joined == [(259, 2), (131, 4), (67, 8), (35, 16), (19, 32)]
     full = [
-        step.feature_upsampling.in_channels
+        step.feature_upsampling.weight.shape[0]
         for step in DenseSubnetwork(16, 6, 1.0).steps
     ]
     assert full == [512, 515, 259, 131, 67]

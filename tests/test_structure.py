@@ -26,11 +26,13 @@ ORDER = [
     "warp",
     "jacobian",
     "losses",
+    "networks.upsampling",
     "networks.blocks",
     "networks.affine",
     "networks.dense",
     "networks.cascade",
     "networks",
+    "inference",
     # work
     "metrics",
     "preprocess",
@@ -89,7 +91,7 @@ def test_space_and_tensors_do_not_know_each_other():
         text = path.read_text()
         if name in PHYSICAL:
             assert "import torch" not in text, name
-        if name in TENSOR or name.startswith("networks"):
+        if name in TENSOR or name.startswith(("networks", "inference")):
             assert not imports_of(path) & PHYSICAL, name
 
 

@@ -3,8 +3,10 @@
 // has internal linkage, so that no copy can stand in for another.
 #include "kernels.h"
 
+#include "affine.h"
 #include "entropy.h"
 #include "flow.h"
+#include "interleave.h"
 #include "local_correlation.h"
 #include "moments.h"
 #include "warp.h"
@@ -16,8 +18,13 @@ namespace {
 
 template <class T>
 constexpr voltween::Kernels<T> kernels() {
-  return {warp<T>,
+  return {{join<T>, join_backward<T>},
+          interleave<T>,
+          interleave_backward<T>,
+          warp<T>,
           warp_backward<T>,
+          compose_affine<T>,
+          compose_affine_backward<T>,
           moments<T>,
           moments_backward<T>,
           local_correlation<T>,
@@ -36,7 +43,8 @@ namespace voltween {
 
 const InstructionSet& VOLTWEEN_SET() {
   static constexpr InstructionSet set{VOLTWEEN_NAME(VOLTWEEN_SET), kernels<float>(),
-                                      kernels<double>()};
+                                      kernels<double>(),
+                                      {join<Bfloat16>, join_backward<Bfloat16>}};
   return set;
 }
 

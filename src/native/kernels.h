@@ -10,13 +10,40 @@ struct Size {
   int64_t batch, channels, i, j, k;
 };
 
+struct Bfloat16 {
+  uint16_t bits;
+};
+
+// Arrays with channels last; `Size` is the finer grid, its channels are the skip's.
+template <class T>
+struct LayerKernels {
+  // [skip, leaky interleaved features, interleaved prediction] of the decoder.
+  void (*join)(Size, const T* skip, const T* features, int64_t feature_channels,
+               const T* prediction, double leak, T* joined, int threads);
+  void (*join_backward)(Size, const T* joined, const T* gradient, int64_t feature_channels,
+                        double leak, T* skip_gradient, T* feature_gradient,
+                        T* prediction_gradient, int threads);
+};
+
 template <class T>
 struct Kernels {
+  LayerKernels<T> layers;
+
+  // The phases of a flow, interleaved and times `scale`.
+  void (*interleave)(Size, const T* phases, double scale, T* flow, int threads);
+  void (*interleave_backward)(Size, const T* gradient, double scale, T* phase_gradient,
+                              int threads);
+
   // moved = image at x + flow(x); added to flow itself if is_composition.
   void (*warp)(Size, const T* image, const T* flow, bool is_composition, T* moved, int threads);
   // Gradients of `warp`; null where not wanted.
   void (*warp_backward)(Size, const T* image, const T* flow, const T* gradient,
                         bool is_composition, T* image_gradient, T* flow_gradient, int threads);
+
+  // An affine flow, twelve numbers an item, after the flow `inner`.
+  void (*compose_affine)(Size, const T* numbers, const T* inner, T* result, int threads);
+  void (*compose_affine_backward)(Size, const T* numbers, const T* inner, const T* gradient,
+                                  T* number_gradient, T* inner_gradient, int threads);
 
   // Per item of the batch: sums of f, m, f f, m m, f m over all voxels.
   void (*moments)(Size, const T* fixed, const T* moved, double* moments, int threads);
@@ -53,6 +80,7 @@ struct InstructionSet {
   const char* name;
   Kernels<float> single;
   Kernels<double> twofold;
+  LayerKernels<Bfloat16> half;
 };
 
 const InstructionSet& plain();

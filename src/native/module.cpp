@@ -91,6 +91,31 @@ const Kernels<T>& kernels() {
     return active->twofold;
 }
 
+// Half precision comes as the whole numbers of its bits.
+template <class T>
+using Stored = std::conditional_t<std::is_same_v<T, int16_t>, voltween::Bfloat16, T>;
+
+template <class T>
+const voltween::LayerKernels<Stored<T>>& layers() {
+  if constexpr (std::is_same_v<T, int16_t>)
+    return active->half;
+  else
+    return kernels<T>().layers;
+}
+
+template <class T>
+Stored<T>* stored(const Array<T>& array) {
+  return reinterpret_cast<Stored<T>*>(array.data());
+}
+
+// Size of an array with channels last.
+template <class T>
+Size layer_size_of(const Array<T>& a) {
+  return {static_cast<int64_t>(a.shape(0)), static_cast<int64_t>(a.shape(4)),
+          static_cast<int64_t>(a.shape(1)), static_cast<int64_t>(a.shape(2)),
+          static_cast<int64_t>(a.shape(3))};
+}
+
 template <class T>
 Size size_of(const Array<T>& a) {
   return {static_cast<int64_t>(a.shape(0)), static_cast<int64_t>(a.shape(1)),
@@ -104,7 +129,41 @@ T* data(const Optional<T>& array) {
 }
 
 template <class T>
+void bind_layers(nb::module_& m) {
+  m.def("join", [](const Array<T>& skip, const Array<T>& features, const Array<T>& prediction,
+                   double leak, const Array<T>& joined, int threads) {
+    nb::gil_scoped_release release;
+    layers<T>().join(layer_size_of(skip), stored(skip), stored(features),
+                     static_cast<int64_t>(features.shape(4)) / 8, stored(prediction),
+                     leak, stored(joined), threads);
+  });
+  m.def("join_backward",
+        [](const Array<T>& joined, const Array<T>& gradient, double leak,
+           const Array<T>& skip_gradient, const Array<T>& feature_gradient,
+           const Array<T>& prediction_gradient, int threads) {
+          nb::gil_scoped_release release;
+          layers<T>().join_backward(
+              layer_size_of(skip_gradient), stored(joined), stored(gradient),
+              static_cast<int64_t>(feature_gradient.shape(4)) / 8, leak,
+              stored(skip_gradient), stored(feature_gradient), stored(prediction_gradient),
+              threads);
+        });
+}
+
+template <class T>
 void bind(nb::module_& m) {
+  m.def("interleave", [](const Array<T>& phases, double scale, const Array<T>& flow,
+                         int threads) {
+    nb::gil_scoped_release release;
+    kernels<T>().interleave(size_of(flow), phases.data(), scale,
+                            flow.data(), threads);
+  });
+  m.def("interleave_backward", [](const Array<T>& gradient, double scale,
+                                  const Array<T>& phase_gradient, int threads) {
+    nb::gil_scoped_release release;
+    kernels<T>().interleave_backward(size_of(gradient), gradient.data(),
+                                     scale, phase_gradient.data(), threads);
+  });
   m.def("warp", [](const Array<T>& image, const Array<T>& flow, bool is_composition,
                    const Array<T>& moved, int threads) {
     nb::gil_scoped_release release;
@@ -122,6 +181,20 @@ void bind(nb::module_& m) {
         },
         nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(),
         nb::arg());
+  m.def("compose_affine", [](const Array<T>& numbers, const Array<T>& inner,
+                             const Array<T>& result, int threads) {
+    nb::gil_scoped_release release;
+    kernels<T>().compose_affine(size_of(inner), numbers.data(), inner.data(), result.data(),
+                                threads);
+  });
+  m.def("compose_affine_backward",
+        [](const Array<T>& numbers, const Array<T>& inner, const Array<T>& gradient,
+           const Array<T>& number_gradient, const Array<T>& inner_gradient, int threads) {
+          nb::gil_scoped_release release;
+          kernels<T>().compose_affine_backward(size_of(inner), numbers.data(), inner.data(),
+                                               gradient.data(), number_gradient.data(),
+                                               inner_gradient.data(), threads);
+        });
   m.def("moments", [](const Array<T>& fixed, const Array<T>& moved,
                       const Array<double>& moments, int threads) {
     nb::gil_scoped_release release;
@@ -204,6 +277,9 @@ NB_MODULE(_native, m) {
     for (const auto* set : supported_sets()) names.push_back(set->name);
     return names;
   });
+  bind_layers<float>(m);
+  bind_layers<double>(m);
+  bind_layers<int16_t>(m);
   bind<float>(m);
   bind<double>(m);
 }

@@ -69,6 +69,27 @@ def _warp_backward(
     return results
 
 
+@custom_op("voltween::compose_affine", mutates_args=(), device_types="cpu")
+def compose_affine(numbers: Tensor, inner: Tensor) -> Tensor:
+    """(I + A) inner + A x + b, x from the centre; `numbers` (B, 12) are A, then b."""
+    inner = _ready(inner)
+    result = torch.empty_like(inner)
+    _native.compose_affine(_ready(numbers), inner, result, torch.get_num_threads())
+    return result
+
+
+@custom_op("voltween::compose_affine_backward", mutates_args=(), device_types="cpu")
+def _compose_affine_backward(
+    numbers: Tensor, inner: Tensor, gradient: Tensor
+) -> tuple[Tensor, Tensor]:
+    numbers, inner = _ready(numbers), _ready(inner)
+    results = torch.empty_like(numbers), torch.empty_like(inner)
+    _native.compose_affine_backward(
+        numbers, inner, _ready(gradient), *results, torch.get_num_threads()
+    )
+    return results
+
+
 @custom_op("voltween::moments", mutates_args=(), device_types="cpu")
 def moments(fixed: Tensor, moved: Tensor) -> Tensor:
     """Sums over all voxels of f, m, f f, m m, f m: (B, 5) in double precision."""
@@ -223,6 +244,16 @@ def _(
     return _fake_pair(image, flow, wants)
 
 
+@compose_affine.register_fake
+def _(numbers: Tensor, inner: Tensor) -> Tensor:
+    return inner.new_empty(inner.shape)
+
+
+@_compose_affine_backward.register_fake
+def _(numbers: Tensor, inner: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    return numbers.new_empty(numbers.shape), inner.new_empty(inner.shape)
+
+
 @moments.register_fake
 def _(fixed: Tensor, moved: Tensor) -> Tensor:
     return fixed.new_empty(len(fixed), 5, dtype=torch.float64)
@@ -302,6 +333,11 @@ def _pair_gradients(ctx: Any, backward: Any, gradient: Tensor) -> tuple[Any, ...
     return (first, second, *(None for _ in ctx.settings))
 
 
+def _both_gradients(ctx: Any, backward: Any, gradient: Tensor) -> tuple[Any, ...]:
+    first, second = backward(*ctx.saved_tensors, gradient)
+    return first, second
+
+
 def _single_gradient(ctx: Any, backward: Any, gradient: Tensor) -> tuple[Any, ...]:
     result = backward(*ctx.saved_tensors, gradient, *ctx.settings)
     return (result, *(None for _ in ctx.settings))
@@ -309,6 +345,7 @@ def _single_gradient(ctx: Any, backward: Any, gradient: Tensor) -> tuple[Any, ..
 
 for _operation, _backward, _gradients in (
     (warp, _warp_backward, _pair_gradients),
+    (compose_affine, _compose_affine_backward, _both_gradients),
     (moments, _moments_backward, _pair_gradients),
     (local_correlation, _local_correlation_backward, _pair_gradients),
     (total_variation, _total_variation_backward, _single_gradient),

@@ -37,6 +37,18 @@ def warp(
     return flow + moved if is_composition else moved
 
 
+def compose_affine(
+    numbers: Float[Tensor, "b 12"], inner: Float[Tensor, "b 3 i j k"]
+) -> Float[Tensor, "b 3 i j k"]:
+    """(I + A) inner + A x + b, x from the centre; `numbers` are A, then b."""
+    shape = inner.shape[2:]
+    centre = (torch.tensor(shape, dtype=inner.dtype, device=inner.device) - 1) / 2
+    positions = voxel_positions(shape, like=inner) - centre[None, :, None, None, None]
+    moved = (positions + inner).flatten(2)
+    change = numbers[:, :9].unflatten(1, (3, 3)) @ moved + numbers[:, 9:, None]
+    return inner + change.view_as(inner)
+
+
 def moments(
     fixed: Float[Tensor, "b c i j k"], moved: Float[Tensor, "b c i j k"]
 ) -> Float[Tensor, "b 5"]:

@@ -71,13 +71,8 @@ def affine_flow(
     shape: tuple[int, ...] | torch.Size,
 ) -> Float[Tensor, "b 3 i j k"]:
     """Flow A x + b in voxels, with x counted from the centre of the grid (eq. 11)."""
-    flow = translation[:, :, None, None, None]
-    for axis, size in enumerate(shape):
-        positions = torch.arange(size, dtype=matrix.dtype, device=matrix.device)
-        along = [-1 if n == axis + 2 else 1 for n in range(5)]
-        positions = (positions - (size - 1) / 2).view(along)
-        flow = flow + matrix[:, :, axis, None, None, None] * positions
-    return flow
+    rest = matrix.new_zeros(1).expand(len(matrix), 3, *shape)
+    return compose_affine(matrix, translation, rest)
 
 
 def compose_affine(
@@ -89,9 +84,10 @@ def compose_affine(
 
     Exact: nothing is interpolated and no domain shrinks.
     """
-    identity = torch.eye(3, dtype=matrix.dtype, device=matrix.device)
-    turned = ((identity + matrix) @ inner.flatten(2)).view_as(inner)
-    return turned + affine_flow(matrix, translation, inner.shape[2:])
+    numbers = torch.cat([matrix.flatten(1), translation], dim=1)
+    numbers, inner = native.same_precision(numbers, inner)
+    operations = native if native.is_native(numbers, inner) else stock
+    return operations.compose_affine(numbers, inner)
 
 
 def _warp(image: Tensor, flow: Tensor, *, is_composition: bool) -> Tensor:

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from voltween.networks.upsampling import Upsampling
+
 LEAK = 0.1
 
 
@@ -41,7 +43,9 @@ class Encoder(nn.Module):
         self, fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]
     ) -> list[Tensor]:
         """Features after each halving, finest first."""
-        features = [torch.cat([fixed, moving], dim=1)]
+        # Channels last in memory: what a CPU's convolutions are fastest with.
+        pair = torch.stack([fixed[:, 0], moving[:, 0]], dim=-1)
+        features = [pair.permute(0, 4, 1, 2, 3)]
         for level in self.levels:
             features.append(level(features[-1]))
         return features[1:]
@@ -52,21 +56,11 @@ def level_channels(channels: int, level: int) -> int:
     return channels * 2 ** (level - 1)
 
 
-def upsampling(inputs: int, outputs: int) -> nn.ConvTranspose3d:
-    """Transposed 4^3 convolution of stride 2 without bias: doubles the grid."""
-    layer = nn.ConvTranspose3d(
-        inputs, outputs, kernel_size=4, stride=2, padding=1, bias=False
-    )
-    initialize(layer)
-    return layer
-
-
-def initialize(layer: nn.Conv3d | nn.ConvTranspose3d) -> None:
+def initialize(layer: nn.Conv3d | Upsampling) -> None:
     """Uniform weights of bound sqrt(3 / fan), biases 0, as in the authors' code."""
-    kernel_voxels = math.prod(layer.kernel_size)
-    is_transposed = isinstance(layer, nn.ConvTranspose3d)
-    width = layer.out_channels if is_transposed else layer.in_channels
-    bound = math.sqrt(3 / (kernel_voxels * width))
+    *channels, i, j, k = layer.weight.shape
+    fan = i * j * k * channels[1]  # of a transposed convolution, the outputs
+    bound = math.sqrt(3 / fan)
     nn.init.uniform_(layer.weight, -bound, bound)
-    if layer.bias is not None:
+    if isinstance(layer, nn.Conv3d) and layer.bias is not None:
         nn.init.zeros_(layer.bias)

@@ -5,7 +5,6 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -148,14 +147,15 @@ class VolumeTweeningNetwork(nn.Module):
             return ()
         matrix, translation = self.affine(fixed, moving)
         flow = affine_flow(matrix, translation, fixed.shape[2:])
-        rest = torch.zeros_like(flow)
         moved = warp(moving, flow)
+        rest = _rest(moving)
         return (Stage(True, flow, flow, moved, matrix, translation, rest),)
 
 
 def _deform(current: Stage, own_flow: Tensor, moving: Tensor) -> Stage:
     """The stage after `current` whose subnetwork predicted `own_flow`."""
-    dense_flow = compose(current.dense_flow, own_flow)
+    is_first = current.is_affine
+    dense_flow = own_flow if is_first else compose(current.dense_flow, own_flow)
     flow = compose_affine(current.matrix, current.translation, dense_flow)
     moved = warp(moving, flow)
     return Stage(
@@ -170,9 +170,10 @@ def _deform(current: Stage, own_flow: Tensor, moving: Tensor) -> Stage:
 
 
 def _at_rest(moving: Tensor) -> Stage:
-    flow = moving.new_zeros(len(moving), 3, *moving.shape[2:])
-    matrix, translation = (
-        moving.new_zeros(len(moving), 3, 3),
-        moving.new_zeros(len(moving), 3),
-    )
-    return Stage(True, flow, flow, moving, matrix, translation, flow)
+    rest, zeros = _rest(moving), moving.new_zeros(len(moving), 4, 3)
+    return Stage(True, rest, rest, moving, zeros[:, :3], zeros[:, 3], rest)
+
+
+def _rest(moving: Tensor) -> Tensor:
+    """A flow of zeros that takes no memory."""
+    return moving.new_zeros(1).expand(len(moving), 3, *moving.shape[2:])

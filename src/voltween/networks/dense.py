@@ -1,17 +1,10 @@
 """The dense deformable registration subnetwork (paper IV-B, figure 5)."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu
 
-from voltween.networks.blocks import (
-    LEAK,
-    Encoder,
-    initialize,
-    level_channels,
-    upsampling,
-)
+from voltween.networks.blocks import LEAK, Encoder, initialize, level_channels
+from voltween.networks.upsampling import Upsampling, interleave, join
 
 
 class RefinementStep(nn.Module):
@@ -23,17 +16,21 @@ class RefinementStep(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.prediction = nn.Conv3d(inputs, 3, kernel_size=3, padding=1)
-        self.prediction_upsampling = upsampling(3, 3)
-        self.feature_upsampling = upsampling(inputs, outputs)
-        initialize(self.prediction)
+        self.prediction_upsampling = Upsampling(3, 3)
+        self.feature_upsampling = Upsampling(inputs, outputs)
+        for layer in (
+            self.prediction_upsampling,
+            self.feature_upsampling,
+            self.prediction,
+        ):
+            initialize(layer)
 
     def forward(
         self, coarse: Float[Tensor, "b c1 i1 j1 k1"], skip: Float[Tensor, "b c2 i j k"]
     ) -> Float[Tensor, "b c3 i j k"]:
         """Features of the finer level: 2 x (channels of skip) + 3 channels."""
         prediction = self.prediction_upsampling(self.prediction(coarse))
-        features = leaky_relu(self.feature_upsampling(coarse), LEAK)
-        return torch.cat([skip, features, prediction], dim=1)
+        return join(skip, self.feature_upsampling(coarse), prediction, LEAK)
 
 
 class DenseSubnetwork(nn.Module):
@@ -54,7 +51,7 @@ class DenseSubnetwork(nn.Module):
             outputs = level_channels(channels, level)
             self.steps.append(RefinementStep(inputs, outputs))
             inputs = 2 * outputs + 3
-        self.flow = upsampling(inputs, 3)
+        self.flow = Upsampling(inputs, 3)
         nn.init.zeros_(self.flow.weight)
 
     def forward(
@@ -77,4 +74,4 @@ class DenseSubnetwork(nn.Module):
         *skips, coarse = self.encoder(fixed, moving)
         for step, skip in zip(self.steps, reversed(skips), strict=True):
             coarse = step(coarse, skip)
-        return self.flow(coarse) * self.flow_multiplier
+        return interleave(self.flow(coarse), self.flow_multiplier)

@@ -1,0 +1,100 @@
+// An affine flow A x + b after another flow, exactly (eq. 19); x is counted from the
+// centre of the grid, in voxels.
+#pragma once
+
+#include "kernels.h"
+#include "parallel.h"
+
+namespace {
+
+using voltween::Size;
+
+constexpr int64_t kNumbers = 12;  // of an affine map: A row by row, then b
+
+// result = (I + A) inner + A x + b; `numbers` are 12 an item.
+template <class T>
+void compose_affine(Size size, const T* numbers, const T* inner, T* result, int threads) {
+  const int64_t voxels = voxels_of(size);
+  parallel_for(size.batch * size.i * size.j, threads, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const int64_t b = row / (size.i * size.j), in_item = row % (size.i * size.j);
+      const T x = T(in_item / size.j) - T(size.i - 1) / 2;
+      const T y = T(in_item % size.j) - T(size.j - 1) / 2;
+      const int64_t at = 3 * b * voxels + in_item * size.k;
+      const T* __restrict u = inner + at;
+      const T* __restrict v = u + voxels;
+      const T* __restrict w = v + voxels;
+      for (int64_t c = 0; c < 3; ++c) {
+        const T* a = numbers + b * kNumbers + 3 * c;
+        const T a0 = a[0], a1 = a[1], a2 = a[2];
+        const T offset = a0 * x + a1 * y - a2 * (T(size.k - 1) / 2) +
+                         numbers[b * kNumbers + 9 + c];
+        const T* __restrict own = u + c * voxels;
+        T* __restrict to = result + at + c * voxels;
+        for (int32_t k = 0; k < size.k; ++k)
+          to[k] = own[k] + (a0 * u[k] + a1 * v[k] + a2 * (w[k] + T(k)) + offset);
+      }
+    }
+  });
+}
+
+// Of one row: adds the gradients of the 12 numbers to `sums`.
+template <class T>
+inline void add_number_gradients(const Size& size, const T* inner, const T* gradient, T x, T y,
+                                 double* sums) {
+  const int64_t voxels = voxels_of(size);
+  const T z = T(size.k - 1) / 2;
+  const T* __restrict u = inner;
+  const T* __restrict v = u + voxels;
+  const T* __restrict w = v + voxels;
+  for (int64_t c = 0; c < 3; ++c) {
+    const T* __restrict g = gradient + c * voxels;
+    T by_u = 0, by_v = 0, by_w = 0, total = 0;
+#pragma omp simd reduction(+ : by_u, by_v, by_w, total)
+    for (int32_t k = 0; k < size.k; ++k) {
+      by_u += g[k] * (u[k] + x);
+      by_v += g[k] * (v[k] + y);
+      by_w += g[k] * (w[k] + (T(k) - z));
+      total += g[k];
+    }
+    sums[3 * c] += by_u;
+    sums[3 * c + 1] += by_v;
+    sums[3 * c + 2] += by_w;
+    sums[9 + c] += total;
+  }
+}
+
+template <class T>
+void compose_affine_backward(Size size, const T* numbers, const T* inner, const T* gradient,
+                             T* number_gradient, T* inner_gradient, int threads) {
+  const int64_t voxels = voxels_of(size), planes = size.batch * size.i;
+  Buffer<double> sums(planes * kNumbers);
+  sums.fill(planes * kNumbers, 0);
+  parallel_for(planes, threads, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p) {
+      const int64_t b = p / size.i, i = p % size.i;
+      const T* a = numbers + b * kNumbers;
+      for (int64_t j = 0; j < size.j; ++j) {
+        const int64_t at = 3 * b * voxels + (i * size.j + j) * size.k;
+        add_number_gradients(size, inner + at, gradient + at, T(i) - T(size.i - 1) / 2,
+                             T(j) - T(size.j - 1) / 2, sums.get() + p * kNumbers);
+        const T* __restrict g = gradient + at;
+        for (int64_t d = 0; d < 3; ++d) {
+          const T a0 = a[d], a1 = a[3 + d], a2 = a[6 + d];
+          const T* __restrict own = g + d * voxels;
+          T* __restrict to = inner_gradient + at + d * voxels;
+          for (int64_t k = 0; k < size.k; ++k)
+            to[k] = own[k] + a0 * g[k] + a1 * g[k + voxels] + a2 * g[k + 2 * voxels];
+        }
+      }
+    }
+  });
+  for (int64_t b = 0; b < size.batch; ++b)
+    for (int64_t n = 0; n < kNumbers; ++n) {
+      double sum = 0;
+      for (int64_t i = 0; i < size.i; ++i) sum += sums[(b * size.i + i) * kNumbers + n];
+      number_gradient[b * kNumbers + n] = static_cast<T>(sum);
+    }
+}
+
+}  // namespace

@@ -1,0 +1,206 @@
+"""Transposed 4^3 convolutions of stride 2, as one 2^3 convolution and an interleaving.
+
+Each of the eight phases of the result (even and odd voxels along each axis) reads 2^3
+inputs. One convolution on a grid one voxel larger makes all phases at once, as channels;
+`join` and `interleave` put them where they belong. The mathematics is the same.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.library import custom_op
+from torch.nn.functional import conv3d, leaky_relu
+
+from voltween import _native
+from voltween.native import is_native
+
+_LAST = torch.channels_last_3d
+
+
+class Upsampling(nn.Module):
+    """Transposed 4^3 convolution of stride 2 without bias: doubles the grid.
+
+    `forward` returns the phases of the result, for `join` or `interleave`. The weight
+    is stored as in `nn.ConvTranspose3d`.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(inputs, outputs, 4, 4, 4))
+
+    def forward(
+        self, coarse: Float[Tensor, "b c i j k"]
+    ) -> Float[Tensor, "b phases i1 j1 k1"]:
+        """Phases of the finer grid, (phase, channel) as channels."""
+        return conv3d(coarse, phase_weight(self.weight), padding=1)
+
+
+def phase_weight(
+    weight: Float[Tensor, "inputs outputs 4 4 4"],
+) -> Float[Tensor, "phases inputs 2 2 2"]:
+    """Weight of the 2^3 convolution that makes all phases, (phase, output) first."""
+    inputs, outputs = weight.shape[:2]
+    # Phase p reads its tap s from place 3 - p - 2 s of the kernel.
+    taps = weight.reshape(inputs, outputs, 2, 2, 2, 2, 2, 2).flip(2, 3, 4, 5, 6, 7)
+    by_phase = taps.permute(3, 5, 7, 1, 0, 2, 4, 6)
+    return by_phase.reshape(8 * outputs, inputs, 2, 2, 2)
+
+
+def join(
+    skip: Float[Tensor, "b c i j k"],
+    features: Float[Tensor, "b phases i1 j1 k1"],
+    prediction: Float[Tensor, "b 24 i1 j1 k1"],
+    leak: float,
+) -> Float[Tensor, "b c2 i j k"]:
+    """[skip, leaky features, prediction] on the skip's grid, from their phases."""
+    if is_native(skip, features, prediction):
+        return _join(skip, features.to(skip.dtype), prediction.to(skip.dtype), leak)
+    upsampled = leaky_relu(_shuffled(features, skip), leak)
+    return torch.cat([skip, upsampled, _shuffled(prediction, skip)], dim=1)
+
+
+def interleave(
+    phases: Float[Tensor, "b 24 i1 j1 k1"], scale: float
+) -> Float[Tensor, "b 3 i j k"]:
+    """Flow from its phases, times `scale`, in single precision or better."""
+    phases = phases if phases.dtype == torch.float64 else phases.float()
+    if is_native(phases):
+        return _interleave(phases, scale)
+    shape = [2 * (n - 1) for n in phases.shape[2:]]
+    return scale * _shuffled(phases, phases.new_empty(1, 1, *shape))
+
+
+def _shuffled(phases: Tensor, like: Tensor) -> Tensor:
+    """Phases put where they belong, by stock operations, on the grid of `like`."""
+    shape = like.shape[2:]
+    fine = phases.new_empty(len(phases), phases.shape[1] // 8, *shape)
+    for number, phase in enumerate(phases.chunk(8, dim=1)):
+        i, j, k = number >> 2 & 1, number >> 1 & 1, number & 1
+        inside = [slice(p, p + n // 2) for p, n in zip((i, j, k), shape, strict=True)]
+        fine[:, :, i::2, j::2, k::2] = phase[:, :, *inside]
+    return fine
+
+
+@custom_op("voltween::join", mutates_args=(), device_types="cpu")
+def _join(skip: Tensor, features: Tensor, prediction: Tensor, leak: float) -> Tensor:
+    joined = _empty_joined(skip, features)
+    _native.join(
+        _raw(skip),
+        _raw(features),
+        _raw(prediction),
+        leak,
+        _raw(joined),
+        torch.get_num_threads(),
+    )
+    return joined
+
+
+@custom_op("voltween::join_backward", mutates_args=(), device_types="cpu")
+def _join_backward(
+    joined: Tensor, gradient: Tensor, skip_channels: int, leak: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    gradients = _empty_gradients(joined, skip_channels)
+    _native.join_backward(
+        _raw(joined),
+        _raw(gradient),
+        leak,
+        *(_raw(g) for g in gradients),
+        torch.get_num_threads(),
+    )
+    return gradients
+
+
+@custom_op("voltween::interleave", mutates_args=(), device_types="cpu")
+def _interleave(phases: Tensor, scale: float) -> Tensor:
+    flow = _empty_flow(phases)
+    _native.interleave(_raw(phases), scale, flow, torch.get_num_threads())
+    return flow
+
+
+@custom_op("voltween::interleave_backward", mutates_args=(), device_types="cpu")
+def _interleave_backward(gradient: Tensor, scale: float) -> Tensor:
+    phases = _empty_phases(gradient, 3)
+    _native.interleave_backward(
+        gradient.detach().contiguous(), scale, _raw(phases), torch.get_num_threads()
+    )
+    return phases
+
+
+def _raw(tensor: Tensor) -> Tensor:
+    """The tensor as the kernels read it: channels last, half precision as its bits."""
+    array = tensor.detach().permute(0, 2, 3, 4, 1).contiguous()
+    return array.view(torch.int16) if array.dtype == torch.bfloat16 else array
+
+
+def _empty(like: Tensor, *shape: int) -> Tensor:
+    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=_LAST)
+
+
+@_join.register_fake
+def _fake_join(
+    skip: Tensor, features: Tensor, prediction: Tensor, leak: float
+) -> Tensor:
+    return _empty_joined(skip, features)
+
+
+def _empty_joined(skip: Tensor, features: Tensor) -> Tensor:
+    channels = skip.shape[1] + features.shape[1] // 8 + 3
+    return _empty(skip, len(skip), channels, *skip.shape[2:])
+
+
+@_join_backward.register_fake
+def _fake_join_backward(
+    joined: Tensor, gradient: Tensor, skip_channels: int, leak: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    return _empty_gradients(joined, skip_channels)
+
+
+def _empty_gradients(
+    joined: Tensor, skip_channels: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    features = joined.shape[1] - skip_channels - 3
+    return (
+        _empty(joined, len(joined), skip_channels, *joined.shape[2:]),
+        _empty_phases(joined, features),
+        _empty_phases(joined, 3),
+    )
+
+
+def _empty_phases(fine: Tensor, channels: int) -> Tensor:
+    shape = [n // 2 + 1 for n in fine.shape[2:]]
+    return _empty(fine, len(fine), 8 * channels, *shape)
+
+
+@_interleave.register_fake
+def _empty_flow(phases: Tensor, scale: float = 1.0) -> Tensor:
+    return phases.new_empty(len(phases), 3, *(2 * (n - 1) for n in phases.shape[2:]))
+
+
+@_interleave_backward.register_fake
+def _fake_interleave_backward(gradient: Tensor, scale: float) -> Tensor:
+    return _empty_phases(gradient, 3)
+
+
+def _save_joined(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    # The next layer keeps the joined features in any case: nothing else is stored.
+    ctx.save_for_backward(output)
+    ctx.skip_channels, ctx.leak = inputs[0].shape[1], inputs[3]
+
+
+def _join_gradient(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+    (joined,) = ctx.saved_tensors
+    return (*_join_backward(joined, gradient, ctx.skip_channels, ctx.leak), None)
+
+
+def _save_scale(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.scale = inputs[1]
+
+
+def _interleave_gradient(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+    return _interleave_backward(gradient, ctx.scale), None
+
+
+_join.register_autograd(_join_gradient, setup_context=_save_joined)
+_interleave.register_autograd(_interleave_gradient, setup_context=_save_scale)
