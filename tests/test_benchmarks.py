@@ -1,5 +1,7 @@
 """The benchmarks: same results as the plain forms, and counts that a hand can check."""
 
+import json
+
 import pytest
 import torch
 
@@ -32,6 +34,7 @@ from voltween.benchmarks.workloads import (
     smooth_flow,
     smooth_image,
 )
+from voltween.cli import main
 from voltween.networks import CascadeConfig
 from voltween.objective import VTN_LIVER, stage_losses, total_loss
 
@@ -207,3 +210,25 @@ class TestNetworks:
         names = {"ADDD", "VoxelMorph", "VoxelMorph-2"}
         assert [result.purpose for result in results] == ["inference", "training"]
         assert all(set(result.timings) == names for result in results)
+
+
+@pytest.mark.usefixtures("no_memory")
+class TestCommand:
+    def test_quick_run_writes_its_files(self, tmp_path, capsys):
+        main(["bench", "--quick", "--sizes", "16", "--out", str(tmp_path)])
+        page = (tmp_path / "performance.md").read_text()
+        assert "voltween bench --sizes 16 --quick" in page
+        assert "| warp, 3 channels | forward, backward |" in page
+        assert "| ADD | voltween |" in page
+        assert "12 MB" in page
+        assert "A quick run" in page
+        assert "None" not in page
+        results = json.loads((tmp_path / "results.json").read_text())
+        assert {"machine", "limits", "operations", "networks"} <= set(results)
+        assert all(case["difference"] < 1e-3 for case in results["operations"])
+        assert "Performance" in capsys.readouterr().out
+
+    def test_a_size_that_does_not_fit_is_said_in_one_line(self, tmp_path, capsys):
+        with pytest.raises(SystemExit, match="2"):
+            main(["bench", "--sizes", "20", "--out", str(tmp_path)])
+        assert "nearest legal shape" in capsys.readouterr().err
