@@ -74,7 +74,7 @@ class TestNaive:
         for ours_tensor, plain_tensor in zip(
             ours.stages[-1][1:], plain.stages[-1][1:], strict=True
         ):
-            torch.testing.assert_close(ours_tensor, plain_tensor, rtol=0, atol=1e-5)
+            torch.testing.assert_close(ours_tensor, plain_tensor, rtol=1e-5, atol=1e-5)
 
     @pytest.mark.parametrize("stages", ["A", "AD", "ADDD", "DD"])
     def test_objective_equals_ours(self, stages):

@@ -5,6 +5,7 @@ Linux only: it is the kernel that keeps the mark.
 """
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -15,6 +16,9 @@ import torch
 
 from voltween.benchmarks.workloads import Workload
 
+# glibc keeps freed tensors for later ones, so that the peak would depend on what the
+# process did before. With a fixed threshold every larger block goes back at once.
+_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "262144"}
 _STATUS = Path("/proc/self/status")
 
 
@@ -28,7 +32,13 @@ def peak_bytes(workload: Workload) -> int | None:
         return None
     task = json.dumps(asdict(workload) | {"threads": torch.get_num_threads()})
     command = [sys.executable, "-m", "voltween.benchmarks.memory", task]
-    child = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    child = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env=os.environ | _ALLOCATOR,
+    )
     return int(child.stdout.splitlines()[-1])
 
 

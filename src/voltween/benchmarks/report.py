@@ -38,7 +38,8 @@ gradients of all inputs. Flows are smooth, mostly below 6 voxels.
 ## Inference
 
 The whole cascade, from a normalised pair to the flow and all tweening frames. Memory is
-the peak during one call, beyond images and weights, in a process of its own.
+the peak during one call, beyond images and weights, in a process of its own that gives
+freed memory back at once.
 
 {inference}
 

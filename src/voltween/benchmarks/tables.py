@@ -45,7 +45,7 @@ def operation_table(results: Iterable[OperationResult]) -> str:
             _time(result.timings[OURS]),
             _time(result.timings[PLAIN]),
             *_ratios(result.timings[PLAIN], result.timings[OURS]),
-            f"{result.difference:.0e}",
+            f"{result.difference:.0e}" if result.difference else "0",
         )
         for result in results
     ]
@@ -112,11 +112,11 @@ def roofline_table(results: Iterable[StepResult], limits: Limits) -> str:
     rows = [
         (
             step.name,
-            f"{step.cost.operations / 1e9:.3g}",
-            f"{step.cost.bytes / 1e6:.3g}",
+            _digits(step.cost.operations / 1e9),
+            _digits(step.cost.bytes / 1e6),
             _time(step.timing),
-            f"{step.cost.operations / step.timing.minimum / 1e9:.3g}",
-            f"{step.cost.bytes / step.timing.minimum / 1e9:.3g}",
+            _digits(step.cost.operations / step.timing.minimum / 1e9),
+            _digits(step.cost.bytes / step.timing.minimum / 1e9),
             "memory" if step.is_limited_by_memory(limits) else "arithmetic",
             f"{100 * step.share_of_limit(limits):.0f} %",
         )
@@ -146,11 +146,17 @@ def _time(timing: Timing) -> str:
     """Median and quartiles, in the unit that suits the median."""
     unit, factor = ("s", 1.0) if timing.median >= 1 else ("ms", 1e3)
     low, high = (factor * seconds for seconds in timing.quartiles)
-    return f"{factor * timing.median:.3g} {unit} ({low:.3g}-{high:.3g})"
+    median = _digits(factor * timing.median)
+    return f"{median} {unit} ({_digits(low)}-{_digits(high)})"
 
 
 def _nanoseconds(timing: Timing, side: int) -> str:
-    return f"{1e9 * timing.median / side**3:.3g}"
+    return _digits(1e9 * timing.median / side**3)
+
+
+def _digits(value: float) -> str:
+    """Three digits, or all before the point if there are more."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _megabytes(size: int | None) -> str:
