@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: setup demo test lint type ci format
+.PHONY: setup demo test bench lint type ci format
 
 setup: $(INSTALLED)
 
@@ -17,6 +17,10 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+bench: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
+	$(BIN)/voltween bench --out bench
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

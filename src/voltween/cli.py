@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
+from rich.markdown import Markdown
 from tyro.conf import Positional
 
 from voltween import console, io
+from voltween.benchmarks.report import write_report
+from voltween.benchmarks.suite import Settings, run_suite
 from voltween.checkpoint import installed_models, load_model
 from voltween.data import cases_of_split, fitted_preprocessing, read_manifest
 from voltween.demo import run_demo
@@ -242,7 +245,35 @@ class Demo:
         console.show_demo(result, self.out / "overview.png")
 
 
-_COMMANDS = (Register, Apply, Train, Evaluate, Models, Demo)
+@dataclass(frozen=True)
+class Bench:
+    """Measure operations, cascades and training steps against plain PyTorch.
+
+    Writes performance.md and results.json. Takes about an hour on two cores; close what
+    else is running.
+    """
+
+    out: Path = Path("bench")
+    """Folder for the results; made if missing."""
+    sizes: tuple[int, ...] = ()
+    """Sides of the cubes in voxels, multiples of 8: the first for all tables, all for
+    the table of growth. If not given, 128 64 96 192."""
+    quick: bool = False
+    """One cascade, few repetitions, sides 32 and 16 if --sizes is not given."""
+
+    def run(self) -> None:
+        """Measure, show, write."""
+        settings = Settings(self.sizes, self.quick)
+        with console.console.status("Measuring ...") as status:
+            results = run_suite(
+                settings, on_part=lambda part: status.update(f"Measuring {part} ...")
+            )
+        page = write_report(results, self.out)
+        console.console.print(Markdown(page), soft_wrap=False)
+        console.console.print(f"Wrote {self.out / 'performance.md'}")
+
+
+_COMMANDS = (Register, Apply, Train, Evaluate, Models, Demo, Bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

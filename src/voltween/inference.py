@@ -9,7 +9,7 @@ they are.
 
 import copy
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -46,7 +46,7 @@ def optimize(
     is_half = precision == "bf16" or (precision == "auto" and has_fast_bf16())
     dtype = torch.bfloat16 if is_half else torch.float32
     with torch.no_grad():
-        fast = _converted(network, dtype)
+        fast = packed(network, dtype)
 
     def run(
         fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]
@@ -59,9 +59,6 @@ def optimize(
 
 def has_fast_bf16() -> bool:
     """Whether this processor multiplies bfloat16 matrices (AMX, or AVX-512 with it)."""
-    capabilities = torch.backends.cpu.get_cpu_capability()
-    if "AVX512" not in capabilities:
-        return False
     return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 
 
@@ -99,7 +96,7 @@ class PackedConvolution(nn.Module):
     def _pack(self, shape: torch.Size) -> None:
         # The best layout depends on the size of the features, so it waits for the first
         # of them; later ones of another size are right all the same.
-        self.weight = torch._C._nn.mkldnn_reorder_conv3d_weight(
+        self.weight = torch._C._nn.mkldnn_reorder_conv3d_weight(  # type: ignore[call-arg]
             self.weight.contiguous().to_mkldnn(), *self._geometry, 1, list(shape)
         )
         self.is_packed = True
@@ -110,25 +107,29 @@ class PackedConvolution(nn.Module):
         return [1] * 3, [self.stride] * 3, [1] * 3
 
 
-def _converted(module: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """The module with its layers packed; the original stays as it is."""
+def packed(module: nn.Module, dtype: torch.dtype = torch.float32) -> Any:
+    """The module with its convolutions packed; the original stays as it is."""
     if isinstance(module, Convolution):
-        layer = module[0]
+        convolution = module.convolution
         return PackedConvolution(
-            layer.weight, layer.bias, stride=layer.stride[0], leak=LEAK, dtype=dtype
+            convolution.weight,
+            convolution.bias,
+            stride=convolution.stride[0],
+            leak=LEAK,
+            dtype=dtype,
         )
     if isinstance(module, nn.Conv3d):
         return PackedConvolution(module.weight, module.bias, dtype=dtype)
     if isinstance(module, Upsampling):
         return PackedConvolution(phase_weight(module.weight), None, dtype=dtype)
-    converted = copy.copy(module)
-    converted._modules = {
-        name: None if child is None else _converted(child, dtype)
+    result = copy.copy(module)
+    result._modules = {
+        name: None if child is None else packed(child, dtype)
         for name, child in module._modules.items()
     }
-    if isinstance(module, DenseSubnetwork):
-        converted.flow = _converted(module.flow, torch.float32)
-    return converted
+    if isinstance(module, DenseSubnetwork):  # flows are not rounded to half precision
+        result.flow = packed(module.flow)
+    return result
 
 
 def _can_pack(dtype: torch.dtype) -> bool:

@@ -17,7 +17,14 @@ class Convolution(nn.Sequential):
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         layer = nn.Conv3d(inputs, outputs, kernel_size=3, stride=stride, padding=1)
         initialize(layer)
-        super().__init__(layer, nn.LeakyReLU(LEAK))
+        super().__init__(layer, nn.LeakyReLU(LEAK, inplace=True))
+
+    @property
+    def convolution(self) -> nn.Conv3d:
+        """The linear part."""
+        layer = self[0]
+        assert isinstance(layer, nn.Conv3d)
+        return layer
 
 
 class Encoder(nn.Module):

@@ -1,8 +1,9 @@
 """Transposed 4^3 convolutions of stride 2, as one 2^3 convolution and an interleaving.
 
 Each of the eight phases of the result (even and odd voxels along each axis) reads 2^3
-inputs. One convolution on a grid one voxel larger makes all phases at once, as channels;
-`join` and `interleave` put them where they belong. The mathematics is the same.
+inputs. One convolution on a grid one voxel larger makes all phases at once, as
+channels; `join` and `interleave` put them where they belong. The mathematics is the
+same.
 """
 
 from typing import Any
@@ -106,7 +107,9 @@ def _join_backward(
         _raw(joined),
         _raw(gradient),
         leak,
-        *(_raw(g) for g in gradients),
+        _raw(gradients[0]),
+        _raw(gradients[1]),
+        _raw(gradients[2]),
         torch.get_num_threads(),
     )
     return gradients

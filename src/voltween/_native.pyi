@@ -1,0 +1,106 @@
+"""The compiled operations (src/native): contiguous arrays, results written in place.
+
+Called by native.py and networks/upsampling.py alone, which check shapes.
+"""
+
+from torch import Tensor
+
+def instruction_set() -> str: ...
+def instruction_sets() -> list[str]: ...
+def warp(
+    image: Tensor, flow: Tensor, is_composition: bool, moved: Tensor, threads: int, /
+) -> None: ...
+def warp_backward(
+    image: Tensor,
+    flow: Tensor,
+    gradient: Tensor,
+    is_composition: bool,
+    image_gradient: Tensor | None,
+    flow_gradient: Tensor | None,
+    threads: int,
+    /,
+) -> None: ...
+def compose_affine(
+    numbers: Tensor, inner: Tensor, result: Tensor, threads: int, /
+) -> None: ...
+def compose_affine_backward(
+    numbers: Tensor,
+    inner: Tensor,
+    gradient: Tensor,
+    number_gradient: Tensor,
+    inner_gradient: Tensor,
+    threads: int,
+    /,
+) -> None: ...
+def moments(fixed: Tensor, moved: Tensor, moments: Tensor, threads: int, /) -> None: ...
+def moments_backward(
+    fixed: Tensor,
+    moved: Tensor,
+    gradient: Tensor,
+    fixed_gradient: Tensor | None,
+    moved_gradient: Tensor | None,
+    threads: int,
+    /,
+) -> None: ...
+def local_correlation(
+    fixed: Tensor,
+    moved: Tensor,
+    width: int,
+    floor: float,
+    sums: Tensor,
+    threads: int,
+    /,
+) -> None: ...
+def local_correlation_backward(
+    fixed: Tensor,
+    moved: Tensor,
+    width: int,
+    floor: float,
+    gradient: Tensor,
+    fixed_gradient: Tensor | None,
+    moved_gradient: Tensor | None,
+    threads: int,
+    /,
+) -> None: ...
+def total_variation(flow: Tensor, sums: Tensor, threads: int, /) -> None: ...
+def total_variation_backward(
+    flow: Tensor, gradient: Tensor, flow_gradient: Tensor, threads: int, /
+) -> None: ...
+def jacobian(flow: Tensor, determinant: Tensor, threads: int, /) -> None: ...
+def jacobian_backward(
+    flow: Tensor, gradient: Tensor, flow_gradient: Tensor, threads: int, /
+) -> None: ...
+def kernel_sums(
+    points: Tensor, sharpness: float, sums: Tensor, threads: int, /
+) -> None: ...
+def kernel_sums_backward(
+    points: Tensor,
+    sharpness: float,
+    gradient: Tensor,
+    point_gradient: Tensor,
+    threads: int,
+    /,
+) -> None: ...
+def join(
+    skip: Tensor,
+    features: Tensor,
+    prediction: Tensor,
+    leak: float,
+    joined: Tensor,
+    threads: int,
+    /,
+) -> None: ...
+def join_backward(
+    joined: Tensor,
+    gradient: Tensor,
+    leak: float,
+    skip_gradient: Tensor,
+    feature_gradient: Tensor,
+    prediction_gradient: Tensor,
+    threads: int,
+    /,
+) -> None: ...
+def interleave(phases: Tensor, scale: float, flow: Tensor, threads: int, /) -> None: ...
+def interleave_backward(
+    gradient: Tensor, scale: float, phase_gradient: Tensor, threads: int, /
+) -> None: ...

@@ -1,0 +1,4 @@
+"""Benchmarks: the package's operations and networks against plain PyTorch.
+
+`voltween bench` runs them. Nothing else in the package imports this subpackage.
+"""

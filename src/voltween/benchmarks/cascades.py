@@ -1,0 +1,136 @@
+"""Whole networks: inference, training step, memory."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+
+from voltween.benchmarks.measure import Effort, Timing, Work, alternate, threads
+from voltween.benchmarks.memory import peak_bytes
+from voltween.benchmarks.voxelmorph import (
+    SETTINGS,
+    VOXELMORPH_MULTIPLE,
+    installed_version,
+)
+from voltween.benchmarks.workloads import (
+    Purpose,
+    Workload,
+    random_network,
+    smooth_flow,
+    smooth_image,
+)
+from voltween.inference import has_fast_bf16, optimize
+from voltween.networks import Tweening
+from voltween.warp import warp
+
+CASCADES = ("D", "DD", "DDD", "AD", "ADD", "ADDD")
+_GROWTH_LEVELS = 5  # what 64, 96, 128 and 192 voxels all allow: one network for all
+
+
+@dataclass(frozen=True)
+class NetworkResult:
+    """Times and memory of networks that do the same job."""
+
+    name: str
+    purpose: Purpose
+    timings: dict[str, Timing]
+    """By contender."""
+    peak_bytes: dict[str, int | None]
+    """By contender, beyond what exists before the call; None where not measured."""
+    differences: dict[str, float]
+    """Largest difference of each contender's flow to that of plain PyTorch, voxels."""
+
+
+@dataclass(frozen=True)
+class GrowthResult:
+    """Times on a cube of `side` voxels with a number of threads."""
+
+    side: int
+    threads: int
+    timings: dict[str, Timing]
+    """Of `ADDD` (inference) and `warp` (1 channel)."""
+
+
+def measure_cascade(stages: str, side: int, effort: Effort) -> Iterator[NetworkResult]:
+    """Inference, then a training step, of one cascade against plain PyTorch."""
+    plain = Workload("inference", "plain PyTorch", stages, side)
+    ours = replace(plain, contender="voltween")
+    half = [replace(plain, contender="voltween bf16")] if has_fast_bf16() else []
+    yield _measure(stages, _by_contender(ours, *half, plain), effort)
+    steps = [replace(task, purpose="training") for task in (ours, plain)]
+    yield _measure(stages, _by_contender(*steps), effort)
+
+
+def measure_voxelmorph(side: int, effort: Effort) -> Iterator[NetworkResult]:
+    """ADDD against the networks of the voxelmorph package.
+
+    Nothing if the package is missing, or the cube cannot be halved 5 times as it wants.
+    """
+    if installed_version() is None or side % VOXELMORPH_MULTIPLE:
+        return
+    purposes: tuple[Purpose, ...] = ("inference", "training")
+    for purpose in purposes:
+        contenders = {"ADDD": Workload(purpose, "voltween", "ADDD", side)}
+        contenders |= {name: Workload(purpose, name, "", side) for name in SETTINGS}
+        yield _measure("voxelmorph", contenders, effort)
+
+
+def measure_growth(sides: tuple[int, ...], effort: Effort) -> Iterator[GrowthResult]:
+    """ADDD and warp for all sides, with 1, 2, 4, ... threads up to those there are."""
+    counts = [1]
+    while counts[-1] * 2 <= torch.get_num_threads():
+        counts.append(counts[-1] * 2)
+    for side in sides:
+        works = _growing(side)
+        keys = {(name, count): f"{name} {count}" for name in works for count in counts}
+        contenders = {
+            key: _with_threads(works[name], count)
+            for (name, count), key in keys.items()
+        }
+        timings = alternate(contenders, effort)
+        for count in counts:
+            own = {name: timings[keys[name, count]] for name in works}
+            yield GrowthResult(side, count, own)
+
+
+def _with_threads(work: Work, count: int) -> Work:
+    def threaded() -> object:
+        with threads(count):
+            return work()
+
+    return threaded
+
+
+def _measure(
+    name: str, contenders: Mapping[str, Workload], effort: Effort
+) -> NetworkResult:
+    peaks = {key: peak_bytes(task) for key, task in contenders.items()}
+    works = {key: task.prepare() for key, task in contenders.items()}
+    purpose = next(iter(contenders.values())).purpose
+    differences = _differences(works) if purpose == "inference" else {}
+    return NetworkResult(name, purpose, alternate(works, effort), peaks, differences)
+
+
+def _by_contender(*tasks: Workload) -> dict[str, Workload]:
+    return {task.contender: task for task in tasks}
+
+
+def _differences(works: Mapping[str, Work]) -> dict[str, float]:
+    results = {name: work() for name, work in works.items()}
+    flows = {n: r.flow for n, r in results.items() if isinstance(r, Tweening)}
+    plain = flows.pop("plain PyTorch", None)
+    if plain is None:
+        return {}
+    return {name: float((flow - plain).abs().max()) for name, flow in flows.items()}
+
+
+def _growing(side: int) -> dict[str, Work]:
+    fixed, moving = smooth_image(side, seed=1), smooth_image(side, seed=2)
+    flow = smooth_flow(side, seed=3)
+    network = optimize(random_network("ADDD", side, _GROWTH_LEVELS))
+
+    def cascade() -> object:
+        with torch.inference_mode():
+            return network(fixed, moving)
+
+    return {"ADDD": cascade, "warp": lambda: warp(moving, flow)}

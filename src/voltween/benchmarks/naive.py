@@ -1,0 +1,134 @@
+"""Operations in plain PyTorch, as one would write them: the references.
+
+The package's own operations are measured against these and must give the same results.
+Names, shapes and units are those of `warp`, `losses` and `jacobian`.
+"""
+
+import torch
+import torch.nn.functional as nn_functional
+from jaxtyping import Float
+from torch import Tensor
+
+_VARIANCE_FLOOR = 1e-6
+_CONTRAST_FLOOR = 1e-5
+
+
+def naive_positions(
+    shape: tuple[int, ...] | torch.Size, *, like: Tensor
+) -> Float[Tensor, "1 3 i j k"]:
+    """Index (i, j, k) of every voxel, with the dtype and device of `like`."""
+    axes = [torch.arange(n, dtype=like.dtype, device=like.device) for n in shape]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij")).unsqueeze(0)
+
+
+def naive_warp(
+    image: Float[Tensor, "b c i j k"],
+    flow: Float[Tensor, "b 3 i j k"],
+    mode: str = "bilinear",
+) -> Float[Tensor, "b c i j k"]:
+    """Image at x + flow(x), flow in voxels; the border's value beyond the grid."""
+    positions = naive_positions(flow.shape[2:], like=flow) + flow
+    # grid_sample wants the last axis first, and -1 to 1 between outermost centres.
+    scale = [2 / max(n - 1, 1) for n in flow.shape[2:]]
+    components = [positions[:, axis] * scale[axis] - 1 for axis in (2, 1, 0)]
+    return nn_functional.grid_sample(
+        image,
+        torch.stack(components, dim=-1),
+        mode=mode,
+        padding_mode="border",
+        align_corners=True,
+    )
+
+
+def naive_compose(
+    outer: Float[Tensor, "b 3 i j k"], inner: Float[Tensor, "b 3 i j k"]
+) -> Float[Tensor, "b 3 i j k"]:
+    """Flow of x -> outer(inner(x)), in voxels (eq. 3)."""
+    return inner + naive_warp(outer, inner)
+
+
+def naive_affine_flow(
+    matrix: Float[Tensor, "b 3 3"],
+    translation: Float[Tensor, "b 3"],
+    inner: Float[Tensor, "b 3 i j k"],
+) -> Float[Tensor, "b 3 i j k"]:
+    """Flow A x + b after `inner`, x from the grid's centre, in voxels (eq. 11, 19)."""
+    middle = [(n - 1) / 2 for n in inner.shape[2:]]
+    centre = inner.new_tensor(middle)[None, :, None, None, None]
+    centred = naive_positions(inner.shape[2:], like=inner) - centre + inner
+    turned = torch.einsum("bcd,bdijk->bcijk", matrix, centred)
+    return inner + turned + translation[:, :, None, None, None]
+
+
+def naive_correlation_loss(
+    fixed: Float[Tensor, "b c i j k"], moved: Float[Tensor, "b c i j k"]
+) -> Float[Tensor, ""]:
+    """1 - correlation coefficient, mean over the batch (eq. 5-7)."""
+    fixed, moved = fixed.flatten(1), moved.flatten(1)
+    fixed = fixed - fixed.mean(dim=1, keepdim=True)
+    moved = moved - moved.mean(dim=1, keepdim=True)
+    covariance = (fixed * moved).mean(dim=1)
+    variances = fixed.square().mean(dim=1) * moved.square().mean(dim=1)
+    floored = variances.clamp_min(_VARIANCE_FLOOR**2).sqrt()
+    return (1 - covariance / floored).mean()
+
+
+def naive_local_correlation_loss(
+    fixed: Float[Tensor, "b 1 i j k"], moved: Float[Tensor, "b 1 i j k"], width: int = 5
+) -> Float[Tensor, ""]:
+    """1 - squared correlation within cubes of `width` voxels, mean over all voxels."""
+    images = [fixed, moved, fixed.square(), moved.square(), fixed * moved]
+    moments = _box_mean(torch.cat(images, dim=1), width)
+    mean_f, mean_m, square_f, square_m, product = moments.split(1, dim=1)
+    covariance = product - mean_f * mean_m
+    variance_f = (square_f - mean_f.square()).clamp_min(0)
+    variance_m = (square_m - mean_m.square()).clamp_min(0)
+    variances = variance_f * variance_m + _CONTRAST_FLOOR
+    return (1 - covariance.square() / variances).mean()
+
+
+def naive_total_variation_loss(
+    flow: Float[Tensor, "b 3 i j k"],
+) -> Float[Tensor, ""]:
+    """Squared forward differences, mean over 3 directions and all voxels (eq. 10)."""
+    differences = [flow.diff(dim=axis).square().sum() for axis in (2, 3, 4)]
+    return torch.stack(differences).sum() / (3 * flow[:, 0].numel())
+
+
+def naive_jacobian_determinant(
+    flow: Float[Tensor, "b 3 i j k"],
+) -> Float[Tensor, "b i j k"]:
+    """Determinant of the derivative of x + flow(x), by central differences."""
+    rows = [
+        torch.stack(torch.gradient(flow[:, c], dim=(1, 2, 3)), dim=-1) for c in range(3)
+    ]
+    identity = torch.eye(3, dtype=flow.dtype, device=flow.device)
+    a, b, c = (torch.stack(rows, dim=-2) + identity).unbind(-2)
+    return (a * torch.linalg.cross(b, c)).sum(-1)
+
+
+def naive_mutual_information(
+    fixed: Float[Tensor, "b n"], moved: Float[Tensor, "b n"], *, decay: float
+) -> Float[Tensor, " b"]:
+    """Mutual information of n sampled intensities, in nats (eq. 15, 17).
+
+    Entropies with the kernel exp(-decay |x - y|) between all pairs of samples: n^2
+    numbers an image.
+    """
+    near_f = (-decay * (fixed[:, :, None] - fixed[:, None, :]).abs()).exp()
+    near_m = (-decay * (moved[:, :, None] - moved[:, None, :]).abs()).exp()
+    entropies = [
+        -near.mean(dim=2).log().mean(dim=1)
+        for near in (near_f, near_m, near_f * near_m)
+    ]
+    return entropies[0] + entropies[1] - entropies[2]
+
+
+def _box_mean(images: Tensor, width: int) -> Tensor:
+    for axis in range(3):
+        kernel, padding = [1, 1, 1], [0, 0, 0]
+        kernel[axis], padding[axis] = width, width // 2
+        images = nn_functional.avg_pool3d(
+            images, kernel, stride=1, padding=padding, count_include_pad=False
+        )
+    return images

@@ -1,0 +1,176 @@
+"""The Volume Tweening Network in plain PyTorch: the reference for speed and results.
+
+Written apart from `networks`, with the same parameter names, so that weights load.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import leaky_relu
+
+from voltween.benchmarks.naive import (
+    naive_affine_flow,
+    naive_compose,
+    naive_correlation_loss,
+    naive_total_variation_loss,
+    naive_warp,
+)
+from voltween.losses import determinant_loss, orthogonality_loss
+from voltween.networks import CascadeConfig, Stage, Tweening, VolumeTweeningNetwork
+from voltween.objective import VTN_LIVER
+
+
+class NaiveEncoder(nn.Module):
+    """3^3 convolutions of stride 2, a second one from the third halving on."""
+
+    def __init__(self, channels: int, halvings: int) -> None:
+        super().__init__()
+        self.levels = nn.ModuleList()
+        inputs = 2
+        for level in range(halvings):
+            outputs = channels * 2**level
+            blocks = [_convolution(inputs, outputs, 2)]
+            if level >= 2:
+                blocks.append(_convolution(outputs, outputs, 1))
+            self.levels.append(nn.Sequential(*blocks))
+            inputs = outputs
+
+    def forward(self, fixed: Tensor, moving: Tensor) -> list[Tensor]:
+        """Features after each halving, finest first."""
+        features = [torch.cat([fixed, moving], dim=1)]
+        for level in self.levels:
+            features.append(level(features[-1]))
+        return features[1:]
+
+
+class NaiveAffine(nn.Module):
+    """Encoder and one fully connected layer to the 12 numbers A and b."""
+
+    def __init__(self, config: CascadeConfig) -> None:
+        super().__init__()
+        halvings = config.affine_halvings
+        self.encoder = NaiveEncoder(config.channels, halvings)
+        voxels = math.prod(n // 2**halvings for n in config.shape)
+        width = voxels * config.channels * 2 ** (halvings - 1)
+        self.head = nn.Linear(width, 12, bias=False)
+
+    def forward(self, fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
+        """A (no unit) and b (voxels)."""
+        numbers = self.head(self.encoder(fixed, moving)[-1].flatten(1))
+        return numbers[:, :9].unflatten(1, (3, 3)), numbers[:, 9:]
+
+
+class NaiveStep(nn.Module):
+    """One step of the decoder: doubles the grid and joins the encoder's features."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.prediction = nn.Conv3d(inputs, 3, 3, padding=1)
+        self.prediction_upsampling = _doubling(3, 3)
+        self.feature_upsampling = _doubling(inputs, outputs)
+
+    def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
+        """[skip, upsampled features, upsampled prediction] on the finer grid."""
+        prediction = self.prediction_upsampling(self.prediction(coarse))
+        features = leaky_relu(self.feature_upsampling(coarse), 0.1)
+        return torch.cat([skip, features, prediction], dim=1)
+
+
+class NaiveDense(nn.Module):
+    """Encoder, decoder and last layer: a flow in voxels."""
+
+    def __init__(self, config: CascadeConfig) -> None:
+        super().__init__()
+        self.flow_multiplier = config.flow_multiplier
+        self.encoder = NaiveEncoder(config.channels, config.halvings)
+        self.steps = nn.ModuleList()
+        inputs = config.channels * 2 ** (config.halvings - 1)
+        for level in range(config.halvings - 2, -1, -1):
+            outputs = config.channels * 2**level
+            self.steps.append(NaiveStep(inputs, outputs))
+            inputs = 2 * outputs + 3
+        self.flow = _doubling(inputs, 3)
+
+    def forward(self, fixed: Tensor, moving: Tensor) -> Tensor:
+        """Flow in voxels."""
+        *skips, coarse = self.encoder(fixed, moving)
+        for step, skip in zip(self.steps, reversed(skips), strict=True):
+            coarse = step(coarse, skip)
+        return self.flow(coarse) * self.flow_multiplier
+
+
+class NaiveCascade(nn.Module):
+    """The cascade of figure 2: each subnetwork sees the moving image warped so far."""
+
+    def __init__(self, config: CascadeConfig) -> None:
+        super().__init__()
+        self.affine = NaiveAffine(config) if config.stages.startswith("A") else None
+        self.dense = nn.ModuleList(
+            NaiveDense(config) for _ in range(config.stages.count("D"))
+        )
+
+    def forward(
+        self, fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]
+    ) -> Tweening:
+        """Register `moving` to `fixed`, both on the network's grid."""
+        matrix = moving.new_zeros(len(moving), 3, 3)
+        translation = moving.new_zeros(len(moving), 3)
+        dense_flow = moving.new_zeros(len(moving), 3, *moving.shape[2:])
+        stages, moved = [], moving
+        if self.affine is not None:
+            matrix, translation = self.affine(fixed, moving)
+            flow = naive_affine_flow(matrix, translation, dense_flow)
+            moved = naive_warp(moving, flow)
+            stages.append(
+                Stage(True, flow, flow, moved, matrix, translation, dense_flow)
+            )
+        for number, subnetwork in enumerate(self.dense):
+            own_flow = subnetwork(fixed, moved)
+            dense_flow = naive_compose(dense_flow, own_flow) if number else own_flow
+            flow = dense_flow
+            if self.affine is not None:
+                flow = naive_affine_flow(matrix, translation, dense_flow)
+            moved = naive_warp(moving, flow)
+            stages.append(
+                Stage(False, own_flow, flow, moved, matrix, translation, dense_flow)
+            )
+        return Tweening(flow, moved, tuple(stages))
+
+
+def naive_copy(network: VolumeTweeningNetwork) -> NaiveCascade:
+    """The plain PyTorch network with the same weights."""
+    copy = NaiveCascade(network.config)
+    copy.load_state_dict(network.state_dict())
+    return copy
+
+
+def naive_objective(
+    tweening: Tweening, fixed: Float[Tensor, "b 1 i j k"]
+) -> Float[Tensor, ""]:
+    """Sum of the losses of Table I (the objective VTN_LIVER)."""
+    weights = VTN_LIVER
+    dense = [stage for stage in tweening.stages if not stage.is_affine]
+    terms = [
+        weights.total_variation * naive_total_variation_loss(stage.own_flow)
+        for stage in dense
+    ]
+    for weight, stage in zip(weights.dense_similarity, reversed(dense), strict=False):
+        terms.append(weight * naive_correlation_loss(fixed, stage.moved))
+    for stage in tweening.stages:
+        if stage.is_affine:
+            similarity = naive_correlation_loss(fixed, stage.moved)
+            terms.append(weights.affine_similarity * similarity)
+            terms.append(weights.orthogonality * orthogonality_loss(stage.matrix))
+            terms.append(weights.determinant * determinant_loss(stage.matrix))
+    return torch.stack(terms).sum()
+
+
+def _convolution(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    layer = nn.Conv3d(inputs, outputs, 3, stride=stride, padding=1)
+    return nn.Sequential(layer, nn.LeakyReLU(0.1))
+
+
+def _doubling(inputs: int, outputs: int) -> nn.ConvTranspose3d:
+    return nn.ConvTranspose3d(inputs, outputs, 4, stride=2, padding=1, bias=False)

@@ -1,0 +1,117 @@
+"""Every operation of the package against its plain PyTorch form."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from voltween import jacobian, losses, warp
+from voltween.benchmarks import naive
+from voltween.benchmarks.measure import Effort, Timing, Work, alternate
+from voltween.benchmarks.workloads import smooth_flow, smooth_image
+
+Operation = Callable[..., Tensor]
+
+
+@dataclass(frozen=True)
+class OperationResult:
+    """Times of one operation, forward alone or with the gradients of all inputs."""
+
+    name: str
+    is_backward: bool
+    timings: dict[str, Timing]
+    """Of `voltween` and of `plain PyTorch`."""
+    difference: float
+    """Largest difference of the results (backward: of the gradients), as a share of
+    the largest value."""
+
+
+@dataclass(frozen=True)
+class _Case:
+    name: str
+    ours: Operation
+    plain: Operation
+    inputs: tuple[Tensor, ...]
+
+
+def measure_operations(side: int, effort: Effort) -> Iterator[OperationResult]:
+    """Every operation on a cube of `side` voxels, forward and backward."""
+    for case in _cases(side):
+        for is_backward in (False, True):
+            yield _measure(case, is_backward, effort)
+
+
+def _cases(side: int) -> list[_Case]:
+    image, other = smooth_image(side, seed=1), smooth_image(side, seed=2)
+    flow, inner = smooth_flow(side, seed=3), smooth_flow(side, seed=4)
+    three = torch.cat([image, other, image + other], dim=1)
+    return [
+        _Case("warp, 1 channel", warp.warp, naive.naive_warp, (image, flow)),
+        _Case("warp, 3 channels", warp.warp, naive.naive_warp, (three, flow)),
+        _Case("composition", warp.compose, naive.naive_compose, (flow, inner)),
+        _Case(
+            "correlation",
+            losses.correlation_loss,
+            naive.naive_correlation_loss,
+            (image, other),
+        ),
+        _Case(
+            "local correlation",
+            losses.local_correlation_loss,
+            naive.naive_local_correlation_loss,
+            (image, other),
+        ),
+        _Case(
+            "total variation",
+            losses.total_variation_loss,
+            naive.naive_total_variation_loss,
+            (flow,),
+        ),
+        _Case(
+            "Jacobian determinant",
+            jacobian.jacobian_determinant,
+            naive.naive_jacobian_determinant,
+            (flow,),
+        ),
+    ]
+
+
+def _measure(case: _Case, is_backward: bool, effort: Effort) -> OperationResult:
+    prepare = _with_gradients if is_backward else _forward
+    contenders: dict[str, Callable[[], tuple[Tensor, ...]]] = {
+        "voltween": prepare(case.ours, case.inputs),
+        "plain PyTorch": prepare(case.plain, case.inputs),
+    }
+    ours, plain = (work() for work in contenders.values())
+    difference = max(map(_relative_difference, ours, plain))
+    timings = alternate(dict[str, Work](contenders), effort)
+    return OperationResult(case.name, is_backward, timings, difference)
+
+
+def _forward(
+    operation: Operation, inputs: tuple[Tensor, ...]
+) -> Callable[[], tuple[Tensor, ...]]:
+    def work() -> tuple[Tensor, ...]:
+        with torch.inference_mode():
+            return (operation(*inputs),)
+
+    return work
+
+
+def _with_gradients(
+    operation: Operation, inputs: tuple[Tensor, ...]
+) -> Callable[[], tuple[Tensor, ...]]:
+    # The forward pass is timed along: an operation may well do part of its gradient
+    # there, and only the sum is fair.
+    leaves = [tensor.clone().requires_grad_() for tensor in inputs]
+    weights = torch.ones_like(operation(*inputs))
+
+    def work() -> tuple[Tensor, ...]:
+        return torch.autograd.grad(operation(*leaves), leaves, weights)
+
+    return work
+
+
+def _relative_difference(ours: Tensor, plain: Tensor) -> float:
+    return float((ours - plain).abs().max() / plain.abs().max())

@@ -1,0 +1,139 @@
+"""The benchmarks' page: results with what one must know to read them."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from voltween.benchmarks import tables
+from voltween.benchmarks.suite import Results
+from voltween.files import output_folder, whole_file
+
+_PAGE = """\
+# Performance
+
+One pair of images of {side}^3 voxels, batch 1, float32 unless said otherwise, measured
+on {date} with
+
+```
+{command}
+```
+{caution}
+{machine}
+
+**How to read the tables.** The contenders of a row took turns in one run, so that
+whatever else the machine did met all of them. A time is the median, with the quartiles
+in brackets; "times as fast" is the plain form's median over ours, "by minima" the same
+of the shortest times: where the two disagree, the machine was disturbed. *Plain
+PyTorch* is the same operation or network as one would write it with PyTorch and nothing
+else (`voltween.benchmarks.naive`, `naive_cascade`), with the same weights and results.
+
+## Operations
+
+"Largest difference" is between the two forms' results (backward: gradients), as a share
+of the largest value. Backward is timed together with its forward pass and gives the
+gradients of all inputs. Flows are smooth, mostly below 6 voxels.
+
+{operations}
+
+## Inference
+
+The whole cascade, from a normalised pair to the flow and all tweening frames. Memory is
+the peak during one call, beyond images and weights, in a process of its own that gives
+freed memory back at once.
+
+{inference}
+
+Largest difference of the flow to plain PyTorch's: {differences}.
+
+## Training step
+
+Forward pass, the losses of Table I, backward pass, Adam. Memory is the peak during the
+step beyond images, weights, gradients and Adam's state.
+
+{training}
+
+## VoxelMorph
+
+{voxelmorph}
+
+## Growth with size and threads
+
+Time should grow as the number of voxels: a constant time a voxel says so. ADDD is
+inference with 5 halvings, which most sizes allow, so that the network stays the same.
+
+{growth}
+
+## Steps against the limits of the machine
+
+A step is counted as the operations of its convolutions and interpolations, and as the
+bytes it must read (inputs and weights, once) and write (its result, once). The limit is
+whichever of the two takes longer at the machine's measured best, and the share is that
+time over the shortest measured. Over 100 % is possible where data stay in the cache.
+
+{roofline}
+"""
+_QUICK = "\nA quick run: too few repetitions for figures to be quoted.\n"
+_VOXELMORPH = """\
+The networks of the `voxelmorph` package {version}, in turn with our ADDD cascade:
+*VoxelMorph* with the package's defaults (16 features on 5 levels, 5 steps of
+integration), *VoxelMorph-2* with 16, 32, 32, 32 features and no integration, as near to
+that paper's network as the package's symmetric U-Net comes. They convolve at full
+resolution and register once; ADDD registers four times. The training step has the
+plain correlation and total-variation losses for them, and Adam. The job is the same,
+the networks are not: times say nothing about the quality of the result.
+"""
+_NO_VOXELMORPH = (
+    "Not measured: the `voxelmorph` package is not installed (extra `bench`)."
+)
+
+
+def write_report(results: Results, out: Path) -> str:
+    """Write performance.md and results.json into the folder; returns the page.
+
+    Raises:
+        InputError: If the folder cannot be written to.
+    """
+    folder, page = output_folder(out), performance_page(results)
+    with whole_file(folder / "performance.md") as file:
+        file.write_text(page)
+    with whole_file(folder / "results.json") as file:
+        file.write_text(json.dumps(asdict(results), indent=1) + "\n")
+    return page
+
+
+def performance_page(results: Results) -> str:
+    """The whole page in Markdown."""
+    by_purpose = {
+        purpose: [result for result in results.networks if result.purpose == purpose]
+        for purpose in ("inference", "training")
+    }
+    return _PAGE.format(
+        side=results.settings.side,
+        date=results.date,
+        command=results.settings.command,
+        caution=_QUICK if results.settings.is_quick else "",
+        machine=tables.machine_table(results.machine, results.limits),
+        operations=tables.operation_table(results.operations),
+        inference=tables.cascade_table(by_purpose["inference"]),
+        differences=_differences(results),
+        training=tables.cascade_table(by_purpose["training"]),
+        voxelmorph=_voxelmorph(results),
+        growth=tables.growth_table(results.growth),
+        roofline=tables.roofline_table(results.roofline, results.limits),
+    )
+
+
+def _voxelmorph(results: Results) -> str:
+    if not results.voxelmorph:
+        return _NO_VOXELMORPH
+    table = tables.voxelmorph_table(results.voxelmorph)
+    return f"{_VOXELMORPH.format(version=results.voxelmorph_version)}\n{table}"
+
+
+def _differences(results: Results) -> str:
+    """Such as 'voltween 0.0001 voxels', the worst over the cascades."""
+    worst: dict[str, float] = {}
+    for result in results.networks:
+        for name, voxels in result.differences.items():
+            worst[name] = max(voxels, worst.get(name, 0.0))
+    return ", ".join(f"{name} {voxels:.1g} voxels" for name, voxels in worst.items())

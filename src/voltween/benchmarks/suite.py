@@ -1,0 +1,118 @@
+"""All benchmarks in one run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from voltween.benchmarks.cascades import (
+    CASCADES,
+    GrowthResult,
+    NetworkResult,
+    measure_cascade,
+    measure_growth,
+    measure_voxelmorph,
+)
+from voltween.benchmarks.machine import Limits, Machine, machine, measure_limits
+from voltween.benchmarks.measure import Effort
+from voltween.benchmarks.operations import OperationResult, measure_operations
+from voltween.benchmarks.roofline import StepResult, measure_roofline
+from voltween.benchmarks.voxelmorph import installed_version
+from voltween.networks import CascadeConfig
+
+_FULL_SIDES = (128, 64, 96, 192)
+_QUICK_SIDES = (32, 16)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Which benchmarks to run.
+
+    Raises:
+        InputError: If a side is not a multiple of 8 voxels.
+    """
+
+    sides: tuple[int, ...] = ()
+    """Voxels along the sides of the cubes: the first for all tables, all for growth.
+    If empty, those of the published tables, or small ones for a quick run."""
+    is_quick: bool = False
+    """One cascade and few repetitions: shows that it works, measures little."""
+
+    def __post_init__(self) -> None:
+        for side in self.sides:
+            CascadeConfig("ADDD", (side, side, side))
+
+    @property
+    def all_sides(self) -> tuple[int, ...]:
+        """The sides to run, at least one."""
+        return self.sides or (_QUICK_SIDES if self.is_quick else _FULL_SIDES)
+
+    @property
+    def side(self) -> int:
+        """Side of the cube of all tables but that of growth."""
+        return self.all_sides[0]
+
+    @property
+    def cascades(self) -> tuple[str, ...]:
+        """The cascades to run."""
+        return ("ADD",) if self.is_quick else CASCADES
+
+    @property
+    def effort(self) -> Effort:
+        """Repetitions of each comparison."""
+        return Effort(2, 3, 1.0) if self.is_quick else Effort()
+
+    @property
+    def command(self) -> str:
+        """The command line that repeats the run."""
+        sizes = " ".join(map(str, self.all_sides))
+        return f"voltween bench --sizes {sizes}" + " --quick" * self.is_quick
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that was measured."""
+
+    settings: Settings
+    date: str
+    machine: Machine
+    limits: Limits
+    operations: list[OperationResult]
+    networks: list[NetworkResult]
+    voxelmorph_version: str | None
+    voxelmorph: list[NetworkResult]
+    growth: list[GrowthResult]
+    roofline: list[StepResult]
+
+
+def run_suite(
+    settings: Settings, on_part: Callable[[str], object] = lambda name: None
+) -> Results:
+    """Run all benchmarks; `on_part` is told what is measured now."""
+    side, effort = settings.side, settings.effort
+    description = machine()
+    on_part("limits of the machine")
+    limits = measure_limits(effort)
+    on_part("operations")
+    operations = list(measure_operations(side, effort))
+    networks: list[NetworkResult] = []
+    for stages in settings.cascades:
+        on_part(f"cascade {stages}")
+        networks += measure_cascade(stages, side, effort)
+    on_part("voxelmorph")
+    voxelmorph = list(measure_voxelmorph(side, effort))
+    on_part("growth with size and threads")
+    growth = list(measure_growth(tuple(sorted(settings.all_sides)), effort))
+    on_part("steps against the limits")
+    roofline = list(measure_roofline(side, effort))
+    return Results(
+        settings=settings,
+        date=datetime.now(UTC).date().isoformat(),
+        machine=description,
+        limits=limits,
+        operations=operations,
+        networks=networks,
+        voxelmorph_version=installed_version(),
+        voxelmorph=voxelmorph,
+        growth=growth,
+        roofline=roofline,
+    )

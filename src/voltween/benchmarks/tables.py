@@ -1,0 +1,163 @@
+"""The benchmarks' results as Markdown tables."""
+
+from collections.abc import Iterable, Sequence
+
+from voltween.benchmarks.cascades import GrowthResult, NetworkResult
+from voltween.benchmarks.machine import Limits, Machine
+from voltween.benchmarks.measure import Timing, ratio_of_medians, ratio_of_minima
+from voltween.benchmarks.operations import OperationResult
+from voltween.benchmarks.roofline import StepResult
+
+OURS, PLAIN = "voltween", "plain PyTorch"
+
+
+def machine_table(machine: Machine, limits: Limits) -> str:
+    """The machine and its measured limits."""
+    bf16 = limits.bf16_product_flops
+    rows = [
+        ("processor", machine.processor),
+        ("cores, threads used", f"{machine.cores}, {machine.threads}"),
+        ("caches of a core", ", ".join(machine.caches) or "unknown"),
+        ("memory", f"{machine.memory_bytes / 2**30:.0f} GiB"),
+        ("instruction sets", " ".join(machine.instruction_sets) or "unknown"),
+        ("used by our operations", machine.used_instruction_set),
+        ("copy", f"{limits.copy_bytes_per_second / 1e9:.1f} GB/s (read + write)"),
+        ("float32 matrix product", f"{limits.product_flops / 1e9:.0f} GFLOP/s"),
+        ("float32 convolution", f"{limits.convolution_flops / 1e9:.0f} GFLOP/s"),
+        (
+            "bfloat16 matrix product",
+            f"{bf16 / 1e9:.0f} GFLOP/s" if bf16 else "no fast one",
+        ),
+        ("load before the run", f"{machine.load:.2f} processes"),
+        ("system", f"{machine.system}, Python {machine.python}"),
+        ("versions", f"voltween {machine.voltween}, torch {machine.torch}"),
+    ]
+    return markdown_table(("", "machine"), rows)
+
+
+def operation_table(results: Iterable[OperationResult]) -> str:
+    """Every operation, forward and backward, against its plain form."""
+    head = ("operation", "", OURS, PLAIN, *_RATIO_HEAD, "largest difference")
+    rows = [
+        (
+            result.name,
+            "forward, backward" if result.is_backward else "forward",
+            _time(result.timings[OURS]),
+            _time(result.timings[PLAIN]),
+            *_ratios(result.timings[PLAIN], result.timings[OURS]),
+            f"{result.difference:.0e}" if result.difference else "0",
+        )
+        for result in results
+    ]
+    return markdown_table(head, rows)
+
+
+def cascade_table(results: Sequence[NetworkResult]) -> str:
+    """One purpose of every cascade; every fast form in a row of its own."""
+    head = ("cascade", "", "time", PLAIN, *_RATIO_HEAD, "memory", "memory, plain")
+    rows = [
+        (
+            result.name,
+            contender,
+            _time(timing),
+            _time(result.timings[PLAIN]),
+            *_ratios(result.timings[PLAIN], timing),
+            _megabytes(result.peak_bytes[contender]),
+            _megabytes(result.peak_bytes[PLAIN]),
+        )
+        for result in results
+        for contender, timing in result.timings.items()
+        if contender != PLAIN
+    ]
+    return markdown_table(head, rows)
+
+
+def voxelmorph_table(results: Iterable[NetworkResult]) -> str:
+    """ADDD and the VoxelMorph networks."""
+    rows = [
+        (
+            name,
+            result.purpose,
+            _time(timing),
+            f"{ratio_of_medians(timing, result.timings['ADDD']):.2f}",
+            _megabytes(result.peak_bytes[name]),
+        )
+        for result in results
+        for name, timing in result.timings.items()
+    ]
+    head = ("network", "", "time", "times ADDD's", "memory")
+    return markdown_table(head, rows)
+
+
+def growth_table(results: Iterable[GrowthResult]) -> str:
+    """Time and time a voxel, by size and threads."""
+    rows = [
+        (
+            f"{result.side}^3",
+            str(result.threads),
+            *(
+                text
+                for timing in (result.timings["ADDD"], result.timings["warp"])
+                for text in (_time(timing), _nanoseconds(timing, result.side))
+            ),
+        )
+        for result in results
+    ]
+    head = ("voxels", "threads", "ADDD", "ns a voxel", "warp", "ns a voxel")
+    return markdown_table(head, rows)
+
+
+def roofline_table(results: Iterable[StepResult], limits: Limits) -> str:
+    """Every step's cost, speed, limit and share of it."""
+    rows = [
+        (
+            step.name,
+            _digits(step.cost.operations / 1e9),
+            _digits(step.cost.bytes / 1e6),
+            _time(step.timing),
+            _digits(step.cost.operations / step.timing.minimum / 1e9),
+            _digits(step.cost.bytes / step.timing.minimum / 1e9),
+            "memory" if step.is_limited_by_memory(limits) else "arithmetic",
+            f"{100 * step.share_of_limit(limits):.0f} %",
+        )
+        for step in results
+    ]
+    head = ("step", "GFLOP", "MB", "time", "GFLOP/s", "GB/s", "limit", "share of it")
+    return markdown_table(head, rows)
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+_RATIO_HEAD = ("times as fast", "by minima")
+
+
+def _ratios(slow: Timing, fast: Timing) -> tuple[str, str]:
+    return (
+        f"**{ratio_of_medians(slow, fast):.2f}**",
+        f"{ratio_of_minima(slow, fast):.2f}",
+    )
+
+
+def _time(timing: Timing) -> str:
+    """Median and quartiles, in the unit that suits the median."""
+    unit, factor = ("s", 1.0) if timing.median >= 1 else ("ms", 1e3)
+    low, high = (factor * seconds for seconds in timing.quartiles)
+    median = _digits(factor * timing.median)
+    return f"{median} {unit} ({_digits(low)}-{_digits(high)})"
+
+
+def _nanoseconds(timing: Timing, side: int) -> str:
+    return _digits(1e9 * timing.median / side**3)
+
+
+def _digits(value: float) -> str:
+    """Three digits, or all before the point if there are more."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _megabytes(size: int | None) -> str:
+    return "not measured" if size is None else f"{size / 1e6:.0f} MB"

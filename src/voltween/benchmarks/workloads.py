@@ -1,0 +1,150 @@
+"""What the benchmarks run: networks of all makes, their inputs, their training steps.
+
+Inputs and weights are drawn by fixed seeds, so every contender gets the same.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from voltween.benchmarks.measure import Work
+from voltween.benchmarks.naive import (
+    naive_correlation_loss,
+    naive_total_variation_loss,
+)
+from voltween.benchmarks.naive_cascade import naive_copy, naive_objective
+from voltween.benchmarks.voxelmorph import VoxelMorphName, voxelmorph_network
+from voltween.inference import optimize
+from voltween.networks import CascadeConfig, Tweening, VolumeTweeningNetwork
+from voltween.objective import VTN_LIVER, stage_losses, total_loss
+
+Contender = Literal["voltween", "voltween bf16", "plain PyTorch"] | VoxelMorphName
+Purpose = Literal["inference", "training"]
+_LEARNING_RATE = 1e-4
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A forward pass or a training step of one contender, one pair on a cube."""
+
+    purpose: Purpose
+    contender: Contender
+    stages: str
+    """Of the cascade; the VoxelMorph networks have none."""
+    side: int
+    """Voxels along each axis."""
+
+    def prepare(self) -> Work:
+        """The call to measure; weights, gradients, optimiser and inputs exist already.
+
+        An inference call returns the network's result.
+        """
+        fixed, moving = smooth_image(self.side, seed=1), smooth_image(self.side, seed=2)
+        prepare = _training if self.purpose == "training" else _inference
+        return prepare(self, fixed, moving)
+
+
+def random_network(
+    stages: str, side: int, levels: int = CascadeConfig.levels
+) -> VolumeTweeningNetwork:
+    """The paper's network for a cube, its last layers away from 0: flows of voxels."""
+    torch.manual_seed(0)
+    network = VolumeTweeningNetwork(
+        CascadeConfig(stages, (side, side, side), levels=levels)
+    )
+    with torch.no_grad():
+        if network.affine is not None:
+            network.affine.head.weight.normal_(0, 1e-3)
+        for number in range(stages.count("D")):
+            network.get_parameter(f"dense.{number}.flow.weight").normal_(0, 0.1)
+    return network
+
+
+def smooth_image(side: int, *, seed: int) -> Float[Tensor, "1 1 i j k"]:
+    """Smooth intensities around 0, of standard deviation near 1."""
+    return _smooth_noise(1, side, seed)
+
+
+def smooth_flow(side: int, *, seed: int) -> Float[Tensor, "1 3 i j k"]:
+    """A smooth flow, mostly below 6 voxels along each axis."""
+    return 3 * _smooth_noise(3, side, seed)
+
+
+def _smooth_noise(channels: int, side: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    coarse = max(2, side // 8)
+    noise = torch.randn(1, channels, coarse, coarse, coarse, generator=generator)
+    return interpolate(noise, size=(side,) * 3, mode="trilinear", align_corners=True)
+
+
+def _inference(workload: Workload, fixed: Tensor, moving: Tensor) -> Work:
+    network = _inference_network(workload)
+
+    def work() -> object:
+        with torch.inference_mode():
+            return network(fixed, moving)
+
+    return work
+
+
+def _inference_network(workload: Workload) -> Callable[[Tensor, Tensor], object]:
+    if workload.contender == "VoxelMorph" or workload.contender == "VoxelMorph-2":
+        return _in_our_order(voxelmorph_network(workload.contender).eval())
+    network = random_network(workload.stages, workload.side)
+    if workload.contender == "plain PyTorch":
+        return naive_copy(network).eval()
+    is_bf16 = workload.contender == "voltween bf16"
+    return optimize(network, precision="bf16" if is_bf16 else "fp32")
+
+
+def _training(workload: Workload, fixed: Tensor, moving: Tensor) -> Work:
+    network, loss = _trainable(workload)
+    optimizer = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE)
+    # Gradients and Adam's state exist before the first step, as in the middle of a run.
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+
+    def work() -> None:
+        optimizer.zero_grad(set_to_none=False)
+        loss(fixed, moving).backward()
+        optimizer.step()
+
+    return work
+
+
+def _trainable(
+    workload: Workload,
+) -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
+    """A network and its loss as a function of fixed and moving image."""
+    if workload.contender == "VoxelMorph" or workload.contender == "VoxelMorph-2":
+        voxelmorph = voxelmorph_network(workload.contender)
+        forward = _in_our_order(voxelmorph)
+        return voxelmorph, lambda f, m: _voxelmorph_loss(forward(f, m), f)
+    network = random_network(workload.stages, workload.side)
+    if workload.contender == "plain PyTorch":
+        naive = naive_copy(network)
+        return naive, lambda f, m: naive_objective(naive(f, m), f)
+    return network, lambda f, m: _our_loss(network(f, m), f)
+
+
+def _our_loss(tweening: Tweening, fixed: Tensor) -> Tensor:
+    return total_loss(stage_losses(tweening, fixed, VTN_LIVER))
+
+
+def _voxelmorph_loss(result: tuple[Tensor, Tensor], fixed: Tensor) -> Tensor:
+    # The same terms as ours, so that the steps differ by the network alone.
+    flow, moved = result
+    return naive_correlation_loss(fixed, moved) + naive_total_variation_loss(flow)
+
+
+def _in_our_order(
+    network: nn.Module,
+) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """A VoxelMorph network as a function of fixed, moving that gives flow, moved."""
+    return lambda fixed, moving: network(moving, fixed, return_warped_source=True)
