@@ -4,7 +4,7 @@ from scipy.ndimage import gaussian_filter
 
 from helpers import STORAGE_ORDERS, label_blocks, oblique_grid, smooth_image, stored
 from voltween.errors import InputError
-from voltween.preprocess import Preprocessing
+from voltween.preprocess import Preprocessing, _blurred
 from voltween.space import Grid
 from voltween.transform import Affine
 from voltween.volume import Image
@@ -27,6 +27,17 @@ def head_phantom(neck_mm=120.0):
     data = 500.0 * head + 300.0 * neck
     noise = np.random.default_rng(0).uniform(0, 20, grid.shape)
     return Image(gaussian_filter(data, 0.7) + noise, grid)
+
+
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("sigma", [0.0, 0.1, 0.73, 4.0])
+def test_blur_is_that_of_scipy(axis, sigma):
+    data = np.random.default_rng(0).random((9, 8, 7)).astype(np.float32)
+    sigmas = [sigma * (n == axis) for n in range(3)]
+    expected = gaussian_filter(data, sigmas, mode="nearest", truncate=2.5)
+    blurred = _blurred(data, axis, sigma)
+    assert blurred.dtype == np.float32
+    np.testing.assert_allclose(blurred, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("preprocessing", [PREPROCESSING, HEAD], ids=["centre", "head"])

@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.ndimage import gaussian_filter
 
 from voltween.errors import InputError
 from voltween.space import Grid, directions_to_ras, nearest_world_axes
@@ -24,6 +23,7 @@ _ABOVE_HEAD_MM = 6.0
 _SMALLEST_HEAD_SLICE_MM2 = 1000.0
 _HISTOGRAM_BINS = 256
 _WIDTH_OF_GAUSSIAN = 2 * np.sqrt(2 * np.log(2))  # at half height, in sigmas
+_REACH_OF_GAUSSIAN = 2.5  # in sigmas
 _FOREGROUND = 1e-3  # of the range of intensities, above the darkest
 
 
@@ -128,8 +128,31 @@ def _smoothed(image: Image, onto: Grid) -> Image:
     other_mm = onto.spacing_mm[list(nearest_world_axes(image.grid))]
     missing_mm = np.sqrt(np.maximum(other_mm**2 - own_mm**2, 0))
     sigma_voxels = missing_mm / _WIDTH_OF_GAUSSIAN / own_mm
-    data = gaussian_filter(image.data, sigma_voxels, mode="nearest", truncate=2.5)
+    data = image.data
+    for axis, sigma in enumerate(sigma_voxels):
+        data = _blurred(data, axis, float(sigma))
     return Image(data, image.grid)
+
+
+def _blurred(
+    data: Float[np.ndarray, "i j k"], axis: int, sigma_voxels: float
+) -> Float[np.ndarray, "i j k"]:
+    """Convolved with a Gaussian along one axis; the border value goes on outside."""
+    reach = int(_REACH_OF_GAUSSIAN * sigma_voxels + 0.5)
+    if reach == 0:
+        return data
+    offsets = np.arange(-reach, reach + 1)
+    weights = np.exp(-((offsets / sigma_voxels) ** 2) / 2)
+    shares = (weights / weights.sum()).astype(np.float32)
+    margins = [(reach, reach) if n == axis else (0, 0) for n in range(3)]
+    padded = np.moveaxis(np.pad(data, margins, mode="edge"), axis, 0)
+    size = data.shape[axis]
+    blurred = shares[0] * padded[:size]
+    addend = np.empty_like(blurred)
+    for first, share in enumerate(shares[1:], 1):
+        np.multiply(padded[first : first + size], share, out=addend)
+        blurred += addend
+    return np.moveaxis(blurred, 0, axis)
 
 
 def _with_soft_edge(image: Image) -> Image:
