@@ -31,7 +31,7 @@ def _read(
 ) -> Float[np.ndarray, " n"]:
     """Values between those at flat indices `first` and their upper neighbours."""
     if len(strides) == 0:
-        return values.take(first)
+        return values[first]
     low = _read(values, first, strides[1:], share[1:])
     high = _read(values, first + strides[0], strides[1:], share[1:])
     high -= low

@@ -25,7 +25,6 @@ from jaxtyping import Float
 
 from voltween.checkpoint import Model
 from voltween.errors import InputError
-from voltween.jacobian import folding_fraction
 from voltween.metrics import dice_per_label
 from voltween.networks import Stage
 from voltween.space import Grid, directions_to_ras
@@ -145,7 +144,7 @@ def register(fixed: Image, moving: Image, *, model: Model) -> Registration:
         TweeningStage(
             name,
             world_transform(stage, fixed_canonical.grid, moving_canonical.grid),
-            100 * float(folding_fraction(stage.flow)),
+            _field(stage.flow, fixed_canonical.grid).folding_percent(),
         )
         for name, stage in zip(names, tweening.stages, strict=True)
     )
@@ -180,6 +179,10 @@ def world_transform(stage: Stage, fixed_grid: Grid, moving_grid: Grid) -> Transf
         return affine
     flow, grid = _faded(stage.dense_flow[0].numpy().astype(np.float64), fixed_grid)
     return affine @ DisplacementField.from_flow(flow, grid)
+
+
+def _field(flow: Float[torch.Tensor, "1 3 i j k"], grid: Grid) -> DisplacementField:
+    return DisplacementField.from_flow(flow[0].numpy(), grid)
 
 
 def _voxel_matrix(
