@@ -90,7 +90,7 @@ def tiny_model(stages="ADD", shape=(16, 16, 16), seed=0, strength=1.0):
         if network.affine is not None:
             network.affine.head.weight.normal_(0, 0.05 * strength)
         for dense in network.dense:
-            dense.flow.weight.normal_(0, 0.5 * strength)
+            dense.flow.weight.normal_(0, 0.3 * strength)
     preprocessing = Preprocessing(shape, (1.5, 1.5, 1.5))
     return Model("tiny", network.eval(), preprocessing, {})
 

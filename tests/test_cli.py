@@ -1,4 +1,7 @@
+import errno
 import json
+import subprocess
+import sys
 
 import nibabel
 import numpy as np
@@ -7,7 +10,7 @@ import SimpleITK as sitk
 
 from helpers import FIXED, MOVING, label_blocks, tiny_model
 from phantoms import write_cohort
-from voltween import io
+from voltween import io, nifti
 from voltween.checkpoint import load_model, save_model
 from voltween.cli import main
 from voltween.space import Grid
@@ -223,6 +226,31 @@ def test_bad_input_ends_in_one_line_and_leaves_nothing(kind, message, folder, ca
     assert message in error
     assert error.count("\n") == 1
     assert set(folder.rglob("*")) == before
+
+
+@pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning")
+def test_full_disk_ends_in_one_line_and_leaves_nothing(folder, capsys, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(nifti.shutil, "copyfileobj", fail)
+    with pytest.raises(SystemExit) as caught:
+        register(folder)
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"voltween: {folder / 'result' / 'moved.nii.gz'}")
+    assert "No space left on device" in error
+    assert error.count("\n") == 1
+    assert not (folder / "result").exists()
+
+
+def test_commands_start_without_what_they_do_not_need():
+    slow = {"matplotlib", "nilearn", "torch._dynamo"}
+    code = f"import sys, voltween.cli; print(sorted({slow} & set(sys.modules)))"
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert process.stdout.strip() == "[]"
 
 
 @pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning")

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 
 from voltween import inference
 from voltween.inference import PackedConvolution, has_fast_bf16, optimize, packed
@@ -37,7 +38,7 @@ def test_single_precision_differs_by_rounding_alone(stages, batch):
     fast = optimize(plain, "fp32")
     fixed, moving = pair(batch=batch)
     expected, found = plain(fixed, moving), fast(fixed, moving)
-    assert expected.flow.abs().max() > 1
+    assert expected.flow.abs().max() > 0.3
     for ours, theirs in zip(flows(found), flows(expected), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
     torch.testing.assert_close(found.moved, expected.moved, atol=1e-4, rtol=0)
@@ -102,7 +103,7 @@ def test_every_convolution_is_packed():
 
 
 def test_other_precisions_are_refused():
-    with pytest.raises(ValueError, match="'fp32', 'bf16' or 'auto'"):
+    with pytest.raises((ValueError, TypeCheckError), match="fp8"):
         optimize(network(), "fp8")
 
 

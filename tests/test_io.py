@@ -1,3 +1,4 @@
+import errno
 import gzip
 import json
 import shutil
@@ -15,7 +16,7 @@ from helpers import (
     smooth_image,
     stored,
 )
-from voltween import io
+from voltween import io, nifti
 from voltween.errors import InputError
 from voltween.space import Grid
 from voltween.volume import Image, Points
@@ -232,6 +233,26 @@ def test_nifti_that_itk_cuts_short_on_a_full_disk_is_not_kept(
     with pytest.raises(InputError, match="is the disk full"):
         io.write(smooth_image(GRID), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_full_disk_while_compressing_ends_in_one_line_and_leaves_nothing(
+    tmp_path, monkeypatch
+):
+    def write_half(source, target, length):
+        target.write(source.read(3000))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(nifti.shutil, "copyfileobj", write_half)
+    with pytest.raises(InputError, match=r"a.nii.gz: cannot be written: No space left"):
+        io.write(smooth_image(GRID), tmp_path / "a.nii.gz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_compressed_nifti_is_what_itk_writes_to_the_byte(tmp_path):
+    for thing in (smooth_image(GRID), smooth_field(GRID), label_blocks(GRID)):
+        packed = io.write(thing, tmp_path / "ours.nii.gz").read_bytes()
+        by_itk = io.write(thing, tmp_path / "theirs.nii").read_bytes()
+        assert gzip.decompress(packed) == by_itk
 
 
 def test_transform_that_does_not_fit_on_the_disk_is_refused(tmp_path, monkeypatch):

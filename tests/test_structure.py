@@ -15,6 +15,7 @@ ORDER = [
     # physical space
     "space",
     "volume",
+    "interpolation",
     "inversion",
     "transform",
     "points_text",
@@ -68,7 +69,16 @@ ORDER = [
     "cli",
     "",
 ]
-PHYSICAL = {"space", "volume", "inversion", "transform", "points_text", "nifti", "io"}
+PHYSICAL = {
+    "space",
+    "volume",
+    "interpolation",
+    "inversion",
+    "transform",
+    "points_text",
+    "nifti",
+    "io",
+}
 TENSOR = {"native", "stock", "warp", "jacobian", "losses"}
 
 

@@ -6,6 +6,7 @@ Nothing is ever unpickled. A file appears whole or not at all.
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from voltween.errors import InputError
 from voltween.files import PathLike, whole_file
+from voltween.inference import Precision, Registrar, optimize
 from voltween.networks import CascadeConfig, VolumeTweeningNetwork
 from voltween.preprocess import Preprocessing
 
@@ -35,6 +37,16 @@ class Model:
     provenance: dict[str, Any]
     """Data, training configuration, steps, package version, measured figures."""
 
+    def registrar(self, precision: Precision = "fp32") -> Registrar:
+        """The network made fast for inference; made once a precision, then kept."""
+        if precision not in self._registrars:
+            self._registrars[precision] = optimize(self.network, precision)
+        return self._registrars[precision]
+
+    @cached_property
+    def _registrars(self) -> dict[Precision, Registrar]:
+        return {}
+
 
 def load_model(name_or_path: PathLike) -> Model:
     """A model by the name of a shipped one, or from a file that training wrote.
@@ -46,7 +58,9 @@ def load_model(name_or_path: PathLike) -> Model:
     tensors, description = read_tensors(path)
     try:
         cascade = CascadeConfig(**_with_tuples(description["cascade"]))
-        network = VolumeTweeningNetwork(cascade)
+        with torch.device("meta"):  # no random weights, to be replaced at once
+            network = VolumeTweeningNetwork(cascade)
+        network.to_empty(device="cpu")
         preprocessing = Preprocessing(**_with_tuples(description["preprocessing"]))
         network.load_state_dict(tensors_under(_NETWORK, tensors))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -1,40 +1,74 @@
-"""The picture by which one sees whether a registration worked."""
+"""The picture by which one sees whether a registration worked.
 
+Painted pixel by pixel into an array; Pillow adds the words and writes the file.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from jaxtyping import Bool, Float, UInt8
+from PIL import Image as Picture
+from PIL import ImageDraw, ImageFont
 
 from voltween.files import whole_file
-from voltween.jacobian import jacobian_determinant
 from voltween.register import Registration
 from voltween.space import Grid, directions_to_ras
-from voltween.transform import Affine, DisplacementField
+from voltween.transform import Affine, DisplacementField, Transform
 from voltween.volume import Image
 
-_LONGEST_SIDE_VOXELS = 192
+_LONGEST_SIDE_PIXELS = 224
+_GAP_PIXELS = 6
+_TITLE_PIXELS = 34
+_HEADING_PIXELS = 20
 _GRID_LINES = 20
+_GRID_LINE_PIXELS = 1.2
 _CHECKER_SQUARES = 8
+_MOST_LOG_JACOBIAN = 1.5
+_PERCENTILES = (0.5, 99.5)
+_WHITE, _BLACK, _ORANGE = (255, 255, 255), (0, 0, 0), (255, 165, 0)
+_CYAN = np.array([0.0, 1.0, 1.0])
+# Growing and shrinking tissue: the ends of the colour map RdBu, turned around.
+_RED, _BLUE = np.array([0.70, 0.09, 0.17]), np.array([0.13, 0.40, 0.67])
 
-# For each plane of a volume in RAS order: the axis cut, and what is at the left, right,
-# bottom and top of the picture.
-_PLANES = {
-    "axial": (2, "L", "R", "P", "A"),
-    "coronal": (1, "L", "R", "I", "S"),
-    "sagittal": (0, "P", "A", "I", "S"),
-}
+# No names for the sides: those of the three planes differ.
+Section = Float[np.ndarray, "_ _"]
+Colours = Float[np.ndarray, "_ _ 3"]
 
 
-@dataclass(frozen=True, eq=False)
-class _Panel:
-    title: str
-    volume: Float[np.ndarray, "i j k"]
-    kind: str = "grey"  # or "overlay", "jacobian"
+@dataclass(frozen=True)
+class _Plane:
+    """A section of a grid in RAS order: the axis cut, and what is at its sides."""
+
+    axis: int
+    left: str
+    right: str
+    top: str
+
+    def slab(self, grid: Grid, thickness: int) -> Grid:
+        """The middle layers of the grid, an odd number of them."""
+        first = np.zeros(3)
+        first[self.axis] = grid.shape[self.axis] // 2 - thickness // 2
+        affine = grid.affine.copy()
+        affine[:3, 3] = grid.voxel_to_world(first)
+        i, j, k = (
+            thickness if axis == self.axis else size
+            for axis, size in enumerate(grid.shape)
+        )
+        return Grid((i, j, k), affine)
+
+    def section(self, slab: Float[np.ndarray, "i j k"]) -> Section:
+        """The middle layer of a slab as seen: its second axis up, its first right."""
+        middle = slab.shape[self.axis] // 2
+        return slab.take(middle, axis=self.axis).T[::-1]
+
+
+_PLANES = (
+    _Plane(2, "L", "R", "A"),
+    _Plane(1, "L", "R", "S"),
+    _Plane(0, "P", "A", "S"),
+)
 
 
 def write_overview(registration: Registration, path: Path) -> None:
@@ -42,34 +76,20 @@ def write_overview(registration: Registration, path: Path) -> None:
 
     Three planes through the middle of the fixed image, R, A and S to the right or up.
     """
-    grid = display_grid(registration.fixed.grid)
-    field = registration.fixed_to_moving.to_field(grid)
-    fixed = _shown(registration.fixed, grid)
-    frames = {
-        name: _scaled(transform.resample(registration.moving, onto=grid).data)
-        for name, transform in registration.tweening.items()
-    }
-    *_, moved = frames.values()
-    panels = [
-        _Panel("fixed", fixed),
-        *(_Panel(_frame_title(name), frame) for name, frame in frames.items()),
-        _Panel("fixed / moved", np.where(_checkers(grid.shape), fixed, moved)),
-        _Panel("deformed grid", moved, "grid"),
-        _Panel("log2 Jacobian (red > 0)", _log_jacobian(field), "jacobian"),
-    ]
-    figure = _draw(panels, field, _title(registration))
+    columns = dict(_columns(registration, display_grid(registration.fixed.grid)))
+    picture = _mosaic(_title(registration), columns)
     with whole_file(path) as partial:
-        figure.savefig(partial, format="png", dpi=100, facecolor="white")
+        picture.save(partial, format="png", compress_level=1)
 
 
 def display_grid(grid: Grid) -> Grid:
-    """Cubic voxels in RAS order over the field of view of a grid."""
+    """Cubic voxels in RAS order over the field of view of a grid, one a pixel."""
     directions = directions_to_ras(grid)
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(grid.shape) - 1.0)
     extent_mm = np.ptp(
         (grid.voxel_to_world(corners) - grid.centre_mm) @ directions, axis=0
     )
-    spacing_mm = max(grid.spacing_mm.min(), extent_mm.max() / _LONGEST_SIDE_VOXELS)
+    spacing_mm = extent_mm.max() / (_LONGEST_SIDE_PIXELS - 1)
     sizes = np.maximum(np.round(extent_mm / spacing_mm).astype(int) + 1, 2)
     return Grid.centred(
         (int(sizes[0]), int(sizes[1]), int(sizes[2])),
@@ -79,74 +99,113 @@ def display_grid(grid: Grid) -> Grid:
     )
 
 
-def _frame_title(name: str) -> str:
-    return "moving, centred" if name == "before" else f"after {name}"
+def _columns(
+    registration: Registration, grid: Grid
+) -> Iterator[tuple[str, list[Colours]]]:
+    """Heading and the three planes of every column of the picture."""
+    fixed = _sections(registration.fixed, Affine.identity(), grid)
+    yield "fixed", [_grey(section) for section in fixed]
+    moved = fixed
+    for name, transform in registration.tweening.items():
+        moved = _sections(registration.moving, transform, grid)
+        heading = "moving, centred" if name == "before" else f"after {name}"
+        yield heading, [_grey(section) for section in moved]
+    pairs = zip(fixed, moved, strict=True)
+    yield "fixed / moved", [_grey(np.where(_checkers(f), f, m)) for f, m in pairs]
+    slabs = [plane.slab(grid, 3) for plane in _PLANES]
+    fields = [registration.fixed_to_moving.to_field(slab) for slab in slabs]
+    triples = list(zip(_PLANES, fields, moved, strict=True))
+    yield "deformed grid", [_with_grid_lines(m, f, p) for p, f, m in triples]
+    yield "log2 Jacobian (red > 0)", [_jacobian(f, p) for p, f, _ in triples]
 
 
-def _draw(panels: list[_Panel], field: DisplacementField, title: str) -> Figure:
-    figure = Figure(figsize=(2.1 * len(panels), 7.0), layout="constrained")
-    figure.suptitle(title, fontsize=11)
-    axes = figure.subplots(len(_PLANES), len(panels), squeeze=False)
-    for row, plane in enumerate(_PLANES):
-        for column, panel in enumerate(panels):
-            _draw_panel(axes[row, column], panel, plane, field)
-            if row == 0:
-                axes[row, column].set_title(panel.title, fontsize=9)
-    return figure
+def _sections(volume: Image, transform: Transform, grid: Grid) -> list[Section]:
+    """The three planes of the volume on the grid, intensities from 0 to 1."""
+    sections = []
+    for plane in _PLANES:
+        slab = transform.resample(volume, onto=plane.slab(grid, 1))
+        sections.append(plane.section(slab.data))
+    values = np.concatenate([section.ravel() for section in sections])
+    low, high = np.percentile(values, _PERCENTILES)
+    scale = max(float(high - low), float(np.finfo(np.float32).tiny))
+    return [((section - low) / scale).clip(0, 1) for section in sections]
 
 
-def _draw_panel(
-    axes: Axes, panel: _Panel, plane: str, field: DisplacementField
-) -> None:
-    axis, left, right, _, top = _PLANES[plane]
-    middle = panel.volume.shape[axis] // 2
-    section = np.take(panel.volume, middle, axis=axis).T
-    if panel.kind == "jacobian":
-        axes.imshow(section, origin="lower", cmap="RdBu_r", vmin=-1.5, vmax=1.5)
-    else:
-        axes.imshow(section, origin="lower", cmap="gray", vmin=0, vmax=1)
-    if panel.kind == "grid":
-        _draw_grid(axes, field, axis, middle)
-    style: dict[str, Any] = {
-        "color": "orange",
-        "fontsize": 7,
-        "transform": axes.transAxes,
-    }
-    axes.text(0.01, 0.5, left, va="center", **style)
-    axes.text(0.99, 0.5, right, va="center", ha="right", **style)
-    axes.text(0.5, 0.99, top, va="top", ha="center", **style)
-    axes.set_xticks([])
-    axes.set_yticks([])
+def _grey(section: Section) -> Colours:
+    return np.repeat(section[..., None], 3, axis=-1)
 
 
-def _draw_grid(axes: Axes, field: DisplacementField, axis: int, middle: int) -> None:
-    """Lines of equal moving position: the moving image's grid on the fixed image."""
+def _checkers(section: Section) -> Bool[np.ndarray, "_ _"]:
+    size = max(2, _LONGEST_SIDE_PIXELS // _CHECKER_SQUARES)
+    return (np.indices(section.shape) // size).sum(axis=0) % 2 == 0
+
+
+def _with_grid_lines(
+    section: Section, field: DisplacementField, plane: _Plane
+) -> Colours:
+    """Lines of equal moving position: the moving image's grid on the moved image."""
     positions = field.to_flow() + np.indices(field.grid.shape)
-    for other in {0, 1, 2} - {axis}:
-        section = np.take(positions[other], middle, axis=axis).T
-        step = max(field.grid.shape) / _GRID_LINES
-        levels = np.arange(section.min() // step, section.max() // step + 1) * step
-        axes.contour(section, levels=levels, colors="cyan", linewidths=0.5)
+    opacity = np.zeros(section.shape)
+    for axis in {0, 1, 2} - {plane.axis}:
+        lines = plane.section(positions[axis]) * (_GRID_LINES / _LONGEST_SIDE_PIXELS)
+        slope = np.hypot(*np.gradient(lines))
+        from_line = np.abs(lines - np.rint(lines)) / slope.clip(1e-6)  # pixels
+        opacity = np.maximum(opacity, _GRID_LINE_PIXELS / 2 + 0.5 - from_line)
+    opacity = opacity.clip(0, 1)[..., None]
+    return (1 - opacity) * _grey(section) + opacity * _CYAN
 
 
-def _shown(image: Image, grid: Grid) -> Float[np.ndarray, "i j k"]:
-    return _scaled(Affine.identity().resample(image, onto=grid).data)
+def _jacobian(field: DisplacementField, plane: _Plane) -> Colours:
+    """Red where the moving image's tissue is larger, blue where it is smaller."""
+    determinant = plane.section(field.jacobian_determinant())
+    share = np.log2(determinant.clip(2.0**-6)) / _MOST_LOG_JACOBIAN
+    share = share.clip(-1, 1)[..., None]
+    end = np.where(share > 0, _RED, _BLUE)
+    return 1 - np.abs(share) * (1 - end)
 
 
-def _scaled(data: Float[np.ndarray, "i j k"]) -> Float[np.ndarray, "i j k"]:
-    low, high = np.percentile(data, (0.5, 99.5))
-    return ((data - low) / max(high - low, np.finfo(np.float32).tiny)).clip(0, 1)
+def _mosaic(title: str, columns: dict[str, list[Colours]]) -> Picture.Image:
+    """The columns side by side, with headings above and sides named within."""
+    first, *_ = columns.values()
+    width = max(section.shape[1] for section in first) + _GAP_PIXELS
+    heights = [section.shape[0] + _GAP_PIXELS for section in first]
+    top = _TITLE_PIXELS + _HEADING_PIXELS
+    size = (width * len(columns) + _GAP_PIXELS, top + sum(heights))
+    picture = Picture.new("RGB", size, _WHITE)
+    draw = ImageDraw.Draw(picture)
+    middle = size[0] / 2, _TITLE_PIXELS / 2
+    draw.text(middle, title, _BLACK, ImageFont.load_default(16), anchor="mm")
+    for column, (heading, sections) in enumerate(columns.items()):
+        x = _GAP_PIXELS + column * width + (width - _GAP_PIXELS) // 2
+        draw.text(
+            (x, top - 6), heading, _BLACK, ImageFont.load_default(13), anchor="ms"
+        )
+        for row, section in enumerate(sections):
+            corner = x - section.shape[1] // 2, top + sum(heights[:row])
+            picture.paste(_picture(section), corner)
+            frame = (corner[0], corner[1], *np.add(corner, section.shape[1::-1]) - 1)
+            draw.rectangle(frame, outline=_BLACK)
+            _name_sides(draw, _PLANES[row], corner, section.shape[:2])
+    return picture
 
 
-def _checkers(shape: tuple[int, int, int]) -> np.ndarray:
-    size = max(2, max(shape) // _CHECKER_SQUARES)
-    return (np.indices(shape) // size).sum(axis=0) % 2 == 0
+def _picture(colours: Colours) -> Picture.Image:
+    pixels: UInt8[np.ndarray, "_ _ 3"]
+    pixels = np.rint(colours * 255).astype(np.uint8)
+    return Picture.fromarray(pixels)
 
 
-def _log_jacobian(field: DisplacementField) -> Float[np.ndarray, "i j k"]:
-    flow = torch.from_numpy(field.to_flow().astype(np.float32))[None]
-    determinant = jacobian_determinant(flow)[0].numpy()
-    return np.log2(determinant.clip(2.0**-6))
+def _name_sides(
+    draw: ImageDraw.ImageDraw,
+    plane: _Plane,
+    corner: tuple[int, int],
+    shape: tuple[int, int],
+) -> None:
+    (x, y), (height, width) = corner, shape
+    font = ImageFont.load_default(11)
+    draw.text((x + 2, y + height / 2), plane.left, _ORANGE, font, anchor="lm")
+    draw.text((x + width - 2, y + height / 2), plane.right, _ORANGE, font, anchor="rm")
+    draw.text((x + width / 2, y + 2), plane.top, _ORANGE, font, anchor="mt")
 
 
 def _title(registration: Registration) -> str:

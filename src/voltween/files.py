@@ -34,6 +34,15 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def scratch_file(path: Path) -> Iterator[Path]:
+    """A path for what is needed for a moment only: nothing is left there."""
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
 def whole_folder(path: PathLike) -> Iterator[Path]:
     """A new folder to write to; its files move into `path` when all went well.
 

@@ -29,9 +29,10 @@ from voltween.files import (
     check_suffix,
     existing_file,
     naming,
+    scratch_file,
     whole_file,
 )
-from voltween.nifti import check_is_whole, save_sheared
+from voltween.nifti import check_is_whole, compress, save_sheared
 from voltween.points_text import POINT_SUFFIXES, format_points, parse_points
 from voltween.space import Grid
 from voltween.transform import Affine, DisplacementField, Transform
@@ -260,15 +261,19 @@ def _grid_of(image: sitk.Image | sitk.ImageFileReader) -> Grid:
     return Grid(image.GetSize()[:3], _FLIP @ affine_lps)
 
 
-def _to_itk_image(data: np.ndarray, grid: Grid, *, is_vector: bool) -> sitk.Image:
-    """ITK image of data in ITK's array order (K, J, I), placed in LPS."""
+def _to_itk_image(data: np.ndarray, grid: Grid) -> sitk.Image:
+    """ITK image of numbers (I, J, K) or vectors (I, J, K, 3), placed in LPS."""
     if not _is_perpendicular(grid):
         raise InputError(
             "ITK files need perpendicular axes, got a sheared grid: write NIfTI, or "
             "resample onto a Grid with perpendicular axes first"
         )
+    is_vector = data.ndim == 4
+    in_itk_order = data.transpose(2, 1, 0, 3) if is_vector else data.T
+    image = sitk.GetImageFromArray(
+        np.ascontiguousarray(in_itk_order), isVector=is_vector
+    )
     directions = (_FLIP @ grid.affine)[:3, :3] / grid.spacing_mm
-    image = sitk.GetImageFromArray(np.ascontiguousarray(data), isVector=is_vector)
     image.SetOrigin((_FLIP @ grid.affine)[:3, 3].tolist())
     image.SetSpacing(grid.spacing_mm.tolist())
     image.SetDirection(directions.ravel().tolist())
@@ -278,15 +283,23 @@ def _to_itk_image(data: np.ndarray, grid: Grid, *, is_vector: bool) -> sitk.Imag
 def _write_volume(data: np.ndarray, grid: Grid, path: Path) -> None:
     """Write numbers (I, J, K) or LPS vectors (I, J, K, 3) of a grid's voxels."""
     with whole_file(path) as partial, _quiet_itk():
-        if path.name.endswith((".nii", ".nii.gz")) and not _is_perpendicular(grid):
-            save_sheared(data, grid, partial)
-            return
-        is_vector = data.ndim == 4
-        in_itk_order = data.transpose(2, 1, 0, 3) if is_vector else data.T
-        image = _to_itk_image(in_itk_order, grid, is_vector=is_vector)
-        sitk.WriteImage(image, str(partial), useCompression=True)
-        if path.name.endswith((".nii", ".nii.gz")):
-            check_is_whole(partial)
+        if path.name.endswith(".nii.gz"):
+            with scratch_file(partial.with_suffix("")) as plain:
+                _write_nifti(data, grid, plain)
+                compress(plain, partial)
+        elif path.name.endswith(".nii"):
+            _write_nifti(data, grid, partial)
+        else:
+            image = _to_itk_image(data, grid)
+            sitk.WriteImage(image, str(partial), useCompression=True)
+
+
+def _write_nifti(data: np.ndarray, grid: Grid, path: Path) -> None:
+    if _is_perpendicular(grid):
+        sitk.WriteImage(_to_itk_image(data, grid), str(path))
+    else:
+        save_sheared(data, grid, path)
+    check_is_whole(path)
 
 
 def _is_perpendicular(grid: Grid) -> bool:
@@ -302,8 +315,9 @@ def _write_transform(transform: Transform, path: Path) -> None:
                 "or transform.to_field(grid)"
             )
         # ANTs reads and writes single precision: 1e-5 mm at the size of a body.
-        vectors_lps = transform.vectors_mm * np.diag(_FLIP)[:3]
-        _write_volume(vectors_lps.astype(np.float32), transform.grid, path)
+        vectors_lps = transform.vectors_mm.astype(np.float32)
+        vectors_lps *= np.diag(_FLIP)[:3].astype(np.float32)
+        _write_volume(vectors_lps, transform.grid, path)
         return
     check_suffix(path, (".h5", ".tfm"), "a transform")
     fields = [p for p in transform.parts() if isinstance(p, DisplacementField)]
@@ -320,9 +334,8 @@ def _to_itk(transform: Transform) -> sitk.Transform:
 
 def _part_to_itk(part: Affine | DisplacementField) -> sitk.Transform:
     if isinstance(part, DisplacementField):
-        vectors_lps = (part.vectors_mm * np.diag(_FLIP)[:3]).transpose(2, 1, 0, 3)
-        image = _to_itk_image(vectors_lps, part.grid, is_vector=True)
-        return sitk.DisplacementFieldTransform(image)
+        vectors_lps = part.vectors_mm * np.diag(_FLIP)[:3]
+        return sitk.DisplacementFieldTransform(_to_itk_image(vectors_lps, part.grid))
     matrix = _FLIP @ part.matrix @ _FLIP
     return sitk.AffineTransform(matrix[:3, :3].ravel().tolist(), matrix[:3, 3].tolist())
 

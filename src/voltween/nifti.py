@@ -1,13 +1,17 @@
-"""What ITK does not do for NIfTI: sheared axes, and a word when the disk is full."""
+"""What ITK does not do for NIfTI: sheared axes, a word on a full disk, quick gzip."""
 
 import math
-import os
+import shutil
 from pathlib import Path
 
 import nibabel
 import numpy as np
+from isal import igzip
 
 from voltween.space import Grid
+
+_GZIP_LEVEL = 1  # of 0 to 3: a quarter smaller than 0, nothing to gain above
+_GZIP_PIECE_BYTES = 2**20
 
 
 def save_sheared(data: np.ndarray, grid: Grid, path: Path) -> None:
@@ -25,15 +29,23 @@ def check_is_whole(path: Path) -> None:
     """ITK says nothing when the disk is full in the middle of a NIfTI file.
 
     Raises:
-        RuntimeError: If the file is shorter than its header says.
+        RuntimeError: If the file, not compressed, is shorter than its header says.
     """
     voxels = nibabel.load(path).dataobj
     expected = voxels.offset + math.prod(voxels.shape) * voxels.dtype.itemsize
     stored = path.stat().st_size
-    if path.name.endswith(".gz"):
-        with path.open("rb") as file:
-            file.seek(-4, os.SEEK_END)  # gzip ends in the size it unpacks to
-            stored = int.from_bytes(file.read(), "little")
-            expected %= 2**32
     if stored != expected:
         raise RuntimeError(f"wrote {stored} of {expected} bytes")
+
+
+def compress(source: Path, target: Path) -> None:
+    """Write a file's gzip, 10 to 20 times as fast as zlib (ITK, nibabel), as small.
+
+    Raises:
+        OSError: If the disk is full.
+    """
+    with (
+        source.open("rb") as plain,
+        igzip.open(target, "wb", compresslevel=_GZIP_LEVEL) as packed,
+    ):
+        shutil.copyfileobj(plain, packed, _GZIP_PIECE_BYTES)

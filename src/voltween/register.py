@@ -25,6 +25,7 @@ from jaxtyping import Float
 
 from voltween.checkpoint import Model
 from voltween.errors import InputError
+from voltween.inference import Precision
 from voltween.jacobian import folding_fraction
 from voltween.metrics import dice_per_label
 from voltween.networks import Stage
@@ -127,8 +128,13 @@ class Registration:
         self.seconds[name] = time.perf_counter() - start
 
 
-def register(fixed: Image, moving: Image, *, model: Model) -> Registration:
+def register(
+    fixed: Image, moving: Image, *, model: Model, precision: Precision = "fp32"
+) -> Registration:
     """Register `moving` to `fixed`; both as stored, of any orientation and spacing.
+
+    The network runs in single precision, with the same result on all processors to
+    rounding, unless `precision` allows bfloat16 (see `voltween.inference`).
 
     Raises:
         InputError: If an image is constant or looks like a label map.
@@ -137,8 +143,8 @@ def register(fixed: Image, moving: Image, *, model: Model) -> Registration:
     fixed_canonical = _normalized("fixed", fixed, model)
     moving_canonical = _normalized("moving", moving, model)
     prepared = time.perf_counter()
-    with torch.inference_mode():
-        tweening = model.network(_tensor(fixed_canonical), _tensor(moving_canonical))
+    run = model.registrar(precision)
+    tweening = run(_tensor(fixed_canonical), _tensor(moving_canonical))
     registered = time.perf_counter()
     names = model.network.config.stage_names
     stages = tuple(

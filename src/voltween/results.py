@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from voltween import io
+from voltween.figures import write_overview
 from voltween.files import PathLike, whole_folder
 from voltween.register import Registration
 from voltween.volume import LabelMap
@@ -32,8 +33,6 @@ def write_registration(
     Raises:
         InputError: If the folder cannot be written to.
     """
-    from voltween.figures import write_overview  # matplotlib takes a second to import
-
     grid = registration.fixed.grid
     transform = registration.fixed_to_moving
     with whole_folder(out) as folder:

@@ -6,7 +6,8 @@ that moved(x) = moving(T(x)). Composition, `(outer @ inner)(x) = outer(inner(x))
 written once, in the base class.
 
 SimpleITK is the engine that resamples. It is handed voxel coordinates, so no world
-frame of its own, and no LPS, comes into play here.
+frame of its own, and no LPS, comes into play here. They are in the order (k, j, i): to
+SimpleITK an array's last axis is the first, and so no array has to be turned over.
 """
 
 import logging
@@ -18,9 +19,9 @@ from typing import TypeVar, final
 import numpy as np
 import SimpleITK as sitk
 from jaxtyping import Float, Num
-from scipy.ndimage import map_coordinates
 
 from voltween.errors import InputError, InverseWarning
+from voltween.interpolation import read_linearly
 from voltween.inversion import inverse_flow
 from voltween.space import Grid
 from voltween.volume import Image, Points, Volume
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 V = TypeVar("V", bound=Volume)
 
 _ACCEPTABLE_RESIDUAL_VOXELS = 0.1
+_REVERSED = np.eye(4)[[2, 1, 0, 3]]  # (i, j, k) to (k, j, i), and back
 
 
 class Transform(ABC):
@@ -84,10 +86,10 @@ class Transform(ABC):
         # From voxels of the grid to voxels of the grid, the displacements are a flow.
         chain = _sitk_chain(self.parts(), onto=grid, moving=grid)
         field = sitk.TransformToDisplacementField(
-            chain, sitk.sitkVectorFloat64, grid.shape
+            chain, sitk.sitkVectorFloat64, grid.shape[::-1]
         )
-        flow = sitk.GetArrayViewFromImage(field).transpose(3, 2, 1, 0)
-        return DisplacementField.from_flow(flow, grid)
+        to_world = (grid.affine @ _REVERSED)[:3, :3]
+        return DisplacementField(grid, sitk.GetArrayViewFromImage(field) @ to_world.T)
 
 
 @final
@@ -164,8 +166,8 @@ class DisplacementField(Transform):
         cls, flow: Num[np.ndarray, "3 i j k"], grid: Grid
     ) -> "DisplacementField":
         """Field of a network's flow, in voxels of `grid`, component c along axis c."""
-        vectors = np.moveaxis(flow, 0, -1).astype(np.float64) @ grid.affine[:3, :3].T
-        return cls(grid, vectors)
+        vectors = np.moveaxis(flow, 0, -1).astype(np.float64, order="C")
+        return cls(grid, vectors @ grid.affine[:3, :3].T)
 
     def to_flow(self) -> Float[np.ndarray, "3 i j k"]:
         """The displacements in voxels of the grid, component c along array axis c."""
@@ -178,12 +180,9 @@ class DisplacementField(Transform):
         voxels = self.grid.world_to_voxel(fixed_mm)
         top = np.array(self.grid.shape) - 0.5
         inside = ((voxels >= -0.5) & (voxels < top)).all(axis=1)
-        coordinates = voxels[inside].T
+        vectors = np.moveaxis(self.vectors_mm, -1, 0)
         mapped = fixed_mm.copy()
-        for axis in range(3):
-            mapped[inside, axis] += map_coordinates(
-                self.vectors_mm[..., axis], coordinates, order=1, mode="nearest"
-            )
+        mapped[inside] += read_linearly(vectors, voxels[inside].T).T
         return mapped
 
     def inverse(self) -> "DisplacementField":
@@ -213,11 +212,20 @@ class DisplacementField(Transform):
 
     def folding_percent(self) -> float:
         """Percentage of voxels at which the Jacobian determinant is not positive."""
-        flow = self.to_flow()
-        rows = [np.stack(np.gradient(flow[axis]), axis=-1) for axis in range(3)]
-        a, b, c = (row + np.eye(3)[axis] for axis, row in enumerate(rows))
-        determinants = (a * np.cross(b, c)).sum(axis=-1)
-        return 100 * float((determinants <= 0).mean())
+        return 100 * float((self.jacobian_determinant() <= 0).mean())
+
+    def jacobian_determinant(self) -> Float[np.ndarray, "i j k"]:
+        """Local volume in moving space over that in fixed space, at every voxel.
+
+        Central differences, one-sided at the border.
+        """
+        positions = self.to_flow() + np.indices(self.grid.shape)
+        a, b, c = (np.gradient(component) for component in positions)
+        return (
+            a[0] * (b[1] * c[2] - b[2] * c[1])
+            + a[1] * (b[2] * c[0] - b[0] * c[2])
+            + a[2] * (b[0] * c[1] - b[1] * c[0])
+        )
 
     def parts(self) -> tuple["Affine | DisplacementField", ...]:
         return (self,)
@@ -251,38 +259,41 @@ def _resample(
     """Moving voxels read at T(voxel centres of `onto`)."""
     is_image = isinstance(moving, Image)
     resampled = sitk.Resample(
-        sitk.GetImageFromArray(moving.data.T),
-        onto.shape,
+        sitk.GetImageFromArray(moving.data),
+        onto.shape[::-1],
         _sitk_chain(parts, onto=onto, moving=moving.grid),
         sitk.sitkLinear if is_image else sitk.sitkNearestNeighbor,
         defaultPixelValue=moving.outside_value if isinstance(moving, Image) else 0,
     )
-    return sitk.GetArrayFromImage(resampled).T
+    return sitk.GetArrayFromImage(resampled)
 
 
 def _sitk_chain(
     parts: tuple[Affine | DisplacementField, ...], *, onto: Grid, moving: Grid
 ) -> sitk.CompositeTransform:
-    """`onto` voxel -> fixed mm -> parts -> moving mm -> moving voxel."""
-    chain: list[sitk.Transform] = [_sitk_affine(np.linalg.inv(moving.affine))]
+    """`onto` voxel -> fixed mm -> parts -> moving mm -> moving voxel.
+
+    Neighbouring affines are multiplied out: SimpleITK calls every part at every voxel.
+    """
+    chain: list[sitk.Transform] = []
+    matrix: np.ndarray = _REVERSED @ np.linalg.inv(moving.affine)
     for part in parts:
-        chain += _sitk_parts(part)
-    chain.append(_sitk_affine(onto.affine))
+        if isinstance(part, Affine):
+            matrix = matrix @ part.matrix
+        else:
+            affine = part.grid.affine @ _REVERSED
+            chain += [_sitk_affine(matrix @ affine), _sitk_field(part)]
+            matrix = np.linalg.inv(affine)
+    chain.append(_sitk_affine(matrix @ onto.affine @ _REVERSED))
     return sitk.CompositeTransform(chain)
-
-
-def _sitk_parts(part: Affine | DisplacementField) -> list[sitk.Transform]:
-    if isinstance(part, Affine):
-        return [_sitk_affine(part.matrix)]
-    field = sitk.DisplacementFieldTransform(_vector_image(part.to_flow()))
-    affine = part.grid.affine
-    return [_sitk_affine(affine), field, _sitk_affine(np.linalg.inv(affine))]
 
 
 def _sitk_affine(matrix: Float[np.ndarray, "4 4"]) -> sitk.AffineTransform:
     return sitk.AffineTransform(matrix[:3, :3].ravel().tolist(), matrix[:3, 3].tolist())
 
 
-def _vector_image(flow: Float[np.ndarray, "3 i j k"]) -> sitk.Image:
-    vectors = np.ascontiguousarray(flow.transpose(3, 2, 1, 0))
-    return sitk.GetImageFromArray(vectors, isVector=True)
+def _sitk_field(field: DisplacementField) -> sitk.DisplacementFieldTransform:
+    """The field's displacements in voxels of its own grid, as (k, j, i)."""
+    to_voxels = np.linalg.inv(field.grid.affine @ _REVERSED)[:3, :3]
+    image = sitk.GetImageFromArray(field.vectors_mm @ to_voxels.T, isVector=True)
+    return sitk.DisplacementFieldTransform(image)

@@ -41,5 +41,6 @@ class AffineSubnetwork(nn.Module):
                 f"got {tuple(fixed.shape[2:])}: resample the images onto that shape, "
                 "or build the network with CascadeConfig(shape=...)"
             )
-        numbers = self.head(self.encoder(fixed, moving)[-1].flatten(1))
+        features = self.encoder(fixed, moving)[-1].flatten(1)
+        numbers = self.head(features.to(self.head.weight.dtype))
         return numbers[:, :9].unflatten(1, (3, 3)), numbers[:, 9:]

@@ -137,7 +137,7 @@ def _raw(tensor: Tensor) -> Tensor:
     return array.view(torch.int16) if array.dtype == torch.bfloat16 else array
 
 
-def _empty(like: Tensor, *shape: int) -> Tensor:
+def _empty(like: Tensor, *shape: Any) -> Tensor:  # sizes are symbols when traced
     return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=_LAST)
 
 
@@ -155,13 +155,13 @@ def _empty_joined(skip: Tensor, features: Tensor) -> Tensor:
 
 @_join_backward.register_fake
 def _fake_join_backward(
-    joined: Tensor, gradient: Tensor, skip_channels: int, leak: float
+    joined: Tensor, gradient: Tensor, skip_channels: Any, leak: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     return _empty_gradients(joined, skip_channels)
 
 
 def _empty_gradients(
-    joined: Tensor, skip_channels: int
+    joined: Tensor, skip_channels: Any
 ) -> tuple[Tensor, Tensor, Tensor]:
     features = joined.shape[1] - skip_channels - 3
     return (
@@ -171,7 +171,7 @@ def _empty_gradients(
     )
 
 
-def _empty_phases(fine: Tensor, channels: int) -> Tensor:
+def _empty_phases(fine: Tensor, channels: Any) -> Tensor:
     shape = [n // 2 + 1 for n in fine.shape[2:]]
     return _empty(fine, len(fine), 8 * channels, *shape)
 
