@@ -108,7 +108,8 @@ def test_other_precisions_are_refused():
 
 
 def transposed(x, layer):
-    return torch.nn.functional.conv_transpose3d(x, layer.weight, stride=2, padding=1)
+    weight = layer.state_dict()["weight"]  # as nn.ConvTranspose3d has it
+    return torch.nn.functional.conv_transpose3d(x, weight, stride=2, padding=1)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 1), (4, 5, 6)])

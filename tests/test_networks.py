@@ -62,7 +62,7 @@ def test_cascade_config_defaults_are_the_papers():
 def test_encoder_follows_figure_4():
     pair = torch.zeros(1, 1, 128, 128, 128)
     subnetwork = AffineSubnetwork((128, 128, 128), 16, 5)
-    assert shapes_of(subnetwork, {"Conv3d"}, pair, pair) == [
+    assert shapes_of(subnetwork, {"LinearConvolution"}, pair, pair) == [
         (16, 64),  # conv1
         (32, 32),  # conv2
         (64, 16),  # conv3
@@ -80,7 +80,7 @@ def test_decoder_follows_figure_5():
     joined = shapes_of(subnetwork, {"RefinementStep"}, pair, pair)
     assert joined == [(259, 2), (131, 4), (67, 8), (35, 16), (19, 32)]
     full = [
-        step.feature_upsampling.weight.shape[0]
+        step.feature_upsampling.weight.shape[1]
         for step in DenseSubnetwork(16, 6, 1.0).steps
     ]
     assert full == [512, 515, 259, 131, 67]

@@ -27,6 +27,7 @@ ORDER = [
     "warp",
     "jacobian",
     "losses",
+    "networks.convolution",
     "networks.upsampling",
     "networks.blocks",
     "networks.affine",

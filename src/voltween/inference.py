@@ -16,10 +16,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import conv3d, leaky_relu
 
-from voltween.networks.blocks import LEAK, Convolution
+from voltween.networks.blocks import LEAK, Convolution, LinearConvolution
 from voltween.networks.cascade import Tweening, VolumeTweeningNetwork
 from voltween.networks.dense import DenseSubnetwork
-from voltween.networks.upsampling import Upsampling, phase_weight
+from voltween.networks.upsampling import Upsampling
 
 Precision = Literal["fp32", "bf16", "auto"]
 Registrar = Callable[[Float[Tensor, "b 1 i j k"], Float[Tensor, "b 1 i j k"]], Tweening]
@@ -71,11 +71,11 @@ class PackedConvolution(nn.Module):
         bias: Tensor | None,
         *,
         stride: int = 1,
-        leak: float | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        self.stride, self.leak, self.dtype = stride, leak, dtype
+        self.stride, self.dtype = stride, dtype
+        self.leak: float | None = None
         self.bias = None if bias is None else bias.detach().to(dtype)
         self.weight = weight.detach().to(dtype)
         self.is_packed = False
@@ -110,18 +110,15 @@ class PackedConvolution(nn.Module):
 def packed(module: nn.Module, dtype: torch.dtype = torch.float32) -> Any:
     """The module with its convolutions packed; the original stays as it is."""
     if isinstance(module, Convolution):
-        convolution = module.convolution
+        result = packed(module[0], dtype)
+        result.leak = LEAK
+        return result
+    if isinstance(module, LinearConvolution):
         return PackedConvolution(
-            convolution.weight,
-            convolution.bias,
-            stride=convolution.stride[0],
-            leak=LEAK,
-            dtype=dtype,
+            module.weight, module.bias, stride=module.stride[0], dtype=dtype
         )
-    if isinstance(module, nn.Conv3d):
-        return PackedConvolution(module.weight, module.bias, dtype=dtype)
     if isinstance(module, Upsampling):
-        return PackedConvolution(phase_weight(module.weight), None, dtype=dtype)
+        return PackedConvolution(module.weight, None, dtype=dtype)
     result = copy.copy(module)
     result._modules = {
         name: None if child is None else packed(child, dtype)

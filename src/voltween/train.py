@@ -123,7 +123,9 @@ def train(
     recipe = _recipe(cases, cascade, preprocessing, config)
     torch.manual_seed(config.seed)
     network = VolumeTweeningNetwork(cascade)
-    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    optimizer = torch.optim.Adam(
+        network.parameters(), lr=config.learning_rate, fused=True
+    )
     start, best_dice = _resume(out, network, optimizer, recipe)
     cohort = _load_cohort(cases, preprocessing, config)
     for step in range(start + 1, config.steps + 1):

@@ -104,14 +104,16 @@ def _inference_network(workload: Workload) -> Callable[[Tensor, Tensor], object]
 
 def _training(workload: Workload, fixed: Tensor, moving: Tensor) -> Work:
     network, loss = _trainable(workload)
-    optimizer = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE)
-    # Gradients and Adam's state exist before the first step, as in the middle of a run.
+    optimizer = torch.optim.Adam(
+        network.parameters(), lr=_LEARNING_RATE, fused=workload.contender == "voltween"
+    )
+    # Adam's state exists before the first step, as in the middle of a run.
     for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
 
     def work() -> None:
-        optimizer.zero_grad(set_to_none=False)
+        optimizer.zero_grad()
         loss(fixed, moving).backward()
         optimizer.step()
 

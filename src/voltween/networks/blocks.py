@@ -6,25 +6,30 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from voltween.networks.convolution import convolve
 from voltween.networks.upsampling import Upsampling
 
 LEAK = 0.1
+
+
+class LinearConvolution(nn.Conv3d):
+    """3^3 convolution with bias; stride 2 halves the grid."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__(inputs, outputs, kernel_size=3, stride=stride, padding=1)
+
+    def forward(self, x: Float[Tensor, "b c i j k"]) -> Float[Tensor, "b c2 i2 j2 k2"]:
+        """Features after the convolution."""
+        return convolve(x, self.weight, self.bias, self.stride[0])
 
 
 class Convolution(nn.Sequential):
     """3^3 convolution with bias, then LeakyReLU 0.1; stride 2 halves the grid."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
-        layer = nn.Conv3d(inputs, outputs, kernel_size=3, stride=stride, padding=1)
+        layer = LinearConvolution(inputs, outputs, stride)
         initialize(layer)
         super().__init__(layer, nn.LeakyReLU(LEAK, inplace=True))
-
-    @property
-    def convolution(self) -> nn.Conv3d:
-        """The linear part."""
-        layer = self[0]
-        assert isinstance(layer, nn.Conv3d)
-        return layer
 
 
 class Encoder(nn.Module):
@@ -65,8 +70,10 @@ def level_channels(channels: int, level: int) -> int:
 
 def initialize(layer: nn.Conv3d | Upsampling) -> None:
     """Uniform weights of bound sqrt(3 / fan), biases 0, as in the authors' code."""
-    *channels, i, j, k = layer.weight.shape
-    fan = i * j * k * channels[1]  # of a transposed convolution, the outputs
+    outputs, inputs = layer.weight.shape[:2]
+    # Of a transposed convolution the outputs count: eight phases of eight weights.
+    is_transposed = isinstance(layer, Upsampling)
+    fan = 8 * outputs if is_transposed else 27 * inputs
     bound = math.sqrt(3 / fan)
     nn.init.uniform_(layer.weight, -bound, bound)
     if isinstance(layer, nn.Conv3d) and layer.bias is not None:

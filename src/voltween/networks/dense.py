@@ -3,7 +3,13 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from voltween.networks.blocks import LEAK, Encoder, initialize, level_channels
+from voltween.networks.blocks import (
+    LEAK,
+    Encoder,
+    LinearConvolution,
+    initialize,
+    level_channels,
+)
 from voltween.networks.upsampling import Upsampling, interleave, join
 
 
@@ -15,7 +21,7 @@ class RefinementStep(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.prediction = nn.Conv3d(inputs, 3, kernel_size=3, padding=1)
+        self.prediction = LinearConvolution(inputs, 3)
         self.prediction_upsampling = Upsampling(3, 3)
         self.feature_upsampling = Upsampling(inputs, outputs)
         for layer in (

@@ -12,10 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.library import custom_op
-from torch.nn.functional import conv3d, leaky_relu
+from torch.nn.functional import leaky_relu
 
 from voltween import _native
 from voltween.native import is_native
+from voltween.networks.convolution import convolve
 
 _LAST = torch.channels_last_3d
 
@@ -24,18 +25,32 @@ class Upsampling(nn.Module):
     """Transposed 4^3 convolution of stride 2 without bias: doubles the grid.
 
     `forward` returns the phases of the result, for `join` or `interleave`. The weight
-    is stored as in `nn.ConvTranspose3d`.
+    is that of the 2^3 convolution; a checkpoint has it as `nn.ConvTranspose3d` does.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(inputs, outputs, 4, 4, 4))
+        self.weight = nn.Parameter(torch.empty(8 * outputs, inputs, 2, 2, 2))
 
     def forward(
         self, coarse: Float[Tensor, "b c i j k"]
     ) -> Float[Tensor, "b phases i1 j1 k1"]:
         """Phases of the finer grid, (phase, channel) as channels."""
-        return conv3d(coarse, phase_weight(self.weight), padding=1)
+        return convolve(coarse, self.weight)
+
+    def _save_to_state_dict(
+        self, destination: dict[str, Tensor], prefix: str, keep_vars: bool
+    ) -> None:
+        weight = self.weight if keep_vars else self.weight.detach()
+        destination[f"{prefix}weight"] = transposed_weight(weight)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, *arguments: Any
+    ) -> None:
+        key = f"{prefix}weight"
+        if key in state_dict:
+            state_dict[key] = phase_weight(state_dict[key])
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
 
 def phase_weight(
@@ -47,6 +62,16 @@ def phase_weight(
     taps = weight.reshape(inputs, outputs, 2, 2, 2, 2, 2, 2).flip(2, 3, 4, 5, 6, 7)
     by_phase = taps.permute(3, 5, 7, 1, 0, 2, 4, 6)
     return by_phase.reshape(8 * outputs, inputs, 2, 2, 2)
+
+
+def transposed_weight(
+    weight: Float[Tensor, "phases inputs 2 2 2"],
+) -> Float[Tensor, "inputs outputs 4 4 4"]:
+    """The inverse of `phase_weight`."""
+    phases, inputs = weight.shape[:2]
+    by_phase = weight.reshape(2, 2, 2, phases // 8, inputs, 2, 2, 2)
+    taps = by_phase.permute(4, 3, 5, 0, 6, 1, 7, 2).flip(2, 3, 4, 5, 6, 7)
+    return taps.reshape(inputs, phases // 8, 4, 4, 4)
 
 
 def join(
