@@ -151,3 +151,36 @@ def test_images_of_different_shapes_are_refused():
     network = VolumeTweeningNetwork(CascadeConfig("D", (16, 16, 16), 2))
     with pytest.raises((ValueError, TypeCheckError)):
         network(torch.zeros(1, 1, 16, 16, 16), torch.zeros(1, 1, 16, 16, 8))
+
+
+def losses_and_gradients(network, fixed, moving):
+    loss = network(fixed, moving).moved.square().sum()
+    loss.backward()
+    gradients = {n: p.grad for n, p in network.named_parameters()}
+    network.zero_grad()
+    return loss.detach(), gradients
+
+
+def test_recomputed_features_change_nothing():
+    network = randomized(VolumeTweeningNetwork(CascadeConfig("ADD", (16, 16, 16), 2)))
+    pair = torch.rand(2, 2, 1, 16, 16, 16)
+    loss, gradients = losses_and_gradients(network, *pair)
+    network.recomputes_features = True
+    again, recomputed = losses_and_gradients(network, *pair)
+    assert torch.equal(again, loss)
+    assert all(torch.equal(recomputed[name], gradients[name]) for name in gradients)
+
+
+def test_half_precision_keeps_flows_and_affine_numbers_single():
+    network = randomized(VolumeTweeningNetwork(CascadeConfig("AD", (16, 16, 16), 2)))
+    fixed, moving = torch.rand(2, 1, 1, 16, 16, 16)
+    expected = network(fixed, moving)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = network(fixed, moving)
+    for stage in found.stages:
+        assert stage.matrix.dtype == stage.flow.dtype == stage.moved.dtype
+        assert stage.flow.dtype == torch.float32
+    difference = (found.flow - expected.flow).abs().mean()
+    assert 0 < difference < 0.02 * expected.flow.abs().mean()
+    found.moved.sum().backward()
+    assert all(p.grad.dtype == torch.float32 for p in network.parameters())

@@ -57,7 +57,9 @@ def measure_cascade(stages: str, side: int, effort: Effort) -> Iterator[NetworkR
     ours = replace(plain, contender="voltween")
     half = [replace(plain, contender="voltween bf16")] if has_fast_bf16() else []
     yield _measure(stages, _by_contender(ours, *half, plain), effort)
-    steps = [replace(task, purpose="training") for task in (ours, plain)]
+    recomputing = replace(plain, contender="voltween recomputing")
+    tasks = (ours, *half, recomputing, plain)
+    steps = [replace(task, purpose="training") for task in tasks]
     yield _measure(stages, _by_contender(*steps), effort)
 
 

@@ -20,10 +20,13 @@ from voltween.benchmarks.naive import (
 from voltween.benchmarks.naive_cascade import naive_copy, naive_objective
 from voltween.benchmarks.voxelmorph import VoxelMorphName, voxelmorph_network
 from voltween.inference import optimize
-from voltween.networks import CascadeConfig, Tweening, VolumeTweeningNetwork
+from voltween.networks import CascadeConfig, VolumeTweeningNetwork
 from voltween.objective import VTN_LIVER, stage_losses, total_loss
 
-Contender = Literal["voltween", "voltween bf16", "plain PyTorch"] | VoxelMorphName
+Contender = (
+    Literal["voltween", "voltween bf16", "voltween recomputing", "plain PyTorch"]
+    | VoxelMorphName
+)
 Purpose = Literal["inference", "training"]
 _LEARNING_RATE = 1e-4
 
@@ -105,7 +108,9 @@ def _inference_network(workload: Workload) -> Callable[[Tensor, Tensor], object]
 def _training(workload: Workload, fixed: Tensor, moving: Tensor) -> Work:
     network, loss = _trainable(workload)
     optimizer = torch.optim.Adam(
-        network.parameters(), lr=_LEARNING_RATE, fused=workload.contender == "voltween"
+        network.parameters(),
+        lr=_LEARNING_RATE,
+        fused=workload.contender.startswith("voltween"),
     )
     # Adam's state exists before the first step, as in the middle of a run.
     for parameter in network.parameters():
@@ -132,10 +137,16 @@ def _trainable(
     if workload.contender == "plain PyTorch":
         naive = naive_copy(network)
         return naive, lambda f, m: naive_objective(naive(f, m), f)
-    return network, lambda f, m: _our_loss(network(f, m), f)
+    network.recomputes_features = workload.contender == "voltween recomputing"
+    is_bf16 = workload.contender == "voltween bf16"
+    return network, lambda f, m: _our_loss(network, f, m, is_bf16=is_bf16)
 
 
-def _our_loss(tweening: Tweening, fixed: Tensor) -> Tensor:
+def _our_loss(
+    network: VolumeTweeningNetwork, fixed: Tensor, moving: Tensor, *, is_bf16: bool
+) -> Tensor:
+    with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
+        tweening = network(fixed, moving)
     return total_loss(stage_losses(tweening, fixed, VTN_LIVER))
 
 

@@ -5,7 +5,7 @@ import math
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from voltween.networks.blocks import Encoder, level_channels
+from voltween.networks.blocks import Encoder, level_channels, without_autocast
 
 
 class AffineSubnetwork(nn.Module):
@@ -42,5 +42,6 @@ class AffineSubnetwork(nn.Module):
                 "or build the network with CascadeConfig(shape=...)"
             )
         features = self.encoder(fixed, moving)[-1].flatten(1)
-        numbers = self.head(features.to(self.head.weight.dtype))
+        with without_autocast(features):  # half precision would round by tenths
+            numbers = self.head(features.to(self.head.weight.dtype))
         return numbers[:, :9].unflatten(1, (3, 3)), numbers[:, 9:]

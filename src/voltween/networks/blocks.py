@@ -63,6 +63,11 @@ class Encoder(nn.Module):
         return features[1:]
 
 
+def without_autocast(features: Tensor) -> torch.autocast:
+    """Context in which operations keep the precision of what they are given."""
+    return torch.autocast(features.device.type, enabled=False)
+
+
 def level_channels(channels: int, level: int) -> int:
     """Channels of the features after `level` halvings."""
     return channels * 2 ** (level - 1)

@@ -3,10 +3,12 @@
 import math
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from voltween.errors import InputError
 from voltween.networks.affine import AffineSubnetwork
@@ -107,11 +109,15 @@ class VolumeTweeningNetwork(nn.Module):
 
     Every subnetwork sees the fixed image and the current moving image, which is always
     the original moving image warped once by the composed flow so far.
+
+    If `recomputes_features` is set, training keeps no features of the subnetworks but
+    computes them anew for the gradients: less memory for a third more time.
     """
 
     def __init__(self, config: CascadeConfig) -> None:
         super().__init__()
         self.config = config
+        self.recomputes_features = False
         self.affine = (
             AffineSubnetwork(config.shape, config.channels, config.affine_halvings)
             if config.stages.startswith("A")
@@ -138,18 +144,23 @@ class VolumeTweeningNetwork(nn.Module):
         stages = list(self._affine_stage(fixed, moving))
         for subnetwork in self.dense:
             current = stages[-1] if stages else _at_rest(moving)
-            own_flow = subnetwork(fixed, current.moved)
+            own_flow = self._run(subnetwork, fixed, current.moved)
             stages.append(_deform(current, own_flow, moving))
         return Tweening(stages[-1].flow, stages[-1].moved, tuple(stages))
 
     def _affine_stage(self, fixed: Tensor, moving: Tensor) -> tuple[Stage, ...]:
         if self.affine is None:
             return ()
-        matrix, translation = self.affine(fixed, moving)
+        matrix, translation = self._run(self.affine, fixed, moving)
         flow = affine_flow(matrix, translation, fixed.shape[2:])
         moved = warp(moving, flow)
         rest = _rest(moving)
         return (Stage(True, flow, flow, moved, matrix, translation, rest),)
+
+    def _run(self, subnetwork: nn.Module, fixed: Tensor, moving: Tensor) -> Any:
+        if self.recomputes_features and torch.is_grad_enabled():
+            return checkpoint(subnetwork, fixed, moving, use_reentrant=False)
+        return subnetwork(fixed, moving)
 
 
 def _deform(current: Stage, own_flow: Tensor, moving: Tensor) -> Stage:

@@ -16,6 +16,8 @@ from torch.nn.functional import conv3d, linear, pad
 _FEW_VOXELS = 125
 # Where PyTorch gives a single pair to its fallback (use_mkldnn in its Convolution.cpp).
 _FALLBACK_SIZE = 20480
+# oneDNN takes ten times too long for the weights' gradient of 3 channels (AVX2).
+_FEW_CHANNELS = 4
 
 
 def convolve(
@@ -29,8 +31,13 @@ def convolve(
         return conv3d(x, weight, bias, stride, padding=1)
     if _voxels_after(x.shape, weight.shape[-1], stride) <= _FEW_VOXELS:
         return _as_matrices(x, weight, bias, stride)
-    if _falls_back(x):
-        return _OneDnnConvolution.apply(x, weight, bias, stride)
+    is_thin = len(weight) <= _FEW_CHANNELS and weight.shape[-1] == 3 and stride == 1
+    if _is_single(x) and is_thin:
+        return _ThinConvolution.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+    if _is_single(x) and len(x) == 1 and x[0, ..., 0].numel() <= _FALLBACK_SIZE:
+        return _OneDnnConvolution.apply(  # type: ignore[no-untyped-call]
+            x, weight, bias, stride
+        )
     return conv3d(x, weight, bias, stride, padding=1)
 
 
@@ -39,10 +46,10 @@ def _voxels_after(shape: torch.Size, size: int, stride: int) -> int:
     return i * j * k
 
 
-def _falls_back(x: Tensor) -> bool:
-    is_single = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    is_small = len(x) == 1 and x[0, :, :, :, 0].numel() <= _FALLBACK_SIZE
-    return is_single and is_small and torch.backends.mkldnn.is_available()
+def _is_single(x: Tensor) -> bool:
+    """Whether oneDNN may be called by name: half precision finds it by itself."""
+    is_half = x.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
+    return not is_half and torch.backends.mkldnn.is_available()
 
 
 def _as_matrices(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
@@ -86,6 +93,41 @@ class _OneDnnConvolution(torch.autograd.Function):
             ctx.needs_input_grad[:3],
         )
         return (*(_dense(result) for result in results), None)
+
+
+class _ThinConvolution(torch.autograd.Function):
+    """A 3^3 convolution to few channels; the weights' gradient is a matrix product."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.has_bias = bias is not None
+        return torch.mkldnn_convolution(x, weight, bias, [1] * 3, [1] * 3, [1] * 3, 1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        gradient = gradients[0]
+        x_gradient, _, _ = torch.ops.aten.convolution_backward(
+            gradient.to_mkldnn(),
+            x.to_mkldnn(),
+            weight,
+            None,
+            *([1] * 3 for _ in range(3)),
+            False,
+            [0] * 3,
+            1,
+            [ctx.needs_input_grad[0], False, False],
+        )
+        # What a voxel of x meets with tap t is the gradient t - 1 before it.
+        windows = pad(gradient, [1] * 6)
+        for axis in (2, 3, 4):
+            windows = windows.unfold(axis, 3, 1)
+        rows = windows.permute(0, 2, 3, 4, 1, 5, 6, 7).flatten(0, 3).flatten(1)
+        sums = rows.T @ x.permute(0, 2, 3, 4, 1).flatten(0, 3)
+        weight_gradient = sums.T.unflatten(1, (-1, 3, 3, 3)).flip(2, 3, 4)
+        bias_gradient = gradient.sum((0, 2, 3, 4)) if ctx.has_bias else None
+        return _dense(x_gradient), weight_gradient.transpose(0, 1), bias_gradient
 
 
 def _dense(tensor: Tensor | None) -> Tensor | None:

@@ -9,6 +9,7 @@ from voltween.networks.blocks import (
     LinearConvolution,
     initialize,
     level_channels,
+    without_autocast,
 )
 from voltween.networks.upsampling import Upsampling, interleave, join
 
@@ -80,4 +81,6 @@ class DenseSubnetwork(nn.Module):
         *skips, coarse = self.encoder(fixed, moving)
         for step, skip in zip(self.steps, reversed(skips), strict=True):
             coarse = step(coarse, skip)
-        return interleave(self.flow(coarse), self.flow_multiplier)
+        with without_autocast(coarse):  # flows are not rounded to half precision
+            phases = self.flow(coarse.to(fixed.dtype))
+        return interleave(phases, self.flow_multiplier)
