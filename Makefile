@@ -3,11 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: setup demo test bench lint type ci format
+.PHONY: setup demo test test-instructions bench lint type ci format
 
 setup: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/native/*)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[demo,dev]"
 	touch $@
@@ -17,6 +17,13 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+# The tests again with every other set of instructions that this processor has.
+test-instructions: $(INSTALLED)
+	for set in $$($(BIN)/python -c "from voltween import _native; \
+		print(*_native.instruction_sets()[1:])"); do \
+		VOLTWEEN_INSTRUCTIONS=$$set $(BIN)/python -m pytest || exit 1; \
+	done
 
 bench: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
@@ -33,4 +40,4 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-ci: lint type test
+ci: lint type test test-instructions

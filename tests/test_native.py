@@ -5,8 +5,10 @@ Run with VOLTWEEN_INSTRUCTIONS=plain (avx2, avx512) to test an instruction set.
 
 import itertools
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from voltween import _native, native, stock
 from voltween.losses import local_correlation_loss
 from voltween.warp import compose, warp
 
+ROOT = Path(__file__).parents[1]
 SHAPES = [(1, 1, 1), (1, 5, 2), (7, 1, 70), (6, 5, 7), (18, 20, 67)]
 
 
@@ -185,12 +188,11 @@ def values_and_gradients(name, arguments, threads):
 
 
 def loaded_with(name):
+    """The compiled module loaded by itself, with the instruction set named."""
+    folder = Path(_native.__file__).parent
+    code = f"import sys; sys.path.insert(0, {str(folder)!r}); import _native as n"
     return subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import voltween._native as n; print(n.instruction_set())",
-        ],
+        [sys.executable, "-c", f"{code}; print(n.instruction_set())"],
         env=os.environ | {"VOLTWEEN_INSTRUCTIONS": name},
         capture_output=True,
         text=True,
@@ -205,3 +207,28 @@ def test_the_instruction_set_can_be_chosen():
     wrong = loaded_with("sse9")
     assert wrong.returncode != 0
     assert "one of those this processor has" in wrong.stderr
+
+
+def test_the_one_set_is_in_use():
+    wanted = os.environ.get("VOLTWEEN_INSTRUCTIONS") or _native.instruction_sets()[0]
+    assert native.instruction_set() == wanted
+
+
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="needs cmake")
+def test_a_missing_compiler_is_named_in_one_line(tmp_path):
+    path = tmp_path / "path"
+    path.mkdir()
+    for tool in ("cmake", "make"):
+        if found := shutil.which(tool):
+            (path / tool).symlink_to(found)
+    command = [str(path / "cmake"), "-S", str(ROOT), "-B", str(tmp_path / "build")]
+    process = subprocess.run(
+        [*command, "-G", "Unix Makefiles"],
+        env={"PATH": str(path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode != 0
+    message = " ".join(process.stderr.split())
+    assert "Voltween needs a C++ compiler to be installed from source" in message
