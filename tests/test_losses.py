@@ -110,3 +110,36 @@ def test_total_variation_by_hand():
 )
 def test_gradients(loss, inputs):
     torch.autograd.gradcheck(loss, [value.requires_grad_() for value in inputs])
+
+
+def test_mutual_information_equals_the_sums_of_equation_17():
+    generator = torch.Generator().manual_seed(0)
+    fixed, moved = torch.rand(2, 1, 40, generator=generator, dtype=torch.float64)
+
+    def entropy(*images):
+        distances = sum(np.abs(np.subtract.outer(x, x)) for x in images)
+        return -np.log(np.exp(-7.0 * distances).mean(1)).mean()
+
+    f, m = fixed[0].numpy(), moved[0].numpy()
+    expected = entropy(f) + entropy(m) - entropy(f, m)
+    found = losses.mutual_information(fixed, moved, 7.0)
+    assert found.item() == pytest.approx(expected, rel=1e-12)
+    single = losses.mutual_information(fixed.float(), moved.float(), 7.0)
+    assert single.item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_mutual_information_follows_any_relation_of_intensities():
+    image = images(0, (1, 1, 12, 12, 12))
+    related = (2 * image - 1).square()  # neither linear nor monotonic
+    unrelated = images(1, (1, 1, 12, 12, 12))
+    loss = losses.mutual_information_loss
+    assert loss(image, related) < loss(image, unrelated) - 0.5
+    assert loss(image, related, voxels=500, seed=3) == loss(
+        image, related, voxels=500, seed=3
+    )
+
+
+def test_mutual_information_has_gradients():
+    fixed, moved = images(0, (2, 1, 3, 3, 3)), images(1, (2, 1, 3, 3, 3))
+    leaves = [value.requires_grad_() for value in (fixed, moved)]
+    torch.autograd.gradcheck(losses.mutual_information_loss, leaves)

@@ -62,6 +62,7 @@ ORDER = [
     "benchmarks.cascades",
     "benchmarks.costs",
     "benchmarks.roofline",
+    "benchmarks.cold_start",
     "benchmarks.suite",
     "benchmarks.tables",
     "benchmarks.report",

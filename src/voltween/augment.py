@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from voltween.warp import compose_affine, warp
@@ -48,6 +47,8 @@ def random_flow(
     shape: tuple[int, ...] | torch.Size, config: Augmentation, rng: np.random.Generator
 ) -> Float[Tensor, "1 3 i j k"]:
     """Random affine map after a random B-spline flow, in voxels."""
+    from scipy.spatial.transform import Rotation  # slow to import, seldom needed
+
     sides = np.array(shape)
     rotation = Rotation.from_rotvec(
         np.radians(config.rotation_degrees) * _in_ball(rng)

@@ -13,8 +13,6 @@ from rich.markdown import Markdown
 from tyro.conf import Positional
 
 from voltween import console, io
-from voltween.benchmarks.report import write_report
-from voltween.benchmarks.suite import Settings, run_suite
 from voltween.checkpoint import installed_models, load_model
 from voltween.data import cases_of_split, fitted_preprocessing, read_manifest
 from voltween.demo import run_demo
@@ -255,7 +253,7 @@ class Demo:
 class Bench:
     """Measure operations, cascades and training steps against plain PyTorch.
 
-    Writes performance.md and results.json. Takes about an hour on two cores; close what
+    Writes performance.md and results.json. Takes half an hour on two cores; close what
     else is running.
     """
 
@@ -269,6 +267,9 @@ class Bench:
 
     def run(self) -> None:
         """Measure, show, write."""
+        from voltween.benchmarks.report import write_report
+        from voltween.benchmarks.suite import Settings, run_suite
+
         settings = Settings(self.sizes, self.quick)
         with console.console.status("Measuring ...") as status:
             results = run_suite(

@@ -80,17 +80,24 @@ def mutual_information_loss(
     count = fixed[0].numel()
     generator = torch.Generator().manual_seed(seed)
     chosen = torch.randperm(count, generator=generator)[:voxels].to(fixed.device)
-    values = [
-        torch.stack([f.flatten()[chosen], m.flatten()[chosen]])
+    fixed, moved = fixed.flatten(1)[:, chosen], moved.flatten(1)[:, chosen]
+    return -mutual_information(fixed, moved, sharpness).mean()
+
+
+def mutual_information(
+    fixed: Float[Tensor, "b n"], moved: Float[Tensor, "b n"], sharpness: float
+) -> Float[Tensor, " b"]:
+    """Mutual information of n paired observations, in nats (eq. 15 to 17).
+
+    Every observation is held against every other, and nothing of it is stored.
+    """
+    information = [
+        _entropy(f[None], sharpness)
+        + _entropy(m[None], sharpness)
+        - _entropy(torch.stack([f, m]), sharpness)
         for f, m in zip(fixed, moved, strict=True)
     ]
-    information = [
-        _entropy(pair[:1], sharpness)
-        + _entropy(pair[1:], sharpness)
-        - _entropy(pair, sharpness)
-        for pair in values
-    ]
-    return -torch.stack(information).mean()
+    return torch.stack(information)
 
 
 def orthogonality_loss(matrix: Float[Tensor, "b 3 3"]) -> Float[Tensor, ""]:

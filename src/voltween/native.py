@@ -5,12 +5,12 @@ single or double precision. `warp`, `losses`, `jacobian` and the networks call t
 tensors of other devices take the stock operations of PyTorch instead (`stock`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import custom_op
+from torch.library import register_autograd, register_fake
 
 from voltween import _native
 
@@ -38,7 +38,24 @@ def same_precision(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(tensor.to(dtype) for tensor in tensors)
 
 
-@custom_op("voltween::warp", mutates_args=(), device_types="cpu")
+def operation(name: str) -> Callable[[Callable[..., Any]], Any]:
+    """Decorator that makes a function the operation voltween::name of CPU tensors.
+
+    Not `torch.library.custom_op`, which imports PyTorch's compiler at the first call:
+    most of a second that every command would pay.
+    """
+
+    def register(function: Callable[..., Any]) -> Any:
+        full_name = f"voltween::{name}"
+        schema = torch.library.infer_schema(function, mutates_args=())
+        torch.library.define(full_name, schema)
+        torch.library.impl(full_name, "cpu", function)
+        return getattr(torch.ops.voltween, name)
+
+    return register
+
+
+@operation("warp")
 def warp(image: Tensor, flow: Tensor, is_composition: bool) -> Tensor:
     """Image at x + flow(x), added to flow(x) itself if `is_composition`."""
     image, flow = _ready(image), _ready(flow)
@@ -47,7 +64,7 @@ def warp(image: Tensor, flow: Tensor, is_composition: bool) -> Tensor:
     return moved
 
 
-@custom_op("voltween::warp_backward", mutates_args=(), device_types="cpu")
+@operation("warp_backward")
 def _warp_backward(
     image: Tensor,
     flow: Tensor,
@@ -69,7 +86,7 @@ def _warp_backward(
     return results
 
 
-@custom_op("voltween::compose_affine", mutates_args=(), device_types="cpu")
+@operation("compose_affine")
 def compose_affine(numbers: Tensor, inner: Tensor) -> Tensor:
     """(I + A) inner + A x + b, x from the centre; `numbers` (B, 12) are A, then b."""
     inner = _ready(inner)
@@ -78,7 +95,7 @@ def compose_affine(numbers: Tensor, inner: Tensor) -> Tensor:
     return result
 
 
-@custom_op("voltween::compose_affine_backward", mutates_args=(), device_types="cpu")
+@operation("compose_affine_backward")
 def _compose_affine_backward(
     numbers: Tensor, inner: Tensor, gradient: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -90,7 +107,7 @@ def _compose_affine_backward(
     return results
 
 
-@custom_op("voltween::moments", mutates_args=(), device_types="cpu")
+@operation("moments")
 def moments(fixed: Tensor, moved: Tensor) -> Tensor:
     """Sums over all voxels of f, m, f f, m m, f m: (B, 5) in double precision."""
     fixed, moved = _ready(fixed), _ready(moved)
@@ -99,7 +116,7 @@ def moments(fixed: Tensor, moved: Tensor) -> Tensor:
     return sums
 
 
-@custom_op("voltween::moments_backward", mutates_args=(), device_types="cpu")
+@operation("moments_backward")
 def _moments_backward(
     fixed: Tensor,
     moved: Tensor,
@@ -119,7 +136,7 @@ def _moments_backward(
     return results
 
 
-@custom_op("voltween::local_correlation", mutates_args=(), device_types="cpu")
+@operation("local_correlation")
 def local_correlation(fixed: Tensor, moved: Tensor, width: int, floor: float) -> Tensor:
     """Sum over voxels of the squared correlation in cubes: (B,), double precision."""
     fixed, moved = _ready(fixed), _ready(moved)
@@ -128,7 +145,7 @@ def local_correlation(fixed: Tensor, moved: Tensor, width: int, floor: float) ->
     return sums
 
 
-@custom_op("voltween::local_correlation_backward", mutates_args=(), device_types="cpu")
+@operation("local_correlation_backward")
 def _local_correlation_backward(
     fixed: Tensor,
     moved: Tensor,
@@ -152,7 +169,7 @@ def _local_correlation_backward(
     return results
 
 
-@custom_op("voltween::total_variation", mutates_args=(), device_types="cpu")
+@operation("total_variation")
 def total_variation(flow: Tensor) -> Tensor:
     """Sum of the squared forward differences of a flow: (B,), double precision."""
     flow = _ready(flow)
@@ -161,7 +178,7 @@ def total_variation(flow: Tensor) -> Tensor:
     return sums
 
 
-@custom_op("voltween::total_variation_backward", mutates_args=(), device_types="cpu")
+@operation("total_variation_backward")
 def _total_variation_backward(flow: Tensor, gradient: Tensor) -> Tensor:
     flow = _ready(flow)
     result = torch.empty_like(flow)
@@ -171,7 +188,7 @@ def _total_variation_backward(flow: Tensor, gradient: Tensor) -> Tensor:
     return result
 
 
-@custom_op("voltween::jacobian", mutates_args=(), device_types="cpu")
+@operation("jacobian")
 def jacobian(flow: Tensor) -> Tensor:
     """Determinant of the derivative of x + flow(x): (B, I, J, K)."""
     flow = _ready(flow)
@@ -180,7 +197,7 @@ def jacobian(flow: Tensor) -> Tensor:
     return determinant
 
 
-@custom_op("voltween::jacobian_backward", mutates_args=(), device_types="cpu")
+@operation("jacobian_backward")
 def _jacobian_backward(flow: Tensor, gradient: Tensor) -> Tensor:
     flow = _ready(flow)
     result = torch.empty_like(flow)
@@ -188,7 +205,7 @@ def _jacobian_backward(flow: Tensor, gradient: Tensor) -> Tensor:
     return result
 
 
-@custom_op("voltween::kernel_sums", mutates_args=(), device_types="cpu")
+@operation("kernel_sums")
 def kernel_sums(points: Tensor, sharpness: float) -> Tensor:
     """Sum over all points b of exp(-sharpness |x(a) - x(b)|), for every point a.
 
@@ -200,7 +217,7 @@ def kernel_sums(points: Tensor, sharpness: float) -> Tensor:
     return sums
 
 
-@custom_op("voltween::kernel_sums_backward", mutates_args=(), device_types="cpu")
+@operation("kernel_sums_backward")
 def _kernel_sums_backward(points: Tensor, gradient: Tensor, sharpness: float) -> Tensor:
     points = _ready(points)
     result = torch.empty_like(points)
@@ -228,12 +245,12 @@ def _wanted(like: Tensor, is_wanted: bool) -> Tensor:
 # What follows tells PyTorch the shapes (for torch.compile) and the gradients.
 
 
-@warp.register_fake
+@register_fake("voltween::warp")
 def _(image: Tensor, flow: Tensor, is_composition: bool) -> Tensor:
     return image.new_empty(image.shape)
 
 
-@_warp_backward.register_fake
+@register_fake("voltween::warp_backward")
 def _(
     image: Tensor,
     flow: Tensor,
@@ -244,22 +261,22 @@ def _(
     return _fake_pair(image, flow, wants)
 
 
-@compose_affine.register_fake
+@register_fake("voltween::compose_affine")
 def _(numbers: Tensor, inner: Tensor) -> Tensor:
     return inner.new_empty(inner.shape)
 
 
-@_compose_affine_backward.register_fake
+@register_fake("voltween::compose_affine_backward")
 def _(numbers: Tensor, inner: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
     return numbers.new_empty(numbers.shape), inner.new_empty(inner.shape)
 
 
-@moments.register_fake
+@register_fake("voltween::moments")
 def _(fixed: Tensor, moved: Tensor) -> Tensor:
     return fixed.new_empty(len(fixed), 5, dtype=torch.float64)
 
 
-@_moments_backward.register_fake
+@register_fake("voltween::moments_backward")
 def _(
     fixed: Tensor,
     moved: Tensor,
@@ -269,12 +286,12 @@ def _(
     return _fake_pair(fixed, moved, wants)
 
 
-@local_correlation.register_fake
+@register_fake("voltween::local_correlation")
 def _(fixed: Tensor, moved: Tensor, width: int, floor: float) -> Tensor:
     return fixed.new_empty(len(fixed), dtype=torch.float64)
 
 
-@_local_correlation_backward.register_fake
+@register_fake("voltween::local_correlation_backward")
 def _(
     fixed: Tensor,
     moved: Tensor,
@@ -286,28 +303,28 @@ def _(
     return _fake_pair(fixed, moved, wants)
 
 
-@total_variation.register_fake
+@register_fake("voltween::total_variation")
 def _(flow: Tensor) -> Tensor:
     return flow.new_empty(len(flow), dtype=torch.float64)
 
 
-@_total_variation_backward.register_fake
-@_jacobian_backward.register_fake
+@register_fake("voltween::total_variation_backward")
+@register_fake("voltween::jacobian_backward")
 def _(flow: Tensor, gradient: Tensor) -> Tensor:
     return flow.new_empty(flow.shape)
 
 
-@jacobian.register_fake
+@register_fake("voltween::jacobian")
 def _(flow: Tensor) -> Tensor:
     return flow.new_empty(len(flow), *flow.shape[2:])
 
 
-@kernel_sums.register_fake
+@register_fake("voltween::kernel_sums")
 def _(points: Tensor, sharpness: float) -> Tensor:
     return points.new_empty(points.shape[1])
 
 
-@_kernel_sums_backward.register_fake
+@register_fake("voltween::kernel_sums_backward")
 def _(points: Tensor, gradient: Tensor, sharpness: float) -> Tensor:
     return points.new_empty(points.shape)
 
@@ -343,16 +360,17 @@ def _single_gradient(ctx: Any, backward: Any, gradient: Tensor) -> tuple[Any, ..
     return (result, *(None for _ in ctx.settings))
 
 
-for _operation, _backward, _gradients in (
-    (warp, _warp_backward, _pair_gradients),
-    (compose_affine, _compose_affine_backward, _both_gradients),
-    (moments, _moments_backward, _pair_gradients),
-    (local_correlation, _local_correlation_backward, _pair_gradients),
-    (total_variation, _total_variation_backward, _single_gradient),
-    (jacobian, _jacobian_backward, _single_gradient),
-    (kernel_sums, _kernel_sums_backward, _single_gradient),
+for _name, _backward, _gradients in (
+    ("warp", _warp_backward, _pair_gradients),
+    ("compose_affine", _compose_affine_backward, _both_gradients),
+    ("moments", _moments_backward, _pair_gradients),
+    ("local_correlation", _local_correlation_backward, _pair_gradients),
+    ("total_variation", _total_variation_backward, _single_gradient),
+    ("jacobian", _jacobian_backward, _single_gradient),
+    ("kernel_sums", _kernel_sums_backward, _single_gradient),
 ):
-    _operation.register_autograd(
+    register_autograd(
+        f"voltween::{_name}",
         lambda ctx, gradient, gradients=_gradients, backward=_backward: gradients(
             ctx, backward, gradient
         ),

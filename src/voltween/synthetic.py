@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Float
 from numpy.polynomial.polynomial import polygrid3d
 from scipy.ndimage import gaussian_filter
-from scipy.spatial.transform import Rotation
 
 from voltween.space import Grid
 from voltween.transform import Affine, DisplacementField, Transform
@@ -151,4 +150,6 @@ def _scanned(
 
 
 def _rotation(degrees: tuple[float, float, float]) -> Float[np.ndarray, "3 3"]:
+    from scipy.spatial.transform import Rotation  # slow to import, seldom needed
+
     return np.asarray(Rotation.from_euler("xyz", degrees, degrees=True).as_matrix())

@@ -48,7 +48,7 @@ class Effort:
     """Calls of every contender, however long they take."""
     most_rounds: int = 30
     """Calls of every contender at most."""
-    seconds: float = 20.0
+    seconds: float = 8.0
     """After this time no round is begun beyond the fewest."""
 
 

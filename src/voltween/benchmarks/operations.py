@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,6 +13,8 @@ from voltween.benchmarks.measure import Effort, Timing, Work, alternate
 from voltween.benchmarks.workloads import smooth_flow, smooth_image
 
 Operation = Callable[..., Tensor]
+_SAMPLED_VOXELS = 4096
+_SHARPNESS = 20.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,18 @@ def _cases(side: int) -> list[_Case]:
             naive.naive_jacobian_determinant,
             (flow,),
         ),
+        _Case(
+            f"mutual information, {_SAMPLED_VOXELS} voxels",
+            partial(losses.mutual_information, sharpness=_SHARPNESS),
+            partial(naive.naive_mutual_information, decay=_SHARPNESS),
+            (_sampled(image), _sampled(other)),
+        ),
     ]
+
+
+def _sampled(image: Tensor) -> Tensor:
+    step = max(1, image.numel() // _SAMPLED_VOXELS)
+    return image.flatten(1)[:, ::step][:, :_SAMPLED_VOXELS].contiguous()
 
 
 def _measure(case: _Case, is_backward: bool, effort: Effort) -> OperationResult:

@@ -71,6 +71,12 @@ whichever of the two takes longer at the machine's measured best, and the share 
 time over the shortest measured. Over 100 % is possible where data stay in the cache.
 
 {roofline}
+
+## Cold start
+
+`voltween register` on two scans, from the start of the process to all files on disk.
+
+{cold_start}
 """
 _QUICK = "\nA quick run: too few repetitions for figures to be quoted.\n"
 _VOXELMORPH = """\
@@ -120,6 +126,7 @@ def performance_page(results: Results) -> str:
         voxelmorph=_voxelmorph(results),
         growth=tables.growth_table(results.growth),
         roofline=tables.roofline_table(results.roofline, results.limits),
+        cold_start=tables.cold_start_table(results.cold_start),
     )
 
 

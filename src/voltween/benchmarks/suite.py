@@ -12,6 +12,7 @@ from voltween.benchmarks.cascades import (
     measure_growth,
     measure_voxelmorph,
 )
+from voltween.benchmarks.cold_start import ColdStart, measure_cold_start
 from voltween.benchmarks.machine import Limits, Machine, machine, measure_limits
 from voltween.benchmarks.measure import Effort
 from voltween.benchmarks.operations import OperationResult, measure_operations
@@ -82,6 +83,7 @@ class Results:
     voxelmorph: list[NetworkResult]
     growth: list[GrowthResult]
     roofline: list[StepResult]
+    cold_start: ColdStart
 
 
 def run_suite(
@@ -104,6 +106,8 @@ def run_suite(
     growth = list(measure_growth(tuple(sorted(settings.all_sides)), effort))
     on_part("steps against the limits")
     roofline = list(measure_roofline(side, effort))
+    on_part("cold start")
+    cold_start = measure_cold_start(side, effort)
     return Results(
         settings=settings,
         date=datetime.now(UTC).date().isoformat(),
@@ -115,4 +119,5 @@ def run_suite(
         voxelmorph=voxelmorph,
         growth=growth,
         roofline=roofline,
+        cold_start=cold_start,
     )

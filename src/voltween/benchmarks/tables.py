@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from voltween.benchmarks.cascades import GrowthResult, NetworkResult
+from voltween.benchmarks.cold_start import ColdStart
 from voltween.benchmarks.machine import Limits, Machine
 from voltween.benchmarks.measure import Timing, ratio_of_medians, ratio_of_minima
 from voltween.benchmarks.operations import OperationResult
@@ -124,6 +125,17 @@ def roofline_table(results: Iterable[StepResult], limits: Limits) -> str:
     ]
     head = ("step", "GFLOP", "MB", "time", "GFLOP/s", "GB/s", "limit", "share of it")
     return markdown_table(head, rows)
+
+
+def cold_start_table(result: ColdStart) -> str:
+    """The command's process and its parts."""
+    rows = [
+        ("whole process", _time(result.whole)),
+        ("imports alone", _time(result.imports)),
+        ("network, packing included", _time(result.network)),
+        ("the rest: reading, transforms, files, picture", _time(result.rest)),
+    ]
+    return markdown_table((f"{result.side}^3 scans", "time"), rows)
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

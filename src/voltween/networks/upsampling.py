@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.library import custom_op
+from torch.library import register_autograd, register_fake
 from torch.nn.functional import leaky_relu
 
 from voltween import _native
-from voltween.native import is_native
+from voltween.native import is_native, operation
 from voltween.networks.convolution import convolve
 
 _LAST = torch.channels_last_3d
@@ -109,7 +109,7 @@ def _shuffled(phases: Tensor, like: Tensor) -> Tensor:
     return fine
 
 
-@custom_op("voltween::join", mutates_args=(), device_types="cpu")
+@operation("join")
 def _join(skip: Tensor, features: Tensor, prediction: Tensor, leak: float) -> Tensor:
     joined = _empty_joined(skip, features)
     _native.join(
@@ -123,7 +123,7 @@ def _join(skip: Tensor, features: Tensor, prediction: Tensor, leak: float) -> Te
     return joined
 
 
-@custom_op("voltween::join_backward", mutates_args=(), device_types="cpu")
+@operation("join_backward")
 def _join_backward(
     joined: Tensor, gradient: Tensor, skip_channels: int, leak: float
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -140,14 +140,14 @@ def _join_backward(
     return gradients
 
 
-@custom_op("voltween::interleave", mutates_args=(), device_types="cpu")
+@operation("interleave")
 def _interleave(phases: Tensor, scale: float) -> Tensor:
     flow = _empty_flow(phases)
     _native.interleave(_raw(phases), scale, flow, torch.get_num_threads())
     return flow
 
 
-@custom_op("voltween::interleave_backward", mutates_args=(), device_types="cpu")
+@operation("interleave_backward")
 def _interleave_backward(gradient: Tensor, scale: float) -> Tensor:
     phases = _empty_phases(gradient, 3)
     _native.interleave_backward(
@@ -166,7 +166,7 @@ def _empty(like: Tensor, *shape: Any) -> Tensor:  # sizes are symbols when trace
     return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=_LAST)
 
 
-@_join.register_fake
+@register_fake("voltween::join")
 def _fake_join(
     skip: Tensor, features: Tensor, prediction: Tensor, leak: float
 ) -> Tensor:
@@ -178,7 +178,7 @@ def _empty_joined(skip: Tensor, features: Tensor) -> Tensor:
     return _empty(skip, len(skip), channels, *skip.shape[2:])
 
 
-@_join_backward.register_fake
+@register_fake("voltween::join_backward")
 def _fake_join_backward(
     joined: Tensor, gradient: Tensor, skip_channels: Any, leak: float
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -201,12 +201,12 @@ def _empty_phases(fine: Tensor, channels: Any) -> Tensor:
     return _empty(fine, len(fine), 8 * channels, *shape)
 
 
-@_interleave.register_fake
+@register_fake("voltween::interleave")
 def _empty_flow(phases: Tensor, scale: float = 1.0) -> Tensor:
     return phases.new_empty(len(phases), 3, *(2 * (n - 1) for n in phases.shape[2:]))
 
 
-@_interleave_backward.register_fake
+@register_fake("voltween::interleave_backward")
 def _fake_interleave_backward(gradient: Tensor, scale: float) -> Tensor:
     return _empty_phases(gradient, 3)
 
@@ -230,5 +230,7 @@ def _interleave_gradient(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
     return _interleave_backward(gradient, ctx.scale), None
 
 
-_join.register_autograd(_join_gradient, setup_context=_save_joined)
-_interleave.register_autograd(_interleave_gradient, setup_context=_save_scale)
+register_autograd("voltween::join", _join_gradient, setup_context=_save_joined)
+register_autograd(
+    "voltween::interleave", _interleave_gradient, setup_context=_save_scale
+)
