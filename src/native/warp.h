@@ -5,6 +5,10 @@
 
 #include <cmath>
 
+#ifdef VOLTWEEN_X86
+#include <xmmintrin.h>
+#endif
+
 #include "kernels.h"
 #include "parallel.h"
 
@@ -12,7 +16,8 @@ namespace {
 
 using voltween::Size;
 
-constexpr int64_t kBlock = 64;  // voxels of a row whose places are kept at once
+constexpr int64_t kBlock = 128;  // voxels of a row whose places are kept at once
+constexpr int64_t kPlanesAhead = 8;  // as far as flows usually reach, measured
 constexpr int64_t kFewVoxels = 1 << 14;  // below, threads cost more than they bring
 
 inline int useful_threads(const Size& size, int threads) {
@@ -75,18 +80,90 @@ inline T between(T low, T high, T weight) {
   return (T(1) - weight) * low + weight * high;
 }
 
+// Values at the eight corners of the cells of a block; corner 4 a + 2 b + c is a steps
+// along i, b along j and c along k from the first.
 template <class T>
-inline void sample(const T* __restrict image, const Steps& steps,
-                   const Places<T>& __restrict places, int64_t count, T* __restrict values) {
-  for (int64_t n = 0; n < count; ++n) {
+struct Corners {
+  T value[8][kBlock];
+};
+
+template <class T>
+inline void gather_from(int64_t first, const T* __restrict image, const Steps& steps,
+                        const Places<T>& __restrict places, int64_t count,
+                        Corners<T>& __restrict corners) {
+  for (int64_t n = first; n < count; ++n) {
     const T* corner = image + places.offset[n];
-    const T wi = places.weight[0][n], wj = places.weight[1][n], wk = places.weight[2][n];
     const T* next = corner + steps.i;
-    const T a = between(corner[0], corner[steps.k], wk);
-    const T b = between(corner[steps.j], corner[steps.j + steps.k], wk);
-    const T c = between(next[0], next[steps.k], wk);
-    const T d = between(next[steps.j], next[steps.j + steps.k], wk);
-    values[n] = between(between(a, b, wj), between(c, d, wj), wi);
+    corners.value[0][n] = corner[0];
+    corners.value[1][n] = corner[steps.k];
+    corners.value[2][n] = corner[steps.j];
+    corners.value[3][n] = corner[steps.j + steps.k];
+    corners.value[4][n] = next[0];
+    corners.value[5][n] = next[steps.k];
+    corners.value[6][n] = next[steps.j];
+    corners.value[7][n] = next[steps.j + steps.k];
+  }
+}
+
+template <class T>
+inline void gather(const T* image, const Steps& steps, const Places<T>& places, int64_t count,
+                   Corners<T>& corners) {
+  gather_from(0, image, steps, places, count, corners);
+}
+
+#if defined(VOLTWEEN_X86) && !defined(__AVX512F__)
+// Neighbours along k lie side by side: loading them in pairs and turning four voxels'
+// pairs over at once is twice as fast as the gather instructions of AVX2.
+inline void gather(const float* image, const Steps& steps, const Places<float>& places,
+                   int64_t count, Corners<float>& corners) {
+  const auto pairs = [&](const float* at) {
+    const __m128 first = _mm_loadl_pi(_mm_setzero_ps(), reinterpret_cast<const __m64*>(at));
+    return _mm_loadh_pi(first, reinterpret_cast<const __m64*>(at + steps.j));
+  };
+  int64_t n = 0;
+  for (; steps.k == 1 && n + 4 <= count; n += 4)
+    for (int64_t half = 0; half < 2; ++half) {
+      const float* plane = image + half * steps.i;
+      __m128 a = pairs(plane + places.offset[n]), b = pairs(plane + places.offset[n + 1]);
+      __m128 c = pairs(plane + places.offset[n + 2]), d = pairs(plane + places.offset[n + 3]);
+      _MM_TRANSPOSE4_PS(a, b, c, d);
+      _mm_storeu_ps(corners.value[4 * half] + n, a);
+      _mm_storeu_ps(corners.value[4 * half + 1] + n, b);
+      _mm_storeu_ps(corners.value[4 * half + 2] + n, c);
+      _mm_storeu_ps(corners.value[4 * half + 3] + n, d);
+    }
+  gather_from(n, image, steps, places, count, corners);
+}
+#endif
+
+// Fetches what the planes to come will read. A warp reads in no order that a processor
+// foresees, and large volumes are not in its caches: without this it mostly waits.
+template <class T>
+inline void fetch_ahead(const Size& size, const T* volume, int64_t i, int64_t j, int64_t k,
+                        int64_t count) {
+  const int64_t plane = i + kPlanesAhead < size.i ? i + kPlanesAhead : size.i - 1;
+  const T* row = volume + (plane * size.j + j) * size.k + k;
+  constexpr int64_t step = 64 / sizeof(T);  // numbers in a line of the cache
+  for (int64_t n = 0; n < count; n += step) {
+#if defined(__GNUC__)
+    __builtin_prefetch(row + n);
+#elif defined(VOLTWEEN_X86)
+    _mm_prefetch(reinterpret_cast<const char*>(row + n), _MM_HINT_T1);
+#endif
+  }
+}
+
+template <class T>
+inline void sample(const T* image, const Steps& steps, const Places<T>& places, int64_t count,
+                   T* __restrict values) {
+  Corners<T> corners;
+  gather(image, steps, places, count, corners);
+  const auto& v = corners.value;
+  for (int64_t n = 0; n < count; ++n) {
+    const T wi = places.weight[0][n], wj = places.weight[1][n], wk = places.weight[2][n];
+    const T low = between(between(v[0][n], v[1][n], wk), between(v[2][n], v[3][n], wk), wj);
+    const T high = between(between(v[4][n], v[5][n], wk), between(v[6][n], v[7][n], wk), wj);
+    values[n] = between(low, high, wi);
   }
 }
 
@@ -119,6 +196,7 @@ void warp(Size size, const T* image, const T* flow, bool is_composition, T* move
                for (int64_t c = 0; c < size.channels; ++c) {
                  const int64_t volume = (b * size.channels + c) * voxels;
                  T* values = moved + volume + here;
+                 fetch_ahead(size, image + volume, i, j, k, count);
                  sample(image + volume, steps, places, count, values);
                  if (!is_composition) continue;
                  const T* inner = flow + volume + here;
@@ -136,21 +214,18 @@ inline T slope(T cell, T weight, T largest_cell) {
 }
 
 template <class T>
-void add_flow_gradient(const T* __restrict image, const Steps& steps,
-                       const Places<T>& __restrict places, int64_t count,
-                       const T* __restrict gradient, T (*__restrict sums)[kBlock]) {
+void add_flow_gradient(const T* image, const Steps& steps, const Places<T>& places,
+                       int64_t count, const T* __restrict gradient,
+                       T (*__restrict sums)[kBlock]) {
+  Corners<T> corners;
+  gather(image, steps, places, count, corners);
+  const auto& v = corners.value;
   for (int64_t n = 0; n < count; ++n) {
-    const T* corner = image + places.offset[n];
-    const T* next = corner + steps.i;
     const T wi = places.weight[0][n], wj = places.weight[1][n], wk = places.weight[2][n];
-    const T v000 = corner[0], v001 = corner[steps.k];
-    const T v010 = corner[steps.j], v011 = corner[steps.j + steps.k];
-    const T v100 = next[0], v101 = next[steps.k];
-    const T v110 = next[steps.j], v111 = next[steps.j + steps.k];
-    const T v00 = between(v000, v001, wk), v01 = between(v010, v011, wk);
-    const T v10 = between(v100, v101, wk), v11 = between(v110, v111, wk);
-    const T low = between(v001 - v000, v011 - v010, wj);
-    const T high = between(v101 - v100, v111 - v110, wj);
+    const T v00 = between(v[0][n], v[1][n], wk), v01 = between(v[2][n], v[3][n], wk);
+    const T v10 = between(v[4][n], v[5][n], wk), v11 = between(v[6][n], v[7][n], wk);
+    const T low = between(v[1][n] - v[0][n], v[3][n] - v[2][n], wj);
+    const T high = between(v[5][n] - v[4][n], v[7][n] - v[6][n], wj);
     sums[0][n] += gradient[n] * between(v10 - v00, v11 - v01, wj);
     sums[1][n] += gradient[n] * between(v01 - v00, v11 - v10, wi);
     sums[2][n] += gradient[n] * between(low, high, wi);
@@ -170,6 +245,7 @@ void warp_flow_gradient(const Size& size, const T* image, const T* flow, const T
                T sums[3][kBlock] = {};
                for (int64_t c = 0; c < size.channels; ++c) {
                  const int64_t volume = (b * size.channels + c) * voxels;
+                 fetch_ahead(size, image + volume, i, j, k, count);
                  add_flow_gradient(image + volume, steps, places, count,
                                    gradient + volume + here, sums);
                }
