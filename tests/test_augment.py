@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from voltween.augment import Augmentation, augment_moving, bspline_flow, random_flow
+from voltween.augment import (
+    Augmentation,
+    augment_intensities,
+    augment_moving,
+    bspline_field,
+    random_flow,
+)
 
 ALL = Augmentation(
     displacement=0.1, rotation_degrees=20.0, scaling=0.1, translation=0.1, gamma=0.3
@@ -16,13 +22,13 @@ def rng(seed=0):
 
 def test_bspline_of_equal_control_points_is_constant():
     control = np.full((3, 5, 5, 5), 2.5)
-    flow = bspline_flow(control, (16, 24, 8))
+    flow = bspline_field(control, (16, 24, 8))
     torch.testing.assert_close(flow, torch.full((1, 3, 16, 24, 8), 2.5))
 
 
 def test_bspline_stays_within_its_control_points_and_is_smooth():
     control = rng().uniform(-1, 1, (3, 5, 5, 5))
-    flow = bspline_flow(control, (32, 32, 32))
+    flow = bspline_field(control, (32, 32, 32))
     assert flow.abs().max() <= 1
     assert flow.diff(n=2, dim=2).abs().max() < 0.06
 
@@ -37,7 +43,7 @@ def test_bspline_reproduces_a_cubic_spline_of_scipy():
     )
     spline = BSpline(np.arange(-3, 8), ends, 3)
     expected = spline(np.linspace(0, 4, 33))
-    flow = bspline_flow(control, (33, 8, 8))[0, 0, :, 0, 0]
+    flow = bspline_field(control, (33, 8, 8))[0, 0, :, 0, 0]
     np.testing.assert_allclose(flow.numpy(), expected, atol=1e-6)
 
 
@@ -70,3 +76,33 @@ def test_rotation_keeps_distances():
     assert first.norm() > 0.5
     distance = (torch.full((3,), 8.0) + second - first).norm()
     assert distance.item() == pytest.approx(8 * 3**0.5, rel=1e-5)
+
+
+def test_bias_is_a_smooth_factor_and_leaves_the_background():
+    image = torch.full((1, 32, 32, 32), 0.3)
+    image[0, :4] = 0
+    shading = Augmentation(displacement=0.0, bias=0.4)
+    shaded = augment_intensities(image, shading, rng(1))
+    assert (shaded[0, :4] == 0).all()
+    logarithm = (shaded[0, 4:] / image[0, 4:]).log()
+    assert 0.05 < logarithm.abs().max() <= 0.4 + 1e-6
+    assert max(logarithm.diff(dim=axis).abs().max() for axis in range(3)) < 0.1
+
+
+def test_noise_has_at_most_its_standard_deviation_and_stays_in_range():
+    image = torch.full((1, 32, 32, 32), 0.5)
+    noisy = Augmentation(displacement=0.0, noise=0.1)
+    deviations = [
+        float(augment_intensities(image, noisy, rng(seed)).std()) for seed in range(5)
+    ]
+    assert 0 < min(deviations) < max(deviations) < 0.1
+    edges = augment_intensities(image.round(), noisy, rng(0))
+    assert 0 <= edges.min() < edges.max() <= 1
+
+
+def test_gamma_keeps_the_order_of_intensities():
+    image = torch.linspace(0, 1, 64).view(1, 4, 4, 4)
+    changed = augment_intensities(image, Augmentation(gamma=0.5), rng(2))
+    assert not torch.allclose(changed, image)
+    assert (changed.flatten().diff() > 0).all()
+    assert (changed[0, 0, 0, 0], changed[0, -1, -1, -1]) == (0, 1)

@@ -143,3 +143,39 @@ def test_mutual_information_has_gradients():
     fixed, moved = images(0, (2, 1, 3, 3, 3)), images(1, (2, 1, 3, 3, 3))
     leaves = [value.requires_grad_() for value in (fixed, moved)]
     torch.autograd.gradcheck(losses.mutual_information_loss, leaves)
+
+
+def test_mean_squared_error_equals_numpy():
+    fixed, moved = images(0), images(1)
+    expected = np.mean((fixed.numpy() - moved.numpy()) ** 2)
+    assert losses.mean_squared_error(fixed, moved).item() == pytest.approx(expected)
+
+
+def shift(voxels, shape=(1, 3, 8, 8, 8)):
+    flow = torch.zeros(shape, dtype=torch.float64)
+    flow[:, 0] = voxels
+    return flow
+
+
+def test_invertibility_by_hand():
+    # A shift and its opposite lead back; a shift by 2 and back by 1 leaves 1 voxel, in
+    # both round trips.
+    assert losses.invertibility_loss(shift(2), shift(-2)).item() == pytest.approx(0)
+    assert losses.invertibility_loss(shift(2), shift(-1)).item() == pytest.approx(2)
+
+
+def test_invertibility_looks_at_the_central_half():
+    there, back = shift(0), shift(0)
+    there[:, :, :2] = 5.0  # the first quarter along i
+    assert losses.invertibility_loss(there, back).item() == pytest.approx(0)
+    there[:, 0, 4, 4, 4] = 0.5
+    # 4^3 voxels; the trip that starts at the voxel and the one that comes to it.
+    expected = 2 * 0.5**2 / 4**3
+    assert losses.invertibility_loss(there, back).item() == pytest.approx(expected)
+
+
+def test_invertibility_has_gradients():
+    generator = torch.Generator().manual_seed(0)
+    flows = 0.7 * torch.randn(2, 1, 3, 4, 4, 4, generator=generator).double()
+    leaves = [flow.requires_grad_() for flow in flows.unbind(0)]
+    torch.autograd.gradcheck(losses.invertibility_loss, leaves)

@@ -1,11 +1,22 @@
 """Weights of Table I, and which stages carry which loss."""
 
+from typing import get_args
+
 import pytest
 import torch
 
 from voltween import losses
+from voltween.losses import invertibility_loss
 from voltween.networks import CascadeConfig, VolumeTweeningNetwork
-from voltween.objective import VTN_LIVER, Objective, stage_losses, total_loss
+from voltween.objective import (
+    RCN,
+    VTN_LIVER,
+    Objective,
+    Similarity,
+    pair_losses,
+    stage_losses,
+    total_loss,
+)
 
 
 def tweened(stages="ADDD"):
@@ -61,3 +72,39 @@ def test_local_correlation_is_for_the_last_stage_alone():
     torch.testing.assert_close(
         terms["dense 1 similarity"], 0.05 * losses.correlation_loss(fixed, first.moved)
     )
+
+
+def test_invertibility_registers_both_ways():
+    network = VolumeTweeningNetwork(CascadeConfig("AD", (16, 16, 16), 2))
+    with torch.no_grad():
+        network.dense[0].flow.weight.normal_(0, 0.3)
+    fixed, moving = torch.rand(2, 1, 1, 16, 16, 16)
+    one_way = pair_losses(network, fixed, moving, Objective())
+    both = pair_losses(network, fixed, moving, Objective(invertibility=0.5))
+    other_way = pair_losses(network, moving, fixed, Objective())
+    assert set(both) == {*one_way, "invertibility"}
+    for name, term in one_way.items():
+        torch.testing.assert_close(both[name], (term + other_way[name]) / 2)
+    there, back = network(fixed, moving), network(moving, fixed)
+    expected = 0.5 * invertibility_loss(there.flow, back.flow)
+    torch.testing.assert_close(both["invertibility"], expected)
+
+
+@pytest.mark.parametrize("similarity", get_args(Similarity))
+def test_every_similarity_can_be_trained(similarity):
+    network = VolumeTweeningNetwork(CascadeConfig("AD", (16, 16, 16), 2))
+    objective = Objective(last_similarity=similarity)
+    terms = pair_losses(network, *torch.rand(2, 1, 1, 16, 16, 16), objective)
+    total_loss(terms).backward()
+    gradient = network.dense[0].flow.weight.grad
+    assert torch.isfinite(gradient).all()
+    assert gradient.any()
+
+
+def test_rcn_halves_two_terms_and_looks_at_the_last_stage_alone():
+    assert RCN.determinant == VTN_LIVER.determinant / 2
+    assert RCN.total_variation == VTN_LIVER.total_variation / 2
+    tweening, fixed = tweened("ADDD")
+    terms = stage_losses(tweening, fixed, RCN)
+    assert terms["affine similarity"] == 0
+    assert [n for n in terms if n.endswith("similarity")][1:] == ["dense 3 similarity"]

@@ -27,6 +27,7 @@ ORDER = [
     "warp",
     "jacobian",
     "losses",
+    "supervision",
     "networks.convolution",
     "networks.upsampling",
     "networks.blocks",
@@ -81,7 +82,7 @@ PHYSICAL = {
     "nifti",
     "io",
 }
-TENSOR = {"native", "stock", "warp", "jacobian", "losses"}
+TENSOR = {"native", "stock", "warp", "jacobian", "losses", "supervision"}
 
 
 def module_name(path):

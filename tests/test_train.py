@@ -3,6 +3,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from voltween.checkpoint import load_model, read_tensors
 from voltween.data import read_manifest
 from voltween.errors import InputError
 from voltween.networks import CascadeConfig
+from voltween.objective import Objective
 from voltween.preprocess import Preprocessing
 from voltween.train import TrainConfig, learning_rate, train
 
@@ -160,3 +162,27 @@ def test_learning_rate_is_halved_after_four_of_five_epochs():
     config = TrainConfig(steps=100, learning_rate=1e-4)
     assert learning_rate(1, config) == learning_rate(80, config) == 1e-4
     assert learning_rate(81, config) == learning_rate(100, config) == 0.5e-4
+
+
+def test_recomputed_features_train_to_the_same_weights(manifest, tmp_path):
+    plain = run(manifest, tmp_path / "plain", replace(CONFIG, steps=4))
+    config = replace(CONFIG, steps=4, recompute_features=True)
+    recomputed = run(manifest, tmp_path / "recomputed", config)
+    assert_equal(tensors_of(recomputed), tensors_of(plain))
+
+
+def test_half_precision_trains_to_nearly_the_same_weights(manifest, tmp_path):
+    plain = tensors_of(run(manifest, tmp_path / "plain", replace(CONFIG, steps=4)))
+    config = replace(CONFIG, steps=4, precision="bf16")
+    half = tensors_of(run(manifest, tmp_path / "half", config))
+    assert all(value.dtype == torch.float32 for value in half.values())
+    differences = [float((half[name] - plain[name]).abs().max()) for name in plain]
+    assert 0 < max(differences) < 8 * CONFIG.learning_rate  # Adam: two rates a step
+
+
+def test_training_both_ways_reports_the_round_trip(manifest, tmp_path):
+    reports = []
+    objective = Objective(invertibility=0.01)
+    config = replace(CONFIG, steps=2, validate_every=2, objective=objective)
+    run(manifest, tmp_path / "run", config, reports.append)
+    assert all("invertibility" in report.losses for report in reports)

@@ -1,4 +1,4 @@
-"""Random variations of training images: pose, smooth deformation, contrast."""
+"""Random variations of training images: pose, smooth deformation, intensities."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from voltween.warp import compose_affine, warp
+
+_BIAS_CONTROL_POINTS = 4
 
 
 @dataclass(frozen=True)
@@ -26,21 +28,34 @@ class Augmentation:
     """Largest shift, as a share of each side of the grid."""
     gamma: float = 0.0
     """Largest logarithm of the exponent applied to intensities, for both images."""
+    bias: float = 0.0
+    """Largest logarithm of a smooth factor on intensities, for both images: the uneven
+    field of an MR coil."""
+    noise: float = 0.0
+    """Largest standard deviation of Gaussian noise, for both images; 1 is the range of
+    intensities."""
 
 
 def augment_moving(
     moving: Float[Tensor, "1 i j k"], config: Augmentation, rng: np.random.Generator
 ) -> Float[Tensor, "1 i j k"]:
-    """The image in another pose, smoothly deformed, with another contrast."""
+    """The image in another pose, smoothly deformed, with other intensities."""
     flow = random_flow(moving.shape[1:], config, rng)
-    return augment_contrast(warp(moving[None], flow)[0], config, rng)
+    return augment_intensities(warp(moving[None], flow)[0], config, rng)
 
 
-def augment_contrast(
+def augment_intensities(
     image: Float[Tensor, "1 i j k"], config: Augmentation, rng: np.random.Generator
 ) -> Float[Tensor, "1 i j k"]:
-    """The image, 0 to 1, raised to a random power."""
-    return image ** float(np.exp(config.gamma * rng.uniform(-1, 1)))
+    """The image, 0 to 1, raised to a random power, shaded, and with noise; 0 to 1."""
+    image = image ** float(np.exp(config.gamma * rng.uniform(-1, 1)))
+    if config.bias > 0:
+        control = config.bias * rng.uniform(-1, 1, (1, *(_BIAS_CONTROL_POINTS,) * 3))
+        image = image * bspline_field(control, image.shape[1:])[0].exp()
+    if config.noise > 0:
+        noise = rng.standard_normal(image.shape, dtype=np.float32)
+        image = image + config.noise * rng.uniform() * torch.from_numpy(noise)
+    return image.clamp(0, 1)
 
 
 def random_flow(
@@ -55,7 +70,7 @@ def random_flow(
     ).as_matrix()
     scales = np.exp(config.scaling * rng.uniform(-1, 1, 3))
     translation = config.translation * rng.uniform(-1, 1, 3) * sides
-    bspline = bspline_flow(_control_displacements(shape, config, rng), shape)
+    bspline = bspline_field(_control_displacements(shape, config, rng), shape)
     return compose_affine(
         torch.from_numpy(rotation * scales - np.eye(3)).float()[None],
         torch.from_numpy(translation).float()[None],
@@ -63,16 +78,16 @@ def random_flow(
     )
 
 
-def bspline_flow(
-    control: Float[np.ndarray, "3 a b c"], shape: tuple[int, ...] | torch.Size
-) -> Float[Tensor, "1 3 i j k"]:
-    """Uniform cubic B-spline through a control grid stretched over the whole grid."""
+def bspline_field(
+    control: Float[np.ndarray, "n a b c"], shape: tuple[int, ...] | torch.Size
+) -> Float[Tensor, "1 n i j k"]:
+    """Uniform cubic B-spline of a control grid stretched over the whole grid."""
     bases = [
         _bspline_basis(voxels, points)
         for voxels, points in zip(shape, control.shape[1:], strict=True)
     ]
-    flow = np.einsum("ia,jb,kc,nabc->nijk", *bases, control, optimize=True)
-    return torch.from_numpy(flow).float()[None]
+    field = np.einsum("ia,jb,kc,nabc->nijk", *bases, control, optimize=True)
+    return torch.from_numpy(field).float()[None]
 
 
 def _control_displacements(

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from voltween import native, stock
+from voltween.warp import compose
 
 _VARIANCE_FLOOR = 1e-6
 _EIGENVALUE_FLOOR = 1e-5
@@ -60,6 +61,13 @@ def local_correlation_loss(
     operations = native if native.is_native(fixed, moved) else stock
     sums = operations.local_correlation(fixed, moved, width, _CONTRAST_FLOOR)
     return (1 - sums / fixed[0].numel()).mean().to(fixed.dtype)
+
+
+def mean_squared_error(
+    fixed: Float[Tensor, "b c i j k"], moved: Float[Tensor, "b c i j k"]
+) -> Float[Tensor, ""]:
+    """Mean squared difference of intensities (eq. 13)."""
+    return (fixed - moved).square().mean()
 
 
 def mutual_information_loss(
@@ -133,6 +141,29 @@ def total_variation_loss(flow: Float[Tensor, "b 3 i j k"]) -> Float[Tensor, ""]:
     operations = native if native.is_native(flow) else stock
     mean = operations.total_variation(flow).sum() / flow.numel()
     return mean.to(flow.dtype)
+
+
+def invertibility_loss(
+    fixed_to_moving: Float[Tensor, "b 3 i j k"],
+    moving_to_fixed: Float[Tensor, "b 3 i j k"],
+) -> Float[Tensor, ""]:
+    """Squared length of what is left after going there and back (eq. 12).
+
+    Of both round trips, summed; the mean over the voxels of the central half of the
+    grid along each axis (the paper sums), where a round trip stays inside.
+    """
+    there_and_back = (
+        compose(moving_to_fixed, fixed_to_moving),
+        compose(fixed_to_moving, moving_to_fixed),
+    )
+    squares = [_central_half(trip).square().sum(dim=1) for trip in there_and_back]
+    return squares[0].mean() + squares[1].mean()
+
+
+def _central_half(flow: Float[Tensor, "b 3 i j k"]) -> Float[Tensor, "b 3 i2 j2 k2"]:
+    """The flow without the first and the last quarter of each side."""
+    i, j, k = (slice(n // 4, n - n // 4) for n in flow.shape[2:])
+    return flow[:, :, i, j, k]
 
 
 def _entropy(

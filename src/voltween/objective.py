@@ -11,18 +11,25 @@ from torch import Tensor
 from voltween.losses import (
     correlation_loss,
     determinant_loss,
+    invertibility_loss,
     local_correlation_loss,
+    mean_squared_error,
+    mutual_information_loss,
     orthogonality_loss,
     total_variation_loss,
 )
 from voltween.networks.cascade import Stage, Tweening
 
-Similarity = Literal["correlation", "local correlation"]
+Similarity = Literal[
+    "correlation", "local correlation", "mean squared error", "mutual information"
+]
 SimilarityLoss = Callable[[Tensor, Tensor], Tensor]
 
 _LOSSES: dict[Similarity, SimilarityLoss] = {
     "correlation": correlation_loss,
     "local correlation": local_correlation_loss,
+    "mean squared error": mean_squared_error,
+    "mutual information": mutual_information_loss,
 }
 
 
@@ -40,10 +47,43 @@ class Objective:
     """On every dense subnetwork's own flow."""
     last_similarity: Similarity = "correlation"
     """Similarity on the last dense stage; the other stages use the correlation."""
+    invertibility: float = 0.0
+    """Of the round trip (eq. 12; the paper: 1e-3 of a sum over voxels). If not 0, both
+    directions are predicted in every step, which takes twice the time."""
 
 
 VTN_LIVER = Objective()
 """Table I of the paper."""
+
+RCN = Objective(
+    affine_similarity=0.0,
+    determinant=0.05,
+    dense_similarity=(1.0,),
+    total_variation=0.5,
+)
+"""The authors' later code (Recursive Cascaded Networks): halves of two terms."""
+
+
+def pair_losses(
+    network: Callable[[Tensor, Tensor], Tweening],
+    fixed: Float[Tensor, "b 1 i j k"],
+    moving: Float[Tensor, "b 1 i j k"],
+    objective: Objective,
+) -> dict[str, Float[Tensor, ""]]:
+    """Weighted loss terms by name of registering `moving` to `fixed`.
+
+    With an invertibility term both directions are registered, and every other term is
+    the mean of the two.
+    """
+    there = network(fixed, moving)
+    terms = stage_losses(there, fixed, objective)
+    if objective.invertibility == 0:
+        return terms
+    back = network(moving, fixed)
+    back_terms = stage_losses(back, moving, objective)
+    terms = {name: (term + back_terms[name]) / 2 for name, term in terms.items()}
+    round_trip = invertibility_loss(there.flow, back.flow)
+    return terms | {"invertibility": objective.invertibility * round_trip}
 
 
 def stage_losses(

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from voltween.augment import Augmentation, augment_contrast, augment_moving
+from voltween.augment import Augmentation, augment_intensities, augment_moving
 from voltween.checkpoint import (
     Model,
     network_tensors,
@@ -31,11 +31,12 @@ from voltween.data import Case, Sample, cases_of_split, draw_pairs, load_samples
 from voltween.errors import InputError
 from voltween.files import output_folder, whole_file
 from voltween.metrics import dice_per_label
-from voltween.networks import CascadeConfig, VolumeTweeningNetwork
-from voltween.objective import VTN_LIVER, Objective, stage_losses, total_loss
+from voltween.networks import CascadeConfig, Tweening, VolumeTweeningNetwork
+from voltween.objective import VTN_LIVER, Objective, pair_losses, total_loss
 from voltween.preprocess import Preprocessing
 from voltween.warp import warp_nearest
 
+Precision = Literal["fp32", "bf16"]
 logger = logging.getLogger(__name__)
 
 _EPOCHS = 5
@@ -66,7 +67,7 @@ class TrainConfig:
     """Share of pairs in which both images are masked by labels > 0."""
     seed: int = 0
     """Of weights, pairs and augmentation."""
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     """Of features: bf16 is faster on processors with AMX and halves their memory.
     Weights, flows, warps and losses are in single precision in any case."""
     recompute_features: bool = False
@@ -182,11 +183,8 @@ def _take_step(
     fixed, moving, names = _batch(cohort.train, config, step)
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(step, config)
-    with torch.autocast(
-        fixed.device.type, torch.bfloat16, enabled=config.precision == "bf16"
-    ):
-        tweening = network(fixed, moving)
-    terms = stage_losses(tweening, fixed, config.objective)
+    run = _in_precision(network, config.precision)
+    terms = pair_losses(run, fixed, moving, config.objective)
     loss = total_loss(terms)
     if not torch.isfinite(loss):
         raise InputError(
@@ -199,6 +197,19 @@ def _take_step(
     return {name: float(term.detach()) for name, term in terms.items()}
 
 
+def _in_precision(
+    network: VolumeTweeningNetwork, precision: Precision
+) -> Callable[[Tensor, Tensor], Tweening]:
+    """The network with its features in that precision; losses stay outside."""
+
+    def run(fixed: Tensor, moving: Tensor) -> Tweening:
+        is_half = precision == "bf16"
+        with torch.autocast(fixed.device.type, torch.bfloat16, enabled=is_half):
+            return network(fixed, moving)
+
+    return run
+
+
 def _batch(
     variants: list[list[Sample]], config: TrainConfig, step: int
 ) -> tuple[Float[Tensor, "b 1 i j k"], Float[Tensor, "b 1 i j k"], str]:
@@ -206,7 +217,7 @@ def _batch(
     fixed, moving, names = [], [], []
     for f, m in draw_pairs(len(variants[0]), config.pairs_per_step, rng):
         samples = variants[-1] if rng.uniform() < config.masked_share else variants[0]
-        fixed.append(augment_contrast(samples[f].image, config.augmentation, rng))
+        fixed.append(augment_intensities(samples[f].image, config.augmentation, rng))
         moving.append(augment_moving(samples[m].image, config.augmentation, rng))
         names.append(f"{samples[f].name} <- {samples[m].name}")
     return torch.stack(fixed), torch.stack(moving), ", ".join(names)

@@ -1,0 +1,68 @@
+"""Losses that need more than two images: target flows, labels, landmarks."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+_VANISHING = 1e-12  # square root's slope is without end at 0
+_SMALLEST_OVERLAP = 1e-5
+
+
+def end_point_error(
+    flow: Float[Tensor, "b 3 i j k"], target: Float[Tensor, "b 3 i j k"]
+) -> Float[Tensor, ""]:
+    """Mean length, in voxels, of what separates the flow from a target flow.
+
+    The loss of the paper's supervised variant (section V-A, "supervised").
+    """
+    return (flow - target).square().sum(dim=1).add(_VANISHING).sqrt().mean()
+
+
+def dice_loss(
+    fixed: Float[Tensor, "b labels i j k"], moved: Float[Tensor, "b labels i j k"]
+) -> Float[Tensor, ""]:
+    """1 - Dice of soft label maps (0 to 1, a channel a label), mean over the labels.
+
+    A label that a pair has in neither map says nothing.
+
+    References:
+        Milletari et al. 2016, V-Net, doi:10.1109/3DV.2016.79.
+    """
+    overlap = 2 * (fixed * moved).sum((2, 3, 4))
+    size = fixed.square().sum((2, 3, 4)) + moved.square().sum((2, 3, 4))
+    is_present = size > _SMALLEST_OVERLAP
+    loss = 1 - overlap / size.clamp_min(_SMALLEST_OVERLAP)
+    return (loss * is_present).sum() / is_present.sum().clamp_min(1)
+
+
+def landmark_distance(
+    flow: Float[Tensor, "b 3 i j k"],
+    fixed: Float[Tensor, "b n 3"],
+    moving: Float[Tensor, "b n 3"],
+) -> Float[Tensor, ""]:
+    """Mean distance, in voxels, of x + flow(x) to the landmark of the moving image.
+
+    Landmarks are voxel positions (i, j, k) on the flow's grid; the flow is read
+    linearly between voxels and held constant beyond the border.
+    """
+    reached = fixed + read_linearly(flow, fixed)
+    return (reached - moving).square().sum(-1).add(_VANISHING).sqrt().mean()
+
+
+def read_linearly(
+    flow: Float[Tensor, "b c i j k"], points: Float[Tensor, "b n 3"]
+) -> Float[Tensor, "b n c"]:
+    """Values at voxel positions, trilinear, constant beyond the border."""
+    shape = torch.tensor(flow.shape[2:], device=flow.device)
+    inside = points.clamp(torch.zeros(3).to(points), (shape - 1).to(points))
+    low = inside.detach().floor().long().minimum((shape - 2).clamp_min(0))
+    weight = inside - low
+    values = torch.zeros(1, dtype=flow.dtype, device=flow.device)
+    for corner in range(8):
+        step = torch.tensor([corner >> 2 & 1, corner >> 1 & 1, corner & 1])
+        step = step.to(flow.device)
+        share = torch.where(step == 1, weight, 1 - weight).prod(-1, keepdim=True)
+        i, j, k = (low + step).minimum(shape - 1).unbind(-1)
+        batch = torch.arange(len(flow), device=flow.device)[:, None]
+        values = values + share * flow[batch, :, i, j, k]
+    return values
