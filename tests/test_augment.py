@@ -5,10 +5,10 @@ import torch
 from voltween.augment import (
     Augmentation,
     augment_intensities,
-    augment_moving,
     bspline_field,
     random_flow,
 )
+from voltween.warp import warp
 
 ALL = Augmentation(
     displacement=0.1, rotation_degrees=20.0, scaling=0.1, translation=0.1, gamma=0.3
@@ -45,6 +45,11 @@ def test_bspline_reproduces_a_cubic_spline_of_scipy():
     expected = spline(np.linspace(0, 4, 33))
     flow = bspline_field(control, (33, 8, 8))[0, 0, :, 0, 0]
     np.testing.assert_allclose(flow.numpy(), expected, atol=1e-6)
+
+
+def augment_moving(image, config, rng):
+    flow = random_flow(image.shape[1:], config, rng)
+    return augment_intensities(warp(image[None], flow)[0], config, rng)
 
 
 def test_without_augmentation_nothing_changes():

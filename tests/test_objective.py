@@ -12,11 +12,14 @@ from voltween.objective import (
     RCN,
     VTN_LIVER,
     Objective,
+    Pairs,
     Similarity,
     pair_losses,
     stage_losses,
     total_loss,
 )
+from voltween.supervision import dice_loss
+from voltween.warp import warp
 
 
 def tweened(stages="ADDD"):
@@ -79,9 +82,9 @@ def test_invertibility_registers_both_ways():
     with torch.no_grad():
         network.dense[0].flow.weight.normal_(0, 0.3)
     fixed, moving = torch.rand(2, 1, 1, 16, 16, 16)
-    one_way = pair_losses(network, fixed, moving, Objective())
-    both = pair_losses(network, fixed, moving, Objective(invertibility=0.5))
-    other_way = pair_losses(network, moving, fixed, Objective())
+    one_way = pair_losses(network, Pairs(fixed, moving), Objective())
+    both = pair_losses(network, Pairs(fixed, moving), Objective(invertibility=0.5))
+    other_way = pair_losses(network, Pairs(moving, fixed), Objective())
     assert set(both) == {*one_way, "invertibility"}
     for name, term in one_way.items():
         torch.testing.assert_close(both[name], (term + other_way[name]) / 2)
@@ -94,7 +97,7 @@ def test_invertibility_registers_both_ways():
 def test_every_similarity_can_be_trained(similarity):
     network = VolumeTweeningNetwork(CascadeConfig("AD", (16, 16, 16), 2))
     objective = Objective(last_similarity=similarity)
-    terms = pair_losses(network, *torch.rand(2, 1, 1, 16, 16, 16), objective)
+    terms = pair_losses(network, Pairs(*torch.rand(2, 1, 1, 16, 16, 16)), objective)
     total_loss(terms).backward()
     gradient = network.dense[0].flow.weight.grad
     assert torch.isfinite(gradient).all()
@@ -108,3 +111,17 @@ def test_rcn_halves_two_terms_and_looks_at_the_last_stage_alone():
     terms = stage_losses(tweening, fixed, RCN)
     assert terms["affine similarity"] == 0
     assert [n for n in terms if n.endswith("similarity")][1:] == ["dense 3 similarity"]
+
+
+def test_overlap_is_the_dice_of_labels_moved_by_the_last_flow():
+    network = VolumeTweeningNetwork(CascadeConfig("AD", (16, 16, 16), 2))
+    with torch.no_grad():
+        network.dense[0].flow.weight.normal_(0, 0.3)
+    images = torch.rand(2, 1, 1, 16, 16, 16)
+    labels = (torch.rand(2, 1, 3, 16, 16, 16) > 0.5).float()
+    pairs = Pairs(*images, *labels)
+    terms = pair_losses(network, pairs, Objective(overlap=2.0))
+    moved = warp(labels[1], network(*images).flow)
+    torch.testing.assert_close(terms["overlap"], 2 * dice_loss(labels[0], moved))
+    with pytest.raises(ValueError, match="label maps of both"):
+        pair_losses(network, Pairs(*images), Objective(overlap=2.0))

@@ -44,6 +44,7 @@ ORDER = [
     "synthetic",
     "objective",
     "checkpoint",
+    "batches",
     "train",
     "register",
     "evaluate",

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from voltween.warp import compose_affine, warp
+from voltween.warp import compose_affine
 
 _BIAS_CONTROL_POINTS = 4
 
@@ -34,14 +34,6 @@ class Augmentation:
     noise: float = 0.0
     """Largest standard deviation of Gaussian noise, for both images; 1 is the range of
     intensities."""
-
-
-def augment_moving(
-    moving: Float[Tensor, "1 i j k"], config: Augmentation, rng: np.random.Generator
-) -> Float[Tensor, "1 i j k"]:
-    """The image in another pose, smoothly deformed, with other intensities."""
-    flow = random_flow(moving.shape[1:], config, rng)
-    return augment_intensities(warp(moving[None], flow)[0], config, rng)
 
 
 def augment_intensities(

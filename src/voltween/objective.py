@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -19,6 +19,8 @@ from voltween.losses import (
     total_variation_loss,
 )
 from voltween.networks.cascade import Stage, Tweening
+from voltween.supervision import dice_loss
+from voltween.warp import warp
 
 Similarity = Literal[
     "correlation", "local correlation", "mean squared error", "mutual information"
@@ -47,6 +49,9 @@ class Objective:
     """On every dense subnetwork's own flow."""
     last_similarity: Similarity = "correlation"
     """Similarity on the last dense stage; the other stages use the correlation."""
+    overlap: float = 0.0
+    """Of 1 - Dice of labels after the last stage: weak supervision, for which every
+    training case needs labels. The network itself never sees them."""
     invertibility: float = 0.0
     """Of the round trip (eq. 12; the paper: 1e-3 of a sum over voxels). If not 0, both
     directions are predicted in every step, which takes twice the time."""
@@ -64,26 +69,50 @@ RCN = Objective(
 """The authors' later code (Recursive Cascaded Networks): halves of two terms."""
 
 
+class Pairs(NamedTuple):
+    """Images to register, and soft label maps (a channel a label) if there are any."""
+
+    fixed: Float[Tensor, "b 1 i j k"]
+    moving: Float[Tensor, "b 1 i j k"]
+    fixed_labels: Float[Tensor, "b labels i j k"] | None = None
+    moving_labels: Float[Tensor, "b labels i j k"] | None = None
+
+    @property
+    def swapped(self) -> "Pairs":
+        """The same the other way round."""
+        return Pairs(self.moving, self.fixed, self.moving_labels, self.fixed_labels)
+
+
 def pair_losses(
-    network: Callable[[Tensor, Tensor], Tweening],
-    fixed: Float[Tensor, "b 1 i j k"],
-    moving: Float[Tensor, "b 1 i j k"],
-    objective: Objective,
+    network: Callable[[Tensor, Tensor], Tweening], pairs: Pairs, objective: Objective
 ) -> dict[str, Float[Tensor, ""]]:
-    """Weighted loss terms by name of registering `moving` to `fixed`.
+    """Weighted loss terms by name of registering the moving images to the fixed ones.
 
     With an invertibility term both directions are registered, and every other term is
     the mean of the two.
     """
-    there = network(fixed, moving)
-    terms = stage_losses(there, fixed, objective)
+    terms, there = _one_way(network, pairs, objective)
     if objective.invertibility == 0:
         return terms
-    back = network(moving, fixed)
-    back_terms = stage_losses(back, moving, objective)
+    back_terms, back = _one_way(network, pairs.swapped, objective)
     terms = {name: (term + back_terms[name]) / 2 for name, term in terms.items()}
-    round_trip = invertibility_loss(there.flow, back.flow)
+    round_trip = invertibility_loss(there, back)
     return terms | {"invertibility": objective.invertibility * round_trip}
+
+
+def _one_way(
+    network: Callable[[Tensor, Tensor], Tweening], pairs: Pairs, objective: Objective
+) -> tuple[dict[str, Tensor], Float[Tensor, "b 3 i j k"]]:
+    """Loss terms and the flow."""
+    tweening = network(pairs.fixed, pairs.moving)
+    terms = stage_losses(tweening, pairs.fixed, objective)
+    if objective.overlap > 0:
+        if pairs.fixed_labels is None or pairs.moving_labels is None:
+            raise ValueError("an overlap term needs label maps of both images")
+        moved_labels = warp(pairs.moving_labels, tweening.flow)
+        overlap = dice_loss(pairs.fixed_labels, moved_labels)
+        terms["overlap"] = objective.overlap * overlap
+    return terms, tweening.flow
 
 
 def stage_losses(

@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from voltween.augment import Augmentation, augment_intensities, augment_moving
+from voltween.augment import Augmentation
+from voltween.batches import draw_batch
 from voltween.checkpoint import (
     Model,
     network_tensors,
@@ -27,7 +27,7 @@ from voltween.checkpoint import (
     tensors_under,
     write_tensors,
 )
-from voltween.data import Case, Sample, cases_of_split, draw_pairs, load_samples
+from voltween.data import Case, Sample, cases_of_split, load_samples
 from voltween.errors import InputError
 from voltween.files import output_folder, whole_file
 from voltween.metrics import dice_per_label
@@ -180,15 +180,22 @@ def _take_step(
     config: TrainConfig,
     step: int,
 ) -> dict[str, float]:
-    fixed, moving, names = _batch(cohort.train, config, step)
+    batch = draw_batch(
+        cohort.train,
+        config.augmentation,
+        np.random.default_rng([config.seed, step]),
+        pairs=config.pairs_per_step,
+        masked_share=config.masked_share,
+        has_labels=config.objective.overlap > 0,
+    )
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(step, config)
     run = _in_precision(network, config.precision)
-    terms = pair_losses(run, fixed, moving, config.objective)
+    terms = pair_losses(run, batch.pairs, config.objective)
     loss = total_loss(terms)
     if not torch.isfinite(loss):
         raise InputError(
-            f"the loss is not finite at step {step} (pairs {names}): go on from the "
+            f"the loss is not finite at step {step} (pairs {batch.names}): go on from the "
             "last checkpoint with a lower learning rate"
         )
     optimizer.zero_grad()
@@ -210,19 +217,6 @@ def _in_precision(
     return run
 
 
-def _batch(
-    variants: list[list[Sample]], config: TrainConfig, step: int
-) -> tuple[Float[Tensor, "b 1 i j k"], Float[Tensor, "b 1 i j k"], str]:
-    rng = np.random.default_rng([config.seed, step])
-    fixed, moving, names = [], [], []
-    for f, m in draw_pairs(len(variants[0]), config.pairs_per_step, rng):
-        samples = variants[-1] if rng.uniform() < config.masked_share else variants[0]
-        fixed.append(augment_intensities(samples[f].image, config.augmentation, rng))
-        moving.append(augment_moving(samples[m].image, config.augmentation, rng))
-        names.append(f"{samples[f].name} <- {samples[m].name}")
-    return torch.stack(fixed), torch.stack(moving), ", ".join(names)
-
-
 def _pair_dice(network: VolumeTweeningNetwork, fixed: Sample, moving: Sample) -> float:
     assert fixed.labels is not None
     assert moving.labels is not None
@@ -237,6 +231,12 @@ def _load_cohort(
     cases: Sequence[Case], preprocessing: Preprocessing, config: TrainConfig
 ) -> Cohort:
     chosen = cases_of_split(cases, "train")
+    unlabelled = [case.name for case in chosen if case.labels is None]
+    if config.objective.overlap > 0 and unlabelled:
+        raise InputError(
+            "an overlap term needs labels of every training case; these have none: "
+            f"{', '.join(unlabelled)}"
+        )
     train_variants = [load_samples(chosen, preprocessing)]
     if config.masked_share > 0:
         train_variants.append(load_samples(chosen, preprocessing, is_masked=True))
