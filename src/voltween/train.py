@@ -195,8 +195,9 @@ def _take_step(
     loss = total_loss(terms)
     if not torch.isfinite(loss):
         raise InputError(
-            f"the loss is not finite at step {step} (pairs {batch.names}): go on from the "
-            "last checkpoint with a lower learning rate"
+            f"the loss is not finite at step {step} (pairs {batch.names}): "
+            f"{_STATE_FILE} in the run's folder is the last good state; start again "
+            "with a lower learning rate"
         )
     optimizer.zero_grad()
     loss.backward()
