@@ -78,28 +78,28 @@ class PackedConvolution(nn.Module):
         self.leak: float | None = None
         self.bias = None if bias is None else bias.detach().to(dtype)
         self.weight = weight.detach().to(dtype)
-        self.is_packed = False
+        self._unpacked: Tensor | None = self.weight if _can_pack(dtype) else None
 
     def forward(self, x: Float[Tensor, "b c i j k"]) -> Float[Tensor, "b c2 i2 j2 k2"]:
         """Features after the convolution, channels last in memory."""
         x = x.to(self.dtype)
-        if not _can_pack(self.dtype):
+        if (unpacked := self._unpacked) is not None:
+            self._pack(unpacked, x.shape)
+        if not self.weight.is_mkldnn:
             x = conv3d(x, self.weight, self.bias, self.stride, padding=1)
             return x if self.leak is None else leaky_relu(x, self.leak, inplace=True)
-        if not self.is_packed:
-            self._pack(x.shape)
         activation = ("none", []) if self.leak is None else ("leaky_relu", [self.leak])
         return torch.ops.mkldnn._convolution_pointwise(
             x, self.weight, self.bias, *self._geometry, 1, *activation, ""
         )
 
-    def _pack(self, shape: torch.Size) -> None:
+    def _pack(self, weight: Tensor, shape: torch.Size) -> None:
         # The best layout depends on the size of the features, so it waits for the first
         # of them; later ones of another size are right all the same.
         self.weight = torch._C._nn.mkldnn_reorder_conv3d_weight(  # type: ignore[call-arg]
-            self.weight.contiguous().to_mkldnn(), *self._geometry, 1, list(shape)
+            weight.contiguous().to_mkldnn(), *self._geometry, 1, list(shape)
         )
-        self.is_packed = True
+        self._unpacked = None
 
     @property
     def _geometry(self) -> tuple[list[int], list[int], list[int]]:
