@@ -58,9 +58,7 @@ def load_model(name_or_path: PathLike) -> Model:
     tensors, description = read_tensors(path)
     try:
         cascade = CascadeConfig(**_with_tuples(description["cascade"]))
-        with torch.device("meta"):  # no random weights, to be replaced at once
-            network = VolumeTweeningNetwork(cascade)
-        network.to_empty(device="cpu")
+        network = VolumeTweeningNetwork(cascade)
         preprocessing = Preprocessing(**_with_tuples(description["preprocessing"]))
         network.load_state_dict(tensors_under(_NETWORK, tensors))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -31,7 +31,9 @@ else (`voltween.benchmarks.naive`, `naive_cascade`), with the same weights and r
 
 "Largest difference" is between the two forms' results (backward: gradients), as a share
 of the largest value. Backward is timed together with its forward pass and gives the
-gradients of all inputs. Flows are smooth, mostly below 6 voxels.
+gradients of all inputs. Flows are smooth, mostly below 6 voxels. The gradient to a flow
+jumps from one cell of the grid to the next: where the plain form's rounding puts a
+position into the other cell, a warp's two forms differ by the jump.
 
 {operations}
 
