@@ -44,11 +44,12 @@ def draw_batch(
             _pair(samples[f], samples[m], augmentation, rng, has_labels=has_labels)
         )
         names.append(f"{samples[f].name} <- {samples[m].name}")
-    stacked = (
-        None if parts[0] is None else torch.stack(parts)
-        for parts in zip(*drawn, strict=True)
-    )
-    return Batch(Pairs(*stacked), ", ".join(names))
+    fixed, moving, fixed_labels, moving_labels = zip(*drawn, strict=True)
+    images = torch.stack(fixed), torch.stack(moving)
+    if not has_labels:
+        return Batch(Pairs(*images), ", ".join(names))
+    maps = torch.stack(fixed_labels), torch.stack(moving_labels)
+    return Batch(Pairs(*images, *maps), ", ".join(names))
 
 
 def _pair(
@@ -70,7 +71,7 @@ def _pair(
     assert moving.labels is not None
     moving_labels = warp_nearest(moving.labels[None].float(), flow)[0]
     chosen = _shared_labels(fixed.labels, moving.labels, rng)
-    maps = (_maps(labels, chosen) for labels in (fixed.labels, moving_labels))
+    maps = _maps(fixed.labels, chosen), _maps(moving_labels, chosen)
     return fixed_image, moving_image, *maps
 
 
