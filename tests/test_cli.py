@@ -244,6 +244,16 @@ def test_full_disk_ends_in_one_line_and_leaves_nothing(folder, capsys, monkeypat
     assert not (folder / "result").exists()
 
 
+def test_the_package_itself_can_be_run():
+    process = subprocess.run(
+        [sys.executable, "-m", "voltween", "models"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "hippocampus" in process.stdout
+
+
 def test_commands_start_without_what_they_do_not_need():
     slow = {"matplotlib", "nilearn", "torch._dynamo"}
     code = f"import sys, voltween.cli; print(sorted({slow} & set(sys.modules)))"

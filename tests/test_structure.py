@@ -71,6 +71,7 @@ ORDER = [
     # what people touch
     "console",
     "cli",
+    "__main__",
     "",
 ]
 PHYSICAL = {

@@ -1,0 +1,5 @@
+"""`python -m voltween`: the command line."""
+
+from voltween.cli import main
+
+main()
