@@ -232,3 +232,20 @@ def test_a_missing_compiler_is_named_in_one_line(tmp_path):
     assert process.returncode != 0
     message = " ".join(process.stderr.split())
     assert "Voltween needs a C++ compiler to be installed from source" in message
+
+
+WRONG_SHAPES = {
+    "warp": (numbers(1, 1, 4, 4, 4), flow_of((4, 4, 4), batch=2), False),
+    "warp, composition": (numbers(1, 2, 4, 4, 4), flow_of((4, 4, 4)), True),
+    "compose_affine": (numbers(2, 12), flow_of((4, 4, 4))),
+    "moments": (numbers(1, 1, 4, 4, 4), numbers(1, 1, 4, 4, 2)),
+    "local_correlation": (numbers(1, 1, 4, 4, 4), numbers(2, 1, 2, 4, 4), 3, 1e-5),
+    "total_variation": (numbers(1, 2, 4, 4, 4),),
+    "jacobian": (numbers(1, 2, 4, 4, 4),),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_SHAPES)
+def test_wrong_shapes_are_refused_before_memory_is_touched(name):
+    with pytest.raises(ValueError, match="must have shape"):
+        getattr(native, name.split(",")[0])(*WRONG_SHAPES[name])

@@ -112,6 +112,13 @@ def _shuffled(phases: Tensor, like: Tensor) -> Tensor:
 @operation("join")
 def _join(skip: Tensor, features: Tensor, prediction: Tensor, leak: float) -> Tensor:
     joined = _empty_joined(skip, features)
+    phases = (len(skip), *(n // 2 + 1 for n in skip.shape[2:]))
+    for name, tensor in (("features", features), ("prediction", prediction)):
+        if (len(tensor), *tensor.shape[2:]) != phases or tensor.dtype != skip.dtype:
+            raise ValueError(
+                f"{name} must have {phases[0]} items of {phases[1:]} voxels and "
+                f"{skip.dtype}, got {tuple(tensor.shape)} and {tensor.dtype}"
+            )
     _native.join(
         _raw(skip),
         _raw(features),
