@@ -249,3 +249,19 @@ WRONG_SHAPES = {
 def test_wrong_shapes_are_refused_before_memory_is_touched(name):
     with pytest.raises(ValueError, match="must have shape"):
         getattr(native, name.split(",")[0])(*WRONG_SHAPES[name])
+
+
+FLAT = {
+    "warp": (numbers(1, 1, 4, 4), numbers(1, 3, 4, 4), False),
+    "compose_affine": (numbers(1, 12), numbers(1, 3, 4, 4)),
+    "moments": (numbers(1, 1, 4, 4), numbers(1, 1, 4, 4)),
+    "local_correlation": (numbers(1, 1, 4, 4), numbers(1, 1, 4, 4), 3, 1e-5),
+    "total_variation": (numbers(1, 3, 4, 4),),
+    "jacobian": (numbers(1, 3, 4, 4),),
+}
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_flat_images_are_refused(name):
+    with pytest.raises(ValueError, match=r"shape \(B, C, I, J, K\)"):
+        getattr(native, name)(*FLAT[name])

@@ -22,6 +22,7 @@ ORDER = [
     "nifti",
     "io",
     # tensors
+    "shapes",
     "native",
     "stock",
     "warp",
@@ -84,7 +85,7 @@ PHYSICAL = {
     "nifti",
     "io",
 }
-TENSOR = {"native", "stock", "warp", "jacobian", "losses", "supervision"}
+TENSOR = {"shapes", "native", "stock", "warp", "jacobian", "losses", "supervision"}
 
 
 def module_name(path):

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.library import register_autograd, register_fake
 
 from voltween import _native
+from voltween.shapes import check_shape, check_volume
 
 _MOST_VOXELS = 2**31 - 1  # places within a volume are counted in 32 bits
 
@@ -59,9 +60,10 @@ def operation(name: str) -> Callable[[Callable[..., Any]], Any]:
 def warp(image: Tensor, flow: Tensor, is_composition: bool) -> Tensor:
     """Image at x + flow(x), added to flow(x) itself if `is_composition`."""
     image, flow = _ready(image), _ready(flow)
-    _check_shape("flow", flow, len(image), 3, *image.shape[2:])
+    check_volume("image", image)
+    check_shape("flow", flow, len(image), 3, *image.shape[2:])
     if is_composition:
-        _check_shape("outer flow", image, *flow.shape)
+        check_shape("outer flow", image, *flow.shape)
     moved = torch.empty_like(image)
     _native.warp(image, flow, is_composition, moved, torch.get_num_threads())
     return moved
@@ -93,8 +95,9 @@ def _warp_backward(
 def compose_affine(numbers: Tensor, inner: Tensor) -> Tensor:
     """(I + A) inner + A x + b, x from the centre; `numbers` (B, 12) are A, then b."""
     inner = _ready(inner)
-    _check_shape("inner flow", inner, len(numbers), 3, *inner.shape[2:])
-    _check_shape("affine numbers", numbers, len(inner), 12)
+    check_volume("inner flow", inner)
+    check_shape("inner flow", inner, len(numbers), 3, *inner.shape[2:])
+    check_shape("affine numbers", numbers, len(inner), 12)
     result = torch.empty_like(inner)
     _native.compose_affine(_ready(numbers), inner, result, torch.get_num_threads())
     return result
@@ -116,7 +119,8 @@ def _compose_affine_backward(
 def moments(fixed: Tensor, moved: Tensor) -> Tensor:
     """Sums over all voxels of f, m, f f, m m, f m: (B, 5) in double precision."""
     fixed, moved = _ready(fixed), _ready(moved)
-    _check_shape("moved image", moved, *fixed.shape)
+    check_volume("fixed image", fixed)
+    check_shape("moved image", moved, *fixed.shape)
     sums = fixed.new_empty(len(fixed), 5, dtype=torch.float64)
     _native.moments(fixed, moved, sums, torch.get_num_threads())
     return sums
@@ -146,8 +150,9 @@ def _moments_backward(
 def local_correlation(fixed: Tensor, moved: Tensor, width: int, floor: float) -> Tensor:
     """Sum over voxels of the squared correlation in cubes: (B,), double precision."""
     fixed, moved = _ready(fixed), _ready(moved)
-    _check_shape("fixed image", fixed, len(fixed), 1, *fixed.shape[2:])
-    _check_shape("moved image", moved, *fixed.shape)
+    check_volume("fixed image", fixed)
+    check_shape("fixed image", fixed, len(fixed), 1, *fixed.shape[2:])
+    check_shape("moved image", moved, *fixed.shape)
     sums = fixed.new_empty(len(fixed), dtype=torch.float64)
     _native.local_correlation(fixed, moved, width, floor, sums, torch.get_num_threads())
     return sums
@@ -181,7 +186,8 @@ def _local_correlation_backward(
 def total_variation(flow: Tensor) -> Tensor:
     """Sum of the squared forward differences of a flow: (B,), double precision."""
     flow = _ready(flow)
-    _check_shape("flow", flow, len(flow), 3, *flow.shape[2:])
+    check_volume("flow", flow)
+    check_shape("flow", flow, len(flow), 3, *flow.shape[2:])
     sums = flow.new_empty(len(flow), dtype=torch.float64)
     _native.total_variation(flow, sums, torch.get_num_threads())
     return sums
@@ -201,7 +207,8 @@ def _total_variation_backward(flow: Tensor, gradient: Tensor) -> Tensor:
 def jacobian(flow: Tensor) -> Tensor:
     """Determinant of the derivative of x + flow(x): (B, I, J, K)."""
     flow = _ready(flow)
-    _check_shape("flow", flow, len(flow), 3, *flow.shape[2:])
+    check_volume("flow", flow)
+    check_shape("flow", flow, len(flow), 3, *flow.shape[2:])
     determinant = flow.new_empty(len(flow), *flow.shape[2:])
     _native.jacobian(flow, determinant, torch.get_num_threads())
     return determinant
@@ -235,14 +242,6 @@ def _kernel_sums_backward(points: Tensor, gradient: Tensor, sharpness: float) ->
         points, sharpness, _ready(gradient), result, torch.get_num_threads()
     )
     return result
-
-
-def _check_shape(name: str, tensor: Tensor, *expected: int) -> None:
-    """The kernels trust the shapes they are given: a wrong one reads foreign memory."""
-    if tuple(tensor.shape) != expected:
-        raise ValueError(
-            f"{name} must have shape {expected}, got {tuple(tensor.shape)}"
-        )
 
 
 def _ready(tensor: Tensor) -> Tensor:
