@@ -191,10 +191,10 @@ def test_training_both_ways_reports_the_round_trip(manifest, tmp_path):
 def test_weak_supervision_needs_labels_and_raises_the_overlap(manifest, tmp_path):
     reports = []
     config = replace(
-        CONFIG, steps=60, learning_rate=2e-3, objective=Objective(overlap=1.0)
+        CONFIG, steps=60, learning_rate=2e-3, objective=Objective(overlap=(1.0, 0.5))
     )
     run(manifest, tmp_path / "run", config, reports.append)
-    overlap = [report.losses["overlap"] for report in reports]
+    overlap = [report.losses["dense 1 overlap"] for report in reports]
     assert np.mean(overlap[-10:]) < np.mean(overlap[:10])
     cases = [replace(case, labels=None) for case in read_manifest(manifest)]
     with pytest.raises(InputError, match="labels of every training case"):

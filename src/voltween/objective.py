@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from voltween.losses import (
     correlation_loss,
@@ -26,6 +27,8 @@ Similarity = Literal[
     "correlation", "local correlation", "mean squared error", "mutual information"
 ]
 SimilarityLoss = Callable[[Tensor, Tensor], Tensor]
+
+_BLUR_VOXELS = 8
 
 _LOSSES: dict[Similarity, SimilarityLoss] = {
     "correlation": correlation_loss,
@@ -49,12 +52,18 @@ class Objective:
     """On every dense subnetwork's own flow."""
     last_similarity: Similarity = "correlation"
     """Similarity on the last dense stage; the other stages use the correlation."""
-    overlap: float = 0.0
-    """Of 1 - Dice of labels after the last stage: weak supervision, for which every
-    training case needs labels. The network itself never sees them."""
+    overlap: tuple[float, ...] = ()
+    """Of 1 - Dice of labels after the last stage, the one before it, ... (the affine
+    stage counts): weak supervision, for which every training case needs labels. The
+    network itself never sees them."""
     invertibility: float = 0.0
     """Of the round trip (eq. 12; the paper: 1e-3 of a sum over voxels). If not 0, both
     directions are predicted in every step, which takes twice the time."""
+
+    @property
+    def has_overlap(self) -> bool:
+        """Whether labels take part."""
+        return any(weight > 0 for weight in self.overlap)
 
 
 VTN_LIVER = Objective()
@@ -106,12 +115,8 @@ def _one_way(
     """Loss terms and the flow."""
     tweening = network(pairs.fixed, pairs.moving)
     terms = stage_losses(tweening, pairs.fixed, objective)
-    if objective.overlap > 0:
-        if pairs.fixed_labels is None or pairs.moving_labels is None:
-            raise ValueError("an overlap term needs label maps of both images")
-        moved_labels = warp(pairs.moving_labels, tweening.flow)
-        overlap = dice_loss(pairs.fixed_labels, moved_labels)
-        terms["overlap"] = objective.overlap * overlap
+    if objective.has_overlap:
+        terms |= _overlap_losses(tweening, pairs, objective)
     return terms, tweening.flow
 
 
@@ -160,3 +165,36 @@ def _dense_losses(
             fixed, stage.moved
         )
     return terms
+
+
+def _overlap_losses(
+    tweening: Tweening, pairs: Pairs, objective: Objective
+) -> dict[str, Tensor]:
+    if pairs.fixed_labels is None or pairs.moving_labels is None:
+        raise ValueError("an overlap term needs label maps of both images")
+    terms = {}
+    stages = zip(reversed(_names(tweening)), reversed(tweening.stages), strict=True)
+    for (name, stage), weight in zip(stages, objective.overlap, strict=False):
+        if weight == 0:
+            continue
+        fixed, moving = pairs.fixed_labels, pairs.moving_labels
+        if stage.is_affine:  # structures that do not touch yet attract one another
+            fixed, moving = _blurred(fixed), _blurred(moving)
+        overlap = dice_loss(fixed, warp(moving, stage.flow))
+        terms[f"{name} overlap"] = weight * overlap
+    return terms
+
+
+def _names(tweening: Tweening) -> list[str]:
+    """Names of the stages: affine, dense 1, dense 2, ..."""
+    affine = sum(stage.is_affine for stage in tweening.stages)
+    dense = len(tweening.stages) - affine
+    return ["affine"] * affine + [f"dense {n + 1}" for n in range(dense)]
+
+
+def _blurred(
+    maps: Float[Tensor, "b labels i j k"],
+) -> Float[Tensor, "b labels i j k"]:
+    """The maps as seen by voxels 8 times the size, smooth in between."""
+    coarse = functional.avg_pool3d(maps, _BLUR_VOXELS)
+    return functional.interpolate(coarse, size=maps.shape[2:], mode="trilinear")

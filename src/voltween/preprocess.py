@@ -25,6 +25,8 @@ _SMALLEST_HEAD_SLICE_MM2 = 1000.0
 _HISTOGRAM_BINS = 256
 _WIDTH_OF_GAUSSIAN = 2 * np.sqrt(2 * np.log(2))  # at half height, in sigmas
 _FOREGROUND = 1e-3  # of the range of intensities, above the darkest
+_CT_OFFSET = 1000.0  # added by many writers of CT, so that values are not negative
+_CT_AIR = -200.0  # every scan shows air, -1000 Hounsfield units
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,14 @@ class Preprocessing:
     box from the top of the foreground downwards)."""
     intensity_percentiles: tuple[float, float] = (0.5, 99.5)
     """Percentiles of the foreground that become 0 and 1; values beyond are clipped."""
+    hounsfield_window: tuple[float, float] | None = None
+    """Hounsfield units that become 0 and 1, for CT; percentiles are then not used. A
+    scan without a value below -200 is taken to be stored with 1000 added."""
 
     def __post_init__(self) -> None:
+        window = self.hounsfield_window
+        if window is not None and not window[0] < window[1]:
+            raise InputError(f"hounsfield_window must rise, got {window}")
         low, high = self.intensity_percentiles
         if not 0 <= low < high <= 100:
             raise InputError(
@@ -78,6 +86,16 @@ class Preprocessing:
         """
         _check_has_contrast(image)
         canonical = _sampled(image, onto=self.canonical_grid(image))
+        low, high = self._intensity_range(canonical, image)
+        scaled = (canonical.data - low) / max(high - low, np.finfo(np.float32).tiny)
+        return Image(scaled.clip(0, 1), canonical.grid)
+
+    def _intensity_range(self, canonical: Image, image: Image) -> tuple[float, float]:
+        """The intensities that become 0 and 1."""
+        if self.hounsfield_window is not None:
+            low, high = self.hounsfield_window
+            offset = _CT_OFFSET if image.data.min() > _CT_AIR else 0.0
+            return low + offset, high + offset
         darkest, brightest = canonical.data.min(), canonical.data.max()
         foreground = canonical.data[
             canonical.data > darkest + _FOREGROUND * (brightest - darkest)
@@ -88,10 +106,7 @@ class Preprocessing:
                 f"({self.placement}): expected a scan of what the model was trained on"
             )
         low, high = np.percentile(foreground, self.intensity_percentiles)
-        if high <= low:
-            low, high = darkest, brightest
-        scaled = (canonical.data - low) / max(high - low, np.finfo(np.float32).tiny)
-        return Image(scaled.clip(0, 1), canonical.grid)
+        return (low, high) if high > low else (darkest, brightest)
 
 
 def _check_has_contrast(image: Image) -> None:

@@ -186,7 +186,7 @@ def _take_step(
         np.random.default_rng([config.seed, step]),
         pairs=config.pairs_per_step,
         masked_share=config.masked_share,
-        has_labels=config.objective.overlap > 0,
+        has_labels=config.objective.has_overlap,
     )
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(step, config)
@@ -233,7 +233,7 @@ def _load_cohort(
 ) -> Cohort:
     chosen = cases_of_split(cases, "train")
     unlabelled = [case.name for case in chosen if case.labels is None]
-    if config.objective.overlap > 0 and unlabelled:
+    if config.objective.has_overlap and unlabelled:
         raise InputError(
             "an overlap term needs labels of every training case; these have none: "
             f"{', '.join(unlabelled)}"
