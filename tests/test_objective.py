@@ -120,8 +120,23 @@ def test_overlap_is_the_dice_of_labels_moved_by_the_last_flow():
     images = torch.rand(2, 1, 1, 16, 16, 16)
     labels = (torch.rand(2, 1, 3, 16, 16, 16) > 0.5).float()
     pairs = Pairs(*images, *labels)
-    terms = pair_losses(network, pairs, Objective(overlap=2.0))
+    terms = pair_losses(network, pairs, Objective(overlap=(2.0,)))
     moved = warp(labels[1], network(*images).flow)
-    torch.testing.assert_close(terms["overlap"], 2 * dice_loss(labels[0], moved))
+    expected = 2 * dice_loss(labels[0], moved)
+    torch.testing.assert_close(terms["dense 1 overlap"], expected)
+    assert "affine overlap" not in terms
     with pytest.raises(ValueError, match="label maps of both"):
-        pair_losses(network, Pairs(*images), Objective(overlap=2.0))
+        pair_losses(network, Pairs(*images), Objective(overlap=(2.0,)))
+
+
+def test_affine_overlap_pulls_on_structures_that_do_not_touch():
+    fixed, moving = torch.zeros(2, 1, 1, 32, 32, 32)
+    fixed[..., 8:14, 14:18, 14:18], moving[..., 18:24, 14:18, 14:18] = 1, 1
+    network = VolumeTweeningNetwork(CascadeConfig("AD", (32, 32, 32), 2))
+    pairs = Pairs(torch.rand(1, 1, 32, 32, 32), torch.rand(1, 1, 32, 32, 32))
+    pairs = pairs._replace(fixed_labels=fixed, moving_labels=moving)
+    terms = pair_losses(network, pairs, Objective(overlap=(0.0, 1.0)))
+    terms["affine overlap"].backward()
+    along_i = network.affine.head.weight.grad[9]
+    assert along_i.norm() > 0
+    assert "dense 1 overlap" not in terms

@@ -130,3 +130,24 @@ def test_real_heads_are_inside_the_brain_models_grid(shared_data):
             grid = rule.canonical_grid(scan)
             seen = Affine.identity().resample(labels, onto=grid)
             assert (seen.data > 0).sum() * 2.5**3 > 0.98 * brain_mm3
+
+
+@pytest.mark.parametrize("offset", [0, 1000])
+def test_hounsfield_window_is_the_same_with_and_without_1000_added(offset):
+    grid = Grid.centred(
+        (16, 16, 16), centre_mm=np.zeros(3), spacing_mm=(1.5,) * 3, directions=np.eye(3)
+    )
+    units = np.full(grid.shape, -1000.0)
+    units[4:12, 4:12, 4:12] = 200.0
+    units[6:8, 6:8, 6:8] = 2000.0
+    preprocessing = Preprocessing(
+        (16, 16, 16), (1.5,) * 3, hounsfield_window=(-300.0, 700.0)
+    )
+    scaled = preprocessing.normalized(Image(units + offset, grid)).data
+    assert (scaled[0, 0, 0], scaled[7, 7, 7]) == (0, 1)
+    assert scaled[10, 10, 10] == pytest.approx(0.5)
+
+
+def test_falling_hounsfield_window_is_refused():
+    with pytest.raises(InputError, match="must rise"):
+        Preprocessing((16, 16, 16), (1.0,) * 3, hounsfield_window=(700.0, -300.0))

@@ -155,6 +155,8 @@ class Train:
     """Voxel size of that grid; fitted to the cohort if not given."""
     placement: Placement = "grid centre"
     """Where the grid goes on each scan: its middle, or the upper part of a head."""
+    hounsfield_window: tuple[float, float] | None = None
+    """For CT: Hounsfield units that become 0 and 1, such as -300 700."""
     channels: int = 16
     """Channels after the first halving."""
     levels: int = 6
@@ -171,6 +173,7 @@ class Train:
             shape=self.shape or fitted.shape,
             spacing_mm=self.spacing_mm or fitted.spacing_mm,
             placement=self.placement,
+            hounsfield_window=self.hounsfield_window,
         )
         cascade = CascadeConfig(
             self.cascade, preprocessing.shape, self.channels, self.levels
