@@ -139,6 +139,7 @@ def test_hounsfield_window_is_the_same_with_and_without_1000_added(offset):
     )
     units = np.full(grid.shape, -1000.0)
     units[4:12, 4:12, 4:12] = 200.0
+    units[0] += np.random.default_rng(0).uniform(0, 1, grid.shape[1:])
     units[6:8, 6:8, 6:8] = 2000.0
     preprocessing = Preprocessing(
         (16, 16, 16), (1.5,) * 3, hounsfield_window=(-300.0, 700.0)

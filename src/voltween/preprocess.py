@@ -106,7 +106,9 @@ class Preprocessing:
                 f"({self.placement}): expected a scan of what the model was trained on"
             )
         low, high = np.percentile(foreground, self.intensity_percentiles)
-        return (low, high) if high > low else (darkest, brightest)
+        if high <= low:
+            low, high = darkest, brightest
+        return float(low), float(high)
 
 
 def _check_has_contrast(image: Image) -> None:
