@@ -87,7 +87,9 @@ class Preprocessing:
         _check_has_contrast(image)
         canonical = _sampled(image, onto=self.canonical_grid(image))
         low, high = self._intensity_range(canonical, image)
-        scaled = (canonical.data - low) / max(high - low, np.finfo(np.float32).tiny)
+        scaled = (canonical.data - low) / max(
+            high - low, float(np.finfo(np.float32).tiny)
+        )
         return Image(scaled.clip(0, 1), canonical.grid)
 
     def _intensity_range(self, canonical: Image, image: Image) -> tuple[float, float]:
