@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-torch.set_num_threads(2)
+torch.set_num_threads(min(2, torch.get_num_threads()))  # as OMP_NUM_THREADS says
 
 
 @pytest.fixture(scope="session")

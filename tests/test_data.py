@@ -50,7 +50,7 @@ def test_missing_manifest_and_empty_split_are_refused(tmp_path):
 
 def test_samples_are_on_the_canonical_grid_with_their_labels(tmp_path):
     cases = data.read_manifest(write_cohort(tmp_path, 2, 0))
-    for sample in data.load_samples(cases, PREPROCESSING):
+    for sample in (data.load_sample(case, PREPROCESSING) for case in cases):
         assert sample.image.shape == sample.labels.shape == (1, 16, 16, 16)
         bright = sample.image[0].numpy() > 0.5
         assert (sample.labels[0].numpy()[bright] > 0).mean() > 0.95
@@ -58,8 +58,8 @@ def test_samples_are_on_the_canonical_grid_with_their_labels(tmp_path):
 
 def test_masked_samples_are_dark_outside_their_labels(tmp_path):
     cases = data.read_manifest(write_cohort(tmp_path, 2, 0))
-    plain = data.load_samples(cases, PREPROCESSING)[0]
-    masked = data.load_samples(cases, PREPROCESSING, is_masked=True)[0]
+    plain = data.load_sample(cases[0], PREPROCESSING)
+    masked = data.load_sample(cases[0], PREPROCESSING, is_masked=True)
     assert (plain.image == 0).float().mean() < 0.2
     assert (masked.image == 0).float().mean() > 0.5
 
@@ -69,7 +69,7 @@ def test_masking_without_labels_is_refused(tmp_path):
     (tmp_path / "bare.csv").write_text("case,image,split\na,image0.nii.gz,train\n")
     cases = data.read_manifest(tmp_path / "bare.csv")
     with pytest.raises(InputError, match="no labels to mask"):
-        data.load_samples(cases, PREPROCESSING, is_masked=True)
+        data.load_sample(cases[0], PREPROCESSING, is_masked=True)
 
 
 def test_labels_on_another_grid_are_brought_to_the_image(tmp_path):
@@ -83,11 +83,6 @@ def test_labels_on_another_grid_are_brought_to_the_image(tmp_path):
     image, again = data.load_case(cases[0])
     assert again.grid.is_close(image.grid)
     np.testing.assert_array_equal(again.data, labels.data)
-
-
-def test_pairs_are_of_distinct_cases_and_cover_all():
-    pairs = data.draw_pairs(4, 500, np.random.default_rng(0))
-    assert set(pairs) == {(f, m) for f in range(4) for m in range(4) if f != m}
 
 
 def test_fitted_grid_covers_the_cohort_in_ras_order(tmp_path):

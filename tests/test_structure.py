@@ -45,11 +45,21 @@ ORDER = [
     "synthetic",
     "objective",
     "checkpoint",
-    "batches",
-    "train",
     "register",
     "evaluate",
     "figures",
+    # training
+    "recipe",
+    "cache",
+    "targets",
+    "batches",
+    "hardware",
+    "validation",
+    "run_folder",
+    "plots",
+    "training_logs",
+    "train",
+    # results
     "results",
     "demo",
     # benchmarks

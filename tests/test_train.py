@@ -1,13 +1,17 @@
+import json
 import signal
 import subprocess
 import sys
 import textwrap
 import time
 from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image as Picture
 
 from phantoms import write_cohort
 from voltween import train as training
@@ -15,10 +19,12 @@ from voltween.augment import Augmentation
 from voltween.checkpoint import load_model, read_tensors
 from voltween.data import read_manifest
 from voltween.errors import InputError
+from voltween.hardware import Hardware
 from voltween.networks import CascadeConfig
 from voltween.objective import Objective
 from voltween.preprocess import Preprocessing
-from voltween.train import TrainConfig, learning_rate, train
+from voltween.recipe import Recipe, TrainConfig, learning_rate
+from voltween.train import train
 
 CASCADE = CascadeConfig("AD", (16, 16, 16), 4)
 PREPROCESSING = Preprocessing((16, 16, 16), (2.5, 2.5, 2.5))
@@ -27,13 +33,12 @@ CONFIG = TrainConfig(
 )
 
 
-def run(manifest, out, config=CONFIG, on_step=lambda report: None):
+def run(manifest, out, config=CONFIG, on_step=lambda report: None, devices=1):
     return train(
         read_manifest(manifest),
-        cascade=CASCADE,
-        preprocessing=PREPROCESSING,
-        config=config,
+        Recipe(PREPROCESSING, CASCADE, config),
         out=out,
+        hardware=Hardware("cpu", devices=devices),
         on_step=on_step,
     )
 
@@ -43,6 +48,9 @@ def manifest(tmp_path_factory):
     return write_cohort(tmp_path_factory.mktemp("cohort"))
 
 
+LAST = f"state-{CONFIG.steps:08d}.safetensors"
+
+
 def tensors_of(path):
     return read_tensors(path)[0]
 
@@ -50,6 +58,14 @@ def tensors_of(path):
 def assert_equal(one, other):
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def assert_close_for_training(one, other, initial):
+    """Equal up to rounding, which is a small part of what was learnt."""
+    assert one.keys() == other.keys()
+    for name in one:
+        learnt = (one[name] - initial[name]).norm()
+        assert (one[name] - other[name]).norm() < 0.01 * learnt + 1e-4, name
 
 
 def test_loss_falls_and_overlap_rises_on_phantoms(manifest, tmp_path):
@@ -64,13 +80,13 @@ def test_loss_falls_and_overlap_rises_on_phantoms(manifest, tmp_path):
     similarity = [report.losses["dense 1 similarity"] for report in reports]
     assert np.mean(similarity[-10:]) < 0.6 * np.mean(similarity[:10])
     # After 10 steps nothing has moved yet: the overlap of the cases as they are.
-    assert reports[-1].validation_dice > reports[9].validation_dice + 0.1
+    assert reports[-1].stages[-1].dice > reports[9].stages[-1].dice + 0.1
 
 
 def test_one_seed_gives_one_result(manifest, tmp_path):
     for name in ("a", "b"):
         run(manifest, tmp_path / name)
-    one, other = (tensors_of(tmp_path / name / "last.safetensors") for name in "ab")
+    one, other = (tensors_of(tmp_path / name / LAST) for name in "ab")
     assert_equal(one, other)
 
 
@@ -87,8 +103,7 @@ def test_resumed_run_equals_an_uninterrupted_one(manifest, tmp_path):
     with pytest.raises(KilledError):
         run(manifest, tmp_path / "killed", on_step=die)
     run(manifest, tmp_path / "killed")
-    for name in ("last", "best"):
-        file = f"{name}.safetensors"
+    for file in (LAST, "best.safetensors"):
         assert_equal(
             tensors_of(tmp_path / "whole" / file),
             tensors_of(tmp_path / "killed" / file),
@@ -101,6 +116,7 @@ def test_run_killed_from_outside_is_resumed(manifest, tmp_path):
     script = textwrap.dedent(
         f"""
         import sys; sys.path.insert(0, {str(__file__.rpartition("/")[0])!r})
+        import torch; torch.set_num_threads({torch.get_num_threads()})
         from pathlib import Path
         from test_train import run
         run(Path({str(manifest)!r}), Path({str(tmp_path / "killed")!r}),
@@ -118,9 +134,7 @@ def test_run_killed_from_outside_is_resumed(manifest, tmp_path):
     assert process.wait(timeout=60) == -signal.SIGKILL
     run(manifest, tmp_path / "killed")
     run(manifest, tmp_path / "whole")
-    last = [
-        tensors_of(tmp_path / name / "last.safetensors") for name in ("whole", "killed")
-    ]
+    last = [tensors_of(tmp_path / name / LAST) for name in ("whole", "killed")]
     assert_equal(*last)
 
 
@@ -142,7 +156,11 @@ def test_other_settings_are_not_mixed_into_a_run(manifest, tmp_path):
 def test_loss_that_is_not_finite_stops_with_step_and_pair(
     manifest, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(training, "total_loss", lambda terms: torch.tensor(torch.nan))
+    def nan_losses(network, pairs, objective):
+        flow = network(pairs.fixed, pairs.moving).flow
+        return {"similarity": flow.mean() * torch.nan}
+
+    monkeypatch.setattr(training, "pair_losses", nan_losses)
     with pytest.raises(
         InputError, match=r"not finite at step 1 \(pairs case\d <- case\d"
     ):
@@ -155,7 +173,9 @@ def test_best_model_knows_where_it_comes_from(manifest, tmp_path):
     assert model.preprocessing == PREPROCESSING
     assert model.provenance["train_cases"] == [f"case{n}" for n in range(4)]
     assert model.provenance["training"]["steps"] == 12
-    assert 0 < model.provenance["validation_dice_on_network_grid"] < 1
+    stages = model.provenance["validation_on_network_grid"]
+    assert [stage["stage"] for stage in stages] == ["before", "affine", "dense 1"]
+    assert 0 < stages[-1]["dice"] < 1
 
 
 def test_learning_rate_is_halved_after_four_of_five_epochs():
@@ -180,6 +200,94 @@ def test_half_precision_trains_to_nearly_the_same_weights(manifest, tmp_path):
     assert 0 < max(differences) < 8 * CONFIG.learning_rate  # Adam: two rates a step
 
 
+def test_two_processes_train_to_the_weights_of_one(manifest, tmp_path):
+    """As many pairs a step; two processes take half of them each."""
+    config = replace(CONFIG, steps=4, pairs_per_step=4)
+    alone = run(manifest, tmp_path / "alone", config)
+    script = textwrap.dedent(
+        f"""
+        import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+        import torch; torch.set_num_threads({torch.get_num_threads()})
+        from test_train import *
+        run({str(manifest)!r}, Path(sys.argv[1]),
+            replace(CONFIG, steps=4, pairs_per_step=4), devices=2)
+        """
+    )
+    (tmp_path / "script.py").write_text(script)
+    command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "two")]
+    subprocess.run(command, check=True, timeout=300)
+    one, other = tensors_of(alone), tensors_of(tmp_path / "two" / "best.safetensors")
+    initial = tensors_of(run(manifest, tmp_path / "start", replace(config, steps=1)))
+    assert_close_for_training(one, other, initial)
+    logs = [
+        (tmp_path / n / "log.csv").read_text().splitlines() for n in ("alone", "two")
+    ]
+    for row, same in zip(*[log[1:] for log in logs], strict=True):
+        values = [np.array(text.split(","), float) for text in (row, same)]
+        np.testing.assert_allclose(*values, rtol=1e-3, atol=1e-6)
+
+
+def test_accumulated_gradients_train_to_the_same_weights(manifest, tmp_path):
+    config = replace(CONFIG, steps=4, pairs_per_step=4)
+    whole = tensors_of(run(manifest, tmp_path / "whole", config))
+    portions = replace(config, pairs_at_once=1)
+    parts = tensors_of(run(manifest, tmp_path / "parts", portions))
+    initial = tensors_of(run(manifest, tmp_path / "start", replace(config, steps=1)))
+    assert_close_for_training(whole, parts, initial)
+
+
+def test_training_starts_from_a_model(manifest, tmp_path):
+    first = run(manifest, tmp_path / "first")
+    config = replace(CONFIG, start_from=str(first), steps=1, learning_rate=1e-12)
+    again = run(manifest, tmp_path / "again", config)
+    assert_equal(tensors_of(again), tensors_of(first))
+    recipe = Recipe(PREPROCESSING, replace(CASCADE, stages="ADD"), config)
+    with pytest.raises(InputError, match="expected a model of"):
+        train(read_manifest(manifest), recipe, out=tmp_path / "other")
+
+
+def test_patience_ends_a_run_that_gets_no_better(manifest, tmp_path):
+    config = replace(
+        CONFIG, steps=40, validate_every=2, learning_rate=1e-12, patience=2
+    )
+    reports = []
+    # Nothing is learnt: every later model is as good as the first, none is better.
+    objective = Objective(affine_similarity=0.0, dense_similarity=(), total_variation=0)
+    config = replace(config, objective=objective)
+    run(manifest, tmp_path, config, reports.append)
+    assert len(reports) == 40  # as good is good enough: the latest is kept
+    worse = replace(CONFIG, steps=40, validate_every=2, learning_rate=0.5, patience=2)
+    reports.clear()
+    run(manifest, tmp_path / "worse", worse, reports.append)
+    assert len(reports) < 40
+    assert (
+        run(manifest, tmp_path / "worse", worse) == tmp_path / "worse/best.safetensors"
+    )
+
+
+def test_the_latest_states_are_kept(manifest, tmp_path):
+    run(manifest, tmp_path, replace(CONFIG, kept_states=2))
+    names = sorted(path.name for path in tmp_path.glob("state-*"))
+    assert names == ["state-00000008.safetensors", "state-00000012.safetensors"]
+
+
+def test_a_run_leaves_logs_and_pictures(manifest, tmp_path):
+    run(manifest, tmp_path, replace(CONFIG, steps=4))
+    rows = (tmp_path / "validation.csv").read_text().splitlines()
+    assert [row.split(",")[:2] for row in rows[1:]] == [
+        ["4", stage] for stage in ("before", "affine", "dense 1")
+    ]
+    facts = json.loads((tmp_path / "recipe.json").read_text())
+    assert facts["recipe"]["training"]["seed"] == 0
+    assert facts["environment"]["versions"]["torch"] == version("torch")
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    for name in (b"loss/affine similarity", b"validation dice/affine", b"tweening"):
+        assert name in events.read_bytes()
+    for name in ("progress.png", "tweening.png"):
+        with Picture.open(tmp_path / name) as picture:
+            assert len(np.unique(np.asarray(picture.convert("L")))) > 20
+
+
 def test_training_both_ways_reports_the_round_trip(manifest, tmp_path):
     reports = []
     objective = Objective(invertibility=0.01)
@@ -191,17 +299,15 @@ def test_training_both_ways_reports_the_round_trip(manifest, tmp_path):
 def test_weak_supervision_needs_labels_and_raises_the_overlap(manifest, tmp_path):
     reports = []
     config = replace(
-        CONFIG, steps=60, learning_rate=2e-3, objective=Objective(overlap=(1.0, 0.5))
+        CONFIG,
+        steps=60,
+        validate_every=60,
+        learning_rate=2e-3,
+        objective=Objective(overlap=(1.0, 0.5)),
     )
     run(manifest, tmp_path / "run", config, reports.append)
     overlap = [report.losses["dense 1 overlap"] for report in reports]
     assert np.mean(overlap[-10:]) < np.mean(overlap[:10])
     cases = [replace(case, labels=None) for case in read_manifest(manifest)]
     with pytest.raises(InputError, match="labels of every training case"):
-        train(
-            cases,
-            cascade=CASCADE,
-            preprocessing=PREPROCESSING,
-            config=config,
-            out=tmp_path / "none",
-        )
+        train(cases, Recipe(PREPROCESSING, CASCADE, config), out=tmp_path / "none")

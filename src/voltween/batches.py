@@ -1,16 +1,25 @@
-"""The pairs of a training step: drawn, augmented, stacked."""
+"""The pairs of a training step: drawn, augmented, stacked, and handed out.
 
-from collections.abc import Sequence
+A pair depends on the seed, the step and its place in the step alone: not on which
+process prepares it, nor on how many there are, nor on where a run was resumed.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
-from voltween.augment import Augmentation, augment_intensities, random_flow
-from voltween.data import Sample, draw_pairs
+from voltween.augment import augment_intensities, random_flow
+from voltween.data import Sample
+from voltween.errors import InputError
 from voltween.objective import Pairs
+from voltween.recipe import TrainConfig
+from voltween.targets import TargetFlows
 from voltween.warp import warp, warp_nearest
 
 _LABELS_PER_PAIR = 8  # of many: others have their turn in other steps
@@ -23,56 +32,118 @@ class Batch(NamedTuple):
     names: str
 
 
-def draw_batch(
-    variants: Sequence[Sequence[Sample]],
-    augmentation: Augmentation,
-    rng: np.random.Generator,
-    *,
-    pairs: int,
-    masked_share: float,
-    has_labels: bool,
-) -> Batch:
-    """Random ordered pairs, the moving image of each in another pose and shape.
+@dataclass(frozen=True, eq=False)
+class TrainingPairs:
+    """Where the pairs of a training come from.
 
-    `variants` are the samples as they are and masked; `masked_share` of the pairs are
-    taken from the latter. With labels, up to 8 that both scans have come along.
+    `masked` are the same samples, masked. With target flows, the pairs are those that
+    have one, and they are not deformed.
     """
-    drawn, names = [], []
-    for f, m in draw_pairs(len(variants[0]), pairs, rng):
-        samples = variants[-1] if rng.uniform() < masked_share else variants[0]
-        drawn.append(
-            _pair(samples[f], samples[m], augmentation, rng, has_labels=has_labels)
-        )
-        names.append(f"{samples[f].name} <- {samples[m].name}")
-    fixed, moving, fixed_labels, moving_labels = zip(*drawn, strict=True)
-    images = torch.stack(fixed), torch.stack(moving)
-    if not has_labels:
-        return Batch(Pairs(*images), ", ".join(names))
-    maps = torch.stack(fixed_labels), torch.stack(moving_labels)
-    return Batch(Pairs(*images, *maps), ", ".join(names))
+
+    plain: Sequence[Sample]
+    masked: Sequence[Sample] | None
+    targets: TargetFlows | None
+    config: TrainConfig
+
+    def batch(self, step: int, places: Sequence[int]) -> Batch:
+        """The pairs at some places (from 0) of a step (from 1)."""
+        drawn = [self._draw(step, place) for place in places]
+        names = ", ".join(name for _, name in drawn)
+        parts = zip(*(pair for pair, _ in drawn), strict=True)
+        joined = [None if part[0] is None else torch.cat(part) for part in parts]
+        return Batch(Pairs(*joined), names)  # type: ignore[arg-type]  # two are there
+
+    def _draw(self, step: int, place: int) -> tuple[Pairs, str]:
+        """One pair and its name."""
+        rng = np.random.default_rng([self.config.seed, step, place])
+        target = None
+        if self.targets is None:
+            f, m = rng.choice(len(self.plain), size=2, replace=False).tolist()
+        else:
+            number = int(rng.integers(len(self.targets.pairs)))
+            f, m = self.targets.pairs[number]
+            target = self.targets.flow(number)[None]
+        is_masked = rng.uniform() < self.config.masked_share
+        samples = self.masked if is_masked and self.masked else self.plain
+        fixed, moving = samples[f], samples[m]
+        pair = self._images_and_labels(fixed, moving, rng)._replace(target=target)
+        return pair, f"{fixed.name} <- {moving.name}"
+
+    def _images_and_labels(
+        self, fixed: Sample, moving: Sample, rng: np.random.Generator
+    ) -> Pairs:
+        """The moving scan in another pose and shape; both in other intensities."""
+        augmentation = self.config.augmentation
+        fixed_image = augment_intensities(fixed.image, augmentation, rng)[None]
+        flow = random_flow(moving.image.shape[1:], augmentation, rng)
+        if self.targets is not None:
+            flow = torch.zeros_like(flow)
+        moved = warp(moving.image[None], flow)[0]
+        moving_image = augment_intensities(moved, augmentation, rng)[None]
+        if not self.config.objective.has_overlap:
+            return Pairs(fixed_image, moving_image)
+        assert fixed.labels is not None
+        assert moving.labels is not None
+        moving_labels = warp_nearest(moving.labels[None].float(), flow)[0]
+        chosen = _shared_labels(fixed.labels, moving_labels.int(), rng)
+        maps = _maps(fixed.labels, chosen), _maps(moving_labels, chosen)
+        return Pairs(fixed_image, moving_image, *maps)
 
 
-def _pair(
-    fixed: Sample,
-    moving: Sample,
-    augmentation: Augmentation,
-    rng: np.random.Generator,
-    *,
-    has_labels: bool,
-) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Fixed and moving image, fixed and moving label maps; no batch."""
-    fixed_image = augment_intensities(fixed.image, augmentation, rng)
-    flow = random_flow(moving.image.shape[1:], augmentation, rng)
-    moved = warp(moving.image[None], flow)[0]
-    moving_image = augment_intensities(moved, augmentation, rng)
-    if not has_labels:
-        return fixed_image, moving_image, None, None
-    assert fixed.labels is not None
-    assert moving.labels is not None
-    moving_labels = warp_nearest(moving.labels[None].float(), flow)[0]
-    chosen = _shared_labels(fixed.labels, moving.labels, rng)
-    maps = _maps(fixed.labels, chosen), _maps(moving_labels, chosen)
-    return fixed_image, moving_image, *maps
+@dataclass(frozen=True)
+class Share:
+    """What one of several devices does of every step."""
+
+    rank: int
+    devices: int
+
+    def portions(self, config: TrainConfig) -> list[list[int]]:
+        """Places of this device's pairs, those it takes at once together.
+
+        Raises:
+            InputError: If the pairs of a step cannot be shared out evenly.
+        """
+        at_once = config.pairs_at_once or max(1, config.pairs_per_step // self.devices)
+        if config.pairs_per_step % (self.devices * at_once):
+            raise InputError(
+                f"pairs_per_step must be a multiple of devices x pairs_at_once = "
+                f"{self.devices} x {at_once}, got {config.pairs_per_step}"
+            )
+        own = range(self.rank, config.pairs_per_step, self.devices)
+        return [list(own[n : n + at_once]) for n in range(0, len(own), at_once)]
+
+
+def batches(
+    pairs: TrainingPairs, share: Share, *, first_step: int, workers: int
+) -> Iterator[list[Batch]]:
+    """This device's batches of every step from `first_step` on, prepared ahead."""
+    steps = range(first_step, pairs.config.steps + 1)
+    dataset = _Steps(pairs, share.portions(pairs.config))
+    loader = DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        # Forked processes would inherit locks of the threads that compute.
+        multiprocessing_context="spawn" if workers else None,
+    )
+    return iter(loader)
+
+
+class _Steps(Dataset[list[Batch]]):
+    """The batches of a step by its number."""
+
+    def __init__(self, pairs: TrainingPairs, portions: list[list[int]]) -> None:
+        self._pairs = pairs
+        self._portions = portions
+
+    def __getitem__(self, step: int) -> list[Batch]:
+        return [self._pairs.batch(step, places) for places in self._portions]
+
+
+def _as_it_is(batch: list[Batch]) -> list[Batch]:
+    return batch
 
 
 def _shared_labels(
@@ -84,9 +155,9 @@ def _shared_labels(
     return rng.permutation(shared[shared != 0])[:_LABELS_PER_PAIR].tolist()
 
 
-def _maps(labels: Tensor, chosen: Sequence[int]) -> Float[Tensor, "labels i j k"]:
+def _maps(labels: Tensor, chosen: Sequence[int]) -> Float[Tensor, "1 labels i j k"]:
     """1 where a voxel has the label, a channel a label; what is missing is empty."""
-    maps = torch.zeros(_LABELS_PER_PAIR, *labels.shape[1:])
+    maps = torch.zeros(1, _LABELS_PER_PAIR, *labels.shape[1:])
     for channel, label in enumerate(chosen):
-        maps[channel] = labels[0] == label
+        maps[0, channel] = labels[0] == label
     return maps

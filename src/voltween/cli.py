@@ -14,17 +14,19 @@ from tyro.conf import Positional
 
 from voltween import console, io
 from voltween.checkpoint import installed_models, load_model
-from voltween.data import cases_of_split, fitted_preprocessing, read_manifest
+from voltween.data import Case, cases_of_split, fitted_preprocessing, read_manifest
 from voltween.demo import run_demo
 from voltween.errors import InputError
 from voltween.evaluate import chosen_pairs, evaluate, summary_table, write_evaluation
 from voltween.files import output_folder
+from voltween.hardware import Hardware
 from voltween.inference import Precision
 from voltween.networks import CascadeConfig
 from voltween.preprocess import Placement, Preprocessing
+from voltween.recipe import Recipe, TrainConfig
 from voltween.register import register
 from voltween.results import write_registration
-from voltween.train import TrainConfig, train
+from voltween.train import train
 from voltween.volume import Volume, looks_like_labels
 
 DEFAULT_MODEL = "brain"
@@ -164,10 +166,29 @@ class Train:
     training: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(
         default_factory=TrainConfig
     )
+    hardware: Annotated[Hardware, tyro.conf.arg(name="")] = field(
+        default_factory=Hardware
+    )
+    cache: Path | None = None
+    """Folder where scans are kept on the network's grid; in --out if not given."""
 
     def run(self) -> None:
         """Train."""
         cases = read_manifest(self.manifest)
+        recipe = self.recipe(cases)
+        with console.training_progress(self.training.steps) as on_step:
+            best = train(
+                cases,
+                recipe,
+                out=self.out,
+                hardware=self.hardware,
+                cache=self.cache,
+                on_step=on_step,
+            )
+        console.console.print(f"The best model is {best}")
+
+    def recipe(self, cases: Sequence[Case]) -> Recipe:
+        """The recipe, its grid fitted to the cohort where not given."""
         fitted = fitted_preprocessing(cases_of_split(cases, "train"))
         preprocessing = Preprocessing(
             shape=self.shape or fitted.shape,
@@ -178,16 +199,7 @@ class Train:
         cascade = CascadeConfig(
             self.cascade, preprocessing.shape, self.channels, self.levels
         )
-        with console.training_progress(self.training.steps) as on_step:
-            best = train(
-                cases,
-                cascade=cascade,
-                preprocessing=preprocessing,
-                config=self.training,
-                out=self.out,
-                on_step=on_step,
-            )
-        console.console.print(f"The best model is {best}")
+        return Recipe(preprocessing, cascade, self.training)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from rich.progress import (
 from rich.table import Table
 
 from voltween.demo import TISSUES, DemoResult
-from voltween.train import StepReport
+from voltween.training_logs import StepReport
+from voltween.validation import StageValidation
 from voltween.volume import Points
 
 console = Console(highlight=False, soft_wrap=True)
@@ -104,14 +105,18 @@ def training_progress(steps: int) -> Iterator[Callable[[StepReport], None]]:
             recent.append(sum(report.losses.values()))
             loss = float(np.mean(recent[-50:]))
             progress.update(task, completed=report.step, description=f"loss {loss:.4f}")
-            if report.validation_dice is not None:
-                terms = ", ".join(f"{n} {v:.4f}" for n, v in report.losses.items())
-                progress.print(
-                    f"step {report.step}: validation Dice "
-                    f"{report.validation_dice:.4f}; {terms}"
-                )
+            for stage in report.stages:
+                progress.print(_stage_line(report.step, stage))
 
         yield on_step
+
+
+def _stage_line(step: int, stage: StageValidation) -> str:
+    dice = "" if stage.dice is None else f"Dice {stage.dice:.4f}, "
+    return (
+        f"step {step}, {stage.stage}: {dice}correlation {stage.correlation:.4f}, "
+        f"folding {stage.folding_percent:.3g} %"
+    )
 
 
 @contextmanager

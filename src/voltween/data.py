@@ -132,27 +132,15 @@ def masked_by_labels(image: Image, labels: LabelMap) -> Image:
     return Image(np.where(labels.data > 0, image.data, 0), image.grid)
 
 
-def load_samples(
-    cases: Iterable[Case], preprocessing: Preprocessing, *, is_masked: bool = False
-) -> list[Sample]:
-    """All cases on their canonical grids; masked by their labels if asked.
+def load_sample(
+    case: Case, preprocessing: Preprocessing, *, is_masked: bool = False
+) -> Sample:
+    """The case on its canonical grid; masked by its labels if asked.
 
     Raises:
-        InputError: If a file cannot be used, or masks are asked of cases without
+        InputError: If a file cannot be used, or a mask is asked of a case without
             labels.
     """
-    return [_sample(case, preprocessing, is_masked) for case in cases]
-
-
-def draw_pairs(
-    count: int, pairs: int, rng: np.random.Generator
-) -> list[tuple[int, int]]:
-    """Indices of `pairs` random ordered pairs of distinct cases out of `count`."""
-    drawn = (rng.choice(count, size=2, replace=False) for _ in range(pairs))
-    return [(int(fixed), int(moving)) for fixed, moving in drawn]
-
-
-def _sample(case: Case, preprocessing: Preprocessing, is_masked: bool) -> Sample:
     image, labels = load_case(case)
     if is_masked:
         if labels is None:

@@ -82,6 +82,22 @@ def write_overview(registration: Registration, path: Path) -> None:
         picture.save(partial, format="png", compress_level=1)
 
 
+def tweening_picture(
+    title: str, frames: dict[str, Float[np.ndarray, "i j k"]]
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Middle sections of volumes in RAS order, 0 to 1: a column with heading each."""
+    longest = max(next(iter(frames.values())).shape)
+    size = max(1, _LONGEST_SIDE_PIXELS // longest)  # pixels a voxel
+    columns = {
+        heading: [
+            _grey(plane.section(volume).repeat(size, axis=0).repeat(size, axis=1))
+            for plane in _PLANES
+        ]
+        for heading, volume in frames.items()
+    }
+    return np.asarray(_mosaic(title, columns))
+
+
 def display_grid(grid: Grid) -> Grid:
     """Cubic voxels in RAS order over the field of view of a grid, one a pixel."""
     directions = directions_to_ras(grid)

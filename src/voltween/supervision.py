@@ -21,9 +21,10 @@ def end_point_error(
 def dice_loss(
     fixed: Float[Tensor, "b labels i j k"], moved: Float[Tensor, "b labels i j k"]
 ) -> Float[Tensor, ""]:
-    """1 - Dice of soft label maps (0 to 1, a channel a label), mean over the labels.
+    """1 - Dice of soft label maps (0 to 1, a channel a label).
 
-    A label that a pair has in neither map says nothing.
+    The mean over a pair's labels, then over the pairs. A label that a pair has in
+    neither map says nothing.
 
     References:
         Milletari et al. 2016, V-Net, doi:10.1109/3DV.2016.79.
@@ -32,7 +33,7 @@ def dice_loss(
     size = fixed.square().sum((2, 3, 4)) + moved.square().sum((2, 3, 4))
     is_present = size > _SMALLEST_OVERLAP
     loss = 1 - overlap / size.clamp_min(_SMALLEST_OVERLAP)
-    return (loss * is_present).sum() / is_present.sum().clamp_min(1)
+    return ((loss * is_present).sum(1) / is_present.sum(1).clamp_min(1)).mean()
 
 
 def landmark_distance(

@@ -1,236 +1,264 @@
 """The training loop (paper section V): random ordered pairs, Adam, halved rates.
 
 Each step's pairs and augmentation depend on the seed and the step alone, so a run that
-was killed and resumed is the run that was not.
+was killed and resumed is the run that was not, and a run on two devices is the run on
+one, up to rounding.
 """
 
-import csv
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from voltween.augment import Augmentation
-from voltween.batches import draw_batch
-from voltween.checkpoint import (
-    Model,
-    network_tensors,
-    read_tensors,
-    save_model,
-    tensors_under,
-    write_tensors,
-)
-from voltween.data import Case, Sample, cases_of_split, load_samples
+from voltween.batches import Batch, Share, TrainingPairs, batches
+from voltween.cache import stored_samples
+from voltween.checkpoint import load_model
+from voltween.data import Case, Sample, cases_of_split
 from voltween.errors import InputError
-from voltween.files import output_folder, whole_file
-from voltween.metrics import dice_per_label
-from voltween.networks import CascadeConfig, Tweening, VolumeTweeningNetwork
-from voltween.objective import VTN_LIVER, Objective, pair_losses, total_loss
-from voltween.preprocess import Preprocessing
-from voltween.warp import warp_nearest
+from voltween.hardware import Hardware
+from voltween.networks import VolumeTweeningNetwork
+from voltween.objective import Objective, Pairs, pair_losses, total_loss
+from voltween.recipe import Recipe, TrainConfig, learning_rate
+from voltween.run_folder import Progress, RunFolder, environment
+from voltween.targets import TargetFlows, target_pairs
+from voltween.training_logs import Logs, StepReport
+from voltween.validation import (
+    StageValidation,
+    measure_stages,
+    merit,
+    stage_means,
+    validation_pairs,
+)
 
-Precision = Literal["fp32", "bf16"]
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 logger = logging.getLogger(__name__)
-
-_EPOCHS = 5
-_FULL_RATE_EPOCHS = 4
-_STATE_FILE = "last.safetensors"
-_BEST_FILE = "best.safetensors"
-_LOG_FILE = "log.csv"
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How to train; the defaults are the paper's where two CPU cores allow.
-
-    Raises:
-        InputError: If a number is out of range.
-    """
-
-    steps: int = 2000
-    """Steps in all. The learning rate is halved after four fifths of them (the paper:
-    5 epochs, halved every epoch after the 4th)."""
-    pairs_per_step: int = 2
-    """Pairs in a batch."""
-    learning_rate: float = 1e-4
-    """Of Adam, at the start."""
-    objective: Objective = VTN_LIVER
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    masked_share: float = 0.0
-    """Share of pairs in which both images are masked by labels > 0."""
-    seed: int = 0
-    """Of weights, pairs and augmentation."""
-    precision: Precision = "fp32"
-    """Of features: bf16 is faster on processors with AMX and halves their memory.
-    Weights, flows, warps and losses are in single precision in any case."""
-    recompute_features: bool = False
-    """Compute features anew for the gradients: less memory, a third more time."""
-    validate_every: int = 200
-    """Steps between validations; each also saves the state to resume from."""
-    validation_pairs: int = 20
-    """Ordered pairs of `val` cases for the validation Dice."""
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "pairs_per_step", "validate_every", "validation_pairs"):
-            if getattr(self, name) < 1:
-                raise InputError(
-                    f"{name} must be at least 1, got {getattr(self, name)}"
-                )
-        if self.learning_rate <= 0:
-            raise InputError(f"learning_rate must be > 0, got {self.learning_rate}")
-        if not 0 <= self.masked_share <= 1:
-            raise InputError(f"masked_share must be 0 to 1, got {self.masked_share}")
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """What a step did: loss terms, and the validation Dice if it was measured."""
-
-    step: int
-    losses: dict[str, float]
-    validation_dice: float | None
 
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """Samples for training and validation; the inner lists are plain and masked."""
+    """What is trained on, and the samples to validate on."""
 
-    train: list[list[Sample]]
-    val: list[Sample]
+    pairs: TrainingPairs
+    val: Sequence[Sample]
 
 
 def train(
     cases: Sequence[Case],
+    recipe: Recipe,
     *,
-    cascade: CascadeConfig,
-    preprocessing: Preprocessing,
-    config: TrainConfig,
     out: Path,
+    hardware: Hardware | None = None,
+    cache: Path | None = None,
     on_step: Callable[[StepReport], None] = lambda report: None,
 ) -> Path:
     """Train a cascade on the `train` cases; returns the file of the best model.
 
     Best is the highest mean Dice on pairs of `val` cases on the network's grid, or the
-    latest model where they have no labels. If `out` holds a run of the same
-    configuration that was cut short, it goes on from there with the same result.
+    highest correlation where they have no labels. If `out` holds a run of the same
+    recipe that was cut short, it goes on from there with the same result. `cache` is
+    where the cases are kept on their canonical grids: in `out` if not given.
 
     Raises:
         InputError: If the cases cannot be used, `out` cannot be written to or holds a
-            run of another configuration, or the loss is not finite.
+            run of another recipe, or the loss is not finite.
     """
-    out = output_folder(out)
-    recipe = _recipe(cases, cascade, preprocessing, config)
-    torch.manual_seed(config.seed)
-    network = VolumeTweeningNetwork(cascade)
-    network.recomputes_features = config.recompute_features
-    optimizer = torch.optim.Adam(
-        network.parameters(), lr=config.learning_rate, fused=True
-    )
-    start, best_dice = _resume(out, network, optimizer, recipe)
-    cohort = _load_cohort(cases, preprocessing, config)
-    for step in range(start + 1, config.steps + 1):
-        losses = _take_step(network, optimizer, cohort, config, step)
-        if step < config.steps and step % config.validate_every:
-            _report(StepReport(step, losses, None), out, on_step)
-            continue
-        dice = validation_dice(network, cohort.val, config.validation_pairs)
-        if best_dice is None or dice is None or dice >= best_dice:
-            best_dice = dice
-            figures = {"steps": step, "validation_dice_on_network_grid": dice}
-            best = Model("best", network, preprocessing, recipe | figures)
-            save_model(best, out / _BEST_FILE)
-        _report(StepReport(step, losses, dice), out, on_step)
-        progress = {"step": step, "best_dice": best_dice}
-        _save_state(out / _STATE_FILE, network, optimizer, recipe | progress)
-    return out / _BEST_FILE
+    hardware = hardware or Hardware()
+    fabric = hardware.fabric(recipe.training.precision)
+    training = Training(cases, recipe, out=out, fabric=fabric)
+    if training.is_finished:
+        return training.folder.best
+    cohort = load_cohort(cases, recipe, cache or out / "cache", fabric)
+    training.run(cohort, workers=hardware.workers, on_step=on_step)
+    return training.folder.best
 
 
-def learning_rate(step: int, config: TrainConfig) -> float:
-    """Rate of a step (from 1): constant for 4 of 5 epochs, then halved every epoch."""
-    epoch = (step - 1) * _EPOCHS // config.steps
-    return config.learning_rate * 0.5 ** max(0, epoch - _FULL_RATE_EPOCHS + 1)
+class TrainingStep(nn.Module):
+    """From pairs to weighted loss terms by name: what every device does."""
+
+    def __init__(self, network: VolumeTweeningNetwork, objective: Objective) -> None:
+        super().__init__()
+        self.network = network
+        self.objective = objective
+
+    def forward(self, pairs: Pairs) -> dict[str, Tensor]:
+        """Loss terms of the pairs, means over them."""
+        return pair_losses(self.network, pairs, self.objective)
 
 
-def validation_dice(
-    network: VolumeTweeningNetwork, samples: Sequence[Sample], pairs: int
-) -> float | None:
-    """Mean Dice over labels and pairs on the network's grid; None without labels.
+class Training:
+    """A run: network, optimiser, folder, and how far it has come."""
 
-    The pairs are the same ones in every call with the same samples.
-    """
-    labelled = [sample for sample in samples if sample.labels is not None]
-    if len(labelled) < 2:
-        return None
-    ordered = [(f, m) for f in labelled for m in labelled if f is not m]
-    chosen = np.random.default_rng(0).permutation(len(ordered))[:pairs]
-    return float(np.mean([_pair_dice(network, *ordered[n]) for n in chosen]))
-
-
-def _take_step(
-    network: VolumeTweeningNetwork,
-    optimizer: torch.optim.Optimizer,
-    cohort: Cohort,
-    config: TrainConfig,
-    step: int,
-) -> dict[str, float]:
-    batch = draw_batch(
-        cohort.train,
-        config.augmentation,
-        np.random.default_rng([config.seed, step]),
-        pairs=config.pairs_per_step,
-        masked_share=config.masked_share,
-        has_labels=config.objective.has_overlap,
-    )
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate(step, config)
-    run = _in_precision(network, config.precision)
-    terms = pair_losses(run, batch.pairs, config.objective)
-    loss = total_loss(terms)
-    if not torch.isfinite(loss):
-        raise InputError(
-            f"the loss is not finite at step {step} (pairs {batch.names}): "
-            f"{_STATE_FILE} in the run's folder is the last good state; start again "
-            "with a lower learning rate"
+    def __init__(
+        self, cases: Sequence[Case], recipe: Recipe, *, out: Path, fabric: "Fabric"
+    ) -> None:
+        config = recipe.training
+        self.recipe = recipe
+        self.fabric = fabric
+        self.share = Share(fabric.global_rank, fabric.world_size)
+        self.folder = RunFolder(out, recipe_facts(cases, recipe), config.kept_states)
+        self.network = initial_network(recipe).to(fabric.device)
+        optimizer = torch.optim.Adam(
+            self.network.parameters(), lr=config.learning_rate, fused=True
         )
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return {name: float(term.detach()) for name, term in terms.items()}
+        self.progress = self.folder.resume(self.network, optimizer)
+        self._optimizer = optimizer
+        step = TrainingStep(self.network, config.objective)
+        self._losses, self._stepper = fabric.setup(step, optimizer)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all steps are done, or patience has run out."""
+        config = self.recipe.training
+        patience = config.patience or config.steps
+        return (
+            self.progress.step >= config.steps
+            or self.progress.without_better >= patience
+        )
+
+    def run(
+        self, cohort: Cohort, *, workers: int, on_step: Callable[[StepReport], None]
+    ) -> None:
+        """All steps that are left."""
+        config = self.recipe.training
+        first = self.progress.step + 1
+        logs = self._logs(cohort)
+        for step, portions in enumerate(
+            batches(cohort.pairs, self.share, first_step=first, workers=workers), first
+        ):
+            losses = self.take_step(step, portions)
+            is_validated = step == config.steps or step % config.validate_every == 0
+            stages = self.validate(cohort.val) if is_validated else ()
+            if logs:
+                report = StepReport(step, losses, stages)
+                logs.write(report, self.network)
+                on_step(report)
+            if is_validated:
+                self.keep(step, stages)
+            if self.is_finished:
+                break
+        self.fabric.barrier()  # nobody leaves before the files are written
+
+    def take_step(self, step: int, portions: Sequence[Batch]) -> dict[str, float]:
+        """Learn from the pairs of a step; loss terms, means over all devices' pairs."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate(step, self.recipe.training)
+        self._stepper.zero_grad()
+        sums: dict[str, Tensor] = {}
+        for number, batch in enumerate(portions, 1):
+            is_last = number == len(portions)
+            with self.fabric.no_backward_sync(self._losses, enabled=not is_last):
+                terms = self._losses(batch.pairs.to(self.fabric.device))
+                self.fabric.backward(total_loss(terms) / len(portions))
+            for name, term in terms.items():
+                sums[name] = sums.get(name, 0) + term.detach() / len(portions)
+        self._check_finite(step, sums, portions)
+        self._stepper.step()
+        means = self._reduced(torch.stack(list(sums.values())), "mean")
+        return dict(zip(sums, means.tolist(), strict=True))
+
+    def validate(self, samples: Sequence[Sample]) -> tuple[StageValidation, ...]:
+        """Every stage on the validation pairs, shared out over the devices."""
+        pairs = validation_pairs(samples, self.recipe.training.validation_pairs)
+        if not pairs:
+            return ()
+        names = self.recipe.cascade.stage_names
+        figures = torch.zeros(len(pairs), len(names) + 1, 3)
+        own = slice(self.share.rank, None, self.share.devices)
+        measured = measure_stages(self.network, samples, pairs[own])
+        figures[own] = torch.from_numpy(measured).float()
+        summed = self._reduced(figures, "sum").double()
+        return tuple(stage_means(summed.numpy(), names))
+
+    def keep(self, step: int, stages: Sequence[StageValidation]) -> None:
+        """Save the state, and the model if it is the best so far."""
+        reached = merit(stages) if stages else None
+        best = self.progress.best
+        is_better = best is None or reached is None or reached >= best
+        self.progress = Progress(
+            step=step,
+            best=reached if is_better else best,
+            without_better=0 if is_better else self.progress.without_better + 1,
+        )
+        if not self.fabric.is_global_zero:
+            return
+        if is_better:
+            figures = {
+                "steps": step,
+                "validation_on_network_grid": [asdict(stage) for stage in stages],
+            }
+            self.folder.save_best(self.network, self.recipe.preprocessing, figures)
+        self.folder.save_state(self.network, self._optimizer, self.progress)
+
+    def _logs(self, cohort: Cohort) -> Logs | None:
+        """Where the first process writes what happens."""
+        if not self.fabric.is_global_zero:
+            return None
+        self.folder.begin(self.progress, environment())
+        pairs = validation_pairs(cohort.val, 1)
+        shown = [(cohort.val[f], cohort.val[m]) for f, m in pairs]
+        return Logs(self.folder, self.progress.step, shown[0] if shown else None)
+
+    def _check_finite(
+        self, step: int, losses: dict[str, Tensor], portions: Sequence[Batch]
+    ) -> None:
+        """Stop on every device if the loss of any is not finite."""
+        is_finite = torch.isfinite(total_loss(losses))
+        if self._reduced(is_finite.float(), "mean") == 1:
+            return
+        names = ", ".join(batch.names for batch in portions)
+        where = f"pairs {names}" if not is_finite else "pairs of another device"
+        states = self.folder.states
+        last = states[-1] if states else "none was saved yet"
+        raise InputError(
+            f"the loss is not finite at step {step} ({where}); last good state: "
+            f"{last}. Look at these scans, or start again with a lower learning rate"
+        )
+
+    def _reduced(self, values: Tensor, how: str) -> Tensor:
+        """Mean or sum over all devices."""
+        reduced = self.fabric.all_reduce(values.to(self.fabric.device), reduce_op=how)
+        assert isinstance(reduced, Tensor)
+        return reduced.cpu()
 
 
-def _in_precision(
-    network: VolumeTweeningNetwork, precision: Precision
-) -> Callable[[Tensor, Tensor], Tweening]:
-    """The network with its features in that precision; losses stay outside."""
+def initial_network(recipe: Recipe) -> VolumeTweeningNetwork:
+    """The network before its first step.
 
-    def run(fixed: Tensor, moving: Tensor) -> Tweening:
-        is_half = precision == "bf16"
-        with torch.autocast(fixed.device.type, torch.bfloat16, enabled=is_half):
-            return network(fixed, moving)
-
-    return run
-
-
-def _pair_dice(network: VolumeTweeningNetwork, fixed: Sample, moving: Sample) -> float:
-    assert fixed.labels is not None
-    assert moving.labels is not None
-    with torch.inference_mode():
-        flow = network(fixed.image[None], moving.image[None]).flow
-        moved = warp_nearest(moving.labels[None].float(), flow)[0, 0].int()
-    dice = dice_per_label(fixed.labels[0].numpy(), moved.numpy())
-    return float(np.mean(list(dice.values())))
+    Raises:
+        InputError: If the model to start from has another cascade.
+    """
+    config = recipe.training
+    torch.manual_seed(config.seed)
+    network = VolumeTweeningNetwork(recipe.cascade)
+    network.recomputes_features = config.recompute_features
+    if config.start_from is not None:
+        model = load_model(config.start_from)
+        if model.network.config != recipe.cascade:
+            raise InputError(
+                f"{config.start_from}: expected a model of {recipe.cascade}, got "
+                f"{model.network.config}: train with the cascade of that model"
+            )
+        network.load_state_dict(model.network.state_dict())
+    return network
 
 
-def _load_cohort(
-    cases: Sequence[Case], preprocessing: Preprocessing, config: TrainConfig
+def load_cohort(
+    cases: Sequence[Case], recipe: Recipe, cache: Path, fabric: "Fabric"
 ) -> Cohort:
+    """The cases on their canonical grids, each made by one of the processes.
+
+    Raises:
+        InputError: If a case cannot be used, or lacks labels that training needs.
+    """
+    config = recipe.training
     chosen = cases_of_split(cases, "train")
     unlabelled = [case.name for case in chosen if case.labels is None]
     if config.objective.has_overlap and unlabelled:
@@ -238,101 +266,43 @@ def _load_cohort(
             "an overlap term needs labels of every training case; these have none: "
             f"{', '.join(unlabelled)}"
         )
-    train_variants = [load_samples(chosen, preprocessing)]
-    if config.masked_share > 0:
-        train_variants.append(load_samples(chosen, preprocessing, is_masked=True))
     val = [case for case in cases if case.split == "val"]
-    return Cohort(train_variants, load_samples(val, preprocessing))
+    own = slice(fabric.global_rank, None, fabric.world_size)
+    for part in (own, slice(None)):  # first what is this process's, then all is there
+        plain = stored_samples(chosen[part], recipe.preprocessing, cache)
+        masked = (
+            stored_samples(chosen[part], recipe.preprocessing, cache, is_masked=True)
+            if config.masked_share > 0
+            else None
+        )
+        validation = stored_samples(val[part], recipe.preprocessing, cache)
+        fabric.barrier()
+    targets = _targets(plain, config, cache / "targets", fabric)
+    return Cohort(TrainingPairs(plain, masked, targets, config), validation)
 
 
-def _recipe(
-    cases: Sequence[Case],
-    cascade: CascadeConfig,
-    preprocessing: Preprocessing,
-    config: TrainConfig,
-) -> dict[str, Any]:
+def _targets(
+    samples: Sequence[Sample], config: TrainConfig, folder: Path, fabric: "Fabric"
+) -> TargetFlows | None:
+    """Target flows, if they are learnt from, made by all processes together."""
+    if config.objective.end_point_error == 0:
+        return None
+    pairs = target_pairs(len(samples), config.target_pairs, config.seed)
+    targets = TargetFlows(samples, pairs, folder)
+    for number in range(fabric.global_rank, len(pairs), fabric.world_size):
+        logger.info("target flow %d of %d, by ANTs", number + 1, len(pairs))
+        targets.flow(number)
+    fabric.barrier()
+    return targets
+
+
+def recipe_facts(cases: Sequence[Case], recipe: Recipe) -> dict[str, Any]:
     """All that decides the run's result, as JSON types."""
-    return {
+    facts = {
         "voltween": version("voltween"),
         "torch": torch.__version__,
         "train_cases": [case.name for case in cases if case.split == "train"],
         "val_cases": [case.name for case in cases if case.split == "val"],
-        "cascade": _json(asdict(cascade)),
-        "preprocessing": _json(asdict(preprocessing)),
-        "training": _json(asdict(config)),
+        **asdict(recipe),
     }
-
-
-def _resume(
-    out: Path,
-    network: VolumeTweeningNetwork,
-    optimizer: torch.optim.Optimizer,
-    recipe: dict[str, Any],
-) -> tuple[int, float | None]:
-    """Steps done and best Dice so far; loads the state of a run that was cut short."""
-    if not (out / _STATE_FILE).is_file():
-        (out / _LOG_FILE).unlink(missing_ok=True)
-        return 0, None
-    tensors, description = read_tensors(out / _STATE_FILE)
-    different = [key for key, value in recipe.items() if description.get(key) != value]
-    if different:
-        raise InputError(
-            f"{out}: holds a run with other settings ({', '.join(different)}): give "
-            "another folder, or the settings of that run to go on with it"
-        )
-    network.load_state_dict(tensors_under("network.", tensors))
-    _load_optimizer(optimizer, tensors_under("optimizer.", tensors))
-    step = int(description["step"])
-    _cut_log(out / _LOG_FILE, step)
-    logger.info("going on from step %d of %s", step, out)
-    return step, description["best_dice"]
-
-
-def _save_state(
-    path: Path,
-    network: VolumeTweeningNetwork,
-    optimizer: torch.optim.Optimizer,
-    description: dict[str, Any],
-) -> None:
-    tensors = network_tensors(network)
-    for index, state in optimizer.state_dict()["state"].items():
-        for name, value in state.items():
-            tensors[f"optimizer.{index}.{name}"] = value
-    write_tensors(path, tensors, description)
-
-
-def _load_optimizer(
-    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
-) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        index, name = key.split(".")
-        state.setdefault(int(index), {})[name] = value
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
-def _report(
-    report: StepReport, out: Path, on_step: Callable[[StepReport], None]
-) -> None:
-    path = out / _LOG_FILE
-    is_new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if is_new:
-            writer.writerow(["step", *report.losses, "validation dice"])
-        dice = "" if report.validation_dice is None else report.validation_dice
-        writer.writerow([report.step, *report.losses.values(), dice])
-    on_step(report)
-
-
-def _cut_log(path: Path, step: int) -> None:
-    """Drop the rows of steps after the saved state; they will be done again."""
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    with whole_file(path) as partial:
-        partial.write_text("".join(lines[: step + 1]))
-
-
-def _json(value: Any) -> Any:
-    """The value as it comes back from JSON (tuples become lists)."""
-    return json.loads(json.dumps(value))
+    return json.loads(json.dumps(facts))

@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -13,8 +14,12 @@ class AffineSubnetwork(nn.Module):
 
     One fully connected layer reads the whole of the last features, so the grid's
     shape is fixed at construction. The layer starts at 0: training starts from the
-    identity.
+    identity. What it says is in voxels for all twelve numbers, those of A being
+    displacements at the border of the grid: one learning rate then suits them all,
+    whatever the shape.
     """
+
+    from_centre_to_border: Tensor
 
     def __init__(
         self, shape: tuple[int, int, int], channels: int, halvings: int
@@ -26,6 +31,8 @@ class AffineSubnetwork(nn.Module):
         inputs = positions * level_channels(channels, halvings)
         self.head = nn.Linear(inputs, 12, bias=False)
         nn.init.zeros_(self.head.weight)
+        from_centre = torch.tensor(shape, dtype=torch.float32) / 2
+        self.register_buffer("from_centre_to_border", from_centre, persistent=False)
 
     def forward(
         self, fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]
@@ -44,4 +51,5 @@ class AffineSubnetwork(nn.Module):
         features = self.encoder(fixed, moving)[-1].flatten(1)
         with without_autocast(features):  # half precision would round by tenths
             numbers = self.head(features.to(self.head.weight.dtype))
-        return numbers[:, :9].unflatten(1, (3, 3)), numbers[:, 9:]
+        at_border = numbers[:, :9].unflatten(1, (3, 3))
+        return at_border / self.from_centre_to_border, numbers[:, 9:]

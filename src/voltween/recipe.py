@@ -1,0 +1,99 @@
+"""All that decides how a network is trained, and so what comes out."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from voltween.augment import Augmentation
+from voltween.errors import InputError
+from voltween.networks import CascadeConfig
+from voltween.objective import VTN_LIVER, Objective
+from voltween.preprocess import Preprocessing
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+_EPOCHS = 5
+_FULL_RATE_EPOCHS = 4
+_AT_LEAST_ONE = (
+    "steps",
+    "pairs_per_step",
+    "pairs_at_once",
+    "validate_every",
+    "validation_pairs",
+    "kept_states",
+    "target_pairs",
+)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train; the defaults are the paper's where two CPU cores allow.
+
+    Raises:
+        InputError: If a number is out of range.
+    """
+
+    steps: int = 2000
+    """Steps in all. The learning rate is halved after four fifths of them (the paper:
+    5 epochs, halved every epoch after the 4th)."""
+    pairs_per_step: int = 2
+    """Pairs in a step, on all devices together: the result does not depend on how many
+    devices share them."""
+    pairs_at_once: int | None = None
+    """Pairs in a device's memory at once; gradients of a step's others are added up. If
+    not given, all of the device's share."""
+    learning_rate: float = 1e-4
+    """Of Adam, at the start."""
+    objective: Objective = VTN_LIVER
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    masked_share: float = 0.0
+    """Share of pairs in which both images are masked by labels > 0."""
+    seed: int = 0
+    """Of weights, pairs and augmentation."""
+    start_from: str | None = None
+    """Shipped model or model file whose weights to start from, of the same cascade."""
+    precision: Precision = "fp32"
+    """Of features: bf16 is faster on processors with AMX, bf16 and fp16 on GPUs, and
+    they halve the memory. Weights, flows, warps and losses are in single precision in
+    any case."""
+    recompute_features: bool = False
+    """Compute features anew for the gradients: less memory, a third more time."""
+    validate_every: int = 200
+    """Steps between validations; each also saves the state to resume from."""
+    validation_pairs: int = 20
+    """Ordered pairs of `val` cases to validate on."""
+    patience: int | None = None
+    """Stop after that many validations without a better model; if not given, never."""
+    kept_states: int = 2
+    """States to resume from that are kept: the latest ones."""
+    target_pairs: int = 100
+    """With an end-point error: training pairs that ANTs registers, to learn from."""
+
+    def __post_init__(self) -> None:
+        for name in (*_AT_LEAST_ONE, "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be at least 1, got {value}")
+        if self.learning_rate <= 0:
+            raise InputError(f"learning_rate must be > 0, got {self.learning_rate}")
+        if not 0 <= self.masked_share <= 1:
+            raise InputError(f"masked_share must be 0 to 1, got {self.masked_share}")
+        if self.objective.end_point_error > 0 and self.objective.invertibility > 0:
+            raise InputError(
+                "target flows lead one way: give either an end_point_error or an "
+                "invertibility term, got both"
+            )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A grid, a network, and how it is trained."""
+
+    preprocessing: Preprocessing
+    cascade: CascadeConfig
+    training: TrainConfig
+
+
+def learning_rate(step: int, config: TrainConfig) -> float:
+    """Rate of a step (from 1): constant for 4 of 5 epochs, then halved every epoch."""
+    epoch = (step - 1) * _EPOCHS // config.steps
+    return config.learning_rate * 0.5 ** max(0, epoch - _FULL_RATE_EPOCHS + 1)
