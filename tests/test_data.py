@@ -88,9 +88,3 @@ def test_labels_on_another_grid_are_brought_to_the_image(tmp_path):
 def test_pairs_are_of_distinct_cases_and_cover_all():
     pairs = data.draw_pairs(4, 500, np.random.default_rng(0))
     assert set(pairs) == {(f, m) for f in range(4) for m in range(4) if f != m}
-
-
-def test_fitted_grid_covers_the_cohort_in_ras_order(tmp_path):
-    fitted = data.fitted_preprocessing(data.read_manifest(write_cohort(tmp_path)))
-    assert fitted.spacing_mm == (2.0, 2.0, 2.0)
-    assert fitted.shape == (32, 32, 32)  # 18 voxels, in multiples of 16

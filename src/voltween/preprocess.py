@@ -90,7 +90,7 @@ class Preprocessing:
         Raises:
             InputError: If the image is constant, or is a label map.
         """
-        _check_has_contrast(image)
+        check_has_contrast(image)
         canonical = _sampled(image, onto=self.canonical_grid(image))
         low, high = self._intensity_range(canonical, image)
         scaled = (canonical.data - low) / max(
@@ -149,7 +149,12 @@ def hounsfield_offset(image: Image) -> float:
     return _CT_OFFSET if image.data.min() > _CT_LOWEST_WITH_OFFSET else 0.0
 
 
-def _check_has_contrast(image: Image) -> None:
+def check_has_contrast(image: Image) -> None:
+    """Refuse what cannot be registered.
+
+    Raises:
+        InputError: If the image is constant, or is a label map.
+    """
     low, high = float(image.data.min()), float(image.data.max())
     if low == high:
         raise InputError(
