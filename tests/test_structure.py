@@ -47,6 +47,9 @@ ORDER = [
     "checkpoint",
     "batches",
     "train",
+    "settings",
+    "fingerprint",
+    "plan",
     "register",
     "evaluate",
     "figures",
@@ -71,6 +74,7 @@ ORDER = [
     "benchmarks.report",
     # what people touch
     "console",
+    "cli_training",
     "cli",
     "__main__",
     "",

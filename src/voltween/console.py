@@ -114,6 +114,29 @@ def training_progress(steps: int) -> Iterator[Callable[[StepReport], None]]:
         yield on_step
 
 
+def show_cohort(described: dict[str, str]) -> None:
+    """What was found in a cohort; vectors are along R, A, S."""
+    table = Table("training scans", "along R x A x S")
+    for name, text in described.items():
+        table.add_row(name, text)
+    console.print(table)
+
+
+def show_decisions(notes: dict[str, str]) -> None:
+    """Why the settings are what they are."""
+    for key, reason in notes.items():
+        console.print(f"{key}: {reason}", markup=False)
+
+
+@contextmanager
+def case_progress(cases: int) -> Iterator[Callable[[str], None]]:
+    """A progress bar over scans; yields the function to call before each."""
+    columns = (MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=cases)
+        yield lambda name: progress.update(task, advance=1, description=name)
+
+
 @contextmanager
 def pair_progress(pairs: int) -> Iterator[Callable[[str, str, float], None]]:
     """A progress bar over pairs; yields the function to call after every pair."""
