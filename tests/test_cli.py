@@ -424,7 +424,7 @@ def test_models_lists_the_shipped_ones(capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["register", "apply", "train", "evaluate", "models", "demo"]
+    "command", ["register", "apply", "plan", "train", "evaluate", "models", "demo"]
 )
 def test_help_of_every_command(command, capsys):
     with pytest.raises(SystemExit) as caught:

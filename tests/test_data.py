@@ -83,9 +83,3 @@ def test_labels_on_another_grid_are_brought_to_the_image(tmp_path):
     image, again = data.load_case(cases[0])
     assert again.grid.is_close(image.grid)
     np.testing.assert_array_equal(again.data, labels.data)
-
-
-def test_fitted_grid_covers_the_cohort_in_ras_order(tmp_path):
-    fitted = data.fitted_preprocessing(data.read_manifest(write_cohort(tmp_path)))
-    assert fitted.spacing_mm == (2.0, 2.0, 2.0)
-    assert fitted.shape == (32, 32, 32)  # 18 voxels, in multiples of 16

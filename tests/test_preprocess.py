@@ -4,13 +4,14 @@ from scipy.ndimage import gaussian_filter
 
 from helpers import STORAGE_ORDERS, label_blocks, oblique_grid, smooth_image, stored
 from voltween.errors import InputError
-from voltween.preprocess import Preprocessing
-from voltween.space import Grid
+from voltween.preprocess import Preprocessing, foreground_of
+from voltween.space import Grid, directions_to_ras
 from voltween.transform import Affine
 from voltween.volume import Image
 
 PREPROCESSING = Preprocessing((16, 16, 16), (1.5, 1.5, 1.5))
 HEAD = Preprocessing((32, 40, 32), (5.0, 5.0, 5.0), "head")
+FOREGROUND = Preprocessing((32, 48, 48), (5.0, 5.0, 5.0), "foreground")
 
 
 def head_phantom(neck_mm=120.0):
@@ -29,10 +30,15 @@ def head_phantom(neck_mm=120.0):
     return Image(gaussian_filter(data, 0.7) + noise, grid)
 
 
-@pytest.mark.parametrize("preprocessing", [PREPROCESSING, HEAD], ids=["centre", "head"])
+@pytest.mark.parametrize(
+    "preprocessing",
+    [PREPROCESSING, HEAD, FOREGROUND],
+    ids=["centre", "head", "foreground"],
+)
 @pytest.mark.parametrize("order", STORAGE_ORDERS[::5])
 def test_canonical_image_does_not_depend_on_storage_order(preprocessing, order):
-    image = head_phantom() if preprocessing is HEAD else smooth_image(oblique_grid())
+    is_centre = preprocessing is PREPROCESSING
+    image = smooth_image(oblique_grid()) if is_centre else head_phantom()
     plain = preprocessing.normalized(image)
     again = preprocessing.normalized(stored(image, order))
     assert again.grid.is_close(plain.grid, 1e-6)
@@ -152,3 +158,49 @@ def test_hounsfield_window_is_the_same_with_and_without_1000_added(offset):
 def test_falling_hounsfield_window_is_refused():
     with pytest.raises(InputError, match="must rise"):
         Preprocessing((16, 16, 16), (1.0,) * 3, hounsfield_window=(700.0, -300.0))
+
+
+def body(grid, middle_mm, radii_mm=(30.0, 20.0, 25.0)):
+    """Hounsfield units: an ellipsoid of tissue along the grid's own axes, in air."""
+    along = (grid.voxel_centres_mm() - middle_mm) @ directions_to_ras(grid)
+    inside = (np.square(along / radii_mm)).sum(axis=-1) < 1
+    return gaussian_filter(np.where(inside, 40.0, -1000.0), 0.5)
+
+
+@pytest.mark.parametrize("order", STORAGE_ORDERS[::7])
+def test_foreground_placement_finds_an_off_centre_body(order):
+    grid = oblique_grid((60, 44, 40), spacing_mm=(2.0, 2.5, 3.0))
+    middle_mm = grid.centre_mm + np.array([20.0, -15.0, 10.0])
+    image = stored(Image(body(grid, middle_mm), grid), order)
+    found = foreground_of(image, is_ct=True)
+    np.testing.assert_allclose(found.centre_mm, middle_mm, atol=1.5)
+    np.testing.assert_allclose(found.extent_mm, [60, 40, 50], atol=6)
+    rule = Preprocessing(
+        (16, 16, 16), (5.0,) * 3, "foreground", (0.5, 99.5), (-300.0, 300.0)
+    )
+    np.testing.assert_allclose(rule.canonical_grid(image).centre_mm, found.centre_mm)
+
+
+def test_foreground_ignores_specks_padding_and_the_offset_of_ct():
+    grid = oblique_grid((60, 44, 40), spacing_mm=(2.0, 2.5, 3.0))
+    units = body(grid, grid.centre_mm, radii_mm=(45.0, 35.0, 40.0))
+    plain = foreground_of(Image(units, grid), is_ct=True)
+    with_offset = foreground_of(Image(units + 1000, grid), is_ct=True)
+    np.testing.assert_allclose(with_offset.centre_mm, plain.centre_mm, atol=1e-3)
+    units[:, :4], units[1:3, 20, 20] = -3024.0, 500.0
+    again = foreground_of(Image(units, grid), is_ct=True)
+    np.testing.assert_allclose(again.centre_mm, plain.centre_mm, atol=0.2)
+    np.testing.assert_allclose(again.extent_mm, plain.extent_mm, atol=0.5)
+
+
+def test_foreground_of_a_small_scan_is_surveyed_finely():
+    grid = oblique_grid((40, 40, 40), spacing_mm=(0.2, 0.2, 0.2))
+    units = body(grid, grid.centre_mm + 0.8, radii_mm=(2.0, 1.5, 1.8))
+    found = foreground_of(Image(units, grid), is_ct=True)
+    np.testing.assert_allclose(found.extent_mm, [4, 3, 3.6], atol=0.4)
+
+
+def test_a_scan_without_foreground_is_foreground_all_over():
+    grid = oblique_grid((20, 20, 20), spacing_mm=(2.0, 2.0, 2.0))
+    found = foreground_of(Image(np.zeros(grid.shape), grid))
+    np.testing.assert_allclose(found.centre_mm, grid.centre_mm, atol=1e-6)

@@ -59,6 +59,10 @@ ORDER = [
     "plots",
     "training_logs",
     "train",
+    "dry_run",
+    "settings",
+    "fingerprint",
+    "plan",
     # results
     "results",
     "demo",
@@ -81,6 +85,7 @@ ORDER = [
     "benchmarks.report",
     # what people touch
     "console",
+    "cli_training",
     "cli",
     "__main__",
     "",

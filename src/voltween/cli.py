@@ -4,7 +4,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,19 +14,15 @@ from tyro.conf import Positional
 
 from voltween import console, io
 from voltween.checkpoint import installed_models, load_model
-from voltween.data import Case, cases_of_split, fitted_preprocessing, read_manifest
+from voltween.cli_training import Plan, Train
+from voltween.data import cases_of_split, read_manifest
 from voltween.demo import run_demo
 from voltween.errors import InputError
 from voltween.evaluate import chosen_pairs, evaluate, summary_table, write_evaluation
 from voltween.files import output_folder
-from voltween.hardware import Hardware
 from voltween.inference import Precision
-from voltween.networks import CascadeConfig
-from voltween.preprocess import Placement, Preprocessing
-from voltween.recipe import Recipe, TrainConfig
 from voltween.register import register
 from voltween.results import write_registration
-from voltween.train import train
 from voltween.volume import Volume, looks_like_labels
 
 DEFAULT_MODEL = "brain"
@@ -137,72 +133,6 @@ class Apply:
 
 
 @dataclass(frozen=True)
-class Train:
-    """Train a cascade on the `train` cases of a manifest, choosing on its `val` cases.
-
-    The manifest is a CSV with columns case, image, split (train, val, test), and maybe
-    labels and points. A run that was cut short goes on where it was: give the same
-    command again. The best model is best.safetensors in the folder.
-    """
-
-    manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
-    """CSV of cases."""
-    out: Path
-    """Folder of the run."""
-    cascade: str = "ADD"
-    """Subnetworks: at most one A (affine), then any number of D (dense)."""
-    shape: tuple[int, int, int] | None = None
-    """Voxels of the network's grid along R, A, S; fitted to the cohort if not given."""
-    spacing_mm: tuple[float, float, float] | None = None
-    """Voxel size of that grid; fitted to the cohort if not given."""
-    placement: Placement = "grid centre"
-    """Where the grid goes on each scan: its middle, or the upper part of a head."""
-    hounsfield_window: tuple[float, float] | None = None
-    """For CT: Hounsfield units that become 0 and 1, such as -300 700."""
-    channels: int = 16
-    """Channels after the first halving."""
-    levels: int = 6
-    """Halvings of the grid, fewer where its shape does not allow as many."""
-    training: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(
-        default_factory=TrainConfig
-    )
-    hardware: Annotated[Hardware, tyro.conf.arg(name="")] = field(
-        default_factory=Hardware
-    )
-    cache: Path | None = None
-    """Folder where scans are kept on the network's grid; in --out if not given."""
-
-    def run(self) -> None:
-        """Train."""
-        cases = read_manifest(self.manifest)
-        recipe = self.recipe(cases)
-        with console.training_progress(self.training.steps) as on_step:
-            best = train(
-                cases,
-                recipe,
-                out=self.out,
-                hardware=self.hardware,
-                cache=self.cache,
-                on_step=on_step,
-            )
-        console.console.print(f"The best model is {best}")
-
-    def recipe(self, cases: Sequence[Case]) -> Recipe:
-        """The recipe, its grid fitted to the cohort where not given."""
-        fitted = fitted_preprocessing(cases_of_split(cases, "train"))
-        preprocessing = Preprocessing(
-            shape=self.shape or fitted.shape,
-            spacing_mm=self.spacing_mm or fitted.spacing_mm,
-            placement=self.placement,
-            hounsfield_window=self.hounsfield_window,
-        )
-        cascade = CascadeConfig(
-            self.cascade, preprocessing.shape, self.channels, self.levels
-        )
-        return Recipe(preprocessing, cascade, self.training)
-
-
-@dataclass(frozen=True)
 class Evaluate:
     """Measure a model on pairs of a manifest's cases: Dice, IoU, folding, time.
 
@@ -295,7 +225,7 @@ class Bench:
         console.console.print(f"Wrote {self.out / 'performance.md'}")
 
 
-_COMMANDS = (Register, Apply, Train, Evaluate, Models, Demo, Bench)
+_COMMANDS = (Register, Apply, Plan, Train, Evaluate, Models, Demo, Bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

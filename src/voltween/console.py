@@ -1,5 +1,6 @@
 """What the command line shows people: tables and progress bars, nothing else."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from rich.progress import (
 from rich.table import Table
 
 from voltween.demo import TISSUES, DemoResult
+from voltween.dry_run import DryRun
 from voltween.training_logs import StepReport
 from voltween.validation import StageValidation
 from voltween.volume import Points
@@ -87,7 +89,10 @@ def show_demo(result: DemoResult, picture: Path) -> None:
 
 @contextmanager
 def training_progress(steps: int) -> Iterator[Callable[[StepReport], None]]:
-    """A progress bar; yields the function to call after every step."""
+    """A progress bar with the time left; yields the function to call after every step.
+
+    Of several training processes on a machine only the first shows it.
+    """
     columns = (
         TextColumn("step"),
         MofNCompleteColumn(),
@@ -97,7 +102,8 @@ def training_progress(steps: int) -> Iterator[Callable[[StepReport], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.description}"),
     )
-    with Progress(*columns, console=console) as progress:
+    is_shown = os.environ.get("LOCAL_RANK", "0") == "0"
+    with Progress(*columns, console=console, disable=not is_shown) as progress:
         task = progress.add_task("", total=steps)
         recent: list[float] = []
 
@@ -117,6 +123,45 @@ def _stage_line(step: int, stage: StageValidation) -> str:
         f"step {step}, {stage.stage}: {dice}correlation {stage.correlation:.4f}, "
         f"folding {stage.folding_percent:.3g} %"
     )
+
+
+def show_dry_run(found: DryRun) -> None:
+    """What a training will need, and what its first losses are."""
+    table = Table("", "needs", "has")
+    gigabytes = [
+        f"{n / 1e9:.1f} GB" for n in (found.memory_bytes, found.memory_available_bytes)
+    ]
+    table.add_row("memory", *gigabytes)
+    table.add_row("disk", f"{found.disk_bytes / 1e9:.1f} GB", "enough")
+    hours, minutes = divmod(round(found.seconds / 60), 60)
+    table.add_row("time, if nothing else runs", f"{hours} h {minutes} min", "")
+    console.print(table)
+    terms = ", ".join(f"{name} {value:.4f}" for name, value in found.losses.items())
+    console.print(f"{found.scans} scans can be used. {found.weights} weights.")
+    console.print(f"First losses: {terms}")
+
+
+def show_cohort(described: dict[str, str]) -> None:
+    """What was found in a cohort; vectors are along R, A, S."""
+    table = Table("training scans", "along R x A x S")
+    for name, text in described.items():
+        table.add_row(name, text)
+    console.print(table)
+
+
+def show_decisions(notes: dict[str, str]) -> None:
+    """Why the settings are what they are."""
+    for key, reason in notes.items():
+        console.print(f"{key}: {reason}", markup=False)
+
+
+@contextmanager
+def case_progress(cases: int) -> Iterator[Callable[[str], None]]:
+    """A progress bar over scans; yields the function to call before each."""
+    columns = (MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=cases)
+        yield lambda name: progress.update(task, advance=1, description=name)
 
 
 @contextmanager

@@ -14,13 +14,10 @@ from voltween import io
 from voltween.errors import InputError
 from voltween.files import PathLike
 from voltween.preprocess import Preprocessing
-from voltween.space import nearest_world_axes
 from voltween.transform import Affine
 from voltween.volume import Image, LabelMap
 
 SPLITS = ("train", "val", "test")
-_MOST_VOXELS = 128**3
-_SIDE_MULTIPLE = 16
 
 
 @dataclass(frozen=True)
@@ -92,28 +89,6 @@ def cases_of_split(cases: Iterable[Case], split: str) -> tuple[Case, ...]:
             f"pairs need at least two cases with split {split!r}, got {len(chosen)}"
         )
     return chosen
-
-
-def fitted_preprocessing(cases: Iterable[Case]) -> Preprocessing:
-    """A canonical grid for a cohort: its median voxel size, its widest field of view.
-
-    Coarser where that would be more than 128^3 voxels. Widest is the 95th percentile.
-    """
-    grids = [io.read(case.image).grid for case in cases]
-    axes = [np.argsort(nearest_world_axes(grid)) for grid in grids]
-    spacings = [grid.spacing_mm[order] for grid, order in zip(grids, axes, strict=True)]
-    shapes = [
-        np.array(grid.shape)[order] for grid, order in zip(grids, axes, strict=True)
-    ]
-    extent_mm = np.percentile(np.multiply(spacings, shapes), 95, axis=0)
-    spacing = np.median(spacings, axis=0)
-    spacing *= max(1.0, (np.prod(extent_mm / spacing) / _MOST_VOXELS) ** (1 / 3))
-    sides = [
-        int(n)
-        for n in np.ceil(extent_mm / spacing / _SIDE_MULTIPLE - 1e-6) * _SIDE_MULTIPLE
-    ]
-    r, a, s = (round(float(value), 3) for value in spacing)
-    return Preprocessing(shape=(sides[0], sides[1], sides[2]), spacing_mm=(r, a, s))
 
 
 def load_case(case: Case) -> tuple[Image, LabelMap | None]:

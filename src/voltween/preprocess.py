@@ -6,10 +6,10 @@ asked of the user.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy.ndimage import gaussian_filter
 
 from voltween.errors import InputError
@@ -17,16 +17,19 @@ from voltween.space import Grid, directions_to_ras, nearest_world_axes
 from voltween.transform import Affine
 from voltween.volume import Image, looks_like_labels
 
-Placement = Literal["grid centre", "head"]
+Placement = Literal["grid centre", "head", "foreground"]
 
-_HEAD_SURVEY_MM = 4.0
+_SURVEY_MM = 4.0
+_FEWEST_SURVEY_VOXELS = 32  # along the longest side: small scans are surveyed finer
+_STRAY_SHARE = 0.001  # of the foreground, left out of its box at either end: specks
 _ABOVE_HEAD_MM = 6.0
 _SMALLEST_HEAD_SLICE_MM2 = 1000.0
 _HISTOGRAM_BINS = 256
 _WIDTH_OF_GAUSSIAN = 2 * np.sqrt(2 * np.log(2))  # at half height, in sigmas
 _FOREGROUND = 1e-3  # of the range of intensities, above the darkest
 _CT_OFFSET = 1000.0  # added by many writers of CT, so that values are not negative
-_CT_AIR = -200.0  # every scan shows air, -1000 Hounsfield units
+_CT_AIR = -1000.0  # Hounsfield units; below it is padding only
+_CT_LOWEST_WITH_OFFSET = -200.0  # every scan shows air: one without has the offset
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,8 @@ class Preprocessing:
     spacing_mm: tuple[float, float, float]
     """Its voxel size along R, A and S."""
     placement: Placement = "grid centre"
-    """Where it goes: on the middle of the scan, or on the upper part of a head (the
-    box from the top of the foreground downwards)."""
+    """Where it goes: on the middle of the scan, on the upper part of a head (the box
+    from the top of the foreground downwards), or on the middle of the foreground."""
     intensity_percentiles: tuple[float, float] = (0.5, 99.5)
     """Percentiles of the foreground that become 0 and 1; values beyond are clipped."""
     hounsfield_window: tuple[float, float] | None = None
@@ -67,8 +70,11 @@ class Preprocessing:
         """The grid on which a network sees this image."""
         directions = directions_to_ras(image.grid)
         extent_mm = np.array(self.shape) * self.spacing_mm
+        is_ct = self.hounsfield_window is not None
         if self.placement == "head":
-            centre_mm = _head_centre_mm(image, directions, extent_mm)
+            centre_mm = _head_centre_mm(_survey(image, is_ct=is_ct), extent_mm)
+        elif self.placement == "foreground":
+            centre_mm = foreground_of(image, is_ct=is_ct).centre_mm
         else:
             centre_mm = image.grid.centre_mm
         return Grid.centred(
@@ -84,7 +90,7 @@ class Preprocessing:
         Raises:
             InputError: If the image is constant, or is a label map.
         """
-        _check_has_contrast(image)
+        check_has_contrast(image)
         canonical = _sampled(image, onto=self.canonical_grid(image))
         low, high = self._intensity_range(canonical, image)
         scaled = (canonical.data - low) / max(
@@ -96,7 +102,7 @@ class Preprocessing:
         """The intensities that become 0 and 1."""
         if self.hounsfield_window is not None:
             low, high = self.hounsfield_window
-            offset = _CT_OFFSET if image.data.min() > _CT_AIR else 0.0
+            offset = hounsfield_offset(image)
             return low + offset, high + offset
         darkest, brightest = canonical.data.min(), canonical.data.max()
         foreground = canonical.data[
@@ -113,7 +119,42 @@ class Preprocessing:
         return float(low), float(high)
 
 
-def _check_has_contrast(image: Image) -> None:
+class Foreground(NamedTuple):
+    """The box around what is bright in a scan."""
+
+    centre_mm: Float[np.ndarray, " 3"]
+    """Its middle, RAS+ mm."""
+    extent_mm: Float[np.ndarray, " 3"]
+    """Its sides along the scan's axes nearest to R, A and S."""
+    threshold: float
+    """Intensity above which a voxel belongs to the foreground."""
+
+
+def foreground_of(image: Image, *, is_ct: bool = False) -> Foreground:
+    """Where the foreground of a scan lies; the whole scan where nothing is bright.
+
+    The outermost thousandth at either end is left out, so that specks do not count.
+    """
+    survey = _survey(image, is_ct=is_ct)
+    edges = np.array([_edges(survey.area_voxels(axis)) for axis in range(3)])
+    return Foreground(
+        centre_mm=survey.grid.voxel_to_world(edges.mean(axis=1)),
+        extent_mm=np.ptp(edges, axis=1) * survey.grid.spacing_mm,
+        threshold=survey.threshold,
+    )
+
+
+def hounsfield_offset(image: Image) -> float:
+    """What was added to the Hounsfield units of a CT when it was stored: 0 or 1000."""
+    return _CT_OFFSET if image.data.min() > _CT_LOWEST_WITH_OFFSET else 0.0
+
+
+def check_has_contrast(image: Image) -> None:
+    """Refuse what cannot be registered.
+
+    Raises:
+        InputError: If the image is constant, or is a label map.
+    """
     low, high = float(image.data.min()), float(image.data.max())
     if low == high:
         raise InputError(
@@ -161,49 +202,84 @@ def _with_soft_edge(image: Image) -> Image:
     return Image(data, image.grid.padded(1))
 
 
+class _Survey(NamedTuple):
+    """A coarse grid over a whole scan in its own RAS order, and its foreground."""
+
+    grid: Grid
+    foreground: Bool[np.ndarray, "i j k"]
+    threshold: float
+
+    def area_voxels(self, axis: int) -> Int[np.ndarray, " n"]:
+        """Foreground of every plane across an axis."""
+        others = tuple({0, 1, 2} - {axis})
+        return self.foreground.sum(axis=others)
+
+
+def _survey(image: Image, *, is_ct: bool) -> _Survey:
+    if is_ct:  # the padding of some scanners, -2000 or less, would pass for background
+        air = _CT_AIR + hounsfield_offset(image)
+        image = Image(image.data.clip(air, None), image.grid)
+    directions = directions_to_ras(image.grid)
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(image.grid.shape) - 1.0)
+    along = (image.grid.voxel_to_world(corners) - image.grid.centre_mm) @ directions
+    extent_mm = np.ptp(along, axis=0)
+    spacing_mm = float(min(_SURVEY_MM, extent_mm.max() / _FEWEST_SURVEY_VOXELS))
+    # A little less than the quotient: rounding must not decide over one voxel more.
+    sizes = np.ceil(extent_mm / spacing_mm - 1e-6).astype(int) + 1
+    grid = Grid.centred(
+        (int(sizes[0]), int(sizes[1]), int(sizes[2])),
+        centre_mm=image.grid.centre_mm,
+        spacing_mm=(spacing_mm,) * 3,
+        directions=directions,
+    )
+    coarse = _sampled(image, onto=grid).data
+    threshold = _threshold(coarse, darkest=image.outside_value)
+    return _Survey(grid, coarse > threshold, threshold)
+
+
 def _head_centre_mm(
-    image: Image,
-    directions: Float[np.ndarray, "3 3"],
-    extent_mm: Float[np.ndarray, " 3"],
+    survey: _Survey, extent_mm: Float[np.ndarray, " 3"]
 ) -> Float[np.ndarray, " 3"]:
     """Middle of the box of `extent_mm` that hangs from the top of the head.
 
     Across, it is centred on the foreground of its upper half, so that nose, neck and
     shoulders do not pull it away.
     """
-    survey, foreground = _survey(image, directions)
-    area_mm2 = foreground.sum(axis=(0, 1)) * _HEAD_SURVEY_MM**2
-    slices = np.flatnonzero(area_mm2 > _SMALLEST_HEAD_SLICE_MM2)
-    if slices.size == 0:
-        return image.grid.centre_mm
-    top = slices.max()
-    depth = extent_mm[2] / _HEAD_SURVEY_MM
-    upper = foreground[:, :, max(0, top - int(depth / 2)) : top + 1]
-    across = _middle(upper.max(axis=(1, 2))), _middle(upper.max(axis=(0, 2)))
-    box_top = top + _ABOVE_HEAD_MM / _HEAD_SURVEY_MM
-    return survey.voxel_to_world(np.array([*across, box_top - depth / 2]))
-
-
-def _survey(
-    image: Image, directions: Float[np.ndarray, "3 3"]
-) -> tuple[Grid, Bool[np.ndarray, "i j k"]]:
-    """A coarse grid over the whole scan in its own RAS order, and its foreground."""
-    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(image.grid.shape) - 1.0)
-    along = (image.grid.voxel_to_world(corners) - image.grid.centre_mm) @ directions
-    # A little less than the quotient: rounding must not decide over one voxel more.
-    sizes = np.ceil(np.ptp(along, axis=0) / _HEAD_SURVEY_MM - 1e-6).astype(int) + 1
-    grid = Grid.centred(
-        (int(sizes[0]), int(sizes[1]), int(sizes[2])),
-        centre_mm=image.grid.centre_mm,
-        spacing_mm=(_HEAD_SURVEY_MM,) * 3,
-        directions=directions,
+    voxel_mm = survey.grid.spacing_mm[0]
+    slices = np.flatnonzero(
+        survey.area_voxels(2) * voxel_mm**2 > _SMALLEST_HEAD_SLICE_MM2
     )
-    coarse = _sampled(image, onto=grid).data
-    return grid, coarse > _otsu_threshold(coarse)
+    if slices.size == 0:
+        return survey.grid.centre_mm
+    top = slices.max()
+    depth = extent_mm[2] / voxel_mm
+    upper = survey.foreground[:, :, max(0, top - int(depth / 2)) : top + 1]
+    across = _middle(upper.max(axis=(1, 2))), _middle(upper.max(axis=(0, 2)))
+    box_top = top + _ABOVE_HEAD_MM / voxel_mm
+    return survey.grid.voxel_to_world(np.array([*across, box_top - depth / 2]))
 
 
-def _otsu_threshold(data: Float[np.ndarray, "i j k"]) -> float:
-    """Threshold that best parts dark from bright; bright outliers are clipped first."""
+def _edges(
+    mass: Int[np.ndarray, " n"],
+) -> tuple[float, float]:
+    """Positions in voxels between which all but the strays lie; all if there is none.
+
+    Between voxels they are continuous, so that rounding in one voxel moves them little.
+    """
+    borders = np.arange(mass.size + 1) - 0.5
+    if not mass.any():
+        return borders[0], borders[-1]
+    share = np.concatenate([[0], mass.cumsum()]) / mass.sum()
+    low, high = np.interp([_STRAY_SHARE, 1 - _STRAY_SHARE], share, borders)
+    return low, high
+
+
+def _threshold(data: Float[np.ndarray, "i j k"], *, darkest: float) -> float:
+    """Half way from the darkest to Otsu's threshold, which best parts dark from bright.
+
+    Half way, as a head's dark tissue (brain edge, skin) is foreground too. Bright
+    outliers are clipped first.
+    """
     data = data.clip(None, np.percentile(data, 99))
     counts, edges = np.histogram(data, bins=_HISTOGRAM_BINS)
     centres = (edges[:-1] + edges[1:]) / 2
@@ -212,8 +288,8 @@ def _otsu_threshold(data: Float[np.ndarray, "i j k"]) -> float:
     sum_below = (counts * centres).cumsum()[:-1]
     sum_above = (counts * centres).sum() - sum_below
     mean_gap = sum_below / below.clip(1) - sum_above / above.clip(1)
-    # Half of the optimum: a head's dark tissue (brain edge, skin) is foreground too.
-    return float(centres[(below * above * mean_gap**2).argmax()]) / 2
+    optimum = float(centres[(below * above * mean_gap**2).argmax()])
+    return darkest + (optimum - darkest) / 2
 
 
 def _middle(occupied: Bool[np.ndarray, " n"]) -> float:

@@ -1,0 +1,170 @@
+"""The commands that make models: plan and train."""
+
+import logging
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import tyro
+from tyro.conf import Positional
+
+from voltween import console
+from voltween.data import cases_of_split, read_manifest
+from voltween.dry_run import dry_run
+from voltween.errors import InputError
+from voltween.fingerprint import described, fingerprint
+from voltween.hardware import Hardware
+from voltween.networks import CascadeConfig
+from voltween.objective import SUPERVISED
+from voltween.plan import fitted_preprocessing, plan
+from voltween.preprocess import Placement, Preprocessing
+from voltween.recipe import TrainConfig
+from voltween.settings import TrainingPlan, read_plan, write_plan
+from voltween.train import train
+
+_BESIDE_A_PLAN = (
+    "source",
+    "out",
+    "dry_run",
+    "cache",
+    "hardware",
+)  # options of `train` that a plan says nothing of
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Look at the `train` scans of a manifest and write settings for training on them.
+
+    The settings are a TOML file in which every line is explained, and every decision
+    has its reason. Change what you like; then `voltween train plan.toml --out DIR`.
+    """
+
+    manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
+    """CSV of cases."""
+    out: Path = Path("plan.toml")
+    """File to write."""
+    overwrite: bool = False
+    """Write over a file that is there."""
+
+    def run(self) -> None:
+        """Look, decide, write."""
+        if self.out.suffix != ".toml":
+            raise InputError(f"{self.out}: expected a name that ends in .toml")
+        if self.out.exists() and not self.overwrite:
+            raise InputError(
+                f"{self.out}: is there already: give --overwrite or another --out"
+            )
+        cases = read_manifest(self.manifest)
+        with console.case_progress(sum(c.split == "train" for c in cases)) as on_case:
+            found = fingerprint(cases, on_case)
+        decided, notes = plan(self.manifest, found, has_gpu=torch.cuda.is_available())
+        rows = described(found)
+        heading = [
+            "Made by `voltween plan`, for `voltween train`. What was found in the "
+            "training scans, along R x A x S:",
+            "",
+            *(f"{name}: {text}" for name, text in rows.items()),
+        ]
+        write_plan(decided, self.out, heading=heading, notes=notes)
+        console.show_cohort(rows)
+        console.show_decisions(notes)
+        console.console.print(f"Wrote {self.out}")
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a cascade on the `train` cases of a cohort, choosing on its `val` cases.
+
+    Give a plan (see `voltween plan`), or a manifest and settings as options: a CSV with
+    columns case, image, split (train, val, test), and maybe labels and points. A run
+    that was cut short goes on where it was: give the same command again. The best model
+    is best.safetensors in the folder.
+    """
+
+    source: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST_OR_PLAN")]
+    """CSV of cases, or TOML of settings, which then come from there alone."""
+    out: Path
+    """Folder of the run."""
+    cascade: str = "ADD"
+    """Subnetworks: at most one A (affine), then any number of D (dense)."""
+    shape: tuple[int, int, int] | None = None
+    """Voxels of the network's grid along R, A, S; fitted to the cohort if not given."""
+    spacing_mm: tuple[float, float, float] | None = None
+    """Voxel size of that grid; fitted to the cohort if not given."""
+    placement: Placement = "grid centre"
+    """Where the grid goes on each scan: its middle, the upper part of a head, or the
+    middle of what is bright."""
+    hounsfield_window: tuple[float, float] | None = None
+    """For CT: Hounsfield units that become 0 and 1, such as -300 700."""
+    channels: int = 16
+    """Channels after the first halving."""
+    levels: int = 6
+    """Halvings of the grid, fewer where its shape does not allow as many."""
+    supervised: bool = False
+    """Learn flows that ANTs finds (needs voltween[baselines]), with the paper's weights
+    for that; other losses are not used."""
+    dry_run: bool = False
+    """Only read all scans, take a few steps, and say what the training will need."""
+    cache: Path | None = None
+    """Folder where scans are kept on the network's grid; in --out if not given."""
+    hardware: Annotated[Hardware, tyro.conf.arg(name="")] = field(
+        default_factory=Hardware
+    )
+    training: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(
+        default_factory=TrainConfig
+    )
+
+    def run(self) -> None:
+        """Train, or see what it would take."""
+        logging.getLogger("voltween").setLevel(logging.INFO)
+        is_plan = self.source.suffix == ".toml"
+        settings = self._from_plan() if is_plan else self._from_options()
+        cases, recipe = read_manifest(settings.manifest), settings.recipe
+        run: dict[str, Any] = {
+            "out": self.out,
+            "cache": self.cache,
+            "hardware": self.hardware,
+        }
+        if self.dry_run:
+            console.show_dry_run(dry_run(cases, recipe, **run))
+            return
+        with console.training_progress(recipe.training.steps) as on_step:
+            best = train(cases, recipe, on_step=on_step, **run)
+        console.console.print(f"The best model is {best}")
+
+    def _from_plan(self) -> TrainingPlan:
+        untouched = Train(self.source, self.out)
+        changed = [
+            f"--{name.replace('_', '-')}"
+            for here, default in (
+                (self, untouched),
+                (self.training, untouched.training),
+            )
+            for name in (item.name for item in fields(here))
+            if name not in (*_BESIDE_A_PLAN, "training")
+            and getattr(here, name) != getattr(default, name)
+        ]
+        if changed:
+            raise InputError(
+                f"{', '.join(changed)}: settings come from {self.source}: change them "
+                "there"
+            )
+        return read_plan(self.source)
+
+    def _from_options(self) -> TrainingPlan:
+        cases = read_manifest(self.source)
+        fitted = fitted_preprocessing(cases_of_split(cases, "train"))
+        preprocessing = Preprocessing(
+            shape=self.shape or fitted.shape,
+            spacing_mm=self.spacing_mm or fitted.spacing_mm,
+            placement=self.placement,
+            hounsfield_window=self.hounsfield_window,
+        )
+        cascade = CascadeConfig(
+            self.cascade, preprocessing.shape, self.channels, self.levels
+        )
+        training = self.training
+        if self.supervised:
+            training = replace(training, objective=SUPERVISED)
+        return TrainingPlan(self.source, preprocessing, cascade, training)
