@@ -88,7 +88,7 @@ def tiny_model(stages="ADD", shape=(16, 16, 16), seed=0, strength=1.0):
     network = VolumeTweeningNetwork(CascadeConfig(stages, shape, channels=4))
     with torch.no_grad():
         if network.affine is not None:
-            network.affine.head.weight.normal_(0, 0.05 * strength)
+            network.affine.head.weight.normal_(0, 0.3 * strength)
         for dense in network.dense:
             dense.flow.weight.normal_(0, 0.3 * strength)
     preprocessing = Preprocessing(shape, (1.5, 1.5, 1.5))

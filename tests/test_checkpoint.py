@@ -54,7 +54,7 @@ def broken(kind, path):
     elif kind == "newer":
         save_file({"w": torch.zeros(3)}, path, {"voltween": json.dumps({"format": 99})})
     elif kind == "other weights":
-        text = {"format": 1, "cascade": {"stages": "D"}, "preprocessing": {}}
+        text = {"format": 2, "cascade": {"stages": "D"}, "preprocessing": {}}
         save_file({"w": torch.zeros(3)}, path, {"voltween": json.dumps(text)})
 
 
@@ -65,7 +65,7 @@ def broken(kind, path):
         ("cut short", "damaged or of another kind"),
         ("text", "damaged or of another kind"),
         ("foreign", "another program's safetensors file"),
-        ("newer", "expected model format 1, got 99"),
+        ("newer", "expected model format 2, got 99"),
         ("other weights", "do not fit this version"),
     ],
 )

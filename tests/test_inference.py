@@ -17,7 +17,7 @@ def network(stages="ADD", shape=SHAPE):
     result = VolumeTweeningNetwork(CascadeConfig(stages, shape, channels=4))
     with torch.no_grad():
         if result.affine is not None:
-            result.affine.head.weight.normal_(0, 0.02)
+            result.affine.head.weight.normal_(0, 0.2)
         for dense in result.dense:
             dense.flow.weight.normal_(0, 0.2)
     return result

@@ -34,7 +34,7 @@ def randomized(network):
     torch.manual_seed(0)
     with torch.no_grad():
         if network.affine is not None:
-            network.affine.head.weight.normal_(0, 0.01)
+            network.affine.head.weight.normal_(0, 0.1)
         for dense in network.dense:
             dense.flow.weight.normal_(0, 0.1)
     return network

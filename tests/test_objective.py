@@ -29,7 +29,7 @@ def tweened(stages="ADDD"):
         for dense in network.dense:
             dense.flow.weight.normal_(0, 0.1)
         if network.affine is not None:
-            network.affine.head.weight.normal_(0, 0.05)
+            network.affine.head.weight.normal_(0, 0.3)
     fixed, moving = torch.rand(2, 1, 1, 16, 16, 16)
     return network(fixed, moving), fixed
 

@@ -252,7 +252,7 @@ def test_patience_ends_a_run_that_gets_no_better(manifest, tmp_path):
     )
     reports = []
     # Nothing is learnt: every later model is as good as the first, none is better.
-    objective = Objective(affine_similarity=0.0, dense_similarity=(), total_variation=0)
+    objective = Objective(affine_similarity=0.0, dense_similarity=(), total_variation=0.0)
     config = replace(config, objective=objective)
     run(manifest, tmp_path, config, reports.append)
     assert len(reports) == 40  # as good is good enough: the latest is kept
@@ -281,7 +281,7 @@ def test_a_run_leaves_logs_and_pictures(manifest, tmp_path):
     assert facts["recipe"]["training"]["seed"] == 0
     assert facts["environment"]["versions"]["torch"] == version("torch")
     (events,) = (tmp_path / "tensorboard").iterdir()
-    for name in (b"loss/affine similarity", b"validation dice/affine", b"tweening"):
+    for name in (b"loss/affine_similarity", b"validation_dice/affine", b"tweening"):
         assert name in events.read_bytes()
     for name in ("progress.png", "tweening.png"):
         with Picture.open(tmp_path / name) as picture:

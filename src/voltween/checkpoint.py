@@ -23,7 +23,7 @@ from voltween.networks import CascadeConfig, VolumeTweeningNetwork
 from voltween.preprocess import Preprocessing
 
 SUFFIX = ".safetensors"
-_FORMAT = 1
+_FORMAT = 2  # 1: the affine matrix by itself, not its displacements at the border
 _NETWORK = "network."
 
 

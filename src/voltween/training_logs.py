@@ -43,7 +43,7 @@ class Logs:
         """One step, and its validation if there was one."""
         self._folder.log_losses(report.step, report.losses)
         for name, value in report.losses.items():
-            self._board.add_scalar(f"loss/{name}", value, report.step)
+            self._scalar(f"loss/{name}", value, report.step)
         if report.stages:
             self._folder.log_validation(report.step, report.stages)
             self._write_stages(report)
@@ -57,7 +57,11 @@ class Logs:
             for measure, value in asdict(stage).items():
                 if isinstance(value, float):
                     name = f"validation {measure}/{stage.stage}"
-                    self._board.add_scalar(name, value, report.step)
+                    self._scalar(name, value, report.step)
+
+    def _scalar(self, name: str, value: float, step: int) -> None:
+        # TensorBoard knows no blanks, and warns of them.
+        self._board.add_scalar(name.replace(" ", "_"), value, step)
 
     def _write_picture(
         self, step: int, network: VolumeTweeningNetwork, fixed: Sample, moving: Sample

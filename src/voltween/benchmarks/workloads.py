@@ -62,7 +62,7 @@ def random_network(
     )
     with torch.no_grad():
         if network.affine is not None:
-            network.affine.head.weight.normal_(0, 1e-3)
+            network.affine.head.weight.normal_(0, 0.05)
         for number in range(stages.count("D")):
             network.get_parameter(f"dense.{number}.flow.weight").normal_(0, 0.1)
     return network
