@@ -252,7 +252,9 @@ def test_patience_ends_a_run_that_gets_no_better(manifest, tmp_path):
     )
     reports = []
     # Nothing is learnt: every later model is as good as the first, none is better.
-    objective = Objective(affine_similarity=0.0, dense_similarity=(), total_variation=0.0)
+    objective = Objective(
+        affine_similarity=0.0, dense_similarity=(), total_variation=0.0
+    )
     config = replace(config, objective=objective)
     run(manifest, tmp_path, config, reports.append)
     assert len(reports) == 40  # as good is good enough: the latest is kept

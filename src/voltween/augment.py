@@ -16,6 +16,8 @@ _BIAS_CONTROL_POINTS = 4
 class Augmentation:
     """How much training images are varied; all zeros switches it off."""
 
+    deforms_fixed: bool = False
+    """Whether the fixed image is varied in pose and shape too, not the moving alone."""
     displacement: float = 0.1
     """Largest displacement at a control point, as a share of each side of the grid."""
     control_points: int = 5

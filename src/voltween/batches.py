@@ -72,22 +72,30 @@ class TrainingPairs:
     def _images_and_labels(
         self, fixed: Sample, moving: Sample, rng: np.random.Generator
     ) -> Pairs:
-        """The moving scan in another pose and shape; both in other intensities."""
+        """The scans in other poses, shapes and intensities."""
         augmentation = self.config.augmentation
-        fixed_image = augment_intensities(fixed.image, augmentation, rng)[None]
-        flow = random_flow(moving.image.shape[1:], augmentation, rng)
-        if self.targets is not None:
-            flow = torch.zeros_like(flow)
-        moved = warp(moving.image[None], flow)[0]
-        moving_image = augment_intensities(moved, augmentation, rng)[None]
+        fixed_flow = self._flow(fixed, rng, is_at_rest=not augmentation.deforms_fixed)
+        moving_flow = self._flow(moving, rng, is_at_rest=False)
+        images = [
+            augment_intensities(_deformed(scan.image, flow), augmentation, rng)[None]
+            for scan, flow in ((fixed, fixed_flow), (moving, moving_flow))
+        ]
         if not self.config.objective.has_overlap:
-            return Pairs(fixed_image, moving_image)
-        assert fixed.labels is not None
-        assert moving.labels is not None
-        moving_labels = warp_nearest(moving.labels[None].float(), flow)[0]
-        chosen = _shared_labels(fixed.labels, moving_labels.int(), rng)
-        maps = _maps(fixed.labels, chosen), _maps(moving_labels, chosen)
-        return Pairs(fixed_image, moving_image, *maps)
+            return Pairs(*images)
+        labels = (
+            _deformed_labels(fixed, fixed_flow),
+            _deformed_labels(moving, moving_flow),
+        )
+        chosen = _shared_labels(*labels, rng)
+        return Pairs(*images, *(_maps(part, chosen) for part in labels))
+
+    def _flow(
+        self, sample: Sample, rng: np.random.Generator, *, is_at_rest: bool
+    ) -> Float[Tensor, "1 3 i j k"] | None:
+        """Random pose and shape; None leaves the scan as a target flow knows it."""
+        if is_at_rest or self.targets is not None:
+            return None
+        return random_flow(sample.image.shape[1:], self.config.augmentation, rng)
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,21 @@ class _Steps(Dataset[list[Batch]]):
 
 def _as_it_is(batch: list[Batch]) -> list[Batch]:
     return batch
+
+
+def _deformed(
+    image: Float[Tensor, "1 i j k"], flow: Float[Tensor, "1 3 i j k"] | None
+) -> Float[Tensor, "1 i j k"]:
+    return image if flow is None else warp(image[None], flow)[0]
+
+
+def _deformed_labels(
+    sample: Sample, flow: Float[Tensor, "1 3 i j k"] | None
+) -> Int[Tensor, "1 i j k"]:
+    assert sample.labels is not None
+    if flow is None:
+        return sample.labels
+    return warp_nearest(sample.labels[None].float(), flow)[0].int()
 
 
 def _shared_labels(
