@@ -1,0 +1,197 @@
+"""Target flows for the supervised variant: what ANTs finds for a pair, kept on disk.
+
+ANTs, the Python package antspyx (extra `baselines`), registers each pair once.
+"""
+
+import hashlib
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from voltween import io
+from voltween.data import Sample
+from voltween.errors import InputError
+from voltween.files import output_folder, whole_file
+from voltween.transform import DisplacementField
+
+_FORMAT = 1  # part of the files' names: to be raised when targets change
+_SEED = 1
+_THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
+_MISSING = (
+    "target flows are made by ANTs, and the package antspyx is not installed: "
+    "pip install voltween[baselines]"
+)
+
+
+def target_pairs(count: int, pairs: int, seed: int) -> list[tuple[int, int]]:
+    """Indices (fixed, moving) of `pairs` ordered pairs of `count` cases, all different.
+
+    Raises:
+        InputError: If there are not so many.
+    """
+    most = count * (count - 1)
+    if not 0 < pairs <= most:
+        raise InputError(
+            f"{count} cases have {most} ordered pairs: expected target flows for 1 to "
+            f"{most}, got {pairs}"
+        )
+    chosen = np.random.default_rng(seed).choice(most, size=pairs, replace=False)
+    rows = [divmod(int(number), count - 1) for number in chosen]
+    return [(fixed, other + (other >= fixed)) for fixed, other in rows]
+
+
+@dataclass(frozen=True, eq=False)
+class TargetFlows:
+    """Target flows of pairs of samples, made when first asked for, kept in a folder.
+
+    A file's name is made of the two images' voxels and the version of ANTs: other
+    images or another version never meet an old target, and folders can be shared.
+    """
+
+    samples: Sequence[Sample]
+    pairs: Sequence[tuple[int, int]]
+    """Indices (fixed, moving) into `samples`."""
+    folder: Path
+
+    def flow(self, number: int) -> Float[Tensor, "3 i j k"]:
+        """Target flow of `pairs[number]`, in voxels of the canonical grid.
+
+        It is where ANTs finds fixed voxel x in the moving image, less x; rounded to
+        half precision, 0.01 voxels at most for flows below 32 voxels.
+
+        Raises:
+            InputError: If antspyx is missing, ANTs fails on the pair, or the folder
+                cannot be written to.
+        """
+        path = self._path(number)
+        shape = self.samples[self.pairs[number][0]].image.shape[1:]
+        if path.exists():
+            stored = _read(path)
+            if stored is not None and stored.shape[1:] == shape:
+                return stored.float()
+            warnings.warn(
+                f"{path}: expected a target flow, got a damaged file: made again",
+                stacklevel=2,
+            )
+        flow = self._made(number)
+        _write(flow, path)
+        return flow.float()
+
+    def _made(self, number: int) -> Float[Tensor, "3 i j k"]:
+        """The flow, anew, in half precision."""
+        output_folder(self.folder)  # before minutes of work, not after
+        fixed, moving = (self.samples[index] for index in self.pairs[number])
+        try:
+            flow = ants_flow(fixed.image, moving.image).half()
+        except RuntimeError as error:
+            raise InputError(
+                f"{fixed.name} <- {moving.name}: ANTs cannot register them ({error}): "
+                "leave one of them out"
+            ) from error
+        if not flow.isfinite().all():
+            raise InputError(
+                f"{fixed.name} <- {moving.name}: ANTs' flow must be finite, got NaN or "
+                "infinity: leave one of them out"
+            )
+        return flow
+
+    def _path(self, number: int) -> Path:
+        fixed, moving = (self._digests[index] for index in self.pairs[number])
+        text = f"{_FORMAT} antspyx {_ants_version()} {fixed} {moving}"
+        name = hashlib.sha256(text.encode()).hexdigest()
+        return Path(self.folder) / f"{name}.safetensors"
+
+    @cached_property
+    def _digests(self) -> list[str]:
+        """What stands for each sample's image."""
+        return [_digest(sample.image) for sample in self.samples]
+
+
+def ants_flow(
+    fixed: Float[Tensor, "1 i j k"], moving: Float[Tensor, "1 i j k"]
+) -> Float[Tensor, "3 i j k"]:
+    """Flow of ANTs' SyN, affine and deformation together, in voxels.
+
+    antspyx's defaults, on the arrays as images of unit voxels: fixed voxel x lies at
+    x + flow(x) in the moving image. Uses one thread, and then finds the same flow
+    each time, unless the process has run ANTs with more threads before.
+
+    Raises:
+        InputError: If antspyx is missing.
+        RuntimeError: If ANTs fails, as on a constant image.
+    """
+    try:
+        import ants
+    except ImportError as error:
+        raise InputError(_MISSING) from error
+    with tempfile.TemporaryDirectory() as folder, _one_thread():
+        # The affine stage samples at random. `True` would also seed NumPy.
+        ants.config.set_ants_deterministic(False, _SEED)
+        images = [ants.from_numpy(image[0].cpu().numpy()) for image in (fixed, moving)]
+        prefix = os.path.join(folder, "")
+        result = ants.registration(*images, type_of_transform="SyN", outprefix=prefix)
+        file = ants.apply_transforms(*images, result["fwdtransforms"], compose=prefix)
+        # To ANTs, such an image lies in its own world frame; `io` turns vectors and
+        # grid into ours, and as voxels of that grid the flow does not know of either.
+        field = io.read_transform(file)
+    assert isinstance(field, DisplacementField)
+    return torch.from_numpy(np.ascontiguousarray(field.to_flow(), dtype=np.float32))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """ITK looks here when it first starts threads; sums depend on how many there are.
+
+    Put back afterwards: SimpleITK, which has an ITK of its own, should have them all.
+    """
+    before = os.environ.get(_THREADS)
+    os.environ[_THREADS] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_THREADS]
+        if before is not None:
+            os.environ[_THREADS] = before
+
+
+def _ants_version() -> str:
+    """Without importing the package, which takes seconds."""
+    try:
+        return version("antspyx")
+    except PackageNotFoundError as error:
+        raise InputError(_MISSING) from error
+
+
+def _digest(tensor: Tensor) -> str:
+    array = np.ascontiguousarray(tensor.cpu().numpy())
+    text = f"{array.dtype} {array.shape} "
+    return hashlib.sha256(text.encode() + array.tobytes()).hexdigest()
+
+
+def _write(flow: Float[Tensor, "3 i j k"], path: Path) -> None:
+    content = save({"flow": flow}, metadata={"digest": _digest(flow)})
+    with whole_file(path) as partial:
+        partial.write_bytes(content)
+
+
+def _read(path: Path) -> Float[Tensor, "3 i j k"] | None:
+    """The stored flow, if the file is whole and unchanged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            flow, metadata = file.get_tensor("flow"), file.metadata() or {}
+    except (SafetensorError, OSError):
+        return None
+    return flow if metadata.get("digest") == _digest(flow) else None
