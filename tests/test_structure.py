@@ -41,6 +41,7 @@ ORDER = [
     "metrics",
     "preprocess",
     "data",
+    "targets",
     "augment",
     "synthetic",
     "objective",
