@@ -41,7 +41,6 @@ ORDER = [
     "metrics",
     "preprocess",
     "data",
-    "targets",
     "augment",
     "synthetic",
     "objective",
