@@ -10,6 +10,7 @@ from voltween.losses import invertibility_loss
 from voltween.networks import CascadeConfig, VolumeTweeningNetwork
 from voltween.objective import (
     RCN,
+    SUPERVISED,
     VTN_LIVER,
     Objective,
     Pairs,
@@ -140,3 +141,17 @@ def test_affine_overlap_pulls_on_structures_that_do_not_touch():
     along_i = network.affine.head.weight.grad[9]
     assert along_i.norm() > 0
     assert "dense 1 overlap" not in terms
+
+
+def test_supervised_training_minimises_end_point_error_and_irregularity():
+    network = VolumeTweeningNetwork(CascadeConfig("AD", (16, 16, 16), 2))
+    images = torch.rand(2, 1, 1, 16, 16, 16)
+    target = torch.zeros(1, 3, 16, 16, 16)
+    target[:, 0] = 2.0  # and the untrained network's flow is 0
+    terms = pair_losses(network, Pairs(*images, target=target), SUPERVISED)
+    assert float(terms["end-point error"].detach()) == pytest.approx(2, abs=1e-5)
+    similarities = [v for n, v in terms.items() if n.endswith("similarity")]
+    assert all(value == 0 for value in similarities)
+    assert "dense 1 total variation" in terms
+    with pytest.raises(ValueError, match="needs target flows"):
+        pair_losses(network, Pairs(*images), SUPERVISED)

@@ -34,6 +34,13 @@ def test_dice_loss_of_label_maps_is_one_minus_dice():
     assert dice_loss(fixed, fixed).item() == pytest.approx(0)
 
 
+def test_dice_loss_is_the_mean_of_pairs_however_many_labels_each_has():
+    fixed, moved = numbers(2, 2, 4, 4, 4), numbers(2, 2, 4, 4, 4, seed=1)
+    fixed[0, 1], moved[0, 1] = 0, 0
+    alone = [dice_loss(fixed[n : n + 1], moved[n : n + 1]).item() for n in (0, 1)]
+    assert dice_loss(fixed, moved).item() == pytest.approx(np.mean(alone))
+
+
 def test_a_label_that_neither_map_has_says_nothing():
     fixed, moved = numbers(1, 2, 4, 4, 4), numbers(1, 2, 4, 4, 4, seed=1)
     empty = torch.zeros(1, 1, 4, 4, 4, dtype=torch.float64)
