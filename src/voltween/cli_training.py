@@ -131,7 +131,8 @@ class Train:
             return
         with console.training_progress(recipe.training.steps) as on_step:
             best = train(cases, recipe, on_step=on_step, **run)
-        console.console.print(f"The best model is {best}")
+        if console.is_first_process():
+            console.console.print(f"The best model is {best}")
 
     def _from_plan(self) -> TrainingPlan:
         untouched = Train(self.source, self.out)

@@ -28,6 +28,11 @@ console = Console(highlight=False, soft_wrap=True)
 error_console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def is_first_process() -> bool:
+    """Whether this is the only training process of the machine, or the first."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
 def show_figures(figures: dict[str, Any]) -> None:
     """Quality figures of a registration, as registration.json has them."""
     correlation = figures["correlation"]
@@ -102,8 +107,9 @@ def training_progress(steps: int) -> Iterator[Callable[[StepReport], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.description}"),
     )
-    is_shown = os.environ.get("LOCAL_RANK", "0") == "0"
-    with Progress(*columns, console=console, disable=not is_shown) as progress:
+    with Progress(
+        *columns, console=console, disable=not is_first_process()
+    ) as progress:
         task = progress.add_task("", total=steps)
         recent: list[float] = []
 
