@@ -2,8 +2,8 @@
 
     python runs/ship.py NAME --model RUN/best.safetensors --figures EVALUATION [...]
 
-Writes src/voltween/models/NAME.safetensors (half precision), its card NAME.md, and
-tables of all structures to docs/models/.
+Writes src/voltween/models/NAME.safetensors (half precision), its card NAME.md, tables
+of all structures and the curves of the training to docs/models/.
 The evaluation folders are those of `voltween evaluate`; the first is the main one.
 """
 
@@ -16,6 +16,7 @@ from typing import Annotated
 import tyro
 
 from voltween.checkpoint import load_model, save_model
+from voltween.plots import write_progress
 
 ROOT = Path(__file__).parents[1]
 MODELS = ROOT / "src" / "voltween" / "models"
@@ -48,6 +49,23 @@ CARDS = {
             "there means little. Trained on one centre's adults; not a medical device."
         ),
     ),
+    "headneck": Card(
+        purpose="CT of head and neck",
+        data=(
+            "OpenKBP challenge (Babier et al. 2021), radiotherapy patients from TCIA on "
+            "grids of 128^3 voxels, about 4.4 x 4.4 x 2.6 mm"
+        ),
+        licence="repository MIT",
+        limits=(
+            "Works on a grid of 4 x 4 x 3.5 mm around the middle of the scan: poses are "
+            "aligned, glands and cord roughly. The training scans are dark outside the "
+            "patient, their structures (brainstem, cord, parotids, oesophagus, larynx, "
+            "mandible) are those of radiotherapy; which way they lay in the scanner is "
+            "not recorded, all lie the same way. Give it scans of the same kind and "
+            "orientation, in Hounsfield units or with 1000 added. What only one of the "
+            "two scans shows has nothing to go by. Not a medical device."
+        ),
+    ),
     "brain": Card(
         purpose="T1 MR of whole heads or skull-stripped brains",
         data=(
@@ -78,6 +96,8 @@ class Ship:
     """Model file that training wrote."""
     figures: tuple[Path, ...]
     """Folders of `voltween evaluate`."""
+    curves: Path
+    """Folder of the training run."""
     recipe: Path
     """Script that made it."""
 
@@ -100,6 +120,7 @@ class Ship:
         for folder in self.figures:
             table = STRUCTURES / f"{self.name}_{folder.name}_structures.csv"
             shutil.copy(folder / "summary_structures.csv", table)
+        write_progress(self.curves, STRUCTURES / f"{self.name}_training.png")
 
 
 def measured(folder: Path) -> str:
@@ -125,7 +146,8 @@ def card_text(
         f"checkpoint; no other scan was used. Licence: {card.licence}.",
         "## Recipe",
         f"`{recipe}`, {provenance['steps']} steps; all settings are in the model file "
-        "(`voltween models`, or its safetensors metadata).",
+        "(`voltween models`, or its safetensors metadata). Curves of the training: "
+        f"`docs/models/{name}_training.png`.",
         "## Measured",
         *(part for folder in figures for part in measured_part(folder)),
         "Dice and IoU of every structure at every stage: "
