@@ -21,7 +21,7 @@ from voltween.checkpoint import Model, load_model, save_model
 from voltween.data import read_manifest
 from voltween.networks import CascadeConfig, VolumeTweeningNetwork
 from voltween.networks.blocks import initialize
-from voltween.objective import RCN, Objective
+from voltween.objective import RCN, SUPERVISED, Objective
 from voltween.preprocess import Preprocessing
 from voltween.recipe import Recipe, TrainConfig
 from voltween.train import train
@@ -68,6 +68,7 @@ def variants():
     none = {"displacement": 0.0, "rotation_degrees": 0.0, "scaling": 0.0}
     yield "none deformed", augmentation(translation=0.0, **none)
     yield "invertibility 0.01", objective(invertibility=0.01)
+    yield "supervised", replace(BASE, training=replace(TRAINING, objective=SUPERVISED))
     yield "local correlation", objective(last_similarity="local correlation")
     yield (
         "overlap 2, 0, 0.5",

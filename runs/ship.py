@@ -52,12 +52,12 @@ CARDS = {
     "headneck": Card(
         purpose="CT of head and neck",
         data=(
-            "OpenKBP challenge (Babier et al. 2021), radiotherapy patients from TCIA on "
+            "OpenKBP challenge (Babier et al. 2021), radiotherapy patients of TCIA on "
             "grids of 128^3 voxels, about 4.4 x 4.4 x 2.6 mm"
         ),
         licence="repository MIT",
         limits=(
-            "Works on a grid of 4 x 4 x 3.5 mm around the middle of the scan: poses are "
+            "Works on a grid of 4 x 4 x 3.5 mm round the middle of the scan: poses are "
             "aligned, glands and cord roughly. The training scans are dark outside the "
             "patient, their structures (brainstem, cord, parotids, oesophagus, larynx, "
             "mandible) are those of radiotherapy; which way they lay in the scanner is "
