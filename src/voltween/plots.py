@@ -11,6 +11,7 @@ from voltween.files import whole_file
 from voltween.run_folder import LOG, VALIDATION
 
 _SMOOTHED_OVER = 0.02  # of all steps
+_SMALL_LOSS = 1e-4
 
 Curves = dict[str, tuple[list[int], list[float]]]
 
@@ -18,21 +19,22 @@ Curves = dict[str, tuple[list[int], list[float]]]
 def write_progress(folder: Path, path: Path) -> None:
     """Write a PNG of a run's log.csv and validation.csv.
 
-    Left the loss terms, each divided by its own first value; right the Dice, or the
-    correlation where there are no labels, after each stage.
+    Left the weighted loss terms; right the Dice, or the correlation where there are no
+    labels, after each stage.
     """
     from matplotlib.figure import Figure  # 0.5 s, needed here alone
 
     figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for name, (steps, values) in _losses(folder / LOG).items():
-        smooth = _smoothed(np.array(values))
-        left.plot(steps, smooth / max(abs(smooth[0]), 1e-12), label=name, linewidth=1)
-    left.set(xlabel="step", ylabel="loss term / its first value", yscale="symlog")
+        left.plot(steps, _smoothed(np.array(values)), label=name, linewidth=1)
+    left.set_yscale("symlog", linthresh=_SMALL_LOSS)  # mutual information is negative
+    left.set(xlabel="step", ylabel="weighted loss terms, running means")
     measure, curves = _stages(folder / VALIDATION)
     for name, (steps, values) in curves.items():
         right.plot(steps, values, label=name, marker=".")
-    right.set(xlabel="step", ylabel=f"validation {measure}, network's grid")
+    words = {"dice": "Dice", "correlation": "correlation"}
+    right.set(xlabel="step", ylabel=f"validation {words[measure]}, network's grid")
     for axes in (left, right):
         axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[0]:
