@@ -72,6 +72,16 @@ class AntsBaseline:
     all."""
     type: str = "SyN"
     """ANTs' `type_of_transform`."""
+    window: tuple[float, float] | None = None
+    """Stored intensities beyond these are clipped, the lower becomes 0: a help for
+    ANTs with CT, none of its defaults."""
+
+    @property
+    def setting(self) -> str:
+        """What stands in the column `type`."""
+        if self.window is None:
+            return self.type
+        return f"{self.type}, window {self.window[0]:g} to {self.window[1]:g}"
 
     def run(self) -> None:
         """Register what is not in pairs.csv yet, and print a summary."""
@@ -82,49 +92,63 @@ class AntsBaseline:
         self.out.mkdir(parents=True, exist_ok=True)
         path = self.out / "pairs.csv"
         pairs = chosen_pairs(list(cases), self.pairs)
-        done = {(row["fixed"], row["moving"]) for row in rows_of(path, self.type)}
+        done = {(row["fixed"], row["moving"]) for row in rows_of(path, self.setting)}
         for fixed, moving in pairs:
             if (fixed, moving) not in done:
-                append(path, measured(cases[fixed], cases[moving], self.type))
-        print_summary(rows_of(path, self.type), pairs)
+                append(path, measured(cases[fixed], cases[moving], self))
+        print_summary(rows_of(path, self.setting), pairs)
 
 
-def measured(fixed: Case, moving: Case, type_of_transform: str) -> Row:
+def measured(fixed: Case, moving: Case, how: AntsBaseline) -> Row:
     """One pair registered and measured."""
-    images = ants.image_read(str(fixed.image)), ants.image_read(str(moving.image))
-    moving_labels_file = ants.image_read(str(moving.labels))
-    with tempfile.TemporaryDirectory() as folder:
-        clocks = time.perf_counter(), time.process_time()
-        result = ants.registration(
-            *images, type_of_transform=type_of_transform, outprefix=f"{folder}/"
-        )
-        seconds = time.perf_counter() - clocks[0]
-        processor_seconds = time.process_time() - clocks[1]
-        transforms = result["fwdtransforms"]
-        moved_labels = ants.apply_transforms(
-            images[0], moving_labels_file, transforms, interpolator="nearestNeighbor"
-        )
-        field = ants.apply_transforms(*images, transforms, compose=f"{folder}/all")
-        folding_percent = io.read_transform(field).folding_percent()
+    after, found = registered(fixed, moving, how)
     fixed_labels, moving_labels = load_case(fixed)[1], load_case(moving)[1]
     shared = set(fixed_labels.labels) & set(moving_labels.labels)
     before = Affine.identity().resample(moving_labels, onto=fixed_labels.grid).data
-    after = moved_labels.numpy().round().astype(np.int32)
-    dice_before = dice_of(fixed_labels.data, before, shared)
     dice = dice_of(fixed_labels.data, after, shared)
     return Row(
         fixed=fixed.name,
         moving=moving.name,
-        dice_before=float(np.mean(dice_before)),
+        dice_before=float(np.mean(dice_of(fixed_labels.data, before, shared))),
         dice=float(np.mean(dice)),
         iou=float(np.mean([iou_from_dice(value) for value in dice])),
-        folding_percent=folding_percent,
-        seconds=seconds,
-        processor_seconds=processor_seconds,
+        **found,
         threads=threads(),
-        type=type_of_transform,
+        type=how.setting,
         antspyx=version("antspyx"),
     )
+
+
+def registered(
+    fixed: Case, moving: Case, how: AntsBaseline
+) -> tuple[np.ndarray, dict[str, float]]:
+    """The moved labels on the fixed scan's grid; folding and times."""
+    images = [read_image(case.image, how.window) for case in (fixed, moving)]
+    labels = ants.image_read(str(moving.labels))
+    with tempfile.TemporaryDirectory() as folder:
+        clocks = time.perf_counter(), time.process_time()
+        result = ants.registration(
+            *images, type_of_transform=how.type, outprefix=f"{folder}/"
+        )
+        found = {
+            "seconds": time.perf_counter() - clocks[0],
+            "processor_seconds": time.process_time() - clocks[1],
+        }
+        transforms = result["fwdtransforms"]
+        moved = ants.apply_transforms(
+            images[0], labels, transforms, interpolator="nearestNeighbor"
+        )
+        field = ants.apply_transforms(*images, transforms, compose=f"{folder}/all")
+        found["folding_percent"] = io.read_transform(field).folding_percent()
+    return moved.numpy().round().astype(np.int32), found
+
+
+def read_image(path: Path, window: tuple[float, float] | None) -> ants.ANTsImage:
+    """The scan as ANTs reads it; clipped and moved to 0 if there is a window."""
+    image = ants.image_read(str(path))
+    if window is None:
+        return image
+    return image.new_image_like(image.numpy().clip(*window) - window[0])
 
 
 def dice_of(fixed: np.ndarray, moved: np.ndarray, labels: set[int]) -> list[float]:
@@ -139,12 +163,12 @@ def threads() -> int:
     return int(allowed) if allowed else len(os.sched_getaffinity(0))
 
 
-def rows_of(path: Path, type_of_transform: str) -> list[dict[str, str]]:
-    """The rows written so far that are of this type."""
+def rows_of(path: Path, setting: str) -> list[dict[str, str]]:
+    """The rows written so far with this setting."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        return [r for r in csv.DictReader(file) if r["type"] == type_of_transform]
+        return [r for r in csv.DictReader(file) if r["type"] == setting]
 
 
 def append(path: Path, row: Row) -> None:
