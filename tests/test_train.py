@@ -251,20 +251,10 @@ def test_patience_ends_a_run_that_gets_no_better(manifest, tmp_path):
         CONFIG, steps=40, validate_every=2, learning_rate=1e-12, patience=2
     )
     reports = []
-    # Nothing is learnt: every later model is as good as the first, none is better.
-    objective = Objective(
-        affine_similarity=0.0, dense_similarity=(), total_variation=0.0
-    )
-    config = replace(config, objective=objective)
     run(manifest, tmp_path, config, reports.append)
-    assert len(reports) == 40  # as good is good enough: the latest is kept
-    worse = replace(CONFIG, steps=40, validate_every=2, learning_rate=0.5, patience=2)
-    reports.clear()
-    run(manifest, tmp_path / "worse", worse, reports.append)
-    assert len(reports) < 40
-    assert (
-        run(manifest, tmp_path / "worse", worse) == tmp_path / "worse/best.safetensors"
-    )
+    assert [report.step for report in reports if report.stages] == [2, 4, 6]
+    run(manifest, tmp_path, config, reports.append)  # does not go on
+    assert len(reports) == 6
 
 
 def test_the_latest_states_are_kept(manifest, tmp_path):

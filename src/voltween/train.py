@@ -181,7 +181,7 @@ class Training:
         """Save the state, and the model if it is the best so far."""
         reached = merit(stages) if stages else None
         best = self.progress.best
-        is_better = best is None or reached is None or reached >= best
+        is_better = best is None or reached is None or reached > best
         self.progress = Progress(
             step=step,
             best=reached if is_better else best,

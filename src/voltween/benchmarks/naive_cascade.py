@@ -55,11 +55,13 @@ class NaiveAffine(nn.Module):
         voxels = math.prod(n // 2**halvings for n in config.shape)
         width = voxels * config.channels * 2 ** (halvings - 1)
         self.head = nn.Linear(width, 12, bias=False)
+        self.half_sides = torch.tensor(config.shape) / 2
 
     def forward(self, fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
         """A (no unit) and b (voxels)."""
         numbers = self.head(self.encoder(fixed, moving)[-1].flatten(1))
-        return numbers[:, :9].unflatten(1, (3, 3)), numbers[:, 9:]
+        matrix = numbers[:, :9].unflatten(1, (3, 3)) / self.half_sides
+        return matrix, numbers[:, 9:]
 
 
 class NaiveStep(nn.Module):
