@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
+from inspect import cleandoc
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -103,7 +104,10 @@ def _relative(path: Path, folder: Path) -> Path:
 
 def _section(value: Any, name: str, notes: Mapping[str, str]) -> Iterator[str]:
     """Lines of a dataclass: its own keys, then its dataclasses as sections."""
-    texts = {p.arg_name: p.description for p in parse_from_object(type(value)).params}
+    texts = {
+        part.arg_name: cleandoc(part.description or "")
+        for part in parse_from_object(type(value)).params
+    }
     inner = [f for f in fields(value) if is_dataclass(getattr(value, f.name))]
     for item in fields(value):
         key = _joined(name, item.name)
