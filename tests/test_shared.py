@@ -17,8 +17,8 @@ def test_hippocampus_model_on_val_pairs(shared_data):
     cases = val_cases(shared_data, "hippocampus")
     pairs = chosen_pairs([case.name for case in cases], 60)
     result = evaluate(vt.load_model("hippocampus"), cases, pairs=pairs)
-    before, *_, after = summary(result)
-    assert after["dice"] > before["dice"] + 0.18
+    after = summary(result)[-1]
+    assert after["dice"] > 0.79
     assert after["folding_percent"] < 0.5
 
 
@@ -27,8 +27,8 @@ def test_brain_model_on_val_pairs(shared_data, is_masked):
     cases = val_cases(shared_data, "brain_ixi")
     pairs = chosen_pairs([case.name for case in cases], 5)
     result = evaluate(vt.load_model("brain"), cases, pairs=pairs, is_masked=is_masked)
-    before, *_, after = summary(result)
-    assert after["dice"] > before["dice"] + 0.10
+    after = summary(result)[-1]
+    assert after["dice"] > 0.54
     assert after["folding_percent"] < 0.5
 
 
