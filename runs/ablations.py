@@ -66,9 +66,13 @@ def variants():
     yield "both deformed", augmentation(deforms_fixed=True)
     yield "invertibility 0.01", objective(invertibility=0.01)
     yield "local correlation", objective(last_similarity="local correlation")
+    with_overlap = objective(
+        last_similarity="local correlation", overlap=(2.0, 0.0, 0.5)
+    )
+    yield "overlap 2, 0, 0.5", with_overlap
     yield (
-        "overlap 2, 0, 0.5",
-        objective(last_similarity="local correlation", overlap=(2.0, 0.0, 0.5)),
+        "overlap, flow multiplier 10",
+        replace(with_overlap, cascade=replace(CASCADE, flow_multiplier=10.0)),
     )
     yield "supervised", replace(BASE, training=replace(TRAINING, objective=SUPERVISED))
     none = {"displacement": 0.0, "rotation_degrees": 0.0, "scaling": 0.0}
