@@ -24,7 +24,8 @@ voltween evaluate "$data/cases.csv" --model labels/best.safetensors \
 evaluate="voltween evaluate brain_ixi/cases.csv --model brain"
 echo "$evaluate --out val" > val/command.txt
 echo "$evaluate --out val_masked --masked" > val_masked/command.txt
+run=$PWD
 cd "$here/.."
-python runs/ship.py brain --model "$OLDPWD/labels/best.safetensors" \
-  --figures "$OLDPWD/val" "$OLDPWD/val_masked" --curves "$OLDPWD/labels" \
+python runs/ship.py brain --model "$run/labels/best.safetensors" \
+  --figures "$run/val" "$run/val_masked" --curves "$run/labels" \
   --recipe runs/brain.sh
