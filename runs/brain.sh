@@ -8,7 +8,7 @@ here=$(realpath "$(dirname "$0")")
 mkdir -p "$2"
 cd "$2"
 settings=(--cascade ADD --shape 64 80 64 --spacing-mm 2.5 2.5 2.5 --placement head
-  --channels 16 --levels 4 --objective.last-similarity "local correlation"
+  --channels 16 --levels 4 --flow-multiplier 1 --objective.last-similarity "local correlation"
   --masked-share 0.5 --augmentation.displacement 0.05
   --augmentation.rotation-degrees 15 --augmentation.scaling 0.1
   --augmentation.translation 0.05 --augmentation.gamma 0.3

@@ -7,7 +7,7 @@ here=$(realpath "$(dirname "$0")")
 mkdir -p "$2"
 cd "$2"
 settings=(--cascade ADD --shape 80 64 96 --spacing-mm 4 4 3.5
-  --hounsfield-window -300 700 --channels 16 --levels 4
+  --hounsfield-window -300 700 --channels 16 --levels 4 --flow-multiplier 1
   --objective.last-similarity "local correlation" --objective.affine-similarity 0.3
   --objective.overlap 2.0 0.5 1.0
   --augmentation.displacement 0.05 --augmentation.rotation-degrees 10

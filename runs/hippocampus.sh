@@ -4,7 +4,7 @@
 set -euo pipefail
 data=$1 out=$2
 voltween train "$data/cases.csv" --out "$out" --cascade ADD \
-  --shape 48 64 48 --spacing-mm 1 1 1 --channels 16 --levels 4 \
+  --shape 48 64 48 --spacing-mm 1 1 1 --channels 16 --levels 4 --flow-multiplier 1 \
   --steps 3200 --learning-rate 5e-4 --objective.last-similarity "local correlation" \
   --objective.overlap 2.0 0.0 0.5 \
   --augmentation.displacement 0.05 --augmentation.rotation-degrees 15 \

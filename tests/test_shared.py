@@ -32,6 +32,15 @@ def test_brain_model_on_val_pairs(shared_data, is_masked):
     assert after["folding_percent"] < 0.5
 
 
+def test_headneck_model_on_val_pairs(shared_data):
+    cases = val_cases(shared_data, "headneck_ct")
+    pairs = chosen_pairs([case.name for case in cases], 5)
+    result = evaluate(vt.load_model("headneck"), cases, pairs=pairs)
+    after = summary(result)[-1]
+    assert after["dice"] > 0.5
+    assert after["folding_percent"] < 0.5
+
+
 def test_same_alignment_when_a_scan_is_stored_in_another_way(shared_data, tmp_path):
     """One scan again in another orientation, spacing and origin: the same places."""
     fixed_case, moving_case = val_cases(shared_data, "hippocampus")[:2]

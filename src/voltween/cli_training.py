@@ -17,7 +17,7 @@ from voltween.fingerprint import described, fingerprint
 from voltween.hardware import Hardware
 from voltween.networks import CascadeConfig
 from voltween.objective import SUPERVISED
-from voltween.plan import fitted_preprocessing, plan
+from voltween.plan import FLOW_MULTIPLIER, fitted_preprocessing, plan
 from voltween.preprocess import Placement, Preprocessing
 from voltween.recipe import TrainConfig
 from voltween.settings import TrainingPlan, read_plan, write_plan
@@ -101,6 +101,8 @@ class Train:
     """Channels after the first halving."""
     levels: int = 6
     """Halvings of the grid, fewer where its shape does not allow as many."""
+    flow_multiplier: float = FLOW_MULTIPLIER
+    """Factor on the output of every dense subnetwork: how fast flows grow."""
     supervised: bool = False
     """Learn flows that ANTs finds (needs voltween[baselines]), with the paper's weights
     for that; other losses are not used."""
@@ -163,7 +165,11 @@ class Train:
             hounsfield_window=self.hounsfield_window,
         )
         cascade = CascadeConfig(
-            self.cascade, preprocessing.shape, self.channels, self.levels
+            self.cascade,
+            preprocessing.shape,
+            channels=self.channels,
+            levels=self.levels,
+            flow_multiplier=self.flow_multiplier,
         )
         training = self.training
         if self.supervised:
