@@ -145,8 +145,8 @@ def card_text(
         f"{card.data}. {len(train)} scans to train, {len(val)} to choose the best "
         f"checkpoint; no other scan was used. Licence: {card.licence}.",
         "## Recipe",
-        f"`{recipe}`; the best checkpoint is that of step {provenance['steps']} (of the "
-        "last part where there are two). All settings are in the model file "
+        f"`{recipe}`; the best checkpoint is that of step {provenance['steps']} "
+        "(of the last part where there are two). All settings are in the model file "
         "(`voltween models`, or its safetensors metadata). Curves of the training: "
         f"`docs/models/{name}_training.png`.",
         "## Measured",
