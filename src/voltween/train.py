@@ -267,8 +267,10 @@ def load_cohort(
             f"{', '.join(unlabelled)}"
         )
     val = [case for case in cases if case.split == "val"]
+    everything = slice(None)
     own = slice(fabric.global_rank, None, fabric.world_size)
-    for part in (own, slice(None)):  # first what is this process's, then all is there
+    # Of several processes each first makes its own; then all is there.
+    for part in (own, everything) if fabric.world_size > 1 else (everything,):
         plain = stored_samples(chosen[part], recipe.preprocessing, cache)
         masked = (
             stored_samples(chosen[part], recipe.preprocessing, cache, is_masked=True)
