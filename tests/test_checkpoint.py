@@ -34,7 +34,7 @@ def test_half_precision_halves_the_file_and_hardly_moves_the_flow(tmp_path):
 
 def test_shipped_models_load_and_say_what_they_were_trained_on():
     shipped = dict(installed_models())
-    assert set(shipped) == {"brain", "hippocampus"}
+    assert set(shipped) == {"brain", "headneck", "hippocampus"}
     for name, description in shipped.items():
         model = load_model(name)
         assert model.name == name
