@@ -50,7 +50,7 @@ def test_time_grows_with_the_steps(cohort, tmp_path):
 
 def test_a_disk_that_is_too_small_is_refused(cohort, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_BYTES_PER_WEIGHT", 10**12)
-    with pytest.raises(InputError, match=r"states and models need .* GB are free"):
+    with pytest.raises(InputError, match=r"cannot be written: needs .* MB are free"):
         dry_run(read_manifest(cohort), RECIPE, out=tmp_path, hardware=Hardware("cpu"))
 
 

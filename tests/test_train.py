@@ -179,6 +179,34 @@ def test_loss_that_is_not_finite_stops_with_step_and_pair(
         run(manifest, tmp_path)
 
 
+def test_weights_that_are_not_finite_are_never_saved(manifest, tmp_path, monkeypatch):
+    def losses_without_slope(network, pairs, objective):
+        flow = network(pairs.fixed, pairs.moving).flow
+        return {"similarity": (flow * 0).sum().sqrt()}  # 0, of slope 0 * infinity
+
+    monkeypatch.setattr(training, "pair_losses", losses_without_slope)
+    with pytest.raises(InputError, match="a weight is not finite at step 1"):
+        run(manifest, tmp_path, replace(CONFIG, validate_every=1))
+    assert list(tmp_path.glob("*.safetensors")) == []
+
+
+def test_damaged_state_is_passed_over_for_the_one_before(manifest, tmp_path):
+    run(manifest, tmp_path)
+    # Copies: what was read is mapped, and the file is about to be cut.
+    expected = {n: value.clone() for n, value in tensors_of(tmp_path / LAST).items()}
+    (tmp_path / LAST).write_bytes((tmp_path / LAST).read_bytes()[:1000])
+    with pytest.warns(UserWarning, match="state-00000012.* passed over"):
+        run(manifest, tmp_path)
+    assert_equal(tensors_of(tmp_path / LAST), expected)
+    for state in tmp_path.glob("state-*"):
+        state.write_bytes(b"")
+    with (
+        pytest.warns(UserWarning, match="passed over"),
+        pytest.raises(InputError, match="all states to resume from are damaged"),
+    ):
+        run(manifest, tmp_path)
+
+
 def test_best_model_knows_where_it_comes_from(manifest, tmp_path):
     model = load_model(run(manifest, tmp_path))
     assert model.network.config == CASCADE

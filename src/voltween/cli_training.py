@@ -129,7 +129,9 @@ class Train:
             "hardware": self.hardware,
         }
         if self.dry_run:
-            console.show_dry_run(dry_run(cases, recipe, **run))
+            found = dry_run(cases, recipe, **run)
+            if console.is_first_process():
+                console.show_dry_run(found)
             return
         with console.training_progress(recipe.training.steps) as on_step:
             best = train(cases, recipe, on_step=on_step, **run)

@@ -2,7 +2,6 @@
 
 import os
 import resource
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -14,8 +13,7 @@ import torch
 
 from voltween.batches import batches
 from voltween.data import Case
-from voltween.errors import InputError
-from voltween.files import output_folder
+from voltween.files import check_free_space, output_folder
 from voltween.hardware import Hardware
 from voltween.recipe import Recipe
 from voltween.train import Training, load_cohort
@@ -78,7 +76,7 @@ def dry_run(
         for_validation = time.perf_counter() - start
     weights = sum(weight.numel() for weight in training.network.parameters())
     disk_bytes = weights * _BYTES_PER_WEIGHT * (config.kept_states + 1)
-    _check_disk(out, disk_bytes)
+    check_free_space(output_folder(out) / "states", disk_bytes)
     validations = -(-config.steps // config.validate_every)
     pairs = min(config.validation_pairs, len(cohort.val) * (len(cohort.val) - 1))
     return DryRun(
@@ -104,12 +102,3 @@ def _available_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _check_disk(out: Path, needed_bytes: int) -> None:
-    free = shutil.disk_usage(output_folder(out)).free
-    if free < needed_bytes:
-        raise InputError(
-            f"{out}: states and models need {needed_bytes / 1e9:.1f} GB, "
-            f"{free / 1e9:.1f} GB are free: make room or give another folder"
-        )

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import platform
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -78,13 +79,15 @@ class RunFolder:
     ) -> Progress:
         """Load the latest state into network and optimiser; where the run stands.
 
+        A damaged state is passed over, with a warning, for the one before it.
+
         Raises:
-            InputError: If the folder holds a run of another recipe.
+            InputError: If the folder holds a run of another recipe, or all of its
+                states are damaged.
         """
         if not self.states:
             return Progress()
-        path = self.states[-1]
-        tensors, description = read_tensors(path)
+        tensors, description = self._latest_state()
         self._check_recipe(description["recipe"])
         network.load_state_dict(tensors_under("network.", tensors))
         _load_optimizer(optimizer, tensors_under(_ADAM, tensors))
@@ -133,6 +136,18 @@ class RunFolder:
         columns = ["step", *asdict(stages[0])]
         rows = [[step, *asdict(stage).values()] for stage in stages]
         _append(self.path / VALIDATION, columns, rows)
+
+    def _latest_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        *earlier, latest = self.states
+        for path in [latest, *reversed(earlier)]:
+            try:
+                return read_tensors(path)
+            except InputError as error:
+                warnings.warn(f"{error}: passed over", stacklevel=3)
+        raise InputError(
+            f"{self.path}: all states to resume from are damaged: give another folder, "
+            "or start from best.safetensors with --start-from"
+        )
 
     def _check_recipe(self, found: dict[str, Any]) -> None:
         different = [

@@ -159,8 +159,9 @@ class Training:
                 self.fabric.backward(total_loss(terms) / len(portions))
             for name, term in terms.items():
                 sums[name] = sums.get(name, 0) + term.detach() / len(portions)
-        self._check_finite(step, sums, portions)
+        self._check_finite(step, total_loss(sums), portions)
         self._stepper.step()
+        self._check_finite(step, self._largest_weight(), portions)
         means = self._reduced(torch.stack(list(sums.values())), "mean")
         return dict(zip(sums, means.tolist(), strict=True))
 
@@ -207,10 +208,13 @@ class Training:
         return Logs(self.folder, self.progress.step, shown[0] if shown else None)
 
     def _check_finite(
-        self, step: int, losses: dict[str, Tensor], portions: Sequence[Batch]
+        self, step: int, value: Tensor, portions: Sequence[Batch]
     ) -> None:
-        """Stop on every device if the loss of any is not finite."""
-        is_finite = torch.isfinite(total_loss(losses))
+        """Stop on every device if the loss or a weight is not finite on any.
+
+        Weights, too: a state with such weights must never be saved.
+        """
+        is_finite = torch.isfinite(value)
         if self._reduced(is_finite.float(), "mean") == 1:
             return
         names = ", ".join(batch.names for batch in portions)
@@ -218,9 +222,15 @@ class Training:
         states = self.folder.states
         last = states[-1] if states else "none was saved yet"
         raise InputError(
-            f"the loss is not finite at step {step} ({where}); last good state: "
-            f"{last}. Look at these scans, or start again with a lower learning rate"
+            f"the loss or a weight is not finite at step {step} ({where}); last good "
+            f"state: {last}. Look at these scans, or start again with a lower learning "
+            "rate"
         )
+
+    def _largest_weight(self) -> Tensor:
+        """Not a number if one of the weights is not."""
+        weights = self.network.parameters()
+        return torch.stack([weight.detach().abs().max() for weight in weights]).max()
 
     def _reduced(self, values: Tensor, how: str) -> Tensor:
         """Mean or sum over all devices."""
