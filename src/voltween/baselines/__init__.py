@@ -1,0 +1,1 @@
+"""Other tools for the same work, each a function (fixed, moving) -> Transform."""
