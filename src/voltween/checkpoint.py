@@ -3,9 +3,10 @@
 Nothing is ever unpickled. A file appears whole or not at all.
 """
 
+import copy
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -37,6 +38,26 @@ class Model:
     provenance: dict[str, Any]
     """Data, training configuration, steps, package version, measured figures."""
 
+    def to(self, device: str) -> "Model":
+        """The same model, computing on another device, such as "cpu" or "cuda".
+
+        Raises:
+            InputError: If PyTorch has no such device here.
+        """
+        try:
+            network = copy.deepcopy(self.network).to(device)
+        except (RuntimeError, AssertionError) as error:  # no CUDA in this PyTorch
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"device {device!r} cannot be used here ({reason}): take cpu"
+            ) from error
+        return replace(self, network=network)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.network.parameters()).device
+
     def registrar(self, precision: Precision = "fp32") -> Registrar:
         """The network made fast for inference; made once a precision, then kept."""
         if precision not in self._registrars:
@@ -54,7 +75,7 @@ def load_model(name_or_path: PathLike) -> Model:
     Raises:
         InputError: If there is none, or the file is damaged or not a Voltween model.
     """
-    path = _model_path(name_or_path)
+    path = model_path(name_or_path)
     tensors, description = read_tensors(path)
     try:
         cascade = CascadeConfig(**_with_tuples(description["cascade"]))
@@ -168,7 +189,12 @@ def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
 
 
-def _model_path(name_or_path: PathLike) -> Path:
+def model_path(name_or_path: PathLike) -> Path:
+    """The file of a model, by the name of a shipped one or by its path.
+
+    Raises:
+        InputError: If there is none.
+    """
     shipped = _models_folder() / f"{name_or_path}{SUFFIX}"
     if shipped.is_file():
         return shipped

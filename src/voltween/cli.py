@@ -14,12 +14,10 @@ from tyro.conf import Positional
 
 from voltween import console, io
 from voltween.checkpoint import installed_models, load_model
+from voltween.cli_evaluation import Compare, Evaluate, Experiment
 from voltween.cli_training import Plan, Train
-from voltween.data import cases_of_split, read_manifest
 from voltween.demo import run_demo
 from voltween.errors import InputError
-from voltween.evaluate import chosen_pairs, evaluate, summary_table, write_evaluation
-from voltween.files import output_folder
 from voltween.inference import Precision
 from voltween.register import register
 from voltween.results import write_registration
@@ -133,41 +131,6 @@ class Apply:
 
 
 @dataclass(frozen=True)
-class Evaluate:
-    """Measure a model on pairs of a manifest's cases: Dice, IoU, folding, time.
-
-    Writes pairs.csv, structures.csv, their summaries, and summary.md. "before" is the
-    scans with their middles and axes laid on one another.
-    """
-
-    manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
-    """CSV of cases, with labels."""
-    out: Path
-    """Folder for the tables."""
-    model: str
-    """Shipped model or model file."""
-    split: str = "val"
-    """Cases to pair: train, val or test."""
-    max_pairs: int = 0
-    """Pairs to measure, drawn by a fixed seed; 0 takes all ordered pairs."""
-    masked: bool = False
-    """Mask the images by labels > 0 first, as skull-stripping does."""
-
-    def run(self) -> None:
-        """Measure and write."""
-        model = load_model(self.model)
-        cases = cases_of_split(read_manifest(self.manifest), self.split)
-        out = output_folder(self.out)
-        pairs = chosen_pairs([case.name for case in cases], self.max_pairs)
-        with console.pair_progress(len(pairs)) as on_pair:
-            result = evaluate(
-                model, cases, pairs=pairs, is_masked=self.masked, on_pair=on_pair
-            )
-        write_evaluation(result, out)
-        console.console.print(summary_table(result))
-
-
-@dataclass(frozen=True)
 class Models:
     """List the installed models: what they are for, trained on what, measured how."""
 
@@ -225,7 +188,18 @@ class Bench:
         console.console.print(f"Wrote {self.out / 'performance.md'}")
 
 
-_COMMANDS = (Register, Apply, Plan, Train, Evaluate, Models, Demo, Bench)
+_COMMANDS = (
+    Register,
+    Apply,
+    Plan,
+    Train,
+    Evaluate,
+    Compare,
+    Experiment,
+    Models,
+    Demo,
+    Bench,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

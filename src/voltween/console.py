@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -20,6 +21,7 @@ from rich.table import Table
 
 from voltween.demo import TISSUES, DemoResult
 from voltween.dry_run import DryRun
+from voltween.scores import PairScore
 from voltween.training_logs import StepReport
 from voltween.validation import StageValidation
 from voltween.volume import Points
@@ -171,14 +173,51 @@ def case_progress(cases: int) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def pair_progress(pairs: int) -> Iterator[Callable[[str, str, float], None]]:
+def pair_progress(pairs: int) -> Iterator[Callable[[PairScore], None]]:
     """A progress bar over pairs; yields the function to call after every pair."""
     columns = (MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=pairs)
 
-        def on_pair(fixed: str, moving: str, dice: float) -> None:
-            text = f"{moving} to {fixed}: Dice {dice:.3f}"
-            progress.update(task, advance=1, description=text)
+        def on_pair(score: PairScore) -> None:
+            progress.update(task, advance=1, description=_pair_line(score))
+            if score.status == "failed":
+                progress.print(_pair_line(score), markup=False)
 
         yield on_pair
+
+
+@contextmanager
+def experiment_progress() -> Iterator[
+    tuple[
+        Callable[[str], None], Callable[[StepReport], None], Callable[[PairScore], None]
+    ]
+]:
+    """One changing line; yields what to call for every network, step and pair."""
+    with console.status("") as status:
+        name = ""
+
+        def on_training(network: str) -> None:
+            nonlocal name
+            name = network
+
+        def on_step(report: StepReport) -> None:
+            status.update(f"Training {name}: step {report.step}")
+            if report.stages:
+                line = _stage_line(report.step, report.stages[-1])
+                console.print(f"{name}, {line}", markup=False)
+
+        def on_pair(score: PairScore) -> None:
+            status.update(_pair_line(score))
+
+        yield on_training, on_step, on_pair
+
+
+def _pair_line(score: PairScore) -> str:
+    what = f"Dice {score.dice:.3f}" if score.status == "ok" else score.note
+    return f"{score.method}, {score.moving} to {score.fixed}: {what}"
+
+
+def show_markdown(text: str) -> None:
+    """A page of Markdown, such as a table of results."""
+    console.print(Markdown(text))

@@ -1,206 +1,326 @@
-"""A model on pairs of a cohort: Dice, IoU and folding after every stage, and time."""
+"""Methods on pairs of a cohort: every pair registered, measured, and kept."""
 
 import csv
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from voltween.checkpoint import Model
+from voltween import io
 from voltween.data import Case, load_case, masked_by_labels
 from voltween.errors import InputError
-from voltween.files import output_folder, whole_file
-from voltween.metrics import iou_from_dice
-from voltween.register import Registration, register
-from voltween.volume import Image, LabelMap
+from voltween.files import existing_file, output_folder, whole_file
+from voltween.measure import (
+    Scan,
+    inverse_consistency,
+    pair_measures,
+    stage_scores,
+    structure_scores,
+)
+from voltween.methods import Answer, Method, Registering
+from voltween.process import Used, measuring
+from voltween.records import Record, Records, file_name, pair_name
+from voltween.scores import PairScore, Scores
 
-Row = dict[str, str | int | float]
+logger = logging.getLogger(__name__)
+Pair = tuple[str, str]
+"""Names of the fixed and the moving case."""
 
-
-@dataclass(frozen=True)
-class StageScore:
-    """One stage of one registered pair; Dice and IoU are means over shared labels."""
-
-    fixed: str
-    moving: str
-    stage: str
-    dice: float
-    iou: float
-    folding_percent: float
-    seconds: float
-    """Time to register the pair, without reading files or the model."""
-
-
-@dataclass(frozen=True)
-class StructureScore:
-    """One label of one stage of one registered pair."""
-
-    fixed: str
-    moving: str
-    stage: str
-    label: int
-    dice: float
-    iou: float
+_SCANS_IN_MEMORY = 8
+_MEGABYTE = 1e6
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """All scores of a model on the pairs of a cohort."""
+class Protocol:
+    """How pairs are registered and measured."""
 
-    pairs: tuple[StageScore, ...]
-    structures: tuple[StructureScore, ...]
+    masked: bool = False
+    """Mask the images by labels > 0 first, as skull-stripping does."""
+    inverse_consistency: bool = False
+    """Register every pair the other way round, too (twice the time), and measure by how
+    much there and back misses."""
+    keep_transforms: bool = False
+    """Keep fixed to moving transforms in the folder `transforms`, and, of methods other
+    than models, measure those that are there instead of registering again."""
 
 
 def evaluate(
-    model: Model,
+    methods: Sequence[Method],
     cases: Sequence[Case],
     *,
-    pairs: Iterable[tuple[str, str]],
-    is_masked: bool = False,
-    on_pair: Callable[[str, str, float], None] = lambda fixed, moving, dice: None,
-) -> Evaluation:
-    """Scores on pairs (names of fixed and moving), images masked by labels if asked.
+    pairs: Sequence[Pair],
+    out: Path,
+    protocol: Protocol = Protocol(),
+    on_pair: Callable[[PairScore], None] = lambda score: None,
+) -> Scores:
+    """All methods on all pairs; `out` keeps what is finished, and is looked at first.
+
+    A pair that cannot be registered or measured is recorded as failed, and tried again
+    in the next run; a method that cannot run here has all its pairs "unavailable".
 
     Raises:
-        InputError: If a case has no labels or cannot be read.
+        InputError: If a pair names a case that is not there, an image is to be masked
+            without labels, or `out` cannot be written to.
     """
-    without = [case.name for case in cases if case.labels is None]
-    if without:
-        raise InputError(f"evaluation needs labels, these cases have none: {without}")
-    scans = {case.name: _labelled_scan(case, is_masked) for case in cases}
-    stages: list[StageScore] = []
-    structures: list[StructureScore] = []
-    for fixed, moving in pairs:
-        fixed_image, fixed_labels = scans[fixed]
-        moving_image, moving_labels = scans[moving]
-        start = time.perf_counter()
-        registration = register(fixed_image, moving_image, model=model)
-        _ = registration.moved
-        seconds = time.perf_counter() - start
-        of_pair = [
-            StructureScore(fixed, moving, stage, label, dice, iou_from_dice(dice))
-            for stage, per_label in registration.dice(
-                fixed_labels, moving_labels
-            ).items()
-            for label, dice in per_label.items()
-        ]
-        structures += of_pair
-        stages += _stage_scores(of_pair, registration, seconds)
-        on_pair(fixed, moving, stages[-1].dice)
-    return Evaluation(tuple(stages), tuple(structures))
+    _check_pairs(pairs, cases)
+    if protocol.masked and (bare := [c.name for c in cases if c.labels is None]):
+        raise InputError(f"masking needs labels, these cases have none: {bare}")
+    output_folder(out)
+    run = _Run(cases, protocol, out)
+    records = []
+    for method in methods:
+        for record in run.records(method, pairs):
+            on_pair(record.pair)
+            records.append(record)
+    return Scores(
+        tuple(record.pair for record in records),
+        tuple(row for record in records for row in record.structures),
+        tuple(row for record in records for row in record.stages),
+    )
 
 
-def chosen_pairs(names: Sequence[str], most_pairs: int) -> list[tuple[str, str]]:
-    """All ordered pairs (fixed, moving), or `most_pairs` of them drawn by seed 0."""
-    pairs = list(permutations(names, 2))
-    if 0 < most_pairs < len(pairs):
-        order = np.random.default_rng(0).permutation(len(pairs))[:most_pairs]
-        pairs = [pairs[n] for n in order]
+def ordered_pairs(names: Sequence[str]) -> list[Pair]:
+    """All pairs (fixed, moving) of different cases."""
+    return list(permutations(names, 2))
+
+
+def atlas_pairs(names: Sequence[str], atlas: str) -> list[Pair]:
+    """Every other case to be moved onto one.
+
+    Raises:
+        InputError: If there is no such case.
+    """
+    if atlas not in names:
+        raise InputError(f"atlas must be one of {', '.join(names)}, got {atlas!r}")
+    return [(atlas, name) for name in names if name != atlas]
+
+
+def listed_pairs(path: Path) -> list[Pair]:
+    """The pairs of a CSV with columns fixed and moving.
+
+    Raises:
+        InputError: If the file is missing, or is no such list.
+    """
+    with existing_file(path).open(newline="", encoding="utf-8-sig") as file:
+        try:
+            pairs = [(row["fixed"], row["moving"]) for row in csv.DictReader(file)]
+        except (KeyError, UnicodeDecodeError, csv.Error) as error:
+            raise InputError(
+                f"{path}: expected a CSV with columns fixed and moving, got something "
+                "else"
+            ) from error
+    if not pairs:
+        raise InputError(f"{path}: lists no pairs")
     return pairs
 
 
-def summary(evaluation: Evaluation) -> list[Row]:
-    """One row a stage: means over pairs, with the SD of Dice, and median seconds."""
-    stages = list(dict.fromkeys(score.stage for score in evaluation.pairs))
-    rows: list[Row] = []
-    for stage in stages:
-        scores = [score for score in evaluation.pairs if score.stage == stage]
-        dice = np.array([score.dice for score in scores])
-        row: Row = {
-            "stage": stage,
-            "pairs": len(scores),
-            "dice": float(dice.mean()),
-            "dice_sd": float(dice.std()),
-            "iou": float(np.mean([score.iou for score in scores])),
-            "folding_percent": float(
-                np.mean([score.folding_percent for score in scores])
-            ),
-            "seconds": float(np.median([score.seconds for score in scores])),
-        }
-        rows.append(row)
-    return rows
+def drawn_pairs(pairs: Sequence[Pair], most: int) -> list[Pair]:
+    """The pairs, or `most` of them drawn by seed 0; 0 takes all."""
+    if not 0 < most < len(pairs):
+        return list(pairs)
+    order = np.random.default_rng(0).permutation(len(pairs))[:most]
+    return [pairs[n] for n in order]
 
 
-def structure_summary(evaluation: Evaluation) -> list[Row]:
-    """One row a label and stage: mean Dice and IoU over pairs."""
-    keys = dict.fromkeys((score.label, score.stage) for score in evaluation.structures)
-    rows: list[Row] = []
-    for label, stage in sorted(keys, key=lambda key: key[0]):
-        scores = [
-            score
-            for score in evaluation.structures
-            if (score.label, score.stage) == (label, stage)
-        ]
-        dice = float(np.mean([score.dice for score in scores]))
-        iou = float(np.mean([score.iou for score in scores]))
-        rows.append({"label": label, "stage": stage, "dice": dice, "iou": iou})
-    return rows
+class _Run:
+    """One comparison: the scans in memory, the folder, how it is done."""
 
+    def __init__(self, cases: Sequence[Case], protocol: Protocol, out: Path) -> None:
+        self._cases = {case.name: case for case in cases}
+        self._protocol = protocol
+        self._out = out
+        self._records = Records(out)
+        self.scan = lru_cache(_SCANS_IN_MEMORY)(self._read)
+        self.digest = lru_cache(None)(self._digest)
 
-def summary_table(evaluation: Evaluation) -> str:
-    """The summary as a Markdown table."""
-    lines = [
-        "| stage | Dice (SD over pairs) | IoU | folding % |",
-        "|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['stage']} | {row['dice']:.3f} ({row['dice_sd']:.3f}) "
-        f"| {row['iou']:.3f} | {row['folding_percent']:.3f} |"
-        for row in summary(evaluation)
-    ]
-    return "\n".join(lines)
+    def records(self, method: Method, pairs: Sequence[Pair]) -> Iterator[Record]:
+        """What is measured of the pairs, one after the other."""
+        loaded: _Loaded | None = None
+        for pair in pairs:
+            facts = self._facts(method, pair)
+            record = self._records.find(method.name, pair, facts)
+            if record is None:
+                loaded = loaded or _load(method)
+                if loaded.register is None:
+                    yield Record(_missing(method, pair, "unavailable", loaded.note))
+                    continue
+                record = self._measured(method, loaded, pair)
+                if record.pair.status == "ok":  # others are tried again next time
+                    self._records.keep(record, facts)
+            yield record
 
-
-def write_evaluation(evaluation: Evaluation, out: Path) -> None:
-    """Write pairs.csv, structures.csv, their summaries and summary.md to a folder."""
-    out = output_folder(out)
-    pair_columns = [field.name for field in fields(StageScore)]
-    structure_columns = [field.name for field in fields(StructureScore)]
-    _write_csv(out / "pairs.csv", pair_columns, map(asdict, evaluation.pairs))
-    _write_csv(
-        out / "structures.csv", structure_columns, map(asdict, evaluation.structures)
-    )
-    rows = summary(evaluation)
-    _write_csv(out / "summary.csv", list(rows[0]), rows)
-    rows = structure_summary(evaluation)
-    _write_csv(out / "summary_structures.csv", list(rows[0]), rows)
-    with whole_file(out / "summary.md") as partial:
-        partial.write_text(summary_table(evaluation) + "\n")
-
-
-def _labelled_scan(case: Case, is_masked: bool) -> tuple[Image, LabelMap]:
-    image, labels = load_case(case)
-    assert labels is not None
-    return (masked_by_labels(image, labels) if is_masked else image), labels
-
-
-def _stage_scores(
-    structures: list[StructureScore], registration: Registration, seconds: float
-) -> list[StageScore]:
-    """The means over the structures of one pair, stage by stage."""
-    folding = {stage.name: stage.folding_percent for stage in registration.stages}
-    by_stage: dict[str, list[StructureScore]] = {}
-    for score in structures:
-        by_stage.setdefault(score.stage, []).append(score)
-    return [
-        StageScore(
-            fixed=scores[0].fixed,
-            moving=scores[0].moving,
-            stage=stage,
-            dice=float(np.mean([score.dice for score in scores])),
-            iou=float(np.mean([score.iou for score in scores])),
-            folding_percent=folding.get(stage, 0.0),
-            seconds=seconds,
+    def _measured(self, method: Method, loaded: "_Loaded", pair: Pair) -> Record:
+        """The pair registered and measured, or why that failed."""
+        try:
+            fixed, moving = (self.scan(name) for name in pair)
+            for scan in (fixed, moving):
+                method.prepare(scan.image)
+            answer, used = self._answer(method, loaded, fixed, moving)
+            structures = structure_scores(
+                method.name, fixed, moving, answer.fixed_to_moving
+            )
+            measures = pair_measures(
+                structures, fixed, moving, answer.fixed_to_moving
+            ) | self._round_trip(loaded, fixed, moving, answer)
+            stages = stage_scores(method.name, fixed, moving, answer.stages)
+        except OSError:
+            raise  # of the output folder or the disk: the next pair would meet it, too
+        except Exception as error:  # whatever a tool throws
+            logger.warning("%s on %s failed: %s", method.name, pair, error)
+            return Record(_missing(method, pair, "failed", _described(error)))
+        score = PairScore(
+            method=method.name,
+            fixed=fixed.name,
+            moving=moving.name,
+            **used,
+            **measures,
         )
-        for stage, scores in by_stage.items()
-    ]
+        return Record(score, structures, stages)
+
+    def _answer(
+        self, method: Method, loaded: "_Loaded", fixed: Scan, moving: Scan
+    ) -> tuple[Answer, dict[str, float]]:
+        """The method's answer and what it took; a kept one if there is one."""
+        pair = fixed.name, moving.name
+        path = self._out / "transforms" / file_name(method.name) / f"{pair_name(pair)}"
+        facts = self._registration_facts(method, pair)
+        if self._protocol.keep_transforms and (kept := _kept(path, facts)):
+            return kept
+        assert loaded.register is not None
+        with measuring() as used:
+            answer = loaded.register(fixed.image, moving.image)
+            if answer.used is None:  # tools also make the moved image
+                answer.fixed_to_moving.resample(moving.image, onto=fixed.image.grid)
+        figures = _figures(answer.used or used, loaded)
+        if self._protocol.keep_transforms:
+            _keep(path, answer, figures, facts)
+        return answer, figures
+
+    def _round_trip(
+        self, loaded: "_Loaded", fixed: Scan, moving: Scan, answer: Answer
+    ) -> dict[str, float]:
+        if not self._protocol.inverse_consistency:
+            return {}
+        assert loaded.register is not None
+        back = loaded.register(moving.image, fixed.image).fixed_to_moving
+        error_mm = inverse_consistency(fixed, moving, answer.fixed_to_moving, back)
+        return {"inverse_consistency_mm": error_mm}
+
+    def _registration_facts(self, method: Method, pair: Pair) -> dict[str, Any]:
+        """What decides a transform."""
+        return {
+            "method": dict(method.facts),
+            "masked": self._protocol.masked,
+            "files": [self.digest(name) for name in pair],
+        }
+
+    def _facts(self, method: Method, pair: Pair) -> dict[str, Any]:
+        """What decides a record."""
+        there_and_back = {"inverse_consistency": self._protocol.inverse_consistency}
+        return self._registration_facts(method, pair) | there_and_back
+
+    def _digest(self, name: str) -> str:
+        """What stands for the content of a case's files."""
+        digest = hashlib.sha256()
+        for path in _files(self._cases[name]):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    def _read(self, name: str) -> Scan:
+        case = self._cases[name]
+        image, labels = load_case(case)
+        if self._protocol.masked:
+            assert labels is not None
+            image = masked_by_labels(image, labels)
+        points = io.read_points(case.points) if case.points else None
+        return Scan(name, image, labels, points)
 
 
-def _write_csv(path: Path, columns: list[str], rows: Iterable[dict]) -> None:
-    with whole_file(path) as partial, partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
+@dataclass(frozen=True)
+class _Loaded:
+    """A method ready to register, or why it cannot."""
+
+    register: Registering | None
+    note: str = ""
+    seconds: float = 0.0
+
+
+def _load(method: Method) -> _Loaded:
+    try:
+        method.make_ready()
+        with measuring() as used:
+            register = method.load()
+    except InputError as error:
+        return _Loaded(None, str(error))
+    return _Loaded(register, seconds=used.seconds)
+
+
+def _figures(used: Used, loaded: _Loaded) -> dict[str, float]:
+    """Fields of a `PairScore`."""
+    peak = used.peak_bytes
+    return {
+        "loading_seconds": used.loading_seconds or loaded.seconds,
+        "seconds": used.seconds,
+        "processor_seconds": used.processor_seconds,
+        "peak_memory_mb": float("nan") if peak is None else peak / _MEGABYTE,
+    }
+
+
+def _keep(
+    path: Path, answer: Answer, figures: dict[str, float], facts: dict[str, Any]
+) -> None:
+    """The transform, and beside it what it took."""
+    output_folder(path.parent)
+    io.write(answer.fixed_to_moving, path.with_name(f"{path.name}.h5"))
+    if answer.stages:
+        return  # models register anew: that is quick, and all stages are measured
+    with whole_file(path.with_name(f"{path.name}.json")) as partial:
+        partial.write_text(json.dumps({"facts": facts, "figures": figures}))
+
+
+def _kept(path: Path, facts: dict[str, Any]) -> tuple[Answer, dict[str, float]] | None:
+    """A transform that was kept under the same facts, and what it took."""
+    beside = path.with_name(f"{path.name}.json")
+    if not beside.exists():
+        return None
+    stored = json.loads(beside.read_text())
+    if stored["facts"] != facts:
+        return None
+    transform = io.read_transform(path.with_name(f"{path.name}.h5"))
+    return Answer(transform), stored["figures"]
+
+
+def _check_pairs(pairs: Sequence[Pair], cases: Sequence[Case]) -> None:
+    names = {case.name for case in cases}
+    if unknown := sorted({name for pair in pairs for name in pair} - names):
+        raise InputError(
+            f"pairs must be of cases of the split, got {', '.join(unknown)}: give "
+            "another --split or another list"
+        )
+
+
+def _files(case: Case) -> list[Path]:
+    """Of a DICOM folder, all that are in it."""
+    given = [path for path in (case.image, case.labels, case.points) if path]
+    folders = [sorted(path.iterdir()) if path.is_dir() else [path] for path in given]
+    return [path for folder in folders for path in folder if path.is_file()]
+
+
+def _missing(method: Method, pair: Pair, status: Any, note: str) -> PairScore:
+    return PairScore(
+        method=method.name, fixed=pair[0], moving=pair[1], status=status, note=note
+    )
+
+
+def _described(error: Exception) -> str:
+    """One line on what went wrong."""
+    lines = str(error).splitlines() or [""]
+    kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+    return f"{kind}{lines[0]}"

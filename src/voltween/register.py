@@ -144,7 +144,8 @@ def register(
     moving_canonical = _normalized("moving", moving, model)
     prepared = time.perf_counter()
     run = model.registrar(precision)
-    tweening = run(_tensor(fixed_canonical), _tensor(moving_canonical))
+    images = (_tensor(image) for image in (fixed_canonical, moving_canonical))
+    tweening = run(*(image.to(model.device) for image in images))
     registered = time.perf_counter()
     names = model.network.config.stage_names
     stages = tuple(
@@ -184,7 +185,9 @@ def world_transform(stage: Stage, fixed_grid: Grid, moving_grid: Grid) -> Transf
     affine = Affine(to_moving @ np.linalg.inv(fixed_grid.affine))
     if stage.is_affine:
         return affine
-    flow, grid = _faded(stage.dense_flow[0].numpy().astype(np.float64), fixed_grid)
+    flow, grid = _faded(
+        stage.dense_flow[0].cpu().numpy().astype(np.float64), fixed_grid
+    )
     return affine @ DisplacementField.from_flow(flow, grid)
 
 
@@ -192,11 +195,11 @@ def _voxel_matrix(
     stage: Stage, shape: tuple[int, int, int]
 ) -> Float[np.ndarray, "4 4"]:
     """Matrix, voxel to voxel, of x -> x + A (x - centre) + b (eq. 11)."""
-    linear = stage.matrix[0].numpy().astype(np.float64)
+    linear = stage.matrix[0].cpu().numpy().astype(np.float64)
     centre = (np.array(shape) - 1) / 2
     matrix = np.eye(4)
     matrix[:3, :3] += linear
-    matrix[:3, 3] = stage.translation[0].numpy() - linear @ centre
+    matrix[:3, 3] = stage.translation[0].cpu().numpy() - linear @ centre
     return matrix
 
 

@@ -4,14 +4,11 @@ ANTs, the Python package antspyx (extra `baselines`), registers each pair once.
 """
 
 import hashlib
-import os
-import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -21,19 +18,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from voltween import io
+from voltween.baselines.ants import ants_syn
 from voltween.data import Sample
 from voltween.errors import InputError
 from voltween.files import output_folder, whole_file
-from voltween.transform import DisplacementField
+from voltween.space import Grid
+from voltween.volume import Image
 
-_FORMAT = 1  # part of the files' names: to be raised when targets change
-_SEED = 1
-_THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
-_MISSING = (
-    "target flows are made by ANTs, and the package antspyx is not installed: "
-    "pip install voltween[baselines]"
-)
+_FORMAT = 2  # part of the files' names: to be raised when targets change
 
 
 def target_pairs(count: int, pairs: int, seed: int) -> list[tuple[int, int]]:
@@ -96,11 +88,8 @@ class TargetFlows:
         fixed, moving = (self.samples[index] for index in self.pairs[number])
         try:
             flow = ants_flow(fixed.image, moving.image).half()
-        except RuntimeError as error:
-            raise InputError(
-                f"{fixed.name} <- {moving.name}: ANTs cannot register them ({error}): "
-                "leave one of them out"
-            ) from error
+        except InputError as error:
+            raise InputError(f"{fixed.name} <- {moving.name}: {error}") from error
         if not flow.isfinite().all():
             raise InputError(
                 f"{fixed.name} <- {moving.name}: ANTs' flow must be finite, got NaN or "
@@ -125,54 +114,23 @@ def ants_flow(
 ) -> Float[Tensor, "3 i j k"]:
     """Flow of ANTs' SyN, affine and deformation together, in voxels.
 
-    antspyx's defaults, on the arrays as images of unit voxels: fixed voxel x lies at
-    x + flow(x) in the moving image. Uses one thread, and then finds the same flow
-    each time, unless the process has run ANTs with more threads before.
+    antspyx's defaults, on the arrays as images of 1 mm voxels: fixed voxel x lies at
+    x + flow(x) in the moving image. With one thread, which finds the same flow each
+    time.
 
     Raises:
-        InputError: If antspyx is missing.
-        RuntimeError: If ANTs fails, as on a constant image.
+        InputError: If antspyx is missing or ANTs fails, as on a constant image.
     """
-    try:
-        import ants
-    except ImportError as error:
-        raise InputError(_MISSING) from error
-    with tempfile.TemporaryDirectory() as folder, _one_thread():
-        # The affine stage samples at random. `True` would also seed NumPy.
-        ants.config.set_ants_deterministic(False, _SEED)
-        images = [ants.from_numpy(image[0].cpu().numpy()) for image in (fixed, moving)]
-        prefix = os.path.join(folder, "")
-        result = ants.registration(*images, type_of_transform="SyN", outprefix=prefix)
-        file = ants.apply_transforms(*images, result["fwdtransforms"], compose=prefix)
-        # To ANTs, such an image lies in its own world frame; `io` turns vectors and
-        # grid into ours, and as voxels of that grid the flow does not know of either.
-        field = io.read_transform(file)
-    assert isinstance(field, DisplacementField)
-    return torch.from_numpy(np.ascontiguousarray(field.to_flow(), dtype=np.float32))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """ITK looks here when it first starts threads; sums depend on how many there are.
-
-    Put back afterwards: SimpleITK, which has an ITK of its own, should have them all.
-    """
-    before = os.environ.get(_THREADS)
-    os.environ[_THREADS] = "1"
-    try:
-        yield
-    finally:
-        del os.environ[_THREADS]
-        if before is not None:
-            os.environ[_THREADS] = before
+    grid = Grid(tuple(fixed.shape[1:]), np.eye(4))
+    images = [Image(image[0].cpu().numpy(), grid) for image in (fixed, moving)]
+    transform, _ = ants_syn.run(*images, threads=1)
+    flow = transform.to_field(grid).to_flow()
+    return torch.from_numpy(np.ascontiguousarray(flow, dtype=np.float32))
 
 
 def _ants_version() -> str:
-    """Without importing the package, which takes seconds."""
-    try:
-        return version("antspyx")
-    except PackageNotFoundError as error:
-        raise InputError(_MISSING) from error
+    ants_syn.check_installed()
+    return version(ants_syn.package)
 
 
 def _digest(tensor: Tensor) -> str:

@@ -8,18 +8,17 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 
 import torch
 
 from voltween.benchmarks.workloads import Workload
+from voltween.process import begin_peak, held_bytes
+from voltween.process import peak_bytes as process_peak_bytes
 
 # glibc keeps freed tensors for later ones, so that the peak would depend on what the
 # process did before. With a fixed threshold every larger block goes back at once.
 _ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "262144"}
-_STATUS = Path("/proc/self/status")
 
 
 def peak_bytes(workload: Workload) -> int | None:
@@ -28,7 +27,7 @@ def peak_bytes(workload: Workload) -> int | None:
     Before the call there are inputs and weights, in training also gradients and the
     optimiser's state.
     """
-    if not _STATUS.exists():
+    if held_bytes() is None:
         return None
     task = json.dumps(asdict(workload) | {"threads": torch.get_num_threads()})
     command = [sys.executable, "-m", "voltween.benchmarks.memory", task]
@@ -44,19 +43,13 @@ def peak_bytes(workload: Workload) -> int | None:
 
 def _peak_bytes_here(workload: Workload) -> int:
     work = workload.prepare()
-    # Preparing may have needed more than the call will: start the mark afresh. Where
-    # the kernel refuses, the mark of the preparation stands as a lower bound.
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-    before = _status_bytes("VmRSS")
+    begin_peak()  # preparing may have needed more than the call will
+    before = held_bytes()
     work()
-    return _status_bytes("VmHWM") - before
-
-
-def _status_bytes(name: str) -> int:
-    lines = _STATUS.read_text().splitlines()
-    kilobytes = next(line for line in lines if line.startswith(f"{name}:")).split()[1]
-    return int(kilobytes) * 1024
+    peak = process_peak_bytes()
+    assert before is not None
+    assert peak is not None
+    return peak - before
 
 
 def _main() -> None:

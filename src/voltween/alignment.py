@@ -1,0 +1,139 @@
+"""Affine pre-alignment of scans to an atlas by ANTs, as the paper's starred rows have.
+
+Methods without an affine stage (VoxelMorph, cascades without A) are given scans that
+ANTs has laid on an atlas, in training and in use (section V-B). What they find there is
+carried back to the scans' own worlds exactly, so that nothing has to be corrected for.
+"""
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from voltween import io
+from voltween.baselines.ants import ants_affine
+from voltween.data import Case, load_case
+from voltween.files import output_folder, whole_file
+from voltween.methods import Answer, Method, Registering
+from voltween.transform import Affine, Transform
+from voltween.volume import Image
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """Affine transforms of scans to an atlas, found once and kept in a folder."""
+
+    atlas: Image
+    folder: Path
+
+    def of(self, image: Image) -> Affine:
+        """Atlas world mm to the image's world mm.
+
+        Raises:
+            InputError: If antspyx is missing, ANTs fails, or the folder cannot be
+                written to.
+        """
+        path = self._path(image)
+        if not path.exists():
+            output_folder(self.folder)
+            found, used = ants_affine.run(self.atlas, image)
+            with whole_file(path.with_suffix(".json")) as partial:
+                partial.write_text(json.dumps({"seconds": used.seconds}))
+            io.write(found, path)
+        affine = io.read_transform(path)
+        assert isinstance(affine, Affine)
+        return affine
+
+    def _path(self, image: Image) -> Path:
+        ants_affine.check_installed()
+        ants_version = version(ants_affine.package)
+        text = f"antspyx {ants_version} {_digest(self.atlas)} {_digest(image)}"
+        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()}.tfm"
+
+
+def aligned_cases(
+    cases: Sequence[Case],
+    alignment: Alignment,
+    out: Path,
+    on_case: Callable[[str], None] = lambda name: None,
+) -> tuple[Case, ...]:
+    """The cases on the atlas's grid, written to a folder with a manifest, cases.csv.
+
+    What is there already is not made again.
+
+    Raises:
+        InputError: If a case cannot be read or aligned, or the folder cannot be
+            written to.
+    """
+    output_folder(out)
+    aligned = []
+    for case in cases:
+        on_case(case.name)
+        aligned.append(_aligned_case(case, alignment, out))
+    with whole_file(out / "cases.csv") as partial, partial.open("w") as file:
+        writer = csv.writer(file)
+        writer.writerow(["case", "image", "labels", "points", "split"])
+        writer.writerows(_manifest_row(case) for case in aligned)
+    return tuple(aligned)
+
+
+def prealigned(method: Method, alignment: Alignment, *, name: str) -> Method:
+    """The method, given scans on the atlas instead of as they are, as `name`.
+
+    The alignment is not part of a pair's time, as in the paper.
+    """
+
+    def load() -> Registering:
+        register = method.load()
+
+        def answer(fixed: Image, moving: Image) -> Answer:
+            to_fixed, to_moving = alignment.of(fixed), alignment.of(moving)
+            grid = alignment.atlas.grid
+            found = register(
+                to_fixed.resample(fixed, onto=grid),
+                to_moving.resample(moving, onto=grid),
+            )
+
+            def carried(transform: Transform) -> Transform:
+                return to_moving @ transform @ to_fixed.inverse()
+
+            stages = {name: carried(stage) for name, stage in found.stages.items()}
+            return Answer(carried(found.fixed_to_moving), stages)
+
+        return answer
+
+    facts = {**method.facts, "atlas": _digest(alignment.atlas)}
+    return replace(method, name=name, load=load, facts=facts, prepare=alignment.of)
+
+
+def _aligned_case(case: Case, alignment: Alignment, out: Path) -> Case:
+    image_path = out / f"{case.name}.nii.gz"
+    labels_path = out / f"{case.name}_labels.nii.gz" if case.labels else None
+    points_path = out / f"{case.name}_points.csv" if case.points else None
+    wanted = [path for path in (image_path, labels_path, points_path) if path]
+    if not all(path.exists() for path in wanted):
+        image, labels = load_case(case)
+        affine, grid = alignment.of(image), alignment.atlas.grid
+        io.write(affine.resample(image, onto=grid), image_path)
+        if labels is not None and labels_path is not None:
+            io.write(affine.resample(labels, onto=grid), labels_path)
+        if case.points and points_path is not None:
+            points = affine.inverse().map_points(io.read_points(case.points))
+            io.write(points, points_path)
+    return Case(case.name, image_path, labels_path, points_path, case.split)
+
+
+def _manifest_row(case: Case) -> list[str]:
+    files = (case.image, case.labels, case.points)
+    return [case.name, *(path.name if path else "" for path in files), case.split]
+
+
+def _digest(image: Image) -> str:
+    """What stands for an image: its voxels and where they are."""
+    content = np.ascontiguousarray(image.data).tobytes() + image.grid.affine.tobytes()
+    return hashlib.sha256(f"{image.grid.shape}".encode() + content).hexdigest()

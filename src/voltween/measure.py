@@ -1,0 +1,168 @@
+"""What is measured of one registered pair, on the fixed scan's own grid."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from voltween.errors import InputError
+from voltween.metrics import (
+    dice_per_label,
+    iou_from_dice,
+    landmark_distances_mm,
+    landmark_distances_voxels,
+    surface_distances,
+)
+from voltween.regularity import inverse_consistency_mm, regularity
+from voltween.scores import StageScore, StructureScore
+from voltween.transform import Transform
+from voltween.volume import Image, LabelMap, Points
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A scan of a cohort with what can be measured on it."""
+
+    name: str
+    image: Image
+    labels: LabelMap | None
+    points: Points | None
+
+
+def structure_scores(
+    method: str, fixed: Scan, moving: Scan, fixed_to_moving: Transform
+) -> tuple[StructureScore, ...]:
+    """Overlap and surface distances of every label that either scan has.
+
+    What only one of them has is noted and not measured. A structure that was moved out
+    of the fixed scan has no overlap, and no surface to measure distances to.
+    """
+    if fixed.labels is None or moving.labels is None:
+        return ()
+    moved = fixed_to_moving.resample(moving.labels, onto=fixed.labels.grid)
+    shared = _shared(fixed, moving)
+    dice = dice_per_label(fixed.labels.data, moved.data)
+    surfaces = surface_distances(
+        fixed.labels.data, moved.data, shared, spacing_mm=fixed.labels.grid.spacing_mm
+    )
+    found = []
+    for label in sorted({*fixed.labels.labels, *moving.labels.labels} - {0}):
+        measures: dict[str, Any] = {"note": _absence(label, fixed, moving)}
+        if label in shared:
+            measures = {
+                "dice": dice[label],
+                "iou": iou_from_dice(dice[label]),
+                "hd95_mm": surfaces[label].hd95_mm,
+                "surface_distance_mm": surfaces[label].mean_mm,
+                "note": "" if label in moved.labels else "moved out of the fixed scan",
+            }
+        names = {"method": method, "fixed": fixed.name, "moving": moving.name}
+        found.append(StructureScore(**names, label=label, **measures))
+    return tuple(found)
+
+
+def pair_measures(
+    structures: tuple[StructureScore, ...],
+    fixed: Scan,
+    moving: Scan,
+    fixed_to_moving: Transform,
+) -> dict[str, Any]:
+    """Fields of a `PairScore`: means over shared structures, landmarks, regularity."""
+    shared = [score for score in structures if not math.isnan(score.dice)]
+    means = {
+        name: _mean([getattr(score, name) for score in shared])
+        for name in ("dice", "iou", "hd95_mm", "surface_distance_mm")
+    }
+    field = fixed_to_moving.to_field(fixed.image.grid)
+    return {
+        **means,
+        **_landmarks(fixed, moving, fixed_to_moving),
+        **vars(regularity(field)),
+        "structures": len(shared),
+        "note": "; ".join(_remarks(fixed, moving, structures)),
+    }
+
+
+def stage_scores(
+    method: str, fixed: Scan, moving: Scan, stages: Mapping[str, Transform]
+) -> tuple[StageScore, ...]:
+    """Overlap and folding as the pair stood after every stage."""
+    shared = sorted(_shared(fixed, moving))
+    found = []
+    for stage, transform in stages.items():
+        dice = [math.nan]
+        if shared:
+            assert fixed.labels is not None
+            assert moving.labels is not None
+            moved = transform.resample(moving.labels, onto=fixed.labels.grid)
+            per_label = dice_per_label(fixed.labels.data, moved.data)
+            dice = [per_label[label] for label in shared]
+        field = transform.to_field(fixed.image.grid)
+        score = StageScore(
+            method=method,
+            fixed=fixed.name,
+            moving=moving.name,
+            stage=stage,
+            dice=float(np.mean(dice)),
+            iou=float(np.mean([iou_from_dice(value) for value in dice])),
+            folding_percent=field.folding_percent(),
+        )
+        found.append(score)
+    return tuple(found)
+
+
+def inverse_consistency(
+    fixed: Scan, moving: Scan, there: Transform, back: Transform
+) -> float:
+    """Mean distance in mm by which the way there and back misses, in fixed space."""
+    return inverse_consistency_mm(
+        there, back, fixed_grid=fixed.image.grid, moving_grid=moving.image.grid
+    )
+
+
+def _shared(fixed: Scan, moving: Scan) -> set[int]:
+    if fixed.labels is None or moving.labels is None:
+        return set()
+    return (set(fixed.labels.labels) & set(moving.labels.labels)) - {0}
+
+
+def _absence(label: int, fixed: Scan, moving: Scan) -> str:
+    assert fixed.labels is not None
+    return "not in moving" if label in fixed.labels.labels else "not in fixed"
+
+
+def _remarks(
+    fixed: Scan, moving: Scan, structures: tuple[StructureScore, ...]
+) -> Iterator[str]:
+    """Why something of the pair could not be measured."""
+    for role, scan in (("fixed", fixed), ("moving", moving)):
+        if scan.labels is None:
+            yield f"{role} has no labels"
+    if structures and all(math.isnan(score.dice) for score in structures):
+        yield "no structure in common"
+    for note in dict.fromkeys(score.note for score in structures if score.note):
+        labels = [str(score.label) for score in structures if score.note == note]
+        yield f"{note}: {', '.join(labels)}"
+
+
+def _landmarks(fixed: Scan, moving: Scan, transform: Transform) -> dict[str, float]:
+    if fixed.points is None or moving.points is None:
+        return {}
+    try:
+        mm = landmark_distances_mm(transform, fixed.points, moving.points)
+        voxels = landmark_distances_voxels(
+            transform, fixed.points, moving.points, moving.image.grid
+        )
+    except InputError as error:
+        raise InputError(
+            f"landmarks of {fixed.name} and {moving.name}: {error}"
+        ) from error
+    return {"landmark_mm": float(mm.mean()), "landmark_voxels": float(voxels.mean())}
+
+
+def _mean(values: list[float]) -> float:
+    """Mean of those that could be measured; NaN if none could."""
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.mean(known)) if known else math.nan
