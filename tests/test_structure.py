@@ -21,6 +21,8 @@ ORDER = [
     "points_text",
     "nifti",
     "io",
+    "metrics",
+    "regularity",
     # tensors
     "shapes",
     "native",
@@ -38,7 +40,6 @@ ORDER = [
     "networks",
     "inference",
     # work
-    "metrics",
     "preprocess",
     "data",
     "augment",
@@ -99,6 +100,8 @@ PHYSICAL = {
     "points_text",
     "nifti",
     "io",
+    "metrics",
+    "regularity",
 }
 TENSOR = {"shapes", "native", "stock", "warp", "jacobian", "losses", "supervision"}
 
