@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,9 @@ from voltween.metrics import (
     iou_from_dice,
     landmark_distances_mm,
     landmark_distances_voxels,
-    surface_distances,
+    surface_distances_per_label,
 )
-from voltween.regularity import inverse_consistency_mm, regularity
+from voltween.regularity import inverse_consistency_mm, measure_regularity
 from voltween.scores import StageScore, StructureScore
 from voltween.transform import Transform
 from voltween.volume import Image, LabelMap, Points
@@ -44,8 +44,8 @@ def structure_scores(
     moved = fixed_to_moving.resample(moving.labels, onto=fixed.labels.grid)
     shared = _shared(fixed, moving)
     dice = dice_per_label(fixed.labels.data, moved.data)
-    surfaces = surface_distances(
-        fixed.labels.data, moved.data, shared, spacing_mm=fixed.labels.grid.spacing_mm
+    surfaces = surface_distances_per_label(
+        fixed.labels.data, moved.data, spacing_mm=fixed.labels.grid.spacing_mm
     )
     found = []
     for label in sorted({*fixed.labels.labels, *moving.labels.labels} - {0}):
@@ -54,8 +54,7 @@ def structure_scores(
             measures = {
                 "dice": dice[label],
                 "iou": iou_from_dice(dice[label]),
-                "hd95_mm": surfaces[label].hd95_mm,
-                "surface_distance_mm": surfaces[label].mean_mm,
+                **asdict(surfaces[label]),
                 "note": "" if label in moved.labels else "moved out of the fixed scan",
             }
         names = {"method": method, "fixed": fixed.name, "moving": moving.name}
@@ -79,7 +78,7 @@ def pair_measures(
     return {
         **means,
         **_landmarks(fixed, moving, fixed_to_moving),
-        **vars(regularity(field)),
+        **asdict(measure_regularity(field)),
         "structures": len(shared),
         "note": "; ".join(_remarks(fixed, moving, structures)),
     }
@@ -118,7 +117,7 @@ def inverse_consistency(
 ) -> float:
     """Mean distance in mm by which the way there and back misses, in fixed space."""
     return inverse_consistency_mm(
-        there, back, fixed_grid=fixed.image.grid, moving_grid=moving.image.grid
+        there, back, fixed=fixed.image.grid, moving=moving.image.grid
     )
 
 
@@ -153,7 +152,7 @@ def _landmarks(fixed: Scan, moving: Scan, transform: Transform) -> dict[str, flo
     try:
         mm = landmark_distances_mm(transform, fixed.points, moving.points)
         voxels = landmark_distances_voxels(
-            transform, fixed.points, moving.points, moving.image.grid
+            transform, fixed.points, moving.points, moving_grid=moving.image.grid
         )
     except InputError as error:
         raise InputError(
