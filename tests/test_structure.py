@@ -35,6 +35,8 @@ ORDER = [
     "networks.affine",
     "networks.dense",
     "networks.cascade",
+    "networks.voxelmorph",
+    "networks.kinds",
     "networks",
     "inference",
     # work
