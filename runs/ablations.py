@@ -45,7 +45,7 @@ def variants():
     """Name and recipe; the base is the paper's, ADD."""
 
     def cascade(**changes):
-        return replace(BASE, cascade=replace(CASCADE, **changes))
+        return replace(BASE, network=replace(CASCADE, **changes))
 
     def objective(**changes):
         return replace(
@@ -72,7 +72,7 @@ def variants():
     yield "overlap 2, 0, 0.5", with_overlap
     yield (
         "overlap, flow multiplier 10",
-        replace(with_overlap, cascade=replace(CASCADE, flow_multiplier=10.0)),
+        replace(with_overlap, network=replace(CASCADE, flow_multiplier=10.0)),
     )
     yield "supervised", replace(BASE, training=replace(TRAINING, objective=SUPERVISED))
     none = {"displacement": 0.0, "rotation_degrees": 0.0, "scaling": 0.0}
@@ -85,7 +85,7 @@ def variants():
 def with_random_last_layers(recipe, path):
     """The recipe, started from a network whose first flows are not 0."""
     torch.manual_seed(recipe.training.seed)
-    network = VolumeTweeningNetwork(recipe.cascade)
+    network = VolumeTweeningNetwork(recipe.network)
     for dense in network.dense:
         initialize(dense.flow)
     model = Model("start", network, recipe.preprocessing, {})
@@ -100,7 +100,7 @@ def measured(cases, recipe, best, cache):
     pairs = validation_pairs(samples, PAIRS)
     network = load_model(best).network
     figures = measure_stages(network, samples, pairs)
-    return stage_means(figures, recipe.cascade.stage_names)
+    return stage_means(figures, recipe.network.stage_names)
 
 
 def rows_of(name, seed, stages):

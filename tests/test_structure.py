@@ -37,6 +37,8 @@ ORDER = [
     "networks.affine",
     "networks.dense",
     "networks.cascade",
+    "networks.voxelmorph",
+    "networks.kinds",
     "networks",
     "inference",
     # work

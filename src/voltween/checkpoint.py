@@ -6,6 +6,7 @@ Nothing is ever unpickled. A file appears whole or not at all.
 import copy
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.resources import files
@@ -20,7 +21,7 @@ from torch import Tensor
 from voltween.errors import InputError
 from voltween.files import PathLike, whole_file
 from voltween.inference import Precision, Registrar, optimize
-from voltween.networks import CascadeConfig, VolumeTweeningNetwork
+from voltween.networks import Network, build, config_facts, config_from_facts
 from voltween.preprocess import Preprocessing
 
 SUFFIX = ".safetensors"
@@ -33,7 +34,7 @@ class Model:
     """A trained network with all that is needed to use it and to judge it."""
 
     name: str
-    network: VolumeTweeningNetwork
+    network: Network
     preprocessing: Preprocessing
     provenance: dict[str, Any]
     """Data, training configuration, steps, package version, measured figures."""
@@ -73,20 +74,17 @@ def load_model(name_or_path: PathLike) -> Model:
     """A model by the name of a shipped one, or from a file that training wrote.
 
     Raises:
-        InputError: If there is none, or the file is damaged or not a Voltween model.
+        InputError: If there is none, the file is damaged or not a Voltween model, or
+            the package that its network comes from is missing.
     """
     path = model_path(name_or_path)
     tensors, description = read_tensors(path)
-    try:
-        cascade = CascadeConfig(**_with_tuples(description["cascade"]))
-        network = VolumeTweeningNetwork(cascade)
+    with _naming_misfits(path):
+        config = config_from_facts(description)
         preprocessing = Preprocessing(**_with_tuples(description["preprocessing"]))
+    network = build(config)
+    with _naming_misfits(path):
         network.load_state_dict(tensors_under(_NETWORK, tensors))
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"{path}: its configuration and weights do not fit this version of "
-            f"Voltween ({str(error).splitlines()[0]})"
-        ) from error
     provenance = description.get("provenance", {})
     return Model(
         path.name.removesuffix(SUFFIX), network.eval(), preprocessing, provenance
@@ -107,14 +105,14 @@ def save_model(model: Model, path: PathLike, *, is_half: bool = True) -> Path:
 def describe(model: Model) -> dict[str, Any]:
     """All of a model but its weights, as JSON types."""
     return {
-        "cascade": asdict(model.network.config),
+        **config_facts(model.network.config),
         "preprocessing": asdict(model.preprocessing),
         "provenance": model.provenance,
     }
 
 
 def network_tensors(
-    network: VolumeTweeningNetwork, dtype: torch.dtype = torch.float32
+    network: Network, dtype: torch.dtype = torch.float32
 ) -> dict[str, Tensor]:
     """The weights by their names in a checkpoint."""
     weights = network.state_dict()
@@ -182,6 +180,17 @@ def _description(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:
             "or a newer one"
         )
     return description
+
+
+@contextmanager
+def _naming_misfits(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{path}: its configuration and weights do not fit this version of "
+            f"Voltween ({str(error).splitlines()[0]})"
+        ) from error
 
 
 def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tyro.conf import Positional
 from voltween import console, io
 from voltween.checkpoint import installed_models, load_model
 from voltween.cli_evaluation import Compare, Evaluate, Experiment
-from voltween.cli_training import Plan, Train
+from voltween.cli_training import Plan, Train, train_command
 from voltween.demo import run_demo
 from voltween.errors import InputError
 from voltween.inference import Precision
@@ -208,11 +208,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands: dict[str, Callable[..., Any]] = {
         kind.__name__.lower(): kind for kind in _COMMANDS
     }
-    description = "Register 3D medical images with Volume Tweening Networks."
     try:
-        command: Any = tyro.extras.subcommand_cli_from_dict(
-            commands, prog="voltween", description=description, args=arguments
-        )
+        command = _read(commands, arguments)
+        if isinstance(command, Train):  # defaults depend on the network it names
+            own = {"train": train_command(command.network)}
+            command = _read(commands | own, arguments)
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             command.run()
@@ -221,6 +221,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _read(
+    commands: dict[str, Callable[..., Any]], arguments: Sequence[str] | None
+) -> Any:
+    """The command that the arguments ask for."""
+    return tyro.extras.subcommand_cli_from_dict(
+        commands,
+        prog="voltween",
+        description="Register 3D medical images with Volume Tweening Networks.",
+        args=arguments,
+    )
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

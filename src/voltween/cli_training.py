@@ -1,9 +1,11 @@
 """The commands that make models: plan and train."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 import tyro
@@ -15,13 +17,22 @@ from voltween.dry_run import dry_run
 from voltween.errors import InputError
 from voltween.fingerprint import described, fingerprint
 from voltween.hardware import Hardware
-from voltween.networks import CascadeConfig
+from voltween.networks import CascadeConfig, NetworkConfig, VoxelMorphConfig
 from voltween.objective import SUPERVISED
 from voltween.plan import FLOW_MULTIPLIER, fitted_preprocessing, plan
 from voltween.preprocess import Placement, Preprocessing
-from voltween.recipe import TrainConfig
-from voltween.settings import TrainingPlan, read_plan, write_plan
+from voltween.recipe import VOXELMORPH_TRAINING, Recipe, TrainConfig
+from voltween.settings import read_plan, write_plan
 from voltween.train import train
+
+NetworkName = Literal["vtn", "voxelmorph-2"]
+
+_TRAINING: dict[NetworkName, TrainConfig] = {
+    "vtn": TrainConfig(),
+    "voxelmorph-2": VOXELMORPH_TRAINING,
+}
+
+_OF_CASCADES = ("cascade", "channels", "levels", "flow_multiplier")
 
 _BESIDE_A_PLAN = (
     "source",
@@ -74,7 +85,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Train:
-    """Train a cascade on the `train` cases of a cohort, choosing on its `val` cases.
+    """Train a network on the `train` cases of a cohort, choosing on its `val` cases.
 
     Give a plan (see `voltween plan`), or a manifest and settings as options: a CSV with
     columns case, image, split (train, val, test), and maybe labels and points. A run
@@ -86,6 +97,9 @@ class Train:
     """CSV of cases, or TOML of settings, which then come from there alone."""
     out: Path
     """Folder of the run."""
+    network: NetworkName = "vtn"
+    """vtn: the cascade. voxelmorph-2, to compare with (needs voltween[baselines]): by
+    default 5000 steps of 4 pairs, with its authors' objective."""
     cascade: str = "ADD"
     """Subnetworks: at most one A (affine), then any number of D (dense)."""
     shape: tuple[int, int, int] | None = None
@@ -121,8 +135,8 @@ class Train:
         """Train, or see what it would take."""
         logging.getLogger("voltween").setLevel(logging.INFO)
         is_plan = self.source.suffix == ".toml"
-        settings = self._from_plan() if is_plan else self._from_options()
-        cases, recipe = read_manifest(settings.manifest), settings.recipe
+        manifest, recipe = self._from_plan() if is_plan else self._from_options()
+        cases = read_manifest(manifest)
         run: dict[str, Any] = {
             "out": self.out,
             "cache": self.cache,
@@ -138,26 +152,28 @@ class Train:
         if console.is_first_process():
             console.console.print(f"The best model is {best}")
 
-    def _from_plan(self) -> TrainingPlan:
-        untouched = Train(self.source, self.out)
-        changed = [
-            f"--{name.replace('_', '-')}"
-            for here, default in (
-                (self, untouched),
-                (self.training, untouched.training),
-            )
-            for name in (item.name for item in fields(here))
-            if name not in (*_BESIDE_A_PLAN, "training")
-            and getattr(here, name) != getattr(default, name)
-        ]
+    def _from_plan(self) -> tuple[Path, Recipe]:
+        changed = [o for o in self._changed_options() if o not in _BESIDE_A_PLAN]
         if changed:
             raise InputError(
-                f"{', '.join(changed)}: settings come from {self.source}: change them "
+                f"{_as_typed(changed)}: settings come from {self.source}: change them "
                 "there"
             )
-        return read_plan(self.source)
+        plan = read_plan(self.source)
+        return plan.manifest, plan.recipe
 
-    def _from_options(self) -> TrainingPlan:
+    def _changed_options(self) -> list[str]:
+        """Names of the options that differ from their defaults."""
+        default = Train(self.source, self.out, training=_TRAINING[self.network])
+        return [
+            item.name
+            for here, there in ((self, default), (self.training, default.training))
+            for item in fields(here)
+            if item.name != "training"
+            and getattr(here, item.name) != getattr(there, item.name)
+        ]
+
+    def _from_options(self) -> tuple[Path, Recipe]:
         cases = read_manifest(self.source)
         fitted = fitted_preprocessing(cases_of_split(cases, "train"))
         preprocessing = Preprocessing(
@@ -166,14 +182,34 @@ class Train:
             placement=self.placement,
             hounsfield_window=self.hounsfield_window,
         )
-        cascade = CascadeConfig(
-            self.cascade,
-            preprocessing.shape,
-            channels=self.channels,
-            levels=self.levels,
-            flow_multiplier=self.flow_multiplier,
-        )
         training = self.training
         if self.supervised:
             training = replace(training, objective=SUPERVISED)
-        return TrainingPlan(self.source, preprocessing, cascade, training)
+        network = self._network(preprocessing.shape)
+        return self.source, Recipe(preprocessing, network, training)
+
+    def _network(self, shape: tuple[int, int, int]) -> NetworkConfig:
+        if self.network == "vtn":
+            return CascadeConfig(
+                self.cascade,
+                shape,
+                channels=self.channels,
+                levels=self.levels,
+                flow_multiplier=self.flow_multiplier,
+            )
+        changed = [o for o in self._changed_options() if o in _OF_CASCADES]
+        if changed:
+            raise InputError(
+                f"{_as_typed(changed)}: of cascades alone, got --network "
+                f"{self.network}: leave out what the network does not have"
+            )
+        return VoxelMorphConfig(shape)
+
+
+def train_command(network: NetworkName) -> Callable[..., Train]:
+    """`Train` with the defaults of a network, for the command line to fill in."""
+    return partial(Train, training=_TRAINING[network], hardware=Hardware())
+
+
+def _as_typed(options: list[str]) -> str:
+    return ", ".join(f"--{name.replace('_', '-')}" for name in options)

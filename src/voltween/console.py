@@ -21,6 +21,7 @@ from rich.table import Table
 
 from voltween.demo import TISSUES, DemoResult
 from voltween.dry_run import DryRun
+from voltween.networks import config_from_facts
 from voltween.scores import PairScore
 from voltween.training_logs import StepReport
 from voltween.validation import StageValidation
@@ -62,16 +63,19 @@ def show_points(transform: Path, points: Points) -> None:
 
 def show_models(models: list[tuple[str, dict[str, Any]]]) -> None:
     """What is installed: name, purpose, grid, training and measured figures."""
-    table = Table("model", "for", "cascade, grid", "trained on", "measured")
+    table = Table("model", "for", "network, grid", "trained on", "measured")
     for name, description in models:
-        cascade, preprocessing = description["cascade"], description["preprocessing"]
+        network, preprocessing = (
+            config_from_facts(description),
+            description["preprocessing"],
+        )
         grid = " x ".join(map(str, preprocessing["shape"]))
         spacing = " x ".join(f"{mm:g}" for mm in preprocessing["spacing_mm"])
         provenance = description["provenance"]
         table.add_row(
             name,
             provenance.get("purpose", ""),
-            f"{cascade['stages']}, {grid} voxels of {spacing} mm",
+            f"{network.title}, {grid} voxels of {spacing} mm",
             f"{provenance.get('data', '')}; {len(provenance['train_cases'])} scans, "
             f"{provenance['steps']} steps",
             provenance.get("measured", ""),

@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import conv3d, leaky_relu
 
+from voltween.networks import Network, Tweening, VolumeTweeningNetwork
 from voltween.networks.blocks import LEAK, Convolution, LinearConvolution
-from voltween.networks.cascade import Tweening, VolumeTweeningNetwork
 from voltween.networks.dense import DenseSubnetwork
 from voltween.networks.upsampling import Upsampling
 
@@ -25,14 +25,12 @@ Precision = Literal["fp32", "bf16", "auto"]
 Registrar = Callable[[Float[Tensor, "b 1 i j k"], Float[Tensor, "b 1 i j k"]], Tweening]
 
 
-def optimize(
-    network: VolumeTweeningNetwork, precision: Precision = "auto"
-) -> Registrar:
+def optimize(network: Network, precision: Precision = "auto") -> Registrar:
     """The network for inference alone: (fixed, moving) -> Tweening, as it has it.
 
     "fp32" differs from the network by rounding only. "bf16" computes features in
     bfloat16, on any processor; "auto" does so where that is fast. A network that is
-    not on the CPU is returned as it is.
+    not on the CPU is returned as it is; VoxelMorph's runs as its package has it.
 
     Raises:
         ValueError: If `precision` is none of these.
@@ -44,14 +42,16 @@ def optimize(
     if next(network.parameters()).device.type != "cpu":
         return network
     is_half = precision == "bf16" or (precision == "auto" and has_fast_bf16())
+    is_ours = isinstance(network, VolumeTweeningNetwork)
     dtype = torch.bfloat16 if is_half else torch.float32
     with torch.no_grad():
-        fast = packed(network, dtype)
+        fast = packed(network, dtype) if is_ours else network
+    casts = torch.autocast("cpu", torch.bfloat16, enabled=is_half and not is_ours)
 
     def run(
         fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]
     ) -> Tweening:
-        with torch.inference_mode():
+        with torch.inference_mode(), casts:
             return fast(fixed, moving)
 
     return run

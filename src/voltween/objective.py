@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from voltween.errors import InputError
 from voltween.losses import (
     correlation_loss,
     determinant_loss,
@@ -33,7 +35,6 @@ _BLUR_VOXELS = 8
 
 _LOSSES: dict[Similarity, SimilarityLoss] = {
     "correlation": correlation_loss,
-    "local correlation": local_correlation_loss,
     "mean squared error": mean_squared_error,
     "mutual information": mutual_information_loss,
 }
@@ -45,6 +46,9 @@ class Objective:
 
     A tuple counts stages from the last one backwards, 0 where it ends, so that one
     objective serves cascades of every length.
+
+    Raises:
+        InputError: If `window_voxels` is not odd.
     """
 
     affine_similarity: float = 1.0
@@ -59,6 +63,8 @@ class Objective:
     """On every dense subnetwork's own flow."""
     last_similarity: Similarity = "correlation"
     """Similarity on the last dense stage; the other stages use the correlation."""
+    window_voxels: int = 5
+    """Side of the cubes of the local correlation: an odd number."""
     overlap: tuple[float, ...] = ()
     """Of 1 - Dice of labels after the last stage, the one before it, ... (the affine
     stage counts): weak supervision, for which every training case needs labels. The
@@ -68,6 +74,13 @@ class Objective:
     directions are predicted in every step, which takes twice the time."""
     end_point_error: float = 0.0
     """Of the final flow, to a flow that ANTs found: the supervised variant."""
+
+    def __post_init__(self) -> None:
+        if self.window_voxels < 1 or self.window_voxels % 2 == 0:
+            raise InputError(
+                "window_voxels must be odd and at least 1, got "
+                f"{self.window_voxels}: take {max(1, self.window_voxels) | 1}"
+            )
 
     @property
     def has_overlap(self) -> bool:
@@ -102,6 +115,25 @@ similarity of the last stage alone."""
 
 SUPERVISED = Objective(affine_similarity=0.0, dense_similarity=(), end_point_error=1.0)
 """The paper's row "supervised": end-point error plus regularisation (section V-A3)."""
+
+
+# The loss of VoxelMorph's code is -mean(cc^2) + 1.0 * gradient, with
+#
+#   gradient = (X + Y + Z) / 3, X = mean over components and voxels of (du / dx)^2, ...
+#            = sum over directions, components, voxels of (du / d.)^2 / (3 * 3 * voxels)
+#
+# while our total variation is summed over components: the same sum / (3 * voxels), so
+# a third of it is meant. (A mean of n - 1 differences along an axis of n voxels is
+# larger by n / (n - 1).) Our local correlation is 1 - mean(cc^2). It differs in cubes
+# over the border, where theirs sees zeros, and in those with next to no contrast.
+
+VOXELMORPH = Objective(
+    dense_similarity=(1.0,),
+    total_variation=1 / 3,
+    last_similarity="local correlation",
+    window_voxels=9,
+)
+"""VoxelMorph's own: local correlation and smoothness, as its code recommends them."""
 
 
 class Pairs(NamedTuple):
@@ -200,11 +232,17 @@ def _dense_losses(
     weights = objective.dense_similarity
     if from_last < len(weights) and weights[from_last] > 0:
         is_last = from_last == 0
-        loss = _LOSSES[objective.last_similarity if is_last else "correlation"]
+        loss = _last_similarity_loss(objective) if is_last else correlation_loss
         terms[f"dense {number} similarity"] = weights[from_last] * loss(
             fixed, stage.moved
         )
     return terms
+
+
+def _last_similarity_loss(objective: Objective) -> SimilarityLoss:
+    if objective.last_similarity == "local correlation":
+        return partial(local_correlation_loss, width=objective.window_voxels)
+    return _LOSSES[objective.last_similarity]
 
 
 def _overlap_losses(

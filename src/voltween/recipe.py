@@ -5,8 +5,8 @@ from typing import Literal
 
 from voltween.augment import Augmentation
 from voltween.errors import InputError
-from voltween.networks import CascadeConfig
-from voltween.objective import VTN_LIVER, Objective
+from voltween.networks import NetworkConfig
+from voltween.objective import VOXELMORPH, VTN_LIVER, Objective
 from voltween.preprocess import Preprocessing
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -50,7 +50,7 @@ class TrainConfig:
     seed: int = 0
     """Of weights, pairs and augmentation."""
     start_from: str | None = None
-    """Shipped model or model file whose weights to start from, of the same cascade."""
+    """Shipped model or model file whose weights to start from, of the same network."""
     precision: Precision = "fp32"
     """Of features: bf16 is faster on processors with AMX, bf16 and fp16 on GPUs, and
     they halve the memory. Weights, flows, warps and losses are in single precision in
@@ -84,13 +84,32 @@ class TrainConfig:
             )
 
 
+VOXELMORPH_TRAINING = TrainConfig(
+    steps=5000, pairs_per_step=4, learning_rate=1e-4, objective=VOXELMORPH
+)
+"""VoxelMorph-2: batches and steps as the paper trained it (section V-A3), rate and
+objective as its authors' code. Pairs, augmentation and the halving of the rate are
+those of every network here."""
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """A grid, a network, and how it is trained."""
+    """A grid, a network, and how it is trained.
+
+    Raises:
+        InputError: If the network's grid is not the canonical grid.
+    """
 
     preprocessing: Preprocessing
-    cascade: CascadeConfig
+    network: NetworkConfig
     training: TrainConfig
+
+    def __post_init__(self) -> None:
+        if self.network.shape != self.preprocessing.shape:
+            raise InputError(
+                "the network's shape must be that of the canonical grid, "
+                f"{self.preprocessing.shape}, got {self.network.shape}"
+            )
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:

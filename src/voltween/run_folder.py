@@ -34,7 +34,7 @@ from voltween.checkpoint import (
 from voltween.errors import InputError
 from voltween.files import output_folder, whole_file
 from voltween.native import instruction_set
-from voltween.networks import VolumeTweeningNetwork
+from voltween.networks import Network
 from voltween.validation import StageValidation
 
 logger = logging.getLogger(__name__)
@@ -74,9 +74,7 @@ class RunFolder:
         """Files to resume from, the latest last."""
         return sorted(self.path.glob("state-*.safetensors"))
 
-    def resume(
-        self, network: VolumeTweeningNetwork, optimizer: torch.optim.Optimizer
-    ) -> Progress:
+    def resume(self, network: Network, optimizer: torch.optim.Optimizer) -> Progress:
         """Load the latest state into network and optimiser; where the run stands.
 
         A damaged state is passed over, with a warning, for the one before it.
@@ -105,7 +103,7 @@ class RunFolder:
 
     def save_state(
         self,
-        network: VolumeTweeningNetwork,
+        network: Network,
         optimizer: torch.optim.Optimizer,
         progress: Progress,
     ) -> None:
@@ -120,9 +118,7 @@ class RunFolder:
         for old in self.states[: -self._kept_states]:
             old.unlink()
 
-    def save_best(
-        self, network: VolumeTweeningNetwork, preprocessing: Any, figures: dict
-    ) -> None:
+    def save_best(self, network: Network, preprocessing: Any, figures: dict) -> None:
         """Write the best model, with the recipe and what it reached."""
         model = Model("best", network, preprocessing, self._recipe | figures)
         save_model(model, self.best)

@@ -47,11 +47,7 @@ class TrainingPlan:
         return Recipe(self.preprocessing, self.cascade, self.training)
 
     def __post_init__(self) -> None:
-        if self.cascade.shape != self.preprocessing.shape:
-            raise InputError(
-                "the network's shape must be that of the canonical grid, "
-                f"{self.preprocessing.shape}, got {self.cascade.shape}"
-            )
+        Recipe(self.preprocessing, self.cascade, self.training)  # do they fit?
 
 
 def read_plan(path: PathLike) -> TrainingPlan:

@@ -22,7 +22,7 @@ from voltween.checkpoint import load_model
 from voltween.data import Case, Sample, cases_of_split
 from voltween.errors import InputError
 from voltween.hardware import Hardware
-from voltween.networks import VolumeTweeningNetwork
+from voltween.networks import Network, build, config_facts
 from voltween.objective import Objective, Pairs, pair_losses, total_loss
 from voltween.recipe import Recipe, TrainConfig, learning_rate
 from voltween.run_folder import Progress, RunFolder, environment
@@ -59,7 +59,7 @@ def train(
     cache: Path | None = None,
     on_step: Callable[[StepReport], None] = lambda report: None,
 ) -> Path:
-    """Train a cascade on the `train` cases; returns the file of the best model.
+    """Train a network on the `train` cases; returns the file of the best model.
 
     Best is the highest mean Dice on pairs of `val` cases on the network's grid, or the
     highest correlation where they have no labels. If `out` holds a run of the same
@@ -83,7 +83,7 @@ def train(
 class TrainingStep(nn.Module):
     """From pairs to weighted loss terms by name: what every device does."""
 
-    def __init__(self, network: VolumeTweeningNetwork, objective: Objective) -> None:
+    def __init__(self, network: Network, objective: Objective) -> None:
         super().__init__()
         self.network = network
         self.objective = objective
@@ -170,7 +170,7 @@ class Training:
         pairs = validation_pairs(samples, self.recipe.training.validation_pairs)
         if not pairs:
             return ()
-        names = self.recipe.cascade.stage_names
+        names = self.recipe.network.stage_names
         figures = torch.zeros(len(pairs), len(names) + 1, 3)
         own = slice(self.share.rank, None, self.share.devices)
         measured = measure_stages(self.network, samples, pairs[own])
@@ -239,22 +239,23 @@ class Training:
         return reduced.cpu()
 
 
-def initial_network(recipe: Recipe) -> VolumeTweeningNetwork:
+def initial_network(recipe: Recipe) -> Network:
     """The network before its first step.
 
     Raises:
-        InputError: If the model to start from has another cascade.
+        InputError: If the model to start from has another network, or the package that
+            the network comes from is missing.
     """
     config = recipe.training
     torch.manual_seed(config.seed)
-    network = VolumeTweeningNetwork(recipe.cascade)
+    network = build(recipe.network)
     network.recomputes_features = config.recompute_features
     if config.start_from is not None:
         model = load_model(config.start_from)
-        if model.network.config != recipe.cascade:
+        if model.network.config != recipe.network:
             raise InputError(
-                f"{config.start_from}: expected a model of {recipe.cascade}, got "
-                f"{model.network.config}: train with the cascade of that model"
+                f"{config.start_from}: expected a model of {recipe.network}, got "
+                f"{model.network.config}: train with the network of that model"
             )
         network.load_state_dict(model.network.state_dict())
     return network
@@ -315,6 +316,8 @@ def recipe_facts(cases: Sequence[Case], recipe: Recipe) -> dict[str, Any]:
         "torch": torch.__version__,
         "train_cases": [case.name for case in cases if case.split == "train"],
         "val_cases": [case.name for case in cases if case.split == "val"],
-        **asdict(recipe),
+        "preprocessing": asdict(recipe.preprocessing),
+        **config_facts(recipe.network),
+        "training": asdict(recipe.training),
     }
     return json.loads(json.dumps(facts))

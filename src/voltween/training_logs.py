@@ -7,7 +7,7 @@ from PIL import Image as Picture
 from voltween.data import Sample
 from voltween.figures import tweening_picture
 from voltween.files import whole_file
-from voltween.networks import VolumeTweeningNetwork
+from voltween.networks import Network
 from voltween.plots import write_progress
 from voltween.run_folder import RunFolder
 from voltween.validation import StageValidation, tween
@@ -39,7 +39,7 @@ class Logs:
             str(folder.path / "tensorboard"), purge_step=steps_done + 1
         )
 
-    def write(self, report: StepReport, network: VolumeTweeningNetwork) -> None:
+    def write(self, report: StepReport, network: Network) -> None:
         """One step, and its validation if there was one."""
         self._folder.log_losses(report.step, report.losses)
         for name, value in report.losses.items():
@@ -64,7 +64,7 @@ class Logs:
         self._board.add_scalar(name.replace(" ", "_"), value, step)
 
     def _write_picture(
-        self, step: int, network: VolumeTweeningNetwork, fixed: Sample, moving: Sample
+        self, step: int, network: Network, fixed: Sample, moving: Sample
     ) -> None:
         """The pair's tweening, for TensorBoard and as tweening.png."""
         _, tweening = tween(network, fixed, moving)

@@ -12,7 +12,7 @@ from voltween.data import Sample
 from voltween.jacobian import folding_fraction
 from voltween.losses import correlation
 from voltween.metrics import dice_per_label
-from voltween.networks import Tweening, VolumeTweeningNetwork
+from voltween.networks import Network, Tweening
 from voltween.warp import warp_nearest
 
 
@@ -41,7 +41,7 @@ def validation_pairs(samples: Sequence[Sample], most: int) -> list[tuple[int, in
 
 
 def measure_stages(
-    network: VolumeTweeningNetwork,
+    network: Network,
     samples: Sequence[Sample],
     pairs: Iterable[tuple[int, int]],
 ) -> Float[np.ndarray, "pairs stages 3"]:
@@ -78,9 +78,7 @@ def merit(stages: Sequence[StageValidation]) -> float:
     return last.correlation if last.dice is None else last.dice
 
 
-def tween(
-    network: VolumeTweeningNetwork, fixed: Sample, moving: Sample
-) -> tuple[Tensor, Tweening]:
+def tween(network: Network, fixed: Sample, moving: Sample) -> tuple[Tensor, Tweening]:
     """The moving image, and what the network made of it, without gradients."""
     device = next(network.parameters()).device
     images = fixed.image[None].to(device), moving.image[None].to(device)
@@ -89,7 +87,7 @@ def tween(
 
 
 def _measured(
-    network: VolumeTweeningNetwork, fixed: Sample, moving: Sample
+    network: Network, fixed: Sample, moving: Sample
 ) -> Iterator[tuple[float, float, float]]:
     image, tweening = tween(network, fixed, moving)
     fixed_image = fixed.image[None].to(image.device)

@@ -8,9 +8,9 @@ References:
 """
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal
+from typing import Any, Literal
 
-from torch import nn
+from voltween.networks.voxelmorph import VOXELMORPH_2_FEATURES, vxm_pairwise
 
 VoxelMorphName = Literal["VoxelMorph", "VoxelMorph-2"]
 
@@ -18,11 +18,10 @@ VOXELMORPH_MULTIPLE = 32
 """Sides must be multiples of this: 5 levels."""
 
 # Features of every level and steps of integration. The first are the package's own
-# defaults; VoxelMorph-2 predicts the flow itself, with more features (U-Net of the
-# paper: 16, 32, 32, 32 down).
+# defaults; VoxelMorph-2 predicts the flow itself.
 SETTINGS: dict[VoxelMorphName, tuple[tuple[int, ...], int]] = {
     "VoxelMorph": ((16, 16, 16, 16, 16), 5),
-    "VoxelMorph-2": ((16, 32, 32, 32), 0),
+    "VoxelMorph-2": (VOXELMORPH_2_FEATURES, 0),
 }
 
 
@@ -36,16 +35,7 @@ def installed_version() -> str | None:
         return None
 
 
-def voxelmorph_network(name: VoxelMorphName) -> nn.Module:
+def voxelmorph_network(name: VoxelMorphName) -> Any:
     """Network of the settings `name`; call it with moving, fixed image."""
-    import voxelmorph
-
     features, integration_steps = SETTINGS[name]
-    network: nn.Module = voxelmorph.nn.models.VxmPairwise(
-        ndim=3,
-        source_channels=1,
-        target_channels=1,
-        nb_features=features,
-        integration_steps=integration_steps,
-    )
-    return network
+    return vxm_pairwise(features, integration_steps=integration_steps)

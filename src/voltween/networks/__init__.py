@@ -1,4 +1,4 @@
-"""The networks of the paper: affine and dense subnetworks and their cascade."""
+"""Networks: the paper's affine and dense subnetworks, their cascade; VoxelMorph-2."""
 
 from voltween.networks.affine import AffineSubnetwork
 from voltween.networks.cascade import (
@@ -8,12 +8,27 @@ from voltween.networks.cascade import (
     VolumeTweeningNetwork,
 )
 from voltween.networks.dense import DenseSubnetwork
+from voltween.networks.kinds import (
+    Network,
+    NetworkConfig,
+    build,
+    config_facts,
+    config_from_facts,
+)
+from voltween.networks.voxelmorph import VoxelMorphConfig, VoxelMorphNetwork
 
 __all__ = [
     "AffineSubnetwork",
     "CascadeConfig",
     "DenseSubnetwork",
+    "Network",
+    "NetworkConfig",
     "Stage",
     "Tweening",
     "VolumeTweeningNetwork",
+    "VoxelMorphConfig",
+    "VoxelMorphNetwork",
+    "build",
+    "config_facts",
+    "config_from_facts",
 ]

@@ -1,10 +1,12 @@
-"""Layers that affine and dense subnetworks share (paper IV-B, figures 4 and 5)."""
+"""What subnetworks share: their layers (paper IV-B, figures 4 and 5), how they run."""
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from voltween.networks.convolution import convolve
 from voltween.networks.upsampling import Upsampling
@@ -61,6 +63,19 @@ class Encoder(nn.Module):
         for level in self.levels:
             features.append(level(features[-1]))
         return features[1:]
+
+
+def run_subnetwork(
+    subnetwork: nn.Module, *images: Float[Tensor, "b c i j k"], is_recomputed: bool
+) -> Any:
+    """What the subnetwork makes of the images.
+
+    If `is_recomputed`, none of its features is kept for the gradients: they are
+    computed anew.
+    """
+    if is_recomputed and torch.is_grad_enabled():
+        return checkpoint(subnetwork, *images, use_reentrant=False)
+    return subnetwork(*images)
 
 
 def without_autocast(features: Tensor) -> torch.autocast:

@@ -3,15 +3,14 @@
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from voltween.errors import InputError
 from voltween.networks.affine import AffineSubnetwork
+from voltween.networks.blocks import run_subnetwork
 from voltween.networks.dense import DenseSubnetwork
 from voltween.warp import affine_flow, compose, compose_affine, warp
 
@@ -65,6 +64,11 @@ class CascadeConfig:
     def affine_halvings(self) -> int:
         """How often the affine subnetwork halves the grid."""
         return min(self.affine_levels, self._most_halvings)
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return self.stages
 
     @property
     def stage_names(self) -> tuple[str, ...]:
@@ -136,31 +140,42 @@ class VolumeTweeningNetwork(nn.Module):
         Raises:
             ValueError: If the images differ in shape or do not fit the network.
         """
-        if fixed.shape != moving.shape or fixed.ndim != 5 or fixed.shape[1] != 1:
-            raise ValueError(
-                "fixed and moving must both have shape (B, 1, I, J, K), got "
-                f"{tuple(fixed.shape)} and {tuple(moving.shape)}"
-            )
+        check_pair(fixed, moving)
         stages = list(self._affine_stage(fixed, moving))
         for subnetwork in self.dense:
             current = stages[-1] if stages else _at_rest(moving)
-            own_flow = self._run(subnetwork, fixed, current.moved)
+            own_flow = run_subnetwork(
+                subnetwork,
+                fixed,
+                current.moved,
+                is_recomputed=self.recomputes_features,
+            )
             stages.append(_deform(current, own_flow, moving))
         return Tweening(stages[-1].flow, stages[-1].moved, tuple(stages))
 
     def _affine_stage(self, fixed: Tensor, moving: Tensor) -> tuple[Stage, ...]:
         if self.affine is None:
             return ()
-        matrix, translation = self._run(self.affine, fixed, moving)
+        matrix, translation = run_subnetwork(
+            self.affine, fixed, moving, is_recomputed=self.recomputes_features
+        )
         flow = affine_flow(matrix, translation, fixed.shape[2:])
         moved = warp(moving, flow)
         rest = _rest(moving)
         return (Stage(True, flow, flow, moved, matrix, translation, rest),)
 
-    def _run(self, subnetwork: nn.Module, fixed: Tensor, moving: Tensor) -> Any:
-        if self.recomputes_features and torch.is_grad_enabled():
-            return checkpoint(subnetwork, fixed, moving, use_reentrant=False)
-        return subnetwork(fixed, moving)
+
+def check_pair(fixed: Tensor, moving: Tensor) -> None:
+    """Refuse what is not a batch of pairs of images.
+
+    Raises:
+        ValueError: If the images differ in shape or have not one channel.
+    """
+    if fixed.shape != moving.shape or fixed.ndim != 5 or fixed.shape[1] != 1:
+        raise ValueError(
+            "fixed and moving must both have shape (B, 1, I, J, K), got "
+            f"{tuple(fixed.shape)} and {tuple(moving.shape)}"
+        )
 
 
 def _deform(current: Stage, own_flow: Tensor, moving: Tensor) -> Stage:
