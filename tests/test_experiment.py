@@ -90,8 +90,8 @@ def test_every_network_sees_as_many_pairs_at_small_scale():
 def test_recipes_are_what_rows_say():
     scale = SCALES["full"]
     plain = recipe_of(Row("a", network="ADDD"), FITTED, scale)
-    assert plain.cascade.stages == "ADDD"
-    assert plain.cascade.shape == FITTED.shape
+    assert plain.network.stages == "ADDD"
+    assert plain.network.shape == FITTED.shape
     assert plain.training.pairs_per_step == 8
     assert plain.training.steps == 5 * 20_000
     supervised = recipe_of(Row("a", network="AD", supervised=True), FITTED, scale)
@@ -106,7 +106,7 @@ def test_recipes_are_what_rows_say():
 
 def test_small_grids_have_twice_the_voxel_size_and_fit_the_network():
     small = recipe_of(Row("a", network="DD"), FITTED, SCALES["small"])
-    assert small.preprocessing.shape == small.cascade.shape == (24, 32, 24)
+    assert small.preprocessing.shape == small.network.shape == (24, 32, 24)
     assert small.preprocessing.spacing_mm == (2.0, 2.0, 2.0)
     voxelmorph = recipe_of(Row("a", network="VoxelMorph-2"), FITTED, SCALES["small"])
     assert voxelmorph.preprocessing.shape == (32, 32, 32)

@@ -12,6 +12,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ORDER = [
     "errors",
     "files",
+    "process",
     # physical space
     "space",
     "volume",
@@ -23,6 +24,14 @@ ORDER = [
     "io",
     "metrics",
     "regularity",
+    "scores",
+    # other tools
+    "baselines",
+    "baselines.checked",
+    "baselines.tools",
+    "baselines.child",
+    "baselines.ants",
+    "baselines.elastix",
     # tensors
     "shapes",
     "native",
@@ -49,7 +58,15 @@ ORDER = [
     "objective",
     "checkpoint",
     "register",
+    "methods",
+    "measure",
+    "records",
     "evaluate",
+    "statistics",
+    "summaries",
+    "markup",
+    "score_plots",
+    "report",
     "figures",
     # training
     "recipe",
@@ -66,6 +83,10 @@ ORDER = [
     "settings",
     "fingerprint",
     "plan",
+    # experiments
+    "baselines.voxelmorph",
+    "alignment",
+    "experiment",
     # results
     "results",
     "demo",
@@ -88,6 +109,7 @@ ORDER = [
     "benchmarks.report",
     # what people touch
     "console",
+    "cli_evaluation",
     "cli_training",
     "cli",
     "__main__",

@@ -29,8 +29,8 @@ def optimize(network: Network, precision: Precision = "auto") -> Registrar:
     """The network for inference alone: (fixed, moving) -> Tweening, as it has it.
 
     "fp32" differs from the network by rounding only. "bf16" computes features in
-    bfloat16, on any processor; "auto" does so where that is fast. A network that is
-    not on the CPU is returned as it is; VoxelMorph's runs as its package has it.
+    bfloat16, on any processor; "auto" does so on a CPU where that is fast. Networks on
+    another device run as they are, and so does VoxelMorph's.
 
     Raises:
         ValueError: If `precision` is none of these.
@@ -39,14 +39,14 @@ def optimize(network: Network, precision: Precision = "auto") -> Registrar:
         raise ValueError(
             f"precision must be 'fp32', 'bf16' or 'auto', got {precision!r}"
         )
-    if next(network.parameters()).device.type != "cpu":
-        return network
-    is_half = precision == "bf16" or (precision == "auto" and has_fast_bf16())
-    is_ours = isinstance(network, VolumeTweeningNetwork)
+    device = next(network.parameters()).device.type
+    is_fast = device == "cpu" and has_fast_bf16()
+    is_half = precision == "bf16" or (precision == "auto" and is_fast)
+    is_packed = device == "cpu" and isinstance(network, VolumeTweeningNetwork)
     dtype = torch.bfloat16 if is_half else torch.float32
     with torch.no_grad():
-        fast = packed(network, dtype) if is_ours else network
-    casts = torch.autocast("cpu", torch.bfloat16, enabled=is_half and not is_ours)
+        fast = packed(network, dtype) if is_packed else network
+    casts = torch.autocast(device, torch.bfloat16, enabled=is_half and not is_packed)
 
     def run(
         fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]

@@ -97,7 +97,7 @@ def model_method(name: str, model: str, *, device: str = "cpu") -> Method:
     """
     weights = hashlib.sha256(model_path(model).read_bytes()).hexdigest()
     facts = {"weights": weights, "device": device, **_version_of("voltween")}
-    return Method(name, lambda: _loaded_model(model, device), facts)
+    return Method(name, lambda: loaded_model(model, device), facts)
 
 
 def unavailable(name: str, reason: InputError) -> Method:
@@ -109,7 +109,12 @@ def unavailable(name: str, reason: InputError) -> Method:
     return Method(name, load)
 
 
-def _loaded_model(name: str, device: str) -> Registering:
+def loaded_model(name: str, device: str) -> Registering:
+    """A model ready to register on a device.
+
+    Raises:
+        InputError: If there is no such model or device.
+    """
     model = load_model(name).to(device)
 
     def answer(fixed: Image, moving: Image) -> Answer:

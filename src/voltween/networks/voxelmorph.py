@@ -47,6 +47,12 @@ class VoxelMorphConfig:
                 f"{nearest}"
             )
 
+    @classmethod
+    def covering(cls, shape: tuple[int, int, int]) -> "VoxelMorphConfig":
+        """The smallest legal grid that is nowhere smaller than `shape`."""
+        i, j, k = (-(-side // _MULTIPLE) * _MULTIPLE for side in shape)
+        return cls((i, j, k))
+
     @property
     def title(self) -> str:
         """What people call it."""
