@@ -125,7 +125,7 @@ class Ship:
 
 def measured(folder: Path) -> str:
     """One line on the main figures: first and last stage."""
-    rows = read_rows(folder / "summary.csv")
+    rows = read_rows(folder / "summary_stages.csv")
     first, last = rows[0], rows[-1]
     return (
         f"val Dice {float(first['dice']):.3f} before, {float(last['dice']):.3f} after, "
@@ -151,8 +151,7 @@ def card_text(
         f"`docs/models/{name}_training.png`.",
         "## Measured",
         *(part for folder in figures for part in measured_part(folder)),
-        "Dice and IoU of every structure at every stage: "
-        f"`docs/models/{name}_*_structures.csv`.",
+        f"Every structure after the last stage: `docs/models/{name}_*_structures.csv`.",
         "## Limits",
         card.limits,
     ]
@@ -162,19 +161,28 @@ def card_text(
 def measured_part(folder: Path) -> list[str]:
     """Table of the stages and, where labels are few, of each label."""
     command = (folder / "command.txt").read_text().strip()
-    rows = read_rows(folder / "summary.csv")
-    seconds = float(rows[-1]["seconds"])
+    stages = read_rows(folder / "summary_stages.csv")
+    whole = read_rows(folder / "summary.csv")[0]
+    lines = ["| stage | Dice (SD over pairs) | IoU | folding % |", "|---|---|---|---|"]
+    lines += [
+        f"| {row['stage']} | {float(row['dice']):.3f} ({float(row['dice_sd']):.3f}) "
+        f"| {float(row['iou']):.3f} | {float(row['folding_percent']):.3f} |"
+        for row in stages
+    ]
     parts = [
-        f"`{command}`: {rows[0]['pairs']} ordered pairs of `val` scans, on the fixed "
-        f"scan's own grid, {seconds:.2f} s a pair (median, two threads).",
-        (folder / "summary.md").read_text().strip(),
+        f"`{command}`: {whole['pairs_ok']} ordered pairs of `val` scans, on the fixed "
+        f"scan's own grid, {float(whole['seconds_median']):.2f} s a pair (median, two "
+        f"threads). HD95 {float(whole['hd95_mm_mean']):.2f} mm, mean distance of "
+        f"surfaces {float(whole['surface_distance_mm_mean']):.2f} mm, SD of log "
+        f"Jacobian {float(whole['sd_log_jacobian_mean']):.3f}.",
+        "\n".join(lines),
     ]
     labels = read_rows(folder / "summary_structures.csv")
-    if len({row["label"] for row in labels}) <= MOST_LABELS_IN_CARD:
-        lines = ["| label | stage | Dice | IoU |", "|---|---|---|---|"]
+    if len(labels) <= MOST_LABELS_IN_CARD:
+        lines = ["| label | Dice | IoU | HD95 mm |", "|---|---|---|---|"]
         lines += [
-            f"| {row['label']} | {row['stage']} | {float(row['dice']):.3f} "
-            f"| {float(row['iou']):.3f} |"
+            f"| {row['label']} | {float(row['dice']):.3f} | {float(row['iou']):.3f} "
+            f"| {float(row['hd95_mm']):.2f} |"
             for row in labels
         ]
         parts.append("\n".join(lines))

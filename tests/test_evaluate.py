@@ -207,10 +207,9 @@ def test_scans_without_labels_are_measured_without_overlap(cases, tmp_path):
 
 
 def test_labels_of_one_scan_alone_are_noted(cases, tmp_path):
-    fixed, moving = (io.read_labels(case.labels) for case in cases[:2])
-    io.write(
-        LabelMap(np.where(fixed.data == 2, 5, fixed.data), fixed.grid), cases[0].labels
-    )
+    fixed = io.read_labels(cases[0].labels)
+    renamed = LabelMap(np.where(fixed.data == 2, 5, fixed.data), fixed.grid)
+    io.write(renamed, cases[0].labels)
     found = evaluate(
         [method_named("centres")],
         cases,

@@ -25,12 +25,14 @@ from voltween.objective import SUPERVISED, VOXELMORPH, VTN_LIVER, Objective
 from voltween.plan import FLOW_MULTIPLIER, fitted_preprocessing
 from voltween.preprocess import Preprocessing
 from voltween.recipe import Recipe, TrainConfig
-from voltween.report import summary_rows, write_report
+from voltween.report import write_report
 from voltween.scores import PairScore, Scores
+from voltween.summaries import MethodSummary, summary_rows
 from voltween.train import train
 from voltween.training_logs import StepReport
 
 VOXELMORPH_2 = "VoxelMorph-2"
+PAPER_COLUMNS = ("iou", "landmark_distance", "gpu_seconds", "cpu_seconds")
 ScaleName = Literal["small", "full"]
 
 
@@ -56,7 +58,7 @@ class Row:
     train_share: float = 1.0
     """Share of the training cases."""
     paper: Mapping[str, float] = field(default_factory=dict)
-    """What the paper has there: iou, landmark_distance, gpu_seconds, cpu_seconds."""
+    """What the paper has there, by the names in `PAPER_COLUMNS`."""
 
     def __post_init__(self) -> None:
         if (self.method is None) == (self.network is None):
@@ -201,7 +203,7 @@ def run_experiment(
 
 def table(experiment: Experiment, scores: Scores) -> str:
     """The experiment's table in Markdown, the paper's numbers beside the measured."""
-    measured = {row["method"]: row for row in summary_rows(scores)}
+    measured = {row.method: row for row in summary_rows(scores)}
     lines = [
         f"## {experiment.title}",
         "",
@@ -211,10 +213,7 @@ def table(experiment: Experiment, scores: Scores) -> str:
     ]
     for row in experiment.rows:
         own = _measured_cells(measured[row.name])
-        paper = [
-            _number(row.paper.get(name))
-            for name in ("iou", "landmark_distance", "gpu_seconds", "cpu_seconds")
-        ]
+        paper = [_number(row.paper.get(name)) for name in PAPER_COLUMNS]
         lines.append(f"| {row.name} | {' | '.join((*own, *paper))} |")
     return "\n".join(lines)
 
@@ -330,14 +329,14 @@ def _renamed(measured: Scores, experiment: Experiment) -> Scores:
     )
 
 
-def _measured_cells(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    if row["pairs"] == 0:
-        return "not measured", "", ""
-    interval = f"{row['iou_ci_low']:.3f} to {row['iou_ci_high']:.3f}"
+def _measured_cells(row: MethodSummary) -> tuple[str, str, str]:
+    if row.reason:
+        return row.reason, "", ""
+    iou, dice, seconds = (row.estimates[name] for name in ("iou", "dice", "seconds"))
     return (
-        f"{row['iou_mean']:.3f} ({interval})",
-        f"{row['dice_mean']:.3f}",
-        f"{row['seconds_median']:.3g}",
+        f"{iou.mean:.3f} ({iou.ci_low:.3f} to {iou.ci_high:.3f})",
+        f"{dice.mean:.3f}",
+        f"{seconds.median:.3g}",
     )
 
 
