@@ -16,7 +16,7 @@ import platform
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,17 @@ LOG = "log.csv"
 VALIDATION = "validation.csv"
 _STATE = "state-{:08d}.safetensors"
 _ADAM = "optimizer."
+_PACKAGES = (
+    "voltween",
+    "torch",
+    "numpy",
+    "scipy",
+    "SimpleITK",
+    "lightning-fabric",
+    "antspyx",  # target flows come from it
+    "voxelmorph",  # its network,
+    "neurite",  # and the layers of that
+)
 
 
 @dataclass(frozen=True)
@@ -159,10 +170,9 @@ class RunFolder:
 
 def environment() -> dict[str, Any]:
     """What a run depends on beside its recipe, for whoever wants to repeat it."""
-    packages = ("voltween", "torch", "numpy", "scipy", "SimpleITK", "lightning-fabric")
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
-        "versions": {name: version(name) for name in packages},
+        "versions": {name: _installed(name) for name in _PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),
@@ -171,6 +181,14 @@ def environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "gpu": gpu,
     }
+
+
+def _installed(package: str) -> str | None:
+    """Version of a package; None where it is missing."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _load_optimizer(

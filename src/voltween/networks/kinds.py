@@ -39,6 +39,8 @@ def config_from_facts(facts: dict[str, Any]) -> NetworkConfig:
         KeyError: If there is none of a known kind.
         TypeError: If it has a field that is not known.
     """
-    kind = next(iter(_KINDS.keys() & facts.keys()), "cascade")
-    fields = facts[kind]
-    return _KINDS[kind](**fields | {"shape": tuple(fields["shape"])})
+    for kind, known in _KINDS.items():
+        if kind in facts:
+            fields = facts[kind]
+            return known(**fields | {"shape": tuple(fields["shape"])})
+    raise KeyError(f"no network of a known kind, {' or '.join(_KINDS)}")
