@@ -17,7 +17,8 @@ from voltween.metrics import (
 )
 from voltween.regularity import inverse_consistency_mm, measure_regularity
 from voltween.scores import StageScore, StructureScore
-from voltween.transform import Transform
+from voltween.space import Grid
+from voltween.transform import Affine, Transform
 from voltween.volume import Image, LabelMap, Points
 
 
@@ -42,23 +43,22 @@ def structure_scores(
     if fixed.labels is None or moving.labels is None:
         return ()
     moved = fixed_to_moving.resample(moving.labels, onto=fixed.labels.grid)
-    shared = _shared(fixed, moving)
+    in_fixed, in_moving, in_moved = (
+        set(labels.labels) for labels in (fixed.labels, moving.labels, moved)
+    )
     dice = dice_per_label(fixed.labels.data, moved.data)
     surfaces = surface_distances_per_label(
         fixed.labels.data, moved.data, spacing_mm=fixed.labels.grid.spacing_mm
     )
     found = []
-    for label in sorted({*fixed.labels.labels, *moving.labels.labels} - {0}):
-        measures: dict[str, Any] = {"note": _absence(label, fixed, moving)}
-        if label in shared:
-            measures = {
-                "dice": dice[label],
-                "iou": iou_from_dice(dice[label]),
-                **asdict(surfaces[label]),
-                "note": "" if label in moved.labels else "moved out of the fixed scan",
-            }
+    for label in sorted((in_fixed | in_moving) - {0}):
+        measures: dict[str, Any] = {}
+        if label in in_fixed & in_moving:
+            overlap = {"dice": dice[label], "iou": iou_from_dice(dice[label])}
+            measures = overlap | asdict(surfaces[label])
+        note = _absence(label, in_fixed, in_moving, in_moved)
         names = {"method": method, "fixed": fixed.name, "moving": moving.name}
-        found.append(StructureScore(**names, label=label, **measures))
+        found.append(StructureScore(**names, label=label, note=note, **measures))
     return tuple(found)
 
 
@@ -88,28 +88,35 @@ def stage_scores(
     method: str, fixed: Scan, moving: Scan, stages: Mapping[str, Transform]
 ) -> tuple[StageScore, ...]:
     """Overlap and folding as the pair stood after every stage."""
-    shared = sorted(_shared(fixed, moving))
     found = []
     for stage, transform in stages.items():
-        dice = [math.nan]
-        if shared:
-            assert fixed.labels is not None
-            assert moving.labels is not None
-            moved = transform.resample(moving.labels, onto=fixed.labels.grid)
-            per_label = dice_per_label(fixed.labels.data, moved.data)
-            dice = [per_label[label] for label in shared]
-        field = transform.to_field(fixed.image.grid)
+        dice = _shared_dice(fixed, moving, transform)
         score = StageScore(
             method=method,
             fixed=fixed.name,
             moving=moving.name,
             stage=stage,
-            dice=float(np.mean(dice)),
-            iou=float(np.mean([iou_from_dice(value) for value in dice])),
-            folding_percent=field.folding_percent(),
+            dice=_mean(dice),
+            iou=_mean([iou_from_dice(value) for value in dice]),
+            folding_percent=_folding_percent(transform, fixed.image.grid),
         )
         found.append(score)
     return tuple(found)
+
+
+def _shared_dice(fixed: Scan, moving: Scan, transform: Transform) -> list[float]:
+    """Of every label that both scans have."""
+    if fixed.labels is None or moving.labels is None:
+        return []
+    moved = transform.resample(moving.labels, onto=fixed.labels.grid)
+    per_label = dice_per_label(fixed.labels.data, moved.data)
+    return [per_label[label] for label in sorted(_shared(fixed, moving))]
+
+
+def _folding_percent(transform: Transform, grid: Grid) -> float:
+    if isinstance(transform, Affine):  # the same everywhere
+        return 0.0 if np.linalg.det(transform.matrix) > 0 else 100.0
+    return transform.to_field(grid).folding_percent()
 
 
 def inverse_consistency(
@@ -127,9 +134,15 @@ def _shared(fixed: Scan, moving: Scan) -> set[int]:
     return (set(fixed.labels.labels) & set(moving.labels.labels)) - {0}
 
 
-def _absence(label: int, fixed: Scan, moving: Scan) -> str:
-    assert fixed.labels is not None
-    return "not in moving" if label in fixed.labels.labels else "not in fixed"
+def _absence(
+    label: int, in_fixed: set[int], in_moving: set[int], in_moved: set[int]
+) -> str:
+    """Where a label is missing."""
+    if label not in in_fixed:
+        return "not in fixed"
+    if label not in in_moving:
+        return "not in moving"
+    return "" if label in in_moved else "moved out of the fixed scan"
 
 
 def _remarks(
