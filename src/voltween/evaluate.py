@@ -166,7 +166,7 @@ class _Run:
             structures = structure_scores(
                 method.name, fixed, moving, answer.fixed_to_moving
             )
-            measures = pair_measures(
+            measures: dict[str, Any] = pair_measures(
                 structures, fixed, moving, answer.fixed_to_moving
             ) | self._round_trip(loaded, fixed, moving, answer)
             stages = stage_scores(method.name, fixed, moving, answer.stages)
@@ -175,18 +175,13 @@ class _Run:
         except Exception as error:  # whatever a tool throws
             logger.warning("%s on %s failed: %s", method.name, pair, error)
             return Record(_missing(method, pair, "failed", _described(error)))
-        score = PairScore(
-            method=method.name,
-            fixed=fixed.name,
-            moving=moving.name,
-            **used,
-            **measures,
-        )
+        names: Any = {"method": method.name, "fixed": fixed.name, "moving": moving.name}
+        score = PairScore(**names, **used, **measures)
         return Record(score, structures, stages)
 
     def _answer(
         self, method: Method, loaded: "_Loaded", fixed: Scan, moving: Scan
-    ) -> tuple[Answer, dict[str, float]]:
+    ) -> tuple[Answer, dict[str, Any]]:
         """The method's answer and what it took; a kept one if there is one."""
         pair = fixed.name, moving.name
         path = self._out / "transforms" / file_name(method.name) / f"{pair_name(pair)}"

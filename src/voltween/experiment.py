@@ -20,7 +20,7 @@ from voltween.errors import InputError
 from voltween.evaluate import drawn_pairs, evaluate, ordered_pairs
 from voltween.files import existing_file, whole_file
 from voltween.methods import Method, method_named, model_method, unavailable
-from voltween.networks import CascadeConfig, VoxelMorphConfig
+from voltween.networks import CascadeConfig, NetworkConfig, VoxelMorphConfig
 from voltween.objective import SUPERVISED, VOXELMORPH, VTN_LIVER, Objective
 from voltween.plan import FLOW_MULTIPLIER, fitted_preprocessing
 from voltween.preprocess import Preprocessing
@@ -267,30 +267,33 @@ class _Laboratory:
 
 def recipe_of(row: Row, fitted: Preprocessing, scale: Scale) -> Recipe:
     """How the row's network is trained; `fitted` is the cohort's finest grid."""
-    spacing = tuple(mm * scale.coarsening for mm in fitted.spacing_mm)
-    shape = tuple(side // scale.coarsening for side in fitted.shape)
-    training = scale.training
+    i, j, k = (side // scale.coarsening for side in fitted.shape)
+    r, a, s = (mm * scale.coarsening for mm in fitted.spacing_mm)
+    network = _network(row, (i, j, k), scale)
+    training = replace(scale.training, objective=_objective(row))
     if row.network == VOXELMORPH_2:
-        network = VoxelMorphConfig.covering(shape)
         training = replace(
             training,
-            objective=VOXELMORPH,
             steps=scale.voxelmorph_steps,
             pairs_per_step=scale.voxelmorph_pairs_per_step,
         )
-    else:
-        most = int(np.log2(min(shape) / 2))
-        network = CascadeConfig(
-            row.network or "",
-            shape,
-            channels=scale.channels,
-            levels=min(most, CascadeConfig.levels),
-            affine_levels=min(most, CascadeConfig.affine_levels),
-            flow_multiplier=FLOW_MULTIPLIER,
-        )
-        training = replace(training, objective=_objective(row))
-    preprocessing = replace(fitted, shape=network.shape, spacing_mm=spacing)
+    preprocessing = replace(fitted, shape=network.shape, spacing_mm=(r, a, s))
     return Recipe(preprocessing, network, training)
+
+
+def _network(row: Row, shape: tuple[int, int, int], scale: Scale) -> NetworkConfig:
+    assert row.network is not None
+    if row.network == VOXELMORPH_2:
+        return VoxelMorphConfig.covering(shape)
+    most = int(np.log2(min(shape) / 2))
+    return CascadeConfig(
+        row.network,
+        shape,
+        channels=scale.channels,
+        levels=min(most, CascadeConfig.levels),
+        affine_levels=min(most, CascadeConfig.affine_levels),
+        flow_multiplier=FLOW_MULTIPLIER,
+    )
 
 
 def share_of(cases: Sequence[Case], share: float) -> list[Case]:
@@ -302,6 +305,8 @@ def share_of(cases: Sequence[Case], share: float) -> list[Case]:
 
 
 def _objective(row: Row) -> Objective:
+    if row.network == VOXELMORPH_2:
+        return VOXELMORPH
     if row.supervised:
         return SUPERVISED
     return replace(VTN_LIVER, invertibility=row.invertibility)

@@ -50,6 +50,7 @@ def structure_scores(
     surfaces = surface_distances_per_label(
         fixed.labels.data, moved.data, spacing_mm=fixed.labels.grid.spacing_mm
     )
+    names: Any = {"method": method, "fixed": fixed.name, "moving": moving.name}
     found = []
     for label in sorted((in_fixed | in_moving) - {0}):
         measures: dict[str, Any] = {}
@@ -57,7 +58,6 @@ def structure_scores(
             overlap = {"dice": dice[label], "iou": iou_from_dice(dice[label])}
             measures = overlap | asdict(surfaces[label])
         note = _absence(label, in_fixed, in_moving, in_moved)
-        names = {"method": method, "fixed": fixed.name, "moving": moving.name}
         found.append(StructureScore(**names, label=label, note=note, **measures))
     return tuple(found)
 

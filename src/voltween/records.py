@@ -88,7 +88,9 @@ def _stored_facts(facts: Facts) -> dict[str, Any]:
 def _row(kind: type[Row], values: dict[str, Any]) -> Row:
     """A row from JSON, in which null stands for NaN."""
     names = [field.name for field in fields(kind)]
-    numbers = {k: math.nan if values[k] is None else values[k] for k in names}
+    numbers: dict[str, Any] = {
+        k: math.nan if values[k] is None else values[k] for k in names
+    }
     return kind(**numbers)
 
 

@@ -121,7 +121,8 @@ def ants_flow(
     Raises:
         InputError: If antspyx is missing or ANTs fails, as on a constant image.
     """
-    grid = Grid(tuple(fixed.shape[1:]), np.eye(4))
+    _, i, j, k = fixed.shape
+    grid = Grid((i, j, k), np.eye(4))
     images = [Image(image[0].cpu().numpy(), grid) for image in (fixed, moving)]
     transform, _ = ants_syn.run(*images, threads=1)
     flow = transform.to_field(grid).to_flow()
