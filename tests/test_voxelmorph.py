@@ -413,4 +413,4 @@ class TestCommand:
         (tmp_path / "plan.toml").touch()
         with pytest.raises(SystemExit):
             self.command(tmp_path / "plan.toml")
-        assert "--network: settings come from" in capsys.readouterr().err
+        assert "a plan is of a cascade" in capsys.readouterr().err

@@ -153,6 +153,11 @@ class Train:
             console.console.print(f"The best model is {best}")
 
     def _from_plan(self) -> tuple[Path, Recipe]:
+        if self.network != "vtn":
+            raise InputError(
+                f"{self.source}: a plan is of a cascade, got --network {self.network}: "
+                "give the manifest, and settings as options"
+            )
         changed = [o for o in self._changed_options() if o not in _BESIDE_A_PLAN]
         if changed:
             raise InputError(
