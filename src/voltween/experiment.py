@@ -5,6 +5,7 @@ a table with the paper's own numbers. Networks that several tables share are tra
 once, in the folder `trained` of the output.
 """
 
+import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -338,8 +339,9 @@ def _measured_cells(row: MethodSummary) -> tuple[str, str, str]:
     if row.reason:
         return row.reason, "", ""
     iou, dice, seconds = (row.estimates[name] for name in ("iou", "dice", "seconds"))
+    interval = f" ({iou.ci_low:.3f} to {iou.ci_high:.3f})"
     return (
-        f"{iou.mean:.3f} ({iou.ci_low:.3f} to {iou.ci_high:.3f})",
+        f"{iou.mean:.3f}" + ("" if math.isnan(iou.ci_low) else interval),
         f"{dice.mean:.3f}",
         f"{seconds.median:.3g}",
     )
