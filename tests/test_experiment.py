@@ -115,7 +115,7 @@ def test_small_grids_have_twice_the_voxel_size_and_fit_the_network():
 def test_smaller_shares_lie_within_larger_ones(tmp_path):
     cases = read_manifest(write_cohort(tmp_path, 8, 2))
     shares = [
-        {case.name for case in share_of(cases, share)} for share in (0.25, 0.5, 1)
+        {case.name for case in share_of(cases, share)} for share in (0.25, 0.5, 1.0)
     ]
     assert [len(share) for share in shares] == [2 + 2, 4 + 2, 10]
     assert shares[0] < shares[1] < shares[2]

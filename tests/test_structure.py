@@ -65,7 +65,10 @@ ORDER = [
     "statistics",
     "summaries",
     "markup",
-    "score_plots",
+    "tables",
+    "pages",
+    "overlap_plots",
+    "time_plot",
     "report",
     "figures",
     # training

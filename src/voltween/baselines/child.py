@@ -24,6 +24,7 @@ def _ants(folder: Path, task: dict[str, Any]) -> Callable[[], None]:
     ants.config.set_ants_deterministic(False, _SEED)  # True would also seed NumPy
     if task["command"]:
         words = [word.format(folder=folder) for word in task["command"].split()]
+        words += ["--random-seed", str(_SEED)]
         return lambda: _discard(ants.registration(words, None))
 
     def register() -> None:
