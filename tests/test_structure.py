@@ -39,6 +39,7 @@ ORDER = [
     "inference",
     # work
     "metrics",
+    "scores",
     "preprocess",
     "data",
     "augment",
@@ -47,6 +48,14 @@ ORDER = [
     "checkpoint",
     "register",
     "evaluate",
+    "statistics",
+    "summaries",
+    "markup",
+    "tables",
+    "pages",
+    "overlap_plots",
+    "time_plot",
+    "report",
     "figures",
     # training
     "recipe",

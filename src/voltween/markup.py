@@ -1,0 +1,102 @@
+"""A table written in Markdown, and in LaTeX with booktabs."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A text of a table; the best ones are set in bold."""
+
+    text: str
+    is_best: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a table; a reason takes the place of all cells but the first."""
+
+    cells: tuple[Cell, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Headings, the first one over the column to the left, and lines."""
+
+    headings: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+def markdown_table(table: Table) -> str:
+    """The table in Markdown, without a line break at its end."""
+    others = len(table.headings) - 1
+    lines = [list(table.headings), ["---"] + ["---:"] * others]
+    for line in table.lines:
+        texts = [
+            f"**{markdown(cell.text)}**" if cell.is_best else markdown(cell.text)
+            for cell in line.cells
+        ]
+        if line.reason:
+            texts[1:] = [f"*{markdown(line.reason)}*", *[""] * (others - 1)]
+        lines.append(texts)
+    return "\n".join(f"| {' | '.join(texts)} |" for texts in lines)
+
+
+def latex_table(table: Table) -> str:
+    """The table as a tabular of booktabs, without a line break at its end."""
+    others = len(table.headings) - 1
+    lines = []
+    for line in table.lines:
+        texts = [
+            f"\\textbf{{{latex(cell.text)}}}" if cell.is_best else latex(cell.text)
+            for cell in line.cells
+        ]
+        if line.reason:
+            reason = f"\\emph{{{latex(line.reason)}}}"
+            texts[1:] = [f"\\multicolumn{{{others}}}{{l}}{{{reason}}}"]
+        lines.append(_latex_line(texts))
+    return "\n".join(
+        [
+            f"\\begin{{tabular}}{{l{'r' * others}}}",
+            "\\toprule",
+            _latex_line(map(latex, table.headings)),
+            "\\midrule",
+            *lines,
+            "\\bottomrule",
+            "\\end{tabular}",
+        ]
+    )
+
+
+def _latex_line(texts: Iterable[str]) -> str:
+    return f"{' & '.join(texts)} \\\\"
+
+
+def markdown(text: str) -> str:
+    """The text so that Markdown shows it as it is, on one line."""
+    within_words_nothing = r"(?<!\w)_|_(?!\w)"
+    return re.sub(rf"[\\`*|<]|{within_words_nothing}", r"\\\g<0>", _on_one_line(text))
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+}
+
+
+def latex(text: str) -> str:
+    """The text so that LaTeX sets it as it is, on one line."""
+    escaped = "".join(_LATEX.get(letter, letter) for letter in _on_one_line(text))
+    apart = escaped.replace("--", "-{}-")  # else one long dash
+    return re.sub(r"(?<!\w)-(?=\d)", "$-$", apart)  # a minus, not a hyphen
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())
