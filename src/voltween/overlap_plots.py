@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from voltween.scores import Scores
-from voltween.summaries import methods_of, short_names, values_of
+from voltween.summaries import IDENTITY, methods_of, short_names, values_of
 
 MOST_LABELS = 20
 # For people who cannot tell red from green, too (Okabe and Ito).
@@ -17,7 +17,7 @@ _COLOURS = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7"),
     *("#D55E00", "#56B4E9", "#8C6BB1", "#F0E442"),
 )
-GREY = "#555555"
+GREY = "#888888"
 _GOLDEN = 0.618  # steps of this share never fall on one another
 
 
@@ -47,15 +47,30 @@ def draw_boxes(
     counts = {method: len(numbers) for method, numbers in values.items()}
     labels = short_names(values)
     if len(set(counts.values())) > 1:
-        labels = {m: f"{name} (n = {counts[m]})" for m, name in labels.items()}
+        labels = {m: f"{name}\n(n = {counts[m]})" for m, name in labels.items()}
     for position, (method, numbers) in enumerate(values.items(), start=1):
-        _box(axes, numbers, float(position), width=0.6, colour=colours[method])
+        colour = colours[method]
+        _box(
+            axes, numbers, float(position), width=0.6, colour=colour, has_circles=False
+        )
         shares = np.arange(len(numbers)) * _GOLDEN % 1 - 0.5
-        axes.scatter(position + 0.4 * shares, numbers, s=9, color=GREY, zorder=3)
+        axes.scatter(
+            position + 0.4 * shares,
+            numbers,
+            s=8,
+            color="black",
+            alpha=0.5,
+            linewidth=0,
+            zorder=3,
+        )
     axes.set_xticks(range(1, len(values) + 1), list(labels.values()))
-    axes.tick_params("x", rotation=30)
+    axes.tick_params("x", rotation=30, labelsize=8)
     for label in axes.get_xticklabels():
-        label.set(horizontalalignment="right", rotation_mode="anchor")
+        label.set(
+            horizontalalignment="right",
+            multialignment="right",
+            rotation_mode="anchor",
+        )
     axes.grid(axis="y", alpha=0.3)
 
 
@@ -80,10 +95,15 @@ def draw_structures(
     labels = sorted({label for of_method in values.values() for label in of_method})
     width = 0.8 / len(values)
     for n, (method, of_method) in enumerate(values.items()):
-        beside = (n + 0.5) * width - 0.4
         for label, numbers in of_method.items():
-            position = labels.index(label) + beside
-            _box(axes, numbers, position, width=0.8 * width, colour=colours[method])
+            _box(
+                axes,
+                numbers,
+                labels.index(label) + (n + 0.5) * width - 0.4,
+                width=0.8 * width,
+                colour=colours[method],
+                has_circles=True,
+            )
     axes.set_xticks(range(len(labels)), [str(label) for label in labels])
     axes.set(xlabel="label", ylabel="Dice", xlim=(-0.6, len(labels) - 0.4))
     axes.grid(axis="y", alpha=0.3)
@@ -98,16 +118,20 @@ def draw_structures(
 
 
 def method_colours(methods: Sequence[str]) -> dict[str, str]:
-    """A colour a method, the same in all pictures of the same methods."""
-    return {m: _COLOURS[n % len(_COLOURS)] for n, m in enumerate(methods)}
+    """A colour a method, the same in all pictures of a report; identity is grey."""
+    others = [method for method in methods if method != IDENTITY]
+    colours = {m: _COLOURS[n % len(_COLOURS)] for n, m in enumerate(others)}
+    return colours | {IDENTITY: GREY}
 
 
 def _by_method(scores: Scores, field: str) -> dict[str, list[float]]:
     """The values of every method that has some."""
-    values = {m: values_of(scores, m, field).values() for m in methods_of(scores)}
-    return _without_nothing(
-        {m: [v for v in numbers if not math.isnan(v)] for m, numbers in values.items()}
-    )
+    values: dict[str, list[float]] = {}
+    for method in methods_of(scores):
+        for value in values_of(scores, method, field).values():
+            if not math.isnan(value):
+                values.setdefault(method, []).append(value)
+    return values
 
 
 def _by_label(scores: Scores) -> dict[str, dict[int, list[float]]]:
@@ -120,10 +144,6 @@ def _by_label(scores: Scores) -> dict[str, dict[int, list[float]]]:
     return values
 
 
-def _without_nothing(values: dict[str, list[float]]) -> dict[str, list[float]]:
-    return {name: numbers for name, numbers in values.items() if numbers}
-
-
 def _box(
     axes: Axes,
     numbers: Sequence[float],
@@ -131,16 +151,19 @@ def _box(
     *,
     width: float,
     colour: str,
+    has_circles: bool,
 ) -> None:
+    """A box, with circles for what lies beyond its whiskers if asked."""
     axes.boxplot(
         [list(numbers)],
         positions=[position],
         widths=width,
-        showfliers=False,
+        showfliers=has_circles,
         patch_artist=True,
         boxprops={"facecolor": colour, "alpha": 0.6, "linewidth": 0.8},
         medianprops={"color": "black"},
         whiskerprops={"linewidth": 0.8},
         capprops={"linewidth": 0.8},
+        flierprops={"markersize": 3, "markeredgewidth": 0.6},
         manage_ticks=False,
     )

@@ -22,8 +22,8 @@ _HOW_TO_READ = (
     "counts in overlap alone."
 )
 _DIFFERENT_PAIRS = (
-    "The methods were not measured on the same pairs: their means are not of the same "
-    "thing. The paired tests are, on the pairs that both methods have."
+    "The methods did not register the same pairs, so that their means are of different "
+    "things. The paired tests are of the pairs that both methods have."
 )
 _HOW_TO_READ_TESTS = (
     "Differences are method minus reference, p is of Wilcoxon's signed-rank test, "

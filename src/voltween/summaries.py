@@ -122,10 +122,13 @@ def _method_summary(scores: Scores, method: str) -> MethodSummary:
 
 
 def _reason(pairs: Sequence[PairScore], is_unavailable: bool) -> str:
-    """Why a method registered no pair, in words, with the notes of its pairs."""
+    """Why a method registered no pair, in words, with the first note of its pairs."""
     what = "unavailable" if is_unavailable else f"failed on all {len(pairs)} pairs"
-    notes = "; ".join(dict.fromkeys(score.note for score in pairs if score.note))
-    return f"{what}: {notes}" if notes else what
+    notes = list(dict.fromkeys(score.note for score in pairs if score.note))
+    if not notes:
+        return what
+    others = f" ({len(notes) - 1} other reasons in pairs.csv)" if notes[1:] else ""
+    return f"{what}: {notes[0]}{others}"
 
 
 def structure_rows(scores: Scores) -> list[Row]:

@@ -6,11 +6,13 @@ from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
-from voltween.overlap_plots import GREY, method_colours
+from voltween.overlap_plots import method_colours
 from voltween.summaries import IDENTITY, MethodSummary, short_names
 
-_LINE_OF_TEXT = 0.07  # of the height of the axes
+_LINE_OF_TEXT = 0.06  # of the height of the axes
+_MARGIN = 1.2  # beside whole decades, so that no point is cut
 
 
 def time_figure(rows: Sequence[MethodSummary]) -> Figure | None:
@@ -46,7 +48,9 @@ def draw_time_accuracy(axes: Axes, rows: Sequence[MethodSummary]) -> None:
     for row in rows:
         if row.method == IDENTITY and row.estimates["iou"].pairs:
             iou_before = row.estimates["iou"].mean
-            axes.axhline(iou_before, linestyle="--", color=GREY, linewidth=1)
+            axes.axhline(
+                iou_before, linestyle="--", color=colours[row.method], linewidth=1
+            )
             points[row.method] = axes.get_xlim()[1], iou_before
     axes.set(xlabel="median time a pair (s)", ylabel="mean IoU")
     axes.grid(alpha=0.3)
@@ -85,8 +89,9 @@ def _set_decades(axes: Axes, seconds: Sequence[float]) -> None:
     axes.set_xscale("log")
     first = math.floor(math.log10(min(seconds)))
     last = math.ceil(math.log10(max(seconds)))
-    axes.set_xlim(10.0**first, 10.0 ** max(last, first + 1))
+    axes.set_xlim(10.0**first / _MARGIN, 10.0 ** max(last, first + 1) * _MARGIN)
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _name_points(
@@ -101,7 +106,6 @@ def _name_points(
     for (method, point), height in zip(
         points.items(), spread(wanted, _LINE_OF_TEXT), strict=True
     ):
-        colour = GREY if method == IDENTITY else colours[method]
         axes.annotate(
             names[method],
             point,
@@ -111,7 +115,7 @@ def _name_points(
             fontsize=8,
             arrowprops={
                 "arrowstyle": "-",
-                "color": colour,
+                "color": colours[method],
                 "linewidth": 0.6,
                 "relpos": (0, 0.5),
                 "shrinkB": 3,
