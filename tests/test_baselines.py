@@ -51,7 +51,10 @@ def mean_dice(transform, fixed_labels, moving_labels):
 
 
 @pytest.mark.parametrize("name", TOOLS)
-def test_a_tool_aligns_blobs_in_other_storage_orders(name, quick):
+def test_a_tool_aligns_blobs_in_other_storage_orders(
+    name, quick, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
     tool = installed(TOOLS[name])
     fixed, fixed_labels = (stored(v, STORAGE_ORDERS[13]) for v in blob(0))
     moving, moving_labels = (stored(v, STORAGE_ORDERS[38]) for v in blob(1))
@@ -61,6 +64,7 @@ def test_a_tool_aligns_blobs_in_other_storage_orders(name, quick):
     # elastix with its default affine stage is slow to gain on smooth blobs.
     least = 0.3 if name == "elastix" else 0.7
     assert mean_dice(transform, fixed_labels, moving_labels) > least
+    assert list(tmp_path.iterdir()) == []  # nor does it leave files where it is called
 
 
 @pytest.mark.parametrize("name", ["ants_affine", "ants_syn"])

@@ -86,6 +86,7 @@ class Tool:
         # -P: the child's own folder has modules named as the tools are.
         child = subprocess.run(
             [sys.executable, "-P", str(_CHILD), str(folder)],
+            cwd=folder,  # where elastix leaves files that nobody asked for
             capture_output=True,
             text=True,
             errors="replace",
