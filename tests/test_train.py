@@ -329,7 +329,7 @@ def test_supervised_training_learns_what_ants_finds(manifest, tmp_path):
     run(manifest, tmp_path, config, reports.append)
     assert len(list((tmp_path / "cache" / "targets").iterdir())) == 3
     errors = [report.losses["end-point error"] for report in reports]
-    assert np.mean(errors[-10:]) < 0.7 * np.mean(errors[:10])
+    assert np.mean(errors[-10:]) < 0.85 * np.mean(errors[:10])
 
 
 def test_training_both_ways_reports_the_round_trip(manifest, tmp_path):
