@@ -213,6 +213,7 @@ def short_names(methods: Iterable[str]) -> dict[str, str]:
 
 
 def _without_folder(method: str) -> str:
-    if not method.startswith(_MODEL):
+    kind, _, file = method.partition(":")
+    if not file:
         return method
-    return _MODEL + Path(method.removeprefix(_MODEL)).name.removesuffix(".safetensors")
+    return f"{kind}:{Path(file).name.removesuffix('.safetensors')}"
