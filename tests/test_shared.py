@@ -8,9 +8,10 @@ import voltween as vt
 from voltween.baselines.ants import ants_syn
 from voltween.data import cases_of_split, load_case, read_manifest
 from voltween.errors import InputError
-from voltween.evaluate import Protocol, drawn_pairs, evaluate, ordered_pairs
+from voltween.evaluate import Protocol, evaluate
 from voltween.methods import method_named
 from voltween.metrics import dice_per_label
+from voltween.pairs import drawn_pairs, ordered_pairs
 
 
 def val_cases(shared_data, cohort):

@@ -25,6 +25,7 @@ ORDER = [
     "metrics",
     "regularity",
     "scores",
+    "pairs",
     # other tools
     "baselines",
     "baselines.checked",

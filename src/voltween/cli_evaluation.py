@@ -12,15 +12,7 @@ from voltween.alignment import Alignment, prealigned
 from voltween.baselines.voxelmorph import voxelmorph_method
 from voltween.data import Case, cases_of_split, read_manifest
 from voltween.errors import InputError
-from voltween.evaluate import (
-    Pair,
-    Protocol,
-    atlas_pairs,
-    drawn_pairs,
-    evaluate,
-    listed_pairs,
-    ordered_pairs,
-)
+from voltween.evaluate import Protocol, evaluate
 from voltween.experiment import (
     Observer,
     ScaleName,
@@ -29,6 +21,13 @@ from voltween.experiment import (
     table,
 )
 from voltween.methods import Method, method_named, model_method
+from voltween.pairs import (
+    Pair,
+    atlas_pairs,
+    drawn_pairs,
+    listed_pairs,
+    ordered_pairs,
+)
 from voltween.report import write_report
 
 _ALIGNED = "aligned:"

@@ -11,3 +11,7 @@ class InputError(ValueError):
 
 class InverseWarning(UserWarning):
     """An inverse transform that is not exact everywhere, because the field folds."""
+
+
+class MissingPackageError(InputError):
+    """An optional package is not installed; the message says what to install."""

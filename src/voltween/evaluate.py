@@ -1,22 +1,18 @@
 """Methods on pairs of a cohort: every pair registered, measured, and kept."""
 
-import csv
 import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import permutations
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from voltween import io
 from voltween.data import Case, load_case, masked_by_labels
 from voltween.errors import InputError
-from voltween.files import existing_file, output_folder, whole_file
+from voltween.files import output_folder, whole_file
 from voltween.measure import (
     Scan,
     inverse_consistency,
@@ -25,14 +21,12 @@ from voltween.measure import (
     structure_scores,
 )
 from voltween.methods import Answer, Method, Registering
+from voltween.pairs import Pair, check_pairs
 from voltween.process import Used, measuring
 from voltween.records import Record, Records, file_name, pair_name
 from voltween.scores import PairScore, Scores
 
 logger = logging.getLogger(__name__)
-Pair = tuple[str, str]
-"""Names of the fixed and the moving case."""
-
 _SCANS_IN_MEMORY = 8
 _MEGABYTE = 1e6
 
@@ -69,7 +63,7 @@ def evaluate(
         InputError: If a pair names a case that is not there, an image is to be masked
             without labels, or `out` cannot be written to.
     """
-    _check_pairs(pairs, cases)
+    check_pairs(pairs, [case.name for case in cases])
     if protocol.masked and (bare := [c.name for c in cases if c.labels is None]):
         raise InputError(f"masking needs labels, these cases have none: {bare}")
     output_folder(out)
@@ -84,49 +78,6 @@ def evaluate(
         tuple(row for record in records for row in record.structures),
         tuple(row for record in records for row in record.stages),
     )
-
-
-def ordered_pairs(names: Sequence[str]) -> list[Pair]:
-    """All pairs (fixed, moving) of different cases."""
-    return list(permutations(names, 2))
-
-
-def atlas_pairs(names: Sequence[str], atlas: str) -> list[Pair]:
-    """Every other case to be moved onto one.
-
-    Raises:
-        InputError: If there is no such case.
-    """
-    if atlas not in names:
-        raise InputError(f"atlas must be one of {', '.join(names)}, got {atlas!r}")
-    return [(atlas, name) for name in names if name != atlas]
-
-
-def listed_pairs(path: Path) -> list[Pair]:
-    """The pairs of a CSV with columns fixed and moving.
-
-    Raises:
-        InputError: If the file is missing, or is no such list.
-    """
-    with existing_file(path).open(newline="", encoding="utf-8-sig") as file:
-        try:
-            pairs = [(row["fixed"], row["moving"]) for row in csv.DictReader(file)]
-        except (KeyError, UnicodeDecodeError, csv.Error) as error:
-            raise InputError(
-                f"{path}: expected a CSV with columns fixed and moving, got something "
-                "else"
-            ) from error
-    if not pairs:
-        raise InputError(f"{path}: lists no pairs")
-    return pairs
-
-
-def drawn_pairs(pairs: Sequence[Pair], most: int) -> list[Pair]:
-    """The pairs, or `most` of them drawn by seed 0; 0 takes all."""
-    if not 0 < most < len(pairs):
-        return list(pairs)
-    order = np.random.default_rng(0).permutation(len(pairs))[:most]
-    return [pairs[n] for n in order]
 
 
 class _Run:
@@ -290,15 +241,6 @@ def _kept(path: Path, facts: dict[str, Any]) -> tuple[Answer, dict[str, float]] 
         return None
     transform = io.read_transform(path.with_name(f"{path.name}.h5"))
     return Answer(transform), stored["figures"]
-
-
-def _check_pairs(pairs: Sequence[Pair], cases: Sequence[Case]) -> None:
-    names = {case.name for case in cases}
-    if unknown := sorted({name for pair in pairs for name in pair} - names):
-        raise InputError(
-            f"pairs must be of cases of the split, got {', '.join(unknown)}: give "
-            "another --split or another list"
-        )
 
 
 def _files(case: Case) -> list[Path]:

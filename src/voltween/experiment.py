@@ -17,12 +17,13 @@ import numpy as np
 from voltween.alignment import Alignment, aligned_cases, prealigned
 from voltween.augment import Augmentation
 from voltween.data import Case, cases_of_split, load_case
-from voltween.errors import InputError
-from voltween.evaluate import drawn_pairs, evaluate, ordered_pairs
+from voltween.errors import InputError, MissingPackageError
+from voltween.evaluate import evaluate
 from voltween.files import existing_file, whole_file
 from voltween.methods import Method, method_named, model_method, unavailable
 from voltween.networks import CascadeConfig, NetworkConfig, VoxelMorphConfig
 from voltween.objective import SUPERVISED, VOXELMORPH, VTN_LIVER, Objective
+from voltween.pairs import drawn_pairs, ordered_pairs
 from voltween.plan import FLOW_MULTIPLIER, fitted_preprocessing
 from voltween.preprocess import Preprocessing
 from voltween.recipe import Recipe, TrainConfig
@@ -235,9 +236,7 @@ class _Laboratory:
         self.observer.on_training(row.method_name)
         try:
             method = model_method(row.method_name, str(self._trained(row)))
-        except InputError as error:
-            if "is not installed" not in str(error):
-                raise
+        except MissingPackageError as error:
             return unavailable(row.method_name, error)
         if row.aligned:
             return prealigned(method, self._alignment, name=row.method_name)

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from voltween.markup import latex, latex_table, markdown, markdown_table
+from voltween.pairs import Pair
 from voltween.scores import PairScore, Scores
-from voltween.statistics import FEWEST_DRAWN, FEWEST_PAIRS, Pair
+from voltween.statistics import FEWEST_DRAWN, FEWEST_PAIRS
 from voltween.summaries import (
     Comparison,
     MethodSummary,

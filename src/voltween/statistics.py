@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-Pair = tuple[str, str]
-"""Names of the fixed and the moving scan."""
+from voltween.pairs import Pair
 
 RESAMPLINGS = 10_000
 FEWEST_DRAWN = 5

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from voltween.pairs import Pair
 from voltween.scores import PairScore, Scores
 from voltween.statistics import (
     Estimate,
-    Pair,
     PairedTest,
     estimate,
     holm,

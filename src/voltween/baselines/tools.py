@@ -13,7 +13,7 @@ from typing import Any
 
 from voltween import io
 from voltween.baselines.checked import checked
-from voltween.errors import InputError
+from voltween.errors import InputError, MissingPackageError
 from voltween.process import Used
 from voltween.transform import Transform
 from voltween.volume import Image
@@ -70,12 +70,12 @@ class Tool:
         """Say what to install.
 
         Raises:
-            InputError: If the package is missing.
+            MissingPackageError: If the package is missing.
         """
         try:
             version(self.package)
         except PackageNotFoundError as error:
-            raise InputError(
+            raise MissingPackageError(
                 f"{self.name} needs the package {self.package}, which is not "
                 "installed: pip install voltween[baselines]"
             ) from error

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from voltween.errors import InputError
+from voltween.errors import InputError, MissingPackageError
 from voltween.networks.blocks import run_subnetwork, without_autocast
 from voltween.networks.cascade import Stage, Tweening, check_pair
 from voltween.warp import warp
@@ -114,12 +114,12 @@ def vxm_pairwise(features: tuple[int, ...], *, integration_steps: int) -> Any:
     """A network of the package: called with moving, fixed image it gives the flow.
 
     Raises:
-        InputError: If the package is missing.
+        MissingPackageError: If the package is missing.
     """
     try:
         import voxelmorph
     except ImportError as error:
-        raise InputError(
+        raise MissingPackageError(
             "VoxelMorph needs the package voxelmorph, which is not installed: "
             "pip install voltween[baselines]"
         ) from error
