@@ -70,6 +70,7 @@ def test_all_tables_with_all_their_networks_are_there():
     shares = [row.train_share for row in rows["table_3"]]
     assert shares == [row.train_share for row in rows["table_6"]] == [0.25, 0.5, 1]
     assert [row.method_name for row in rows["table_2"]] == [
+        "identity",
         "ants",
         "elastix",
         "VoxelMorph-2",
