@@ -5,7 +5,9 @@ import pytest
 
 from phantoms import write_cohort
 from voltween.baselines import tools
+from voltween.checkpoint import load_model
 from voltween.cli import main
+from voltween.networks import VoxelMorphConfig
 
 
 def test_compare_measures_all_methods_and_marks_what_is_missing(
@@ -63,3 +65,20 @@ def test_an_experiment_runs_from_the_command_line(tmp_path, capsys):
     assert "| no |" in (folder / "table.md").read_text()
     assert (folder / "pairs.csv").exists()
     assert "A table" in capsys.readouterr().out
+
+
+def test_compare_trains_voxelmorph_where_it_is_not_yet(tmp_path):
+    pytest.importorskip("voxelmorph", reason="not installed (extra `baselines`)")
+    manifest, out = str(write_cohort(tmp_path, 2, 2)), tmp_path / "compared"
+    command = ["compare", manifest, "--methods", "voxelmorph", "--out", str(out)]
+    for pairs in ("1", "2"):
+        main([*command, "--voxelmorph-steps", "2", "--max-pairs", pairs])
+        best = out / "voxelmorph" / "best.safetensors"
+        written = best.stat().st_mtime_ns if pairs == "1" else written
+    assert best.stat().st_mtime_ns == written
+    with (out / "pairs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["status"] for row in rows] == ["ok", "ok"]
+    model = load_model(best)
+    assert model.network.config == VoxelMorphConfig((32, 32, 32))
+    assert model.provenance["training"]["pairs_per_step"] == 4
