@@ -40,6 +40,10 @@ def test_compare_measures_all_methods_and_marks_what_is_missing(
         (["--methods", "identity,magic"], "got 'magic'"),
         (["--methods", "identity,identity"], "--methods must name different methods"),
         (["--methods", "aligned:ants"], "needs --align-to IMAGE"),
+        (
+            ["--methods", "aligned:voxelmorph", "--align-to", "atlas.nii"],
+            "on scans that are not aligned",
+        ),
         (["--methods", "model:nobody"], "nobody: no such model"),
         (["--methods", "identity", "--pairs", "list"], "belong together"),
         (["--methods", "identity", "--atlas", "case1"], "--atlas needs --pairs atlas"),

@@ -109,6 +109,21 @@ def test_kept_transforms_are_measured_instead(cases, counted, tmp_path):
     assert str(again) == str(first)
 
 
+def test_a_transform_that_cannot_be_kept_ends_the_run(
+    cases, counted, tmp_path, monkeypatch
+):
+    def full(path, needed_bytes):
+        raise InputError(f"{path}: cannot be written: make room")
+
+    monkeypatch.setattr(io, "check_free_space", full)
+    method, asked = counted
+    pairs = ordered_pairs([case.name for case in cases])
+    protocol = Protocol(keep_transforms=True)
+    with pytest.raises(InputError, match="make room"):
+        evaluate([method], cases, pairs=pairs, out=tmp_path / "out", protocol=protocol)
+    assert len(asked) == 1  # not hours of other pairs, each for nothing
+
+
 def test_a_failing_pair_is_recorded_and_the_rest_goes_on(cases, tmp_path):
     calls = []
 

@@ -8,7 +8,7 @@ carried back to the scans' own worlds exactly, so that nothing has to be correct
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -57,24 +57,18 @@ class Alignment:
 
 
 def aligned_cases(
-    cases: Sequence[Case],
-    alignment: Alignment,
-    out: Path,
-    on_case: Callable[[str], None] = lambda name: None,
+    cases: Sequence[Case], alignment: Alignment, out: Path
 ) -> tuple[Case, ...]:
     """The cases on the atlas's grid, written to a folder with a manifest, cases.csv.
 
-    What is there already is not made again.
+    What ANTs found before is not sought again.
 
     Raises:
         InputError: If a case cannot be read or aligned, or the folder cannot be
             written to.
     """
     output_folder(out)
-    aligned = []
-    for case in cases:
-        on_case(case.name)
-        aligned.append(_aligned_case(case, alignment, out))
+    aligned = [_aligned_case(case, alignment, out) for case in cases]
     with whole_file(out / "cases.csv") as partial, partial.open("w") as file:
         writer = csv.writer(file)
         writer.writerow(["case", "image", "labels", "points", "split"])
@@ -103,7 +97,7 @@ def prealigned(method: Method, alignment: Alignment, *, name: str) -> Method:
                 return to_moving @ transform @ to_fixed.inverse()
 
             stages = {name: carried(stage) for name, stage in found.stages.items()}
-            return Answer(carried(found.fixed_to_moving), stages)
+            return Answer(carried(found.fixed_to_moving), stages, found.used)
 
         return answer
 
@@ -112,19 +106,19 @@ def prealigned(method: Method, alignment: Alignment, *, name: str) -> Method:
 
 
 def _aligned_case(case: Case, alignment: Alignment, out: Path) -> Case:
-    image_path = out / f"{case.name}.nii.gz"
-    labels_path = out / f"{case.name}_labels.nii.gz" if case.labels else None
-    points_path = out / f"{case.name}_points.csv" if case.points else None
-    wanted = [path for path in (image_path, labels_path, points_path) if path]
-    if not all(path.exists() for path in wanted):
-        image, labels = load_case(case)
-        affine, grid = alignment.of(image), alignment.atlas.grid
-        io.write(affine.resample(image, onto=grid), image_path)
-        if labels is not None and labels_path is not None:
-            io.write(affine.resample(labels, onto=grid), labels_path)
-        if case.points and points_path is not None:
-            points = affine.inverse().map_points(io.read_points(case.points))
-            io.write(points, points_path)
+    """Written anew each time, which is quick: files of other scans must not stay."""
+    image, labels = load_case(case)
+    affine, grid = alignment.of(image), alignment.atlas.grid
+    image_path = io.write(
+        affine.resample(image, onto=grid), out / f"{case.name}.nii.gz"
+    )
+    labels_path = points_path = None
+    if labels is not None:
+        moved = affine.resample(labels, onto=grid)
+        labels_path = io.write(moved, out / f"{case.name}_labels.nii.gz")
+    if case.points:
+        points = affine.inverse().map_points(io.read_points(case.points))
+        points_path = io.write(points, out / f"{case.name}_points.csv")
     return Case(case.name, image_path, labels_path, points_path, case.split)
 
 

@@ -142,7 +142,13 @@ class Compare:
         if name.startswith(_ALIGNED):
             if self.align_to is None:
                 raise InputError(f"{name}: needs --align-to IMAGE")
-            inner = self._method(name.removeprefix(_ALIGNED), cases)
+            inner_name = name.removeprefix(_ALIGNED)
+            if inner_name == "voxelmorph":
+                raise InputError(
+                    f"{name}: would be trained on scans that are not aligned: train it "
+                    "on aligned ones, then give aligned:voxelmorph:FILE"
+                )
+            inner = self._method(inner_name, cases)
             alignment = Alignment(io.read(self.align_to), self.out / "alignment")
             return prealigned(inner, alignment, name=name)
         if name == "voxelmorph":

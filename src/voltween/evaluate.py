@@ -111,43 +111,73 @@ class _Run:
         """The pair registered and measured, or why that failed."""
         try:
             fixed, moving = (self.scan(name) for name in pair)
-            for scan in (fixed, moving):
-                method.prepare(scan.image)
-            answer, used = self._answer(method, loaded, fixed, moving)
-            structures = structure_scores(
-                method.name, fixed, moving, answer.fixed_to_moving
-            )
-            measures: dict[str, Any] = pair_measures(
-                structures, fixed, moving, answer.fixed_to_moving
-            ) | self._round_trip(loaded, fixed, moving, answer)
-            stages = stage_scores(method.name, fixed, moving, answer.stages)
-        except OSError:
-            raise  # of the output folder or the disk: the next pair would meet it, too
+            answer, figures = self._answer(method, loaded, fixed, moving)
         except Exception as error:  # whatever a tool throws
-            logger.warning("%s on %s failed: %s", method.name, pair, error)
-            return Record(_missing(method, pair, "failed", _described(error)))
-        names: Any = {"method": method.name, "fixed": fixed.name, "moving": moving.name}
-        score = PairScore(**names, **used, **measures)
-        return Record(score, structures, stages)
+            return _failed(method, pair, error)
+        self._keep(method, pair, answer, figures)  # a full disk is no fault of the pair
+        try:
+            return self._scored(method, loaded, (fixed, moving), answer, figures)
+        except Exception as error:
+            return _failed(method, pair, error)
 
     def _answer(
         self, method: Method, loaded: "_Loaded", fixed: Scan, moving: Scan
     ) -> tuple[Answer, dict[str, Any]]:
         """The method's answer and what it took; a kept one if there is one."""
         pair = fixed.name, moving.name
-        path = self._out / "transforms" / file_name(method.name) / f"{pair_name(pair)}"
-        facts = self._registration_facts(method, pair)
-        if self._protocol.keep_transforms and (kept := _kept(path, facts)):
-            return kept
+        if self._protocol.keep_transforms:
+            facts = self._registration_facts(method, pair)
+            if kept := _kept(self._transform_path(method, pair), facts):
+                return kept
+        for scan in (fixed, moving):
+            method.prepare(scan.image)
         assert loaded.register is not None
         with measuring() as used:
             answer = loaded.register(fixed.image, moving.image)
             if answer.used is None:  # tools also make the moved image
                 answer.fixed_to_moving.resample(moving.image, onto=fixed.image.grid)
-        figures = _figures(answer.used or used, loaded)
-        if self._protocol.keep_transforms:
-            _keep(path, answer, figures, facts)
-        return answer, figures
+        return answer, _figures(answer.used or used, loaded)
+
+    def _keep(
+        self, method: Method, pair: Pair, answer: Answer, figures: dict[str, Any]
+    ) -> None:
+        """The transform, and beside it what it took, if asked and not there yet."""
+        if not self._protocol.keep_transforms:
+            return
+        path = self._transform_path(method, pair)
+        facts = self._registration_facts(method, pair)
+        if _kept(path, facts):
+            return
+        output_folder(path.parent)
+        io.write(answer.fixed_to_moving, path.with_name(f"{path.name}.h5"))
+        if answer.stages:
+            return  # models register anew: that is quick, and all stages are measured
+        with whole_file(path.with_name(f"{path.name}.json")) as partial:
+            partial.write_text(json.dumps({"facts": facts, "figures": figures}))
+
+    def _transform_path(self, method: Method, pair: Pair) -> Path:
+        """Of the kept transform and what it took, without their suffixes."""
+        return self._out / "transforms" / file_name(method.name) / pair_name(pair)
+
+    def _scored(
+        self,
+        method: Method,
+        loaded: "_Loaded",
+        scans: tuple[Scan, Scan],
+        answer: Answer,
+        figures: dict[str, Any],
+    ) -> Record:
+        fixed, moving = scans
+        transform = answer.fixed_to_moving
+        structures = structure_scores(method.name, fixed, moving, transform)
+        measures = pair_measures(structures, fixed, moving, transform)
+        measures |= self._round_trip(loaded, fixed, moving, answer)
+        names: Any = {"method": method.name, "fixed": fixed.name, "moving": moving.name}
+        return Record(
+            PairScore(**names, **figures, **measures),
+            structures,
+            stage_scores(method.name, fixed, moving, answer.stages),
+        )
 
     def _round_trip(
         self, loaded: "_Loaded", fixed: Scan, moving: Scan, answer: Answer
@@ -219,18 +249,6 @@ def _figures(used: Used, loaded: _Loaded) -> dict[str, float]:
     }
 
 
-def _keep(
-    path: Path, answer: Answer, figures: dict[str, float], facts: dict[str, Any]
-) -> None:
-    """The transform, and beside it what it took."""
-    output_folder(path.parent)
-    io.write(answer.fixed_to_moving, path.with_name(f"{path.name}.h5"))
-    if answer.stages:
-        return  # models register anew: that is quick, and all stages are measured
-    with whole_file(path.with_name(f"{path.name}.json")) as partial:
-        partial.write_text(json.dumps({"facts": facts, "figures": figures}))
-
-
 def _kept(path: Path, facts: dict[str, Any]) -> tuple[Answer, dict[str, float]] | None:
     """A transform that was kept under the same facts, and what it took."""
     beside = path.with_name(f"{path.name}.json")
@@ -254,6 +272,14 @@ def _missing(method: Method, pair: Pair, status: Any, note: str) -> PairScore:
     return PairScore(
         method=method.name, fixed=pair[0], moving=pair[1], status=status, note=note
     )
+
+
+def _failed(method: Method, pair: Pair, error: Exception) -> Record:
+    """A record of what went wrong, unless the next pair would meet it, too."""
+    if isinstance(error, OSError):  # of the disk or the output folder
+        raise error
+    logger.warning("%s on %s failed: %s", method.name, pair, error)
+    return Record(_missing(method, pair, "failed", _described(error)))
 
 
 def _described(error: Exception) -> str:

@@ -11,7 +11,7 @@ from voltween import io
 from voltween.baselines.tools import Tool
 from voltween.transform import Transform
 
-# Appendix C-E of the paper, as printed; in braces what it has in angle brackets.
+# Appendix C-E of the paper, word for word.
 _RIGID_AND_AFFINE = """
 -d 3 -o <OutFileSpec>
 -u 1 -w [0.025,0.975]

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from voltween.networks import VoxelMorphConfig
 from voltween.plan import fitted_preprocessing
 from voltween.recipe import VOXELMORPH_TRAINING, Recipe
 from voltween.train import recipe_facts, train
-from voltween.training_logs import StepReport
 
 
 def voxelmorph_method(
@@ -21,7 +20,6 @@ def voxelmorph_method(
     *,
     steps: int | None = None,
     device: str = "cpu",
-    on_step: Callable[[StepReport], None] = lambda report: None,
 ) -> Method:
     """VoxelMorph-2, trained in a folder on the `train` cases if it was not yet.
 
@@ -35,7 +33,7 @@ def voxelmorph_method(
     best = out / "best.safetensors"
 
     def make_ready() -> None:
-        train(cases, recipe, out=out, on_step=on_step)
+        train(cases, recipe, out=out)
 
     def load() -> Registering:
         return loaded_model(str(best), device)
