@@ -11,6 +11,7 @@ from voltween.data import read_manifest
 from voltween.errors import InputError
 from voltween.experiment import (
     SCALES,
+    Experiment,
     Row,
     read_experiment,
     recipe_of,
@@ -129,6 +130,12 @@ def test_rows_must_say_one_thing():
         Row("x", method="ants", network="ADD")
     with pytest.raises(InputError, match="train_share must be above 0"):
         Row("x", network="ADD", train_share=0.0)
+
+
+@pytest.mark.parametrize("other", [Row("a", network="DD"), Row("b", network="D")])
+def test_rows_must_differ(other):
+    with pytest.raises(InputError, match="rows must differ"):
+        Experiment("table", "Table", (Row("a", network="D"), other))
 
 
 @pytest.mark.parametrize(

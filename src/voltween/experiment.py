@@ -90,11 +90,21 @@ class Row:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A table of the paper."""
+    """A table of the paper.
+
+    Raises:
+        InputError: If two rows have the same name or are the same.
+    """
 
     name: str
     title: str
     rows: tuple[Row, ...]
+
+    def __post_init__(self) -> None:
+        for kind in ("name", "method_name"):
+            values = [getattr(row, kind) for row in self.rows]
+            if len(set(values)) < len(values):
+                raise InputError(f"{self.name}: rows must differ, got {values}")
 
 
 @dataclass(frozen=True)
