@@ -16,6 +16,7 @@ ORDER = [
     # physical space
     "space",
     "volume",
+    "orientation",
     "interpolation",
     "inversion",
     "transform",
@@ -53,6 +54,8 @@ ORDER = [
     "inference",
     # work
     "preprocess",
+    "crop",
+    "exposure",
     "data",
     "augment",
     "synthetic",
@@ -122,6 +125,7 @@ ORDER = [
 PHYSICAL = {
     "space",
     "volume",
+    "orientation",
     "interpolation",
     "inversion",
     "transform",

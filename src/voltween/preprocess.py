@@ -72,7 +72,7 @@ class Preprocessing:
         extent_mm = np.array(self.shape) * self.spacing_mm
         is_ct = self.hounsfield_window is not None
         if self.placement == "head":
-            centre_mm = _head_centre_mm(_survey(image, is_ct=is_ct), extent_mm)
+            centre_mm = head_centre_mm(image, extent_mm, is_ct=is_ct)
         elif self.placement == "foreground":
             centre_mm = foreground_of(image, is_ct=is_ct).centre_mm
         else:
@@ -104,19 +104,12 @@ class Preprocessing:
             low, high = self.hounsfield_window
             offset = hounsfield_offset(image)
             return low + offset, high + offset
-        darkest, brightest = canonical.data.min(), canonical.data.max()
-        foreground = canonical.data[
-            canonical.data > darkest + _FOREGROUND * (brightest - darkest)
-        ]
-        if foreground.size == 0:
+        if canonical.data.min() == canonical.data.max():
             raise InputError(
                 "image is constant within the region the model looks at "
                 f"({self.placement}): expected a scan of what the model was trained on"
             )
-        low, high = np.percentile(foreground, self.intensity_percentiles)
-        if high <= low:
-            low, high = darkest, brightest
-        return float(low), float(high)
+        return foreground_range(canonical, self.intensity_percentiles)
 
 
 class Foreground(NamedTuple):
@@ -142,6 +135,16 @@ def foreground_of(image: Image, *, is_ct: bool = False) -> Foreground:
         extent_mm=np.ptp(edges, axis=1) * survey.grid.spacing_mm,
         threshold=survey.threshold,
     )
+
+
+def foreground_range(
+    image: Image, percentiles: tuple[float, float]
+) -> tuple[float, float]:
+    """Two percentiles of all but the darkest voxels; darkest and brightest if equal."""
+    darkest, brightest = float(image.data.min()), float(image.data.max())
+    is_foreground = image.data > darkest + _FOREGROUND * (brightest - darkest)
+    low, high = np.percentile(image.data[is_foreground], percentiles)
+    return (float(low), float(high)) if low < high else (darkest, brightest)
 
 
 def hounsfield_offset(image: Image) -> float:
@@ -219,6 +222,13 @@ def _survey(image: Image, *, is_ct: bool) -> _Survey:
     if is_ct:  # the padding of some scanners, -2000 or less, would pass for background
         air = _CT_AIR + hounsfield_offset(image)
         image = Image(image.data.clip(air, None), image.grid)
+    coarse = coarse_view(image)
+    threshold = _threshold(coarse.data, darkest=image.outside_value)
+    return _Survey(coarse.grid, coarse.data > threshold, threshold)
+
+
+def coarse_view(image: Image) -> Image:
+    """The whole image in RAS order on cubic voxels of 4 mm, or less if it is small."""
     directions = directions_to_ras(image.grid)
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(image.grid.shape) - 1.0)
     along = (image.grid.voxel_to_world(corners) - image.grid.centre_mm) @ directions
@@ -232,19 +242,18 @@ def _survey(image: Image, *, is_ct: bool) -> _Survey:
         spacing_mm=(spacing_mm,) * 3,
         directions=directions,
     )
-    coarse = _sampled(image, onto=grid).data
-    threshold = _threshold(coarse, darkest=image.outside_value)
-    return _Survey(grid, coarse > threshold, threshold)
+    return _sampled(image, onto=grid)
 
 
-def _head_centre_mm(
-    survey: _Survey, extent_mm: Float[np.ndarray, " 3"]
+def head_centre_mm(
+    image: Image, extent_mm: Float[np.ndarray, " 3"], *, is_ct: bool = False
 ) -> Float[np.ndarray, " 3"]:
-    """Middle of the box of `extent_mm` that hangs from the top of the head.
+    """Middle, RAS+ mm, of the box of `extent_mm` that hangs from the top of the head.
 
     Across, it is centred on the foreground of its upper half, so that nose, neck and
     shoulders do not pull it away.
     """
+    survey = _survey(image, is_ct=is_ct)
     voxel_mm = survey.grid.spacing_mm[0]
     slices = np.flatnonzero(
         survey.area_voxels(2) * voxel_mm**2 > _SMALLEST_HEAD_SLICE_MM2
