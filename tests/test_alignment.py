@@ -1,13 +1,18 @@
+import csv
+
 import numpy as np
 import pytest
 
 from phantoms import blob, write_cohort
 from voltween import alignment, io
 from voltween.alignment import Alignment, aligned_cases, prealigned
+from voltween.cli import main
 from voltween.data import load_case, read_manifest
+from voltween.errors import InputError
 from voltween.methods import Answer, Method
 from voltween.process import Used
 from voltween.transform import Affine
+from voltween.volume import Points
 
 
 class Known:
@@ -112,3 +117,40 @@ def test_points_go_along(known, tmp_path):
     carried = io.read_points(made[1].points).mm
     to_scan = aligned.of(load_case(cases[1])[0])
     assert np.allclose(to_scan.map_positions(carried), point, atol=1e-4)
+
+
+def test_a_case_that_fails_is_named_and_the_others_are_aligned(known, tmp_path):
+    (tmp_path / "cohort").mkdir()
+    cases = read_manifest(write_cohort(tmp_path / "cohort", 2, 2))
+    atlas = load_case(cases[0])[0]
+    cases[1].image.write_bytes(b"no scan")
+    with pytest.raises(InputError, match=r"1 of 4 cases .* case1: .*image1.nii.gz"):
+        aligned_cases(cases, Alignment(atlas, tmp_path / "kept"), tmp_path / "aligned")
+    made = read_manifest(tmp_path / "aligned" / "cases.csv")
+    assert [case.name for case in made] == ["case0", "case2", "case3"]
+
+
+def test_landmarks_of_an_aligned_cohort_are_measured_on_the_scans_as_they_are(
+    known, tmp_path
+):
+    """Section V-B a: the distance is that of the original scans."""
+    manifest = write_cohort(tmp_path, 2, 2)
+    names = [f"case{number}" for number in range(4)]
+    for name in names:
+        image = io.read(tmp_path / f"image{name[-1]}.nii.gz")
+        io.write(Points(image.grid.centre_mm[None] + 10), tmp_path / f"{name}.csv")
+    lines = manifest.read_text().splitlines()
+    lines = [lines[0] + ",points", *map("{},{}.csv".format, lines[1:], names)]
+    manifest.write_text("\n".join(lines))
+    aligned, compared = tmp_path / "aligned", tmp_path / "compared"
+    main(["align", str(manifest), "--out", str(aligned)])
+    assert [case.name for case in read_manifest(aligned / "cases.csv")] == names
+    command = ["compare", str(manifest), "--methods", "aligned:identity"]
+    main([*command, "--aligned", str(aligned), "--out", str(compared)])
+    with (compared / "pairs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2
+    # Known lays all middles on one another and scales all scans alike, so that the
+    # points, 10 mm from the middles, meet.
+    assert {row["status"] for row in rows} == {"ok"}
+    assert max(float(row["landmark_mm"]) for row in rows) < 1e-3

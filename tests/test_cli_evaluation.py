@@ -39,10 +39,14 @@ def test_compare_measures_all_methods_and_marks_what_is_missing(
     [
         (["--methods", "identity,magic"], "got 'magic'"),
         (["--methods", "identity,identity"], "--methods must name different methods"),
-        (["--methods", "aligned:ants"], "needs --align-to IMAGE"),
+        (["--methods", "aligned:ants"], "needs --aligned DIR, made by"),
         (
-            ["--methods", "aligned:voxelmorph", "--align-to", "atlas.nii"],
+            ["--methods", "aligned:voxelmorph", "--aligned", "folder"],
             "on scans that are not aligned",
+        ),
+        (
+            ["--methods", "aligned:identity", "--aligned", "folder"],
+            "folder: expected a folder made by `voltween align`",
         ),
         (["--methods", "model:nobody"], "nobody: no such model"),
         (["--methods", "identity", "--pairs", "list"], "belong together"),

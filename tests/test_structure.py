@@ -116,6 +116,7 @@ ORDER = [
     "benchmarks.report",
     # what people touch
     "console",
+    "cli_alignment",
     "cli_evaluation",
     "cli_training",
     "cli",

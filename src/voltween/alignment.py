@@ -8,7 +8,7 @@ carried back to the scans' own worlds exactly, so that nothing has to be correct
 import csv
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,10 +18,13 @@ import numpy as np
 from voltween import io
 from voltween.baselines.ants import ants_affine
 from voltween.data import Case, load_case
+from voltween.errors import InputError
 from voltween.files import output_folder, whole_file
 from voltween.methods import Answer, Method, Registering
 from voltween.transform import Affine, Transform
 from voltween.volume import Image
+
+_ALIGNMENT, _ATLAS = "alignment", "atlas.nii.gz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,23 +59,65 @@ class Alignment:
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()}.tfm"
 
 
+def new_alignment(atlas: Image, out: Path) -> Alignment:
+    """The alignment to an atlas that is kept, with the atlas, in out/alignment.
+
+    Raises:
+        InputError: If the folder cannot be written to.
+    """
+    folder = output_folder(out / _ALIGNMENT)
+    io.write(atlas, folder / _ATLAS)
+    return kept_alignment(out)
+
+
+def kept_alignment(out: Path) -> Alignment:
+    """The alignment that is kept in a folder made by `voltween align`.
+
+    Raises:
+        InputError: If none is there.
+    """
+    folder = out / _ALIGNMENT
+    if not (folder / _ATLAS).exists():
+        raise InputError(
+            f"{out}: expected a folder made by `voltween align`, got none with "
+            f"{_ALIGNMENT}/{_ATLAS}"
+        )
+    return Alignment(io.read(folder / _ATLAS), folder)
+
+
 def aligned_cases(
-    cases: Sequence[Case], alignment: Alignment, out: Path
+    cases: Sequence[Case],
+    alignment: Alignment,
+    out: Path,
+    *,
+    on_case: Callable[[str], None] = lambda name: None,
 ) -> tuple[Case, ...]:
     """The cases on the atlas's grid, written to a folder with a manifest, cases.csv.
 
-    What ANTs found before is not sought again.
+    Beside each its transform, NAME_from_atlas.tfm: atlas world to the scan's own. What
+    ANTs found before is not sought again.
 
     Raises:
-        InputError: If a case cannot be read or aligned, or the folder cannot be
-            written to.
+        InputError: If the folder cannot be written to, or, after all others are done
+            and in the manifest, if a case could not be read or aligned.
     """
     output_folder(out)
-    aligned = [_aligned_case(case, alignment, out) for case in cases]
+    aligned, faults = [], []
+    for case in cases:
+        on_case(case.name)
+        try:
+            aligned.append(_aligned_case(case, alignment, out))
+        except InputError as error:
+            faults.append(f"{case.name}: {error}")
     with whole_file(out / "cases.csv") as partial, partial.open("w") as file:
         writer = csv.writer(file)
         writer.writerow(["case", "image", "labels", "points", "split"])
         writer.writerows(_manifest_row(case) for case in aligned)
+    if faults:
+        raise InputError(
+            f"{out}: {len(faults)} of {len(cases)} cases could not be aligned and are "
+            f"not in cases.csv: {'; '.join(faults)}"
+        )
     return tuple(aligned)
 
 
@@ -112,6 +157,7 @@ def _aligned_case(case: Case, alignment: Alignment, out: Path) -> Case:
     image_path = io.write(
         affine.resample(image, onto=grid), out / f"{case.name}.nii.gz"
     )
+    io.write(affine, out / f"{case.name}_from_atlas.tfm")
     labels_path = points_path = None
     if labels is not None:
         moved = affine.resample(labels, onto=grid)

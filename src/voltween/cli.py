@@ -14,6 +14,7 @@ from tyro.conf import Positional
 
 from voltween import console, io
 from voltween.checkpoint import installed_models, load_model
+from voltween.cli_alignment import Align
 from voltween.cli_evaluation import Compare, Evaluate, Experiment
 from voltween.cli_training import Plan, Train, train_command
 from voltween.demo import run_demo
@@ -191,6 +192,7 @@ class Bench:
 _COMMANDS = (
     Register,
     Apply,
+    Align,
     Plan,
     Train,
     Evaluate,

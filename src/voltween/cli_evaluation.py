@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional
 
-from voltween import console, io
-from voltween.alignment import Alignment, prealigned
+from voltween import console
+from voltween.alignment import kept_alignment, prealigned
 from voltween.baselines.voxelmorph import voxelmorph_method
 from voltween.data import Case, cases_of_split, read_manifest
 from voltween.errors import InputError
@@ -106,7 +106,8 @@ class Compare:
     ants-syn (antspyx's defaults), elastix (affine, B-spline of 1000 iterations),
     voxelmorph (VoxelMorph-2, first trained on the manifest's `train` cases, which takes
     long), voxelmorph:FILE (trained before), model:NAME_OR_FILE. With aligned: before a
-    name, ANTs lays the scans on --align-to first. Tools need voltween[baselines].
+    name, scans are laid on the atlas of --aligned first, and what is found there is
+    carried back and measured on them as they are. Tools need voltween[baselines].
     """
 
     manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
@@ -115,8 +116,8 @@ class Compare:
     """Names, with commas between them."""
     out: Path
     """Folder for the tables."""
-    align_to: Path | None = None
-    """Image to lay scans on, for names that begin with aligned:."""
+    aligned: Path | None = None
+    """Folder made by `voltween align`, for names that begin with aligned:."""
     voxelmorph_steps: int | None = None
     """Of the training of `voxelmorph`; if not given, the published 5000."""
     device: str = "cpu"
@@ -140,17 +141,18 @@ class Compare:
 
     def _method(self, name: str, cases: tuple[Case, ...]) -> Method:
         if name.startswith(_ALIGNED):
-            if self.align_to is None:
-                raise InputError(f"{name}: needs --align-to IMAGE")
+            if self.aligned is None:
+                raise InputError(
+                    f"{name}: needs --aligned DIR, made by `voltween align`"
+                )
             inner_name = name.removeprefix(_ALIGNED)
             if inner_name == "voxelmorph":
                 raise InputError(
                     f"{name}: would be trained on scans that are not aligned: train it "
-                    "on aligned ones, then give aligned:voxelmorph:FILE"
+                    "on those of `voltween align`, then give aligned:voxelmorph:FILE"
                 )
             inner = self._method(inner_name, cases)
-            alignment = Alignment(io.read(self.align_to), self.out / "alignment")
-            return prealigned(inner, alignment, name=name)
+            return prealigned(inner, kept_alignment(self.aligned), name=name)
         if name == "voxelmorph":
             return voxelmorph_method(
                 cases,
