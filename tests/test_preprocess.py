@@ -4,8 +4,9 @@ from scipy.ndimage import gaussian_filter
 
 from helpers import STORAGE_ORDERS, label_blocks, oblique_grid, smooth_image, stored
 from voltween.errors import InputError
-from voltween.preprocess import Preprocessing, foreground_of
+from voltween.preprocess import Preprocessing
 from voltween.space import Grid, directions_to_ras
+from voltween.survey import foreground_of
 from voltween.transform import Affine
 from voltween.volume import Image
 

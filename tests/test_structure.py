@@ -53,6 +53,8 @@ ORDER = [
     "networks",
     "inference",
     # work
+    "sampling",
+    "survey",
     "preprocess",
     "crop",
     "exposure",

@@ -13,8 +13,8 @@ from scipy import ndimage
 
 from voltween.errors import InputError
 from voltween.orientation import in_ras_order, ras_ordered
-from voltween.preprocess import coarse_view, head_centre_mm, hounsfield_offset
 from voltween.space import Grid, directions_to_ras
+from voltween.survey import coarse_view, head_centre_mm, hounsfield_offset
 from voltween.volume import Image, LabelMap, Volume
 
 V = TypeVar("V", bound=Volume)

@@ -9,8 +9,9 @@ from jaxtyping import Float
 
 from voltween.data import SPLITS, Case, cases_of_split, load_case
 from voltween.files import naming
-from voltween.preprocess import check_has_contrast, foreground_of, hounsfield_offset
+from voltween.preprocess import check_has_contrast
 from voltween.space import Grid, directions_to_ras, nearest_world_axes
+from voltween.survey import foreground_of, hounsfield_offset
 from voltween.volume import Image, LabelMap
 
 Three = tuple[float, float, float]
