@@ -14,11 +14,11 @@ voltween compare "$data/hippocampus/cases.csv" --max-pairs 6 --keep-transforms \
   --out "$out/hippocampus"
 voltween compare "$data/brain_ixi/cases.csv" --max-pairs 3 --keep-transforms \
   --methods "$tools,model:brain" --out "$out/brain"
-for table in 3 4; do
+for table in 3 4 6 7; do
   voltween experiment "$here/experiments/table_$table.toml" \
     "$data/hippocampus/cases.csv" --max-pairs 60 --out "$out/experiments"
 done
-for table in 2 5 6 7; do
+for table in 2 5; do
   voltween experiment "$here/experiments/table_$table.toml" \
     "$data/hippocampus/cases.csv" --max-pairs 6 --out "$out/experiments"
 done
