@@ -20,6 +20,7 @@ from voltween.cli_training import Plan, Train, train_command
 from voltween.demo import run_demo
 from voltween.errors import InputError
 from voltween.inference import Precision
+from voltween.refinement import REFINEMENTS, Effort
 from voltween.register import register
 from voltween.results import write_registration
 from voltween.volume import Volume, looks_like_labels
@@ -50,6 +51,9 @@ class Register:
     """Label map of the fixed scan, to measure the overlap."""
     moving_labels: Path | None = None
     """Label map of the moving scan, to be moved along."""
+    refine: Effort | None = None
+    """Polish the network's answer on this pair: fast takes some times as long as the
+    network, accurate some times that."""
     precision: Precision = "fp32"
     """Of the network's features: bf16 is faster on processors with AMX, and differs by
     hundredths of a voxel; auto takes it where it is faster."""
@@ -70,7 +74,11 @@ class Register:
         )
         with console.console.status("Registering ..."):
             registration = register(
-                fixed, moving, model=model, precision=self.precision
+                fixed,
+                moving,
+                model=model,
+                precision=self.precision,
+                refinement=REFINEMENTS[self.refine] if self.refine else None,
             )
             figures = write_registration(
                 registration,

@@ -1,7 +1,8 @@
 """What registers a pair, by name: nothing, other tools, models.
 
 A name is "identity", "centres", "ants", "ants-affine", "ants-syn", "elastix",
-"model:NAME_OR_FILE" or "voxelmorph:FILE".
+"model:NAME_OR_FILE" or "voxelmorph:FILE"; the last two may end in "+fast" or
+"+accurate", to be refined on the pair.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from voltween.baselines.tools import Tool
 from voltween.checkpoint import load_model, model_path
 from voltween.errors import InputError
 from voltween.process import Used
+from voltween.refinement import REFINEMENTS, Refinement
 from voltween.register import centre_alignment, register
 from voltween.transform import Affine, Transform
 from voltween.volume import Image
@@ -90,14 +92,17 @@ def method_named(name: str, *, device: str = "cpu") -> Method:
 
 
 def model_method(name: str, model: str, *, device: str = "cpu") -> Method:
-    """A shipped model or a model file as a method called `name`.
+    """A shipped model or a model file, maybe refined, as a method called `name`.
 
     Raises:
         InputError: If there is no such model.
     """
-    weights = hashlib.sha256(model_path(model).read_bytes()).hexdigest()
+    file, refinement = _split(model)
+    weights = hashlib.sha256(model_path(file).read_bytes()).hexdigest()
     facts = {"weights": weights, "device": device, **_version_of("voltween")}
-    return Method(name, lambda: loaded_model(model, device), facts)
+    if refinement is not None:
+        facts["refinement"] = str(refinement)
+    return Method(name, lambda: loaded_model(file, device, refinement), facts)
 
 
 def unavailable(name: str, reason: InputError) -> Method:
@@ -109,8 +114,10 @@ def unavailable(name: str, reason: InputError) -> Method:
     return Method(name, load)
 
 
-def loaded_model(name: str, device: str) -> Registering:
-    """A model ready to register on a device.
+def loaded_model(
+    name: str, device: str, refinement: Refinement | None = None
+) -> Registering:
+    """A model ready to register on a device, with a refinement of what it finds.
 
     Raises:
         InputError: If there is no such model or device.
@@ -118,10 +125,18 @@ def loaded_model(name: str, device: str) -> Registering:
     model = load_model(name).to(device)
 
     def answer(fixed: Image, moving: Image) -> Answer:
-        registration = register(fixed, moving, model=model)
+        registration = register(fixed, moving, model=model, refinement=refinement)
         return Answer(registration.fixed_to_moving, registration.tweening)
 
     return answer
+
+
+def _split(model: str) -> tuple[str, Refinement | None]:
+    """A model's name or file, and how its answers are refined."""
+    file, plus, effort = model.rpartition("+")
+    if plus and effort in REFINEMENTS:
+        return file, REFINEMENTS[effort]
+    return model, None
 
 
 def _loaded(tool: Tool) -> Registering:

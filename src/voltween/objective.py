@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -15,29 +14,16 @@ from voltween.losses import (
     correlation_loss,
     determinant_loss,
     invertibility_loss,
-    local_correlation_loss,
-    mean_squared_error,
-    mutual_information_loss,
     orthogonality_loss,
     total_variation_loss,
 )
 from voltween.networks.blocks import without_autocast
 from voltween.networks.cascade import Stage, Tweening
+from voltween.similarities import Similarity, similarity_loss
 from voltween.supervision import dice_loss, end_point_error
 from voltween.warp import warp
 
-Similarity = Literal[
-    "correlation", "local correlation", "mean squared error", "mutual information"
-]
-SimilarityLoss = Callable[[Tensor, Tensor], Tensor]
-
 _BLUR_VOXELS = 8
-
-_LOSSES: dict[Similarity, SimilarityLoss] = {
-    "correlation": correlation_loss,
-    "mean squared error": mean_squared_error,
-    "mutual information": mutual_information_loss,
-}
 
 
 @dataclass(frozen=True)
@@ -231,18 +217,12 @@ def _dense_losses(
     from_last = count - number
     weights = objective.dense_similarity
     if from_last < len(weights) and weights[from_last] > 0:
-        is_last = from_last == 0
-        loss = _last_similarity_loss(objective) if is_last else correlation_loss
+        name: Similarity = "correlation" if from_last else objective.last_similarity
+        loss = similarity_loss(name, window_voxels=objective.window_voxels)
         terms[f"dense {number} similarity"] = weights[from_last] * loss(
             fixed, stage.moved
         )
     return terms
-
-
-def _last_similarity_loss(objective: Objective) -> SimilarityLoss:
-    if objective.last_similarity == "local correlation":
-        return partial(local_correlation_loss, width=objective.window_voxels)
-    return _LOSSES[objective.last_similarity]
 
 
 def _overlap_losses(

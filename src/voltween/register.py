@@ -29,9 +29,13 @@ from voltween.inference import Precision
 from voltween.jacobian import folding_fraction
 from voltween.metrics import dice_per_label
 from voltween.networks import Stage
+from voltween.refinement import Refinement, refined
 from voltween.space import Grid, directions_to_ras
 from voltween.transform import Affine, DisplacementField, Transform
 from voltween.volume import Image, LabelMap
+
+REFINED = "refined"
+"""Name of the stage after the network's own."""
 
 _NARROWEST_FADE_VOXELS = 8
 _STEEPEST_FADE = 0.5  # voxels of displacement lost per voxel: well below folding
@@ -129,12 +133,18 @@ class Registration:
 
 
 def register(
-    fixed: Image, moving: Image, *, model: Model, precision: Precision = "fp32"
+    fixed: Image,
+    moving: Image,
+    *,
+    model: Model,
+    precision: Precision = "fp32",
+    refinement: Refinement | None = None,
 ) -> Registration:
     """Register `moving` to `fixed`; both as stored, of any orientation and spacing.
 
     The network runs in single precision, with the same result on all processors to
-    rounding, unless `precision` allows bfloat16 (see `voltween.inference`).
+    rounding, unless `precision` allows bfloat16 (see `voltween.inference`). With a
+    `refinement` its answer is polished on this pair, as a stage of its own.
 
     Raises:
         InputError: If an image is constant or looks like a label map.
@@ -144,17 +154,24 @@ def register(
     moving_canonical = _normalized("moving", moving, model)
     prepared = time.perf_counter()
     run = model.registrar(precision)
-    images = (_tensor(image) for image in (fixed_canonical, moving_canonical))
-    tweening = run(*(image.to(model.device) for image in images))
+    images = [
+        _tensor(image).to(model.device) for image in (fixed_canonical, moving_canonical)
+    ]
+    found = dict(
+        zip(model.network.config.stage_names, run(*images).stages, strict=True)
+    )
     registered = time.perf_counter()
-    names = model.network.config.stage_names
+    if refinement is not None:
+        *_, last = found.values()
+        found[REFINED] = refined(last, images[0], images[1], refinement)
+    polished = time.perf_counter()
     stages = tuple(
         TweeningStage(
             name,
             world_transform(stage, fixed_canonical.grid, moving_canonical.grid),
             100 * float(folding_fraction(stage.flow)),
         )
-        for name, stage in zip(names, tweening.stages, strict=True)
+        for name, stage in found.items()
     )
     return Registration(
         fixed=fixed,
@@ -165,7 +182,8 @@ def register(
         seconds={
             "preparing": prepared - start,
             "network": registered - prepared,
-            "transforms": time.perf_counter() - registered,
+            "refinement": polished - registered,
+            "transforms": time.perf_counter() - polished,
         },
     )
 
