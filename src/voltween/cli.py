@@ -15,6 +15,7 @@ from tyro.conf import Positional
 from voltween import console, io
 from voltween.checkpoint import installed_models, load_model
 from voltween.cli_evaluation import Compare, Evaluate, Experiment
+from voltween.cli_preparation import Prepare
 from voltween.cli_training import Plan, Train, train_command
 from voltween.demo import run_demo
 from voltween.errors import InputError
@@ -191,6 +192,7 @@ class Bench:
 _COMMANDS = (
     Register,
     Apply,
+    Prepare,
     Plan,
     Train,
     Evaluate,

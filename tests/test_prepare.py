@@ -1,0 +1,231 @@
+"""Every recipe on a stand-in of its cohort: what comes out, and what is said."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from cohort_standins import STANDINS, abdomen, lits, zipped
+from helpers import tiny_model
+from voltween import io
+from voltween.checkpoint import save_model
+from voltween.cli import main
+from voltween.cohorts.catalogue import COHORTS, cohort_named
+from voltween.data import read_manifest
+from voltween.dry_run import dry_run
+from voltween.errors import InputError
+from voltween.hardware import Hardware
+from voltween.networks import CascadeConfig
+from voltween.prepare import Choices, prepare
+from voltween.preprocess import Preprocessing
+from voltween.recipe import Recipe, TrainConfig
+
+TINY = Recipe(
+    Preprocessing((8, 8, 8), (5.0, 5.0, 5.0)),
+    CascadeConfig("A", (8, 8, 8), 4),
+    TrainConfig(steps=10, validation_pairs=1),
+)
+EXPECTED = {"lits": 127, "sliver07": 18, "lpba40": 38}  # missing of the real cohort
+
+
+@pytest.fixture(scope="module", params=STANDINS, ids=lambda build: build.__name__)
+def cohort(request, tmp_path_factory):
+    """A stand-in prepared once: recipe, folders, truth, result."""
+    name = request.param.__name__
+    if name == "rcn":
+        pytest.importorskip("h5py", reason="not installed (extra `cohorts`)")
+    source, out = (tmp_path_factory.mktemp(f"{name}_{kind}") for kind in ("in", "out"))
+    truth = request.param(source)
+    return name, source, out, truth, prepare(cohort_named(name), source, out=out)
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return {row["case"]: row for row in csv.DictReader(file)}
+
+
+def test_all_cases_are_found_and_others_are_said_to_be_missing(cohort):
+    name, _, _, truth, prepared = cohort
+    assert set(prepared.splits) == set(truth)
+    assert set(prepared.made) == set(truth)
+    missing = prepared.faults[0].split(",") if prepared.faults else []
+    assert len(missing) == EXPECTED.get(name, 0)
+    assert len(prepared.faults) == (name in EXPECTED)
+
+
+def test_voxels_are_in_ras_order_and_where_they_were(cohort):
+    _, _, _, truth, prepared = cohort
+    for case in read_manifest(prepared.manifest):
+        true_image, true_labels = truth[case.name]
+        image = io.read(case.image)
+        assert image.grid.axcodes == "RAS"
+        voxels = true_image.grid.world_to_voxel(image.grid.voxel_centres_mm())
+        np.testing.assert_allclose(voxels, np.rint(voxels), atol=0.01)
+        places = tuple(np.moveaxis(np.rint(voxels).astype(int), -1, 0))
+        there = true_image.data[places]
+        assert np.corrcoef(there.ravel(), image.data.ravel())[0, 1] > 0.95
+        assert (case.labels is None) == (true_labels is None)
+        if true_labels is not None:
+            labels = io.read_labels(case.labels)
+            assert labels.grid.is_close(image.grid)
+            np.testing.assert_array_equal(labels.data, true_labels.data[places])
+            assert labels.data.any()
+
+
+def test_every_case_is_on_record(cohort):
+    name, source, out, truth, _ = cohort
+    log = rows(out / "log.csv")
+    assert set(log) == set(truth)
+    for row in log.values():
+        assert all(row[key] for key in ("crop_rule", "box_voxels", "intensity_rule"))
+    record = json.loads((out / "provenance.json").read_text())
+    assert record["recipe"] == name
+    assert record["source"] == source.name
+    for case in record["cases"].values():
+        assert case["made"] > "2020"
+        for item in case["sources"]:
+            assert item["bytes"] > 0
+            assert len(item["sha256"]) == 64
+    assert (out / "contact_sheet.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_preparing_again_changes_nothing(cohort):
+    name, source, out, _, _ = cohort
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()}
+    again = prepare(cohort_named(name), source, out=out)
+    assert again.made == ()
+    assert {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()} == before
+
+
+def test_a_zip_gives_the_same_as_the_folder(cohort, tmp_path):
+    name, source, out, _, prepared = cohort
+    path = zipped(source, tmp_path / "download")
+    if name == "rcn":
+        with pytest.raises(InputError, match="unpack it"):
+            prepare(cohort_named(name), path, out=tmp_path / "out")
+        return
+    same = prepare(cohort_named(name), path, out=tmp_path / "out")
+    assert same.splits == prepared.splits
+    for kind in ("images", "labels", "points"):
+        for file in (out / kind).glob("*"):
+            ours = tmp_path / "out" / kind / file.name
+            if kind == "points":
+                assert ours.read_bytes() == file.read_bytes()
+                continue
+            one, other = io.read(file), io.read(ours)
+            assert one.grid.is_close(other.grid)
+            np.testing.assert_array_equal(one.data, other.data)
+
+
+def test_the_manifest_can_be_trained_on_and_evaluated(cohort, tmp_path):
+    _, _, _, _, prepared = cohort
+    cases = read_manifest(prepared.manifest)
+    splits = list(prepared.splits.values())
+    if "train" in splits:
+        assert splits.count("val") >= 2
+        used = [case for case in cases if case.split != "test"]
+        hardware = Hardware("cpu")
+        found = dry_run(cases, TINY, out=tmp_path / "run", hardware=hardware)
+        assert found.scans == len(used)
+    save_model(tiny_model("A", (8, 8, 8)), tmp_path / "tiny.safetensors")
+    split = "test" if "test" in splits else "val"
+    manifest, model = str(prepared.manifest), str(tmp_path / "tiny.safetensors")
+    options = ["--model", model, "--split", split, "--max-pairs", "1"]
+    main(["evaluate", manifest, "--out", str(tmp_path / "measured"), *options])
+    with (tmp_path / "measured" / "pairs.csv").open(newline="") as file:
+        assert [row["status"] for row in csv.DictReader(file)] == ["ok"]
+
+
+@pytest.fixture(name="ct")
+def ct_fixture(tmp_path):
+    """A stand-in of LiTS: its folder and where it is prepared."""
+    lits(tmp_path / "in")
+    batch = tmp_path / "in" / "media" / "nas" / "Training Batch 1"
+    return batch, tmp_path / "in", tmp_path / "out"
+
+
+LITS = cohort_named("lits")
+
+
+def test_everything_that_is_wrong_is_named_and_the_rest_is_prepared(ct):
+    batch, source, out = ct
+    (batch / "segmentation-0.nii").unlink()
+    whole = (batch / "volume-1.nii").read_bytes()
+    (batch / "volume-1.nii").write_bytes(whole[: len(whole) // 2])
+    other = source / "copy"
+    other.mkdir()
+    (other / "volume-2.nii").write_bytes(whole)
+    (other / "segmentation-7.nii").write_bytes(whole)
+    (source / "more.tgz").write_bytes(b"x")
+    (source / "more.zip").write_bytes(b"x")
+    prepared = prepare(LITS, source, out=out)
+    said = "\n".join(prepared.faults)
+    assert "lits-0: has an image (media/nas/Training Batch 1/volume-0.nii) but" in said
+    assert "lits-1: media/nas/Training Batch 1/volume-1.nii: expected a NIfTI" in said
+    assert "lits-2: image found 2 times (copy/volume-2.nii, media" in said
+    assert "lits-7: has labels (copy/segmentation-7.nii) but no image" in said
+    assert "more.tgz: is packed" in said
+    assert "more.zip: cannot be unzipped" in said
+    assert "missing: lits-4, lits-5, lits-6, lits-8" in said
+    assert list(prepared.splits) == ["lits-3"]
+    assert str(out.parent) not in said
+
+
+def test_what_was_deleted_or_changed_is_made_again_and_nothing_else(ct):
+    batch, source, out = ct
+    prepare(LITS, source, out=out)
+    kept = (out / "images" / "lits-1.nii.gz").stat().st_mtime_ns
+    (out / "labels" / "lits-2.nii.gz").unlink()
+    image, _ = abdomen(9)
+    data = io.read(batch.parent / "Training Batch 2" / "volume-3.nii").data
+    grid = io.read(batch.parent / "Training Batch 2" / "volume-3.nii").grid
+    changed = type(image)(data + 1, grid)
+    io.write(changed, batch.parent / "Training Batch 2" / "volume-3.nii")
+    again = prepare(LITS, source, out=out)
+    assert again.made == ("lits-2", "lits-3")
+    assert (out / "labels" / "lits-2.nii.gz").exists()
+    assert (out / "images" / "lits-1.nii.gz").stat().st_mtime_ns == kept
+
+
+def test_another_reference_changes_all(ct, tmp_path):
+    _, source, out = ct
+    prepare(LITS, source, out=out)
+    image, _ = abdomen(3)
+    brighter = type(image)(image.data * 1.5 + 100, image.grid)
+    io.write(brighter, tmp_path / "reference.nrrd")
+    choices = Choices(reference=tmp_path / "reference.nrrd")
+    assert len(prepare(LITS, source, out=out, choices=choices).made) == 4
+    ready = io.read(out / "images" / "lits-1.nii.gz")
+    assert ready.data.max() == pytest.approx(brighter.data.max(), rel=0.02)
+
+
+def test_ct_stored_with_an_offset_is_in_hounsfield_units(ct):
+    batch, source, out = ct
+    plain = io.read(batch / "volume-0.nii")
+    io.write(type(plain)(plain.data + 1000, plain.grid), batch / "volume-0.nii")
+    prepare(LITS, source, out=out)
+    assert io.read(out / "images" / "lits-0.nii.gz").data.min() < -800
+    assert rows(out / "log.csv")["lits-0"]["intensity_rule"].startswith("1000 taken")
+
+
+def test_val_is_drawn_by_person_and_always_the_same(ct):
+    _, source, out = ct
+    splits = prepare(LITS, source, out=out).splits
+    assert sorted(splits.values()) == ["train", "train", "val", "val"]
+    assert prepare(LITS, source, out=out).splits == splits
+    none = prepare(LITS, source, out=out, choices=Choices(val_share=0.0)).splits
+    assert set(none.values()) == {"train"}
+    with pytest.raises(InputError, match="val_share must be"):
+        Choices(val_share=1.5)
+
+
+def test_a_download_of_something_else_is_refused_and_nothing_is_written(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "notes.txt").write_text("nothing")
+    for cohort in COHORTS:
+        with pytest.raises(InputError, match=r"expected .*dataset.json|as downloaded"):
+            prepare(cohort, tmp_path / "in", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(InputError, match="no such folder or file"):
+        prepare(LITS, tmp_path / "nowhere", out=tmp_path / "out")
