@@ -57,9 +57,10 @@ def write(volume, path):
 
 def write_mhd(volume, path):
     """Write a volume as a MetaImage in two files."""
-    write(volume, path.with_suffix(".nii"))
-    sitk.WriteImage(sitk.ReadImage(str(path.with_suffix(".nii"))), str(path))
-    path.with_suffix(".nii").unlink()
+    one_file = path.with_suffix(".mha")
+    write(volume, one_file)
+    sitk.WriteImage(sitk.ReadImage(str(one_file)), str(path))
+    one_file.unlink()
 
 
 def write_analyze(volume, path, *, axes, packed=False):

@@ -91,6 +91,7 @@ ORDER = [
     "cohorts.catalogue",
     "case_preparation",
     "finished_cases",
+    "cohort_record",
     "contact_sheet",
     "prepare",
     # training

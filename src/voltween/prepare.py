@@ -1,29 +1,27 @@
 """A download made into a manifest: scans made alike, and what was done on record."""
 
-import csv
 import hashlib
-import io as text_io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from voltween import io
-from voltween.case_preparation import HOUNSFIELD, prepared_case
+from voltween.case_preparation import HOUNSFIELD, PreparedCase, prepared_case
+from voltween.cohort_record import MANIFEST, write_provenance, write_tables
 from voltween.cohorts.cohort import Cohort, Found, FoundCase
 from voltween.cohorts.sources import SourceFile, open_source
 from voltween.contact_sheet import Shown, page_names, write_contact_sheets
 from voltween.crop import liver_crop
 from voltween.errors import InputError
-from voltween.files import output_folder, whole_file
+from voltween.files import output_folder
 from voltween.finished_cases import FinishedCase, find_finished, keep_finished
+from voltween.preprocess import hounsfield_offset
 from voltween.volume import Image
 
 _FORMAT = 1  # to be raised when cases are prepared in another way
 _FEWEST_VAL = 2  # persons, for a pair
-MANIFEST = "cases.csv"
 
 
 @dataclass(frozen=True)
@@ -63,17 +61,10 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class _Reference:
-    """The CT that others are matched to, read when it is needed."""
+    """The CT that others are matched to."""
 
-    path: Path
+    image: Image
     facts: dict[str, Any]
-    is_whole: bool
-    """Whether it is a scan as stored, and not a prepared case."""
-
-    @cached_property
-    def image(self) -> Image:
-        image = io.read(self.path)
-        return liver_crop(image).of(image) if self.is_whole else image
 
 
 def prepare(
@@ -93,20 +84,19 @@ def prepare(
         InputError: If there is no case that can be prepared, or `out` cannot be written
             to.
     """
+    reference = _given(cohort, choices.reference)
     found = cohort.find(open_source(source))
     if not found.cases:
         raise InputError(_nothing(cohort, source, found.faults))
-    finished, made, faults = _all_cases(found, cohort, out, choices, on_case)
+    finished, made, faults = _all_cases(found, cohort, out, reference, on_case)
     faults = [*found.faults, *faults]
     if not finished:
         raise InputError(_nothing(cohort, source, faults))
     cases = [case for case in found.cases if case.name in finished]
     splits = splits_of(cases, cohort.split, choices.val_share)
-    _write_tables(finished, splits, out)
-    _write_provenance(cohort, source, out=out, finished=finished, faults=faults)
     pairs = [pair for pair in found.pairs if set(pair) <= set(finished)]
-    if pairs:
-        _write(out / "pairs.csv", _csv_text(["fixed", "moving"], pairs))
+    write_tables(finished, out, splits=splits, pairs=pairs)
+    write_provenance(finished, out, cohort=cohort, source=source, faults=faults)
     pages = [out / name for name in page_names(len(finished))]
     if made or not all(page.exists() for page in pages):
         write_contact_sheets([_shown(n, c, out) for n, c in finished.items()], out)
@@ -140,49 +130,49 @@ def _all_cases(
     found: Found,
     cohort: Cohort,
     out: Path,
-    choices: Choices,
+    reference: _Reference | None,
     on_case: Callable[[str], None],
 ) -> tuple[dict[str, FinishedCase], list[str], list[str]]:
     """Finished cases by name, the names of those not finished before, and faults."""
     output_folder(out)
-    is_matched = cohort.exposure == HOUNSFIELD
-    reference = _given(choices.reference) if is_matched else None
     finished: dict[str, FinishedCase] = {}
     made: list[str] = []
     faults: list[str] = []
     for number, case in enumerate(found.cases, 1):
         on_case(f"{case.name} ({number} of {len(found.cases)})")
+        image = reference.image if reference else None
         try:
             facts = _facts(case, cohort, reference)
             ready = find_finished(out, case.name, facts)
-            if ready is None:
-                image = reference.image if reference else None
-                content = prepared_case(case.load(), cohort, reference=image)
-                ready = keep_finished(content, out, name=case.name, facts=facts)
-                made.append(case.name)
+            content = ready or prepared_case(case.load(), cohort, reference=image)
         except InputError as error:
             faults.append(f"{case.name}: {error}")
             continue
-        finished[case.name] = ready
-        if is_matched and reference is None:  # the first one: all others follow it
-            path = out / ready.files["image"]
-            reference = _Reference(path, facts | {"case": case.name}, is_whole=False)
+        if isinstance(content, PreparedCase):  # a full disk is no fault of the case
+            content = keep_finished(content, out, name=case.name, facts=facts)
+            made.append(case.name)
+        finished[case.name] = content
+        if cohort.exposure == HOUNSFIELD and reference is None:  # all follow the first
+            first = io.read(out / content.files["image"])
+            reference = _Reference(first, facts | {"case": case.name})
     return finished, made, faults
 
 
-def _given(path: Path | None) -> _Reference | None:
+def _given(cohort: Cohort, path: Path | None) -> _Reference | None:
     """The reference scan that the user gives.
 
     Raises:
-        InputError: If there is no such file.
+        InputError: If the cohort is not matched to one, or it cannot be read.
     """
     if path is None:
         return None
-    if not path.exists():
-        raise InputError(f"{path}: no such scan: --reference needs one")
+    if cohort.exposure != HOUNSFIELD:
+        raise InputError(f"--reference is for CT, {cohort.name} is not matched to one")
+    image = io.read(path)
+    in_units = Image(image.data - hounsfield_offset(image), image.grid)
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     facts = [SourceFile(file.name, file).facts() for file in files if file.is_file()]
-    return _Reference(path, {"given": facts}, is_whole=True)
+    return _Reference(liver_crop(in_units).of(in_units), {"given": facts})
 
 
 def _facts(
@@ -198,51 +188,6 @@ def _facts(
     }
 
 
-def _write_tables(
-    finished: Mapping[str, FinishedCase], splits: Mapping[str, str], out: Path
-) -> None:
-    """The manifest and the log."""
-    roles = ("image", "labels", "points")
-    rows = [
-        [name, *(case.files.get(role, "") for role in roles), splits[name]]
-        for name, case in finished.items()
-    ]
-    _write(out / MANIFEST, _csv_text(["case", *roles, "split"], rows))
-    columns = list(next(iter(finished.values())).log)
-    log = [
-        [name, *(c.log[column] for column in columns)] for name, c in finished.items()
-    ]
-    _write(out / "log.csv", _csv_text(["case", *columns], log))
-
-
-def _write_provenance(
-    cohort: Cohort,
-    source: Path,
-    *,
-    out: Path,
-    finished: Mapping[str, FinishedCase],
-    faults: Sequence[str],
-) -> None:
-    cases = {
-        name: {
-            "made": case.made,
-            "voltween": case.voltween,
-            "sources": case.facts["sources"],
-            "files": case.files,
-        }
-        for name, case in finished.items()
-    }
-    facts = {
-        "recipe": cohort.name,
-        "cohort": cohort.title,
-        "download": cohort.download,
-        "source": source.name,
-        "cases": cases,
-        "not_prepared": list(faults),
-    }
-    _write(out / "provenance.json", json.dumps(facts, indent=1))
-
-
 def _shown(name: str, case: FinishedCase, out: Path) -> Shown:
     labels = case.files.get("labels")
     return Shown(name, out / case.files["image"], out / labels if labels else None)
@@ -256,19 +201,3 @@ def _nothing(cohort: Cohort, source: Path, faults: Iterable[str]) -> str:
         + (f": {wrong}" if wrong else "")
         + f": see voltween prepare {cohort.name}"
     )
-
-
-def _csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    text = text_io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a text file, if it does not say that already."""
-    if path.exists() and path.read_text() == text:
-        return
-    with whole_file(path) as partial:
-        partial.write_text(text)

@@ -31,12 +31,30 @@ class _Task:
     files: Mapping[str, SourceFile]
 
     def rows(self, key: str) -> list[dict[str, str]]:
-        """Entries of a list; bare paths become images."""
-        entries = self.facts.get(key, [])
-        return [e if isinstance(e, dict) else {"image": e} for e in entries]
+        """Entries of a list of scans; a bare path is that of an image.
+
+        Raises:
+            InputError: If an entry names no image.
+        """
+        entries = [
+            {"image": e} if isinstance(e, str) else e for e in self._entries(key)
+        ]
+        return [e for e in entries if _names(e, "image", key)]
 
     def pairs(self, key: str) -> tuple[Pair, ...]:
-        return tuple((_stem(p["fixed"]), _stem(p["moving"])) for p in self.rows(key))
+        """Names of the cases of a list of pairs, (fixed, moving).
+
+        Raises:
+            InputError: If an entry names no two images.
+        """
+        return tuple(
+            (_stem(e["fixed"]), _stem(e["moving"]))
+            for e in self._entries(key)
+            if _names(e, "fixed", key) and _names(e, "moving", key)
+        )
+
+    def _entries(self, key: str) -> Any:
+        return self.facts.get(key) or []
 
 
 def find_listed(source: Source) -> Found:
@@ -67,6 +85,13 @@ def find_listed(source: Source) -> Found:
     return Found(tuple(cases.values()), (*source.faults, *faults), pairs)
 
 
+def _names(entry: Any, role: str, key: str) -> bool:
+    """Whether an entry has a path; it is refused if not."""
+    if isinstance(entry, dict) and isinstance(entry.get(role), str):
+        return True
+    raise InputError(f"dataset.json: expected a path {role!r} in {key}, got {entry!r}")
+
+
 def _task(source: Source) -> _Task:
     lists = [f for f in source.files if f.name.endswith("dataset.json")]
     if len(lists) != 1:
@@ -77,6 +102,8 @@ def _task(source: Source) -> _Task:
     with lists[0].opened() as file:
         try:
             facts = json.load(file)
+            if not isinstance(facts, dict):
+                raise ValueError(f"expected an object, got {type(facts).__name__}")
             folder = PurePosixPath(lists[0].name).parent
             return _Task(
                 facts,
@@ -141,7 +168,7 @@ def _under(folder: PurePosixPath, path: str) -> str:
 
 def _path(listed: str) -> str:
     """A path of dataset.json, without its suffix, as scans have it."""
-    return re.sub(r"(\.nii)?(\.gz)?$", "", listed.removeprefix("./"))
+    return re.sub(r"\.(nii|nii\.gz|mha|nrrd)$", "", listed.removeprefix("./"))
 
 
 def _stem(listed: str) -> str:

@@ -104,10 +104,11 @@ class Scan:
                 raise InputError(text) from error
 
     def _header_name(self) -> str:
-        names = [PurePosixPath(f.name).name.removesuffix(".gz") for f in self.files]
-        if self.kind == ".nii.gz":
-            return f"{names[0]}.gz"
-        return next(n for n in names if n.lower().endswith(self.kind))
+        """The name of the file to read; of a pair, of its header."""
+        names = [PurePosixPath(file.name).name for file in self.files]
+        if self.kind in _HALVES:
+            names = [name.removesuffix(".gz") for name in names]
+        return next(name for name in names if name.lower().endswith(self.kind))
 
 
 def scans_of(files: Iterable[SourceFile]) -> tuple[Scan, ...]:

@@ -4,6 +4,7 @@ import hashlib
 import re
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from voltween.files import PathLike
 _PIECE_BYTES = 2**20
 _PACKED = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".7z", ".rar")
 _NOT_FOR_US = "__MACOSX"
+_READING_ERRORS = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class SourceFile:
                     archive.open(self.member) as file,
                 ):
                     yield file
-        except (OSError, RuntimeError, zipfile.BadZipFile) as error:
+        except _READING_ERRORS as error:
             raise InputError(f"{self.shown}: cannot be read: {error}") from error
 
     def copy_to(self, target: Path) -> None:
@@ -145,4 +147,5 @@ def _add_members(
 
 
 def _is_hidden(name: str) -> bool:
-    return any(p.startswith(".") or p == _NOT_FOR_US for p in name.split("/"))
+    parts = PurePosixPath(name).parts
+    return any(part.startswith(".") or part == _NOT_FOR_US for part in parts)
