@@ -52,6 +52,16 @@ def test_hidden_files_are_left_out_and_zips_are_looked_into(tmp_path):
     assert [f.name for f in open_source(zips / "batch.zip").files] == ["a/volume-1.nii"]
 
 
+def test_folders_behind_links_are_looked_into_once(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "volume-1.nii").write_bytes(b"voxels")
+    (tmp_path / "disk" / "again").symlink_to(tmp_path / "disk")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "batch").symlink_to(tmp_path / "disk")
+    names = [file.name for file in open_source(tmp_path / "in").files]
+    assert names == ["batch/volume-1.nii"]
+
+
 class TestAnalyze:
     """Pairs of .hdr and .img."""
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,13 @@ from voltween.cohorts.sources import SourceFile, open_source
 from voltween.contact_sheet import Shown, page_names, write_contact_sheets
 from voltween.crop import liver_crop
 from voltween.errors import InputError
-from voltween.files import output_folder
 from voltween.finished_cases import FinishedCase, find_finished, keep_finished
 from voltween.preprocess import hounsfield_offset
 from voltween.volume import Image
 
 _FORMAT = 1  # to be raised when cases are prepared in another way
 _FEWEST_VAL = 2  # persons, for a pair
+_FAULTS_SHOWN = 3  # in one line
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,6 @@ def _all_cases(
     on_case: Callable[[str], None],
 ) -> tuple[dict[str, FinishedCase], list[str], list[str]]:
     """Finished cases by name, the names of those not finished before, and faults."""
-    output_folder(out)
     finished: dict[str, FinishedCase] = {}
     made: list[str] = []
     faults: list[str] = []
@@ -193,8 +192,10 @@ def _shown(name: str, case: FinishedCase, out: Path) -> Shown:
     return Shown(name, out / case.files["image"], out / labels if labels else None)
 
 
-def _nothing(cohort: Cohort, source: Path, faults: Iterable[str]) -> str:
-    wrong = "; ".join(faults)
+def _nothing(cohort: Cohort, source: Path, faults: Sequence[str]) -> str:
+    wrong = "; ".join(faults[:_FAULTS_SHOWN])
+    if len(faults) > _FAULTS_SHOWN:
+        wrong += f" and {len(faults) - _FAULTS_SHOWN} more"
     return (
         f"{source}: expected {cohort.name} as downloaded, such as "
         f"{' '.join(cohort.disk[0].split())}, got no case that can be prepared"

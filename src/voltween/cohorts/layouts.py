@@ -2,9 +2,10 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 
 from voltween.cohorts.cohort import Found, FoundCase, Loaded
 from voltween.cohorts.scans import Scan, scans_of
@@ -53,7 +54,7 @@ def find_by_layouts(
         cases |= {name: case for name, case in found.items() if name not in cases}
     faults = {name: _fault(name, case) for name, case in cases.items()}
     names = sorted(cases, key=natural_order)
-    missing = [name for name in expected if name not in cases]
+    missing = _stretches(expected, cases)
     return Found(
         tuple(_found(name, cases[name]) for name in names if not faults[name]),
         (
@@ -62,6 +63,13 @@ def find_by_layouts(
             *([f"missing: {', '.join(missing)}"] if missing and cases else []),
         ),
     )
+
+
+def _stretches(expected: Sequence[str], there: Container[str]) -> list[str]:
+    """Names that are not there, those in a row as 'first to last'."""
+    rows = groupby(expected, key=lambda name: name in there)
+    missing = [list(row) for is_there, row in rows if not is_there]
+    return [row[0] if len(row) == 1 else f"{row[0]} to {row[-1]}" for row in missing]
 
 
 def load_scans(

@@ -1,6 +1,7 @@
 """The files of a download, in a folder or in zips: one list, whatever they lie in."""
 
 import hashlib
+import os
 import re
 import shutil
 import zipfile
@@ -105,7 +106,7 @@ def open_source(path: PathLike) -> Source:
     """
     path = Path(path)
     if path.is_dir():
-        found = [p for p in path.rglob("*") if p.is_file()]
+        found = list(_files_below(path))
     elif path.is_file():
         found, path = [path], path.parent
     else:
@@ -124,6 +125,18 @@ def open_source(path: PathLike) -> Source:
             files.append(SourceFile(name, file))
     ordered = sorted(files, key=lambda file: natural_order(file.name))
     return Source(path, tuple(ordered), tuple(faults))
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """All files in a folder, those behind links, too; no folder twice."""
+    seen: set[Path] = set()
+    for name, folders, files in os.walk(folder, followlinks=True):
+        real = Path(name).resolve()
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (Path(name) / file for file in files)
 
 
 def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
