@@ -160,6 +160,14 @@ def test_scans_of_one_person_stay_in_one_split(tmp_path):
     assert sorted(next(iter(f)) for f in of_person.values()).count("val") == 2
 
 
+def test_older_downloads_of_adni_are_named_by_image_or_series(tmp_path):
+    place = tmp_path / "002_S_0413" / "MPR__GradWarp" / "2006-05-02_12_31_52.0"
+    write(head(0)[0], place / "S13893" / "ADNI_002_S_0413_MR_Br_2007_S13893_I45117.nii")
+    standins.write_dicom(head(1)[0], place / "S13894")
+    names = [case.name for case in found("adni", tmp_path).cases]
+    assert names == ["002_S_0413-I45117", "002_S_0413-S13894"]
+
+
 def test_oasis_takes_neurite_before_the_discs_and_later_sessions_by_name(tmp_path):
     standins.oasis(tmp_path)
     image, _ = head(7)

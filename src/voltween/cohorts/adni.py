@@ -5,7 +5,7 @@ from functools import partial
 from voltween.cohorts.cohort import Cohort
 from voltween.cohorts.layouts import Layout, find_by_layouts
 
-_PERSON_AND_SERIES = r"(?:^|/)(?P<person>\d{3}_S_\d{4,5})/[^/]+/[^/]+/(?:S\d+/)?"
+_DATE = r"(?:^|/)(?P<person>\d{3}_S_\d{4,5})/[^/]+/[^/]+/"  # and series and date
 
 ADNI = Cohort(
     name="adni",
@@ -14,12 +14,15 @@ ADNI = Cohort(
     disk=(
         "ADNI/002_S_0413/MPRAGE/2006-05-02_12_31_52.0/I13893/*.dcm    one DICOM series",
         "ADNI/002_S_0413/MPRAGE/2006-05-02_12_31_52.0/I13893/*.nii    or one NIfTI",
+        "ADNI/002_S_0413/MPRAGE/2006-05-02_12_31_52.0/S13893/*_I45117.nii, *.dcm   older",
         "every I... is a case of its own; those of one person stay in one split",
     ),
     find=partial(
         find_by_layouts,
         layouts=[
-            Layout(image=_PERSON_AND_SERIES + r"(?P<scan>I\d+)(?:/[^/]+)?$"),
+            Layout(image=_DATE + r"(?P<scan>I\d+)(?:/[^/]+)?$"),
+            Layout(image=_DATE + r"S\d+/[^/]*_(?P<scan>I\d+)$"),
+            Layout(image=_DATE + r"(?P<scan>S\d+)$"),
         ],
     ),
     region="head",
