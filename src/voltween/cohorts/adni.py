@@ -14,7 +14,7 @@ ADNI = Cohort(
     disk=(
         "ADNI/002_S_0413/MPRAGE/2006-05-02_12_31_52.0/I13893/*.dcm    one DICOM series",
         "ADNI/002_S_0413/MPRAGE/2006-05-02_12_31_52.0/I13893/*.nii    or one NIfTI",
-        "ADNI/002_S_0413/MPRAGE/2006-05-02_12_31_52.0/S13893/*_I45117.nii, *.dcm   older",
+        "ADNI/002_S_0413/MPRAGE/2006-05-02_12_31_52.0/S13893/*_I45117.nii  older",
         "every I... is a case of its own; those of one person stay in one split",
     ),
     find=partial(
