@@ -13,7 +13,6 @@ from voltween.cohort_record import MANIFEST, write_provenance, write_tables
 from voltween.cohorts.cohort import Cohort, Found, FoundCase
 from voltween.cohorts.sources import SourceFile, open_source
 from voltween.contact_sheet import Shown, page_names, write_contact_sheets
-from voltween.crop import liver_crop
 from voltween.errors import InputError
 from voltween.finished_cases import FinishedCase, find_finished, keep_finished
 from voltween.preprocess import hounsfield_offset
@@ -36,8 +35,8 @@ class Choices:
     """Share of the persons of `train` cases to choose a model on, at least two; 0 for
     none. Persons are drawn by their names: always the same."""
     reference: Path | None = None
-    """CT whose histogram all are matched to; if not given, the first case. MR needs
-    none."""
+    """CT whose histogram all are matched to, as it is: an image of a cohort that is
+    prepared already. If not given, the first case. MR takes none."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.val_share < 1:
@@ -171,7 +170,7 @@ def _given(cohort: Cohort, path: Path | None) -> _Reference | None:
     in_units = Image(image.data - hounsfield_offset(image), image.grid)
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     facts = [SourceFile(file.name, file).facts() for file in files if file.is_file()]
-    return _Reference(liver_crop(in_units).of(in_units), {"given": facts})
+    return _Reference(in_units, {"given": facts})
 
 
 def _facts(
