@@ -1,6 +1,7 @@
 """Every recipe on a stand-in of its cohort: what comes out, and what is said."""
 
 import csv
+import errno
 import json
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy.stats import spearmanr
 
 from cohort_standins import STANDINS, abdomen, lits, zipped
 from helpers import tiny_model
-from voltween import io
+from voltween import io, nifti
 from voltween.checkpoint import save_model
 from voltween.cohorts.catalogue import COHORTS, cohort_named
 from voltween.data import cases_of_split, read_manifest
@@ -244,3 +245,34 @@ def test_what_is_wrong_with_all_cases_ends_in_one_short_line(ct):
     with pytest.raises(InputError, match=r"lits-0: .*lits-1: .* and 2 more: see volt"):
         prepare(LITS, source, out=out)
     assert not out.exists()
+
+
+def test_a_full_disk_ends_it_all_and_the_next_run_goes_on(ct, monkeypatch):
+    _, source, out = ct
+    real, copies = nifti.shutil.copyfileobj, []
+
+    def fail_at_last(*arguments):
+        copies.append(arguments)
+        if len(copies) == 6:  # the labels of the third case
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(nifti.shutil, "copyfileobj", fail_at_last)
+        with pytest.raises(InputError, match="No space left on device"):
+            prepare(LITS, source, out=out)
+    assert not (out / "cases.csv").exists()
+    assert not (out / "labels" / "lits-2.nii.gz").exists()
+    assert prepare(LITS, source, out=out).made == ("lits-2", "lits-3")
+
+
+def test_a_case_that_is_gone_leaves_the_manifest_and_the_contact_sheet(ct):
+    batch, source, out = ct
+    prepare(LITS, source, out=out)
+    before = (out / "contact_sheet.png").read_bytes()
+    for kind in ("volume", "segmentation"):
+        (batch / f"{kind}-1.nii").unlink()
+    again = prepare(LITS, source, out=out)
+    assert again.made == ()
+    assert set(again.splits) == {"lits-0", "lits-2", "lits-3"}
+    assert (out / "contact_sheet.png").read_bytes() != before

@@ -21,8 +21,10 @@ def write_tables(
     *,
     splits: Mapping[str, str],
     pairs: Sequence[Pair],
-) -> None:
+) -> bool:
     """Write the manifest, the log, and the pairs that the download asks for.
+
+    Returns whether the manifest says something new.
 
     Raises:
         InputError: If the folder cannot be written to.
@@ -31,7 +33,7 @@ def write_tables(
         [name, *(case.files.get(role, "") for role in _ROLES), splits[name]]
         for name, case in finished.items()
     ]
-    _write(out / MANIFEST, _csv_text(["case", *_ROLES, "split"], rows))
+    is_new = _write(out / MANIFEST, _csv_text(["case", *_ROLES, "split"], rows))
     columns = list(next(iter(finished.values())).log)
     log = [
         [name, *(case.log[column] for column in columns)]
@@ -40,6 +42,7 @@ def write_tables(
     _write(out / "log.csv", _csv_text(["case", *columns], log))
     if pairs:
         _write(out / "pairs.csv", _csv_text(["fixed", "moving"], pairs))
+    return is_new
 
 
 def write_provenance(
@@ -83,9 +86,10 @@ def _csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return text.getvalue()
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a text file, if it does not say that already."""
+def _write(path: Path, text: str) -> bool:
+    """Write a text file, if it does not say that already; whether it was written."""
     if path.exists() and path.read_text() == text:
-        return
+        return False
     with whole_file(path) as partial:
         partial.write_text(text)
+    return True

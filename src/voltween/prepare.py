@@ -87,17 +87,19 @@ def prepare(
     found = cohort.find(open_source(source))
     if not found.cases:
         raise InputError(_nothing(cohort, source, found.faults))
-    finished, made, faults = _all_cases(found, cohort, out, reference, on_case)
+    finished, made, faults = _all_cases(
+        found, cohort, out=out, reference=reference, on_case=on_case
+    )
     faults = [*found.faults, *faults]
     if not finished:
         raise InputError(_nothing(cohort, source, faults))
     cases = [case for case in found.cases if case.name in finished]
     splits = splits_of(cases, cohort.split, choices.val_share)
     pairs = [pair for pair in found.pairs if set(pair) <= set(finished)]
-    write_tables(finished, out, splits=splits, pairs=pairs)
+    is_new = write_tables(finished, out, splits=splits, pairs=pairs)
     write_provenance(finished, out, cohort=cohort, source=source, faults=faults)
     pages = [out / name for name in page_names(len(finished))]
-    if made or not all(page.exists() for page in pages):
+    if made or is_new or not all(page.exists() for page in pages):
         write_contact_sheets([_shown(n, c, out) for n, c in finished.items()], out)
     return Prepared(out / MANIFEST, splits, tuple(made), tuple(faults))
 
@@ -128,6 +130,7 @@ def splits_of(
 def _all_cases(
     found: Found,
     cohort: Cohort,
+    *,
     out: Path,
     reference: _Reference | None,
     on_case: Callable[[str], None],

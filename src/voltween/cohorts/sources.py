@@ -119,10 +119,11 @@ def open_source(path: PathLike) -> Source:
             continue
         if name.endswith(_PACKED):
             faults.append(f"{name}: is packed: unpack it, and take it away")
-        elif name.lower().endswith(".zip"):
-            _add_members(file, PurePosixPath(name).parent, files, faults)
-        else:
-            files.append(SourceFile(name, file))
+            continue
+        try:
+            files += _members(file, name) if _is_zip(name) else [SourceFile(name, file)]
+        except InputError as error:
+            faults.append(str(error))
     ordered = sorted(files, key=lambda file: natural_order(file.name))
     return Source(path, tuple(ordered), tuple(faults))
 
@@ -145,18 +146,29 @@ def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((int(p.isdigit()), int(p) if p.isdigit() else 0, p) for p in parts)
 
 
-def _add_members(
-    path: Path, folder: PurePosixPath, files: list[SourceFile], faults: list[str]
-) -> None:
+def _is_zip(name: str) -> bool:
+    return name.lower().endswith(".zip")
+
+
+def _members(path: Path, name: str) -> list[SourceFile]:
+    """The files of a zip, as if they lay in its folder.
+
+    Raises:
+        InputError: If it is damaged.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             members = [m.filename for m in archive.infolist() if not m.is_dir()]
     except (OSError, zipfile.BadZipFile) as error:
-        faults.append(f"{path.name}: cannot be unzipped ({error}): download it again")
-        return
-    for member in members:
-        if not _is_hidden(member):
-            files.append(SourceFile((folder / member).as_posix(), path, member))
+        raise InputError(
+            f"{name}: cannot be unzipped ({error}): download it again"
+        ) from error
+    folder = PurePosixPath(name).parent
+    return [
+        SourceFile((folder / member).as_posix(), path, member)
+        for member in members
+        if not _is_hidden(member)
+    ]
 
 
 def _is_hidden(name: str) -> bool:
