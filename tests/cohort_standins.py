@@ -113,7 +113,6 @@ def lits(folder) -> Truth:
         write(in_order(labels, number + 1), batch / f"segmentation-{number}.nii")
         liver = LabelMap((labels.data > 0).astype(np.uint8), labels.grid)
         truth[f"lits-{number}"] = image, liver
-    write(image, folder / "Test Data" / "test-volume-0.nii")
     return truth
 
 

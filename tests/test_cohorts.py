@@ -10,6 +10,7 @@ import pytest
 import cohort_standins as standins
 from cohort_standins import centred, head, in_order, write, write_analyze
 from helpers import STORAGE_ORDERS, stored
+from test_crop import trunk
 from voltween import io
 from voltween.cohorts.analyze import directions_of
 from voltween.cohorts.catalogue import COHORTS, cohort_named
@@ -17,9 +18,11 @@ from voltween.cohorts.cohort import Loaded
 from voltween.cohorts.lpba40 import placed_by_labels
 from voltween.cohorts.scans import scans_of
 from voltween.cohorts.sources import natural_order, open_source
+from voltween.data import read_manifest
 from voltween.errors import InputError, MissingPackageError
 from voltween.prepare import prepare
 from voltween.space import Grid
+from voltween.transform import Affine
 from voltween.volume import Image, LabelMap
 
 
@@ -334,6 +337,20 @@ def test_real_scans_in_the_layout_of_a_decathlon_task(shared_data, tmp_path):
     again = io.read(tmp_path / "out" / "images" / "hippocampus_001.nii.gz")
     assert again.grid.is_close(image.grid)  # it was in RAS order
     np.testing.assert_array_equal(again.data, image.data)
+
+
+def test_lits_without_labels_is_test_and_cut_by_thresholds(tmp_path):
+    standins.lits(tmp_path / "in")
+    ct, labels = trunk()
+    io.write(stored(ct, STORAGE_ORDERS[30]), tmp_path / "in" / "test-volume-3.nii")
+    ready = prepare(cohort_named("lits"), tmp_path / "in", out=tmp_path / "out")
+    assert ready.splits["lits-test-3"] == "test"
+    case = {case.name: case for case in read_manifest(ready.manifest)}["lits-test-3"]
+    assert case.labels is None
+    cut = io.read(case.image).grid
+    on_cut = Affine.identity().resample(labels, onto=cut).data
+    assert (on_cut == 1).sum() == (labels.data == 1).sum()
+    assert np.prod(cut.shape) < 0.5 * np.prod(ct.grid.shape)
 
 
 def test_real_abdomen_in_the_layout_of_lits(shared_data, tmp_path):

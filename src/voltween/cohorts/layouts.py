@@ -29,6 +29,8 @@ class Layout:
     """Of Analyze files, which do not say (see `read_pair`)."""
     placed: Callable[[Loaded], Loaded] = lambda loaded: loaded
     """What puts right a place that the files do not know."""
+    split: str | None = None
+    """Split of its cases, where it is not the cohort's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,4 +135,5 @@ def _found(name: str, case: _Case) -> FoundCase:
     )
     files = (*image.files, *(labels.files if labels else ()))
     person = f"{case.layout.prefix}{case.person}"
-    return FoundCase(name, person, tuple(file.facts for file in files), load)
+    sources = tuple(file.facts for file in files)
+    return FoundCase(name, person, sources, load, split=case.layout.split)

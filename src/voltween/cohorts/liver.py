@@ -13,6 +13,7 @@ LITS = Cohort(
         "Training Batch 1/volume-0.nii          image, Hounsfield units",
         "Training Batch 1/segmentation-0.nii    liver 1, tumour 2",
         "...                                    volume-0 to volume-130",
+        "test-volume-0.nii                      without labels, if downloaded",
     ),
     find=partial(
         find_by_layouts,
@@ -21,7 +22,12 @@ LITS = Cohort(
                 image=r"(?:^|/)volume-(?P<person>\d+)$",
                 labels=r"(?:^|/)segmentation-(?P<person>\d+)$",
                 prefix="lits-",
-            )
+            ),
+            Layout(  # 70, whose labels are not public
+                image=r"(?:^|/)test-volume-(?P<person>\d+)$",
+                prefix="lits-test-",
+                split="test",
+            ),
         ],
         expected=[f"lits-{n}" for n in range(131)],
     ),
