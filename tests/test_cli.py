@@ -428,6 +428,7 @@ def test_models_lists_the_shipped_ones(capsys):
     [
         "register",
         "apply",
+        "prepare",
         "plan",
         "train",
         "evaluate",

@@ -1,7 +1,8 @@
 """What the command line shows people: tables and progress bars, nothing else."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from rich.table import Table
 from voltween.demo import TISSUES, DemoResult
 from voltween.dry_run import DryRun
 from voltween.networks import config_from_facts
+from voltween.prepare import Prepared
 from voltween.scores import PairScore
 from voltween.training_logs import StepReport
 from voltween.validation import StageValidation
@@ -225,3 +227,30 @@ def _pair_line(score: PairScore) -> str:
 def show_markdown(text: str) -> None:
     """A page of Markdown, such as a table of results."""
     console.print(Markdown(text))
+
+
+def show_recipes(recipes: Sequence[tuple[str, str]]) -> None:
+    """The cohorts that can be prepared."""
+    table = Table("recipe", "cohort")
+    for name, title in recipes:
+        table.add_row(name, title)
+    console.print(table)
+
+
+def show_recipe(title: str, download: str, disk: Sequence[str]) -> None:
+    """What a cohort is, where it is, and how it lies on disk."""
+    for line in (title, f"From {download}", "On disk:", *(f"  {row}" for row in disk)):
+        console.print(line, markup=False)
+
+
+def show_prepared(prepared: Prepared) -> None:
+    """How many cases are ready, what is wrong with the others, and what to look at."""
+    for fault in prepared.faults:
+        error_console.print(f"voltween: {fault}", markup=False)
+    splits = Counter(prepared.splits.values())
+    counts = ", ".join(f"{count} {split}" for split, count in splits.items())
+    console.print(
+        f"{len(prepared.splits)} cases ({counts}), {len(prepared.made)} of them new. "
+        f"Wrote {prepared.manifest}"
+    )
+    console.print(f"Look at {prepared.manifest.parent / 'contact_sheet.png'}")

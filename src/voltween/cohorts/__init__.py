@@ -1,0 +1,1 @@
+"""Cohorts as they are downloaded: what lies on disk, and how it becomes cases."""
