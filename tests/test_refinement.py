@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from helpers import oblique_grid, smooth_image, tiny_model
+from helpers import oblique_grid, smooth_field, smooth_image, tiny_model
 from voltween.checkpoint import save_model
 from voltween.errors import InputError
 from voltween.jacobian import folding_fraction
@@ -105,12 +105,15 @@ def test_unlike_images_are_not_folded_onto_one_another():
 
 
 def test_a_registration_gets_a_stage_of_its_own():
-    fixed, moving = (smooth_image(oblique_grid((20, 20, 20)), n) for n in (0, 1))
+    fixed = smooth_image(oblique_grid((20, 20, 20)))
+    moving = smooth_field(fixed.grid, largest_voxels=2.0).resample(
+        fixed, onto=fixed.grid
+    )
     model = tiny_model(strength=0.1)
     plain = register(fixed, moving, model=model)
     polished = register(fixed, moving, model=model, refinement=FAST)
     assert list(polished.tweening) == [*plain.tweening, "refined"]
-    assert polished.correlation["after"] > plain.correlation["after"] + 0.05
+    assert polished.correlation["after"] > plain.correlation["after"] + 0.03
     assert polished.seconds["refinement"] > 0
 
 

@@ -122,7 +122,7 @@ inline void fill_moments(const T* f, const T* m, int64_t count, T* rows, int64_t
 }
 
 struct Cube {
-  double mean_f, mean_m, variance_f, variance_m, covariance, spread;
+  double mean_f, mean_m, variance_f, variance_m, covariance, shared, spread;
 };
 
 // Statistics of a cube from its five sums (`row` numbers apart) and number of voxels.
@@ -135,6 +135,8 @@ inline Cube cube(const double* sums, int64_t row, double share, double floor) {
   c.variance_f = variance_f > 0 ? variance_f : 0;
   c.variance_m = variance_m > 0 ? variance_m : 0;
   c.covariance = sums[4 * row] * share - c.mean_f * c.mean_m;
+  // With the floor in both, two equal cubes have 1, whatever their contrast.
+  c.shared = c.covariance * c.covariance + floor;
   c.spread = c.variance_f * c.variance_m + floor;
   return c;
 }
@@ -177,7 +179,7 @@ void local_correlation(Size size, const T* fixed, const T* moved, int64_t width,
           fill_shares(size, i, j, width / 2, shares.get());
           for (int64_t k = 0; k < size.k; ++k) {
             const Cube c = cube(box + k, size.k, shares[k], floor);
-            values[k] = c.covariance * c.covariance / c.spread;
+            values[k] = c.shared / c.spread;
           }
           for (int64_t k = 0; k < size.k; ++k) plane_sums[b * size.i + i] += values[k];
         });
@@ -195,14 +197,14 @@ inline void fill_changes(const double* box, int64_t count, const double* shares,
                          int64_t fields, T* rows, int64_t stride) {
   for (int64_t k = 0; k < count; ++k) {
     const Cube c = cube(box + k, count, shares[k], floor);
-    const double ratio = c.covariance / c.spread;
-    const double by_covariance = 2 * ratio * shares[k];
-    const double by_moved = c.variance_m > 0 ? -ratio * ratio * c.variance_f * shares[k] : 0;
+    const double by_covariance = 2 * c.covariance / c.spread * shares[k];
+    const double by_variances = -c.shared / (c.spread * c.spread) * shares[k];
+    const double by_moved = c.variance_m > 0 ? by_variances * c.variance_f : 0;
     rows[k] = static_cast<T>(-c.mean_f * by_covariance - 2 * c.mean_m * by_moved);
     rows[k + stride] = static_cast<T>(by_moved);
     rows[k + 2 * stride] = static_cast<T>(by_covariance);
     if (fields == 3) continue;
-    const double by_fixed = c.variance_f > 0 ? -ratio * ratio * c.variance_m * shares[k] : 0;
+    const double by_fixed = c.variance_f > 0 ? by_variances * c.variance_m : 0;
     rows[k + 3 * stride] = static_cast<T>(-c.mean_m * by_covariance - 2 * c.mean_f * by_fixed);
     rows[k + 4 * stride] = static_cast<T>(by_fixed);
   }

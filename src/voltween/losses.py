@@ -13,7 +13,7 @@ from voltween.warp import compose
 _VARIANCE_FLOOR = 1e-6
 _EIGENVALUE_FLOOR = 1e-5
 # Cubes without contrast (background) must say nothing: well above rounding.
-_CONTRAST_FLOOR = 1e-5
+_CONTRAST_FLOOR = 1e-6
 
 
 def correlation(
@@ -46,7 +46,8 @@ def local_correlation_loss(
     """1 - squared correlation within cubes of `width` voxels, mean over all voxels.
 
     Beyond the paper: follows contrast that changes from place to place. Cubes that
-    reach over the border use the voxels inside.
+    reach over the border use the voxels inside; cubes without contrast count as alike,
+    and equal images have 0.
 
     Raises:
         ValueError: If `width` is even.

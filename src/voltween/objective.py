@@ -111,7 +111,8 @@ SUPERVISED = Objective(affine_similarity=0.0, dense_similarity=(), end_point_err
 # while our total variation is summed over components: the same sum / (3 * voxels), so
 # a third of it is meant. (A mean of n - 1 differences along an axis of n voxels is
 # larger by n / (n - 1).) Our local correlation is 1 - mean(cc^2). It differs in cubes
-# over the border, where theirs sees zeros, and in those with next to no contrast.
+# over the border, where theirs sees zeros, and in those with next to no contrast, which
+# have 1 with us and 0 with them, and no gradient with either.
 
 VOXELMORPH = Objective(
     dense_similarity=(1.0,),

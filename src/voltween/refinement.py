@@ -19,6 +19,7 @@ from voltween.networks.cascade import Stage
 from voltween.similarities import Similarity, similarity_loss
 from voltween.warp import compose_affine, warp
 
+_NO_GRADIENT = 0.03  # of the loss around a control point, a voxel: less is no reason
 _SMALLEST_DETERMINANT = 0.2  # what is compressed further is pushed back
 
 
@@ -97,11 +98,13 @@ class _Search:
         shape = [-(-n // level.control_voxels) for n in start.shape[2:]]
         control = start.new_zeros(1, 3, *[max(2, n) for n in shape])
         control.requires_grad_()
-        optimizer = torch.optim.Adam([control], lr=level.step_voxels)
+        optimizer = torch.optim.Adam([control], lr=level.step_voxels, eps=_NO_GRADIENT)
+        # A mean over voxels, it becomes a sum of what the control points hold each.
+        scale = control[0, 0].numel()
         for _ in range(level.steps):
             optimizer.zero_grad()
             loss = self._loss(start, _spread(control, start))
-            loss.backward()
+            (scale * loss).backward()
             optimizer.step()
         return (start + _spread(control, start)).detach()
 

@@ -70,7 +70,8 @@ def local_correlation(
     covariance = product - mean_f * mean_m
     variance_f = (square_f - mean_f.square()).clamp_min(0)
     variance_m = (square_m - mean_m.square()).clamp_min(0)
-    return (covariance.square() / (variance_f * variance_m + floor)).sum((1, 2, 3, 4))
+    shared = covariance.square() + floor
+    return (shared / (variance_f * variance_m + floor)).sum((1, 2, 3, 4))
 
 
 def total_variation(flow: Float[Tensor, "b 3 i j k"]) -> Float[Tensor, " b"]:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 _VARIANCE_FLOOR = 1e-6
-_CONTRAST_FLOOR = 1e-5
+_CONTRAST_FLOOR = 1e-6
 
 
 def naive_positions(
@@ -84,7 +84,7 @@ def naive_local_correlation_loss(
     variance_f = (square_f - mean_f.square()).clamp_min(0)
     variance_m = (square_m - mean_m.square()).clamp_min(0)
     variances = variance_f * variance_m + _CONTRAST_FLOOR
-    return (1 - covariance.square() / variances).mean()
+    return (1 - (covariance.square() + _CONTRAST_FLOOR) / variances).mean()
 
 
 def naive_total_variation_loss(
