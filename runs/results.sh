@@ -8,12 +8,18 @@ export OMP_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1  # the same for 
 
 voltween train "$data/hippocampus/cases.csv" --network voxelmorph-2 \
   --shape 32 32 32 --spacing-mm 2 2 2 --validate-every 250 --out "$out/voxelmorph"
+voltween train "$data/brain_ixi/cases.csv" --network voxelmorph-2 \
+  --shape 48 64 48 --spacing-mm 3.5 3.5 3.5 --placement head --steps 500 \
+  --validate-every 100 --out "$out/voxelmorph_brain"
+models() { echo "model:$1,model:$1+fast,model:$1+accurate"; }
 tools=identity,ants,ants-syn,elastix
 voltween compare "$data/hippocampus/cases.csv" --max-pairs 6 --keep-transforms \
-  --methods "$tools,voxelmorph:$out/voxelmorph/best.safetensors,model:hippocampus" \
+  --methods "$tools,centres,voxelmorph:$out/voxelmorph/best.safetensors,$(
+    models hippocampus)" \
   --out "$out/hippocampus"
 voltween compare "$data/brain_ixi/cases.csv" --max-pairs 3 --keep-transforms \
-  --methods "$tools,model:brain" --out "$out/brain"
+  --methods "$tools,voxelmorph:$out/voxelmorph_brain/best.safetensors,$(
+    models brain)" --out "$out/brain"
 for table in 3 4 6 7; do
   voltween experiment "$here/experiments/table_$table.toml" \
     "$data/hippocampus/cases.csv" --max-pairs 60 --out "$out/experiments"
