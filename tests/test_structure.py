@@ -71,7 +71,8 @@ ORDER = [
     "overlap_plots",
     "time_plot",
     "report",
-    "figures",
+    "planes",
+    "overview",
     # training
     "recipe",
     "cache",
