@@ -73,6 +73,11 @@ ORDER = [
     "report",
     "planes",
     "overview",
+    "comparison",
+    "section_figures",
+    "jacobian_figure",
+    "rendering",
+    "tweening_figure",
     # training
     "recipe",
     "cache",
