@@ -71,6 +71,7 @@ ORDER = [
     "overlap_plots",
     "time_plot",
     "report",
+    "figure_files",
     "planes",
     "overview",
     "comparison",
@@ -120,6 +121,7 @@ ORDER = [
     # what people touch
     "console",
     "cli_evaluation",
+    "cli_figures",
     "cli_training",
     "cli",
     "__main__",

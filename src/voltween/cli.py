@@ -15,6 +15,7 @@ from tyro.conf import Positional
 from voltween import console, io
 from voltween.checkpoint import installed_models, load_model
 from voltween.cli_evaluation import Compare, Evaluate, Experiment
+from voltween.cli_figures import Figures
 from voltween.cli_training import Plan, Train, train_command
 from voltween.demo import run_demo
 from voltween.errors import InputError
@@ -196,6 +197,7 @@ _COMMANDS = (
     Evaluate,
     Compare,
     Experiment,
+    Figures,
     Models,
     Demo,
     Bench,

@@ -22,6 +22,8 @@ _PANEL_PIXELS = 460
 _CAMERA = (1.6, 2.0, 1.25)
 _ZOOM = 1.1
 _AXES_VIEWPORT = (0.0, 0.0, 0.27, 0.27)
+_MARGIN = 5
+_SHELF = 0.2  # where a scan without background is cut, to show structures
 _SKIN = 0.82  # grey of what is not cut
 _WHOLE_BOX = 0.25  # share of border voxels from which on the body fills the scan
 STRUCTURE_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
@@ -87,7 +89,8 @@ def render_scan(
     """
     pyvista = import_pyvista()
     plotter = _plotter(pyvista, scene)
-    surface = _cut_surface(pyvista, scene, image)
+    is_shelf = scene.is_filled and bool(structures)
+    surface = _cut_surface(pyvista, scene, image, share=_SHELF if is_shelf else 0.5)
     plotter.add_mesh(
         surface,
         scalars="grey",
@@ -214,24 +217,36 @@ def _shot(plotter: Any) -> Pixels:
     return np.asarray(pixels)[..., :3]
 
 
-def _cut_surface(pyvista: Any, scene: Scene, image: Image) -> Any:
-    """The body's surface, grey as the scan where it is cut."""
+def _cut_surface(pyvista: Any, scene: Scene, image: Image, *, share: float) -> Any:
+    """The body's surface, grey as the scan where it is cut.
+
+    The cut planes are at a share of the scene's sides.
+    """
     low, high = np.percentile(image.data, (0.5, 99.5))
     grey = ((image.data - low) / max(high - low, 1e-6)).clip(0, 1)
-    inside = np.ones(grey.shape) if scene.is_filled else body_mask(image.data)
+    inside = _block(grey.shape) if scene.is_filled else body_mask(image.data)
     body = np.pad(gaussian_filter(inside.astype(float), 0.7), 1)
-    i, j, k = (n // 2 + 1 for n in image.data.shape)
+    i, j, k = (round(n * share) + 1 for n in image.data.shape)
     body[i:, j:, k:] = 0
     volume = _image_data(pyvista, scene, body, padding=1)
     volume["grey"] = np.pad(grey, 1, mode="edge").ravel(order="F")
     surface = volume.contour([0.5], scalars="value")
-    points = surface.points / scene.grid.spacing_mm[0]
+    corner_mm = (2 * share - 1) * scene.half_mm
+    points = (surface.points - corner_mm) / scene.grid.spacing_mm[0]
     is_cut = np.full(len(points), scene.is_filled)
     for axis in range(3):  # on a cut face: near its plane, within the octant's edges
         others = [other for other in range(3) if other != axis]
         is_cut |= (np.abs(points[:, axis]) < 1.2) & (points[:, others] > -1.2).all(1)
     surface["grey"] = np.where(is_cut, surface["grey"], _SKIN)
     return surface
+
+
+def _block(shape: tuple[int, ...]) -> Bool[np.ndarray, "i j k"]:
+    """All but a margin, where moved scans end raggedly."""
+    block = np.zeros(shape, bool)
+    inner = tuple(slice(_MARGIN, n - _MARGIN) for n in shape)
+    block[inner] = True
+    return block
 
 
 def _structure_surface(
