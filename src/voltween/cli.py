@@ -16,6 +16,7 @@ from voltween import console, io
 from voltween.checkpoint import installed_models, load_model
 from voltween.cli_alignment import Align
 from voltween.cli_evaluation import Compare, Evaluate, Experiment
+from voltween.cli_figures import Figures
 from voltween.cli_preparation import Prepare
 from voltween.cli_training import Plan, Train, train_command
 from voltween.demo import run_demo
@@ -208,6 +209,7 @@ _COMMANDS = (
     Evaluate,
     Compare,
     Experiment,
+    Figures,
     Models,
     Demo,
     Bench,

@@ -22,10 +22,11 @@ from voltween.synthetic import (
     make_individual,
     true_fixed_to_moving,
 )
-from voltween.volume import Image, LabelMap
+from voltween.volume import Image, LabelMap, Points
 
 TISSUES = {1: "grey matter", 2: "white matter"}
 _CHECKED_POINTS = 5000
+_LANDMARKS = 3
 
 FIXED = Individuality(
     seed=1,
@@ -77,6 +78,10 @@ def run_demo(model: Model, out: PathLike) -> DemoResult:
     for name, individual in (("fixed", fixed), ("moving", moving)):
         io.write(individual.image, Path(out) / f"{name}.nii.gz")
         io.write(individual.labels, Path(out) / f"{name}_labels.nii.gz")
+    landmarks = _landmarks(fixed)
+    io.write(landmarks, Path(out) / "fixed_landmarks.csv")
+    in_moving = true_fixed_to_moving(fixed, moving).map_points(landmarks)
+    io.write(in_moving, Path(out) / "moving_landmarks.csv")
     return DemoResult(
         fixed,
         moving,
@@ -106,6 +111,13 @@ def icbm152() -> tuple[Image, LabelMap]:
     highest = max(grey.data.max(), white.data.max())
     tissues = np.where(white.data > highest / 2, 2, grey.data > highest / 2)
     return image, LabelMap(tissues.astype(np.uint8), image.grid)
+
+
+def _landmarks(fixed: Individual) -> Points:
+    """Points of the fixed individual's brain, RAS+ mm; where they are is known."""
+    voxels = np.argwhere(fixed.labels.data > 0)
+    chosen = voxels[np.linspace(0, len(voxels) - 1, _LANDMARKS + 2).astype(int)[1:-1]]
+    return Points(fixed.labels.grid.voxel_to_world(chosen.astype(float)))
 
 
 def _error_mm(

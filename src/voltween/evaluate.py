@@ -23,7 +23,7 @@ from voltween.measure import (
 from voltween.methods import Answer, Method, Registering
 from voltween.pairs import Pair, check_pairs
 from voltween.process import Used, measuring
-from voltween.records import Record, Records, file_name, pair_name
+from voltween.records import Record, Records, kept_transform
 from voltween.scores import PairScore, Scores
 
 logger = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ class _Run:
         pair = fixed.name, moving.name
         if self._protocol.keep_transforms:
             facts = self._registration_facts(method, pair)
-            if kept := _kept(self._transform_path(method, pair), facts):
+            if kept := _kept(kept_transform(self._out, method.name, pair), facts):
                 return kept
         for scan in (fixed, moving):
             method.prepare(scan.image)
@@ -144,20 +144,16 @@ class _Run:
         """The transform, and beside it what it took, if asked and not there yet."""
         if not self._protocol.keep_transforms:
             return
-        path = self._transform_path(method, pair)
+        path = kept_transform(self._out, method.name, pair)
         facts = self._registration_facts(method, pair)
         if _kept(path, facts):
             return
         output_folder(path.parent)
-        io.write(answer.fixed_to_moving, path.with_name(f"{path.name}.h5"))
+        io.write(answer.fixed_to_moving, path)
         if answer.stages:
             return  # models register anew: that is quick, and all stages are measured
-        with whole_file(path.with_name(f"{path.name}.json")) as partial:
+        with whole_file(path.with_suffix(".json")) as partial:
             partial.write_text(json.dumps({"facts": facts, "figures": figures}))
-
-    def _transform_path(self, method: Method, pair: Pair) -> Path:
-        """Of the kept transform and what it took, without their suffixes."""
-        return self._out / "transforms" / file_name(method.name) / pair_name(pair)
 
     def _scored(
         self,
@@ -251,13 +247,13 @@ def _figures(used: Used, loaded: _Loaded) -> dict[str, float]:
 
 def _kept(path: Path, facts: dict[str, Any]) -> tuple[Answer, dict[str, float]] | None:
     """A transform that was kept under the same facts, and what it took."""
-    beside = path.with_name(f"{path.name}.json")
+    beside = path.with_suffix(".json")
     if not beside.exists():
         return None
     stored = json.loads(beside.read_text())
     if stored["facts"] != facts:
         return None
-    transform = io.read_transform(path.with_name(f"{path.name}.h5"))
+    transform = io.read_transform(path)
     return Answer(transform), stored["figures"]
 
 

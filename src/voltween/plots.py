@@ -2,16 +2,23 @@
 
 import csv
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
-from voltween.files import whole_file
+from voltween.files import existing_file, whole_file
 from voltween.run_folder import LOG, VALIDATION
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _SMOOTHED_OVER = 0.02  # of all steps
 _SMALL_LOSS = 1e-4
+_WORDS = {"dice": "Dice", "correlation": "correlation"}
 
 Curves = dict[str, tuple[list[int], list[float]]]
 
@@ -33,14 +40,68 @@ def write_progress(folder: Path, path: Path) -> None:
     measure, curves = _stages(folder / VALIDATION)
     for name, (steps, values) in curves.items():
         right.plot(steps, values, label=name, marker=".")
-    words = {"dice": "Dice", "correlation": "correlation"}
-    right.set(xlabel="step", ylabel=f"validation {words[measure]}, network's grid")
-    for axes in (left, right):
+    right.set(xlabel="step", ylabel=f"validation {_WORDS[measure]}, network's grid")
+    _finish((left, right))
+    with whole_file(path) as partial:
+        figure.savefig(partial, format="png", dpi=90)
+
+
+def curves_figure(runs: Sequence[Path]) -> "Figure":
+    """Several runs in one figure, a colour each, by the names of their folders.
+
+    Left the sum of the weighted loss terms; right the Dice, or the correlation where
+    there are no labels, after the last stage and, dotted, before the first.
+
+    Raises:
+        InputError: If a folder has no training log.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    measures = set()
+    for n, (run, name) in enumerate(zip(runs, _run_names(runs), strict=True)):
+        steps, totals = _totals(existing_file(run / LOG))
+        measure, stages = _stages(run / VALIDATION)
+        left.plot(steps, _smoothed(totals), f"C{n}", label=name, linewidth=1)
+        if not stages:
+            continue
+        *_, last = stages.values()
+        right.plot(*last, f"C{n}-", label=name, marker=".")
+        right.plot(*next(iter(stages.values())), f"C{n}:")
+        measures.add(_WORDS[measure])
+    left.set_yscale("symlog", linthresh=_SMALL_LOSS)
+    left.set(xlabel="step", ylabel="weighted loss, sum of terms, running mean")
+    words = " or ".join(sorted(measures)) or "nothing measured"
+    right.set(xlabel="step", ylabel=f"validation {words}, last stage (dotted: before)")
+    _finish((left, right))
+    return figure
+
+
+def _totals(path: Path) -> tuple[list[int], Float[np.ndarray, " n"]]:
+    """The sum of the loss terms by step."""
+    rows = _rows(path)
+    sums = [
+        sum(float(value) for name, value in row.items() if name != "step" and value)
+        for row in rows
+    ]
+    return [int(row["step"]) for row in rows], np.array(sums)
+
+
+def _run_names(runs: Sequence[Path]) -> list[str]:
+    """The folders' names, with those above where two would look alike."""
+    names = [run.resolve().name for run in runs]
+    return [
+        name if names.count(name) == 1 else str(run)
+        for run, name in zip(runs, names, strict=True)
+    ]
+
+
+def _finish(panels: Sequence["Axes"]) -> None:
+    for axes in panels:
         axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize=7)
-    with whole_file(path) as partial:
-        figure.savefig(partial, format="png", dpi=90)
 
 
 def _losses(path: Path) -> Curves:

@@ -41,18 +41,17 @@ class Records:
 
     def find(self, method: str, pair: tuple[str, str], facts: Facts) -> Record | None:
         """The record of a pair that was finished under the same facts, if any."""
-        path = self._path(method, pair)
-        try:
-            stored = json.loads(path.read_text())
-        except (OSError, ValueError):  # not there, or cut short by another program
-            return None
-        if stored.get("facts") != _stored_facts(facts):
-            return None
-        return Record(
-            _row(PairScore, stored["pair"]),
-            tuple(_row(StructureScore, row) for row in stored["structures"]),
-            tuple(_row(StageScore, row) for row in stored["stages"]),
-        )
+        stored = self._stored(method, pair)
+        return _record(stored) if stored.get("facts") == _stored_facts(facts) else None
+
+    def read(self, method: str, pair: tuple[str, str]) -> Record | None:
+        """The record of a pair under whatever facts, if it was finished."""
+        stored = self._stored(method, pair)
+        return _record(stored) if stored else None
+
+    def is_masked(self, method: str, pair: tuple[str, str]) -> bool:
+        """Whether the pair was registered with its images masked by their labels."""
+        return bool(self._stored(method, pair).get("facts", {}).get("masked"))
 
     def keep(self, record: Record, facts: Facts) -> None:
         """Write a record; it is there whole or not at all."""
@@ -63,8 +62,20 @@ class Records:
         with whole_file(path) as partial:
             partial.write_text(json.dumps(stored, indent=1))
 
+    def _stored(self, method: str, pair: tuple[str, str]) -> dict[str, Any]:
+        try:
+            return json.loads(self._path(method, pair).read_text())
+        except (OSError, ValueError):  # not there, or cut short by another program
+            return {}
+
     def _path(self, method: str, pair: tuple[str, str]) -> Path:
         return self.folder / "finished" / file_name(method) / f"{pair_name(pair)}.json"
+
+
+def kept_transform(folder: Path, method: str, pair: tuple[str, str]) -> Path:
+    """Where a comparison keeps a pair's transform, fixed to moving (ITK)."""
+    name = f"{pair_name(pair)}.h5"
+    return folder / "transforms" / file_name(method) / name
 
 
 def pair_name(pair: tuple[str, str]) -> str:
@@ -83,6 +94,14 @@ def file_name(text: str) -> str:
 
 def _stored_facts(facts: Facts) -> dict[str, Any]:
     return {"format": _FORMAT, **facts}
+
+
+def _record(stored: dict[str, Any]) -> Record:
+    return Record(
+        _row(PairScore, stored["pair"]),
+        tuple(_row(StructureScore, row) for row in stored["structures"]),
+        tuple(_row(StageScore, row) for row in stored["stages"]),
+    )
 
 
 def _row(kind: type[Row], values: dict[str, Any]) -> Row:

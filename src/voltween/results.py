@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from voltween import io
-from voltween.figures import write_overview
 from voltween.files import PathLike, whole_folder
+from voltween.overview import write_overview
 from voltween.register import Registration
 from voltween.volume import LabelMap
 

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from PIL import Image as Picture
 
 from voltween.data import Sample
-from voltween.figures import tweening_picture
 from voltween.files import whole_file
 from voltween.networks import Network
+from voltween.overview import tweening_picture
 from voltween.plots import write_progress
 from voltween.run_folder import RunFolder
 from voltween.validation import StageValidation, tween

@@ -2,7 +2,8 @@ import numpy as np
 from PIL import Image as Picture
 
 from helpers import FIXED, STORAGE_ORDERS, oblique_grid, stored, tiny_model
-from voltween.figures import display_grid, write_overview
+from voltween.overview import write_overview
+from voltween.planes import display_grid
 from voltween.register import register
 from voltween.volume import Image
 

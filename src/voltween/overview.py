@@ -4,7 +4,6 @@ Painted pixel by pixel into an array; Pillow adds the words and writes the file.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,19 @@ from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
 from voltween.files import whole_file
+from voltween.planes import (
+    LONGEST_SIDE_VOXELS,
+    PLANES,
+    Plane,
+    Section,
+    display_grid,
+    grey_levels,
+)
 from voltween.register import Registration
-from voltween.space import Grid, directions_to_ras
+from voltween.space import Grid
 from voltween.transform import Affine, DisplacementField, Transform
 from voltween.volume import Image
 
-_LONGEST_SIDE_PIXELS = 224
 _GAP_PIXELS = 6
 _TITLE_PIXELS = 34
 _HEADING_PIXELS = 20
@@ -26,49 +32,12 @@ _GRID_LINES = 20
 _GRID_LINE_PIXELS = 1.2
 _CHECKER_SQUARES = 8
 _MOST_LOG_JACOBIAN = 1.5
-_PERCENTILES = (0.5, 99.5)
 _WHITE, _BLACK, _ORANGE = (255, 255, 255), (0, 0, 0), (255, 165, 0)
 _CYAN = np.array([0.0, 1.0, 1.0])
 # Growing and shrinking tissue: the ends of the colour map RdBu, turned around.
 _RED, _BLUE = np.array([0.70, 0.09, 0.17]), np.array([0.13, 0.40, 0.67])
 
-# No names for the sides: those of the three planes differ.
-Section = Float[np.ndarray, "_ _"]
 Colours = Float[np.ndarray, "_ _ 3"]
-
-
-@dataclass(frozen=True)
-class _Plane:
-    """A section of a grid in RAS order: the axis cut, and what is at its sides."""
-
-    axis: int
-    left: str
-    right: str
-    top: str
-
-    def slab(self, grid: Grid, thickness: int) -> Grid:
-        """The middle layers of the grid, an odd number of them."""
-        first = np.zeros(3)
-        first[self.axis] = grid.shape[self.axis] // 2 - thickness // 2
-        affine = grid.affine.copy()
-        affine[:3, 3] = grid.voxel_to_world(first)
-        i, j, k = (
-            thickness if axis == self.axis else size
-            for axis, size in enumerate(grid.shape)
-        )
-        return Grid((i, j, k), affine)
-
-    def section(self, slab: Float[np.ndarray, "i j k"]) -> Section:
-        """The middle layer of a slab as seen: its second axis up, its first right."""
-        middle = slab.shape[self.axis] // 2
-        return slab.take(middle, axis=self.axis).T[::-1]
-
-
-_PLANES = (
-    _Plane(2, "L", "R", "A"),
-    _Plane(1, "L", "R", "S"),
-    _Plane(0, "P", "A", "S"),
-)
 
 
 def write_overview(registration: Registration, path: Path) -> None:
@@ -87,32 +56,15 @@ def tweening_picture(
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Middle sections of volumes in RAS order, 0 to 1: a column with heading each."""
     longest = max(next(iter(frames.values())).shape)
-    size = max(1, _LONGEST_SIDE_PIXELS // longest)  # pixels a voxel
+    size = max(1, LONGEST_SIDE_VOXELS // longest)  # pixels a voxel
     columns = {
         heading: [
             _grey(plane.section(volume).repeat(size, axis=0).repeat(size, axis=1))
-            for plane in _PLANES
+            for plane in PLANES
         ]
         for heading, volume in frames.items()
     }
     return np.asarray(_mosaic(title, columns))
-
-
-def display_grid(grid: Grid) -> Grid:
-    """Cubic voxels in RAS order over the field of view of a grid, one a pixel."""
-    directions = directions_to_ras(grid)
-    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(grid.shape) - 1.0)
-    extent_mm = np.ptp(
-        (grid.voxel_to_world(corners) - grid.centre_mm) @ directions, axis=0
-    )
-    spacing_mm = extent_mm.max() / (_LONGEST_SIDE_PIXELS - 1)
-    sizes = np.maximum(np.round(extent_mm / spacing_mm).astype(int) + 1, 2)
-    return Grid.centred(
-        (int(sizes[0]), int(sizes[1]), int(sizes[2])),
-        centre_mm=grid.centre_mm,
-        spacing_mm=(float(spacing_mm),) * 3,
-        directions=directions,
-    )
 
 
 def _columns(
@@ -128,9 +80,9 @@ def _columns(
         yield heading, [_grey(section) for section in moved]
     pairs = zip(fixed, moved, strict=True)
     yield "fixed / moved", [_grey(np.where(_checkers(f), f, m)) for f, m in pairs]
-    slabs = [plane.slab(grid, 3) for plane in _PLANES]
+    slabs = [plane.slab(grid, 3) for plane in PLANES]
     fields = [registration.fixed_to_moving.to_field(slab) for slab in slabs]
-    triples = list(zip(_PLANES, fields, moved, strict=True))
+    triples = list(zip(PLANES, fields, moved, strict=True))
     yield "deformed grid", [_with_grid_lines(m, f, p) for p, f, m in triples]
     yield "log2 Jacobian (red > 0)", [_jacobian(f, p) for p, f, _ in triples]
 
@@ -138,13 +90,10 @@ def _columns(
 def _sections(volume: Image, transform: Transform, grid: Grid) -> list[Section]:
     """The three planes of the volume on the grid, intensities from 0 to 1."""
     sections = []
-    for plane in _PLANES:
+    for plane in PLANES:
         slab = transform.resample(volume, onto=plane.slab(grid, 1))
         sections.append(plane.section(slab.data))
-    values = np.concatenate([section.ravel() for section in sections])
-    low, high = np.percentile(values, _PERCENTILES)
-    scale = max(float(high - low), float(np.finfo(np.float32).tiny))
-    return [((section - low) / scale).clip(0, 1) for section in sections]
+    return grey_levels(sections)
 
 
 def _grey(section: Section) -> Colours:
@@ -152,18 +101,18 @@ def _grey(section: Section) -> Colours:
 
 
 def _checkers(section: Section) -> Bool[np.ndarray, "_ _"]:
-    size = max(2, _LONGEST_SIDE_PIXELS // _CHECKER_SQUARES)
+    size = max(2, LONGEST_SIDE_VOXELS // _CHECKER_SQUARES)
     return (np.indices(section.shape) // size).sum(axis=0) % 2 == 0
 
 
 def _with_grid_lines(
-    section: Section, field: DisplacementField, plane: _Plane
+    section: Section, field: DisplacementField, plane: Plane
 ) -> Colours:
     """Lines of equal moving position: the moving image's grid on the moved image."""
     positions = field.to_flow() + np.indices(field.grid.shape)
     opacity = np.zeros(section.shape)
     for axis in {0, 1, 2} - {plane.axis}:
-        lines = plane.section(positions[axis]) * (_GRID_LINES / _LONGEST_SIDE_PIXELS)
+        lines = plane.section(positions[axis]) * (_GRID_LINES / LONGEST_SIDE_VOXELS)
         slope = np.hypot(*np.gradient(lines))
         from_line = np.abs(lines - np.rint(lines)) / slope.clip(1e-6)  # pixels
         opacity = np.maximum(opacity, _GRID_LINE_PIXELS / 2 + 0.5 - from_line)
@@ -171,7 +120,7 @@ def _with_grid_lines(
     return (1 - opacity) * _grey(section) + opacity * _CYAN
 
 
-def _jacobian(field: DisplacementField, plane: _Plane) -> Colours:
+def _jacobian(field: DisplacementField, plane: Plane) -> Colours:
     """Red where the moving image's tissue is larger, blue where it is smaller."""
     determinant = plane.section(field.jacobian_determinant())
     share = np.log2(determinant.clip(2.0**-6)) / _MOST_LOG_JACOBIAN
@@ -201,7 +150,7 @@ def _mosaic(title: str, columns: dict[str, list[Colours]]) -> Picture.Image:
             picture.paste(_picture(section), corner)
             frame = (corner[0], corner[1], *np.add(corner, section.shape[1::-1]) - 1)
             draw.rectangle(frame, outline=_BLACK)
-            _name_sides(draw, _PLANES[row], corner, section.shape[:2])
+            _name_sides(draw, PLANES[row], corner, section.shape[:2])
     return picture
 
 
@@ -213,7 +162,7 @@ def _picture(colours: Colours) -> Picture.Image:
 
 def _name_sides(
     draw: ImageDraw.ImageDraw,
-    plane: _Plane,
+    plane: Plane,
     corner: tuple[int, int],
     shape: tuple[int, int],
 ) -> None:
