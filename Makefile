@@ -3,8 +3,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-FIGURES := identity,ants-syn,elastix,model:brain
-
 .PHONY: setup demo figures test test-instructions bench lint type ci format
 
 setup: $(INSTALLED)
@@ -17,18 +15,8 @@ $(INSTALLED): pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/nativ
 demo: $(INSTALLED)
 	$(BIN)/voltween demo --out demo
 
-# The paper's figures on the two individuals of the demo; not measured tools are left out.
 figures: $(INSTALLED)
-	$(BIN)/voltween demo --out figures/demo
-	printf 'case,image,labels,points,split\nfixed,fixed.nii.gz,fixed_labels.nii.gz,fixed_landmarks.csv,val\nmoving,moving.nii.gz,moving_labels.nii.gz,moving_landmarks.csv,val\n' > figures/demo/cases.csv
-	$(BIN)/voltween compare figures/demo/cases.csv --methods $(FIGURES) --max-pairs 1 \
-		--keep-transforms --out figures/compared
-	for kind in sections landmarks jacobian; do \
-		$(BIN)/voltween figures $$kind figures/compared figures/demo/cases.csv \
-			--out figures/$$kind.png || exit 1; \
-	done
-	$(BIN)/voltween figures tweening figures/demo/fixed.nii.gz \
-		figures/demo/moving.nii.gz --model brain --out figures/tweening.png
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash runs/figures.sh figures
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest

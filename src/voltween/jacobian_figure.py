@@ -39,8 +39,11 @@ def jacobian_figure(pair: ComparedPair) -> Figure:
             shown = _draw_change(panel, view, growth, folding)
         percent = result.record.pair.folding_percent
         column[-1].set_xlabel(f"{percent:.2g} % of voxels fold", fontsize=8)
-    handles = [Patch(color=_FOLDING_COLOUR, label="folding voxels")]
-    figure.legend(handles=handles, loc="outside lower center", frameon=False)
+    handles = [
+        Patch(color=_FOLDING_COLOUR, label="folding voxels"),
+        Patch(color=_BEYOND_COLOUR, label="beyond the fixed scan"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", frameon=False, ncols=2)
     assert shown is not None  # a compared pair has a method
     figure.colorbar(
         shown, ax=list(axes[:, -1]), label="log2 Jacobian", shrink=0.6, extend="both"
