@@ -70,7 +70,6 @@ def curves_figure(runs: Sequence[Path]) -> "Figure":
         right.plot(*last, f"C{n}-", label=name, marker=".")
         right.plot(*next(iter(stages.values())), f"C{n}:")
         measures.add(_WORDS[measure])
-    left.set_yscale("symlog", linthresh=_SMALL_LOSS)
     left.set(xlabel="step", ylabel="weighted loss, sum of terms, running mean")
     words = " or ".join(sorted(measures)) or "nothing measured"
     right.set(xlabel="step", ylabel=f"validation {words}, last stage (dotted: before)")

@@ -56,7 +56,7 @@ class View:
     ) -> Bool[np.ndarray, "_ _"]:
         """Where the label is, as seen."""
         moved = transform.resample(labels, onto=self.grid)
-        return self.plane.section(moved.data) == label
+        return self.plane.section((moved.data == label).astype(float)) > 0
 
     def place(self, positions_mm: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 2"]:
         """World mm to mm to the right of and above the window's middle."""

@@ -1,0 +1,121 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from helpers import FIXED, tiny_model
+from voltween.errors import InputError, MissingPackageError
+from voltween.register import register
+from voltween.rendering import Scene, body_mask, import_pyvista, render_lines
+from voltween.rendering import render_scan as render
+from voltween.space import Grid
+from voltween.transform import Affine
+from voltween.tweening_figure import Structures, deformed_grid
+from voltween.volume import Image, LabelMap
+
+pytest.importorskip("pyvista")
+GRID = Grid((40, 40, 40), np.diag([2.0, 2, 2, 1]))
+
+
+def ball(centre, radius=8):
+    distance = np.linalg.norm(
+        np.indices(GRID.shape) - np.reshape(centre, (3, 1, 1, 1)), axis=0
+    )
+    return Image(np.where(distance < radius, 100.0, 0.0), GRID)
+
+
+def on_scene(image):
+    scene = Scene.around(image)
+    return scene, Affine.identity().resample(image, onto=scene.grid)
+
+
+def middle_of_surface(image):
+    """Mean column and row, in pixels, of what the scan adds to its empty scene."""
+    scene, shown = on_scene(image)
+    empty = render_lines(
+        scene, [GRID.voxel_to_world(np.full((2, 3), 20.0))], [np.zeros(2)], most=1.0
+    )
+    changed = np.abs(render(scene, shown).astype(int) - empty).sum(-1) > 90
+    rows, columns = np.nonzero(changed)
+    return columns.mean(), rows.mean()
+
+
+def test_superior_is_up_right_is_left_and_anterior_is_right_in_the_picture():
+    middle = np.array(middle_of_surface(ball((19.5, 19.5, 19.5))))
+    right = middle_of_surface(ball((29.5, 19.5, 19.5))) - middle
+    anterior = middle_of_surface(ball((19.5, 29.5, 19.5))) - middle
+    superior = middle_of_surface(ball((19.5, 19.5, 29.5))) - middle
+    assert right[0] < -15
+    assert anterior[0] > 15
+    assert superior[1] < -15
+    assert abs(superior[0]) < 8
+
+
+def test_the_same_scan_gives_the_same_picture():
+    scene, shown = on_scene(ball((19.5, 15.5, 22.5)))
+    assert np.array_equal(render(scene, shown), render(scene, shown))
+
+
+def test_a_structure_shows_in_its_colour_where_the_scan_is_cut():
+    scene, shown = on_scene(ball((19.5, 19.5, 19.5), 15))
+    labels = LabelMap((ball((25, 25, 25), 5).data > 0).astype(np.uint8), GRID)
+    moved = Affine.identity().resample(labels, onto=scene.grid)
+    pixels = render(scene, shown, moved, (1,)).astype(int)
+    is_orange = (pixels[..., 0] > 1.8 * pixels[..., 2]) & (pixels[..., 0] > 120)
+    assert is_orange.sum() > 1000
+
+
+def test_a_body_is_found_with_its_cavities_and_without_specks():
+    data = ball((19.5, 19.5, 19.5), 12).data.copy()
+    data[18:22, 18:22, 18:22] = 0
+    data[1:3, 1:3, 1:3] = 100
+    body = body_mask(data)
+    assert body[20, 20, 20]
+    assert not body[2, 2, 2]
+
+
+def test_a_crop_without_background_is_shown_whole():
+    noise = np.random.default_rng(0).random(GRID.shape)
+    assert Scene.around(Image(noise * 5 + np.indices(GRID.shape)[0], GRID)).is_filled
+    assert not Scene.around(ball((19.5, 19.5, 19.5))).is_filled
+
+
+def test_the_deformed_grid_is_straight_lines_mapped_there_and_measured_in_mm():
+    registration = register(FIXED, FIXED, model=tiny_model(strength=0.05))
+    grid = FIXED.grid
+    mesh = deformed_grid(registration, grid)
+    # Carried back to moving space, and out as they came in, the lines are straight.
+    for line, moves in zip(mesh.lines_mm, mesh.displacements_mm, strict=True):
+        back = registration.fixed_to_moving.map_positions(line)
+        came_in = registration.before.inverse().map_positions(back)
+        voxels = grid.world_to_voxel(came_in)
+        assert (np.ptp(voxels, axis=0) > 0.5).sum() == 1
+        assert np.allclose(np.linalg.norm(line - came_in, axis=1), moves, atol=0.5)
+    assert max(moves.max() for moves in mesh.displacements_mm) > 0.1
+
+
+def test_nothing_is_said_on_stderr_without_a_display():
+    code = (
+        "import numpy as np; from voltween.rendering import *;"
+        "from voltween.space import Grid; from voltween.volume import Image;"
+        "i = Image(np.indices((9, 9, 9)).sum(0), Grid((9, 9, 9), np.eye(4)));"
+        "s = Scene.around(i); render_lines(s, [np.eye(3)], [np.ones(3)], most=1.0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+
+
+def test_without_pyvista_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyvista", None)
+    with pytest.raises(MissingPackageError, match=r"voltween\[figures\]"):
+        import_pyvista()
+
+
+@pytest.mark.parametrize("chosen", [(9,), (), (1, 1, 1, 1, 1, 1, 1)])
+def test_structures_that_cannot_be_shown_are_refused(chosen):
+    labels = LabelMap((ball((20, 20, 20)).data > 0).astype(np.uint8), GRID)
+    with pytest.raises(InputError, match="choose some with --structures"):
+        Structures(labels, labels, chosen)
