@@ -14,12 +14,15 @@ fixed.
 from voltween.checkpoint import Model, load_model
 from voltween.errors import InputError
 from voltween.io import read, read_labels, read_points, read_transform, write
+from voltween.refinement import ACCURATE, FAST, Refinement
 from voltween.register import Registration, register
 from voltween.space import Grid
 from voltween.transform import Affine, Composite, DisplacementField, Transform
 from voltween.volume import Image, LabelMap, Points
 
 __all__ = [
+    "ACCURATE",
+    "FAST",
     "Affine",
     "Composite",
     "DisplacementField",
@@ -29,6 +32,7 @@ __all__ = [
     "LabelMap",
     "Model",
     "Points",
+    "Refinement",
     "Registration",
     "Transform",
     "load_model",
