@@ -2,23 +2,23 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from matplotlib.figure import Figure
 from tyro.conf import Positional
 
 from voltween import console, io
 from voltween.checkpoint import load_model
-from voltween.comparison import ComparedPair, read_compared_pair
 from voltween.data import read_manifest
 from voltween.errors import InputError
-from voltween.figure_files import check_figure_path, write_figure
-from voltween.jacobian_figure import jacobian_figure
 from voltween.plots import curves_figure
 from voltween.register import register
-from voltween.section_figures import landmarks_figure, structures_figure
-from voltween.tweening_figure import Structures, tweening_figure
+
+if TYPE_CHECKING:  # Matplotlib takes 0.5 s, and is needed by these commands alone
+    from matplotlib.figure import Figure
+
+    from voltween.comparison import ComparedPair
+    from voltween.tweening_figure import Structures
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,22 @@ class Tweening:
     structures: tuple[int, ...] = ()
     """Labels to show, up to six; if not given, all."""
 
-    def figure(self) -> Figure:
+    def figure(self) -> "Figure":
         """Register and render.
 
         Raises:
             InputError: If a file cannot be used, or PyVista is not installed.
         """
+        from voltween.tweening_figure import tweening_figure
+
         structures = self._structures()
         fixed, moving = io.read(self.fixed), io.read(self.moving)
         registration = register(fixed, moving, model=load_model(self.model))
         return tweening_figure(registration, structures)
 
-    def _structures(self) -> Structures | None:
+    def _structures(self) -> "Structures | None":
+        from voltween.tweening_figure import Structures
+
         if self.fixed_labels is None or self.moving_labels is None:
             if self.fixed_labels or self.moving_labels or self.structures:
                 raise InputError(
@@ -80,12 +84,14 @@ class Compared:
     """Fixed and moving case; if not given, the median pair by IoU of the first model,
     or of the best method where there is no model."""
 
-    def read(self) -> ComparedPair:
+    def read(self) -> "ComparedPair":
         """The pair.
 
         Raises:
             InputError: If it cannot be read.
         """
+        from voltween.comparison import read_compared_pair
+
         return read_compared_pair(self.folder, read_manifest(self.manifest), self.pair)
 
 
@@ -96,8 +102,10 @@ class Sections(Compared):
     structures: tuple[int, ...] = ()
     """Labels; if not given, the three largest."""
 
-    def figure(self) -> Figure:
+    def figure(self) -> "Figure":
         """Read and draw."""
+        from voltween.section_figures import structures_figure
+
         return structures_figure(self.read(), self.structures)
 
 
@@ -108,8 +116,10 @@ class Landmarks(Compared):
     landmarks: tuple[int, ...] = ()
     """Their numbers, from 1; if not given, the first three."""
 
-    def figure(self) -> Figure:
+    def figure(self) -> "Figure":
         """Read and draw."""
+        from voltween.section_figures import landmarks_figure
+
         return landmarks_figure(self.read(), self.landmarks)
 
 
@@ -117,8 +127,10 @@ class Landmarks(Compared):
 class Jacobian(Compared):
     """Maps of volume change by method, log2, with the voxels that fold."""
 
-    def figure(self) -> Figure:
+    def figure(self) -> "Figure":
         """Read and draw."""
+        from voltween.jacobian_figure import jacobian_figure
+
         return jacobian_figure(self.read())
 
 
@@ -131,7 +143,7 @@ class Curves:
     out: Path
     """File to write, .png or .pdf."""
 
-    def figure(self) -> Figure:
+    def figure(self) -> "Figure":
         """Read and draw."""
         return curves_figure(self.runs)
 
@@ -153,6 +165,8 @@ class Figures:
 
     def run(self) -> None:
         """Draw and write."""
+        from voltween.figure_files import check_figure_path, write_figure
+
         check_figure_path(self.kind.out)
         with console.console.status("Drawing ..."):
             figure = self.kind.figure()
