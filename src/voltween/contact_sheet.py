@@ -14,6 +14,8 @@ from PIL import ImageDraw, ImageFont
 
 from voltween import io
 from voltween.files import whole_file
+from voltween.overview import name_sides
+from voltween.planes import PLANES, Plane
 from voltween.volume import Image, LabelMap
 
 CASES_A_PAGE = 40
@@ -21,7 +23,7 @@ _CASES_A_ROW = 4
 _SIDE_PIXELS = 128
 _TEXT_PIXELS = 16
 _GAP_PIXELS = 6
-_BLACK, _WHITE, _ORANGE = (0, 0, 0), (255, 255, 255), (255, 165, 0)
+_BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 _OUTLINE = np.array([0, 255, 255], np.uint8)
 _PERCENTILES = (1, 99.5)
 
@@ -35,21 +37,7 @@ class Shown:
     labels: Path | None
 
 
-@dataclass(frozen=True)
-class _View:
-    """A section across one axis, and what is at its top."""
-
-    axis: int
-    top: str
-
-    @property
-    def others(self) -> tuple[int, int]:
-        """Axes to the right and up."""
-        right, up = sorted({0, 1, 2} - {self.axis})
-        return right, up
-
-
-_VIEWS = (_View(2, "A"), _View(1, "S"))
+_VIEWS = PLANES[:2]  # axial and coronal
 
 
 def page_names(cases: int) -> list[str]:
@@ -92,13 +80,13 @@ def _page(cases: Sequence[Shown]) -> Picture.Image:
         for place, (view, section) in enumerate(_sections(case)):
             x, y = corner[0] + place * _SIDE_PIXELS, corner[1] + _TEXT_PIXELS
             page.paste(Picture.fromarray(section), (x, y))
-            _name_sides(draw, view, (x, y), section.shape[:2])
+            name_sides(draw, view, (x, y), section.shape[:2])
     return page
 
 
 def _sections(
     case: Shown,
-) -> Iterator[tuple[_View, UInt8[np.ndarray, "height width 3"]]]:
+) -> Iterator[tuple[Plane, UInt8[np.ndarray, "height width 3"]]]:
     image = io.read(case.image)
     labels = io.read_labels(case.labels) if case.labels else None
     low, high = np.percentile(image.data, _PERCENTILES)
@@ -123,13 +111,14 @@ def _middle(image: Image, labels: LabelMap | None, axis: int) -> int:
 
 
 def _seen(
-    plane: Num[np.ndarray, "right up"], image: Image, view: _View
+    plane: Num[np.ndarray, "right up"], image: Image, view: Plane
 ) -> Num[np.ndarray, "height width"]:
     """The plane with square pixels, its second axis up, within the side of a picture.
 
     The nearest voxel is taken, so that labels stay labels.
     """
-    spacing = image.grid.spacing_mm[list(view.others)]
+    shown = [axis for axis in range(3) if axis != view.axis]
+    spacing = image.grid.spacing_mm[shown]
     extent_mm = np.array(plane.shape) * spacing
     sizes = np.maximum(extent_mm * (_SIDE_PIXELS / extent_mm.max()), 1).astype(int)
     right, up = (
@@ -154,16 +143,3 @@ def _outline(
     for neighbour in neighbours:
         differs |= neighbour != labels
     return differs & (labels != 0)
-
-
-def _name_sides(
-    draw: ImageDraw.ImageDraw,
-    view: _View,
-    corner: tuple[int, int],
-    shape: tuple[int, int],
-) -> None:
-    (x, y), (height, width) = corner, shape
-    font = ImageFont.load_default(11)
-    draw.text((x + 2, y + height / 2), "L", _ORANGE, font, anchor="lm")
-    draw.text((x + width - 2, y + height / 2), "R", _ORANGE, font, anchor="rm")
-    draw.text((x + width / 2, y + 2), view.top, _ORANGE, font, anchor="mt")

@@ -150,7 +150,7 @@ def _mosaic(title: str, columns: dict[str, list[Colours]]) -> Picture.Image:
             picture.paste(_picture(section), corner)
             frame = (corner[0], corner[1], *np.add(corner, section.shape[1::-1]) - 1)
             draw.rectangle(frame, outline=_BLACK)
-            _name_sides(draw, PLANES[row], corner, section.shape[:2])
+            name_sides(draw, PLANES[row], corner, section.shape[:2])
     return picture
 
 
@@ -160,12 +160,13 @@ def _picture(colours: Colours) -> Picture.Image:
     return Picture.fromarray(pixels)
 
 
-def _name_sides(
+def name_sides(
     draw: ImageDraw.ImageDraw,
     plane: Plane,
     corner: tuple[int, int],
     shape: tuple[int, int],
 ) -> None:
+    """Write into a picture what is at the sides of a section of (height, width)."""
     (x, y), (height, width) = corner, shape
     font = ImageFont.load_default(11)
     draw.text((x + 2, y + height / 2), plane.left, _ORANGE, font, anchor="lm")
