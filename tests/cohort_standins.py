@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import locale
 import shutil
 from pathlib import Path
 
@@ -79,6 +80,12 @@ def write_analyze(volume, path, *, axes, packed=False):
 
 def write_dicom(image, folder):
     """Write an image as a DICOM series of one folder."""
+    before = locale.setlocale(locale.LC_ALL)
+    _write_dicom(image, folder)
+    locale.setlocale(locale.LC_ALL, before)  # GDCM's writer sets C, which has no UTF-8
+
+
+def _write_dicom(image, folder):
     folder.mkdir(parents=True)
     io.write(image, folder / "volume.nii")
     volume = sitk.Cast(sitk.ReadImage(str(folder / "volume.nii")), sitk.sitkInt16)
