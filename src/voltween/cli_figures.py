@@ -50,8 +50,10 @@ class Tweening:
         Raises:
             InputError: If a file cannot be used, or PyVista is not installed.
         """
+        from voltween.rendering import import_pyvista
         from voltween.tweening_figure import tweening_figure
 
+        import_pyvista()  # what is missing is said before a minute's work
         structures = self._structures()
         fixed, moving = io.read(self.fixed), io.read(self.moving)
         registration = register(fixed, moving, model=load_model(self.model))

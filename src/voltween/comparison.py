@@ -76,7 +76,8 @@ def read_scores(folder: Path) -> Scores:
         InputError: If the folder has none.
     """
     with existing_file(folder / "pairs.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["status"] == "ok"]
+        # A table of another kind has no status: none of its rows counts.
+        rows = [row for row in csv.DictReader(file) if row.get("status") == "ok"]
     records = [
         Records(folder).read(row["method"], (row["fixed"], row["moving"]))
         for row in rows

@@ -28,6 +28,6 @@ def write_figure(figure: Figure, path: Path) -> None:
         InputError: If it ends otherwise, or cannot be written to.
     """
     check_figure_path(path)
-    kind = _FORMATS[path.suffix]
+    kind = _FORMATS[path.name[-4:]]  # ".png" alone has no suffix
     with whole_file(path) as partial:
         figure.savefig(partial, format=kind, metadata=_METADATA[kind])

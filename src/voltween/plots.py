@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
+from voltween.errors import InputError
 from voltween.files import existing_file, whole_file
 from voltween.run_folder import LOG, VALIDATION
 
@@ -53,8 +54,10 @@ def curves_figure(runs: Sequence[Path]) -> "Figure":
     there are no labels, after the last stage and, dotted, before the first.
 
     Raises:
-        InputError: If a folder has no training log.
+        InputError: If there is no folder, or one has no training log.
     """
+    if not runs:
+        raise InputError("curves need the folder of a training run, got none")
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4), layout="constrained")
@@ -80,11 +83,17 @@ def curves_figure(runs: Sequence[Path]) -> "Figure":
 def _totals(path: Path) -> tuple[list[int], Float[np.ndarray, " n"]]:
     """The sum of the loss terms by step."""
     rows = _rows(path)
-    sums = [
-        sum(float(value) for name, value in row.items() if name != "step" and value)
-        for row in rows
-    ]
-    return [int(row["step"]) for row in rows], np.array(sums)
+    try:
+        sums = [
+            sum(float(value) for name, value in row.items() if name != "step" and value)
+            for row in rows
+        ]
+        return [int(row["step"]) for row in rows], np.array(sums)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: expected the log of a training run, numbers in columns of which "
+            "one is step, got another table"
+        ) from error
 
 
 def _run_names(runs: Sequence[Path]) -> list[str]:

@@ -134,6 +134,10 @@ def landmarks_figure(pair: ComparedPair, landmarks: Sequence[int] = ()) -> Figur
         )
     count = min(len(fixed.mm), len(moving.mm))
     chosen = landmarks or range(1, min(MOST_STRUCTURES, count) + 1)
+    if not count:
+        raise InputError(
+            f"{pair.fixed.name} and {pair.moving.name}: one has 0 landmarks"
+        )
     if absent := [n for n in chosen if not 1 <= n <= count]:
         raise InputError(f"landmarks {absent} are not there: there are 1 to {count}")
     figure, axes = _table(pair, len(chosen))
