@@ -255,7 +255,7 @@ def test_the_package_itself_can_be_run():
 
 
 def test_commands_start_without_what_they_do_not_need():
-    slow = {"matplotlib", "nilearn", "torch._dynamo"}
+    slow = {"matplotlib", "nilearn", "pyvista", "torch._dynamo", "vtkmodules"}
     code = f"import sys, voltween.cli; print(sorted({slow} & set(sys.modules)))"
     process = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -437,6 +437,7 @@ def test_models_lists_the_shipped_ones(capsys):
         "models",
         "demo",
         "bench",
+        "figures",
     ],
 )
 def test_help_of_every_command(command, capsys):

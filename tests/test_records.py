@@ -1,6 +1,6 @@
 import math
 
-from voltween.records import Record, Records, file_name
+from voltween.records import Record, Records, file_name, kept_transform
 from voltween.scores import PairScore, StageScore, StructureScore
 
 NAMES = {"method": "model:/a/b.safetensors", "fixed": "one", "moving": "two"}
@@ -30,6 +30,32 @@ def test_other_facts_pairs_and_methods_are_not_finished(tmp_path):
     assert records.find(NAMES["method"], PAIR, {"weights": "abd"}) is None
     assert records.find(NAMES["method"], ("two", "one"), {"weights": "abc"}) is None
     assert records.find("ants", PAIR, {"weights": "abc"}) is None
+
+
+def test_a_record_is_read_under_whatever_facts(tmp_path):
+    records = Records(tmp_path)
+    assert records.read(NAMES["method"], PAIR) is None
+    records.keep(RECORD, {"weights": "abc"})
+    found = records.read(NAMES["method"], PAIR)
+    assert found.pair.dice == 0.5
+    assert found.stages == RECORD.stages
+    assert records.read(NAMES["method"], ("two", "one")) is None
+
+
+def test_whether_the_images_were_masked_is_known_afterwards(tmp_path):
+    records = Records(tmp_path)
+    assert not records.is_masked(NAMES["method"], PAIR)
+    for masked in (True, False):
+        records.keep(RECORD, {"masked": masked})
+        assert records.is_masked(NAMES["method"], PAIR) is masked
+
+
+def test_transforms_are_kept_apart_by_method_and_pair(tmp_path):
+    one = kept_transform(tmp_path, NAMES["method"], PAIR)
+    assert one.name == "one--two.h5"
+    assert one != kept_transform(tmp_path, NAMES["method"], ("two", "one"))
+    assert one.parent != kept_transform(tmp_path, "ants", PAIR).parent
+    assert one.parents[1] == tmp_path / "transforms"
 
 
 def test_a_record_cut_short_is_not_finished(tmp_path):

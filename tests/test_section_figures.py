@@ -1,5 +1,6 @@
 import csv
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,11 +10,19 @@ from helpers import oblique_grid, stored
 from phantoms import write_cohort
 from voltween import io
 from voltween.cli import main
-from voltween.comparison import median_pair, read_compared_pair, read_scores
+from voltween.comparison import (
+    ComparedPair,
+    MethodResult,
+    median_pair,
+    read_compared_pair,
+    read_scores,
+)
 from voltween.data import read_manifest
 from voltween.errors import InputError
 from voltween.figure_files import write_figure
 from voltween.jacobian_figure import jacobian_figure, volume_change
+from voltween.measure import Scan
+from voltween.records import Record
 from voltween.scores import PairScore, Scores
 from voltween.section_figures import (
     BOTH_COLOUR,
@@ -24,8 +33,9 @@ from voltween.section_figures import (
     structure_view,
     structures_figure,
 )
+from voltween.space import Grid
 from voltween.transform import Affine
-from voltween.volume import LabelMap, Points
+from voltween.volume import Image, LabelMap, Points
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +149,97 @@ def test_volume_change_of_a_known_map_is_its_logarithm_and_mirrors_fold():
     assert not folding.data.any()
     _, folding = volume_change(Affine(np.diag([-1.0, 1, 1, 1])), grid)
     assert folding.data.all()
+
+
+def made_pair(centre_mm, transform, shift=(0.0, 0.0, 0.0)):
+    """A flat box in its scan, a landmark; the other's are shifted."""
+    grid = Grid.centred(
+        (30, 30, 30),
+        centre_mm=np.array(centre_mm),
+        spacing_mm=(2.0, 2.0, 2.0),
+        directions=np.eye(3),
+    )
+    data = np.zeros(grid.shape, np.uint8)
+    data[10:20, 10:20, 12:17] = 1  # largest in the axial plane
+    scans = []
+    for name, offset in (("fixed", np.zeros(3)), ("moving", np.array(shift))):
+        affine = grid.affine.copy()
+        affine[:3, 3] += offset
+        there = Grid(grid.shape, affine)
+        points = Points((there.centre_mm + np.array([4.0, -6.0, 0.0]))[None])
+        scans.append(
+            Scan(name, Image(data * 100.0, there), LabelMap(data, there), points)
+        )
+    score = PairScore(method="known", fixed="fixed", moving="moving")
+    return ComparedPair(
+        *scans, {"known": MethodResult(transform, Record(score))}, "made"
+    )
+
+
+def shift_by(*mm):
+    matrix = np.eye(4)
+    matrix[:3, 3] = mm
+    return Affine(matrix)
+
+
+def columns_of(pixels, colour):
+    return np.flatnonzero(np.isclose(pixels, to_rgb(colour)).all(-1).any(0))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_mask_moved_to_one_side_is_orange_there_and_blue_at_the_other(sign):
+    # T(x) = x - 6 mm takes what is shown of the moving scan 6 mm to the right.
+    pair = made_pair((5.0, -7.0, 9.0), shift_by(-6.0 * sign, 0.0, 0.0))
+    panel = structures_figure(pair, (1,)).axes[3]
+    pixels = np.asarray(panel.get_images()[0].get_array())[:, ::sign]
+    fixed, both, moved = (
+        columns_of(pixels, colour)
+        for colour in (FIXED_COLOUR, BOTH_COLOUR, MOVED_COLOUR)
+    )
+    assert fixed.max() < both.min()
+    assert both.max() < moved.min()
+    assert len(both) / len(moved) == pytest.approx(14 / 6, rel=0.05)
+    assert len(both) / len(fixed) == pytest.approx(14 / 6, rel=0.05)
+
+
+def test_sides_are_named_on_the_fixed_scan_alone_each_at_its_own():
+    pair = made_pair((0.0, 0.0, 0.0), Affine.identity())
+    figure = landmarks_figure(pair)
+    places = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
+    assert set(places) == {"L", "R", "A"}
+    assert places["L"][0] < 0.1
+    assert places["R"][0] > 0.9
+    assert places["A"][1] > 0.9
+    assert not figure.axes[1].texts
+
+
+def test_a_mapped_landmark_is_where_the_method_takes_it_and_its_distance_is_written():
+    # The landmark's own place is the window's middle; it is missed by (3, 4, 0) mm.
+    pair = made_pair((5.0, -7.0, 9.0), shift_by(23.0, 4.0, 0.0), shift=(20.0, 0.0, 0.0))
+    panel = landmarks_figure(pair).axes[1]
+    own, mapped = (line.get_xydata()[0] for line in panel.lines)
+    np.testing.assert_allclose(own, [0.0, 0.0], atol=1e-9)
+    np.testing.assert_allclose(mapped, [3.0, 4.0], atol=1e-9)
+    assert panel.get_xlabel() == "5.0 mm"
+
+
+def test_a_landmark_mapped_out_of_the_window_is_said_to_be():
+    pair = made_pair((5.0, -7.0, 9.0), shift_by(0.0, 40.0, 0.0))
+    panel = landmarks_figure(pair).axes[1]
+    assert panel.get_xlabel() == "40.0 mm (outside)"
+    assert panel.get_ylim() == pytest.approx((-30.0, 30.0))
+
+
+def test_scans_without_labels_or_landmarks_are_refused():
+    pair = made_pair((0.0, 0.0, 0.0), Affine.identity())
+    bare = replace(pair, moving=replace(pair.moving, labels=None, points=None))
+    with pytest.raises(InputError, match="fixed and moving: need labels"):
+        structures_figure(bare)
+    with pytest.raises(InputError, match="fixed and moving: need landmarks"):
+        landmarks_figure(bare)
+    none = replace(pair.moving, points=Points(np.empty((0, 3))))
+    with pytest.raises(InputError, match="need landmarks, one has none"):
+        landmarks_figure(replace(pair, moving=none))
 
 
 @pytest.mark.parametrize("suffix", ["png", "pdf"])

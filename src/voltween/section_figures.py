@@ -136,7 +136,8 @@ def landmarks_figure(pair: ComparedPair, landmarks: Sequence[int] = ()) -> Figur
     chosen = landmarks or range(1, min(MOST_STRUCTURES, count) + 1)
     if not count:
         raise InputError(
-            f"{pair.fixed.name} and {pair.moving.name}: one has 0 landmarks"
+            f"{pair.fixed.name} and {pair.moving.name}: need landmarks, one has none "
+            "in its file of points"
         )
     if absent := [n for n in chosen if not 1 <= n <= count]:
         raise InputError(f"landmarks {absent} are not there: there are 1 to {count}")
