@@ -126,3 +126,16 @@ def test_a_method_may_be_refined(tmp_path):
     assert "refined" in fast.load()(fixed, moving).stages
     with pytest.raises(InputError, match=r"\+slow: no such model"):
         method_named(f"model:{file}+slow")
+
+
+@pytest.mark.parametrize(
+    ("levels", "window_voxels", "message"),
+    [
+        ((), 5, "needs levels"),
+        ((Level(0, 5, 0.5),), 5, "at least 1 voxel apart"),
+        ((Level(1, 5, 0.5),), 4, "window_voxels must be odd"),
+    ],
+)
+def test_refinements_that_cannot_run_are_refused(levels, window_voxels, message):
+    with pytest.raises(InputError, match=message):
+        Refinement(levels, window_voxels=window_voxels)

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from voltween.errors import InputError
 from voltween.jacobian import jacobian_determinant
 from voltween.losses import total_variation_loss
 from voltween.networks.cascade import Stage
@@ -35,7 +36,11 @@ class Level(NamedTuple):
 
 @dataclass(frozen=True)
 class Refinement:
-    """How a flow is polished on the pair itself."""
+    """How a flow is polished on the pair itself.
+
+    Raises:
+        InputError: If there is no level, or `window_voxels` is not odd.
+    """
 
     levels: tuple[Level, ...]
     """One after the other, each from where the one before ended."""
@@ -46,6 +51,17 @@ class Refinement:
     """Weight of the total variation (eq. 10) of each level's update."""
     folding: float = 10.0
     """Weight of what the Jacobian determinant lacks to 0.2, mean over the voxels."""
+
+    def __post_init__(self) -> None:
+        if not self.levels or min(level.control_voxels for level in self.levels) < 1:
+            raise InputError(
+                "refinement needs levels with control points at least 1 voxel apart, "
+                f"got {self.levels}"
+            )
+        if self.window_voxels < 1 or self.window_voxels % 2 == 0:
+            raise InputError(
+                f"window_voxels must be odd and at least 1, got {self.window_voxels}"
+            )
 
 
 FAST = Refinement((Level(2, 15, 0.5), Level(1, 10, 0.2)), update_variation=2.0)
