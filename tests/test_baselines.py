@@ -19,6 +19,7 @@ TOOLS = {
     "ants": ants.ants,
     "ants_affine": ants.ants_affine,
     "ants_syn": ants.ants_syn,
+    "ants_syncc": ants.ants_syncc,
     "elastix": elastix.elastix,
 }
 
@@ -67,7 +68,7 @@ def test_a_tool_aligns_blobs_in_other_storage_orders(
     assert list(tmp_path.iterdir()) == []  # nor does it leave files where it is called
 
 
-@pytest.mark.parametrize("name", ["ants_affine", "ants_syn"])
+@pytest.mark.parametrize("name", ["ants_affine", "ants_syn", "ants_syncc"])
 def test_the_same_again_to_the_bit(name, quick):
     tool = installed(TOOLS[name])
     (fixed, _), (moving, _) = blob(0), blob(1)

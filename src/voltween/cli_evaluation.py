@@ -103,7 +103,7 @@ class Compare:
 
     Methods: identity (the scans as they are), centres (their middles laid on each
     other), ants (the command of the VTN paper), ants-affine (that for pre-alignment),
-    ants-syn (antspyx's defaults), elastix (affine, B-spline of 1000 iterations),
+    ants-syn and ants-syncc (antspyx's), elastix (affine, B-spline of 1000 iterations),
     voxelmorph (VoxelMorph-2, first trained on the manifest's `train` cases, which takes
     long), voxelmorph:FILE (trained before), model:NAME_OR_FILE. With aligned: before a
     name, scans are laid on the atlas of --aligned first, and what is found there is

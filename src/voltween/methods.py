@@ -1,7 +1,7 @@
 """What registers a pair, by name: nothing, other tools, models.
 
-A name is "identity", "centres", "ants", "ants-affine", "ants-syn", "elastix",
-"model:NAME_OR_FILE" or "voxelmorph:FILE"; the last two may end in "+fast" or
+A name is "identity", "centres", "ants", "ants-affine", "ants-syn", "ants-syncc",
+"elastix", "model:NAME_OR_FILE" or "voxelmorph:FILE"; the last two may end in "+fast" or
 "+accurate", to be refined on the pair.
 """
 
@@ -69,6 +69,7 @@ _TOOLS = {
     "ants": ants.ants,
     "ants-affine": ants.ants_affine,
     "ants-syn": ants.ants_syn,
+    "ants-syncc": ants.ants_syncc,
     "elastix": elastix.elastix,
 }
 

@@ -77,3 +77,12 @@ ants_syn = Tool(
     moved="moved.nii",
 )
 """Fixed to moving world mm by antspyx's own defaults for SyN, which most run."""
+
+ants_syncc = Tool(
+    name="ANTs",
+    package="antspyx",
+    task=lambda: {"tool": "ants", "command": "", "type": "SyNCC"},
+    read=_read,
+    moved="moved.nii",
+)
+"""Fixed to moving world mm by antspyx's SyNCC: local correlation, most accurate."""
