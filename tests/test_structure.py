@@ -41,6 +41,9 @@ ORDER = [
     "warp",
     "jacobian",
     "losses",
+    "boxes",
+    "mind",
+    "weighted",
     "similarities",
     "supervision",
     "networks.convolution",
@@ -169,7 +172,19 @@ PHYSICAL = {
     "metrics",
     "regularity",
 }
-TENSOR = {"shapes", "native", "stock", "warp", "jacobian", "losses", "supervision"}
+TENSOR = {
+    "shapes",
+    "native",
+    "stock",
+    "warp",
+    "jacobian",
+    "losses",
+    "boxes",
+    "mind",
+    "weighted",
+    "similarities",
+    "supervision",
+}
 
 
 def module_name(path):

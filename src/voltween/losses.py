@@ -10,10 +10,10 @@ from torch import Tensor
 from voltween import native, stock
 from voltween.warp import compose
 
-_VARIANCE_FLOOR = 1e-6
+VARIANCE_FLOOR = 1e-6
 _EIGENVALUE_FLOOR = 1e-5
 # Cubes without contrast (background) must say nothing: well above rounding.
-_CONTRAST_FLOOR = 1e-6
+CONTRAST_FLOOR = 1e-6
 
 
 def correlation(
@@ -29,7 +29,7 @@ def correlation(
     mean_f, mean_m, square_f, square_m, product = sums.unbind(1)
     covariance = product - mean_f * mean_m
     variances = (square_f - mean_f.square()) * (square_m - mean_m.square())
-    result = covariance / variances.clamp_min(_VARIANCE_FLOOR**2).sqrt()
+    result = covariance / variances.clamp_min(VARIANCE_FLOOR**2).sqrt()
     return result.to(fixed.dtype)
 
 
@@ -60,7 +60,7 @@ def local_correlation_loss(
         raise ValueError(f"width must be odd and at least 1, got {width}")
     fixed, moved = native.same_precision(fixed, moved)
     operations = native if native.is_native(fixed, moved) else stock
-    sums = operations.local_correlation(fixed, moved, width, _CONTRAST_FLOOR)
+    sums = operations.local_correlation(fixed, moved, width, CONTRAST_FLOOR)
     return (1 - sums / fixed[0].numel()).mean().to(fixed.dtype)
 
 
