@@ -6,6 +6,7 @@ Every loss is a scalar, the mean over the batch, and smallest (0) at the ideal.
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from voltween import native, stock
 from voltween.warp import compose
@@ -68,7 +69,7 @@ def mean_squared_error(
     fixed: Float[Tensor, "b c i j k"], moved: Float[Tensor, "b c i j k"]
 ) -> Float[Tensor, ""]:
     """Mean squared difference of intensities (eq. 13)."""
-    return (fixed - moved).square().mean()
+    return functional.mse_loss(fixed, moved)
 
 
 def mutual_information_loss(

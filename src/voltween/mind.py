@@ -7,6 +7,7 @@ References:
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -36,16 +37,67 @@ def mind_ssc(
     """
     (image,) = native.same_precision(image)
     distances = _patch_distances(image, radius, distance)
-    distances = distances - distances.amin(dim=1, keepdim=True)
-    variance = distances.mean(dim=1, keepdim=True)
+    return _Descriptor.apply(*distances)  # type: ignore[no-untyped-call]
+
+
+class _Descriptor(torch.autograd.Function):
+    # By hand and a channel at a time: autograd would take some twenty passes through
+    # all 12, which do not fit into any cache and each want new memory.
+
+    @staticmethod
+    def forward(ctx: Any, *distances: Tensor) -> Tensor:
+        smallest, variance = distances[0], torch.zeros_like(distances[0])
+        for distance in distances:
+            smallest = torch.minimum(smallest, distance)
+            variance.add_(distance, alpha=1 / len(distances))
+        variance.sub_(smallest)
+        bounded = variance.clamp(*_bounds(variance))
+        batch, _, *shape = smallest.shape
+        descriptor = smallest.new_empty(batch, len(distances), *shape)
+        channels = descriptor.split(1, dim=1)
+        for distance, channel in zip(distances, channels, strict=True):
+            torch.sub(smallest, distance, out=channel).div_(bounded).exp_()
+        ctx.save_for_backward(descriptor, smallest, variance, bounded, *distances)
+        return descriptor
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        descriptor, smallest, variance, bounded, *distances = ctx.saved_tensors
+        slopes = []
+        by_bounded, ties = torch.zeros_like(bounded), torch.zeros_like(bounded)
+        channels = gradient.split(1, dim=1), descriptor.split(1, dim=1), distances
+        for upstream, channel, distance in zip(*channels, strict=True):
+            slopes.append((upstream * channel).div_(bounded).neg_())
+            by_bounded.addcmul_(
+                slopes[-1], (distance - smallest).div_(bounded), value=-1
+            )
+            ties.add_(distance == smallest)
+        by_variance = _through_bounds(variance, by_bounded)
+        # The smallest is subtracted from all, the variance the mean of what is left.
+        by_smallest = sum(slopes, start=by_variance).div_(ties)
+        for slope, distance in zip(slopes, distances, strict=True):
+            slope.add_(by_variance, alpha=1 / len(slopes))
+            slope.addcmul_(by_smallest, distance == smallest, value=-1)
+        return tuple(slopes)
+
+
+def _through_bounds(variance: Tensor, gradient: Tensor) -> Tensor:
+    """Gradient by the variance from that by the bounded one."""
+    with torch.enable_grad():
+        variance = variance.detach().requires_grad_()
+        bounded = variance.clamp(*_bounds(variance))
+    return torch.autograd.grad(bounded, variance, gradient)[0]
+
+
+def _bounds(variance: Tensor) -> tuple[Tensor, Tensor]:
+    """Between which the variances of every image are kept."""
     typical = variance.mean(dim=(2, 3, 4), keepdim=True).clamp_min(_VARIANCE_FLOOR)
-    variance = variance.clamp(_LEAST_VARIANCE * typical, _MOST_VARIANCE * typical)
-    return torch.exp(-distances / variance)
+    return _LEAST_VARIANCE * typical, _MOST_VARIANCE * typical
 
 
 def _patch_distances(
     image: Float[Tensor, "b 1 i j k"], radius: int, distance: int
-) -> Float[Tensor, "b 12 i j k"]:
+) -> list[Float[Tensor, "b 1 i j k"]]:
     """Summed squared differences of 12 pairs of patches around every voxel.
 
     Two pairs are moved copies of one another, so that six volumes of differences do:
@@ -65,7 +117,7 @@ def _patch_distances(
             for place in ((near, distance), (far, 0)):
                 corner = _placed(axes, place, 0)
                 channels.append(_part(sums, corner, image.shape[2:]))
-    return torch.cat(channels, dim=1)
+    return channels
 
 
 def _placed(axes: tuple[int, int], place: tuple[int, int], other: int) -> list[int]:

@@ -1,8 +1,8 @@
 """Similarities in which every voxel counts by a weight, as far as a mask wants it.
 
-The losses of the same names (`losses`), smallest (0) for images that are alike, mean
-over the batch. Weights are at least 0 and only their ratios matter. What is where a
-weight is 0 changes neither loss nor gradient, and a pair without any weight has loss 0.
+The losses of the same names (`losses`), with the images' gradients. Weights are at
+least 0 and only their ratios matter. What is where a weight is 0 changes neither loss
+nor gradient, and a pair without any weight has loss 0.
 """
 
 import torch
@@ -69,8 +69,9 @@ def mean_squared_error(
     weights: Float[Tensor, "b 1 i j k"],
 ) -> Float[Tensor, ""]:
     """Weighted mean squared difference of intensities."""
-    fixed, moved, weights = _counted(fixed, moved, weights)
-    return _mean((fixed - moved).square(), weights).mean()
+    # Masked once, and one channel from here on: features have many.
+    difference = (fixed - moved).masked_fill_(weights == 0, 0)
+    return _mean(difference.square().mean(1, keepdim=True), weights).mean()
 
 
 def mutual_information_loss(
@@ -111,8 +112,8 @@ def _counted(fixed: Tensor, moved: Tensor, weights: Tensor) -> tuple[Tensor, ...
 
 
 def _mean(values: Tensor, weights: Tensor) -> Float[Tensor, "b 1 1 1 1"]:
-    """Weighted mean over channels and voxels; 0 without any weight."""
-    total = weights.sum((1, 2, 3, 4), keepdim=True) * values.shape[1]
+    """Weighted mean over the voxels; 0 without any weight."""
+    total = weights.sum((1, 2, 3, 4), keepdim=True)
     sums = (weights * values).sum((1, 2, 3, 4), keepdim=True)
     return sums / torch.where(total > 0, total, 1)
 
