@@ -1,9 +1,11 @@
 """Weights of Table I, and which stages carry which loss."""
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
 import torch
+import tyro
 
 from voltween import losses
 from voltween.losses import invertibility_loss
@@ -19,7 +21,10 @@ from voltween.objective import (
     stage_losses,
     total_loss,
 )
+from voltween.preprocess import Preprocessing
+from voltween.settings import TrainingPlan, read_plan, write_plan
 from voltween.supervision import dice_loss
+from voltween.train import TrainConfig
 from voltween.warp import warp
 
 
@@ -103,6 +108,24 @@ def test_every_similarity_can_be_trained(similarity):
     gradient = network.dense[0].flow.weight.grad
     assert torch.isfinite(gradient).all()
     assert gradient.any()
+
+
+@pytest.mark.parametrize("similarity", get_args(Similarity))
+def test_every_similarity_can_be_chosen_by_name(similarity, tmp_path):
+    arguments = ["--training.objective.last-similarity", similarity]
+    chosen = tyro.cli(TrainingPlan, args=arguments, default=plan_with("correlation"))
+    assert chosen == plan_with(similarity)
+    assert read_plan(write_plan(chosen, tmp_path / "plan.toml")) == chosen
+
+
+def plan_with(similarity):
+    shape = (16, 16, 16)
+    return TrainingPlan(
+        Path("/cases.csv"),
+        Preprocessing(shape, (2.0, 2.0, 2.0)),
+        CascadeConfig("AD", shape, 2),
+        TrainConfig(objective=Objective(last_similarity=similarity)),
+    )
 
 
 def test_rcn_halves_two_terms_and_looks_at_the_last_stage_alone():
