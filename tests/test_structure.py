@@ -40,6 +40,7 @@ ORDER = [
     "stock",
     "warp",
     "jacobian",
+    "velocity",
     "losses",
     "similarities",
     "supervision",
@@ -169,7 +170,16 @@ PHYSICAL = {
     "metrics",
     "regularity",
 }
-TENSOR = {"shapes", "native", "stock", "warp", "jacobian", "losses", "supervision"}
+TENSOR = {
+    "shapes",
+    "native",
+    "stock",
+    "warp",
+    "jacobian",
+    "velocity",
+    "losses",
+    "supervision",
+}
 
 
 def module_name(path):
