@@ -16,12 +16,11 @@ from voltween.fingerprint import (
     Spread,
     described,
     fingerprint,
-    looks_like_ct,
-    spacing_and_shape,
 )
+from voltween.hounsfield import looks_like_ct
 from voltween.plan import fitted_grid, fitted_preprocessing, plan
 from voltween.settings import read_plan
-from voltween.space import Grid, directions_to_ras
+from voltween.space import Grid, directions_to_ras, spacing_and_shape
 from voltween.volume import Image, LabelMap
 
 # As stored: RAS, LPI, permuted, permuted and flipped.

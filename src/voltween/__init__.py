@@ -15,7 +15,8 @@ from voltween.checkpoint import Model, load_model
 from voltween.errors import InputError
 from voltween.io import read, read_labels, read_points, read_transform, write
 from voltween.refinement import ACCURATE, FAST, Refinement
-from voltween.register import Registration, register
+from voltween.register import register
+from voltween.registration import Registration
 from voltween.space import Grid
 from voltween.transform import Affine, Composite, DisplacementField, Transform
 from voltween.volume import Image, LabelMap, Points

@@ -13,9 +13,9 @@ from voltween.cohorts.cohort import Cohort, Exposure, Loaded
 from voltween.crop import Crop, head_crop, liver_crop, whole
 from voltween.errors import InputError
 from voltween.exposure import matched_histogram, normalized_foreground
+from voltween.hounsfield import hounsfield_offset
 from voltween.preprocess import check_has_contrast
 from voltween.space import Grid
-from voltween.survey import hounsfield_offset
 from voltween.volume import Image, LabelMap, Points
 
 HOUNSFIELD: Exposure = "Hounsfield units, matched"

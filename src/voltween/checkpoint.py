@@ -38,6 +38,9 @@ class Model:
     preprocessing: Preprocessing
     provenance: dict[str, Any]
     """Data, training configuration, steps, package version, measured figures."""
+    precision: Precision = "fp32"
+    """Of the network's features (see `voltween.inference`): with fp32 the result is the
+    same on all processors, to rounding."""
 
     def to(self, device: str) -> "Model":
         """The same model, computing on another device, such as "cpu" or "cuda".
@@ -59,15 +62,10 @@ class Model:
         """Where it computes."""
         return next(self.network.parameters()).device
 
-    def registrar(self, precision: Precision = "fp32") -> Registrar:
-        """The network made fast for inference; made once a precision, then kept."""
-        if precision not in self._registrars:
-            self._registrars[precision] = optimize(self.network, precision)
-        return self._registrars[precision]
-
     @cached_property
-    def _registrars(self) -> dict[Precision, Registrar]:
-        return {}
+    def registrar(self) -> Registrar:
+        """The network made fast for inference."""
+        return optimize(self.network, self.precision)
 
 
 def load_model(name_or_path: PathLike) -> Model:

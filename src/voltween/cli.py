@@ -18,78 +18,13 @@ from voltween.cli_alignment import Align
 from voltween.cli_evaluation import Compare, Evaluate, Experiment
 from voltween.cli_figures import Figures
 from voltween.cli_preparation import Prepare
+from voltween.cli_registration import DEFAULT_MODEL, Register
 from voltween.cli_training import Plan, Train, train_command
 from voltween.demo import run_demo
 from voltween.errors import InputError
-from voltween.inference import Precision
-from voltween.refinement import REFINEMENTS, Effort
-from voltween.register import register
-from voltween.results import write_registration
 from voltween.volume import Volume, looks_like_labels
 
-DEFAULT_MODEL = "brain"
 _POINT_SUFFIXES = (".csv", ".fcsv", ".json")
-
-
-@dataclass(frozen=True)
-class Register:
-    """Register MOVING to FIXED and write the results into a folder.
-
-    Scans may be NIfTI, NRRD, MetaImage or a DICOM folder, of any orientation and
-    spacing. Written: moved.nii.gz (moving on the fixed grid), fixed_to_moving.h5 and
-    .nii.gz (ITK transform and displacement field), moving_to_fixed.h5,
-    registration.json (figures), overview.png (look at it), moved_labels.nii.gz.
-    """
-
-    fixed: Annotated[Positional[Path], tyro.conf.arg(metavar="FIXED")]
-    """Scan to register to."""
-    moving: Annotated[Positional[Path], tyro.conf.arg(metavar="MOVING")]
-    """Scan to be registered."""
-    out: Path
-    """Folder for the results; made if missing."""
-    model: str | None = None
-    """Shipped model (see `voltween models`) or model file; if not given, brain."""
-    fixed_labels: Path | None = None
-    """Label map of the fixed scan, to measure the overlap."""
-    moving_labels: Path | None = None
-    """Label map of the moving scan, to be moved along."""
-    refine: Effort | None = None
-    """Polish the network's answer on this pair: fast takes some times as long as the
-    network, accurate some times that."""
-    precision: Precision = "fp32"
-    """Of the network's features: bf16 is faster on processors with AMX, and differs by
-    hundredths of a voxel; auto takes it where it is faster."""
-
-    def run(self) -> None:
-        """Register and write."""
-        if self.model is None:
-            console.console.print(
-                f"No --model given: using the model {DEFAULT_MODEL!r}."
-            )
-        if self.fixed_labels and not self.moving_labels:
-            raise InputError("--fixed-labels measures nothing without --moving-labels")
-        model = load_model(self.model or DEFAULT_MODEL)
-        fixed, moving = io.read(self.fixed), io.read(self.moving)
-        fixed_labels = io.read_labels(self.fixed_labels) if self.fixed_labels else None
-        moving_labels = (
-            io.read_labels(self.moving_labels) if self.moving_labels else None
-        )
-        with console.console.status("Registering ..."):
-            registration = register(
-                fixed,
-                moving,
-                model=model,
-                precision=self.precision,
-                refinement=REFINEMENTS[self.refine] if self.refine else None,
-            )
-            figures = write_registration(
-                registration,
-                self.out,
-                fixed_labels=fixed_labels,
-                moving_labels=moving_labels,
-            )
-        console.show_figures(figures)
-        console.console.print(f"Look at {self.out / 'overview.png'}")
 
 
 @dataclass(frozen=True)

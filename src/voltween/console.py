@@ -21,6 +21,7 @@ from rich.progress import (
 from rich.table import Table
 
 from voltween.demo import TISSUES, DemoResult
+from voltween.descent import Step
 from voltween.dry_run import DryRun
 from voltween.networks import config_from_facts
 from voltween.prepare import Prepared
@@ -44,7 +45,7 @@ def show_figures(figures: dict[str, Any]) -> None:
     console.print(
         f"Correlation with the fixed image: {correlation['before']:.3f} before "
         f"(centres aligned), {correlation['after']:.3f} after. "
-        f"Folding: {figures['folding_percent']:.3g} % of voxels."
+        f"Folding: {figures['folding_percent']:.3g} % of the fixed scan's voxels."
     )
     if "mean_dice" in figures:
         stages = ", ".join(f"{n} {d:.3f}" for n, d in figures["mean_dice"].items())
@@ -98,6 +99,21 @@ def show_demo(result: DemoResult, picture: Path) -> None:
         f"Folding {result.registration.folding_percent:.3g} %. {seconds:.1f} s in all."
     )
     console.print(f"Now open {picture}")
+
+
+@contextmanager
+def refinement_progress() -> Iterator[Callable[[Step], None]]:
+    """What a registration does; yields the function to call at every step of it."""
+    with console.status("Registering ...") as status:
+
+        def on_step(progress: Step) -> None:
+            status.update(
+                f"Refining: {progress.part}, level {progress.level} of "
+                f"{progress.levels}, step {progress.step} of {progress.steps}, "
+                f"similarity loss {progress.similarity_loss:.4f} ..."
+            )
+
+        yield on_step
 
 
 @contextmanager

@@ -12,9 +12,10 @@ from jaxtyping import Bool, Float
 from scipy import ndimage
 
 from voltween.errors import InputError
+from voltween.hounsfield import hounsfield_offset
 from voltween.orientation import in_ras_order, ras_ordered
 from voltween.space import Grid, directions_to_ras
-from voltween.survey import coarse_view, head_centre_mm, hounsfield_offset
+from voltween.survey import coarse_view, head_centre_mm
 from voltween.volume import Image, LabelMap, Volume
 
 V = TypeVar("V", bound=Volume)

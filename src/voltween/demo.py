@@ -14,7 +14,8 @@ from voltween import io
 from voltween.checkpoint import Model
 from voltween.errors import InputError
 from voltween.files import PathLike
-from voltween.register import Registration, register
+from voltween.register import register
+from voltween.registration import Registration
 from voltween.results import write_registration
 from voltween.synthetic import (
     Individual,

@@ -13,5 +13,9 @@ class InverseWarning(UserWarning):
     """An inverse transform that is not exact everywhere, because the field folds."""
 
 
+class FoldingWarning(UserWarning):
+    """A transform that folds, where it was asked not to."""
+
+
 class MissingPackageError(InputError):
     """An optional package is not installed; the message says what to install."""

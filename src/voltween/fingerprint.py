@@ -9,25 +9,23 @@ from jaxtyping import Float
 
 from voltween.data import SPLITS, Case, cases_of_split, load_case
 from voltween.files import naming
+from voltween.hounsfield import (
+    DENSER_THAN_LUNG,
+    hounsfield_offset,
+    looks_like_ct,
+    some_voxels,
+)
 from voltween.preprocess import check_has_contrast
-from voltween.space import Grid, directions_to_ras, nearest_world_axes
-from voltween.survey import foreground_of, hounsfield_offset
+from voltween.space import directions_to_ras, spacing_and_shape
+from voltween.survey import foreground_of
 from voltween.volume import Image, LabelMap
 
 Three = tuple[float, float, float]
 
-_SAMPLED_VOXELS = 1_000_000  # of a scan, for its intensities
 _MOST_CASES = 0.9  # a share that passes for all of them
 _USUAL_PERCENT = 95
 _LISTED_STRUCTURES = 12
 _PERCENTILES = (2, 50, 98)
-
-# Hounsfield units by which a CT is told from anything else.
-_AIR = -900.0
-_DENSER_THAN_LUNG = -500.0
-_TISSUE = (-200.0, 200.0)
-_TISSUE_SHARE = 0.6  # of voxels that are not air: tissue of a CT is all of one kind
-_BONE = 700.0
 
 
 @dataclass(frozen=True)
@@ -177,28 +175,6 @@ def along_axes(values: Three) -> str:
     return " x ".join(f"{value:.3g}" for value in values)
 
 
-def spacing_and_shape(
-    grid: Grid,
-) -> tuple[Float[np.ndarray, " 3"], Float[np.ndarray, " 3"]]:
-    """Voxel size in mm and voxels along the grid's axes nearest to R, A and S."""
-    order = np.argsort(nearest_world_axes(grid))
-    return grid.spacing_mm[order], np.array(grid.shape, float)[order]
-
-
-def looks_like_ct(image: Image) -> bool:
-    """Whether intensities are Hounsfield units, as they are or with 1000 added.
-
-    There is air, something as dense as bone, and most of the rest is as dense as
-    water. An MR scan could meet this by chance, a cohort hardly.
-    """
-    units = _sampled(image.data) - hounsfield_offset(image)
-    low, high = _TISSUE
-    body = units[units > _DENSER_THAN_LUNG]
-    if units.min() > _AIR or units.max() < _BONE or body.size == 0:
-        return False
-    return bool(np.mean((body > low) & (body < high)) >= _TISSUE_SHARE)
-
-
 def _measured(case: Case) -> _Measured:
     image, labels = load_case(case)
     with naming(f"{case.name} ({case.image})"):
@@ -228,20 +204,14 @@ def _percentiles(
     image: Image, labels: LabelMap | None, threshold: float | None
 ) -> Float[np.ndarray, " 3"]:
     """Percentiles of what is above the threshold; of a CT if that is None."""
-    values = _sampled(image.data)
+    values = some_voxels(image.data)
     if threshold is not None:
         shown = values > threshold
     else:
-        shown = values > _DENSER_THAN_LUNG + hounsfield_offset(image)
+        shown = values > DENSER_THAN_LUNG + hounsfield_offset(image)
         if labels is not None:  # such as lungs
-            shown |= _sampled(labels.data) > 0
+            shown |= some_voxels(labels.data) > 0
     return np.percentile(values[shown] if shown.any() else values, _PERCENTILES)
-
-
-def _sampled(data: np.ndarray) -> np.ndarray:
-    """Every so many-th voxel along each axis, about a million in all."""
-    step = max(1, round((data.size / _SAMPLED_VOXELS) ** (1 / 3)))
-    return data[::step, ::step, ::step]
 
 
 def _volumes_ml(labels: LabelMap) -> dict[int, float]:

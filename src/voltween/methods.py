@@ -2,7 +2,8 @@
 
 A name is "identity", "centres", "ants", "ants-affine", "ants-syn", "ants-syncc",
 "elastix", "model:NAME_OR_FILE" or "voxelmorph:FILE"; the last two may end in "+fast" or
-"+accurate", to be refined on the pair.
+"+accurate", to be refined on the pair. "model:none+fast" and "model:none+accurate" seek
+the transform on the pair alone.
 """
 
 import hashlib
@@ -10,15 +11,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, cast, get_args
 
 from voltween.baselines import ants, elastix
 from voltween.baselines.tools import Tool
+from voltween.canonical import centre_alignment
 from voltween.checkpoint import load_model, model_path
 from voltween.errors import InputError
 from voltween.process import Used
-from voltween.refinement import REFINEMENTS, Refinement
-from voltween.register import centre_alignment, register
+from voltween.refinement import ALONE, REFINEMENTS, Effort, Refinement
+from voltween.register import WITHOUT_MODEL, register
 from voltween.transform import Affine, Transform
 from voltween.volume import Image
 
@@ -99,8 +101,15 @@ def model_method(name: str, model: str, *, device: str = "cpu") -> Method:
         InputError: If there is no such model.
     """
     file, refinement = _split(model)
-    weights = hashlib.sha256(model_path(file).read_bytes()).hexdigest()
-    facts = {"weights": weights, "device": device, **_version_of("voltween")}
+    if file == WITHOUT_MODEL and refinement is None:
+        raise InputError(
+            f"{name}: without a model there is nothing but a refinement: take "
+            f"model:{WITHOUT_MODEL}+fast or model:{WITHOUT_MODEL}+accurate"
+        )
+    facts = {"device": device, **_version_of("voltween")}
+    if file != WITHOUT_MODEL:
+        weights = model_path(file).read_bytes()
+        facts["weights"] = hashlib.sha256(weights).hexdigest()
     if refinement is not None:
         facts["refinement"] = str(refinement)
     return Method(name, lambda: loaded_model(file, device, refinement), facts)
@@ -123,7 +132,7 @@ def loaded_model(
     Raises:
         InputError: If there is no such model or device.
     """
-    model = load_model(name).to(device)
+    model = None if name == WITHOUT_MODEL else load_model(name).to(device)
 
     def answer(fixed: Image, moving: Image) -> Answer:
         registration = register(fixed, moving, model=model, refinement=refinement)
@@ -135,8 +144,9 @@ def loaded_model(
 def _split(model: str) -> tuple[str, Refinement | None]:
     """A model's name or file, and how its answers are refined."""
     file, plus, effort = model.rpartition("+")
-    if plus and effort in REFINEMENTS:
-        return file, REFINEMENTS[effort]
+    efforts = ALONE if file == WITHOUT_MODEL else REFINEMENTS
+    if plus and effort in get_args(Effort):
+        return file, efforts[cast(Effort, effort)]
     return model, None
 
 

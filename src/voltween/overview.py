@@ -20,7 +20,7 @@ from voltween.planes import (
     display_grid,
     grey_levels,
 )
-from voltween.register import Registration
+from voltween.registration import Registration
 from voltween.space import Grid
 from voltween.transform import Affine, DisplacementField, Transform
 from voltween.volume import Image

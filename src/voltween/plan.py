@@ -12,7 +12,6 @@ from voltween.fingerprint import (
     CohortFingerprint,
     Three,
     along_axes,
-    spacing_and_shape,
     spread,
 )
 from voltween.networks import CascadeConfig
@@ -20,6 +19,7 @@ from voltween.objective import Objective
 from voltween.preprocess import Preprocessing
 from voltween.recipe import TrainConfig
 from voltween.settings import TrainingPlan
+from voltween.space import spacing_and_shape
 
 Notes = dict[str, str]
 

@@ -15,7 +15,7 @@ from voltween.cohorts.sources import SourceFile, open_source
 from voltween.contact_sheet import Shown, page_names, write_contact_sheets
 from voltween.errors import InputError
 from voltween.finished_cases import FinishedCase, find_finished, keep_finished
-from voltween.survey import hounsfield_offset
+from voltween.hounsfield import hounsfield_offset
 from voltween.volume import Image
 
 _FORMAT = 1  # to be raised when cases are prepared in another way

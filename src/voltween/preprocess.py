@@ -11,9 +11,10 @@ from typing import Literal
 import numpy as np
 
 from voltween.errors import InputError
+from voltween.hounsfield import hounsfield_offset
 from voltween.sampling import sampled
 from voltween.space import Grid, directions_to_ras
-from voltween.survey import foreground_of, head_centre_mm, hounsfield_offset
+from voltween.survey import foreground_of, head_centre_mm
 from voltween.volume import Image, looks_like_labels
 
 Placement = Literal["grid centre", "head", "foreground"]
@@ -73,14 +74,14 @@ class Preprocessing:
             directions=directions,
         )
 
-    def normalized(self, image: Image) -> Image:
-        """The image on its canonical grid, intensities from 0 to 1.
+    def normalized(self, image: Image, *, onto: Grid | None = None) -> Image:
+        """The image on its canonical grid, or another, intensities from 0 to 1.
 
         Raises:
             InputError: If the image is constant, or is a label map.
         """
         check_has_contrast(image)
-        canonical = sampled(image, onto=self.canonical_grid(image))
+        canonical = sampled(image, onto=onto or self.canonical_grid(image))
         low, high = self._intensity_range(canonical, image)
         scaled = (canonical.data - low) / max(
             high - low, float(np.finfo(np.float32).tiny)

@@ -1,150 +1,170 @@
-"""Refinement: the dense flow of a network polished on the pair itself.
+"""Refinement: how a transform is sought on the pair itself, and the usual ways.
 
-The network's answer is the start, and what is sought is a small change of it: an update
-of the flow that makes the images more alike, is smooth itself and lets nothing fold. It
-is found by gradient descent (Adam), from coarse control points to every voxel.
+See `pair_search` for what it does.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Literal, NamedTuple
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
-from torch.nn import functional
-
 from voltween.errors import InputError
-from voltween.jacobian import jacobian_determinant
-from voltween.losses import total_variation_loss
-from voltween.networks.cascade import Stage
-from voltween.similarities import Similarity, similarity_loss
-from voltween.warp import compose_affine, warp
+from voltween.similarities import Similarity
 
-_NO_GRADIENT = 0.03  # of the loss around a control point, a voxel: less is no reason
-_SMALLEST_DETERMINANT = 0.2  # what is compressed further is pushed back
+
+class AffineLevel(NamedTuple):
+    """One pass of the search for the affine part."""
+
+    shrink: int
+    """Images on voxels that many times as wide."""
+    steps: int
+    """At most: it ends before, where nothing is gained any more."""
+    step_voxels: float
+    """How far the border moves in a step, at most about."""
 
 
 class Level(NamedTuple):
-    """One pass of the search."""
+    """One pass of the search for the dense part."""
 
     control_voxels: int
     """Distance of the control points; between them the update is linear."""
     steps: int
+    """At most: it ends before, where nothing is gained any more."""
     step_voxels: float
     """How far a control point moves in a step, at most about."""
+    shrink: int = 1
+    """Images on voxels that many times as wide; all lengths here are in these."""
 
 
 @dataclass(frozen=True)
 class Refinement:
-    """How a flow is polished on the pair itself.
+    """How a transform is sought on the pair itself.
 
     Raises:
-        InputError: If there is no level, or `window_voxels` is not odd.
+        InputError: If there is no level, a number is out of range, or the symmetric
+            variant is asked for without velocities.
     """
 
     levels: tuple[Level, ...]
     """One after the other, each from where the one before ended."""
+    affine_levels: tuple[AffineLevel, ...] = ()
+    """Before them, likewise; without any the affine part stays as it is."""
     similarity: Similarity = "local correlation"
     window_voxels: int = 5
     """Side of the cubes of the local correlation: an odd number."""
+    channel_weights: tuple[float, ...] = ()
+    """Of the images, where there are several a side; 1 where it ends."""
     update_variation: float = 1.0
     """Weight of the total variation (eq. 10) of each level's update."""
     folding: float = 10.0
     """Weight of what the Jacobian determinant lacks to 0.2, mean over the voxels."""
+    overlap: float = 1.0
+    """Weight of 1 - Dice of structures, where label maps are given."""
+    landmarks: float = 0.1
+    """Weight of the landmarks' mean distance in voxels, where landmarks are given."""
+    diffeomorphic: bool = False
+    """Seek a stationary velocity field, whose exponential has an inverse."""
+    symmetric: bool = False
+    """Compare the images in both directions; for velocity fields."""
+    spacing_mm: float | Literal["own"] | None = None
+    """Voxel size to search on: "own" is the fixed scan's; None that of the model."""
+    tolerance: float = 1e-4
+    """A level ends when its last 8 steps gained less than this over the 8 before."""
+    seconds: float | None = None
+    """End when so long has passed since the registration began; None: no hurry."""
 
     def __post_init__(self) -> None:
-        if not self.levels or min(level.control_voxels for level in self.levels) < 1:
-            raise InputError(
-                "refinement needs levels with control points at least 1 voxel apart, "
-                f"got {self.levels}"
-            )
+        self._check_levels()
         if self.window_voxels < 1 or self.window_voxels % 2 == 0:
             raise InputError(
                 f"window_voxels must be odd and at least 1, got {self.window_voxels}"
             )
+        if any(weight <= 0 for weight in self.channel_weights):
+            raise InputError(f"channel_weights must be > 0, got {self.channel_weights}")
+        for name in ("seconds", "spacing_mm"):
+            value = getattr(self, name)
+            if isinstance(value, int | float) and value <= 0:
+                raise InputError(f"{name} must be > 0, got {value}")
+        if self.symmetric and not self.diffeomorphic:
+            raise InputError("symmetric needs velocities: give diffeomorphic, too")
+
+    def _check_levels(self) -> None:
+        if not self.levels:
+            raise InputError("refinement needs levels of its dense part, got none")
+        levels: list[AffineLevel | Level] = [*self.levels, *self.affine_levels]
+        for level in levels:
+            if min(level.shrink, level.steps) < 1 or level.step_voxels <= 0:
+                raise InputError(
+                    "refinement needs levels of at least 1 step > 0 on voxels at least "
+                    f"as wide as the grid's, got {level}"
+                )
+        if any(level.control_voxels < 1 for level in self.levels):
+            raise InputError(
+                "refinement needs control points at least 1 voxel apart, got "
+                f"{self.levels}"
+            )
+
+    @property
+    def widest(self) -> int:
+        """Of the levels' shrinking: sides of the grid have to be multiples of it."""
+        dense = max(level.shrink for level in self.levels)
+        return max([dense, *(level.shrink for level in self.affine_levels)])
+
+    @property
+    def steps(self) -> int:
+        """Of all levels of the dense part, at most."""
+        return sum(level.steps for level in self.levels)
+
+    def with_steps(self, steps: int) -> "Refinement":
+        """The same with that many steps in all, shared among the dense levels.
+
+        Raises:
+            InputError: If there are fewer steps than levels.
+        """
+        if steps < len(self.levels):
+            raise InputError(
+                f"refinement has {len(self.levels)} levels and needs as many steps, "
+                f"got {steps}"
+            )
+        free = steps - len(self.levels)  # every level has at least one
+        ends = list(accumulate(level.steps for level in self.levels))
+        shares = [1 + free * end // self.steps for end in ends]
+        levels = [
+            level._replace(steps=1 + end - begin)
+            for level, end, begin in zip(
+                self.levels, shares, [1, *shares], strict=False
+            )
+        ]
+        return replace(self, levels=tuple(levels))
 
 
 FAST = Refinement((Level(2, 15, 0.5), Level(1, 10, 0.2)), update_variation=2.0)
-"""Some times as long as the network."""
+"""After a network: some times as long as it."""
 
 ACCURATE = Refinement((Level(4, 15, 0.5), Level(2, 20, 0.5), Level(1, 20, 0.2)))
-"""Where more steps gained nothing."""
+"""After a network: where more steps gained nothing."""
+
+_AFFINE_LEVELS = (AffineLevel(4, 40, 0.3), AffineLevel(2, 30, 0.3))
+
+FAST_ALONE = Refinement(
+    (Level(2, 40, 0.5, 4), Level(2, 20, 0.5, 2), Level(2, 10, 0.5)),
+    affine_levels=_AFFINE_LEVELS,
+)
+"""Without a network: affine part and dense part from nothing."""
+
+ACCURATE_ALONE = Refinement(
+    (
+        Level(2, 60, 0.5, 4),
+        Level(2, 40, 0.5, 2),
+        Level(2, 20, 0.5),
+        Level(1, 15, 0.2),
+    ),
+    affine_levels=_AFFINE_LEVELS,
+)
+"""Without a network: where more steps gained nothing."""
 
 Effort = Literal["fast", "accurate"]
 REFINEMENTS: dict[Effort, Refinement] = {"fast": FAST, "accurate": ACCURATE}
+"""Usual ones after a network."""
 
-
-def refined(
-    stage: Stage,
-    fixed: Float[Tensor, "1 1 i j k"],
-    moving: Float[Tensor, "1 1 i j k"],
-    refinement: Refinement,
-) -> Stage:
-    """The stage with its dense flow (voxels) polished; its affine part stays.
-
-    Images from 0 to 1 on the network's grid. The same images give the same flow.
-    """
-    # Copies: what a network gives in inference has no part in gradients.
-    stage = Stage(stage.is_affine, *(part.clone() for part in stage[1:]))
-    search = _Search(stage, fixed, moving, refinement)
-    flow = start = stage.dense_flow
-    for level in refinement.levels:
-        flow = search.run(flow, level)
-    total = compose_affine(stage.matrix, stage.translation, flow)
-    return stage._replace(
-        is_affine=False,
-        own_flow=flow - start,
-        flow=total,
-        moved=warp(moving, total),
-        dense_flow=flow,
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class _Search:
-    """The pair, and what is minimised over updates of a flow."""
-
-    stage: Stage
-    fixed: Tensor
-    moving: Tensor
-    refinement: Refinement
-
-    def run(self, start: Tensor, level: Level) -> Tensor:
-        """The flow after one level."""
-        shape = [-(-n // level.control_voxels) for n in start.shape[2:]]
-        control = start.new_zeros(1, 3, *[max(2, n) for n in shape])
-        control.requires_grad_()
-        optimizer = torch.optim.Adam([control], lr=level.step_voxels, eps=_NO_GRADIENT)
-        # A mean over voxels, it becomes a sum of what the control points hold each.
-        scale = control[0, 0].numel()
-        for _ in range(level.steps):
-            optimizer.zero_grad()
-            loss = self._loss(start, _spread(control, start))
-            (scale * loss).backward()
-            optimizer.step()
-        return (start + _spread(control, start)).detach()
-
-    def _loss(self, start: Tensor, update: Tensor) -> Float[Tensor, ""]:
-        matrix, translation = self.stage.matrix, self.stage.translation
-        flow = start + update
-        moved = warp(self.moving, compose_affine(matrix, translation, flow))
-        alike = similarity_loss(
-            self.refinement.similarity, window_voxels=self.refinement.window_voxels
-        )
-        lack = (_SMALLEST_DETERMINANT - jacobian_determinant(flow)).clamp_min(0)
-        return (
-            alike(self.fixed, moved)
-            + self.refinement.update_variation * total_variation_loss(update)
-            + self.refinement.folding * lack.mean()
-        )
-
-
-def _spread(
-    control: Float[Tensor, "1 3 _ _ _"], like: Float[Tensor, "1 3 i j k"]
-) -> Float[Tensor, "1 3 i j k"]:
-    """The update of every voxel from that of the control points."""
-    if control.shape == like.shape:
-        return control
-    return functional.interpolate(
-        control, size=like.shape[2:], mode="trilinear", align_corners=True
-    )
+ALONE: dict[Effort, Refinement] = {"fast": FAST_ALONE, "accurate": ACCURATE_ALONE}
+"""Usual ones without a network."""

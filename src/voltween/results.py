@@ -11,7 +11,7 @@ import torch
 from voltween import io
 from voltween.files import PathLike, whole_folder
 from voltween.overview import write_overview
-from voltween.register import Registration
+from voltween.registration import Registration
 from voltween.volume import LabelMap
 
 _ROUND_TRIP_POINTS = 2000
@@ -38,7 +38,7 @@ def write_registration(
     with whole_folder(out) as folder:
         io.write(registration.moved, folder / "moved.nii.gz")
         io.write(transform, folder / "fixed_to_moving.h5")
-        io.write(transform.to_field(grid), folder / "fixed_to_moving.nii.gz")
+        io.write(registration.field, folder / "fixed_to_moving.nii.gz")
         io.write(registration.moving_to_fixed, folder / "moving_to_fixed.h5")
         if moving_labels is not None:
             moved_labels = transform.resample(moving_labels, onto=grid)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from voltween import losses, weighted
+from voltween.histograms import normalized_mutual_information_loss
 from voltween.mind import mind_ssc
 
 Similarity = Literal[
@@ -15,6 +16,7 @@ Similarity = Literal[
     "local correlation",
     "mean squared error",
     "mutual information",
+    "normalized mutual information",
     "MIND-SSC",
 ]
 SimilarityLoss = Callable[
@@ -106,4 +108,5 @@ _LOSSES: dict[Similarity, FeatureLoss] = {
     "mutual information": _either(
         losses.mutual_information_loss, weighted.mutual_information_loss
     ),
+    "normalized mutual information": normalized_mutual_information_loss,
 }

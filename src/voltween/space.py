@@ -128,6 +128,14 @@ def directions_to_ras(grid: Grid) -> Float[np.ndarray, "3 3"]:
     return left @ right
 
 
+def spacing_and_shape(
+    grid: Grid,
+) -> tuple[Float[np.ndarray, " 3"], Float[np.ndarray, " 3"]]:
+    """Voxel size in mm and voxels along the grid's axes nearest to R, A and S."""
+    order = np.argsort(nearest_world_axes(grid))
+    return grid.spacing_mm[order], np.array(grid.shape, float)[order]
+
+
 def _directions(affine: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "3 3"]:
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     return affine[:3, :3] / np.where(lengths > 0, lengths, 1)

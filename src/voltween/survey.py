@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from voltween.hounsfield import hounsfield_offset
 from voltween.sampling import sampled
 from voltween.space import Grid, directions_to_ras
 from voltween.volume import Image
@@ -18,9 +19,7 @@ _STRAY_SHARE = 0.001  # of the foreground, left out of its box at either end: sp
 _ABOVE_HEAD_MM = 6.0
 _SMALLEST_HEAD_SLICE_MM2 = 1000.0
 _HISTOGRAM_BINS = 256
-_CT_OFFSET = 1000.0  # added by many writers of CT, so that values are not negative
 _CT_AIR = -1000.0  # Hounsfield units; below it is padding only
-_CT_LOWEST_WITH_OFFSET = -200.0  # every scan shows air: one without has the offset
 
 
 class Foreground(NamedTuple):
@@ -46,11 +45,6 @@ def foreground_of(image: Image, *, is_ct: bool = False) -> Foreground:
         extent_mm=np.ptp(edges, axis=1) * survey.grid.spacing_mm,
         threshold=survey.threshold,
     )
-
-
-def hounsfield_offset(image: Image) -> float:
-    """What was added to the Hounsfield units of a CT when it was stored: 0 or 1000."""
-    return _CT_OFFSET if image.data.min() > _CT_LOWEST_WITH_OFFSET else 0.0
 
 
 def coarse_view(image: Image) -> Image:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from voltween.errors import InputError
-from voltween.register import Registration
+from voltween.registration import Registration
 from voltween.rendering import (
     STRUCTURE_COLOURS,
     Pixels,

@@ -1,0 +1,129 @@
+"""A pair as a network and a refinement see it: tensors on the canonical grids."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from voltween.canonical import Grids
+from voltween.errors import InputError
+from voltween.evidence import Evidence
+from voltween.guidance import Guidance
+from voltween.hounsfield import looks_like_ct
+from voltween.preprocess import Preprocessing
+from voltween.refinement import Refinement
+from voltween.sampling import sampled
+from voltween.space import Grid, spacing_and_shape
+from voltween.transform import Affine
+from voltween.volume import Image, LabelMap, Points
+
+
+@dataclass(frozen=True, eq=False)
+class PairView:
+    """Two scans, the rule by which each is seen, and the grids on which they are."""
+
+    fixed: Image
+    moving: Image
+    rules: tuple[Preprocessing, Preprocessing]
+    """Of the fixed and of the moving scan."""
+    grids: Grids
+    device: torch.device
+
+    @classmethod
+    def of(
+        cls,
+        fixed: Image,
+        moving: Image,
+        rules: tuple[Preprocessing, Preprocessing],
+        device: torch.device,
+    ) -> "PairView":
+        """The scans on the grids that the rules put on them."""
+        grids = Grids(rules[0].canonical_grid(fixed), rules[1].canonical_grid(moving))
+        return cls(fixed, moving, rules, grids, device)
+
+    def for_refinement(self, refinement: Refinement) -> "PairView":
+        """The same on the voxels that a refinement asks for, as many as it needs."""
+        spacing_mm = self.grids.fixed.spacing_mm
+        if refinement.spacing_mm == "own":
+            spacing_mm, _ = spacing_and_shape(self.fixed.grid)
+        elif refinement.spacing_mm is not None:
+            spacing_mm = np.full(3, refinement.spacing_mm)
+        is_same = np.allclose(spacing_mm, self.grids.fixed.spacing_mm)
+        if is_same and all(n % refinement.widest == 0 for n in self.grids.fixed.shape):
+            return self
+        grids = self.grids.with_voxels(spacing_mm, refinement.widest)
+        return replace(self, grids=grids)
+
+    def images(self) -> tuple[Float[Tensor, "1 1 i j k"], Float[Tensor, "1 1 i j k"]]:
+        """Both scans on their grids, intensities from 0 to 1.
+
+        Raises:
+            InputError: If one is constant, or a label map.
+        """
+        return self._seen("fixed", self.fixed), self._seen("moving", self.moving)
+
+    def evidence(self, guidance: Guidance) -> Evidence:
+        """All that a refinement goes by, on these grids.
+
+        Raises:
+            InputError: If one of the images is constant, or a label map.
+        """
+        given = guidance
+        return Evidence(
+            self._channels("fixed", self.fixed, given.fixed_channels),
+            self._channels("moving", self.moving, given.moving_channels),
+            self._mask("fixed", given.fixed_mask),
+            self._mask("moving", given.moving_mask),
+            self._labels(self.grids.fixed, given.fixed_labels),
+            self._labels(self.grids.moving, given.moving_labels),
+            self._points(self.grids.fixed, given.fixed_points),
+            self._points(self.grids.moving, given.moving_points),
+        )
+
+    def _channels(
+        self, side: str, image: Image, others: tuple[Image, ...]
+    ) -> Float[Tensor, "1 c i j k"]:
+        return torch.cat([self._seen(side, one) for one in (image, *others)], dim=1)
+
+    def _seen(self, side: str, image: Image) -> Float[Tensor, "1 1 i j k"]:
+        rule, grid = self._side(side)
+        if image not in (self.fixed, self.moving) and not looks_like_ct(image):
+            rule = replace(rule, hounsfield_window=None)
+        try:
+            return self._tensor(rule.normalized(image, onto=grid).data)
+        except InputError as error:
+            raise InputError(f"{side} {error}") from error
+
+    def _mask(
+        self, side: str, mask: LabelMap | None
+    ) -> Float[Tensor, "1 1 i j k"] | None:
+        if mask is None:
+            return None
+        _, grid = self._side(side)
+        shares = sampled(Image(mask.data > 0, mask.grid), onto=grid).data
+        if not shares.any():
+            raise InputError(
+                f"{side} mask must have voxels > 0 where the scan is looked at, got "
+                "none: is it in the same place as the scan?"
+            )
+        return self._tensor(shares)
+
+    def _labels(self, grid: Grid, labels: LabelMap | None) -> Tensor | None:
+        if labels is None:
+            return None
+        return self._tensor(Affine.identity().resample(labels, onto=grid).data)
+
+    def _points(self, grid: Grid, points: Points | None) -> Tensor | None:
+        if points is None:
+            return None
+        voxels = grid.world_to_voxel(points.mm).astype(np.float32)
+        return torch.from_numpy(voxels)[None].to(self.device)
+
+    def _side(self, side: str) -> tuple[Preprocessing, Grid]:
+        index = ("fixed", "moving").index(side)
+        return self.rules[index], self.grids[index]
+
+    def _tensor(self, data: np.ndarray) -> Tensor:
+        return torch.from_numpy(data.copy())[None, None].to(self.device)
