@@ -25,6 +25,8 @@ ORDER = [
     "io",
     "metrics",
     "regularity",
+    "mending",
+    "unfolding",
     "scores",
     "pairs",
     # other tools
@@ -169,6 +171,8 @@ PHYSICAL = {
     "io",
     "metrics",
     "regularity",
+    "mending",
+    "unfolding",
 }
 TENSOR = {
     "shapes",
