@@ -125,7 +125,7 @@ def _smooth(
 def _rests_at_the_border(
     vectors_mm: Float[np.ndarray, "i j k 3"],
 ) -> Bool[np.ndarray, "i j k"]:
-    rests: np.ndarray = ~vectors_mm.any(axis=-1)
+    rests = np.all(vectors_mm == 0, axis=-1)
     rests[1:-1, 1:-1, 1:-1] = False
     return rests
 
