@@ -25,6 +25,7 @@ ORDER = [
     "io",
     "metrics",
     "regularity",
+    "mending",
     "unfolding",
     "scores",
     "pairs",
@@ -186,6 +187,8 @@ PHYSICAL = {
     "io",
     "metrics",
     "regularity",
+    "mending",
+    "unfolding",
 }
 TENSOR = {
     "shapes",
