@@ -6,7 +6,7 @@ import pytest
 from helpers import oblique_grid, smooth_field, smooth_image
 from voltween import tweening_figure as module
 from voltween.errors import MissingPackageError
-from voltween.register import Registration, TweeningStage
+from voltween.registration import Registration, TweeningStage
 from voltween.transform import Affine
 from voltween.tweening_figure import Structures, deformed_grid, tweening_figure
 from voltween.volume import LabelMap
@@ -17,7 +17,7 @@ IMAGE = smooth_image(GRID)
 
 def registration_of(*transforms, before=None):
     stages = tuple(
-        TweeningStage(f"stage {n}", transform, 0.0)
+        TweeningStage(f"stage {n}", transform)
         for n, transform in enumerate(transforms, 1)
     )
     start = before or Affine.identity()

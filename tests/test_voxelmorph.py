@@ -327,7 +327,10 @@ class TestModel:
     def test_half_precision_hardly_moves_the_flow(self):
         model = some_model()
         images = pair(CUBE)
-        full, half = (model.registrar(p)(*images).flow for p in ("fp32", "bf16"))
+        full, half = (
+            replace(model, precision=p).registrar(*images).flow
+            for p in ("fp32", "bf16")
+        )
         with torch.no_grad():
             assert torch.equal(full, model.network(*images).flow)
         assert half.dtype == torch.float32
