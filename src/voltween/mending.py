@@ -22,8 +22,8 @@ _Box = tuple[slice, slice, slice]
 
 _LEAST_DETERMINANT = 0.03  # of a mended voxel: some room for a grid that lies otherwise
 _MOST_SMOOTHINGS = 40
-_SMOOTHINGS_OF_A_REACH = 3
-_SMOOTHING_VOXELS = 1.0  # standard deviation
+_SMOOTHINGS_OF_A_REACH = 5
+_FIRST_SMOOTHING_VOXELS = 0.5  # standard deviation; more changes more than it must
 
 
 def mended(
@@ -36,9 +36,10 @@ def mended(
     """The field smoothed where it folds and at the positions given, RAS+ mm.
 
     At a fold it is smoothed wholly, from `reach_voxels` on not at all, and again and
-    again, with a reach that grows, until no voxel in the neighbourhood folds, from
-    whatever side one looks. The outermost voxels stay at rest where they are: the field
-    goes on beyond them as the identity. The same field if there is nothing to smooth.
+    again, farther and more strongly, until no voxel in the neighbourhood folds, from
+    whatever side one looks; the number of times is limited. Outermost voxels that are
+    at rest stay so: the field goes on beyond them as the identity. The same field if
+    there is nothing to smooth.
     """
     folds = smallest_determinants(field.to_flow()) <= 0
     folds |= _nearest_voxels(field.grid, around_mm)
@@ -49,11 +50,12 @@ def mended(
     to_voxels = np.linalg.inv(field.grid.affine[:3, :3]).T
     for n in range(_MOST_SMOOTHINGS):
         reach = reach_voxels + n // _SMOOTHINGS_OF_A_REACH
+        deviation = _FIRST_SMOOTHING_VOXELS * reach**0.5
         pieces = _pieces(folds, reach)
         folds = np.zeros_like(folds)
         for box, piece in pieces:
             weights = np.where(rests[box], 0, _weights(piece, reach))
-            _smooth(vectors_mm[box], weights, beyond)
+            _smooth(vectors_mm[box], weights, deviation_voxels=deviation, beyond=beyond)
         for box, _ in pieces:
             flow = np.moveaxis(vectors_mm[box] @ to_voxels, -1, 0)
             folds[box] |= smallest_determinants(flow) < _LEAST_DETERMINANT
@@ -113,12 +115,14 @@ def _weights(
 def _smooth(
     vectors: Float[np.ndarray, "i j k 3"],
     weights: Float[np.ndarray, "i j k"],
+    *,
+    deviation_voxels: float,
     beyond: Beyond,
 ) -> None:
-    """Smooths the vectors in place, by as much as the weights say."""
+    """Smooths vectors in place by a Gaussian, as much as the weights (0 to 1) say."""
     from scipy.ndimage import gaussian_filter
 
-    smooth = gaussian_filter(vectors, _SMOOTHING_VOXELS, axes=(0, 1, 2), mode=beyond)
+    smooth = gaussian_filter(vectors, deviation_voxels, axes=(0, 1, 2), mode=beyond)
     vectors += weights[..., None] * (smooth - vectors)
 
 

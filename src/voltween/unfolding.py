@@ -17,7 +17,7 @@ from voltween.transform import Affine, DisplacementField, Transform
 
 _LEAST_DETERMINANT = 0.01  # so that rounding, as in a file, brings no fold back
 _MOST_ROUNDS = 16
-_FIRST_REACH_VOXELS = 2
+_FIRST_REACH_VOXELS = 1
 
 
 class Unfolded(NamedTuple):
