@@ -19,7 +19,7 @@ def bright_box(shape_mm, spacing_mm=1.0, scan=60):
         directions=np.eye(3),
     )
     data = np.zeros(grid.shape)
-    i, j, k = (int(round(mm / spacing_mm)) for mm in shape_mm)
+    i, j, k = (round(mm / spacing_mm) for mm in shape_mm)
     data[8 : 8 + i, 12 : 12 + j, 15 : 15 + k] = 100
     return Image(data + np.random.default_rng(0).uniform(0, 5, data.shape), grid)
 
@@ -59,7 +59,7 @@ def test_the_storage_order_does_not_matter(order):
 
 def test_a_ct_is_seen_through_a_window_and_another_scan_by_percentiles():
     other = bright_box((30, 20, 25))
-    units = np.where(other.data > 50, 40.0, -1000.0)
+    units = np.where(other.data > 50, 40.0, -1000.0) + other.data
     units[20:23, 20:23, 20:23] = 900
     ct = Image(units, other.grid)
     rules = fitted_to_pair(ct, other, multiple=4)

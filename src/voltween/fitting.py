@@ -38,7 +38,9 @@ def fitted_to_pair(
         int
     )
     i, j, k = (int(n) * multiple for n in blocks)
-    plain = Preprocessing((i, j, k), (spacing_mm,) * 3, placement="foreground")
+    plain = Preprocessing(
+        (i, j, k), (spacing_mm,) * 3, placement="foreground", surroundings="border"
+    )
     window = replace(plain, hounsfield_window=_CT_WINDOW)
     one, other = (window if is_ct else plain for _, is_ct in seen)
     return one, other

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from voltween.errors import InputError
 from voltween.hounsfield import hounsfield_offset
@@ -18,6 +19,7 @@ from voltween.survey import foreground_of, head_centre_mm
 from voltween.volume import Image, looks_like_labels
 
 Placement = Literal["grid centre", "head", "foreground"]
+Surroundings = Literal["dark", "border"]
 
 _FOREGROUND = 1e-3  # of the range of intensities, above the darkest
 
@@ -42,6 +44,9 @@ class Preprocessing:
     hounsfield_window: tuple[float, float] | None = None
     """Hounsfield units that become 0 and 1, for CT; percentiles are then not used. A
     scan without a value below -200 is taken to be stored with 1000 added."""
+    surroundings: Surroundings = "dark"
+    """What is beyond the scan: dark, or as bright as most of its border, so that a scan
+    with a bright background has no edge where it ends."""
 
     def __post_init__(self) -> None:
         window = self.hounsfield_window
@@ -81,7 +86,12 @@ class Preprocessing:
             InputError: If the image is constant, or is a label map.
         """
         check_has_contrast(image)
-        canonical = sampled(image, onto=onto or self.canonical_grid(image))
+        grid = onto or self.canonical_grid(image)
+        canonical = sampled(image, onto=grid)
+        if self.surroundings == "border":
+            missing = 1 - _coverage(image, grid)
+            brighter = border_brightness(image) - image.outside_value
+            canonical = Image(canonical.data + missing * brighter, grid)
         low, high = self._intensity_range(canonical, image)
         scaled = (canonical.data - low) / max(
             high - low, float(np.finfo(np.float32).tiny)
@@ -110,6 +120,18 @@ def foreground_range(
     is_foreground = image.data > darkest + _FOREGROUND * (brightest - darkest)
     low, high = np.percentile(image.data[is_foreground], percentiles)
     return (float(low), float(high)) if low < high else (darkest, brightest)
+
+
+def border_brightness(image: Image) -> float:
+    """Median intensity of the scan's outermost voxels."""
+    is_inner = np.zeros(image.grid.shape, dtype=bool)
+    is_inner[1:-1, 1:-1, 1:-1] = True
+    return float(np.median(image.data[~is_inner]))
+
+
+def _coverage(image: Image, grid: Grid) -> Float[np.ndarray, "i j k"]:
+    """How much of a voxel lies within the scan, 0 to 1."""
+    return sampled(Image(np.ones(image.grid.shape), image.grid), onto=grid).data
 
 
 def check_has_contrast(image: Image) -> None:
