@@ -73,7 +73,8 @@ class Folding:
             f"{len(rows)} pairs; folding {before.mean():.4g} % (at most "
             f"{before.max():.3g} %, {(before > 0).sum()} pairs), after unfolding "
             f"{after.max():.3g} %; median round trip {np.median(trip_mm):.3g} mm "
-            f"(at most {trip_mm.max():.3g}); Dice {dice.mean():.4f}, {mended_dice.mean():.4f}"
+            f"(at most {trip_mm.max():.3g}); Dice {dice.mean():.4f}, "
+            f"{mended_dice.mean():.4f}"
         )
 
 
