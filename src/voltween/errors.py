@@ -13,5 +13,9 @@ class InverseWarning(UserWarning):
     """An inverse transform that is not exact everywhere, because the field folds."""
 
 
+class OutputError(InputError):
+    """A file or folder that cannot be written: no fault of what was to be in it."""
+
+
 class MissingPackageError(InputError):
     """An optional package is not installed; the message says what to install."""
