@@ -5,7 +5,6 @@ A name is "identity", "centres", "ants", "ants-affine", "ants-syn", "ants-syncc"
 "+accurate", to be refined on the pair.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -14,10 +13,11 @@ from typing import NamedTuple
 
 from voltween.baselines import ants, elastix
 from voltween.baselines.tools import Tool
-from voltween.checkpoint import load_model, model_path
+from voltween.checkpoint import load_model, weights_digest
 from voltween.errors import InputError
+from voltween.model_names import split_name
 from voltween.process import Used
-from voltween.refinement import REFINEMENTS, Refinement
+from voltween.refinement import Refinement
 from voltween.register import centre_alignment, register
 from voltween.transform import Affine, Transform
 from voltween.volume import Image
@@ -98,9 +98,12 @@ def model_method(name: str, model: str, *, device: str = "cpu") -> Method:
     Raises:
         InputError: If there is no such model.
     """
-    file, refinement = _split(model)
-    weights = hashlib.sha256(model_path(file).read_bytes()).hexdigest()
-    facts = {"weights": weights, "device": device, **_version_of("voltween")}
+    file, refinement = split_name(model)
+    facts = {
+        "weights": weights_digest(file),
+        "device": device,
+        **_version_of("voltween"),
+    }
     if refinement is not None:
         facts["refinement"] = str(refinement)
     return Method(name, lambda: loaded_model(file, device, refinement), facts)
@@ -130,14 +133,6 @@ def loaded_model(
         return Answer(registration.fixed_to_moving, registration.tweening)
 
     return answer
-
-
-def _split(model: str) -> tuple[str, Refinement | None]:
-    """A model's name or file, and how its answers are refined."""
-    file, plus, effort = model.rpartition("+")
-    if plus and effort in REFINEMENTS:
-        return file, REFINEMENTS[effort]
-    return model, None
 
 
 def _loaded(tool: Tool) -> Registering:
