@@ -21,11 +21,11 @@ figures: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
 
-# The tests again with every other set of instructions that this processor has.
+# Tests of native operations again with every other set of instructions of this processor.
 test-instructions: $(INSTALLED)
 	for set in $$($(BIN)/python -c "from voltween import _native; \
 		print(*_native.instruction_sets()[1:])"); do \
-		VOLTWEEN_INSTRUCTIONS=$$set $(BIN)/python -m pytest || exit 1; \
+		VOLTWEEN_INSTRUCTIONS=$$set $(BIN)/python -m pytest -m native || exit 1; \
 	done
 
 bench: $(INSTALLED)

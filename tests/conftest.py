@@ -4,7 +4,21 @@ from pathlib import Path
 import pytest
 import torch
 
+from package_imports import is_of_native_operations
+
 torch.set_num_threads(min(2, torch.get_num_threads()))  # as OMP_NUM_THREADS says
+
+
+def pytest_configure(config):
+    """Name the marker by which `make test-instructions` chooses."""
+    config.addinivalue_line("markers", "native: of modules with native operations")
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the tests of modules with native operations: no list that could age."""
+    for item in items:
+        if is_of_native_operations(item.path):
+            item.add_marker("native")
 
 
 @pytest.fixture(scope="session")

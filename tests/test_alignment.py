@@ -1,4 +1,6 @@
 import csv
+import errno
+import os
 
 import numpy as np
 import pytest
@@ -8,7 +10,8 @@ from voltween import alignment, io
 from voltween.alignment import Alignment, aligned_cases, prealigned
 from voltween.cli import main
 from voltween.data import load_case, read_manifest
-from voltween.errors import InputError
+from voltween.errors import InputError, OutputError
+from voltween.files import whole_file
 from voltween.methods import Answer, Method
 from voltween.process import Used
 from voltween.transform import Affine
@@ -128,6 +131,31 @@ def test_a_case_that_fails_is_named_and_the_others_are_aligned(known, tmp_path):
         aligned_cases(cases, Alignment(atlas, tmp_path / "kept"), tmp_path / "aligned")
     made = read_manifest(tmp_path / "aligned" / "cases.csv")
     assert [case.name for case in made] == ["case0", "case2", "case3"]
+
+
+@pytest.mark.parametrize("name", ["case1.nii.gz", ".tfm"])
+def test_a_full_disk_ends_the_run_in_one_line(name, known, tmp_path, monkeypatch):
+    (tmp_path / "cohort").mkdir()
+    manifest = write_cohort(tmp_path / "cohort", 2, 2)
+    write = io.write
+
+    def write_some(volume, path):
+        if path.name.endswith(name):
+            raise_full(path)
+        return write(volume, path)
+
+    def raise_full(path):
+        with whole_file(path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(io, "write", write_some)
+    aligned = tmp_path / "aligned"
+    cases = read_manifest(manifest)
+    found = Alignment(load_case(cases[0])[0], tmp_path / "kept")
+    with pytest.raises(OutputError, match=r"^\S+: cannot be written: No space left"):
+        aligned_cases(cases, found, aligned)
+    assert known.asked == (2 if name == "case1.nii.gz" else 1)
+    assert not (aligned / "cases.csv").exists()
 
 
 def test_landmarks_of_an_aligned_cohort_are_measured_on_the_scans_as_they_are(

@@ -28,6 +28,7 @@ from voltween.benchmarks.measure import (
 from voltween.benchmarks.memory import peak_bytes
 from voltween.benchmarks.naive_cascade import naive_copy, naive_objective
 from voltween.benchmarks.roofline import StepResult
+from voltween.benchmarks.suite import Settings
 from voltween.benchmarks.workloads import (
     Workload,
     random_network,
@@ -215,7 +216,8 @@ class TestNetworks:
 
 @pytest.mark.usefixtures("no_memory")
 class TestCommand:
-    def test_quick_run_writes_its_files(self, tmp_path, capsys):
+    def test_quick_run_writes_its_files(self, tmp_path, capsys, monkeypatch):
+        monkeypatch.setattr(Settings, "effort", Effort(1, 1, 0.0))
         main(["bench", "--quick", "--sizes", "16", "--out", str(tmp_path)])
         page = (tmp_path / "performance.md").read_text()
         assert "voltween bench --sizes 16 --quick" in page

@@ -53,6 +53,21 @@ def test_curves_of_no_run_are_refused(tmp_path, capsys):
     assert "curves need the folder of a training run" in error
 
 
+def test_a_folder_made_for_a_figure_goes_when_there_is_none(tmp_path, capsys):
+    (tmp_path / "here").mkdir()
+    for folder in ("new", "here"):
+        out = tmp_path / folder / "er" / "figure.png"
+        error_of(capsys, "curves", tmp_path / "nothing", "--out", out)
+    assert [path.name for path in tmp_path.rglob("*")] == ["here"]
+
+
+def test_a_folder_is_made_for_a_figure(tmp_path):
+    (tmp_path / "log.csv").write_text("step,a\n1,2\n")
+    out = tmp_path / "new" / "er" / "figure.png"
+    main(["figures", "curves", str(tmp_path), "--out", str(out)])
+    assert list((tmp_path / "new" / "er").iterdir()) == [out]
+
+
 def tweening(folder, *options, model="hippocampus"):
     scan = folder / "scan.nii.gz"
     out = folder / "figure.png"

@@ -123,7 +123,16 @@ def test_what_cannot_be_read_is_said_in_one_line(compared, tmp_path):
         read_compared_pair(out, cases)
 
 
-@pytest.mark.parametrize("table", ["fixed,moving\ncase0,case1\n", "", "a picture\n"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        "fixed,moving\ncase0,case1\n",
+        "fixed,moving,status\ncase0,case1,ok\n",
+        "method,status\nidentity,ok\n",
+        "",
+        "a picture\n",
+    ],
+)
 def test_a_table_of_another_kind_is_no_finished_comparison(table, tmp_path):
     (tmp_path / "pairs.csv").write_text(table)
     with pytest.raises(InputError, match="folder of a finished `voltween compare`"):

@@ -131,8 +131,8 @@ def test_upsampling_is_the_transposed_convolution(shape):
 
 def test_gradients_of_the_upsampling():
     torch.manual_seed(0)
-    skip = torch.randn(2, 2, 4, 2, 6).double().requires_grad_()
-    features = torch.randn(2, 8 * 3, 3, 2, 4).double().requires_grad_()
+    skip = torch.randn(2, 1, 4, 2, 6).double().requires_grad_()
+    features = torch.randn(2, 8, 3, 2, 4).double().requires_grad_()
     prediction = torch.randn(2, 8 * 3, 3, 2, 4).double().requires_grad_()
     torch.autograd.gradcheck(join, (skip, features, prediction, 0.1))
     torch.autograd.gradcheck(interleave, (prediction, 1.5))

@@ -75,3 +75,27 @@ def test_a_table_of_another_kind_is_no_training_log(log, tmp_path):
     (tmp_path / "log.csv").write_text(log)
     with pytest.raises(InputError, match=r"log.csv: expected the log of a training"):
         curves_figure([tmp_path])
+
+
+@pytest.mark.parametrize("name", ["log.csv", "validation.csv"])
+def test_a_picture_is_no_table(name, tmp_path):
+    write_run(tmp_path / "run", [1])
+    (tmp_path / "run" / name).write_bytes(b"\x89PNG\r\n\x1a\n\x00\xff")
+    with pytest.raises(InputError, match=f"{name}: expected a table, got a file of"):
+        curves_figure([tmp_path / "run"])
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "epoch,stage,dice,correlation\n1,before,0.1,\n",
+        "step,stage\n1,before\n",
+        "step,stage,dice,correlation\n1,before,good,\n",
+        "a picture\n\x1b\n",
+    ],
+)
+def test_a_table_of_another_kind_is_no_validation(table, tmp_path):
+    write_run(tmp_path / "run", [1])
+    (tmp_path / "run" / "validation.csv").write_text(table)
+    with pytest.raises(InputError, match=r"validation.csv: expected the validation"):
+        curves_figure([tmp_path / "run"])

@@ -10,8 +10,8 @@ from voltween.errors import InputError
 from voltween.networks import CascadeConfig
 from voltween.objective import Objective
 from voltween.preprocess import Preprocessing
+from voltween.recipe import TrainConfig
 from voltween.settings import TrainingPlan, read_plan, write_plan
-from voltween.train import TrainConfig
 
 SHAPE = (32, 48, 16)
 MINIMAL = """

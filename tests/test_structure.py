@@ -5,8 +5,13 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "src" / "voltween"
-MODULES = sorted(PACKAGE.rglob("*.py"))
+from package_imports import (
+    MODULES,
+    imports_of,
+    is_of_native_operations,
+    module_name,
+    modules_with_native_operations,
+)
 
 # Imports go up this list only: a module may import those before it.
 ORDER = [
@@ -61,6 +66,7 @@ ORDER = [
     "networks",
     "inference",
     "refinement",
+    "model_names",
     "descent",
     "evidence",
     "matching",
@@ -127,6 +133,7 @@ ORDER = [
     # training
     "recipe",
     "cache",
+    "teachers",
     "targets",
     "batches",
     "hardware",
@@ -207,25 +214,6 @@ TENSOR = {
 }
 
 
-def module_name(path):
-    parts = path.relative_to(PACKAGE).with_suffix("").parts
-    return ".".join(part for part in parts if part != "__init__")
-
-
-def imports_of(path):
-    """Modules of the package that a file imports, wherever in the file."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
-            "voltween"
-        ):
-            base = node.module.removeprefix("voltween").lstrip(".")
-            inner = {f"{base}.{alias.name}".lstrip(".") for alias in node.names}
-            if inner != {"_native"}:  # the compiled module is below all
-                found |= {name for name in inner if name in ORDER} or {base}
-    return found
-
-
 def test_every_module_has_its_place():
     assert sorted(map(module_name, MODULES)) == sorted(ORDER)
 
@@ -245,6 +233,13 @@ def test_space_and_tensors_do_not_know_each_other():
             assert "import torch" not in text, name
         if name in TENSOR or name.startswith(("networks", "inference")):
             assert not imports_of(path) & PHYSICAL, name
+
+
+def test_every_module_with_native_operations_is_tested_with_all_instructions():
+    tests = Path(__file__).parent.glob("test_*.py")
+    tested = [imports_of(path) for path in tests if is_of_native_operations(path)]
+    known = {"native", "networks.upsampling", "warp", "losses", "jacobian"}
+    assert known <= modules_with_native_operations() <= frozenset().union(*tested)
 
 
 def test_lps_is_said_in_io_alone():

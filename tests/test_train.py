@@ -324,12 +324,56 @@ def test_supervised_training_learns_what_ants_finds(manifest, tmp_path):
         validate_every=60,
         learning_rate=2e-3,
         objective=SUPERVISED,
-        target_pairs=3,
+        target_pairs=2,
     )
     run(manifest, tmp_path, config, reports.append)
-    assert len(list((tmp_path / "cache" / "targets").iterdir())) == 3
+    assert len(list((tmp_path / "cache" / "targets").iterdir())) == 2
     errors = [report.losses["end-point error"] for report in reports]
     assert np.mean(errors[-10:]) < 0.85 * np.mean(errors[:10])
+
+
+def test_a_network_learns_its_own_flows_polished_beside_images_and_labels(
+    manifest, tmp_path
+):
+    pupil = run(manifest, tmp_path / "pupil", replace(CONFIG, steps=4))
+    config = replace(
+        CONFIG,
+        steps=4,
+        target_pairs=2,
+        start_from=str(pupil),
+        teacher=f"{pupil}+fast",
+        objective=Objective(end_point_error=0.1, overlap=(1.0,)),
+    )
+    reports = []
+    run(manifest, tmp_path / "taught", config, reports.append)
+    assert len(list((tmp_path / "taught" / "cache" / "targets").iterdir())) == 2
+    terms = {"end-point error", "dense 1 similarity", "dense 1 overlap"}
+    assert all(terms <= set(report.losses) for report in reports)
+    assert all(report.losses["end-point error"] > 0 for report in reports)
+
+
+def test_a_teacher_of_another_grid_is_refused_before_scans_are_read(manifest, tmp_path):
+    objective = Objective(end_point_error=0.1)
+    config = replace(CONFIG, teacher="hippocampus+fast", objective=objective)
+    with pytest.raises(
+        InputError, match=r"teacher hippocampus\+fast: expected a model"
+    ):
+        run(manifest, tmp_path, config)
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("teacher", ["hippocampus", "ANTs", "brain+slow", ""])
+def test_other_teachers_are_refused(teacher):
+    with pytest.raises(
+        InputError, match='teacher must be "ants", or a model that ends'
+    ):
+        replace(CONFIG, teacher=teacher)
+
+
+def test_a_teacher_whose_flows_have_no_weight_is_refused():
+    config = replace(CONFIG, teacher="hippocampus+fast")
+    with pytest.raises(InputError, match="its flows need a weight"):
+        Recipe(PREPROCESSING, CASCADE, config)
 
 
 def test_training_both_ways_reports_the_round_trip(manifest, tmp_path):

@@ -18,7 +18,7 @@ import numpy as np
 from voltween import io
 from voltween.baselines.ants import ants_affine
 from voltween.data import Case, load_case
-from voltween.errors import InputError
+from voltween.errors import InputError, OutputError
 from voltween.files import output_folder, whole_file
 from voltween.methods import Answer, Method, Registering
 from voltween.transform import Affine, Transform
@@ -98,8 +98,9 @@ def aligned_cases(
     ANTs found before is not sought again.
 
     Raises:
-        InputError: If the folder cannot be written to, or, after all others are done
-            and in the manifest, if a case could not be read or aligned.
+        OutputError: At the first case that cannot be written.
+        InputError: After all others are done and in the manifest, if a case could not
+            be read or aligned.
     """
     output_folder(out)
     aligned, faults = [], []
@@ -107,6 +108,8 @@ def aligned_cases(
         on_case(case.name)
         try:
             aligned.append(_aligned_case(case, alignment, out))
+        except OutputError:  # a full disk is no fault of the case
+            raise
         except InputError as error:
             faults.append(f"{case.name}: {error}")
     with whole_file(out / "cases.csv") as partial, partial.open("w") as file:

@@ -4,6 +4,7 @@ Nothing is ever unpickled. A file appears whole or not at all.
 """
 
 import copy
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,6 +88,15 @@ def load_model(name_or_path: PathLike) -> Model:
     return Model(
         path.name.removesuffix(SUFFIX), network.eval(), preprocessing, provenance
     )
+
+
+def weights_digest(name_or_path: PathLike) -> str:
+    """SHA-256 of a model's file: what stands for its weights and its settings.
+
+    Raises:
+        InputError: If there is none.
+    """
+    return hashlib.sha256(model_path(name_or_path).read_bytes()).hexdigest()
 
 
 def save_model(model: Model, path: PathLike, *, is_half: bool = True) -> Path:

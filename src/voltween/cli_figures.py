@@ -11,6 +11,7 @@ from voltween import console, io
 from voltween.checkpoint import load_model
 from voltween.data import read_manifest
 from voltween.errors import InputError
+from voltween.files import folder_of
 from voltween.plots import curves_figure
 from voltween.register import register
 
@@ -170,7 +171,8 @@ class Figures:
         from voltween.figure_files import check_figure_path, write_figure
 
         check_figure_path(self.kind.out)
-        with console.console.status("Drawing ..."):
-            figure = self.kind.figure()
-        write_figure(figure, self.kind.out)
+        with folder_of(self.kind.out):
+            with console.console.status("Drawing ..."):
+                figure = self.kind.figure()
+            write_figure(figure, self.kind.out)
         console.console.print(f"Wrote {self.kind.out}")

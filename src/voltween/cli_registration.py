@@ -12,8 +12,9 @@ from voltween.checkpoint import Model, load_model
 from voltween.errors import InputError
 from voltween.guidance import Guidance
 from voltween.inference import Precision
+from voltween.model_names import WITHOUT_MODEL
 from voltween.refinement import ALONE, REFINEMENTS, Effort, Refinement
-from voltween.register import WITHOUT_MODEL, register
+from voltween.register import register
 from voltween.results import write_registration
 from voltween.similarities import Similarity
 from voltween.volume import LabelMap, Points

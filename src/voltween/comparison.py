@@ -17,6 +17,8 @@ from voltween.scores import Scores
 from voltween.summaries import reference_method, summary_rows, values_of
 from voltween.transform import Transform
 
+_COLUMNS = {"method", "fixed", "moving", "status"}
+
 
 @dataclass(frozen=True, eq=False)
 class MethodResult:
@@ -76,8 +78,10 @@ def read_scores(folder: Path) -> Scores:
         InputError: If the folder has none.
     """
     with existing_file(folder / "pairs.csv").open(newline="") as file:
-        # A table of another kind has no status: none of its rows counts.
-        rows = [row for row in csv.DictReader(file) if row.get("status") == "ok"]
+        table = csv.DictReader(file)
+        # None of the rows of a table of another kind counts.
+        is_known = set(table.fieldnames or ()) >= _COLUMNS
+        rows = [row for row in table if is_known and row["status"] == "ok"]
     records = [
         Records(folder).read(row["method"], (row["fixed"], row["moving"]))
         for row in rows

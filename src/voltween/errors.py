@@ -17,5 +17,9 @@ class FoldingWarning(UserWarning):
     """A transform that folds, where it was asked not to."""
 
 
+class OutputError(InputError):
+    """A file or folder that cannot be written: no fault of what was to be in it."""
+
+
 class MissingPackageError(InputError):
     """An optional package is not installed; the message says what to install."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from voltween.files import check_suffix, output_folder, whole_file
+from voltween.files import check_suffix, whole_file
 
 _FORMATS = {".png": "png", ".pdf": "pdf"}
 # No date: the same figure is the same file.
@@ -15,10 +15,9 @@ def check_figure_path(path: Path) -> None:
     """Refuse a path that no figure can be written to, before work is done for it.
 
     Raises:
-        InputError: If its ending is not .png or .pdf, or its folder cannot be written.
+        InputError: If its ending is not .png or .pdf.
     """
     check_suffix(path, tuple(_FORMATS), "a figure")
-    output_folder(path.parent)
 
 
 def write_figure(figure: Figure, path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from voltween.errors import InputError
+from voltween.errors import InputError, OutputError
 
 PathLike = str | os.PathLike[str]
 
@@ -17,7 +17,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """A path to write to instead of `path`; it takes its place when all went well.
 
     Raises:
-        InputError: If the folder cannot be written to.
+        OutputError: If the folder cannot be written to.
     """
     partial = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
     try:
@@ -25,9 +25,9 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield partial
         os.replace(partial, path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
     except RuntimeError as error:  # how SimpleITK fails
-        raise InputError(f"{path}: cannot be written (is the disk full?)") from error
+        raise OutputError(f"{path}: cannot be written (is the disk full?)") from error
     finally:
         with suppress(OSError):
             partial.unlink()
@@ -78,13 +78,13 @@ def output_folder(path: PathLike) -> Path:
     """The folder, made if it was missing, and checked to be writable.
 
     Raises:
-        InputError: If it cannot be made or written to.
+        OutputError: If it cannot be made or written to.
     """
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{folder}: cannot make folder: {error.strerror}") from error
+        raise OutputError(f"{folder}: cannot make folder: {error.strerror}") from error
     probe = folder / f".{uuid.uuid4().hex}"
     with whole_file(probe):
         pass
@@ -92,15 +92,34 @@ def output_folder(path: PathLike) -> Path:
     return folder
 
 
+@contextmanager
+def folder_of(path: Path) -> Iterator[None]:
+    """The folder of a file to be written; folders made for it go if that fails.
+
+    Raises:
+        OutputError: If the folder cannot be made or written to.
+    """
+    folders = (path.parent, *path.parent.parents)
+    made = [folder for folder in folders if not folder.exists()]
+    try:
+        output_folder(path.parent)
+        yield
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):  # others may have put something there
+                folder.rmdir()
+        raise
+
+
 def check_free_space(path: Path, needed_bytes: int) -> None:
     """Refuse to write what does not fit on the disk.
 
     Raises:
-        InputError: If fewer bytes are free where the path is.
+        OutputError: If fewer bytes are free where the path is.
     """
     free = shutil.disk_usage(path.parent).free
     if free < needed_bytes:
-        raise InputError(
+        raise OutputError(
             f"{path}: cannot be written: needs {needed_bytes / 1e6:.1f} MB, "
             f"{free / 1e6:.1f} MB are free: make room or give another folder"
         )

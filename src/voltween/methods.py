@@ -6,21 +6,21 @@ A name is "identity", "centres", "ants", "ants-affine", "ants-syn", "ants-syncc"
 the transform on the pair alone.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
-from typing import NamedTuple, cast, get_args
+from typing import NamedTuple
 
 from voltween.baselines import ants, elastix
 from voltween.baselines.tools import Tool
 from voltween.canonical import centre_alignment
-from voltween.checkpoint import load_model, model_path
+from voltween.checkpoint import load_model, weights_digest
 from voltween.errors import InputError
+from voltween.model_names import WITHOUT_MODEL, split_name
 from voltween.process import Used
-from voltween.refinement import ALONE, REFINEMENTS, Effort, Refinement
-from voltween.register import WITHOUT_MODEL, register
+from voltween.refinement import Refinement
+from voltween.register import register
 from voltween.transform import Affine, Transform
 from voltween.volume import Image
 
@@ -100,7 +100,7 @@ def model_method(name: str, model: str, *, device: str = "cpu") -> Method:
     Raises:
         InputError: If there is no such model.
     """
-    file, refinement = _split(model)
+    file, refinement = split_name(model)
     if file == WITHOUT_MODEL and refinement is None:
         raise InputError(
             f"{name}: without a model there is nothing but a refinement: take "
@@ -108,8 +108,7 @@ def model_method(name: str, model: str, *, device: str = "cpu") -> Method:
         )
     facts = {"device": device, **_version_of("voltween")}
     if file != WITHOUT_MODEL:
-        weights = model_path(file).read_bytes()
-        facts["weights"] = hashlib.sha256(weights).hexdigest()
+        facts["weights"] = weights_digest(file)
     if refinement is not None:
         facts["refinement"] = str(refinement)
     return Method(name, lambda: loaded_model(file, device, refinement), facts)
@@ -139,15 +138,6 @@ def loaded_model(
         return Answer(registration.fixed_to_moving, registration.tweening)
 
     return answer
-
-
-def _split(model: str) -> tuple[str, Refinement | None]:
-    """A model's name or file, and how its answers are refined."""
-    file, plus, effort = model.rpartition("+")
-    efforts = ALONE if file == WITHOUT_MODEL else REFINEMENTS
-    if plus and effort in get_args(Effort):
-        return file, efforts[cast(Effort, effort)]
-    return model, None
 
 
 def _loaded(tool: Tool) -> Registering:

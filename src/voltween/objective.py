@@ -59,7 +59,8 @@ class Objective:
     """Of the round trip (eq. 12; the paper: 1e-3 of a sum over voxels). If not 0, both
     directions are predicted in every step, which takes twice the time."""
     end_point_error: float = 0.0
-    """Of the final flow, to a flow that ANTs found: the supervised variant."""
+    """Of the final flow, to a flow that a teacher found, such as ANTs: the supervised
+    variant if it stands alone, but it goes with all other terms."""
 
     def __post_init__(self) -> None:
         if self.window_voxels < 1 or self.window_voxels % 2 == 0:

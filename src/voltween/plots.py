@@ -54,7 +54,8 @@ def curves_figure(runs: Sequence[Path]) -> "Figure":
     there are no labels, after the last stage and, dotted, before the first.
 
     Raises:
-        InputError: If there is no folder, or one has no training log.
+        InputError: If there is no folder, or one has no training log, or tables of
+            another kind.
     """
     if not runs:
         raise InputError("curves need the folder of a training run, got none")
@@ -125,19 +126,30 @@ def _losses(path: Path) -> Curves:
 def _stages(path: Path) -> tuple[str, Curves]:
     """The measure shown, and its curve for each stage."""
     rows = _rows(path)
-    measure = "dice" if rows and rows[0]["dice"] else "correlation"
     curves: Curves = defaultdict(lambda: ([], []))
-    for row in rows:
-        curves[row["stage"]][0].append(int(row["step"]))
-        curves[row["stage"]][1].append(float(row[measure]))
+    try:
+        measure = "dice" if rows and rows[0]["dice"] else "correlation"
+        for row in rows:
+            curves[row["stage"]][0].append(int(row["step"]))
+            curves[row["stage"]][1].append(float(row[measure]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: expected the validation of a training run, with columns step, "
+            "stage, dice and correlation, got another table"
+        ) from error
     return measure, curves
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    try:
+        with path.open(newline="") as file:
+            return list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            f"{path}: expected a table, got a file of another kind"
+        ) from error
 
 
 def _smoothed(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

@@ -5,12 +5,14 @@ from typing import Literal
 
 from voltween.augment import Augmentation
 from voltween.errors import InputError
+from voltween.model_names import split_name
 from voltween.networks import NetworkConfig
 from voltween.objective import VOXELMORPH, VTN_LIVER, Objective
 from voltween.preprocess import Preprocessing
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
+_ANTS = "ants"  # the default of the supervised variant
 _EPOCHS = 5
 _FULL_RATE_EPOCHS = 4
 _AT_LEAST_ONE = (
@@ -29,7 +31,8 @@ class TrainConfig:
     """How to train; the defaults are the paper's where two CPU cores allow.
 
     Raises:
-        InputError: If a number is out of range.
+        InputError: If a number is out of range, the teacher is unknown, or target flows
+            are asked for both ways.
     """
 
     steps: int = 2000
@@ -66,7 +69,11 @@ class TrainConfig:
     kept_states: int = 2
     """States to resume from that are kept: the latest ones."""
     target_pairs: int = 100
-    """With an end-point error: training pairs that ANTs registers, to learn from."""
+    """With an end-point error: training pairs that the teacher registers."""
+    teacher: str = _ANTS
+    """Who registers them: "ants" (needs voltween[baselines]), or a shipped model or
+    model file of the same grid, refined on each pair, such as "brain+accurate" or
+    "FILE+fast"."""
 
     def __post_init__(self) -> None:
         for name in (*_AT_LEAST_ONE, "patience"):
@@ -77,6 +84,11 @@ class TrainConfig:
             raise InputError(f"learning_rate must be > 0, got {self.learning_rate}")
         if not 0 <= self.masked_share <= 1:
             raise InputError(f"masked_share must be 0 to 1, got {self.masked_share}")
+        if self.teacher != _ANTS and split_name(self.teacher)[1] is None:
+            raise InputError(
+                'teacher must be "ants", or a model that ends in +fast or +accurate, '
+                f"got {self.teacher!r}"
+            )
         if self.objective.end_point_error > 0 and self.objective.invertibility > 0:
             raise InputError(
                 "target flows lead one way: give either an end_point_error or an "
@@ -97,7 +109,8 @@ class Recipe:
     """A grid, a network, and how it is trained.
 
     Raises:
-        InputError: If the network's grid is not the canonical grid.
+        InputError: If the network's grid is not the canonical grid, or a teacher is
+            named whose flows have no weight.
     """
 
     preprocessing: Preprocessing
@@ -109,6 +122,12 @@ class Recipe:
             raise InputError(
                 "the network's shape must be that of the canonical grid, "
                 f"{self.preprocessing.shape}, got {self.network.shape}"
+            )
+        training = self.training
+        if training.teacher != _ANTS and training.objective.end_point_error == 0:
+            raise InputError(
+                f"teacher {training.teacher}: its flows need a weight: give an "
+                "end_point_error above 0, or no teacher"
             )
 
 

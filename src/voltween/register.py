@@ -19,6 +19,7 @@ from voltween.descent import Step, Watch
 from voltween.errors import InputError
 from voltween.fitting import fitted_to_pair
 from voltween.guidance import Guidance
+from voltween.model_names import WITHOUT_MODEL
 from voltween.pair_search import PairSearch
 from voltween.pair_view import PairView
 from voltween.parts import Parts
@@ -26,7 +27,6 @@ from voltween.refinement import Refinement
 from voltween.registration import Registration, TweeningStage
 from voltween.volume import Image
 
-WITHOUT_MODEL = "none"
 AFFINE, REFINED = "affine", "refined"
 """Names of the stages that are not a network's."""
 

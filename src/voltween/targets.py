@@ -1,29 +1,22 @@
-"""Target flows for the supervised variant: what ANTs finds for a pair, kept on disk.
-
-ANTs, the Python package antspyx (extra `baselines`), registers each pair once.
-"""
+"""Target flows to learn: what a teacher finds for a pair, kept on disk."""
 
 import hashlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from voltween.baselines.ants import ants_syn
 from voltween.data import Sample
 from voltween.errors import InputError
 from voltween.files import output_folder, whole_file
-from voltween.space import Grid
-from voltween.volume import Image
+from voltween.teachers import Teacher
 
 _FORMAT = 2  # part of the files' names: to be raised when targets change
 
@@ -49,24 +42,26 @@ def target_pairs(count: int, pairs: int, seed: int) -> list[tuple[int, int]]:
 class TargetFlows:
     """Target flows of pairs of samples, made when first asked for, kept in a folder.
 
-    A file's name is made of the two images' voxels and the version of ANTs: other
-    images or another version never meet an old target, and folders can be shared.
+    A file's name is made of the two images' voxels and what decides the teacher's
+    flows: other images, versions or weights never meet an old target, and folders can
+    be shared.
     """
 
     samples: Sequence[Sample]
     pairs: Sequence[tuple[int, int]]
     """Indices (fixed, moving) into `samples`."""
+    teacher: Teacher
     folder: Path
 
     def flow(self, number: int) -> Float[Tensor, "3 i j k"]:
         """Target flow of `pairs[number]`, in voxels of the canonical grid.
 
-        It is where ANTs finds fixed voxel x in the moving image, less x; rounded to
-        half precision, 0.01 voxels at most for flows below 32 voxels.
+        It is where the teacher finds fixed voxel x in the moving image, less x; rounded
+        to half precision, 0.01 voxels at most for flows below 32 voxels.
 
         Raises:
-            InputError: If antspyx is missing, ANTs fails on the pair, or the folder
-                cannot be written to.
+            InputError: If the teacher is not installed or fails on the pair, or the
+                folder cannot be written to.
         """
         path = self._path(number)
         shape = self.samples[self.pairs[number][0]].image.shape[1:]
@@ -87,19 +82,19 @@ class TargetFlows:
         output_folder(self.folder)  # before minutes of work, not after
         fixed, moving = (self.samples[index] for index in self.pairs[number])
         try:
-            flow = ants_flow(fixed.image, moving.image).half()
+            flow = self.teacher.flow(fixed.image, moving.image).half()
         except InputError as error:
             raise InputError(f"{fixed.name} <- {moving.name}: {error}") from error
         if not flow.isfinite().all():
             raise InputError(
-                f"{fixed.name} <- {moving.name}: ANTs' flow must be finite, got NaN or "
-                "infinity: leave one of them out"
+                f"{fixed.name} <- {moving.name}: the flow found by {self.teacher.name} "
+                "must be finite, got NaN or infinity: leave one of them out"
             )
         return flow
 
     def _path(self, number: int) -> Path:
         fixed, moving = (self._digests[index] for index in self.pairs[number])
-        text = f"{_FORMAT} antspyx {_ants_version()} {fixed} {moving}"
+        text = f"{_FORMAT} {self.teacher.facts} {fixed} {moving}"
         name = hashlib.sha256(text.encode()).hexdigest()
         return Path(self.folder) / f"{name}.safetensors"
 
@@ -107,31 +102,6 @@ class TargetFlows:
     def _digests(self) -> list[str]:
         """What stands for each sample's image."""
         return [_digest(sample.image) for sample in self.samples]
-
-
-def ants_flow(
-    fixed: Float[Tensor, "1 i j k"], moving: Float[Tensor, "1 i j k"]
-) -> Float[Tensor, "3 i j k"]:
-    """Flow of ANTs' SyN, affine and deformation together, in voxels.
-
-    antspyx's defaults, on the arrays as images of 1 mm voxels: fixed voxel x lies at
-    x + flow(x) in the moving image. With one thread, which finds the same flow each
-    time.
-
-    Raises:
-        InputError: If antspyx is missing or ANTs fails, as on a constant image.
-    """
-    _, i, j, k = fixed.shape
-    grid = Grid((i, j, k), np.eye(4))
-    images = [Image(image[0].cpu().numpy(), grid) for image in (fixed, moving)]
-    transform, _ = ants_syn.run(*images, threads=1)
-    flow = transform.to_field(grid).to_flow()
-    return torch.from_numpy(np.ascontiguousarray(flow, dtype=np.float32))
-
-
-def _ants_version() -> str:
-    ants_syn.check_installed()
-    return version(ants_syn.package)
 
 
 def _digest(tensor: Tensor) -> str:

@@ -24,9 +24,10 @@ from voltween.errors import InputError
 from voltween.hardware import Hardware
 from voltween.networks import Network, build, config_facts
 from voltween.objective import Objective, Pairs, pair_losses, total_loss
-from voltween.recipe import Recipe, TrainConfig, learning_rate
+from voltween.recipe import Recipe, learning_rate
 from voltween.run_folder import Progress, RunFolder, environment
 from voltween.targets import TargetFlows, target_pairs
+from voltween.teachers import teacher_named
 from voltween.training_logs import Logs, StepReport
 from voltween.validation import (
     StageValidation,
@@ -267,9 +268,13 @@ def load_cohort(
     """The cases on their canonical grids, each made by one of the processes.
 
     Raises:
-        InputError: If a case cannot be used, or lacks labels that training needs.
+        InputError: If a case cannot be used, or lacks labels that training needs, or
+            the teacher cannot be used.
     """
     config = recipe.training
+    is_taught = config.objective.end_point_error > 0
+    # What cannot teach is said before scans are read.
+    teacher = teacher_named(config.teacher, recipe.preprocessing) if is_taught else None
     chosen = cases_of_split(cases, "train")
     unlabelled = [case.name for case in chosen if case.labels is None]
     if config.objective.has_overlap and unlabelled:
@@ -290,23 +295,21 @@ def load_cohort(
         )
         validation = stored_samples(val[part], recipe.preprocessing, cache)
         fabric.barrier()
-    targets = _targets(plain, config, cache / "targets", fabric)
+    targets = None
+    if teacher is not None:
+        pairs = target_pairs(len(plain), config.target_pairs, config.seed)
+        targets = TargetFlows(plain, pairs, teacher, cache / "targets")
+        _make(targets, fabric)
     return Cohort(TrainingPairs(plain, masked, targets, config), validation)
 
 
-def _targets(
-    samples: Sequence[Sample], config: TrainConfig, folder: Path, fabric: "Fabric"
-) -> TargetFlows | None:
-    """Target flows, if they are learnt from, made by all processes together."""
-    if config.objective.end_point_error == 0:
-        return None
-    pairs = target_pairs(len(samples), config.target_pairs, config.seed)
-    targets = TargetFlows(samples, pairs, folder)
-    for number in range(fabric.global_rank, len(pairs), fabric.world_size):
-        logger.info("target flow %d of %d, by ANTs", number + 1, len(pairs))
+def _make(targets: TargetFlows, fabric: "Fabric") -> None:
+    """Have all processes together make the target flows."""
+    count, name = len(targets.pairs), targets.teacher.name
+    for number in range(fabric.global_rank, count, fabric.world_size):
+        logger.info("target flow %d of %d, by %s", number + 1, count, name)
         targets.flow(number)
     fabric.barrier()
-    return targets
 
 
 def recipe_facts(cases: Sequence[Case], recipe: Recipe) -> dict[str, Any]:
