@@ -19,6 +19,7 @@ from typing import Annotated
 
 import numpy as np
 import tyro
+from scipy.ndimage import binary_dilation
 
 from voltween import io
 from voltween.checkpoint import load_model
@@ -35,6 +36,7 @@ from voltween.volume import Image, LabelMap
 Scan = tuple[Image, LabelMap]
 Manifest = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
 _POINTS = 5000
+_AROUND_BRAIN_MM = 4  # voxels of the template, too
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,9 @@ class Template:
     def run(self) -> None:
         """Measure and print a line a head; write what it looks like."""
         template, tissues = _template()
-        brain = LabelMap(template.data > 0, template.grid)
+        # A little more than the brain, so that its edge counts, but not the skull.
+        around = binary_dilation(template.data > 0, iterations=_AROUND_BRAIN_MM)
+        brain = LabelMap(around, template.grid)
         self.out.mkdir(parents=True, exist_ok=True)
         for case in cases_of_split(read_manifest(self.manifest), "val")[: self.heads]:
             head, labels = load_case(case)
@@ -188,7 +192,7 @@ def _dice(found: Registration, fixed: LabelMap, moving: LabelMap) -> float:
 
 
 def _round_trip_mm(found: Registration) -> float:
-    """Median distance from x to moving_to_fixed(fixed_to_moving(x)) in the fixed scan."""
+    """Median distance of moving_to_fixed(fixed_to_moving(x)) from x, fixed scan."""
     grid = found.fixed.grid
     shares = np.random.default_rng(0).uniform(0, 1, (_POINTS, 3))
     points_mm = grid.voxel_to_world(shares * (np.array(grid.shape) - 1))
