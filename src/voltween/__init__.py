@@ -13,8 +13,15 @@ fixed.
 
 from voltween.checkpoint import Model, load_model
 from voltween.errors import InputError
+from voltween.guidance import Guidance
 from voltween.io import read, read_labels, read_points, read_transform, write
-from voltween.refinement import ACCURATE, FAST, Refinement
+from voltween.refinement import (
+    ACCURATE,
+    ACCURATE_ALONE,
+    FAST,
+    FAST_ALONE,
+    Refinement,
+)
 from voltween.register import register
 from voltween.registration import Registration
 from voltween.space import Grid
@@ -23,11 +30,14 @@ from voltween.volume import Image, LabelMap, Points
 
 __all__ = [
     "ACCURATE",
+    "ACCURATE_ALONE",
     "FAST",
+    "FAST_ALONE",
     "Affine",
     "Composite",
     "DisplacementField",
     "Grid",
+    "Guidance",
     "Image",
     "InputError",
     "LabelMap",
