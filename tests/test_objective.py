@@ -22,9 +22,9 @@ from voltween.objective import (
     total_loss,
 )
 from voltween.preprocess import Preprocessing
+from voltween.recipe import TrainConfig
 from voltween.settings import TrainingPlan, read_plan, write_plan
 from voltween.supervision import dice_loss
-from voltween.train import TrainConfig
 from voltween.warp import warp
 
 
