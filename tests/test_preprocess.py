@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -205,3 +207,19 @@ def test_a_scan_without_foreground_is_foreground_all_over():
     grid = oblique_grid((20, 20, 20), spacing_mm=(2.0, 2.0, 2.0))
     found = foreground_of(Image(np.zeros(grid.shape), grid))
     np.testing.assert_allclose(found.centre_mm, grid.centre_mm, atol=1e-6)
+
+
+@pytest.mark.parametrize("background", [0.0, 700.0])
+def test_a_scan_may_go_on_as_bright_as_its_border(background):
+    grid = oblique_grid((10, 10, 10), spacing_mm=(2.0, 2.0, 2.0))
+    data = np.full(grid.shape, background)
+    data[3:7, 3:7, 3:7] = 300 + 10 * np.indices((4, 4, 4)).sum(0)
+    scan = Image(data, grid)
+    rule = Preprocessing((16, 16, 16), (2.0, 2.0, 2.0), surroundings="border")
+    seen = rule.normalized(scan).data
+    beyond = seen[:2], seen[:, -2:], seen[..., :2]
+    inside = seen[4, 4, 4]  # background of the scan itself
+    for part in beyond:
+        np.testing.assert_allclose(part, inside, atol=1e-4)
+    dark = replace(rule, surroundings="dark").normalized(scan).data
+    np.testing.assert_allclose(dark[:2], 0, atol=1e-6)

@@ -235,11 +235,8 @@ class _DenseSearch:
 
 def _affine_similarity(refinement: Refinement) -> Similarity:
     """What is alike from afar: local contrast is of no use to scans that lie apart."""
-    local: dict[Similarity, Similarity] = {
-        "local correlation": "correlation",
-        "MIND-SSC": "normalized mutual information",
-    }
-    return local.get(refinement.similarity, refinement.similarity)
+    is_local = refinement.similarity in ("local correlation", "MIND-SSC")
+    return "normalized mutual information" if is_local else refinement.similarity
 
 
 def _reporter(
