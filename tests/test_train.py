@@ -281,6 +281,23 @@ def test_training_starts_from_a_model(manifest, tmp_path):
         train(read_manifest(manifest), recipe, out=tmp_path / "other")
 
 
+def test_training_starts_from_a_model_of_another_flow_multiplier(manifest, tmp_path):
+    first = run(manifest, tmp_path / "first")
+    network = replace(CASCADE, flow_multiplier=4 * CASCADE.flow_multiplier)
+    config = replace(CONFIG, start_from=str(first), steps=1, learning_rate=1e-12)
+    recipe = Recipe(PREPROCESSING, network, config)
+    again = train(read_manifest(manifest), recipe, out=tmp_path / "again")
+    pair = torch.rand(
+        2, 1, 1, *CASCADE.shape, generator=torch.Generator().manual_seed(0)
+    )
+    flows = []
+    for file in (first, again):
+        with torch.no_grad():
+            flows.append(load_model(file).network(*pair).flow)
+    assert flows[0].abs().max() > 0
+    torch.testing.assert_close(*flows, rtol=5e-3, atol=5e-4)
+
+
 def test_patience_ends_a_run_that_gets_no_better(manifest, tmp_path):
     config = replace(
         CONFIG, steps=40, validate_every=2, learning_rate=1e-12, patience=2

@@ -22,8 +22,6 @@ from voltween.recipe import TrainConfig
 from voltween.targets import TargetFlows
 from voltween.warp import warp, warp_nearest
 
-_LABELS_PER_PAIR = 8  # of many: others have their turn in other steps
-
 
 class Batch(NamedTuple):
     """Pairs to train on, and their names for messages."""
@@ -86,8 +84,9 @@ class TrainingPairs:
             _deformed_labels(fixed, fixed_flow),
             _deformed_labels(moving, moving_flow),
         )
-        chosen = _shared_labels(*labels, rng)
-        return Pairs(*images, *(_maps(part, chosen) for part in labels))
+        most = self.config.labels_per_pair
+        chosen = rng.permutation(_shared_labels(*labels))[:most].tolist()
+        return Pairs(*images, *(_maps(part, chosen, most) for part in labels))
 
     def _flow(
         self, sample: Sample, rng: np.random.Generator, *, is_at_rest: bool
@@ -170,17 +169,17 @@ def _deformed_labels(
 
 
 def _shared_labels(
-    fixed: Int[Tensor, "1 i j k"],
-    moving: Int[Tensor, "1 i j k"],
-    rng: np.random.Generator,
-) -> list[int]:
+    fixed: Int[Tensor, "1 i j k"], moving: Int[Tensor, "1 i j k"]
+) -> Int[np.ndarray, " n"]:
     shared = np.intersect1d(fixed.unique().numpy(), moving.unique().numpy())
-    return rng.permutation(shared[shared != 0])[:_LABELS_PER_PAIR].tolist()
+    return shared[shared != 0]
 
 
-def _maps(labels: Tensor, chosen: Sequence[int]) -> Float[Tensor, "1 labels i j k"]:
+def _maps(
+    labels: Tensor, chosen: Sequence[int], channels: int
+) -> Float[Tensor, "1 labels i j k"]:
     """1 where a voxel has the label, a channel a label; what is missing is empty."""
-    maps = torch.zeros(1, _LABELS_PER_PAIR, *labels.shape[1:])
+    maps = torch.zeros(1, channels, *labels.shape[1:])
     for channel, label in enumerate(chosen):
         maps[0, channel] = labels[0] == label
     return maps

@@ -23,6 +23,7 @@ _AT_LEAST_ONE = (
     "validation_pairs",
     "kept_states",
     "target_pairs",
+    "labels_per_pair",
 )
 
 
@@ -50,10 +51,14 @@ class TrainConfig:
     augmentation: Augmentation = field(default_factory=Augmentation)
     masked_share: float = 0.0
     """Share of pairs in which both images are masked by labels > 0."""
+    labels_per_pair: int = 8
+    """With an overlap term: structures of a pair that count in a step, drawn from those
+    that both scans have. Others have their turn in other steps."""
     seed: int = 0
     """Of weights, pairs and augmentation."""
     start_from: str | None = None
-    """Shipped model or model file whose weights to start from, of the same network."""
+    """Shipped model or model file whose weights to start from, of the same network; the
+    flow multiplier may be another, and the flows are the same all the same."""
     precision: Precision = "fp32"
     """Of features: bf16 is faster on processors with AMX, bf16 and fp16 on GPUs, and
     they halve the memory. Weights, flows, warps and losses are in single precision in

@@ -22,7 +22,7 @@ from voltween.checkpoint import load_model
 from voltween.data import Case, Sample, cases_of_split
 from voltween.errors import InputError
 from voltween.hardware import Hardware
-from voltween.networks import Network, build, config_facts
+from voltween.networks import Network, build, config_facts, weights_for
 from voltween.objective import Objective, Pairs, pair_losses, total_loss
 from voltween.recipe import Recipe, learning_rate
 from voltween.run_folder import Progress, RunFolder, environment
@@ -253,12 +253,13 @@ def initial_network(recipe: Recipe) -> Network:
     network.recomputes_features = config.recompute_features
     if config.start_from is not None:
         model = load_model(config.start_from)
-        if model.network.config != recipe.network:
+        state = weights_for(recipe.network, model.network)
+        if state is None:
             raise InputError(
                 f"{config.start_from}: expected a model of {recipe.network}, got "
                 f"{model.network.config}: train with the network of that model"
             )
-        network.load_state_dict(model.network.state_dict())
+        network.load_state_dict(state)
     return network
 
 

@@ -14,6 +14,7 @@ from voltween.networks.kinds import (
     build,
     config_facts,
     config_from_facts,
+    weights_for,
 )
 from voltween.networks.voxelmorph import VoxelMorphConfig, VoxelMorphNetwork
 
@@ -31,4 +32,5 @@ __all__ = [
     "build",
     "config_facts",
     "config_from_facts",
+    "weights_for",
 ]

@@ -1,7 +1,10 @@
 """The kinds of network that can be trained, and how files tell them apart."""
 
-from dataclasses import asdict
+import re
+from dataclasses import asdict, replace
 from typing import Any
+
+from torch import Tensor
 
 from voltween.networks.cascade import CascadeConfig, VolumeTweeningNetwork
 from voltween.networks.voxelmorph import VoxelMorphConfig, VoxelMorphNetwork
@@ -9,6 +12,7 @@ from voltween.networks.voxelmorph import VoxelMorphConfig, VoxelMorphNetwork
 Network = VolumeTweeningNetwork | VoxelMorphNetwork
 NetworkConfig = CascadeConfig | VoxelMorphConfig
 
+_LAST_LAYER = re.compile(r"dense\.\d+\.flow\..*")  # what the multiplier multiplies
 _KINDS: dict[str, type[NetworkConfig]] = {
     "cascade": CascadeConfig,
     "voxelmorph-2": VoxelMorphConfig,
@@ -44,3 +48,23 @@ def config_from_facts(facts: dict[str, Any]) -> NetworkConfig:
             fields = facts[kind]
             return known(**fields | {"shape": tuple(fields["shape"])})
     raise KeyError(f"no network of a known kind, {' or '.join(_KINDS)}")
+
+
+def weights_for(config: NetworkConfig, network: Network) -> dict[str, Tensor] | None:
+    """A network's weights for one of another flow multiplier, with the same flows.
+
+    None if the two differ in more than that.
+    """
+    state = network.state_dict()
+    if network.config == config:
+        return state
+    own = network.config
+    if not isinstance(own, CascadeConfig) or not isinstance(config, CascadeConfig):
+        return None
+    if replace(own, flow_multiplier=config.flow_multiplier) != config:
+        return None
+    ratio = own.flow_multiplier / config.flow_multiplier
+    return {
+        name: ratio * weight if _LAST_LAYER.fullmatch(name) else weight
+        for name, weight in state.items()
+    }
