@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 from tyro.conf import Positional
@@ -27,10 +27,13 @@ class Refine:
     """How the transform is sought on the pair itself; any of these asks for it."""
 
     refine: Effort | int | None = None
-    """Polish the network's answer on this pair: fast takes some times as long as the
-    network, accurate some times that (the default if another of these is given); or
-    the number of steps."""
-    similarity: Similarity | None = None
+    """Seek further on this pair: fast takes a few times as long as the network,
+    accurate a few times that; or give a number of steps. If not given: accurate where
+    --model is none or an option below is given, else nothing."""
+    similarity: Annotated[
+        Similarity | None,
+        tyro.conf.arg(metavar="{" + ", ".join(get_args(Similarity)) + "}"),
+    ] = None
     """What makes images alike; if not given, local correlation. For two modalities,
     such as T1 and T2, or CT and MR: MIND-SSC."""
     voxels: float | Literal["own"] | None = None
@@ -103,6 +106,7 @@ class Refine:
         )
 
 
+@tyro.conf.configure(tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)
 @dataclass(frozen=True)
 class Register:
     """Register MOVING to FIXED and write the results into a folder.

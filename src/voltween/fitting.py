@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from voltween.errors import InputError
 from voltween.hounsfield import looks_like_ct
 from voltween.preprocess import Preprocessing, check_has_contrast
 from voltween.survey import foreground_of
@@ -26,8 +27,11 @@ def fitted_to_pair(
         InputError: If a scan is constant, or a label map.
     """
     seen = []
-    for image in (fixed, moving):
-        check_has_contrast(image)
+    for side, image in (("fixed", fixed), ("moving", moving)):
+        try:
+            check_has_contrast(image)
+        except InputError as error:
+            raise InputError(f"{side} {error}") from error
         seen.append((image, looks_like_ct(image)))
     extent_mm = _MARGIN * np.max(
         [foreground_of(image, is_ct=is_ct).extent_mm for image, is_ct in seen], axis=0

@@ -11,7 +11,8 @@ from voltween.similarities import Measure
 from voltween.supervision import dice_loss, landmark_distance
 from voltween.warp import warp
 
-_WHOLE = 0.99
+WHOLE = 0.99
+"""Share of a voxel that has to be unmasked for it to count."""
 _LABELS_AT_ONCE = 8  # of many: the others have their turn in other steps
 
 
@@ -89,7 +90,7 @@ class Matching:
             shares = shares * fixed
         if moving is not None:
             shares = shares.minimum(warp(_repeated(moving, len(flow)), flow))
-        return (shares > _WHOLE).to(flow.dtype)
+        return (shares > WHOLE).to(flow.dtype)
 
 
 def _repeated(

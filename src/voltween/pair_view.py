@@ -1,10 +1,11 @@
 """A pair as a network and a refinement see it: tensors on the canonical grids."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from voltween.canonical import Grids
@@ -12,12 +13,16 @@ from voltween.errors import InputError
 from voltween.evidence import Evidence
 from voltween.guidance import Guidance
 from voltween.hounsfield import looks_like_ct
+from voltween.matching import WHOLE
 from voltween.preprocess import Preprocessing
 from voltween.refinement import Refinement
 from voltween.sampling import sampled
 from voltween.space import Grid, spacing_and_shape
 from voltween.transform import Affine
 from voltween.volume import Image, LabelMap, Points
+
+_FEWEST_VOXELS = 8  # along the longest side
+_MOST_VOXELS = 200_000_000  # for which some 100 GB are needed
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +59,7 @@ class PairView:
         if is_same and all(n % refinement.widest == 0 for n in self.grids.fixed.shape):
             return self
         grids = self.grids.with_voxels(spacing_mm, refinement.widest)
+        _check_size(grids.fixed)
         return replace(self, grids=grids)
 
     def images(self) -> tuple[Float[Tensor, "1 1 i j k"], Float[Tensor, "1 1 i j k"]]:
@@ -68,7 +74,8 @@ class PairView:
         """All that a refinement goes by, on these grids.
 
         Raises:
-            InputError: If one of the images is constant, or a label map.
+            InputError: If one of the images is constant, or a label map, or if masks,
+                structures or landmarks are somewhere else than the scan.
         """
         given = guidance
         return Evidence(
@@ -76,25 +83,30 @@ class PairView:
             self._channels("moving", self.moving, given.moving_channels),
             self._mask("fixed", given.fixed_mask),
             self._mask("moving", given.moving_mask),
-            self._labels(self.grids.fixed, given.fixed_labels),
-            self._labels(self.grids.moving, given.moving_labels),
-            self._points(self.grids.fixed, given.fixed_points),
-            self._points(self.grids.moving, given.moving_points),
+            self._labels("fixed", given.fixed_labels),
+            self._labels("moving", given.moving_labels),
+            self._points("fixed", given.fixed_points),
+            self._points("moving", given.moving_points),
         )
 
     def _channels(
         self, side: str, image: Image, others: tuple[Image, ...]
     ) -> Float[Tensor, "1 c i j k"]:
-        return torch.cat([self._seen(side, one) for one in (image, *others)], dim=1)
+        seen = [self._seen(side, image)]
+        for number, other in enumerate(others, 1):
+            seen.append(self._seen(side, other, f"{side} channel {number}:"))
+        return torch.cat(seen, dim=1)
 
-    def _seen(self, side: str, image: Image) -> Float[Tensor, "1 1 i j k"]:
+    def _seen(
+        self, side: str, image: Image, name: str | None = None
+    ) -> Float[Tensor, "1 1 i j k"]:
         rule, grid = self._side(side)
         if image not in (self.fixed, self.moving) and not looks_like_ct(image):
             rule = replace(rule, hounsfield_window=None)
         try:
             return self._tensor(rule.normalized(image, onto=grid).data)
         except InputError as error:
-            raise InputError(f"{side} {error}") from error
+            raise InputError(f"{name or side} {error}") from error
 
     def _mask(
         self, side: str, mask: LabelMap | None
@@ -103,23 +115,42 @@ class PairView:
             return None
         _, grid = self._side(side)
         shares = sampled(Image(mask.data > 0, mask.grid), onto=grid).data
-        if not shares.any():
+        if not (shares > WHOLE).any():
             raise InputError(
-                f"{side} mask must have voxels > 0 where the scan is looked at, got "
-                "none: is it in the same place as the scan?"
+                f"{side} mask must be > 0 in whole voxels where the scan is looked at, "
+                "got none: is it in the same place as the scan?"
             )
         return self._tensor(shares)
 
-    def _labels(self, grid: Grid, labels: LabelMap | None) -> Tensor | None:
+    def _labels(
+        self, side: str, labels: LabelMap | None
+    ) -> Int[Tensor, "1 1 i j k"] | None:
         if labels is None:
             return None
-        return self._tensor(Affine.identity().resample(labels, onto=grid).data)
+        _, grid = self._side(side)
+        data = Affine.identity().resample(labels, onto=grid).data
+        if not data.any():
+            raise InputError(
+                f"{side} labels must be > 0 where the scan is looked at, got none: are "
+                "they in the same place as the scan?"
+            )
+        # Files often have unsigned numbers, with which PyTorch compares nothing.
+        return self._tensor(data.astype(np.int64))
 
-    def _points(self, grid: Grid, points: Points | None) -> Tensor | None:
+    def _points(
+        self, side: str, points: Points | None
+    ) -> Float[Tensor, "1 n 3"] | None:
         if points is None:
             return None
-        voxels = grid.world_to_voxel(points.mm).astype(np.float32)
-        return torch.from_numpy(voxels)[None].to(self.device)
+        _, grid = self._side(side)
+        voxels = grid.world_to_voxel(points.mm)
+        is_outside = (voxels < -0.5) | (voxels > np.array(grid.shape) - 0.5)
+        if is_outside.any(axis=1).all():
+            raise InputError(
+                f"{side} landmarks must lie where the scan is looked at, got none of "
+                f"{len(voxels)} that does: are they in RAS+ mm, and of this scan?"
+            )
+        return torch.from_numpy(voxels.astype(np.float32))[None].to(self.device)
 
     def _side(self, side: str) -> tuple[Preprocessing, Grid]:
         index = ("fixed", "moving").index(side)
@@ -127,3 +158,15 @@ class PairView:
 
     def _tensor(self, data: np.ndarray) -> Tensor:
         return torch.from_numpy(data.copy())[None, None].to(self.device)
+
+
+def _check_size(grid: Grid) -> None:
+    """Refuse what would fill the memory, and what shows nothing."""
+    is_too_fine = math.prod(grid.shape) > _MOST_VOXELS
+    if is_too_fine or max(grid.shape) < _FEWEST_VOXELS:
+        size = " x ".join(map(str, grid.shape))
+        raise InputError(
+            f"spacing_mm of a refinement must give at least {_FEWEST_VOXELS} voxels "
+            f"along a side and at most {_MOST_VOXELS:,} in all, got {size}: give "
+            f"{'wider' if is_too_fine else 'narrower'} ones"
+        )

@@ -3,6 +3,7 @@
 See `pair_search` for what it does.
 """
 
+import math
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Literal, NamedTuple
@@ -78,12 +79,14 @@ class Refinement:
             raise InputError(
                 f"window_voxels must be odd and at least 1, got {self.window_voxels}"
             )
-        if any(weight <= 0 for weight in self.channel_weights):
-            raise InputError(f"channel_weights must be > 0, got {self.channel_weights}")
+        if not all(0 < weight < math.inf for weight in self.channel_weights):
+            raise InputError(
+                f"channel_weights must be > 0 and finite, got {self.channel_weights}"
+            )
         for name in ("seconds", "spacing_mm"):
             value = getattr(self, name)
-            if isinstance(value, int | float) and value <= 0:
-                raise InputError(f"{name} must be > 0, got {value}")
+            if isinstance(value, int | float) and not 0 < value < math.inf:
+                raise InputError(f"{name} must be > 0 and finite, got {value}")
         if self.symmetric and not self.diffeomorphic:
             raise InputError("symmetric needs velocities: give diffeomorphic, too")
 

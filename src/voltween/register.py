@@ -48,11 +48,12 @@ def register(
 
     Raises:
         InputError: If an image is constant or looks like a label map, or there is
-            neither model nor refinement, or guidance without a refinement.
+            neither model nor refinement, or guidance without a refinement or elsewhere.
     """
     start = time.perf_counter()
     guidance = guidance or Guidance()
     _check_can_run(model, refinement, guidance)
+    _check_is_volume(fixed)
     seconds: dict[str, float] = {}
     with _timed(seconds, "preparing"):
         view = _view(fixed, moving, model, refinement)
@@ -86,6 +87,21 @@ def _check_can_run(
         raise InputError(
             "masks, labels, landmarks and further images guide a refinement, got none: "
             "give one"
+        )
+    images = 1 + len(guidance.fixed_channels)
+    if refinement is not None and len(refinement.channel_weights) > images:
+        raise InputError(
+            f"channel_weights must be at most {images}, one an image of a side, got "
+            f"{refinement.channel_weights}: give the further images, too"
+        )
+
+
+def _check_is_volume(fixed: Image) -> None:
+    """Refuse a single slice: a transform of one has no Jacobian determinant."""
+    if min(fixed.grid.shape) < 2:
+        raise InputError(
+            "fixed image must have at least 2 voxels along each axis, got "
+            f"{' x '.join(map(str, fixed.grid.shape))}: give a whole volume"
         )
 
 

@@ -24,7 +24,9 @@ class Grid:
     def __post_init__(self) -> None:
         affine = np.array(self.affine, dtype=np.float64)
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
-            raise InputError(f"grid affine must be a finite 4x4 matrix, got {affine}")
+            raise InputError(
+                f"grid affine must be a finite 4x4 matrix, got {affine.tolist()}"
+            )
         if not np.array_equal(affine[3], [0, 0, 0, 1]):
             raise InputError(f"grid affine must end in 0 0 0 1, got {affine[3]}")
         if abs(np.linalg.det(_directions(affine))) < 1e-3:
