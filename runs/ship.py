@@ -146,7 +146,7 @@ def card_text(
         f"checkpoint; no other scan was used. Licence: {card.licence}.",
         "## Recipe",
         f"`{recipe}`; the best checkpoint is that of step {provenance['steps']} "
-        "(of the last part where there are two). All settings are in the model file "
+        "(of the last part where there are several). All settings are in the model file "
         "(`voltween models`, or its safetensors metadata). Curves of the training: "
         f"`docs/models/{name}_training.png`.",
         "## Measured",
