@@ -72,7 +72,7 @@ def run_demo(model: Model, out: PathLike) -> DemoResult:
     template, tissues = icbm152()
     fixed = make_individual(template, tissues, FIXED)
     moving = make_individual(template, tissues, MOVING)
-    registration = register(fixed.image, moving.image, model=model)
+    registration = register(fixed.image, moving.image, model=model).without_folding()
     write_registration(
         registration, out, fixed_labels=fixed.labels, moving_labels=moving.labels
     )
