@@ -1,4 +1,4 @@
-"""The README's own Python, and that the files it names exist."""
+"""The Python of README and docs, and that the files it names exist."""
 
 import re
 from pathlib import Path
@@ -9,17 +9,28 @@ from phantoms import blob
 from voltween import io
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+EXAMPLES = [ROOT / "README.md", ROOT / "docs" / "refinement.md"]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
 
 
-@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+BLOCKS = [
+    pytest.param(block, id=f"{page.name} {number}")
+    for page in EXAMPLES
+    for number, block in enumerate(
+        re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL), 1
+    )
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning")
-def test_python_in_the_readme_runs(block, tmp_path, monkeypatch):
+def test_python_on_the_pages_runs(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for number, role in enumerate(("fixed", "moving")):
-        io.write(blob(number, (36, 48, 36))[0], tmp_path / f"{role}.nii.gz")
-    exec(compile(block, "README.md", "exec"), {})
+        image, labels = blob(number, (36, 48, 36))
+        io.write(image, tmp_path / f"{role}.nii.gz")
+    io.write(labels, tmp_path / "field_of_view.nii.gz")
+    exec(compile(block, "example", "exec"), {})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
