@@ -146,9 +146,9 @@ def card_text(
         f"checkpoint; no other scan was used. Licence: {card.licence}.",
         "## Recipe",
         f"`{recipe}`; the best checkpoint is that of step {provenance['steps']} "
-        "(of the last part where there are several). All settings are in the model file "
-        "(`voltween models`, or its safetensors metadata). Curves of the training: "
-        f"`docs/models/{name}_training.png`.",
+        "(of the last part where there are several). All settings are in the model "
+        "file (`voltween models`, or its safetensors metadata). Curves of the "
+        f"training: `docs/models/{name}_training.png`.",
         "## Measured",
         *(part for folder in figures for part in measured_part(folder)),
         f"Every structure after the last stage: `docs/models/{name}_*_structures.csv`.",

@@ -78,6 +78,8 @@ def test_a_refinement_is_asked_for_in_many_ways(words, folder, tmp_path):
     assert figures["model"] == "tiny"
     assert figures["correlation"]["after"] > figures["correlation"]["before"] + 0.05
     assert figures["seconds"]["refinement"] > 0.01
+    assert figures["refinement"]["similarity"] == "local correlation"
+    assert figures["refinement"]["levels"]
     transform = io.read_transform(tmp_path / "out" / "fixed_to_moving.h5")
     moved = transform.resample(MOVING, onto=FIXED.grid).data
     written = io.read(tmp_path / "out" / "moved.nii.gz").data

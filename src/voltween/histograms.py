@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_BINS = 32
+_FEWEST_BINS, _MOST_BINS = 8, 32  # the cube root of the voxels in between
 _VANISHING = 1e-12
 
 
@@ -35,23 +35,25 @@ def normalized_mutual_information_loss(
 def _joint_histogram(
     fixed: Float[Tensor, "b n"], moved: Float[Tensor, "b n"], counts: Tensor
 ) -> Float[Tensor, "b bins bins"]:
-    batch = len(fixed)
-    lows, highs = zip(*(_shared(values) for values in (fixed, moved)), strict=True)
-    histogram = fixed.new_zeros(batch, _BINS * _BINS)
+    batch, voxels = fixed.shape
+    bins = min(max(round(voxels ** (1 / 3)), _FEWEST_BINS), _MOST_BINS)
+    shared = (_shared(values, bins) for values in (fixed, moved))
+    lows, highs = zip(*shared, strict=True)
+    histogram = fixed.new_zeros(batch, bins * bins)
     for step in range(4):
         up = step >> 1, step & 1
         share = counts
         for high, is_up in zip(highs, up, strict=True):
             share = share * (high if is_up else 1 - high)
-        place = (lows[0] + up[0]) * _BINS + lows[1] + up[1]
+        place = (lows[0] + up[0]) * bins + lows[1] + up[1]
         histogram = histogram.scatter_add(1, place, share)
-    return histogram.view(batch, _BINS, _BINS)
+    return histogram.view(batch, bins, bins)
 
 
-def _shared(values: Float[Tensor, "b n"]) -> tuple[Tensor, Tensor]:
+def _shared(values: Float[Tensor, "b n"], bins: int) -> tuple[Tensor, Tensor]:
     """The lower of the two nearest bins, and what share falls to the upper one."""
-    place = values.clamp(0, 1) * (_BINS - 1)
-    low = place.detach().floor().clamp(max=_BINS - 2)
+    place = values.clamp(0, 1) * (bins - 1)
+    low = place.detach().floor().clamp(max=bins - 2)
     return low.long(), place - low
 
 

@@ -75,6 +75,7 @@ def register(
         before=centre_alignment(fixed.grid, moving.grid),
         stages=tuple(world),
         seconds=seconds,
+        refinement=refinement,
     )
 
 

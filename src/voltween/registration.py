@@ -11,6 +11,7 @@ import numpy as np
 
 from voltween.errors import FoldingWarning, InputError
 from voltween.metrics import dice_per_label
+from voltween.refinement import Refinement
 from voltween.transform import DisplacementField, Transform
 from voltween.unfolding import unfolded
 from voltween.volume import Image, LabelMap
@@ -38,6 +39,8 @@ class Registration:
     stages: tuple[TweeningStage, ...]
     seconds: dict[str, float]
     """Time taken by each part of the work."""
+    refinement: Refinement | None = None
+    """How the last stage was sought on the pair, if it was."""
 
     @property
     def fixed_to_moving(self) -> Transform:

@@ -2,6 +2,7 @@
 
 import json
 import platform
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -63,8 +64,10 @@ def _figures(
     fixed_labels: LabelMap | None,
     moving_labels: LabelMap | None,
 ) -> dict[str, Any]:
+    refinement = registration.refinement
     figures: dict[str, Any] = {
         "model": registration.model_name,
+        "refinement": refinement and asdict(refinement),
         "correlation": registration.correlation,
         "folding_percent": registration.folding_percent,
         "round_trip_error_mm": _round_trip_error_mm(registration),
