@@ -35,7 +35,7 @@ class Refine:
         tyro.conf.arg(metavar="{" + ", ".join(get_args(Similarity)) + "}"),
     ] = None
     """What makes images alike; if not given, local correlation. For two modalities,
-    such as T1 and T2, or CT and MR: MIND-SSC."""
+    such as T1 and T2, or CT and MR: normalized mutual information, or MIND-SSC."""
     voxels: float | Literal["own"] | None = None
     """Voxel size to seek on, in mm, or the fixed scan's own; if not given, the
     model's."""
