@@ -89,7 +89,7 @@ def regridded(parts: Parts, before: Grids, after: Grids) -> Parts:
         factor
         * affine_transform(
             component,
-            1 / ratio,
+            np.diag(1 / ratio),  # as a vector, older SciPy warns
             offset=centres[0] - centres[1] / ratio,
             output_shape=after.fixed.shape,
             mode="nearest",
