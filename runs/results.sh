@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What is in docs/results.md: comparisons with other tools, and the paper's tables.
-# Usage: runs/results.sh DATA OUT   (DATA: folder with hippocampus/ and brain_ixi/)
+# Usage: runs/results.sh DATA OUT   (DATA: folder with hippocampus/, brain_ixi/ and
+# headneck_ct/)
 # Needs voltween[baselines]. What is finished in OUT is not done again.
 set -euo pipefail
 data=$1 out=$2 here=$(dirname "$0")/..
@@ -11,15 +12,21 @@ voltween train "$data/hippocampus/cases.csv" --network voxelmorph-2 \
 voltween train "$data/brain_ixi/cases.csv" --network voxelmorph-2 \
   --shape 48 64 48 --spacing-mm 3.5 3.5 3.5 --placement head --steps 500 \
   --validate-every 100 --out "$out/voxelmorph_brain"
-models() { echo "model:$1,model:$1+fast,model:$1+accurate"; }
+models() {
+  echo "model:$1,model:$1+fast,model:$1+accurate,model:none+fast,model:none+accurate"
+}
 tools=identity,ants,ants-syn,elastix
 voltween compare "$data/hippocampus/cases.csv" --max-pairs 6 --keep-transforms \
-  --methods "$tools,centres,voxelmorph:$out/voxelmorph/best.safetensors,$(
+  --methods "$tools,ants-syncc,centres,voxelmorph:$out/voxelmorph/best.safetensors,$(
     models hippocampus)" \
   --out "$out/hippocampus"
 voltween compare "$data/brain_ixi/cases.csv" --max-pairs 3 --keep-transforms \
   --methods "$tools,voxelmorph:$out/voxelmorph_brain/best.safetensors,$(
     models brain)" --out "$out/brain"
+voltween compare "$data/brain_ixi/cases.csv" --max-pairs 1 --keep-transforms \
+  --methods ants-syncc --out "$out/brain_syncc"  # 45 minutes of a processor
+voltween compare "$data/headneck_ct/cases.csv" --max-pairs 6 --keep-transforms \
+  --methods "identity,centres,ants-syn,$(models headneck)" --out "$out/headneck"
 for table in 3 4 6 7; do
   voltween experiment "$here/experiments/table_$table.toml" \
     "$data/hippocampus/cases.csv" --max-pairs 60 --out "$out/experiments"
