@@ -6,6 +6,8 @@ import pytest
 from helpers import STORAGE_ORDERS, label_blocks, oblique_grid, smooth_image, stored
 from voltween.errors import InputError
 from voltween.fitting import fitted_to_pair
+from voltween.refinement import FAST_ALONE
+from voltween.register import register
 from voltween.space import Grid
 from voltween.volume import Image
 
@@ -73,3 +75,11 @@ def test_what_cannot_be_registered_is_refused():
     labels = label_blocks(image.grid)
     with pytest.raises(InputError, match="label map"):
         fitted_to_pair(image, Image(labels.data, labels.grid), multiple=4)
+
+
+def test_thin_scans_keep_two_of_the_widest_voxels():
+    scan = smooth_image(oblique_grid((32, 30, 3), spacing_mm=(1.0, 1.0, 1.0)))
+    rule, _ = fitted_to_pair(scan, scan, multiple=4)
+    assert min(rule.shape) == 8
+    found = register(scan, scan, model=None, refinement=FAST_ALONE)
+    assert found.folding_percent == 0

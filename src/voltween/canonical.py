@@ -28,6 +28,10 @@ _NARROWEST_FADE_VOXELS = 8
 _STEEPEST_FADE = 0.5  # voxels of displacement lost per voxel: well below folding
 
 
+FEWEST_BLOCKS = 2
+"""Of voxels along an axis: derivatives need two on the widest voxels, too."""
+
+
 class Grids(NamedTuple):
     """The canonical grids of a pair: of one shape and one voxel size."""
 
@@ -40,6 +44,7 @@ class Grids(NamedTuple):
         """Grids in the same place with other voxels, and sides of that multiple."""
         extent_mm = np.array(self.fixed.shape) * self.fixed.spacing_mm
         blocks = np.ceil(extent_mm / spacing_mm / multiple - 1e-6).astype(int)
+        blocks = blocks.clip(FEWEST_BLOCKS)
         return Grids(
             *(_with_voxels(grid, spacing_mm, multiple * blocks) for grid in self)
         )

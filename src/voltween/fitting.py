@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from voltween.canonical import FEWEST_BLOCKS
 from voltween.errors import InputError
 from voltween.hounsfield import looks_like_ct
 from voltween.preprocess import Preprocessing, check_has_contrast
@@ -38,9 +39,7 @@ def fitted_to_pair(
     )
     finest_mm = min(image.grid.spacing_mm.min() for image, _ in seen)
     spacing_mm = max(float(finest_mm), float(np.cbrt(extent_mm.prod() / _MOST_VOXELS)))
-    blocks = np.maximum(1, np.ceil(extent_mm / spacing_mm / multiple - 1e-6)).astype(
-        int
-    )
+    blocks = np.ceil(extent_mm / spacing_mm / multiple - 1e-6).clip(FEWEST_BLOCKS)
     i, j, k = (int(n) * multiple for n in blocks)
     plain = Preprocessing(
         (i, j, k), (spacing_mm,) * 3, placement="foreground", surroundings="border"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from voltween.errors import InputError
-from voltween.volume import Image, LabelMap, Points
+from voltween.volume import Image, LabelMap, Points, shared_labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class Guidance:
                 f"scan, got {len(self.fixed_channels)} and {len(self.moving_channels)}"
             )
         if self.fixed_labels is not None and self.moving_labels is not None:
-            _check_shared(self.fixed_labels, self.moving_labels)
+            shared_labels(self.fixed_labels, self.moving_labels)  # are there any?
         if self.fixed_points is not None and self.moving_points is not None:
             object.__setattr__(
                 self, "moving_points", _ordered(self.fixed_points, self.moving_points)
@@ -58,14 +58,6 @@ class Guidance:
     def is_empty(self) -> bool:
         """Whether nothing is known."""
         return all(not value for value in vars(self).values())
-
-
-def _check_shared(fixed: LabelMap, moving: LabelMap) -> None:
-    if not set(fixed.labels) & set(moving.labels):
-        raise InputError(
-            f"fixed and moving labels must share a label, got {fixed.labels[:9]} and "
-            f"{moving.labels[:9]}"
-        )
 
 
 def _ordered(fixed: Points, moving: Points) -> Points:

@@ -9,12 +9,12 @@ from functools import cached_property
 
 import numpy as np
 
-from voltween.errors import FoldingWarning, InputError
+from voltween.errors import FoldingWarning
 from voltween.metrics import dice_per_label
 from voltween.refinement import Refinement
 from voltween.transform import DisplacementField, Transform
 from voltween.unfolding import unfolded
-from voltween.volume import Image, LabelMap
+from voltween.volume import Image, LabelMap, shared_labels
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,10 @@ class Registration:
     def without_folding(self) -> "Registration":
         """The same, changed around folds until no voxel of the fixed image folds.
 
-        The same object if none folds as it is. A `FoldingWarning` says what is left
-        where that could not be reached.
+        Nor any of the transform's own fields, so that it has an inverse. The same
+        object if none folds as it is. A `FoldingWarning` says what is left where that
+        could not be reached.
         """
-        if self.folding_percent == 0:
-            return self
         start = time.perf_counter()
         transform, left_percent = unfolded(self.fixed_to_moving, onto=self.fixed.grid)
         if left_percent > 0:
@@ -87,6 +86,8 @@ class Registration:
                 FoldingWarning,
                 stacklevel=2,
             )
+        if transform is self.fixed_to_moving:
+            return self
         stage = TweeningStage(self.stages[-1].name, transform)
         seconds = self.seconds | {"unfolding": time.perf_counter() - start}
         return replace(self, stages=(*self.stages[:-1], stage), seconds=seconds)
@@ -108,17 +109,12 @@ class Registration:
         Raises:
             InputError: If the two maps have no label in common.
         """
-        shared = set(fixed.labels) & set(moving.labels)
-        if not shared:
-            raise InputError(
-                f"fixed and moving labels must share a label, got {fixed.labels[:9]} "
-                f"and {moving.labels[:9]}"
-            )
+        shared = shared_labels(fixed, moving)
         result = {}
         for name, transform in self.tweening.items():
             moved = transform.resample(moving, onto=fixed.grid)
             per_label = dice_per_label(fixed.data, moved.data)
-            result[name] = {label: per_label[label] for label in sorted(shared)}
+            result[name] = {label: per_label[label] for label in shared}
         return result
 
     @property

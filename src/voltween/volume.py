@@ -97,6 +97,21 @@ class Points:
 Volume = Image | LabelMap
 
 
+def shared_labels(fixed: LabelMap, moving: LabelMap) -> tuple[int, ...]:
+    """Labels that both maps have, background left out, ascending.
+
+    Raises:
+        InputError: If there is none.
+    """
+    shared = sorted(set(fixed.labels) & set(moving.labels))
+    if not shared:
+        raise InputError(
+            f"fixed and moving labels must share a label, got {fixed.labels[:9]} and "
+            f"{moving.labels[:9]}"
+        )
+    return tuple(shared)
+
+
 def looks_like_labels(data: Num[np.ndarray, "i j k"]) -> bool:
     """Whether the array is piecewise constant whole numbers, as only label maps are.
 
