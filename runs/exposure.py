@@ -15,12 +15,17 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from voltween.checkpoint import Model, load_model
-from voltween.data import cases_of_split, load_case, read_manifest
-from voltween.exposure import histogram_distance, matched_histogram
-from voltween.pairs import drawn_pairs, ordered_pairs
-from voltween.register import register
-from voltween.volume import Image, LabelMap
+from voltween.cohorts import (
+    cases_of_split,
+    drawn_pairs,
+    load_case,
+    ordered_pairs,
+    read_manifest,
+)
+from voltween.cohorts.intensities import histogram_distance, matched_histogram
+from voltween.models import Model, load_model
+from voltween.registration import register
+from voltween.spatial import Image, LabelMap
 
 Scan = tuple[Image, LabelMap]
 

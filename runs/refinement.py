@@ -25,11 +25,16 @@ import tyro
 from scipy.ndimage import binary_dilation
 
 from voltween import io
-from voltween.checkpoint import load_model
-from voltween.data import cases_of_split, load_case, masked_by_labels, read_manifest
-from voltween.guidance import Guidance
-from voltween.overview import write_overview
-from voltween.pairs import drawn_pairs, ordered_pairs
+from voltween.cohorts import (
+    cases_of_split,
+    drawn_pairs,
+    load_case,
+    masked_by_labels,
+    ordered_pairs,
+    read_manifest,
+)
+from voltween.losses import Similarity
+from voltween.models import load_model
 from voltween.refinement import (
     ACCURATE,
     ACCURATE_ALONE,
@@ -40,10 +45,9 @@ from voltween.refinement import (
     Effort,
     Refinement,
 )
-from voltween.register import register
-from voltween.registration import Registration
-from voltween.similarities import Similarity
-from voltween.volume import Image, LabelMap
+from voltween.registration import Guidance, Registration, register
+from voltween.registration.overview import write_overview
+from voltween.spatial import Image, LabelMap
 
 Scan = tuple[Image, LabelMap]
 Manifest = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MANIFEST")]

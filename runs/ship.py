@@ -15,8 +15,8 @@ from typing import Annotated
 
 import tyro
 
-from voltween.checkpoint import load_model, save_model
-from voltween.plots import write_progress
+from voltween.models import load_model, save_model
+from voltween.training.curves import write_progress
 
 ROOT = Path(__file__).parents[1]
 MODELS = ROOT / "src" / "voltween" / "models"

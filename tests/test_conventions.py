@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
-from helpers import (
+from support.scans import (
     FIXED,
     MOVING,
     STORAGE_ORDERS,
@@ -16,9 +16,8 @@ from helpers import (
     stored,
     tiny_model,
 )
-from voltween.register import register
-from voltween.transform import DisplacementField
-from voltween.volume import Image
+from voltween.registration import register
+from voltween.spatial import DisplacementField, Image
 
 POINTS_MM = random_points_mm(FIXED.grid, 200)
 

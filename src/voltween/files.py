@@ -1,6 +1,8 @@
 """Files that appear whole or not at all, and errors that name the file."""
 
+import hashlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -157,3 +159,15 @@ def naming(path: PathLike) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+_DIGEST_LETTERS = 8
+
+
+def file_name(text: str) -> str:
+    """The text, or if that is no file's name, its letters and a digest of it."""
+    plain = re.sub(r"[^\w.+-]", "_", text)
+    if plain == text and not text.startswith("."):
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LETTERS]
+    return f"{plain.lstrip('.')[-60:]}-{digest}"

@@ -18,14 +18,15 @@ from voltween.benchmarks.costs import Cost, cascade_cost, step_costs
 from voltween.benchmarks.machine import Limits
 from voltween.benchmarks.measure import Effort, Timing, Work, alternate
 from voltween.benchmarks.workloads import random_network, smooth_flow, smooth_image
-from voltween.inference import optimize, packed
 from voltween.networks import (
     AffineSubnetwork,
     CascadeConfig,
     DenseSubnetwork,
     VolumeTweeningNetwork,
+    optimize,
+    packed,
 )
-from voltween.warp import compose, compose_affine, warp
+from voltween.ops import compose, compose_affine, warp
 
 
 @dataclass(frozen=True)
