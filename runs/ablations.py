@@ -29,7 +29,7 @@ from voltween.training import (
     train,
 )
 from voltween.training.objective import RCN
-from voltween.training.samples import stored_samples
+from voltween.training.samples import store_samples
 from voltween.training.validation import measure_stages, stage_means, validation_pairs
 
 PAIRS = 200
@@ -101,7 +101,7 @@ def with_random_last_layers(recipe, path):
 def measured(cases, recipe, best, cache):
     """Means after each stage over all pairs of `val` cases."""
     val = [case for case in cases if case.split == "val"]
-    samples = stored_samples(val, recipe.preprocessing, cache)
+    samples = store_samples(val, recipe.preprocessing, cache)
     pairs = validation_pairs(samples, PAIRS)
     network = load_model(best).network
     figures = measure_stages(network, samples, pairs)

@@ -57,7 +57,7 @@ def turned(
     matrix = np.eye(4)
     vector = np.radians(degrees) * np.eye(3)[axis]
     matrix[:3, :3] = Rotation.from_rotvec(vector).as_matrix()
-    matrix[:3, 3] = image.grid.centre_mm - matrix[:3, :3] @ image.grid.centre_mm
+    matrix[:3, 3] = image.grid.center_mm - matrix[:3, :3] @ image.grid.center_mm
     onto = image.grid.padded(MARGIN_VOXELS)
     turn = Affine(matrix)
     return turn.resample(image, onto=onto), turn.resample(labels, onto=onto)

@@ -46,7 +46,7 @@ CARDS = {
             "Made for crops with the hippocampus near their middle, of about the size "
             "above and with both scans showing the same side. Not for whole heads. "
             "Beyond the crop's border there is nothing to go by, and the deformation "
-            "there means little. Trained on one centre's adults; not a medical device."
+            "there means little. Trained on one center's adults; not a medical device."
         ),
     ),
     "headneck": Card(

@@ -30,7 +30,7 @@ from voltween.metrics import dice_per_label
 from voltween.models import load_model
 from voltween.ops import warp_nearest
 from voltween.training import train
-from voltween.training.samples import stored_samples
+from voltween.training.samples import store_samples
 from voltween.training.targets import TargetFlows, target_pairs
 from voltween.training.teachers import teacher_named
 from voltween.training.validation import measure_stages, validation_pairs
@@ -57,7 +57,7 @@ class Trial:
     def __init__(self, cases, recipe, *, out, cache):
         self.cases, self.recipe, self.out, self.cache = cases, recipe, out, cache
         self.train, self.val = (
-            stored_samples(cases_of_split(cases, split), recipe.preprocessing, cache)
+            store_samples(cases_of_split(cases, split), recipe.preprocessing, cache)
             for split in ("train", "val")
         )
 

@@ -31,8 +31,8 @@ def model():
 def expected_mm(model):
     transform = register(FIXED, MOVING, model=model).fixed_to_moving
     mapped = transform.map_positions(POINTS_MM)
-    centred = register(FIXED, MOVING, model=model).before.map_positions(POINTS_MM)
-    assert np.abs(mapped - centred).max() > 2  # the network's part is not small
+    centered = register(FIXED, MOVING, model=model).before.map_positions(POINTS_MM)
+    assert np.abs(mapped - centered).max() > 2  # the network's part is not small
     return mapped
 
 
@@ -58,8 +58,8 @@ def test_moved_image_does_not_depend_on_storage_order(order):
 def test_moved_image_at_x_is_moving_image_at_t_of_x():
     transform = TO_MOVING @ smooth_field(FIXED.grid)
     moved = transform.resample(MOVING, onto=FIXED.grid)
-    centres = FIXED.grid.voxel_centres_mm().reshape(-1, 3)
-    voxels = MOVING.grid.world_to_voxel(transform.map_positions(centres)).T
+    centers = FIXED.grid.voxel_centers_mm().reshape(-1, 3)
+    voxels = MOVING.grid.world_to_voxel(transform.map_positions(centers)).T
     top = np.array(MOVING.grid.shape)[:, None] - 1
     inside = ((voxels >= 0) & (voxels <= top)).all(axis=0)
     expected = map_coordinates(MOVING.data.astype(float), voxels, order=1)

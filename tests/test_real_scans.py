@@ -8,7 +8,7 @@ import voltween as vt
 from voltween.baselines import ants_syn
 from voltween.cohorts import (
     cases_of_split,
-    drawn_pairs,
+    draw_pairs,
     load_case,
     ordered_pairs,
     read_manifest,
@@ -37,7 +37,7 @@ def test_shipped_models_on_val_pairs(cohort, model, least_dice, shared_data, tmp
     found = evaluate(
         [method_named(f"model:{model}")],
         cases,
-        pairs=drawn_pairs(ordered_pairs([case.name for case in cases]), most_pairs),
+        pairs=draw_pairs(ordered_pairs([case.name for case in cases]), most_pairs),
         out=tmp_path,
         protocol=Protocol(masked=cohort.endswith("stripped")),
     )

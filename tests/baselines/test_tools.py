@@ -10,7 +10,7 @@ from support.scans import STORAGE_ORDERS, some_affine, stored
 from voltween.baselines import ants, elastix, tools
 from voltween.baselines.checked import checked, own_image_correlation
 from voltween.errors import InputError
-from voltween.evaluation.methods import centres
+from voltween.evaluation.methods import centers
 from voltween.metrics import dice_per_label
 from voltween.spatial import Affine, Image
 
@@ -59,7 +59,7 @@ def test_a_tool_aligns_blobs_in_other_storage_orders(
     fixed, fixed_labels = (stored(v, STORAGE_ORDERS[13]) for v in blob(0))
     moving, moving_labels = (stored(v, STORAGE_ORDERS[38]) for v in blob(1))
     transform = tool(fixed, moving)  # raises if its own moved image is not ours
-    before = mean_dice(centres(fixed, moving), fixed_labels, moving_labels)
+    before = mean_dice(centers(fixed, moving), fixed_labels, moving_labels)
     assert before < 0.2
     # elastix with its default affine stage is slow to gain on smooth blobs.
     least = 0.3 if name == "elastix" else 0.7

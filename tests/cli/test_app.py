@@ -90,11 +90,11 @@ class TestRegister:
             io.read(out / "moved.nii.gz").data, moved.data, atol=0.5
         )
         field = io.read_transform(out / "fixed_to_moving.nii.gz")
-        centres = FIXED.grid.voxel_centres_mm()[1:-1, 1:-1, 1:-1].reshape(-1, 3)
-        mapped = transform.map_positions(centres)
-        np.testing.assert_allclose(field.map_positions(centres), mapped, atol=1e-3)
+        centers = FIXED.grid.voxel_centers_mm()[1:-1, 1:-1, 1:-1].reshape(-1, 3)
+        mapped = transform.map_positions(centers)
+        np.testing.assert_allclose(field.map_positions(centers), mapped, atol=1e-3)
         back = io.read_transform(out / "moving_to_fixed.h5").map_positions(mapped)
-        assert np.linalg.norm(back - centres, axis=1).mean() < 0.05
+        assert np.linalg.norm(back - centers, axis=1).mean() < 0.05
 
     def test_simpleitk_resamples_to_the_same_moved_image(self, folder):
         out = register(folder)
@@ -315,14 +315,14 @@ class TestApply:
 
     def test_points_go_the_transforms_way_and_it_says_so(self, folder, capsys):
         out = register(folder)
-        points = Points(FIXED.grid.centre_mm[None], ("centre",))
+        points = Points(FIXED.grid.center_mm[None], ("center",))
         io.write(points, folder / "points.csv")
         transform = str(out / "fixed_to_moving.h5")
         moved = str(folder / "moved.csv")
         main(["apply", transform, str(folder / "points.csv"), "--out", moved])
         expected = io.read_transform(transform).map_points(points)
         np.testing.assert_allclose(io.read_points(moved).mm, expected.mm)
-        assert io.read_points(moved).names == ("centre",)
+        assert io.read_points(moved).names == ("center",)
         assert "from the fixed to the moving scan" in capsys.readouterr().out
 
     @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ from support.scans import label_blocks, tiny_model
 from voltween import io
 from voltween.cli import main
 from voltween.models import save_model
-from voltween.registration.pipeline import centre_alignment
+from voltween.registration.pipeline import align_centers
 from voltween.spatial import Grid, Image, LabelMap, Points
 
 pytestmark = pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning")
 
 FIXED, MOVING = known_pair()
-TO_MOVING = centre_alignment(FIXED.grid, MOVING.grid)
+TO_MOVING = align_centers(FIXED.grid, MOVING.grid)
 FIXED_POINTS = Points(scene_points_mm()[:4], ("a", "b", "c", "d"))
 FAR = Grid(FIXED.grid.shape, FIXED.grid.padded(400).affine)
 

@@ -16,13 +16,13 @@ LIVER, SPLEEN = 1, 2
 def trunk(spacing_mm=5.0):
     """A CT of fat, muscle, spine, liver and a large spleen; labels of the last two."""
     shape = (72, 52, 48)
-    grid = Grid.centred(
+    grid = Grid.centered(
         shape,
-        centre_mm=np.array([12.0, -30.0, 200.0]),
+        center_mm=np.array([12.0, -30.0, 200.0]),
         spacing_mm=(spacing_mm,) * 3,
         directions=np.eye(3),
     )
-    r, a, s = np.moveaxis(grid.voxel_centres_mm() - grid.centre_mm, -1, 0)
+    r, a, s = np.moveaxis(grid.voxel_centers_mm() - grid.center_mm, -1, 0)
     hounsfield = np.full(shape, -1000.0)
     hounsfield[(r / 165) ** 2 + (a / 115) ** 2 < 1] = -90  # fat
     ring = (r / 150) ** 2 + (a / 100) ** 2
@@ -109,14 +109,14 @@ def test_a_crop_refuses_what_lies_elsewhere():
         ),
     ],
 )
-@pytest.mark.parametrize("is_labelled", [False, True])
+@pytest.mark.parametrize("is_labeled", [False, True])
 def test_the_whole_liver_of_real_scans_is_kept(
-    scan, labels, liver, is_labelled, shared_data
+    scan, labels, liver, is_labeled, shared_data
 ):
     folder = shared_data / "abdomen_ct"
     ct = io.read(folder / f"images/{scan}.nii.gz")
     mask = io.read_labels(folder / f"labels/{labels}.nii.gz")
-    crop = liver_crop(ct, mask if is_labelled else None, liver=(liver,))
+    crop = liver_crop(ct, mask if is_labeled else None, liver=(liver,))
     assert share_kept(crop, mask, liver) == 1
     assert np.prod(crop.grid.shape) < 0.6 * np.prod(ct.grid.shape)
 

@@ -9,7 +9,7 @@ from voltween import io
 from voltween.cohorts.crop import liver_crop
 from voltween.cohorts.intensities import (
     histogram_distance,
-    matched_histogram,
+    match_histogram,
     normalized_foreground,
 )
 from voltween.errors import InputError
@@ -26,7 +26,7 @@ def test_the_distance_of_histograms_is_that_of_their_quantiles():
 def test_a_shifted_exposure_is_undone():
     ct, _ = trunk()
     shifted = Image(ct.data * 0.7 + 150, ct.grid)
-    matched = matched_histogram(shifted, ct)
+    matched = match_histogram(shifted, ct)
     assert histogram_distance(shifted, ct) > 100
     assert histogram_distance(matched, ct) < 0.1
     np.testing.assert_allclose(matched.data, ct.data, atol=0.1)
@@ -35,7 +35,7 @@ def test_a_shifted_exposure_is_undone():
 def test_what_was_brighter_stays_brighter_and_stays_in_place():
     image, reference = (smooth_image(oblique_grid(), seed) for seed in (0, 1))
     bent = Image(np.sqrt(image.data), image.grid)
-    matched = matched_histogram(bent, reference)
+    matched = match_histogram(bent, reference)
     order = image.data.ravel().argsort()
     assert (np.diff(matched.data.ravel()[order]) >= -1e-3).all()
     assert matched.grid is image.grid
@@ -72,4 +72,4 @@ def test_real_scans_of_two_scanners_get_one_histogram(shared_data):
     )
     one, other = liver_crop(one).of(one), liver_crop(other).of(other)
     assert histogram_distance(one, other) > 70
-    assert histogram_distance(matched_histogram(one, other), other) < 10
+    assert histogram_distance(match_histogram(one, other), other) < 10

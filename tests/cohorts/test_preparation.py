@@ -68,7 +68,7 @@ def test_voxels_are_in_ras_order_and_where_they_were(cohort):
         true_image, true_labels = truth[case.name]
         image = io.read(case.image)
         assert image.grid.axcodes == "RAS"
-        voxels = true_image.grid.world_to_voxel(image.grid.voxel_centres_mm())
+        voxels = true_image.grid.world_to_voxel(image.grid.voxel_centers_mm())
         np.testing.assert_allclose(voxels, np.rint(voxels), atol=0.01)
         places = tuple(np.moveaxis(np.rint(voxels).astype(int), -1, 0))
         there = true_image.data[places]

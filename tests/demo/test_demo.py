@@ -29,6 +29,6 @@ def test_demo_registers_two_individuals(tmp_path, capsys):
     voxels = np.round(labels.grid.world_to_voxel(fixed.mm)).astype(int)
     assert (labels.data[tuple(voxels.T)] > 0).all()
     shown = capsys.readouterr().out
-    assert "grey matter" in shown
+    assert "gray matter" in shown
     assert "error (mm)" in shown
     assert shown.strip().endswith("overview.png")

@@ -11,9 +11,9 @@ from voltween.demo.individuals import (
 from voltween.metrics import dice_per_label
 from voltween.spatial import Grid, Image
 
-GRID = Grid.centred(
+GRID = Grid.centered(
     (40, 44, 36),
-    centre_mm=np.array([0.0, -10.0, 5.0]),
+    center_mm=np.array([0.0, -10.0, 5.0]),
     spacing_mm=(4.0, 4.0, 4.0),
     directions=np.eye(3),
 )

@@ -10,7 +10,7 @@ from voltween import io
 from voltween.cli import main
 from voltween.cohorts import load_case, read_manifest
 from voltween.errors import InputError, OutputError
-from voltween.evaluation import Method, aligned_cases, alignment, prealigned
+from voltween.evaluation import Method, align_cases, alignment, prealign
 from voltween.evaluation.alignment import Alignment
 from voltween.evaluation.methods import Answer
 from voltween.files import whole_file
@@ -32,7 +32,7 @@ class Known:
     def run(self, fixed, moving):
         self.asked += 1
         matrix = np.diag([1.1, 0.9, 1.0, 1.0])
-        matrix[:3, 3] = moving.grid.centre_mm - matrix[:3, :3] @ fixed.grid.centre_mm
+        matrix[:3, 3] = moving.grid.center_mm - matrix[:3, :3] @ fixed.grid.center_mm
         return Affine(matrix), Used(seconds=1.0)
 
 
@@ -66,14 +66,14 @@ def test_what_is_found_on_the_atlas_is_carried_to_the_scans_worlds(known, tmp_pa
         return Answer(Affine(shift), {"dense 1": Affine(shift)})
 
     aligned = Alignment(atlas, tmp_path)
-    method = prealigned(Method("inner", lambda: register), aligned, name="inner*")
+    method = prealign(Method("inner", lambda: register), aligned, name="inner*")
     answer = method.load()(fixed, moving)
     to_fixed, to_moving = aligned.of(fixed), aligned.of(moving)
     assert method.name == "inner*"
     assert np.array_equal(
         seen[0][1].data, to_moving.resample(moving, onto=atlas.grid).data
     )
-    on_atlas_mm = atlas.grid.centre_mm[None]
+    on_atlas_mm = atlas.grid.center_mm[None]
     start = to_fixed.map_positions(on_atlas_mm)
     end = to_moving.map_positions(on_atlas_mm + np.array([1, 2, 3]))
     for transform in (answer.fixed_to_moving, answer.stages["dense 1"]):
@@ -85,7 +85,7 @@ def test_a_cohort_is_laid_on_the_atlas(known, tmp_path):
     cases = read_manifest(write_cohort(tmp_path / "cohort", 2, 2))
     atlas = load_case(cases[0])[0]
     found = Alignment(atlas, tmp_path / "kept")
-    made = aligned_cases(cases, found, tmp_path / "aligned")
+    made = align_cases(cases, found, tmp_path / "aligned")
     assert read_manifest(tmp_path / "aligned" / "cases.csv") == made
     image, labels = load_case(made[2])
     assert image.grid.is_close(atlas.grid)
@@ -93,11 +93,11 @@ def test_a_cohort_is_laid_on_the_atlas(known, tmp_path):
     wanted = found.of(plain).resample(plain_labels, onto=atlas.grid)
     assert np.array_equal(labels.data, wanted.data)
     before = known.asked
-    aligned_cases(cases, found, tmp_path / "aligned")
+    align_cases(cases, found, tmp_path / "aligned")
     assert known.asked == before
     # Another scan of the same name takes the place of the one before.
     io.write(load_case(cases[3])[0], cases[2].image)
-    again = aligned_cases(cases, found, tmp_path / "aligned")
+    again = align_cases(cases, found, tmp_path / "aligned")
     assert known.asked == before
     assert not np.array_equal(load_case(again[2])[0].data, image.data)
 
@@ -106,7 +106,7 @@ def test_points_go_along(known, tmp_path):
     (tmp_path / "cohort").mkdir()
     manifest = write_cohort(tmp_path / "cohort", 2, 2)
     cases = list(read_manifest(manifest))
-    point = load_case(cases[1])[0].grid.centre_mm + np.array([4, 5, 6])
+    point = load_case(cases[1])[0].grid.center_mm + np.array([4, 5, 6])
     text = "x,y,z\n" + ",".join(repr(float(mm)) for mm in point)
     (tmp_path / "points.csv").write_text(text)
     lines = manifest.read_text().splitlines()
@@ -116,7 +116,7 @@ def test_points_go_along(known, tmp_path):
     manifest.write_text("\n".join(lines))
     cases = read_manifest(manifest)
     aligned = Alignment(load_case(cases[0])[0], tmp_path / "kept")
-    made = aligned_cases(cases, aligned, tmp_path / "aligned")
+    made = align_cases(cases, aligned, tmp_path / "aligned")
     carried = io.read_points(made[1].points).mm
     to_scan = aligned.of(load_case(cases[1])[0])
     assert np.allclose(to_scan.map_positions(carried), point, atol=1e-4)
@@ -128,7 +128,7 @@ def test_a_case_that_fails_is_named_and_the_others_are_aligned(known, tmp_path):
     atlas = load_case(cases[0])[0]
     cases[1].image.write_bytes(b"no scan")
     with pytest.raises(InputError, match=r"1 of 4 cases .* case1: .*image1.nii.gz"):
-        aligned_cases(cases, Alignment(atlas, tmp_path / "kept"), tmp_path / "aligned")
+        align_cases(cases, Alignment(atlas, tmp_path / "kept"), tmp_path / "aligned")
     made = read_manifest(tmp_path / "aligned" / "cases.csv")
     assert [case.name for case in made] == ["case0", "case2", "case3"]
 
@@ -153,7 +153,7 @@ def test_a_full_disk_ends_the_run_in_one_line(name, known, tmp_path, monkeypatch
     cases = read_manifest(manifest)
     found = Alignment(load_case(cases[0])[0], tmp_path / "kept")
     with pytest.raises(OutputError, match=r"^\S+: cannot be written: No space left"):
-        aligned_cases(cases, found, aligned)
+        align_cases(cases, found, aligned)
     assert known.asked == (2 if name == "case1.nii.gz" else 1)
     assert not (aligned / "cases.csv").exists()
 
@@ -166,7 +166,7 @@ def test_landmarks_of_an_aligned_cohort_are_measured_on_the_scans_as_they_are(
     names = [f"case{number}" for number in range(4)]
     for name in names:
         image = io.read(tmp_path / f"image{name[-1]}.nii.gz")
-        io.write(Points(image.grid.centre_mm[None] + 10), tmp_path / f"{name}.csv")
+        io.write(Points(image.grid.center_mm[None] + 10), tmp_path / f"{name}.csv")
     lines = manifest.read_text().splitlines()
     lines = [lines[0] + ",points", *map("{},{}.csv".format, lines[1:], names)]
     manifest.write_text("\n".join(lines))

@@ -87,5 +87,5 @@ def test_the_map_shows_the_change_within_the_fixed_scan_and_nothing_beyond():
 def test_middle_views_are_around_the_scans_middle_and_all_of_it():
     grid = oblique_grid((15, 12, 10))
     for view in middle_views(grid):
-        np.testing.assert_allclose(view.grid.centre_mm, grid.centre_mm, atol=1e-9)
+        np.testing.assert_allclose(view.grid.center_mm, grid.center_mm, atol=1e-9)
         assert view.half_mm == pytest.approx(23.0 / 2)

@@ -20,10 +20,10 @@ from voltween.evaluation.records import Record
 from voltween.evaluation.scores import Scores
 from voltween.figures.figure_file import write_figure
 from voltween.figures.panels import (
-    BOTH_COLOUR,
-    FIXED_COLOUR,
-    MOVED_COLOUR,
-    overlap_colours,
+    BOTH_COLOR,
+    FIXED_COLOR,
+    MOVED_COLOR,
+    overlap_colors,
     structure_view,
 )
 from voltween.spatial import Affine, Grid, Image, LabelMap, Points
@@ -37,9 +37,9 @@ def compared(tmp_path_factory):
     with manifest.open(newline="") as file:
         rows = list(csv.DictReader(file))
     for shift, row in enumerate(rows):
-        centre_mm = io.read(folder / row["image"]).grid.centre_mm
+        center_mm = io.read(folder / row["image"]).grid.center_mm
         io.write(
-            Points((centre_mm + np.array([0, 3.0, 4.0]) * shift)[None]),
+            Points((center_mm + np.array([0, 3.0, 4.0]) * shift)[None]),
             folder / f"{row['case']}.csv",
         )
         row["points"] = f"{row['case']}.csv"
@@ -47,7 +47,7 @@ def compared(tmp_path_factory):
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    command = ["compare", str(manifest), "--methods", "identity,centres"]
+    command = ["compare", str(manifest), "--methods", "identity,centers"]
     main([*command, "--keep-transforms", "--out", str(folder / "out")])
     return folder / "out", manifest
 
@@ -94,13 +94,13 @@ def test_the_median_pair_is_chosen_by_iou_of_the_first_model():
     assert words == "median pair of 4 by IoU of model:one"
 
 
-def test_colours_tell_fixed_alone_from_moved_alone_and_both():
+def test_colors_tell_fixed_alone_from_moved_alone_and_both():
     fixed, moved = np.zeros((2, 4, 9), bool)
     fixed[:, 1:5], moved[:, 3:7] = True, True
-    colours = overlap_colours(fixed, moved)
-    expected = ["white", *[FIXED_COLOUR] * 2, *[BOTH_COLOUR] * 2, *[MOVED_COLOUR] * 2]
-    for column, colour in enumerate([*expected, "white", "white"]):
-        assert np.allclose(colours[:, column], to_rgb(colour))
+    colors = overlap_colors(fixed, moved)
+    expected = ["white", *[FIXED_COLOR] * 2, *[BOTH_COLOR] * 2, *[MOVED_COLOR] * 2]
+    for column, color in enumerate([*expected, "white", "white"]):
+        assert np.allclose(colors[:, column], to_rgb(color))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_places_in_a_view_are_mm_to_the_right_and_up():
     data[10:20, 10:20, 12] = 1
     view = structure_view(LabelMap(data, grid), 1)
     step = grid.affine[:3, :3] @ [1.0, 2.0, 5.0]
-    place = view.place((view.grid.centre_mm + step)[None])
+    place = view.place((view.grid.center_mm + step)[None])
     assert np.allclose(place, [[2.0, 4.0]])
 
 
@@ -142,11 +142,11 @@ def test_volume_change_of_a_known_map_is_its_logarithm_and_mirrors_fold():
     assert folding.data.all()
 
 
-def made_pair(centre_mm, transform, shift=(0.0, 0.0, 0.0)):
+def made_pair(center_mm, transform, shift=(0.0, 0.0, 0.0)):
     """A flat box in its scan, a landmark; the other's are shifted."""
-    grid = Grid.centred(
+    grid = Grid.centered(
         (30, 30, 30),
-        centre_mm=np.array(centre_mm),
+        center_mm=np.array(center_mm),
         spacing_mm=(2.0, 2.0, 2.0),
         directions=np.eye(3),
     )
@@ -157,7 +157,7 @@ def made_pair(centre_mm, transform, shift=(0.0, 0.0, 0.0)):
         affine = grid.affine.copy()
         affine[:3, 3] += offset
         there = Grid(grid.shape, affine)
-        points = Points((there.centre_mm + np.array([4.0, -6.0, 0.0]))[None])
+        points = Points((there.center_mm + np.array([4.0, -6.0, 0.0]))[None])
         scans.append(
             Scan(name, Image(data * 100.0, there), LabelMap(data, there), points)
         )
@@ -173,8 +173,8 @@ def shift_by(*mm):
     return Affine(matrix)
 
 
-def columns_of(pixels, colour):
-    return np.flatnonzero(np.isclose(pixels, to_rgb(colour)).all(-1).any(0))
+def columns_of(pixels, color):
+    return np.flatnonzero(np.isclose(pixels, to_rgb(color)).all(-1).any(0))
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -184,8 +184,7 @@ def test_a_mask_moved_to_one_side_is_orange_there_and_blue_at_the_other(sign):
     panel = structures_figure(pair, (1,)).axes[3]
     pixels = np.asarray(panel.get_images()[0].get_array())[:, ::sign]
     fixed, both, moved = (
-        columns_of(pixels, colour)
-        for colour in (FIXED_COLOUR, BOTH_COLOUR, MOVED_COLOUR)
+        columns_of(pixels, color) for color in (FIXED_COLOR, BOTH_COLOR, MOVED_COLOR)
     )
     assert fixed.max() < both.min()
     assert both.max() < moved.min()

@@ -11,7 +11,7 @@ from voltween import io
 from voltween.cohorts import ordered_pairs, read_manifest
 from voltween.errors import InputError
 from voltween.evaluation import Method, Protocol, evaluate, method_named
-from voltween.evaluation.methods import Answer, centres, identity
+from voltween.evaluation.methods import Answer, centers, identity
 from voltween.metrics import dice_per_label
 from voltween.models import save_model
 from voltween.registration import register
@@ -31,7 +31,7 @@ def counted_fixture():
 
     def answer(fixed, moving):
         asked.append((fixed, moving))
-        return Answer(centres(fixed, moving))
+        return Answer(centers(fixed, moving))
 
     return Method("counted", lambda: answer, {"version": "1"}), asked
 
@@ -219,8 +219,8 @@ def test_a_structure_moved_out_of_sight_has_no_overlap(cases, tmp_path):
 
 def test_landmarks_are_measured_in_mm_and_voxels(cases, tmp_path):
     fixed, moving = (io.read(case.image) for case in cases[:2])
-    start = fixed.grid.centre_mm
-    end = centres(fixed, moving).map_positions(start[None])[0] + [0, 3, 0]
+    start = fixed.grid.center_mm
+    end = centers(fixed, moving).map_positions(start[None])[0] + [0, 3, 0]
     with_points = []
     for case, point in zip(cases[:2], (start, end), strict=True):
         path = tmp_path / f"{case.name}.csv"

@@ -3,7 +3,7 @@ import pytest
 
 from support.scans import oblique_grid
 from voltween.figures import PLANES, display_grid
-from voltween.figures.planes import grey_levels
+from voltween.figures.planes import gray_levels
 from voltween.spatial import Affine, Grid, Image, directions_to_ras
 
 AXES = {"L": (0, -1), "R": (0, 1), "P": (1, -1), "A": (1, 1), "S": (2, 1)}
@@ -48,7 +48,7 @@ def test_a_window_is_one_layer_around_its_position_as_wide_as_asked_for(plane):
     window = plane.window(directions_to_ras(grid), position_mm, half_mm=15.0, pixels=20)
     assert sorted(window.shape) == [1, 20, 20]
     assert window.shape[plane.axis] == 1
-    np.testing.assert_allclose(window.centre_mm, position_mm, atol=1e-9)
+    np.testing.assert_allclose(window.center_mm, position_mm, atol=1e-9)
     np.testing.assert_allclose(window.spacing_mm, 1.5)
 
 
@@ -57,9 +57,9 @@ def test_a_flat_scan_keeps_two_layers_on_the_display_grid():
     assert grid.shape == (224, 224, 2)
 
 
-def test_grey_levels_of_sections_are_on_one_scale():
-    dark, bright = grey_levels([np.zeros((3, 4)), np.full((3, 4), 9.0)])
+def test_gray_levels_of_sections_are_on_one_scale():
+    dark, bright = gray_levels([np.zeros((3, 4)), np.full((3, 4), 9.0)])
     assert (dark == 0).all()
     assert (bright == 1).all()
-    (constant,) = grey_levels([np.full((3, 4), 7.0)])
+    (constant,) = gray_levels([np.full((3, 4), 7.0)])
     assert np.isfinite(constant).all()

@@ -18,9 +18,9 @@ GRID = Grid((40, 40, 40), np.diag([2.0, 2, 2, 1]))
 SCENE = Scene(GRID, is_filled=False)  # 1/64 of the usual voxels, for speed
 
 
-def ball(centre, radius=8):
+def ball(center, radius=8):
     distance = np.linalg.norm(
-        np.indices(GRID.shape) - np.reshape(centre, (3, 1, 1, 1)), axis=0
+        np.indices(GRID.shape) - np.reshape(center, (3, 1, 1, 1)), axis=0
     )
     return Image(np.where(distance < radius, 100.0, 0.0), GRID)
 
@@ -55,7 +55,7 @@ def test_the_same_scan_gives_the_same_picture():
     assert np.array_equal(render(SCENE, image), render(SCENE, image))
 
 
-def test_a_structure_shows_in_its_colour_where_the_scan_is_cut():
+def test_a_structure_shows_in_its_color_where_the_scan_is_cut():
     labels = LabelMap((ball((25, 25, 25), 5).data > 0).astype(np.uint8), GRID)
     pixels = render(SCENE, ball((19.5, 19.5, 19.5), 15), labels, (1,)).astype(int)
     is_orange = (pixels[..., 0] > 1.8 * pixels[..., 2]) & (pixels[..., 0] > 120)
@@ -79,7 +79,7 @@ def test_a_crop_without_background_is_shown_whole():
 
 def test_the_scene_is_the_scans_field_of_view_in_cubes_in_ras_order():
     grid = Scene.around(FIXED).grid
-    np.testing.assert_allclose(grid.centre_mm, FIXED.grid.centre_mm)
+    np.testing.assert_allclose(grid.center_mm, FIXED.grid.center_mm)
     np.testing.assert_allclose(grid.spacing_mm, grid.spacing_mm[0])
     np.testing.assert_allclose(directions_to_ras(grid), directions_to_ras(FIXED.grid))
     extents_mm = [np.array(g.shape) * g.spacing_mm for g in (grid, FIXED.grid)]

@@ -100,21 +100,21 @@ def test_simpleitk_reads_the_displacement_field_image(tmp_path):
     transform = TRANSFORMS["affine @ field"]
     path = io.write(transform.to_field(FIXED.grid), tmp_path / "field.nii.gz")
     image = sitk.Cast(sitk.ReadImage(str(path)), sitk.sitkVectorFloat64)
-    centres = FIXED.grid.voxel_centres_mm()[2:-2, 2:-2, 2:-2].reshape(-1, 3)
-    by_itk = sitk_points(sitk.DisplacementFieldTransform(image), centres)
-    np.testing.assert_allclose(by_itk, transform.map_positions(centres), atol=1e-3)
+    centers = FIXED.grid.voxel_centers_mm()[2:-2, 2:-2, 2:-2].reshape(-1, 3)
+    by_itk = sitk_points(sitk.DisplacementFieldTransform(image), centers)
+    np.testing.assert_allclose(by_itk, transform.map_positions(centers), atol=1e-3)
 
 
 def test_nitransforms_reads_the_displacement_field_image(tmp_path):
     field = smooth_field(FIXED.grid)
     path = io.write(field, tmp_path / "field.nii.gz")
     theirs = nitransforms.io.itk.ITKDisplacementsField.from_filename(path)
-    centres = FIXED.grid.voxel_centres_mm()
+    centers = FIXED.grid.voxel_centers_mm()
     mapped = nitransforms.nonlinear.DenseFieldTransform(theirs).map(
-        centres.reshape(-1, 3)
+        centers.reshape(-1, 3)
     )
     np.testing.assert_allclose(
-        mapped, field.map_positions(centres.reshape(-1, 3)), atol=1e-3
+        mapped, field.map_positions(centers.reshape(-1, 3)), atol=1e-3
     )
 
 
@@ -127,7 +127,7 @@ def test_nitransforms_reads_the_affine(tmp_path):
 
 
 def itk_transforms():
-    """Linear transforms with a centre of rotation, as SimpleITK and ANTs make them."""
+    """Linear transforms with a center of rotation, as SimpleITK and ANTs make them."""
     euler = sitk.Euler3DTransform((1.0, 2.0, 3.0), 0.1, -0.2, 0.3, (4.0, 5.0, 6.0))
     affine = sitk.AffineTransform(3)
     affine.SetMatrix([1.1, 0.1, 0, 0, 0.9, 0.2, 0.1, 0, 1.05])

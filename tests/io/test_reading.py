@@ -119,7 +119,7 @@ def test_dicom_series_folder_is_read(tmp_path):
     back = io.read(tmp_path / "series")
     to_stored = np.abs(np.linalg.inv(image.grid.affine) @ back.grid.affine)[:3, :3]
     np.testing.assert_allclose(np.sort(to_stored.sum(0)), 1, atol=1e-3)
-    np.testing.assert_allclose(back.grid.centre_mm, image.grid.centre_mm, atol=1e-2)
+    np.testing.assert_allclose(back.grid.center_mm, image.grid.center_mm, atol=1e-2)
     assert np.sort(back.data.ravel()).tolist() == np.sort(image.data.ravel()).tolist()
 
 
@@ -189,7 +189,7 @@ def test_bad_images_are_refused_by_name(make, message, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_colour_images_are_refused(tmp_path):
+def test_color_images_are_refused(tmp_path):
     path = str(tmp_path / "a.nrrd")
     sitk.WriteImage(sitk.Image([4, 4, 4], sitk.sitkVectorUInt8, 3), path)
     with pytest.raises(InputError, match="one number per voxel, got 3"):

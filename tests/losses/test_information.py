@@ -1,4 +1,4 @@
-"""Normalised mutual information: what determines what, whatever the intensities."""
+"""Normalized mutual information: what determines what, whatever the intensities."""
 
 import numpy as np
 import pytest

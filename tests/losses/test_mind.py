@@ -23,13 +23,13 @@ def descriptors_by_a_plain_loop(volume, radius, distance):
     """Voxel by voxel from the definition; channels in ascending order."""
     pad = radius + distance
     padded = np.pad(volume, pad, mode="edge")
-    neighbours = [
+    neighbors = [
         s * distance * np.eye(3, dtype=int)[a] for a in range(3) for s in (1, -1)
     ]
     pairs = [
         (p, q)
-        for n, p in enumerate(neighbours)
-        for q in neighbours[n + 1 :]
+        for n, p in enumerate(neighbors)
+        for q in neighbors[n + 1 :]
         if ((p - q) ** 2).sum() == 2 * distance**2
     ]
     assert len(pairs) == 12
@@ -39,9 +39,9 @@ def descriptors_by_a_plain_loop(volume, radius, distance):
 
     sums = np.empty((12, *volume.shape))
     for voxel in product(*map(range, volume.shape)):
-        centre = np.add(voxel, pad)
+        center = np.add(voxel, pad)
         for n, (p, q) in enumerate(pairs):
-            squares = (patch(centre + p) - patch(centre + q)) ** 2
+            squares = (patch(center + p) - patch(center + q)) ** 2
             sums[(n, *voxel)] = squares.sum()
     excess = sums - sums.min(0)
     variance = excess.mean(0)

@@ -160,9 +160,9 @@ def test_inverse_of_a_field_is_far_more_consistent_than_none():
 def test_consistency_equals_points_mapped_there_and_back():
     forward = TO_MOVING @ smooth_field(FIXED.grid, seed=1)
     backward = smooth_field(FIXED.grid, seed=2) @ TO_MOVING.inverse()
-    centres_mm = FIXED.grid.voxel_centres_mm().reshape(-1, 3)
-    there = forward.map_positions(centres_mm)
-    errors_mm = np.linalg.norm(backward.map_positions(there) - centres_mm, axis=1)
+    centers_mm = FIXED.grid.voxel_centers_mm().reshape(-1, 3)
+    there = forward.map_positions(centers_mm)
+    errors_mm = np.linalg.norm(backward.map_positions(there) - centers_mm, axis=1)
     voxels = MOVING.grid.world_to_voxel(there)
     shape = np.array(MOVING.grid.shape)
     inside = (np.abs(voxels - (shape - 1) / 2) < shape / 2).all(axis=1)

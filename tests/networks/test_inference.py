@@ -10,7 +10,7 @@ from voltween.networks import (
     has_fast_bf16,
     inference,
     optimize,
-    packed,
+    pack,
 )
 from voltween.networks.inference import PackedConvolution
 from voltween.networks.upsampling import Upsampling
@@ -104,7 +104,7 @@ def test_the_network_itself_stays_as_it_was():
 
 
 def test_every_convolution_is_packed():
-    modules = list(packed(network()).modules())
+    modules = list(pack(network()).modules())
     assert not any(isinstance(m, torch.nn.Conv3d | Upsampling) for m in modules)
     assert sum(isinstance(m, PackedConvolution) for m in modules) > 10
 

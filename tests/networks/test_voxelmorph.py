@@ -208,7 +208,7 @@ class TestObjective:
         largest = float(gradients[1].abs().max())
         torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-3 * largest)
 
-    def test_all_of_it_is_what_training_minimises(self):
+    def test_all_of_it_is_what_training_minimizes(self):
         network = some_network(CUBE, strength=0.3)
         pairs = Pairs(*pair(CUBE))
         tweening = network(*pairs[:2])

@@ -18,7 +18,7 @@ def test_sums_are_those_of_cubes_inside(width):
     torch.testing.assert_close(found, expected.view_as(found))
 
 
-def test_centred_sums_have_nothing_beyond_the_border():
+def test_centered_sums_have_nothing_beyond_the_border():
     found = sum_centered_boxes(torch.ones(1, 1, 4, 4, 4), 3)
     assert found.shape == (1, 1, 4, 4, 4)
     assert found[0, 0, 0, 0, 0] == 8

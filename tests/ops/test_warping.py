@@ -98,7 +98,7 @@ def test_warping_twice_is_warping_by_the_composition():
     torch.testing.assert_close(twice[inside], once[inside], atol=1e-10, rtol=0)
 
 
-def test_affine_flow_counts_from_the_centre():
+def test_affine_flow_counts_from_the_center():
     matrix = torch.zeros(1, 3, 3)
     matrix[0, 0, 1] = 0.5
     flow = affine_flow(matrix, torch.tensor([[1.0, 2.0, 3.0]]), (5, 7, 9))

@@ -22,13 +22,13 @@ FOREGROUND = Preprocessing((32, 48, 48), (5.0, 5.0, 5.0), "foreground")
 
 def head_phantom(neck_mm=120.0):
     """A bright ellipsoid head on a neck, in a field of view wider than both."""
-    grid = Grid.centred(
+    grid = Grid.centered(
         (52, 60, 70),
-        centre_mm=np.array([5.0, -10.0, 30.0]),
+        center_mm=np.array([5.0, -10.0, 30.0]),
         spacing_mm=(4.0, 4.0, 4.0),
         directions=np.eye(3),
     )
-    r, a, s = np.moveaxis(grid.voxel_centres_mm() - [5, -5, 60], -1, 0)
+    r, a, s = np.moveaxis(grid.voxel_centers_mm() - [5, -5, 60], -1, 0)
     head = (r / 75) ** 2 + (a / 95) ** 2 + (s / 80) ** 2 < 1
     neck = ((r / 55) ** 2 + ((a + 20) / 55) ** 2 < 1) & (s < 0) & (s > -80 - neck_mm)
     data = 500.0 * head + 300.0 * neck
@@ -39,12 +39,12 @@ def head_phantom(neck_mm=120.0):
 @pytest.mark.parametrize(
     "preprocessing",
     [PREPROCESSING, HEAD, FOREGROUND],
-    ids=["centre", "head", "foreground"],
+    ids=["center", "head", "foreground"],
 )
 @pytest.mark.parametrize("order", STORAGE_ORDERS[::5])
 def test_canonical_image_does_not_depend_on_storage_order(preprocessing, order):
-    is_centre = preprocessing is PREPROCESSING
-    image = smooth_image(oblique_grid()) if is_centre else head_phantom()
+    is_center = preprocessing is PREPROCESSING
+    image = smooth_image(oblique_grid()) if is_center else head_phantom()
     plain = preprocessing.normalized(image)
     again = preprocessing.normalized(stored(image, order))
     assert again.grid.is_close(plain.grid, 1e-6)
@@ -56,7 +56,7 @@ def test_canonical_grid_lies_in_ras_order_on_the_middle_of_the_scan():
     grid = PREPROCESSING.canonical_grid(image)
     assert grid.axcodes == "RAS"
     np.testing.assert_allclose(grid.spacing_mm, 1.5)
-    np.testing.assert_allclose(grid.centre_mm, image.grid.centre_mm)
+    np.testing.assert_allclose(grid.center_mm, image.grid.center_mm)
 
 
 def test_intensities_go_from_0_to_1_whatever_their_scale():
@@ -73,18 +73,18 @@ def test_head_is_placed_by_its_top_whatever_the_neck(neck_mm):
     grid = HEAD.canonical_grid(head_phantom(neck_mm))
     top_mm = grid.voxel_to_world(np.array([0, 0, 31.5]))[2]
     assert top_mm == pytest.approx(140, abs=12)  # the head ends at 140 mm
-    np.testing.assert_allclose(grid.centre_mm[:2], [5, -5], atol=5)
+    np.testing.assert_allclose(grid.center_mm[:2], [5, -5], atol=5)
 
 
 def test_head_rule_finds_no_head_in_a_small_scan_and_takes_its_middle():
     image = smooth_image(oblique_grid((8, 8, 8)))
     np.testing.assert_allclose(
-        HEAD.canonical_grid(image).centre_mm, image.grid.centre_mm
+        HEAD.canonical_grid(image).center_mm, image.grid.center_mm
     )
 
 
 def test_coarser_sampling_does_not_alias():
-    """A checkerboard finer than the canonical voxels becomes an even grey."""
+    """A checkerboard finer than the canonical voxels becomes an even gray."""
     grid = oblique_grid((48, 48, 48), spacing_mm=(0.5, 0.5, 0.5))
     board = (np.indices(grid.shape).sum(axis=0) % 2) * 100.0
     board[:24] += 400  # a step, so that there is contrast
@@ -132,13 +132,13 @@ def test_impossible_rules_are_refused():
 
 def test_real_heads_are_inside_the_brain_models_grid(shared_data):
     from voltween import io
-    from voltween.cohorts import masked_by_labels, read_manifest
+    from voltween.cohorts import mask_by_labels, read_manifest
 
     rule = Preprocessing((64, 80, 64), (2.5, 2.5, 2.5), "head")
     for case in read_manifest(shared_data / "brain_ixi" / "cases.csv")[:6]:
         image, labels = io.read(case.image), io.read_labels(case.labels)
         brain_mm3 = (labels.data > 0).sum() * labels.grid.spacing_mm.prod()
-        for scan in (image, masked_by_labels(image, labels)):
+        for scan in (image, mask_by_labels(image, labels)):
             grid = rule.canonical_grid(scan)
             seen = Affine.identity().resample(labels, onto=grid)
             assert (seen.data > 0).sum() * 2.5**3 > 0.98 * brain_mm3
@@ -146,8 +146,8 @@ def test_real_heads_are_inside_the_brain_models_grid(shared_data):
 
 @pytest.mark.parametrize("offset", [0, 1000])
 def test_hounsfield_window_is_the_same_with_and_without_1000_added(offset):
-    grid = Grid.centred(
-        (16, 16, 16), centre_mm=np.zeros(3), spacing_mm=(1.5,) * 3, directions=np.eye(3)
+    grid = Grid.centered(
+        (16, 16, 16), center_mm=np.zeros(3), spacing_mm=(1.5,) * 3, directions=np.eye(3)
     )
     units = np.full(grid.shape, -1000.0)
     units[4:12, 4:12, 4:12] = 200.0
@@ -168,40 +168,40 @@ def test_falling_hounsfield_window_is_refused():
 
 def body(grid, middle_mm, radii_mm=(30.0, 20.0, 25.0)):
     """Hounsfield units: an ellipsoid of tissue along the grid's own axes, in air."""
-    along = (grid.voxel_centres_mm() - middle_mm) @ directions_to_ras(grid)
+    along = (grid.voxel_centers_mm() - middle_mm) @ directions_to_ras(grid)
     inside = (np.square(along / radii_mm)).sum(axis=-1) < 1
     return gaussian_filter(np.where(inside, 40.0, -1000.0), 0.5)
 
 
 @pytest.mark.parametrize("order", STORAGE_ORDERS[::7])
-def test_foreground_placement_finds_an_off_centre_body(order):
+def test_foreground_placement_finds_an_off_center_body(order):
     grid = oblique_grid((60, 44, 40), spacing_mm=(2.0, 2.5, 3.0))
-    middle_mm = grid.centre_mm + np.array([20.0, -15.0, 10.0])
+    middle_mm = grid.center_mm + np.array([20.0, -15.0, 10.0])
     image = stored(Image(body(grid, middle_mm), grid), order)
     found = foreground_of(image, is_ct=True)
-    np.testing.assert_allclose(found.centre_mm, middle_mm, atol=1.5)
+    np.testing.assert_allclose(found.center_mm, middle_mm, atol=1.5)
     np.testing.assert_allclose(found.extent_mm, [60, 40, 50], atol=6)
     rule = Preprocessing(
         (16, 16, 16), (5.0,) * 3, "foreground", (0.5, 99.5), (-300.0, 300.0)
     )
-    np.testing.assert_allclose(rule.canonical_grid(image).centre_mm, found.centre_mm)
+    np.testing.assert_allclose(rule.canonical_grid(image).center_mm, found.center_mm)
 
 
 def test_foreground_ignores_specks_padding_and_the_offset_of_ct():
     grid = oblique_grid((60, 44, 40), spacing_mm=(2.0, 2.5, 3.0))
-    units = body(grid, grid.centre_mm, radii_mm=(45.0, 35.0, 40.0))
+    units = body(grid, grid.center_mm, radii_mm=(45.0, 35.0, 40.0))
     plain = foreground_of(Image(units, grid), is_ct=True)
     with_offset = foreground_of(Image(units + 1000, grid), is_ct=True)
-    np.testing.assert_allclose(with_offset.centre_mm, plain.centre_mm, atol=1e-3)
+    np.testing.assert_allclose(with_offset.center_mm, plain.center_mm, atol=1e-3)
     units[:, :4], units[1:3, 20, 20] = -3024.0, 500.0
     again = foreground_of(Image(units, grid), is_ct=True)
-    np.testing.assert_allclose(again.centre_mm, plain.centre_mm, atol=0.2)
+    np.testing.assert_allclose(again.center_mm, plain.center_mm, atol=0.2)
     np.testing.assert_allclose(again.extent_mm, plain.extent_mm, atol=0.5)
 
 
 def test_foreground_of_a_small_scan_is_surveyed_finely():
     grid = oblique_grid((40, 40, 40), spacing_mm=(0.2, 0.2, 0.2))
-    units = body(grid, grid.centre_mm + 0.8, radii_mm=(2.0, 1.5, 1.8))
+    units = body(grid, grid.center_mm + 0.8, radii_mm=(2.0, 1.5, 1.8))
     found = foreground_of(Image(units, grid), is_ct=True)
     np.testing.assert_allclose(found.extent_mm, [4, 3, 3.6], atol=0.4)
 
@@ -209,7 +209,7 @@ def test_foreground_of_a_small_scan_is_surveyed_finely():
 def test_a_scan_without_foreground_is_foreground_all_over():
     grid = oblique_grid((20, 20, 20), spacing_mm=(2.0, 2.0, 2.0))
     found = foreground_of(Image(np.zeros(grid.shape), grid))
-    np.testing.assert_allclose(found.centre_mm, grid.centre_mm, atol=1e-6)
+    np.testing.assert_allclose(found.center_mm, grid.center_mm, atol=1e-6)
 
 
 @pytest.mark.parametrize("background", [0.0, 700.0])

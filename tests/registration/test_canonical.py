@@ -8,7 +8,7 @@ from support.scans import oblique_grid, smooth_field
 from voltween.ops import FlowParts, exponential
 from voltween.registration.canonical import (
     Grids,
-    regridded,
+    regrid,
     world_transform,
     world_transforms,
 )
@@ -45,7 +45,7 @@ def test_other_voxels_leave_the_transform_where_it_is(spacing_mm):
     before = grids()
     after = before.with_voxels(np.array(spacing_mm), 8)
     found = parts(before.fixed)
-    again = regridded(found, before, after)
+    again = regrid(found, before, after)
     positions = some_positions_mm(before.fixed)
     expected, got = (
         world_transform(p, g).map_positions(positions)
@@ -60,7 +60,7 @@ def test_grids_with_other_voxels_stay_in_place_and_have_sides_of_the_multiple():
     after = before.with_voxels(np.array([1.0, 1.0, 1.0]), 8)
     for old, new in zip(before, after, strict=True):
         assert all(n % 8 == 0 for n in new.shape)
-        np.testing.assert_allclose(new.centre_mm, old.centre_mm)
+        np.testing.assert_allclose(new.center_mm, old.center_mm)
         np.testing.assert_allclose(new.spacing_mm, 1)
         extents = np.array(new.shape) - np.array(old.shape) * old.spacing_mm
         assert (extents >= 0).all()

@@ -35,7 +35,7 @@ def test_right_is_at_the_right_and_anterior_and_superior_are_up(tmp_path):
     """In the first column, the fixed image, which is bright to one side."""
     grid = oblique_grid((20, 20, 20), spacing_mm=(2.0, 2.0, 2.0))
     noise = np.random.default_rng(0).random(grid.shape)
-    outwards_mm = grid.voxel_centres_mm() - grid.centre_mm
+    outwards_mm = grid.voxel_centers_mm() - grid.center_mm
     for side, rows, half in [
         (0, slice(60, 270), np.s_[:, 112:]),  # R in the axial plane
         (1, slice(60, 270), np.s_[:105]),  # A in the axial plane

@@ -62,7 +62,7 @@ def test_other_voxels_are_in_the_same_place_and_of_the_multiple_asked_for():
         assert finer.grids.fixed.shape == finer.grids.moving.shape == (shape,) * 3
         for grid, before in zip(finer.grids, seen.grids, strict=True):
             np.testing.assert_allclose(grid.spacing_mm, spacing_mm)
-            np.testing.assert_allclose(grid.centre_mm, before.centre_mm)
+            np.testing.assert_allclose(grid.center_mm, before.center_mm)
 
 
 @pytest.mark.parametrize(("spacing_mm", "advice"), [(0.01, "wider"), (9.0, "narrower")])

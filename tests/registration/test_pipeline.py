@@ -19,7 +19,7 @@ from voltween.errors import InputError
 from voltween.ops import warp
 from voltween.refinement import FAST, FAST_ALONE, Level, Refinement
 from voltween.registration import Guidance, register
-from voltween.registration.pipeline import centre_alignment
+from voltween.registration.pipeline import align_centers
 from voltween.spatial import Affine, Grid, Image, LabelMap, Points
 
 
@@ -67,17 +67,17 @@ def test_result_lives_on_the_users_grids(result):
 
 
 def test_transform_is_continuous_around_the_canonical_grid(result):
-    """No tear where the network's field ends: neighbours stay neighbours."""
+    """No tear where the network's field ends: neighbors stay neighbors."""
     line = np.linspace(-60, 60, 2401)
     for axis in range(3):
-        points = np.tile(FIXED.grid.centre_mm, (len(line), 1))
+        points = np.tile(FIXED.grid.center_mm, (len(line), 1))
         points[:, axis] += line
         steps = np.diff(result.fixed_to_moving.map_positions(points), axis=0)
         assert np.linalg.norm(steps, axis=1).max() < 0.6  # per 0.05 mm
 
 
 def test_affine_beyond_the_field_is_the_affine_stage(result):
-    far = FIXED.grid.centre_mm + np.array([[200.0, 0, 0], [0, -300, 0]])
+    far = FIXED.grid.center_mm + np.array([[200.0, 0, 0], [0, -300, 0]])
     np.testing.assert_allclose(
         result.fixed_to_moving.map_positions(far),
         result.stages[0].fixed_to_moving.map_positions(far),
@@ -116,10 +116,10 @@ def test_an_untrained_network_changes_nothing_but_the_placement():
     assert same.folding_percent == 0
 
 
-def test_centre_alignment_lays_middles_and_axes_on_each_other():
-    before = centre_alignment(FIXED.grid, MOVING.grid)
-    mapped = before.map_positions(FIXED.grid.centre_mm[None])[0]
-    np.testing.assert_allclose(mapped, MOVING.grid.centre_mm)
+def test_center_alignment_lays_middles_and_axes_on_each_other():
+    before = align_centers(FIXED.grid, MOVING.grid)
+    mapped = before.map_positions(FIXED.grid.center_mm[None])[0]
+    np.testing.assert_allclose(mapped, MOVING.grid.center_mm)
     assert np.linalg.det(before.matrix[:3, :3]) == pytest.approx(1)
 
 
@@ -203,7 +203,7 @@ def test_time_that_is_over_ends_it_with_what_is_found(scene):
 
 def inner_points_mm():
     points = random_points_mm(FIXED.grid, 600)
-    return points[np.linalg.norm(points - FIXED.grid.centre_mm, axis=1) < 7]
+    return points[np.linalg.norm(points - FIXED.grid.center_mm, axis=1) < 7]
 
 
 @pytest.mark.parametrize("diffeomorphic", [False, True])
@@ -236,7 +236,7 @@ def test_landmarks_pull_the_right_way_in_any_storage_order(numbers, scene):
         for image, number in zip(scene, numbers, strict=True)
     )
     landmarks = Points(scene_points_mm()[:8])
-    goal = centre_alignment(SCENE, MOVED_SCENE).map_points(landmarks)
+    goal = align_centers(SCENE, MOVED_SCENE).map_points(landmarks)
     goal = Points(goal.mm + np.array([2.0, -1.5, 1.0]))
     known = Guidance(fixed_points=landmarks, moving_points=goal)
     refinement = Refinement((Level(4, 30, 0.3),), landmarks=10.0)
@@ -257,8 +257,8 @@ def test_landmarks_pull_the_right_way_in_any_storage_order(numbers, scene):
 
 @pytest.mark.parametrize("numbers", [(0, 0), (13, 40), (47, 21)])
 def test_structures_pull_the_right_way_in_any_storage_order(numbers, scene):
-    ball = np.linalg.norm(SCENE.voxel_centres_mm() - SCENE.centre_mm, axis=-1) < 7
-    shifted = MOVED_SCENE.voxel_centres_mm() - MOVED_SCENE.centre_mm - [3.0, -2, 1]
+    ball = np.linalg.norm(SCENE.voxel_centers_mm() - SCENE.center_mm, axis=-1) < 7
+    shifted = MOVED_SCENE.voxel_centers_mm() - MOVED_SCENE.center_mm - [3.0, -2, 1]
     labels = (
         LabelMap(ball.astype(np.uint16) * 5, SCENE),
         LabelMap((np.linalg.norm(shifted, axis=-1) < 7) * 5, MOVED_SCENE),
@@ -283,9 +283,9 @@ def test_what_a_mask_leaves_out_changes_nothing_on_any_grid_of_the_mask(scene):
     """The mask is coarser than the scan and stored in another way."""
     fixed, moving = scene
     grid = oblique_grid((20, 20, 20), seed=1, spacing_mm=(1.9, 1.9, 1.9))
-    is_kept = (grid.voxel_centres_mm() - SCENE.centre_mm)[..., 0] < 2
+    is_kept = (grid.voxel_centers_mm() - SCENE.center_mm)[..., 0] < 2
     mask = stored(LabelMap(is_kept.astype(np.uint8), grid), STORAGE_ORDERS[22])
-    is_far = (SCENE.voxel_centres_mm() - SCENE.centre_mm)[..., 0] > 6
+    is_far = (SCENE.voxel_centers_mm() - SCENE.center_mm)[..., 0] > 6
     spoilt = Image(np.where(is_far, fixed.data[:, ::-1, ::-1], fixed.data), SCENE)
     model = tiny_model(strength=0.0)
     refinement = Refinement((Level(2, 10, 0.3),), similarity="mean squared error")

@@ -74,12 +74,12 @@ def test_mapping_does_not_change_its_input(transform):
 def test_displacements_on_a_grid_are_those_of_the_transform(transform):
     grid = oblique_grid((6, 5, 4), seed=3)
     field = transform.to_field(grid)
-    centres = grid.voxel_centres_mm().reshape(-1, 3)
-    expected = transform.map_positions(centres)
-    np.testing.assert_allclose(field.map_positions(centres), expected, atol=1e-9)
+    centers = grid.voxel_centers_mm().reshape(-1, 3)
+    expected = transform.map_positions(centers)
+    np.testing.assert_allclose(field.map_positions(centers), expected, atol=1e-9)
 
 
-def test_neighbouring_affines_are_multiplied_out():
+def test_neighboring_affines_are_multiplied_out():
     product = some_affine(1) @ some_affine(2) @ smooth_field(GRID)
     assert isinstance(product, Composite)
     assert [type(part) for part in product.parts()] == [Affine, DisplacementField]

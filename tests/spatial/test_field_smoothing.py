@@ -6,7 +6,7 @@ from scipy.ndimage import distance_transform_edt
 
 from support.scans import oblique_grid, smooth_field
 from voltween.spatial import DisplacementField
-from voltween.spatial.field_smoothing import mended, smallest_determinants
+from voltween.spatial.field_smoothing import smallest_determinants, smooth_folds
 
 GRID = oblique_grid((22, 20, 18))
 NOWHERE = np.zeros((0, 3))
@@ -17,7 +17,7 @@ def field_of(flow):
 
 
 def mend(field, around_mm=NOWHERE, *, beyond="nearest"):
-    return mended(field, around_mm, reach_voxels=2, beyond=beyond)
+    return smooth_folds(field, around_mm, reach_voxels=2, beyond=beyond)
 
 
 def changes_voxels(one, other):

@@ -6,12 +6,12 @@ from voltween.errors import InputError
 from voltween.spatial import Grid, directions_to_ras, nearest_world_axes
 
 
-def test_integer_index_is_the_voxel_centre():
+def test_integer_index_is_the_voxel_center():
     affine = np.diag([2.0, 3.0, 4.0, 1.0])
     affine[:3, 3] = 10, 20, 30
     grid = Grid((4, 5, 6), affine)
     assert grid.voxel_to_world(np.array([1.0, 1.0, 1.0])) == pytest.approx([12, 23, 34])
-    assert grid.centre_mm == pytest.approx([13, 26, 40])
+    assert grid.center_mm == pytest.approx([13, 26, 40])
 
 
 def test_world_to_voxel_undoes_voxel_to_world():

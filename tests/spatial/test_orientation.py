@@ -10,7 +10,7 @@ from support.scans import (
     smooth_image,
     stored,
 )
-from voltween.spatial import in_ras_order, ras_ordered
+from voltween.spatial import in_ras_order, reorder_to_ras
 
 
 @pytest.mark.parametrize("order", STORAGE_ORDERS)
@@ -26,4 +26,4 @@ def test_labels_stay_labels_and_the_grid_is_that_of_the_voxels():
     found = in_ras_order(labels)
     assert found.data.dtype == labels.data.dtype
     assert found.grid.axcodes == "RAS"
-    assert found.grid.is_close(ras_ordered(labels.grid), 0.0)
+    assert found.grid.is_close(reorder_to_ras(labels.grid), 0.0)

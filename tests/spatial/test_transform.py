@@ -36,7 +36,7 @@ def test_field_is_the_identity_beyond_its_grid_and_constant_to_half_a_voxel():
 def test_inverse_of_a_field_reports_its_residual():
     field = smooth_field(oblique_grid((20, 20, 20)), largest_voxels=2.0)
     inverse, residual_mm = field.inverse_with_residual()
-    voxels = field.grid.voxel_centres_mm()[3:-3, 3:-3, 3:-3].reshape(-1, 3)
+    voxels = field.grid.voxel_centers_mm()[3:-3, 3:-3, 3:-3].reshape(-1, 3)
     round_trip = field.map_positions(inverse.map_positions(voxels)) - voxels
     assert residual_mm < 0.005
     assert np.linalg.norm(round_trip, axis=1).max() <= residual_mm + 1e-9

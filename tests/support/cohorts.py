@@ -13,13 +13,13 @@ from voltween.spatial import Grid, Image, LabelMap
 def blob(seed, shape=(18, 18, 18)):
     """A bright ellipsoid with a core, shifted and stretched by the seed; its labels."""
     rng = np.random.default_rng(seed)
-    grid = Grid.centred(
+    grid = Grid.centered(
         shape,
-        centre_mm=rng.uniform(-20, 20, 3),
+        center_mm=rng.uniform(-20, 20, 3),
         spacing_mm=(2.0, 2.0, 2.0),
         directions=np.eye(3),
     )
-    offset = grid.voxel_centres_mm() - grid.centre_mm - rng.uniform(-4, 4, 3)
+    offset = grid.voxel_centers_mm() - grid.center_mm - rng.uniform(-4, 4, 3)
     radius = np.linalg.norm(offset / rng.uniform(0.8, 1.2, 3), axis=-1)
     labels = (radius < 11).astype(np.uint8) + (radius < 6)
     data = gaussian_filter(400.0 * (labels > 0) + 300 * (labels > 1), 0.8)

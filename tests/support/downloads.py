@@ -37,10 +37,10 @@ def abdomen(seed):
     return Image(np.rint(data), image.grid), labels
 
 
-def centred(volume):
+def centered(volume):
     """The volume with its middle at 0, where Analyze files are laid."""
     affine = volume.grid.affine.copy()
-    affine[:3, 3] -= volume.grid.centre_mm
+    affine[:3, 3] -= volume.grid.center_mm
     return type(volume)(volume.data, Grid(volume.grid.shape, affine))
 
 
@@ -138,7 +138,7 @@ def lpba40(folder) -> Truth:
     truth = {}
     for number, axes in ((1, "LAS"), (2, "PIR")):
         image, _ = head(number)
-        image = centred(image)
+        image = centered(image)
         place = folder / "LPBA40" / "delineation_space" / f"S{number:02}"
         name = f"S{number:02}.delineation"
         labels = _structures(image)
@@ -205,7 +205,7 @@ def oasis(folder) -> Truth:
         (4, "ASL", "RAW/{}_mpr-1_anon", False),
     ):
         session = f"OAS1_{number:04}_MR1"
-        image, labels = (centred(volume) for volume in head(number))
+        image, labels = (centered(volume) for volume in head(number))
         path = folder / "disc1" / session / place.format(session)
         write_analyze(image, path, axes=axes)
         if has_labels:

@@ -21,27 +21,27 @@ def blobs(grid, from_middle_mm, seed=0):
 
 def true_mm(fixed_mm):
     """Where it is in the moving world: bent, turned and shifted."""
-    offset = fixed_mm - SCENE.centre_mm
+    offset = fixed_mm - SCENE.center_mm
     bent = offset + np.sin(offset[:, [1, 2, 0]] / 5)
     turn = Rotation.from_rotvec([0.15, -0.1, 0.2]).as_matrix()
-    return MOVED_SCENE.centre_mm + bent @ turn.T + [1.5, -1, 2]
+    return MOVED_SCENE.center_mm + bent @ turn.T + [1.5, -1, 2]
 
 
 def known_pair(seed=0):
     """A fixed and a moving scan of the same blobs."""
-    there = true_mm(SCENE.voxel_centres_mm().reshape(-1, 3))
-    centres = MOVED_SCENE.voxel_centres_mm().reshape(-1, 3)
-    middle = MOVED_SCENE.centre_mm
+    there = true_mm(SCENE.voxel_centers_mm().reshape(-1, 3))
+    centers = MOVED_SCENE.voxel_centers_mm().reshape(-1, 3)
+    middle = MOVED_SCENE.center_mm
     return (
         blobs(SCENE, there - middle, seed),
-        blobs(MOVED_SCENE, centres - middle, seed),
+        blobs(MOVED_SCENE, centers - middle, seed),
     )
 
 
 def scene_points_mm(within_mm=9.0):
     """Where both scans show something."""
     points = random_points_mm(SCENE, 600)
-    return points[np.linalg.norm(points - SCENE.centre_mm, axis=1) < within_mm]
+    return points[np.linalg.norm(points - SCENE.center_mm, axis=1) < within_mm]
 
 
 def error_mm(transform):

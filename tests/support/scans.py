@@ -22,9 +22,9 @@ STORAGE_ORDERS = [
 def oblique_grid(shape=(15, 12, 10), seed=0, spacing_mm=(1.1, 1.7, 2.3)):
     """A tilted, anisotropic grid far from the origin."""
     rng = np.random.default_rng(seed)
-    return Grid.centred(
+    return Grid.centered(
         shape,
-        centre_mm=rng.uniform(-80, 80, 3),
+        center_mm=rng.uniform(-80, 80, 3),
         spacing_mm=spacing_mm,
         directions=Rotation.from_rotvec(rng.uniform(-0.35, 0.35, 3)).as_matrix(),
     )

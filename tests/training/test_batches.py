@@ -7,7 +7,7 @@ from voltween.errors import InputError
 from voltween.preprocessing import Preprocessing
 from voltween.training import Augmentation, Objective, TrainConfig
 from voltween.training.batches import Share, TrainingPairs, batches
-from voltween.training.samples import Sample, stored_samples
+from voltween.training.samples import Sample, store_samples
 
 PREPROCESSING = Preprocessing((16, 16, 16), (2.5, 2.5, 2.5))
 CONFIG = TrainConfig(
@@ -19,8 +19,8 @@ CONFIG = TrainConfig(
 def pairs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cohort")
     cases = read_manifest(write_cohort(folder, 4, 0))
-    plain = stored_samples(cases, PREPROCESSING, folder / "cache")
-    masked = stored_samples(cases, PREPROCESSING, folder / "cache", is_masked=True)
+    plain = store_samples(cases, PREPROCESSING, folder / "cache")
+    masked = store_samples(cases, PREPROCESSING, folder / "cache", is_masked=True)
     return TrainingPairs(plain, masked, None, CONFIG)
 
 

@@ -164,7 +164,7 @@ def test_affine_overlap_pulls_on_structures_that_do_not_touch():
     assert "dense 1 overlap" not in terms
 
 
-def test_supervised_training_minimises_end_point_error_and_irregularity():
+def test_supervised_training_minimizes_end_point_error_and_irregularity():
     network = VolumeTweeningNetwork(CascadeConfig("AD", (16, 16, 16), 2))
     images = torch.rand(2, 1, 1, 16, 16, 16)
     target = torch.zeros(1, 3, 16, 16, 16)

@@ -15,8 +15,8 @@ from voltween.models import load_model
 from voltween.preprocessing import looks_like_ct
 from voltween.spatial import Grid, Image, LabelMap, directions_to_ras, spacing_and_shape
 from voltween.training import (
-    described,
-    fitted_preprocessing,
+    describe_fingerprint,
+    fit_preprocessing,
     measure_fingerprint,
     plan,
     read_plan,
@@ -31,9 +31,9 @@ ORDERS = [
     ((2, 0, 1), (False, False, False)),
     ((1, 2, 0), (True, False, True)),
 ]
-GRID = Grid.centred(
+GRID = Grid.centered(
     (16, 16, 16),
-    centre_mm=np.zeros(3),
+    center_mm=np.zeros(3),
     spacing_mm=(2.0, 2.0, 2.0),
     directions=np.eye(3),
 )
@@ -43,7 +43,7 @@ def ct_scan(seed):
     """A small body with a bone in Hounsfield units, off the middle of a tilted scan."""
     rng = np.random.default_rng(seed)
     grid = oblique_grid((32, 30, 28), seed, spacing_mm=(2.0, 2.0, 2.0))
-    along = (grid.voxel_centres_mm() - grid.centre_mm) @ directions_to_ras(grid)
+    along = (grid.voxel_centers_mm() - grid.center_mm) @ directions_to_ras(grid)
     along = along - rng.uniform(-12, 12, 3)
     body = np.square(along / (13.0, 10.5, 12.0)).sum(axis=-1) < 1
     bone = np.square(along / (5.0, 4.0, 6.0)).sum(axis=-1) < 1
@@ -82,7 +82,7 @@ class TestFingerprint:
         found = ct[1]
         assert found.splits == {"train": 4, "val": 2, "test": 0}
         assert found.is_ct
-        assert found.is_labelled
+        assert found.is_labeled
         np.testing.assert_allclose(found.spacing_mm.largest, 2.0, atol=1e-4)
         assert found.shape.median == (32, 30, 28)  # in RAS order, however stored
         np.testing.assert_allclose(
@@ -107,7 +107,7 @@ class TestFingerprint:
         io.write(one, tmp_path / "labels1.nrrd")
         found = fingerprint_of(manifest)
         assert [item.cases for item in found.structures] == [4, 3]
-        assert "in 3 of 4)" in described(found)["labels"]
+        assert "in 3 of 4)" in describe_fingerprint(found)["labels"]
 
     def test_sees_training_cases_alone(self, ct, tmp_path):
         manifest = write_ct_cohort(tmp_path)
@@ -176,7 +176,7 @@ class TestGrid:
         assert fitted_grid((128 * 2.00004,) * 3, (2.0,) * 3, 128**3)[0] == (128,) * 3
 
     def test_of_a_manifest_covers_the_cohort_in_ras_order(self, tmp_path):
-        fitted = fitted_preprocessing(read_manifest(write_cohort(tmp_path)))
+        fitted = fit_preprocessing(read_manifest(write_cohort(tmp_path)))
         assert fitted.spacing_mm == (2.0, 2.0, 2.0)
         assert fitted.shape == (32, 32, 32)  # 18 voxels, in multiples of 16
 
@@ -234,7 +234,7 @@ class TestPlan:
 
     def test_needs_labels_of_every_case_for_an_overlap(self, ct):
         manifest, found = ct
-        decided, notes = plan(manifest, replace(found, labelled=3), has_gpu=False)
+        decided, notes = plan(manifest, replace(found, labeled=3), has_gpu=False)
         assert not decided.training.objective.has_overlap
         assert "3 of 4" in notes["training.objective.overlap"]
 

@@ -50,7 +50,7 @@ def test_labels_that_only_one_scan_has_do_not_count():
     assert stage_means(figures, ["affine"])[1].dice == 1
 
 
-def test_pairs_are_the_labelled_ones_and_always_the_same():
+def test_pairs_are_the_labeled_ones_and_always_the_same():
     bare = Sample("bare", torch.zeros(1, 16, 16, 16), None)
     samples = [sample("a", 1), bare, sample("b", 2), sample("c", 3)]
     pairs = validation_pairs(samples, 4)

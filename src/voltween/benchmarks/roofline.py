@@ -24,7 +24,7 @@ from voltween.networks import (
     DenseSubnetwork,
     VolumeTweeningNetwork,
     optimize,
-    packed,
+    pack,
 )
 from voltween.ops import compose, compose_affine, warp
 
@@ -68,7 +68,7 @@ def _subnetwork_works(config: CascadeConfig) -> dict[str, Work]:
     moving = smooth_image(config.shape[0], seed=2)
     affine = AffineSubnetwork(config.shape, config.channels, config.affine_halvings)
     dense = DenseSubnetwork(config.channels, config.halvings, config.flow_multiplier)
-    affine.encoder, dense = packed(affine.encoder), packed(dense)
+    affine.encoder, dense = pack(affine.encoder), pack(dense)
     with torch.inference_mode():
         features = dense.encoder(fixed, moving)
         decoded = _decode(dense, features)

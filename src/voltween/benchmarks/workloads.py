@@ -39,7 +39,7 @@ class Workload:
     """Voxels along each axis."""
 
     def prepare(self) -> Work:
-        """The call to measure; weights, gradients, optimiser and inputs exist already.
+        """The call to measure; weights, gradients, optimizer and inputs exist already.
 
         An inference call returns the network's result.
         """

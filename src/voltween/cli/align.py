@@ -10,7 +10,7 @@ from tyro.conf import Positional
 from voltween.cli import console
 from voltween.cohorts import cases_of_split, load_case, read_manifest
 from voltween.errors import InputError
-from voltween.evaluation import aligned_cases, new_alignment
+from voltween.evaluation import align_cases, new_alignment
 
 
 @dataclass(frozen=True)
@@ -40,5 +40,5 @@ class Align:
             raise InputError(f"--atlas {name}: no such case in {self.manifest}")
         alignment = new_alignment(load_case(chosen[0])[0], self.out)
         with console.case_progress(len(cases)) as on_case:
-            aligned_cases(cases, alignment, self.out, on_case=on_case)
+            align_cases(cases, alignment, self.out, on_case=on_case)
         console.console.print(f"Wrote {self.out / 'cases.csv'}")

@@ -33,7 +33,7 @@ class Apply:
     onto: Path | None = None
     """Image whose grid the result gets; needed for images and label maps."""
     labels: bool = False
-    """INPUT is a label map: nearest neighbour, whole numbers."""
+    """INPUT is a label map: nearest neighbor, whole numbers."""
     frame: str | None = None
     """Frame of a CSV of points, RAS or LPS, if it does not say so itself."""
 

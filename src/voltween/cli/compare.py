@@ -13,9 +13,9 @@ from voltween.errors import InputError
 from voltween.evaluation import (
     Method,
     Protocol,
-    kept_alignment,
     method_named,
-    prealigned,
+    prealign,
+    read_alignment,
     voxelmorph_method,
 )
 
@@ -77,7 +77,7 @@ class Compare:
                     "on those of `voltween align`, then give aligned:voxelmorph:FILE"
                 )
             inner = self._method(inner_name, cases)
-            return prealigned(inner, kept_alignment(self.aligned), name=name)
+            return prealign(inner, read_alignment(self.aligned), name=name)
         if name == "voxelmorph":
             return voxelmorph_method(
                 cases,

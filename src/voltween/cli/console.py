@@ -42,7 +42,7 @@ def show_figures(figures: dict[str, Any]) -> None:
     correlation = figures["correlation"]
     console.print(
         f"Correlation with the fixed image: {correlation['before']:.3f} before "
-        f"(centres aligned), {correlation['after']:.3f} after. "
+        f"(centers aligned), {correlation['after']:.3f} after. "
         f"Folding: {figures['folding_percent']:.3g} % of the fixed scan's voxels."
     )
     if "mean_dice" in figures:

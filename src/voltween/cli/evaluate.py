@@ -13,10 +13,10 @@ from voltween.cohorts import (
     Pair,
     atlas_pairs,
     cases_of_split,
-    drawn_pairs,
-    listed_pairs,
+    draw_pairs,
     ordered_pairs,
     read_manifest,
+    read_pairs,
 )
 from voltween.errors import InputError
 from voltween.evaluation import Method, Protocol, evaluate, model_method, write_report
@@ -49,12 +49,12 @@ class Choice:
             raise InputError("--atlas needs --pairs atlas")
         names = [case.name for case in cases]
         if self.pair_list is not None:
-            pairs = listed_pairs(self.pair_list)
+            pairs = read_pairs(self.pair_list)
         elif self.pairs == "atlas":
             pairs = atlas_pairs(names, self.atlas or names[0])
         else:
             pairs = ordered_pairs(names)
-        return drawn_pairs(pairs, self.max_pairs)
+        return draw_pairs(pairs, self.max_pairs)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class Tweening:
     out: Path
     """File to write, .png or .pdf."""
     fixed_labels: Path | None = None
-    """Label map of the fixed scan, for structures as coloured surfaces."""
+    """Label map of the fixed scan, for structures as colored surfaces."""
     moving_labels: Path | None = None
     """Label map of the moving scan."""
     structures: tuple[int, ...] = ()

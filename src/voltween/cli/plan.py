@@ -11,7 +11,12 @@ from tyro.conf import Positional
 from voltween.cli import console
 from voltween.cohorts import read_manifest
 from voltween.errors import InputError
-from voltween.training import described, measure_fingerprint, plan, write_plan
+from voltween.training import (
+    describe_fingerprint,
+    measure_fingerprint,
+    plan,
+    write_plan,
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Plan:
         with console.case_progress(sum(c.split == "train" for c in cases)) as on_case:
             found = measure_fingerprint(cases, on_case)
         decided, notes = plan(self.manifest, found, has_gpu=torch.cuda.is_available())
-        rows = described(found)
+        rows = describe_fingerprint(found)
         heading = [
             "Made by `voltween plan`, for `voltween train`. What was found in the "
             "training scans, along R x A x S:",

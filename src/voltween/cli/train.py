@@ -22,7 +22,7 @@ from voltween.training import (
     Hardware,
     Recipe,
     TrainConfig,
-    fitted_preprocessing,
+    fit_preprocessing,
     read_plan,
     train,
     try_training,
@@ -143,7 +143,7 @@ class Train:
 
     def _from_options(self) -> tuple[Path, Recipe]:
         cases = read_manifest(self.source)
-        fitted = fitted_preprocessing(cases_of_split(cases, "train"))
+        fitted = fit_preprocessing(cases_of_split(cases, "train"))
         preprocessing = Preprocessing(
             shape=self.shape or fitted.shape,
             spacing_mm=self.spacing_mm or fitted.spacing_mm,

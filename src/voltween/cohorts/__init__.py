@@ -5,7 +5,7 @@ Images and points are in RAS+ mm. The recipes of single downloads are in `downlo
 
 from voltween.cohorts.cases import Scan as Scan
 from voltween.cohorts.cases import load_case as load_case
-from voltween.cohorts.cases import masked_by_labels as masked_by_labels
+from voltween.cohorts.cases import mask_by_labels as mask_by_labels
 from voltween.cohorts.downloads.catalogue import COHORTS as COHORTS
 from voltween.cohorts.downloads.catalogue import cohort_named as cohort_named
 from voltween.cohorts.manifest import SPLITS as SPLITS
@@ -15,9 +15,9 @@ from voltween.cohorts.manifest import read_manifest as read_manifest
 from voltween.cohorts.pairs import Pair as Pair
 from voltween.cohorts.pairs import atlas_pairs as atlas_pairs
 from voltween.cohorts.pairs import check_pairs as check_pairs
-from voltween.cohorts.pairs import drawn_pairs as drawn_pairs
-from voltween.cohorts.pairs import listed_pairs as listed_pairs
+from voltween.cohorts.pairs import draw_pairs as draw_pairs
 from voltween.cohorts.pairs import ordered_pairs as ordered_pairs
+from voltween.cohorts.pairs import read_pairs as read_pairs
 from voltween.cohorts.preparation import Choices as Choices
 from voltween.cohorts.preparation import Prepared as Prepared
 from voltween.cohorts.preparation import prepare as prepare

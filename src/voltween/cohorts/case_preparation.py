@@ -11,7 +11,7 @@ import numpy as np
 
 from voltween.cohorts.crop import Crop, head_crop, liver_crop, whole
 from voltween.cohorts.downloads.download import Cohort, Exposure, Loaded
-from voltween.cohorts.intensities import matched_histogram, normalized_foreground
+from voltween.cohorts.intensities import match_histogram, normalized_foreground
 from voltween.errors import InputError
 from voltween.preprocessing import check_has_contrast, hounsfield_offset
 from voltween.spatial import Grid, Image, LabelMap, Points
@@ -32,7 +32,7 @@ class PreparedCase:
     """What was found and done, by column."""
 
 
-def prepared_case(
+def prepare_case(
     loaded: Loaded, cohort: Cohort, *, reference: Image | None
 ) -> PreparedCase:
     """The case in RAS order, cropped, its intensities as the cohort's recipe says.
@@ -119,7 +119,7 @@ def _exposed(
         if reference is None:
             return image, "Hounsfield units; all others are matched to this"
         low, high = (float(v) for v in np.percentile(image.data, (1, 99)))
-        matched = matched_histogram(image, reference)
+        matched = match_histogram(image, reference)
         ends = (float(v) for v in np.percentile(matched.data, (1, 99)))
         return matched, (
             "histogram matched to the reference: percentiles 1 and 99 were "
@@ -148,7 +148,7 @@ def _box_voxels(scan: Grid, box: Grid) -> str:
 
 
 def _box_mm(grid: Grid) -> str:
-    """First and last voxel's centre, RAS+ mm."""
+    """First and last voxel's center, RAS+ mm."""
     first = grid.affine[:3, 3]
     last = grid.voxel_to_world(np.array(grid.shape) - 1.0)
     return " to ".join(_text(np.round(corner, 2).tolist()) for corner in (first, last))

@@ -20,7 +20,7 @@ def load_case(case: Case) -> tuple[Image, LabelMap | None]:
     return image, labels
 
 
-def masked_by_labels(image: Image, labels: LabelMap) -> Image:
+def mask_by_labels(image: Image, labels: LabelMap) -> Image:
     """The image with 0 wherever there is no label, such as a skull-stripped brain."""
     return Image(np.where(labels.data > 0, image.data, 0), image.grid)
 

@@ -92,12 +92,12 @@ def _sections(
     for view in _VIEWS:
         index = _middle(image, labels, view.axis)
         section = _seen(image.data.take(index, view.axis), image, view)
-        grey = ((section - low) / max(high - low, 1e-6)).clip(0, 1) * 255
-        colours = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=-1)
+        gray = ((section - low) / max(high - low, 1e-6)).clip(0, 1) * 255
+        colors = np.repeat(gray.astype(np.uint8)[..., None], 3, axis=-1)
         if labels is not None:
             shown = _seen(labels.data.take(index, view.axis), image, view)
-            colours[_outline(shown)] = _OUTLINE
-        yield view, colours
+            colors[_outline(shown)] = _OUTLINE
+        yield view, colors
 
 
 def _middle(image: Image, labels: LabelMap | None, axis: int) -> int:
@@ -132,13 +132,13 @@ def _outline(
 ) -> Bool[np.ndarray, "height width"]:
     """Where a label meets another or the background, on the label's side."""
     padded = np.pad(labels, 1, mode="edge")
-    neighbours = (
+    neighbors = (
         padded[:-2, 1:-1],
         padded[2:, 1:-1],
         padded[1:-1, :-2],
         padded[1:-1, 2:],
     )
     differs = np.zeros(labels.shape, bool)
-    for neighbour in neighbours:
-        differs |= neighbour != labels
+    for neighbor in neighbors:
+        differs |= neighbor != labels
     return differs & (labels != 0)

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from scipy import ndimage
 
 from voltween.errors import InputError
-from voltween.preprocessing import coarse_view, head_centre_mm, hounsfield_offset
+from voltween.preprocessing import coarse_view, head_center_mm, hounsfield_offset
 from voltween.spatial import (
     Grid,
     Image,
@@ -20,7 +20,7 @@ from voltween.spatial import (
     Volume,
     directions_to_ras,
     in_ras_order,
-    ras_ordered,
+    reorder_to_ras,
 )
 
 V = TypeVar("V", bound=Volume)
@@ -64,7 +64,7 @@ class Crop:
         Raises:
             InputError: If the volume is on another grid.
         """
-        if not ras_ordered(volume.grid).is_close(self.of_grid):
+        if not reorder_to_ras(volume.grid).is_close(self.of_grid):
             raise InputError(
                 f"crop: expected a volume on the scan's grid of {self.of_grid.shape}, "
                 f"got one of {volume.grid.shape} elsewhere: resample it first"
@@ -76,7 +76,7 @@ class Crop:
 
 def whole(image: Image) -> Crop:
     """All voxels, in the order R, A, S."""
-    grid = ras_ordered(image.grid)
+    grid = reorder_to_ras(image.grid)
     return Crop(grid, grid, "nothing cut")
 
 
@@ -85,10 +85,10 @@ def head_crop(head: Image) -> Crop:
 
     With skull or without. The brain is within, and so are eyes and most of the face.
     """
-    grid = ras_ordered(head.grid)
+    grid = reorder_to_ras(head.grid)
     along_mm = np.array(list(np.ndindex(2, 2, 2))) - 0.5  # its own axes, maybe oblique
-    centre_mm = head_centre_mm(head, _HEAD_MM)
-    corners_mm = centre_mm + (along_mm * _HEAD_MM) @ directions_to_ras(head.grid).T
+    center_mm = head_center_mm(head, _HEAD_MM)
+    corners_mm = center_mm + (along_mm * _HEAD_MM) @ directions_to_ras(head.grid).T
     return _cropped(
         grid,
         grid.world_to_voxel(corners_mm),
@@ -109,7 +109,7 @@ def liver_crop(
     Raises:
         InputError: If none of the labels is there, or no soft tissue is that thick.
     """
-    grid = ras_ordered(ct.grid)
+    grid = reorder_to_ras(ct.grid)
     if labels is None:
         coarse = coarse_view(ct)
         hounsfield = coarse.data - hounsfield_offset(ct)

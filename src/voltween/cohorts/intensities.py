@@ -16,7 +16,7 @@ _MATCH_POINTS = 64
 _PERCENTILES = (0.5, 99.5)
 
 
-def matched_histogram(image: Image, reference: Image) -> Image:
+def match_histogram(image: Image, reference: Image) -> Image:
     """The image with its intensities mapped so that its histogram is the reference's.
 
     The map rises, so that what was brighter stays brighter. Only voxels above the mean

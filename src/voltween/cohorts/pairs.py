@@ -30,7 +30,7 @@ def atlas_pairs(names: Sequence[str], atlas: str) -> list[Pair]:
     return [(atlas, name) for name in names if name != atlas]
 
 
-def listed_pairs(path: Path) -> list[Pair]:
+def read_pairs(path: Path) -> list[Pair]:
     """The pairs of a CSV with columns fixed and moving.
 
     Raises:
@@ -49,7 +49,7 @@ def listed_pairs(path: Path) -> list[Pair]:
     return pairs
 
 
-def drawn_pairs(pairs: Sequence[Pair], most: int) -> list[Pair]:
+def draw_pairs(pairs: Sequence[Pair], most: int) -> list[Pair]:
     """The pairs, or `most` of them drawn by seed 0; 0 takes all."""
     if not 0 < most < len(pairs):
         return list(pairs)

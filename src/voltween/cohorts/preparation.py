@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from voltween import io
-from voltween.cohorts.case_preparation import HOUNSFIELD, PreparedCase, prepared_case
+from voltween.cohorts.case_preparation import HOUNSFIELD, PreparedCase, prepare_case
 from voltween.cohorts.cohort_folder import MANIFEST, write_provenance, write_tables
 from voltween.cohorts.contact_sheet import Shown, page_names, write_contact_sheets
 from voltween.cohorts.downloads.download import Cohort, Found, FoundCase
@@ -145,7 +145,7 @@ def _all_cases(
         try:
             facts = _facts(case, cohort, reference)
             ready = find_finished(out, case.name, facts)
-            content = ready or prepared_case(case.load(), cohort, reference=image)
+            content = ready or prepare_case(case.load(), cohort, reference=image)
         except InputError as error:
             faults.append(f"{case.name}: {error}")
             continue

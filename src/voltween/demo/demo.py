@@ -23,7 +23,7 @@ from voltween.models import Model
 from voltween.registration import Registration, register, write_registration
 from voltween.spatial import Image, LabelMap, Points
 
-TISSUES = {1: "grey matter", 2: "white matter"}
+TISSUES = {1: "gray matter", 2: "white matter"}
 _CHECKED_POINTS = 5000
 _LANDMARKS = 3
 
@@ -103,12 +103,12 @@ def icbm152() -> tuple[Image, LabelMap]:
             "the demo needs the nilearn package, which carries the ICBM152 template: "
             "install it with pip install 'voltween[demo]'"
         ) from error
-    image, grey, white = (
+    image, gray, white = (
         io.read(folder / f"mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz")
         for kind in ("t1", "gm", "wm")
     )
-    highest = max(grey.data.max(), white.data.max())
-    tissues = np.where(white.data > highest / 2, 2, grey.data > highest / 2)
+    highest = max(gray.data.max(), white.data.max())
+    tissues = np.where(white.data > highest / 2, 2, gray.data > highest / 2)
     return image, LabelMap(tissues.astype(np.uint8), image.grid)
 
 

@@ -36,7 +36,7 @@ class Individuality:
     scan_tilt_degrees: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Rotation of the scan's grid against the scanner: an oblique scan."""
     scan_offset_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Shift of the scan's middle against the head's: a field of view not centred."""
+    """Shift of the scan's middle against the head's: a field of view not centered."""
     largest_displacement_mm: float = 8.0
     smoothness_mm: float = 18.0
     noise: float = 0.02
@@ -77,9 +77,9 @@ def random_field(
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(around.shape) - 1.0)
     extent_mm = np.ptp(around.voxel_to_world(corners), axis=0) + 2 * _FIELD_MARGIN_MM
     sizes = np.ceil(extent_mm / _FIELD_SPACING_MM).astype(int)
-    grid = Grid.centred(
+    grid = Grid.centered(
         (int(sizes[0]), int(sizes[1]), int(sizes[2])),
-        centre_mm=around.centre_mm,
+        center_mm=around.center_mm,
         spacing_mm=(_FIELD_SPACING_MM,) * 3,
         directions=np.eye(3),
     )
@@ -120,10 +120,10 @@ def _scan_grid(template: Grid, character: Individuality) -> Grid:
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(template.shape) - 1.0)
     extent_mm = np.ptp(template.voxel_to_world(corners), axis=0)[axes]
     sizes = np.ceil(extent_mm / character.spacing_mm).astype(int)
-    head_mm = _pose(character).inverse().map_positions(template.centre_mm[None])[0]
-    return Grid.centred(
+    head_mm = _pose(character).inverse().map_positions(template.center_mm[None])[0]
+    return Grid.centered(
         (int(sizes[0]), int(sizes[1]), int(sizes[2])),
-        centre_mm=head_mm + character.scan_offset_mm,
+        center_mm=head_mm + character.scan_offset_mm,
         spacing_mm=character.spacing_mm,
         directions=_rotation(character.scan_tilt_degrees) @ directions,
     )

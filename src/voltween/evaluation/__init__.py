@@ -4,10 +4,10 @@ Distances are in mm; see `voltween.metrics` for their frames. Tables and plots a
 `report`, the paper's experiments in `paper`.
 """
 
-from voltween.evaluation.alignment import aligned_cases as aligned_cases
-from voltween.evaluation.alignment import kept_alignment as kept_alignment
+from voltween.evaluation.alignment import align_cases as align_cases
 from voltween.evaluation.alignment import new_alignment as new_alignment
-from voltween.evaluation.alignment import prealigned as prealigned
+from voltween.evaluation.alignment import prealign as prealign
+from voltween.evaluation.alignment import read_alignment as read_alignment
 from voltween.evaluation.comparison import ComparedPair as ComparedPair
 from voltween.evaluation.comparison import read_compared_pair as read_compared_pair
 from voltween.evaluation.methods import Method as Method

@@ -66,10 +66,10 @@ def new_alignment(atlas: Image, out: Path) -> Alignment:
     """
     folder = output_folder(out / _ALIGNMENT)
     io.write(atlas, folder / _ATLAS)
-    return kept_alignment(out)
+    return read_alignment(out)
 
 
-def kept_alignment(out: Path) -> Alignment:
+def read_alignment(out: Path) -> Alignment:
     """The alignment that is kept in a folder made by `voltween align`.
 
     Raises:
@@ -84,7 +84,7 @@ def kept_alignment(out: Path) -> Alignment:
     return Alignment(io.read(folder / _ATLAS), folder)
 
 
-def aligned_cases(
+def align_cases(
     cases: Sequence[Case],
     alignment: Alignment,
     out: Path,
@@ -123,7 +123,7 @@ def aligned_cases(
     return tuple(aligned)
 
 
-def prealigned(method: Method, alignment: Alignment, *, name: str) -> Method:
+def prealign(method: Method, alignment: Alignment, *, name: str) -> Method:
     """The method, given scans on the atlas instead of as they are, as `name`.
 
     The alignment is not part of a pair's time, as in the paper.

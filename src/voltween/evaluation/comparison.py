@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voltween import io
-from voltween.cohorts import Case, Pair, Scan, load_case, masked_by_labels
+from voltween.cohorts import Case, Pair, Scan, load_case, mask_by_labels
 from voltween.errors import InputError
 from voltween.evaluation.records import Record, Records, kept_transform
 from voltween.evaluation.report.summaries import (
@@ -132,6 +132,6 @@ def _result(folder: Path, method: str, pair: Pair) -> MethodResult:
 def _scan(case: Case, *, is_masked: bool) -> Scan:
     image, labels = load_case(case)
     if is_masked and labels is not None:
-        image = masked_by_labels(image, labels)
+        image = mask_by_labels(image, labels)
     points = io.read_points(case.points) if case.points else None
     return Scan(case.name, image, labels, points)

@@ -17,7 +17,7 @@ from voltween.spatial import Affine, Grid, Image, LabelMap, Transform, direction
 _MOST_LOG2 = 1.5
 _SMALLEST = 2.0**-6
 _PIXELS = 240
-_FOLDING_COLOUR, _BEYOND_COLOUR = "#FFD800", "#888888"
+_FOLDING_COLOR, _BEYOND_COLOR = "#FFD800", "#888888"
 
 
 def jacobian_figure(pair: ComparedPair) -> Figure:
@@ -39,8 +39,8 @@ def jacobian_figure(pair: ComparedPair) -> Figure:
         percent = result.record.pair.folding_percent
         column[-1].set_xlabel(f"{percent:.2g} % of voxels fold", fontsize=8)
     handles = [
-        Patch(color=_FOLDING_COLOUR, label="folding voxels"),
-        Patch(color=_BEYOND_COLOUR, label="beyond the fixed scan"),
+        Patch(color=_FOLDING_COLOR, label="folding voxels"),
+        Patch(color=_BEYOND_COLOR, label="beyond the fixed scan"),
     ]
     figure.legend(handles=handles, loc="outside lower center", frameon=False, ncols=2)
     assert shown is not None  # a compared pair has a method
@@ -62,9 +62,9 @@ def _draw_change(axes: Axes, view: View, growth: Image, folding: LabelMap) -> Ax
     )
     folded = view.mask(folding, 1)
     axes.imshow(
-        np.where(folded[..., None], to_rgba(_FOLDING_COLOUR), 0.0), extent=extent
+        np.where(folded[..., None], to_rgba(_FOLDING_COLOR), 0.0), extent=extent
     )
-    axes.set(xticks=[], yticks=[], facecolor=_BEYOND_COLOUR)
+    axes.set(xticks=[], yticks=[], facecolor=_BEYOND_COLOR)
     return shown
 
 
@@ -82,7 +82,7 @@ def middle_views(grid: Grid) -> list[View]:
     return [
         View(
             plane,
-            plane.window(directions, grid.centre_mm, half_mm=half_mm, pixels=_PIXELS),
+            plane.window(directions, grid.center_mm, half_mm=half_mm, pixels=_PIXELS),
         )
         for plane in PLANES
     ]

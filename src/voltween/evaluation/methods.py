@@ -17,7 +17,7 @@ from voltween.errors import InputError
 from voltween.models import load_model, weights_digest
 from voltween.process import Used
 from voltween.refinement import WITHOUT_MODEL, Refinement, split_name
-from voltween.registration import centre_alignment, register
+from voltween.registration import align_centers, register
 from voltween.spatial import Affine, Image, Transform
 
 MODEL_PREFIXES = ("model:", "voxelmorph:")
@@ -57,12 +57,12 @@ def identity(fixed: Image, moving: Image) -> Transform:
     return Affine.identity()
 
 
-def centres(fixed: Image, moving: Image) -> Transform:
+def centers(fixed: Image, moving: Image) -> Transform:
     """Rigid map that lays the scans' middles and axes on each other, world mm."""
-    return centre_alignment(fixed.grid, moving.grid)
+    return align_centers(fixed.grid, moving.grid)
 
 
-_WITHOUT_TOOL = {"identity": identity, "centres": centres}
+_WITHOUT_TOOL = {"identity": identity, "centres": centers}
 
 
 def method_named(name: str, *, device: str = "cpu") -> Method:
@@ -100,7 +100,7 @@ def model_method(name: str, model: str, *, device: str = "cpu") -> Method:
         facts["weights"] = weights_digest(file)
     if refinement is not None:
         facts["refinement"] = str(refinement)
-    return Method(name, lambda: loaded_model(file, device, refinement), facts)
+    return Method(name, lambda: load_registering(file, device, refinement), facts)
 
 
 def unavailable(name: str, reason: InputError) -> Method:
@@ -112,7 +112,7 @@ def unavailable(name: str, reason: InputError) -> Method:
     return Method(name, load)
 
 
-def loaded_model(
+def load_registering(
     name: str, device: str, refinement: Refinement | None = None
 ) -> Registering:
     """A model ready to register on a device, with a refinement of what it finds.

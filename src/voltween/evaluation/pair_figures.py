@@ -15,13 +15,13 @@ from voltween.evaluation.comparison import ComparedPair, MethodResult
 from voltween.evaluation.report.summaries import short_names
 from voltween.figures import PLANES
 from voltween.figures.panels import (
-    BOTH_COLOUR,
-    FIXED_COLOUR,
-    MOVED_COLOUR,
+    BOTH_COLOR,
+    FIXED_COLOR,
+    MOVED_COLOR,
     View,
     centered_view,
     draw_section,
-    overlap_colours,
+    overlap_colors,
     structure_view,
     table_of_axes,
 )
@@ -57,9 +57,9 @@ def structures_figure(pair: ComparedPair, structures: Sequence[int] = ()) -> Fig
     for n, label in enumerate(chosen):
         _draw_structure(axes[2 * n : 2 * n + 2], pair, label)
     handles = [
-        Patch(color=FIXED_COLOUR, label="fixed alone"),
-        Patch(color=MOVED_COLOUR, label="moved alone"),
-        Patch(color=BOTH_COLOUR, label="both"),
+        Patch(color=FIXED_COLOR, label="fixed alone"),
+        Patch(color=MOVED_COLOR, label="moved alone"),
+        Patch(color=BOTH_COLOR, label="both"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
     return figure
@@ -93,10 +93,8 @@ def landmarks_figure(pair: ComparedPair, landmarks: Sequence[int] = ()) -> Figur
     for row, number in zip(axes, chosen, strict=True):
         _draw_landmark(row, pair, (fixed, moving), number - 1)
     handles = [
-        Line2D([], [], color=FIXED_COLOUR, marker="x", ls="", label="landmark"),
-        Line2D(
-            [], [], color=MOVED_COLOUR, marker="+", ls="", label="fixed one, mapped"
-        ),
+        Line2D([], [], color=FIXED_COLOR, marker="x", ls="", label="landmark"),
+        Line2D([], [], color=MOVED_COLOR, marker="+", ls="", label="fixed one, mapped"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
     return figure
@@ -121,21 +119,21 @@ def _draw_structure(axes: np.ndarray, pair: ComparedPair, label: int) -> None:
     draw_section(axes[0, 0], view.image(fixed.image), view, are_sides_named=True)
     draw_section(
         axes[1, 0],
-        overlap_colours(mask, np.zeros_like(mask)),
+        overlap_colors(mask, np.zeros_like(mask)),
         view,
         are_sides_named=False,
     )
-    _outline(axes[0, 0], mask, view, FIXED_COLOUR)
+    _outline(axes[0, 0], mask, view, FIXED_COLOR)
     axes[0, 0].set_ylabel(f"structure {label}", fontsize=9)
     for column, result in zip(axes.T[1:], pair.methods.values(), strict=True):
         transform = result.fixed_to_moving
         moved = view.mask(moving.labels, label, transform)
         image = view.image(moving.image, transform)
         draw_section(column[0], image, view, are_sides_named=False)
-        _outline(column[0], mask, view, FIXED_COLOUR)
-        _outline(column[0], moved, view, MOVED_COLOUR)
+        _outline(column[0], mask, view, FIXED_COLOR)
+        _outline(column[0], moved, view, MOVED_COLOR)
         draw_section(
-            column[1], overlap_colours(mask, moved), view, are_sides_named=False
+            column[1], overlap_colors(mask, moved), view, are_sides_named=False
         )
         column[1].set_xlabel(_overlap_words(result, label), fontsize=8)
 
@@ -153,7 +151,7 @@ def _draw_landmark(
     draw_section(
         axes[0], at_fixed.image(pair.fixed.image), at_fixed, are_sides_named=True
     )
-    _cross(axes[0], at_fixed.place(here), "x", FIXED_COLOUR)
+    _cross(axes[0], at_fixed.place(here), "x", FIXED_COLOR)
     name = fixed.names[index] if fixed.names else f"landmark {index + 1}"
     axes[0].set_ylabel(name, fontsize=9)
     image = at_moving.image(pair.moving.image)
@@ -161,9 +159,9 @@ def _draw_landmark(
         transform = result.fixed_to_moving
         distance_mm = landmark_distances_mm(transform, Points(here), Points(there))[0]
         draw_section(panel, image, at_moving, are_sides_named=False)
-        _cross(panel, at_moving.place(there), "x", FIXED_COLOUR)
+        _cross(panel, at_moving.place(there), "x", FIXED_COLOR)
         mapped = at_moving.place(transform.map_positions(here))
-        _cross(panel, mapped, "+", MOVED_COLOUR)
+        _cross(panel, mapped, "+", MOVED_COLOR)
         half = at_moving.half_mm
         panel.set(xlim=(-half, half), ylim=(-half, half))
         away = " (outside)" if np.abs(mapped).max() > half else ""
@@ -171,21 +169,19 @@ def _draw_landmark(
 
 
 def _cross(
-    axes: Axes, place_mm: Float[np.ndarray, "1 2"], marker: str, colour: str
+    axes: Axes, place_mm: Float[np.ndarray, "1 2"], marker: str, color: str
 ) -> None:
     (x, y), *_ = place_mm
-    axes.plot(x, y, marker, color=colour, markersize=10, markeredgewidth=2)
+    axes.plot(x, y, marker, color=color, markersize=10, markeredgewidth=2)
 
 
-def _outline(
-    axes: Axes, mask: Bool[np.ndarray, "h w"], view: View, colour: str
-) -> None:
+def _outline(axes: Axes, mask: Bool[np.ndarray, "h w"], view: View, color: str) -> None:
     if mask.any() and not mask.all():
         half = view.half_mm
         axes.contour(
             mask[::-1].astype(float),
             levels=[0.5],
-            colors=[colour],
+            colors=[color],
             linewidths=1.2,
             extent=(-half, half, -half, half),
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from voltween import io
-from voltween.cohorts import Case, Pair, Scan, check_pairs, load_case, masked_by_labels
+from voltween.cohorts import Case, Pair, Scan, check_pairs, load_case, mask_by_labels
 from voltween.errors import InputError
 from voltween.evaluation.measurement import (
     inverse_consistency,
@@ -208,7 +208,7 @@ class _Run:
         image, labels = load_case(case)
         if self._protocol.masked:
             assert labels is not None
-            image = masked_by_labels(image, labels)
+            image = mask_by_labels(image, labels)
         points = io.read_points(case.points) if case.points else None
         return Scan(name, image, labels, points)
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from voltween.cohorts import Case, cases_of_split
-from voltween.evaluation.methods import Method, Registering, loaded_model
+from voltween.evaluation.methods import Method, Registering, load_registering
 from voltween.networks import VoxelMorphConfig
 from voltween.training import (
     VOXELMORPH_TRAINING,
     Recipe,
-    fitted_preprocessing,
+    fit_preprocessing,
     recipe_facts,
     train,
 )
@@ -40,7 +40,7 @@ def voxelmorph_method(
         train(cases, recipe, out=out)
 
     def load() -> Registering:
-        return loaded_model(str(best), device)
+        return load_registering(str(best), device)
 
     digest = hashlib.sha256(facts.encode()).hexdigest()
     return Method(
@@ -50,7 +50,7 @@ def voxelmorph_method(
 
 def voxelmorph_recipe(cases: Sequence[Case], steps: int | None) -> Recipe:
     """How VoxelMorph-2 is trained on a cohort."""
-    fitted = fitted_preprocessing(cases_of_split(cases, "train"))
+    fitted = fit_preprocessing(cases_of_split(cases, "train"))
     network = VoxelMorphConfig.covering(fitted.shape)
     training = VOXELMORPH_TRAINING
     if steps is not None:

@@ -4,7 +4,7 @@ Sections are drawn in radiological orientation, in mm. Modules that need Matplot
 PyVista (`panels`, `rendering`) are imported by their path, where something is drawn.
 """
 
-from voltween.figures.mosaic import Colours as Colours
+from voltween.figures.mosaic import Colors as Colors
 from voltween.figures.mosaic import gray as gray
 from voltween.figures.mosaic import name_sides as name_sides
 from voltween.figures.mosaic import paint_mosaic as paint_mosaic
@@ -15,7 +15,7 @@ from voltween.figures.planes import PLANES as PLANES
 from voltween.figures.planes import Plane as Plane
 from voltween.figures.planes import Section as Section
 from voltween.figures.planes import display_grid as display_grid
-from voltween.figures.rendering import STRUCTURE_COLOURS as STRUCTURE_COLOURS
+from voltween.figures.rendering import STRUCTURE_COLORS as STRUCTURE_COLORS
 from voltween.figures.rendering import Pixels as Pixels
 from voltween.figures.rendering import Scene as Scene
 from voltween.figures.rendering import import_pyvista as import_pyvista

@@ -10,7 +10,7 @@ from voltween.figures.planes import (
     PLANES,
     Plane,
     Section,
-    grey_levels,
+    gray_levels,
 )
 from voltween.spatial import Grid, Image, Transform
 
@@ -19,7 +19,7 @@ _TITLE_PIXELS = 34
 _HEADING_PIXELS = 20
 _WHITE, _BLACK, _ORANGE = (255, 255, 255), (0, 0, 0), (255, 165, 0)
 
-Colours = Float[np.ndarray, "_ _ 3"]
+Colors = Float[np.ndarray, "_ _ 3"]
 
 
 def tweening_picture(
@@ -44,15 +44,15 @@ def sections(volume: Image, transform: Transform, grid: Grid) -> list[Section]:
     for plane in PLANES:
         slab = transform.resample(volume, onto=plane.slab(grid, 1))
         sections.append(plane.section(slab.data))
-    return grey_levels(sections)
+    return gray_levels(sections)
 
 
-def gray(section: Section) -> Colours:
+def gray(section: Section) -> Colors:
     """The section in gray, as RGB."""
     return np.repeat(section[..., None], 3, axis=-1)
 
 
-def paint_mosaic(title: str, columns: dict[str, list[Colours]]) -> Picture.Image:
+def paint_mosaic(title: str, columns: dict[str, list[Colors]]) -> Picture.Image:
     """The columns side by side, with headings above and sides named within."""
     first, *_ = columns.values()
     width = max(section.shape[1] for section in first) + _GAP_PIXELS
@@ -77,9 +77,9 @@ def paint_mosaic(title: str, columns: dict[str, list[Colours]]) -> Picture.Image
     return picture
 
 
-def _picture(colours: Colours) -> Picture.Image:
+def _picture(colors: Colors) -> Picture.Image:
     pixels: UInt8[np.ndarray, "_ _ 3"]
-    pixels = np.rint(colours * 255).astype(np.uint8)
+    pixels = np.rint(colors * 255).astype(np.uint8)
     return Picture.fromarray(pixels)
 
 

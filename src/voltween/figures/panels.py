@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from voltween.figures.planes import PLANES, Plane, grey_levels
+from voltween.figures.planes import PLANES, Plane, gray_levels
 from voltween.spatial import (
     Affine,
     Grid,
@@ -26,7 +26,7 @@ _COLUMN_INCHES = 1.9
 _FOOT_INCHES = 0.8
 _MARGIN = 1.35  # of the window around a structure
 _NARROWEST_MM = 20.0
-FIXED_COLOUR, MOVED_COLOUR, BOTH_COLOUR = "#0072B2", "#E69F00", "#BBBBBB"
+FIXED_COLOR, MOVED_COLOR, BOTH_COLOR = "#0072B2", "#E69F00", "#BBBBBB"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class View:
     ) -> Float[np.ndarray, "_ _"]:
         """Intensities as seen, 0 to 1."""
         moved = transform.resample(volume, onto=self.grid)
-        return grey_levels([self.plane.section(moved.data)])[0]
+        return gray_levels([self.plane.section(moved.data)])[0]
 
     def mask(
         self, labels: LabelMap, label: int, transform: Transform = _IDENTITY
@@ -57,7 +57,7 @@ class View:
 
     def place(self, positions_mm: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 2"]:
         """World mm to mm to the right of and above the window's middle."""
-        voxels = self.grid.world_to_voxel(positions_mm - self.grid.centre_mm)
+        voxels = self.grid.world_to_voxel(positions_mm - self.grid.center_mm)
         offsets_mm = (voxels - self.grid.world_to_voxel(np.zeros(3))) * (
             self.grid.spacing_mm
         )
@@ -74,24 +74,24 @@ def structure_view(labels: LabelMap, label: int) -> View:
     )
     inside = voxels[voxels[:, best[0]] == best[1]]
     low, high = inside.min(axis=0), inside.max(axis=0)
-    centre_mm = labels.grid.voxel_to_world((low + high) / 2)
+    center_mm = labels.grid.voxel_to_world((low + high) / 2)
     half_mm = _MARGIN * ((high - low + 1) * spacing).max() / 2
     world_axis = nearest_world_axes(labels.grid)[best[0]]
     plane = next(plane for plane in PLANES if plane.axis == world_axis)
-    return centered_view(plane, labels.grid, centre_mm, max(half_mm, _NARROWEST_MM))
+    return centered_view(plane, labels.grid, center_mm, max(half_mm, _NARROWEST_MM))
 
 
-def overlap_colours(
+def overlap_colors(
     fixed: Bool[np.ndarray, "h w"], moved: Bool[np.ndarray, "h w"]
 ) -> Float[np.ndarray, "h w 3"]:
-    """Fixed alone blue, moved alone orange, both grey, neither white."""
+    """Fixed alone blue, moved alone orange, both gray, neither white."""
     from matplotlib.colors import to_rgb
 
-    colours = np.ones((*fixed.shape, 3))
-    colours[fixed & ~moved] = to_rgb(FIXED_COLOUR)
-    colours[moved & ~fixed] = to_rgb(MOVED_COLOUR)
-    colours[fixed & moved] = to_rgb(BOTH_COLOUR)
-    return colours
+    colors = np.ones((*fixed.shape, 3))
+    colors[fixed & ~moved] = to_rgb(FIXED_COLOR)
+    colors[moved & ~fixed] = to_rgb(MOVED_COLOR)
+    colors[fixed & moved] = to_rgb(BOTH_COLOR)
+    return colors
 
 
 def draw_section(
@@ -142,11 +142,11 @@ def table_of_axes(
 
 
 def centered_view(
-    plane: Plane, grid: Grid, centre_mm: Float[np.ndarray, " 3"], half_mm: float
+    plane: Plane, grid: Grid, center_mm: Float[np.ndarray, " 3"], half_mm: float
 ) -> View:
     """The view along a plane, centered at a position in RAS+ mm."""
     directions = directions_to_ras(grid)
-    window = plane.window(directions, centre_mm, half_mm=half_mm, pixels=_PIXELS)
+    window = plane.window(directions, center_mm, half_mm=half_mm, pixels=_PIXELS)
     return View(plane, window)
 
 

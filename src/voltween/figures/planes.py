@@ -39,7 +39,7 @@ class Plane:
     def window(
         self,
         directions: Float[np.ndarray, "3 3"],
-        centre_mm: Float[np.ndarray, " 3"],
+        center_mm: Float[np.ndarray, " 3"],
         *,
         half_mm: float,
         pixels: int,
@@ -50,9 +50,9 @@ class Plane:
         """
         spacing_mm = 2 * half_mm / pixels
         i, j, k = (1 if axis == self.axis else pixels for axis in range(3))
-        return Grid.centred(
+        return Grid.centered(
             (i, j, k),
-            centre_mm=centre_mm,
+            center_mm=center_mm,
             spacing_mm=(spacing_mm,) * 3,
             directions=directions,
         )
@@ -75,19 +75,19 @@ def display_grid(grid: Grid) -> Grid:
     directions = directions_to_ras(grid)
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(grid.shape) - 1.0)
     extent_mm = np.ptp(
-        (grid.voxel_to_world(corners) - grid.centre_mm) @ directions, axis=0
+        (grid.voxel_to_world(corners) - grid.center_mm) @ directions, axis=0
     )
     spacing_mm = extent_mm.max() / (LONGEST_SIDE_VOXELS - 1)
     sizes = np.maximum(np.round(extent_mm / spacing_mm).astype(int) + 1, 2)
-    return Grid.centred(
+    return Grid.centered(
         (int(sizes[0]), int(sizes[1]), int(sizes[2])),
-        centre_mm=grid.centre_mm,
+        center_mm=grid.center_mm,
         spacing_mm=(float(spacing_mm),) * 3,
         directions=directions,
     )
 
 
-def grey_levels(sections: Sequence[Section]) -> list[Section]:
+def gray_levels(sections: Sequence[Section]) -> list[Section]:
     """The sections with intensities from 0 to 1, on one scale for all."""
     values = np.concatenate([section.ravel() for section in sections])
     low, high = np.percentile(values, _PERCENTILES)

@@ -22,9 +22,9 @@ _ZOOM = 1.1
 _AXES_VIEWPORT = (0.0, 0.0, 0.27, 0.27)
 _MARGIN = 5
 _SHELF = 0.2  # where a scan without background is cut, to show structures
-_SKIN = 0.82  # grey of what is not cut
+_SKIN = 0.82  # gray of what is not cut
 _WHOLE_BOX = 0.25  # share of border voxels from which on the body fills the scan
-STRUCTURE_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
+STRUCTURE_COLORS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
 
 Pixels = UInt8[np.ndarray, "h w 3"]
 
@@ -50,7 +50,7 @@ class Scene:
 
     def place(self, positions_mm: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
         """World RAS+ mm to mm along the scene's axes, from its middle."""
-        return (positions_mm - self.grid.centre_mm) @ directions_to_ras(self.grid)
+        return (positions_mm - self.grid.center_mm) @ directions_to_ras(self.grid)
 
     @property
     def half_mm(self) -> Float[np.ndarray, " 3"]:
@@ -91,7 +91,7 @@ def render_scan(
     surface = _cut_surface(pyvista, scene, image, share=_SHELF if is_shelf else 0.5)
     plotter.add_mesh(
         surface,
-        scalars="grey",
+        scalars="gray",
         cmap="gray",
         clim=(0, 1),
         show_scalar_bar=False,
@@ -103,8 +103,8 @@ def render_scan(
         assert labels is not None
         found = _structure_surface(pyvista, scene, labels.data == structure)
         if found.n_points:
-            colour = STRUCTURE_COLOURS[n % len(STRUCTURE_COLOURS)]
-            plotter.add_mesh(found, color=colour, smooth_shading=True)
+            color = STRUCTURE_COLORS[n % len(STRUCTURE_COLORS)]
+            plotter.add_mesh(found, color=color, smooth_shading=True)
     return _shot(plotter)
 
 
@@ -115,7 +115,7 @@ def render_lines(
     *,
     most: float,
 ) -> Pixels:
-    """Lines given in world mm, coloured by a value each point, from 0 to `most`.
+    """Lines given in world mm, colored by a value each point, from 0 to `most`.
 
     Raises:
         MissingPackageError: If PyVista is not installed.
@@ -150,9 +150,9 @@ def _cubic_grid(fixed: Grid) -> Grid:
     extent_mm = np.ptp(fixed.voxel_to_world(corners) @ directions, axis=0)
     spacing_mm = float(extent_mm.max()) / _LONGEST_SIDE
     i, j, k = (max(2, round(float(n) / spacing_mm)) for n in extent_mm)
-    return Grid.centred(
+    return Grid.centered(
         (i, j, k),
-        centre_mm=fixed.centre_mm,
+        center_mm=fixed.center_mm,
         spacing_mm=(spacing_mm,) * 3,
         directions=directions,
     )
@@ -189,7 +189,7 @@ def _plotter(pyvista: Any, scene: Scene) -> Any:
         line_width=1,
         lighting=False,
     )
-    colours: Mapping[str, str] = {
+    colors: Mapping[str, str] = {
         "x_color": "#D55E00",
         "y_color": "#009E73",
         "z_color": "#0072B2",
@@ -200,7 +200,7 @@ def _plotter(pyvista: Any, scene: Scene) -> Any:
         zlabel="S",
         color="black",
         viewport=_AXES_VIEWPORT,
-        **colours,
+        **colors,
     )
     plotter.enable_parallel_projection()
     plotter.camera_position = [_CAMERA, (0, 0, 0), (0, 0, 1)]
@@ -216,18 +216,18 @@ def _shot(plotter: Any) -> Pixels:
 
 
 def _cut_surface(pyvista: Any, scene: Scene, image: Image, *, share: float) -> Any:
-    """The body's surface, grey as the scan where it is cut.
+    """The body's surface, gray as the scan where it is cut.
 
     The cut planes are at a share of the scene's sides.
     """
     low, high = np.percentile(image.data, (0.5, 99.5))
-    grey = ((image.data - low) / max(high - low, 1e-6)).clip(0, 1)
-    inside = _block(grey.shape) if scene.is_filled else body_mask(image.data)
+    gray = ((image.data - low) / max(high - low, 1e-6)).clip(0, 1)
+    inside = _block(gray.shape) if scene.is_filled else body_mask(image.data)
     body = np.pad(gaussian_filter(inside.astype(float), 0.7), 1)
     i, j, k = (round(n * share) + 1 for n in image.data.shape)
     body[i:, j:, k:] = 0
     volume = _image_data(pyvista, scene, body, padding=1)
-    volume["grey"] = np.pad(grey, 1, mode="edge").ravel(order="F")
+    volume["gray"] = np.pad(gray, 1, mode="edge").ravel(order="F")
     surface = volume.contour([0.5], scalars="value")
     corner_mm = (2 * share - 1) * scene.half_mm
     points = (surface.points - corner_mm) / scene.grid.spacing_mm[0]
@@ -235,7 +235,7 @@ def _cut_surface(pyvista: Any, scene: Scene, image: Image, *, share: float) -> A
     for axis in range(3):  # on a cut face: near its plane, within the octant's edges
         others = [other for other in range(3) if other != axis]
         is_cut |= (np.abs(points[:, axis]) < 1.2) & (points[:, others] > -1.2).all(1)
-    surface["grey"] = np.where(is_cut, surface["grey"], _SKIN)
+    surface["gray"] = np.where(is_cut, surface["gray"], _SKIN)
     return surface
 
 

@@ -137,7 +137,7 @@ def _check_is_volume(path: Path, size: tuple[int, ...], components: int) -> None
         raise InputError(f"{path}: expected one 3D image, got size {stored}{advice}")
     if components != 1:
         raise InputError(
-            f"{path}: expected one number per voxel, got {components} (colours, "
+            f"{path}: expected one number per voxel, got {components} (colors, "
             "vectors or complex)"
         )
 

@@ -64,10 +64,10 @@ def inverse_consistency_mm(
     """Mean of |backward(forward(x)) - x|, fixed world mm, over the fixed grid's voxels.
 
     `forward` maps fixed to moving world mm, `backward` moving to fixed. Voxels that
-    `forward` takes out of the moving grid (half a voxel beyond its outermost centres)
+    `forward` takes out of the moving grid (half a voxel beyond its outermost centers)
     do not count, as nothing there could be registered; NaN if none is left.
     """
-    there = fixed.voxel_centres_mm() + forward.to_field(fixed).vectors_mm
+    there = fixed.voxel_centers_mm() + forward.to_field(fixed).vectors_mm
     errors_mm = np.linalg.norm((backward @ forward).to_field(fixed).vectors_mm, axis=-1)
     inside = _is_inside(moving, there)
     return float(errors_mm[inside].mean()) if inside.any() else math.nan

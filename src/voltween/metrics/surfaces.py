@@ -27,9 +27,9 @@ def surface_distances_per_label(
 ) -> dict[int, SurfaceDistances]:
     """Surface distances, mm, of each label in either map; 0 is background.
 
-    A label's surface is those of its voxels that have a face neighbour outside it, or
+    A label's surface is those of its voxels that have a face neighbor outside it, or
     lie at the border of the grid. From every voxel of one surface, the distance to the
-    nearest voxel centre of the other is taken, both ways. HD95 is the larger of the two
+    nearest voxel center of the other is taken, both ways. HD95 is the larger of the two
     95th percentiles, the mean that of all distances of both ways. (Learn2Reg's HD95 is
     in voxels and weighs surface voxels by area.)
 

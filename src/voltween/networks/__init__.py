@@ -16,7 +16,7 @@ from voltween.networks.inference import Precision as Precision
 from voltween.networks.inference import Registrar as Registrar
 from voltween.networks.inference import has_fast_bf16 as has_fast_bf16
 from voltween.networks.inference import optimize as optimize
-from voltween.networks.inference import packed as packed
+from voltween.networks.inference import pack as pack
 from voltween.networks.kinds import Network as Network
 from voltween.networks.kinds import NetworkConfig as NetworkConfig
 from voltween.networks.kinds import build as build

@@ -133,7 +133,7 @@ class VolumeTweeningNetwork(nn.Module):
     def forward(
         self, fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]
     ) -> Tweening:
-        """Register `moving` to `fixed`, both normalised images on the network's grid.
+        """Register `moving` to `fixed`, both normalized images on the network's grid.
 
         Raises:
             ValueError: If the images differ in shape or do not fit the network.

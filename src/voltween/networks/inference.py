@@ -46,7 +46,7 @@ def optimize(network: Network, precision: Precision = "auto") -> Registrar:
     is_packed = device == "cpu" and isinstance(network, VolumeTweeningNetwork)
     dtype = torch.bfloat16 if is_half else torch.float32
     with torch.no_grad():
-        fast = packed(network, dtype) if is_packed else network
+        fast = pack(network, dtype) if is_packed else network
     casts = torch.autocast(device, torch.bfloat16, enabled=is_half and not is_packed)
 
     def run(
@@ -108,10 +108,10 @@ class PackedConvolution(nn.Module):
         return [1] * 3, [self.stride] * 3, [1] * 3
 
 
-def packed(module: nn.Module, dtype: torch.dtype = torch.float32) -> Any:
+def pack(module: nn.Module, dtype: torch.dtype = torch.float32) -> Any:
     """The module with its convolutions packed; the original stays as it is."""
     if isinstance(module, Convolution):
-        result = packed(module[0], dtype)
+        result = pack(module[0], dtype)
         result.leak = LEAK
         return result
     if isinstance(module, LinearConvolution):
@@ -122,11 +122,11 @@ def packed(module: nn.Module, dtype: torch.dtype = torch.float32) -> Any:
         return PackedConvolution(module.weight, None, dtype=dtype)
     result = copy.copy(module)
     result._modules = {
-        name: None if child is None else packed(child, dtype)
+        name: None if child is None else pack(child, dtype)
         for name, child in module._modules.items()
     }
     if isinstance(module, DenseSubnetwork):  # flows are not rounded to half precision
-        result.flow = packed(module.flow)
+        result.flow = pack(module.flow)
     return result
 
 

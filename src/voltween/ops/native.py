@@ -93,7 +93,7 @@ def _warp_backward(
 
 @operation("compose_affine")
 def compose_affine(numbers: Tensor, inner: Tensor) -> Tensor:
-    """(I + A) inner + A x + b, x from the centre; `numbers` (B, 12) are A, then b."""
+    """(I + A) inner + A x + b, x from the center; `numbers` (B, 12) are A, then b."""
     inner = _ready(inner)
     check_volume("inner flow", inner)
     check_shape("inner flow", inner, len(numbers), 3, *inner.shape[2:])

@@ -40,10 +40,10 @@ def warp(
 def compose_affine(
     numbers: Float[Tensor, "b 12"], inner: Float[Tensor, "b 3 i j k"]
 ) -> Float[Tensor, "b 3 i j k"]:
-    """(I + A) inner + A x + b, x from the centre; `numbers` are A, then b."""
+    """(I + A) inner + A x + b, x from the center; `numbers` are A, then b."""
     shape = inner.shape[2:]
-    centre = (torch.tensor(shape, dtype=inner.dtype, device=inner.device) - 1) / 2
-    positions = voxel_positions(shape, like=inner) - centre[None, :, None, None, None]
+    center = (torch.tensor(shape, dtype=inner.dtype, device=inner.device) - 1) / 2
+    positions = voxel_positions(shape, like=inner) - center[None, :, None, None, None]
     moved = (positions + inner).flatten(2)
     change = numbers[:, :9].unflatten(1, (3, 3)) @ moved + numbers[:, 9:, None]
     return inner + change.view_as(inner)
@@ -118,7 +118,7 @@ def _to_grid_sample_order(
     positions: Float[Tensor, "b 3 i j k"],
 ) -> Float[Tensor, "b i j k 3"]:
     # grid_sample wants the last axis first, scaled so that -1 and 1 are the outermost
-    # voxel centres; an axis of one voxel has only one position, whatever the number.
+    # voxel centers; an axis of one voxel has only one position, whatever the number.
     scale = [2 / max(n - 1, 1) for n in positions.shape[2:]]
     components = [positions[:, axis] * scale[axis] - 1 for axis in (2, 1, 0)]
     return torch.stack(components, dim=-1)

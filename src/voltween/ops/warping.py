@@ -70,7 +70,7 @@ def affine_flow(
     translation: Float[Tensor, "b 3"],
     shape: tuple[int, ...] | torch.Size,
 ) -> Float[Tensor, "b 3 i j k"]:
-    """Flow A x + b in voxels, with x counted from the centre of the grid (eq. 11)."""
+    """Flow A x + b in voxels, with x counted from the center of the grid (eq. 11)."""
     rest = matrix.new_zeros(1).expand(len(matrix), 3, *shape)
     return compose_affine(matrix, translation, rest)
 

@@ -5,7 +5,7 @@ Input and output are images in RAS+ mm. Intensities of the output are 0 to 1.
 
 from voltween.preprocessing.foreground import coarse_view as coarse_view
 from voltween.preprocessing.foreground import foreground_of as foreground_of
-from voltween.preprocessing.foreground import head_centre_mm as head_centre_mm
+from voltween.preprocessing.foreground import head_center_mm as head_center_mm
 from voltween.preprocessing.hounsfield import DENSER_THAN_LUNG as DENSER_THAN_LUNG
 from voltween.preprocessing.hounsfield import hounsfield_offset as hounsfield_offset
 from voltween.preprocessing.hounsfield import looks_like_ct as looks_like_ct

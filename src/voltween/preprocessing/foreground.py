@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from voltween.preprocessing.hounsfield import hounsfield_offset
-from voltween.spatial import Grid, Image, directions_to_ras, sampled
+from voltween.spatial import Grid, Image, directions_to_ras, resample_smoothly
 
 _SURVEY_MM = 4.0
 _FEWEST_SURVEY_VOXELS = 32  # along the longest side: small scans are surveyed finer
@@ -23,7 +23,7 @@ _CT_AIR = -1000.0  # Hounsfield units; below it is padding only
 class Foreground(NamedTuple):
     """The box around what is bright in a scan."""
 
-    centre_mm: Float[np.ndarray, " 3"]
+    center_mm: Float[np.ndarray, " 3"]
     """Its middle, RAS+ mm."""
     extent_mm: Float[np.ndarray, " 3"]
     """Its sides along the scan's axes nearest to R, A and S."""
@@ -39,7 +39,7 @@ def foreground_of(image: Image, *, is_ct: bool = False) -> Foreground:
     survey = _survey(image, is_ct=is_ct)
     edges = np.array([_edges(survey.area_voxels(axis)) for axis in range(3)])
     return Foreground(
-        centre_mm=survey.grid.voxel_to_world(edges.mean(axis=1)),
+        center_mm=survey.grid.voxel_to_world(edges.mean(axis=1)),
         extent_mm=np.ptp(edges, axis=1) * survey.grid.spacing_mm,
         threshold=survey.threshold,
     )
@@ -49,26 +49,26 @@ def coarse_view(image: Image) -> Image:
     """The whole image in RAS order on cubic voxels of 4 mm, or less if it is small."""
     directions = directions_to_ras(image.grid)
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(image.grid.shape) - 1.0)
-    along = (image.grid.voxel_to_world(corners) - image.grid.centre_mm) @ directions
+    along = (image.grid.voxel_to_world(corners) - image.grid.center_mm) @ directions
     extent_mm = np.ptp(along, axis=0)
     spacing_mm = float(min(_SURVEY_MM, extent_mm.max() / _FEWEST_SURVEY_VOXELS))
     # A little less than the quotient: rounding must not decide over one voxel more.
     sizes = np.ceil(extent_mm / spacing_mm - 1e-6).astype(int) + 1
-    grid = Grid.centred(
+    grid = Grid.centered(
         (int(sizes[0]), int(sizes[1]), int(sizes[2])),
-        centre_mm=image.grid.centre_mm,
+        center_mm=image.grid.center_mm,
         spacing_mm=(spacing_mm,) * 3,
         directions=directions,
     )
-    return sampled(image, onto=grid)
+    return resample_smoothly(image, onto=grid)
 
 
-def head_centre_mm(
+def head_center_mm(
     image: Image, extent_mm: Float[np.ndarray, " 3"], *, is_ct: bool = False
 ) -> Float[np.ndarray, " 3"]:
     """Middle, RAS+ mm, of the box of `extent_mm` that hangs from the top of the head.
 
-    Across, it is centred on the foreground of its upper half, so that nose, neck and
+    Across, it is centered on the foreground of its upper half, so that nose, neck and
     shoulders do not pull it away.
     """
     survey = _survey(image, is_ct=is_ct)
@@ -77,7 +77,7 @@ def head_centre_mm(
         survey.area_voxels(2) * voxel_mm**2 > _SMALLEST_HEAD_SLICE_MM2
     )
     if slices.size == 0:
-        return survey.grid.centre_mm
+        return survey.grid.center_mm
     top = slices.max()
     depth = extent_mm[2] / voxel_mm
     upper = survey.foreground[:, :, max(0, top - int(depth / 2)) : top + 1]
@@ -131,13 +131,13 @@ def _threshold(data: Float[np.ndarray, "i j k"], *, darkest: float) -> float:
     """
     data = data.clip(None, np.percentile(data, 99))
     counts, edges = np.histogram(data, bins=_HISTOGRAM_BINS)
-    centres = (edges[:-1] + edges[1:]) / 2
+    centers = (edges[:-1] + edges[1:]) / 2
     below = counts.cumsum()[:-1]
     above = data.size - below
-    sum_below = (counts * centres).cumsum()[:-1]
-    sum_above = (counts * centres).sum() - sum_below
+    sum_below = (counts * centers).cumsum()[:-1]
+    sum_above = (counts * centers).sum() - sum_below
     mean_gap = sum_below / below.clip(1) - sum_above / above.clip(1)
-    optimum = float(centres[(below * above * mean_gap**2).argmax()])
+    optimum = float(centers[(below * above * mean_gap**2).argmax()])
     return darkest + (optimum - darkest) / 2
 
 

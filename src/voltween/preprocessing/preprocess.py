@@ -12,9 +12,15 @@ import numpy as np
 from jaxtyping import Float
 
 from voltween.errors import InputError
-from voltween.preprocessing.foreground import foreground_of, head_centre_mm
+from voltween.preprocessing.foreground import foreground_of, head_center_mm
 from voltween.preprocessing.hounsfield import hounsfield_offset
-from voltween.spatial import Grid, Image, directions_to_ras, looks_like_labels, sampled
+from voltween.spatial import (
+    Grid,
+    Image,
+    directions_to_ras,
+    looks_like_labels,
+    resample_smoothly,
+)
 
 Placement = Literal["grid centre", "head", "foreground"]
 Surroundings = Literal["dark", "border"]
@@ -65,14 +71,14 @@ class Preprocessing:
         extent_mm = np.array(self.shape) * self.spacing_mm
         is_ct = self.hounsfield_window is not None
         if self.placement == "head":
-            centre_mm = head_centre_mm(image, extent_mm, is_ct=is_ct)
+            center_mm = head_center_mm(image, extent_mm, is_ct=is_ct)
         elif self.placement == "foreground":
-            centre_mm = foreground_of(image, is_ct=is_ct).centre_mm
+            center_mm = foreground_of(image, is_ct=is_ct).center_mm
         else:
-            centre_mm = image.grid.centre_mm
-        return Grid.centred(
+            center_mm = image.grid.center_mm
+        return Grid.centered(
             self.shape,
-            centre_mm=centre_mm,
+            center_mm=center_mm,
             spacing_mm=self.spacing_mm,
             directions=directions,
         )
@@ -85,7 +91,7 @@ class Preprocessing:
         """
         check_has_contrast(image)
         grid = onto or self.canonical_grid(image)
-        canonical = sampled(image, onto=grid)
+        canonical = resample_smoothly(image, onto=grid)
         if self.surroundings == "border":
             missing = 1 - _coverage(image, grid)
             brighter = border_brightness(image) - image.outside_value
@@ -129,7 +135,9 @@ def border_brightness(image: Image) -> float:
 
 def _coverage(image: Image, grid: Grid) -> Float[np.ndarray, "i j k"]:
     """How much of a voxel lies within the scan, 0 to 1."""
-    return sampled(Image(np.ones(image.grid.shape), image.grid), onto=grid).data
+    return resample_smoothly(
+        Image(np.ones(image.grid.shape), image.grid), onto=grid
+    ).data
 
 
 def check_has_contrast(image: Image) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 from voltween.losses import Similarity, determinant_loss, orthogonality_loss
 from voltween.ops import FlowParts, compose_affine
 from voltween.refinement.descent import Descent, Losses
-from voltween.refinement.problem import Problem, averaged
+from voltween.refinement.problem import Problem, average_field
 from voltween.refinement.settings import AffineLevel, Refinement
 
 _RIGIDITY = 0.1  # weight of both terms on the affine matrix, as in Table I
@@ -32,7 +32,7 @@ class AffineSearch:
             evidence, _affine_similarity(problem.refinement)
         )
         self._half = evidence.fixed.new_tensor(list(evidence.shape)) / 2
-        self._dense_flow = averaged(parts.dense_flow, level.shrink)
+        self._dense_flow = average_field(parts.dense_flow, level.shrink)
         border = parts.matrix[0] * self._half
         middle = parts.translation[0] / level.shrink
         self._start = torch.cat([border.flatten(), middle])

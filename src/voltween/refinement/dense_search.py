@@ -15,7 +15,7 @@ from voltween.ops import (
 )
 from voltween.refinement.descent import Descent, Losses
 from voltween.refinement.evidence import Evidence
-from voltween.refinement.problem import Problem, averaged
+from voltween.refinement.problem import Problem, average_field
 from voltween.refinement.settings import Level
 
 _SMALLEST_DETERMINANT = 0.2  # what is compressed further is pushed back
@@ -29,7 +29,7 @@ class DenseSearch:
     ) -> None:
         self._problem, self._level, self._matrix = problem, level, parts.matrix
         self._evidence = problem.evidence.shrunk(level.shrink)
-        self._start = averaged(start, level.shrink)
+        self._start = average_field(start, level.shrink)
         self._translation = parts.translation / level.shrink
         similarity = problem.refinement.similarity
         self._matching = problem.matching(self._evidence, similarity)

@@ -45,7 +45,7 @@ class Watch:
 
 
 class Losses(NamedTuple):
-    """What one step looks at: all that is minimised, and the images' part of it."""
+    """What one step looks at: all that is minimized, and the images' part of it."""
 
     total: Float[Tensor, ""]
     similarity: Float[Tensor, ""]

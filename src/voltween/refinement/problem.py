@@ -41,7 +41,7 @@ class Problem:
         )
 
 
-def averaged(
+def average_field(
     field: Float[Tensor, "1 3 i j k"], factor: int
 ) -> Float[Tensor, "1 3 i2 j2 k2"]:
     """The field on voxels that many times as wide, in these."""

@@ -4,7 +4,7 @@
 `fixed_to_moving` maps fixed world mm to moving world mm.
 """
 
-from voltween.registration.canonical import centre_alignment as centre_alignment
+from voltween.registration.canonical import align_centers as align_centers
 from voltween.registration.guidance import Guidance as Guidance
 from voltween.registration.pipeline import register as register
 from voltween.registration.result import Registration as Registration

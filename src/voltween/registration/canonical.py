@@ -54,12 +54,12 @@ class Grids(NamedTuple):
         )
 
 
-def centre_alignment(fixed: Grid, moving: Grid) -> Affine:
+def align_centers(fixed: Grid, moving: Grid) -> Affine:
     """Rigid map that lays two grids' middles and axes (in RAS order) on each other."""
     rotation = directions_to_ras(moving) @ directions_to_ras(fixed).T
     matrix = np.eye(4)
     matrix[:3, :3] = rotation
-    matrix[:3, 3] = moving.centre_mm - rotation @ fixed.centre_mm
+    matrix[:3, 3] = moving.center_mm - rotation @ fixed.center_mm
     return Affine(matrix)
 
 
@@ -92,16 +92,16 @@ def world_transforms(
     return affine @ there, back @ affine.inverse()
 
 
-def regridded(parts: FlowParts, before: Grids, after: Grids) -> FlowParts:
+def regrid(parts: FlowParts, before: Grids, after: Grids) -> FlowParts:
     """The same transform on other grids in the same place; cubic between voxels."""
     ratio = before.fixed.spacing_mm / after.fixed.spacing_mm
-    centres = [(np.array(grids.fixed.shape) - 1) / 2 for grids in (before, after)]
+    centers = [(np.array(grids.fixed.shape) - 1) / 2 for grids in (before, after)]
     dense = [
         factor
         * affine_transform(
             component,
             np.diag(1 / ratio),  # as a vector, older SciPy warns
-            offset=centres[0] - centres[1] / ratio,
+            offset=centers[0] - centers[1] / ratio,
             output_shape=after.fixed.shape,
             mode="nearest",
         )
@@ -123,9 +123,9 @@ def _world_affine(parts: FlowParts, grids: Grids) -> Affine:
 def _with_voxels(
     grid: Grid, spacing_mm: Float[np.ndarray, " 3"], shape: Int[np.ndarray, " 3"]
 ) -> Grid:
-    return Grid.centred(
+    return Grid.centered(
         (int(shape[0]), int(shape[1]), int(shape[2])),
-        centre_mm=grid.centre_mm,
+        center_mm=grid.center_mm,
         spacing_mm=tuple(spacing_mm.tolist()),
         directions=grid.affine[:3, :3] / grid.spacing_mm,
     )
@@ -138,12 +138,12 @@ def _in_numpy(flow: Float[torch.Tensor, "1 3 i j k"]) -> Float[np.ndarray, "3 i 
 def _voxel_matrix(
     parts: FlowParts, shape: tuple[int, int, int]
 ) -> Float[np.ndarray, "4 4"]:
-    """Matrix, voxel to voxel, of x -> x + A (x - centre) + b (eq. 11)."""
+    """Matrix, voxel to voxel, of x -> x + A (x - center) + b (eq. 11)."""
     linear = parts.matrix[0].cpu().numpy().astype(np.float64)
-    centre = (np.array(shape) - 1) / 2
+    center = (np.array(shape) - 1) / 2
     matrix = np.eye(4)
     matrix[:3, :3] += linear
-    matrix[:3, 3] = parts.translation[0].cpu().numpy() - linear @ centre
+    matrix[:3, 3] = parts.translation[0].cpu().numpy() - linear @ center
     return matrix
 
 

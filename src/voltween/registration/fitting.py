@@ -19,7 +19,7 @@ _MOST_VOXELS = 1.0e6
 _CT_WINDOW = (-300.0, 700.0)  # air and fat dark, soft tissue and bone told apart
 
 
-def fitted_to_pair(
+def fit_to_pair(
     fixed: Image, moving: Image, *, multiple: int
 ) -> tuple[Preprocessing, Preprocessing]:
     """How each of the scans is seen: grids of one shape, around what is bright in them.

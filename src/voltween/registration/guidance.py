@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from voltween.errors import InputError
-from voltween.spatial import Image, LabelMap, Points, shared_labels
+from voltween.spatial import Image, LabelMap, Points, labels_in_common
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class Guidance:
                 f"scan, got {len(self.fixed_channels)} and {len(self.moving_channels)}"
             )
         if self.fixed_labels is not None and self.moving_labels is not None:
-            shared_labels(self.fixed_labels, self.moving_labels)  # are there any?
+            labels_in_common(self.fixed_labels, self.moving_labels)  # are there any?
         if self.fixed_points is not None and self.moving_points is not None:
             object.__setattr__(
                 self, "moving_points", _ordered(self.fixed_points, self.moving_points)

@@ -12,7 +12,7 @@ from jaxtyping import Bool
 from voltween.figures import (
     LONGEST_SIDE_VOXELS,
     PLANES,
-    Colours,
+    Colors,
     Plane,
     Section,
     display_grid,
@@ -29,7 +29,7 @@ _GRID_LINE_PIXELS = 1.2
 _CHECKER_SQUARES = 8
 _MOST_LOG_JACOBIAN = 1.5
 _CYAN = np.array([0.0, 1.0, 1.0])
-# Growing and shrinking tissue: the ends of the colour map RdBu, turned around.
+# Growing and shrinking tissue: the ends of the color map RdBu, turned around.
 _RED, _BLUE = np.array([0.70, 0.09, 0.17]), np.array([0.13, 0.40, 0.67])
 
 
@@ -46,14 +46,14 @@ def write_overview(registration: Registration, path: Path) -> None:
 
 def _columns(
     registration: Registration, grid: Grid
-) -> Iterator[tuple[str, list[Colours]]]:
+) -> Iterator[tuple[str, list[Colors]]]:
     """Heading and the three planes of every column of the picture."""
     fixed = sections(registration.fixed, Affine.identity(), grid)
     yield "fixed", [gray(section) for section in fixed]
     moved = fixed
     for name, transform in registration.tweening.items():
         moved = sections(registration.moving, transform, grid)
-        heading = "moving, centred" if name == "before" else f"after {name}"
+        heading = "moving, centered" if name == "before" else f"after {name}"
         yield heading, [gray(section) for section in moved]
     pairs = zip(fixed, moved, strict=True)
     yield "fixed / moved", [gray(np.where(_checkers(f), f, m)) for f, m in pairs]
@@ -71,7 +71,7 @@ def _checkers(section: Section) -> Bool[np.ndarray, "_ _"]:
 
 def _with_grid_lines(
     section: Section, field: DisplacementField, plane: Plane
-) -> Colours:
+) -> Colors:
     """Lines of equal moving position: the moving image's grid on the moved image."""
     positions = field.to_flow() + np.indices(field.grid.shape)
     opacity = np.zeros(section.shape)
@@ -84,7 +84,7 @@ def _with_grid_lines(
     return (1 - opacity) * gray(section) + opacity * _CYAN
 
 
-def _jacobian(field: DisplacementField, plane: Plane) -> Colours:
+def _jacobian(field: DisplacementField, plane: Plane) -> Colors:
     """Red where the moving image's tissue is larger, blue where it is smaller."""
     determinant = plane.section(field.jacobian_determinant())
     share = np.log2(determinant.clip(2.0**-6)) / _MOST_LOG_JACOBIAN

@@ -19,7 +19,7 @@ from voltween.spatial import (
     Image,
     LabelMap,
     Points,
-    sampled,
+    resample_smoothly,
     spacing_and_shape,
 )
 
@@ -116,7 +116,7 @@ class PairView:
         if mask is None:
             return None
         _, grid = self._side(side)
-        shares = sampled(Image(mask.data > 0, mask.grid), onto=grid).data
+        shares = resample_smoothly(Image(mask.data > 0, mask.grid), onto=grid).data
         if not (shares > WHOLE).any():
             raise InputError(
                 f"{side} mask must be > 0 in whole voxels where the scan is looked at, "

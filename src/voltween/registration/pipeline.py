@@ -27,11 +27,11 @@ from voltween.refinement import (
 )
 from voltween.registration.canonical import (
     Grids,
-    centre_alignment,
-    regridded,
+    align_centers,
+    regrid,
     world_transforms,
 )
-from voltween.registration.fitting import fitted_to_pair
+from voltween.registration.fitting import fit_to_pair
 from voltween.registration.guidance import Guidance
 from voltween.registration.pair_view import PairView
 from voltween.registration.result import Registration, TweeningStage
@@ -82,7 +82,7 @@ def register(
         fixed=fixed,
         moving=moving,
         model_name=WITHOUT_MODEL if model is None else model.name,
-        before=centre_alignment(fixed.grid, moving.grid),
+        before=align_centers(fixed.grid, moving.grid),
         stages=tuple(world),
         seconds=seconds,
         refinement=refinement,
@@ -124,7 +124,7 @@ def _view(
         rules = model.preprocessing, model.preprocessing
         return PairView.of(fixed, moving, rules, model.device)
     assert refinement is not None
-    rules = fitted_to_pair(fixed, moving, multiple=refinement.widest)
+    rules = fit_to_pair(fixed, moving, multiple=refinement.widest)
     return PairView.of(fixed, moving, rules, torch.device("cpu"))
 
 
@@ -146,7 +146,7 @@ def _refined(
     """The stages of the refinement, on its own grids."""
     finer = view.for_refinement(refinement)
     if start is not None and finer is not view:
-        start = regridded(start, view.grids, finer.grids)
+        start = regrid(start, view.grids, finer.grids)
     problem = Problem(finer.evidence(guidance), refinement, watch)
     affine = find_affine_part(problem, start)
     refined = {REFINED: (find_dense_part(problem, affine), finer.grids)}

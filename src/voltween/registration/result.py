@@ -17,8 +17,8 @@ from voltween.spatial import (
     Image,
     LabelMap,
     Transform,
-    shared_labels,
-    unfolded,
+    labels_in_common,
+    remove_folds,
 )
 
 
@@ -83,7 +83,9 @@ class Registration:
         could not be reached.
         """
         start = time.perf_counter()
-        transform, left_percent = unfolded(self.fixed_to_moving, onto=self.fixed.grid)
+        transform, left_percent = remove_folds(
+            self.fixed_to_moving, onto=self.fixed.grid
+        )
         if left_percent > 0:
             warnings.warn(
                 f"{left_percent:.3g} % of the fixed image's voxels fold still, and no "
@@ -109,12 +111,12 @@ class Registration:
     def dice(self, fixed: LabelMap, moving: LabelMap) -> dict[str, dict[int, float]]:
         """Dice of every label present in both maps, before and after each stage.
 
-        Measured on the fixed label map's grid, labels resampled by nearest neighbour.
+        Measured on the fixed label map's grid, labels resampled by nearest neighbor.
 
         Raises:
             InputError: If the two maps have no label in common.
         """
-        shared = shared_labels(fixed, moving)
+        shared = labels_in_common(fixed, moving)
         result = {}
         for name, transform in self.tweening.items():
             moved = transform.resample(moving, onto=fixed.grid)

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from voltween.errors import InputError
 from voltween.figures import (
-    STRUCTURE_COLOURS,
+    STRUCTURE_COLORS,
     Pixels,
     Scene,
     import_pyvista,
@@ -29,7 +29,7 @@ _POINTS_A_LINE = 60
 
 @dataclass(frozen=True, eq=False)
 class Structures:
-    """Labels of both scans to be shown as coloured surfaces."""
+    """Labels of both scans to be shown as colored surfaces."""
 
     fixed: LabelMap
     moving: LabelMap
@@ -38,9 +38,9 @@ class Structures:
 
     def __post_init__(self) -> None:
         absent = set(self.chosen) - set(self.fixed.labels + self.moving.labels)
-        if absent or not 0 < len(self.chosen) <= len(STRUCTURE_COLOURS):
+        if absent or not 0 < len(self.chosen) <= len(STRUCTURE_COLORS):
             raise InputError(
-                f"expected 1 to {len(STRUCTURE_COLOURS)} structures that the scans "
+                f"expected 1 to {len(STRUCTURE_COLORS)} structures that the scans "
                 f"have, got {list(self.chosen)}: choose some with --structures"
             )
 
@@ -139,11 +139,11 @@ def _row(
         panel.imshow(pixels)
         panel.set_title(heading, fontsize=10)
         panel.set_axis_off()
-    colours = ScalarMappable(Normalize(0, most), "viridis")
-    figure.colorbar(colours, ax=axes[-1], label="displacement, mm", shrink=0.7)
+    colors = ScalarMappable(Normalize(0, most), "viridis")
+    figure.colorbar(colors, ax=axes[-1], label="displacement, mm", shrink=0.7)
     figure.suptitle(f"Volume tweening, model {registration.model_name}", fontsize=10)
     if structures is not None:
-        pairs = zip(structures.chosen, STRUCTURE_COLOURS, strict=False)
+        pairs = zip(structures.chosen, STRUCTURE_COLORS, strict=False)
         handles = [Patch(color=c, label=f"structure {label}") for label, c in pairs]
         figure.legend(
             handles=handles, loc="outside lower center", ncols=6, frameon=False

@@ -26,7 +26,7 @@ _SMOOTHINGS_OF_A_REACH = 5
 _FIRST_SMOOTHING_VOXELS = 0.5  # standard deviation; more changes more than it must
 
 
-def mended(
+def smooth_folds(
     field: DisplacementField,
     around_mm: Float[np.ndarray, "n 3"],
     *,
@@ -36,7 +36,7 @@ def mended(
     """The field smoothed where it folds and at the positions given, RAS+ mm.
 
     At a fold it is smoothed wholly, from `reach_voxels` on not at all, and again and
-    again, farther and more strongly, until no voxel in the neighbourhood folds, from
+    again, farther and more strongly, until no voxel in the neighborhood folds, from
     whatever side one looks; the number of times is limited. Outermost voxels that are
     at rest stay so: the field goes on beyond them as the identity. The same field if
     there is nothing to smooth.

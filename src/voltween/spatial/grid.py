@@ -11,7 +11,7 @@ from voltween.errors import InputError
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Grid:
-    """Shape of an array and where its voxel centres are.
+    """Shape of an array and where its voxel centers are.
 
     Raises:
         InputError: If shape or affine cannot be those of a 3D image.
@@ -19,7 +19,7 @@ class Grid:
 
     shape: tuple[int, int, int]
     affine: np.ndarray
-    """(4, 4), voxel centre (i, j, k) to RAS+ mm; float64, read-only."""
+    """(4, 4), voxel center (i, j, k) to RAS+ mm; float64, read-only."""
 
     def __post_init__(self) -> None:
         affine = np.array(self.affine, dtype=np.float64)
@@ -42,27 +42,27 @@ class Grid:
         object.__setattr__(self, "shape", shape)
 
     @classmethod
-    def centred(
+    def centered(
         cls,
         shape: tuple[int, int, int],
         *,
-        centre_mm: Float[np.ndarray, " 3"],
+        center_mm: Float[np.ndarray, " 3"],
         spacing_mm: tuple[float, float, float],
         directions: Float[np.ndarray, "3 3"],
     ) -> "Grid":
-        """Grid whose middle lies at `centre_mm`; column c of `directions` is axis c."""
+        """Grid whose middle lies at `center_mm`; column c of `directions` is axis c."""
         affine = np.eye(4)
         affine[:3, :3] = directions * np.asarray(spacing_mm)
-        affine[:3, 3] = centre_mm - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
+        affine[:3, 3] = center_mm - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
         return cls(shape, affine)
 
     @property
     def spacing_mm(self) -> Float[np.ndarray, " 3"]:
-        """Distance between neighbouring voxel centres along each array axis, in mm."""
+        """Distance between neighboring voxel centers along each array axis, in mm."""
         return np.linalg.norm(self.affine[:3, :3], axis=0)
 
     @property
-    def centre_mm(self) -> Float[np.ndarray, " 3"]:
+    def center_mm(self) -> Float[np.ndarray, " 3"]:
         """Middle of the grid, RAS+ mm."""
         return self.voxel_to_world((np.array(self.shape) - 1) / 2)
 
@@ -90,8 +90,8 @@ class Grid:
         inverse = np.linalg.inv(self.affine)
         return positions_mm @ inverse[:3, :3].T + inverse[:3, 3]
 
-    def voxel_centres_mm(self) -> Float[np.ndarray, "i j k 3"]:
-        """World position, RAS+ mm, of every voxel centre."""
+    def voxel_centers_mm(self) -> Float[np.ndarray, "i j k 3"]:
+        """World position, RAS+ mm, of every voxel center."""
         return self.voxel_to_world(np.moveaxis(np.indices(self.shape, float), 0, -1))
 
     def padded(self, voxels: int) -> "Grid":
@@ -102,7 +102,7 @@ class Grid:
         return Grid((i, j, k), affine)
 
     def is_close(self, other: "Grid", tolerance_mm: float = 1e-3) -> bool:
-        """Whether both have one shape and voxel centres within `tolerance_mm`."""
+        """Whether both have one shape and voxel centers within `tolerance_mm`."""
         if self.shape != other.shape:
             return False
         corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(self.shape) - 1.0)

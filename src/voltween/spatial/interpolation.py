@@ -16,7 +16,7 @@ def read_linearly(
     inside = np.clip(positions, 0, shape - 1)
     lower = np.minimum(inside.astype(np.intp), np.maximum(shape - 2, 0))
     share = inside - lower
-    # An axis of one voxel has no upper neighbour, and a share of 0 in it.
+    # An axis of one voxel has no upper neighbor, and a share of 0 in it.
     strides = np.cumprod([1, *shape[:0:-1, 0]])[::-1] * (shape[:, 0] > 1)
     first = np.ravel_multi_index(tuple(lower), components.shape[1:])
     values = [_read(c.reshape(-1), first, strides, share) for c in components]
@@ -29,7 +29,7 @@ def _read(
     strides: Int[np.ndarray, " axes"],
     share: Float[np.ndarray, "axes n"],
 ) -> Float[np.ndarray, " n"]:
-    """Values between those at flat indices `first` and their upper neighbours."""
+    """Values between those at flat indices `first` and their upper neighbors."""
     if len(strides) == 0:
         return values[first]
     low = _read(values, first, strides[1:], share[1:])

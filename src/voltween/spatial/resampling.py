@@ -10,7 +10,7 @@ from voltween.spatial.volume import Image
 _WIDTH_OF_GAUSSIAN = 2 * np.sqrt(2 * np.log(2))  # at half height, in sigmas
 
 
-def sampled(image: Image, *, onto: Grid) -> Image:
+def resample_smoothly(image: Image, *, onto: Grid) -> Image:
     """The image on another grid along its own axes, without aliasing if coarser."""
     return Affine.identity().resample(
         _with_soft_edge(_smoothed(image, onto)), onto=onto

@@ -64,14 +64,14 @@ class Transform(ABC):
         """The moving image on a grid in fixed space: moved(x) = moving(T(x)).
 
         `Image` linearly, with `outside_value` beyond it; `LabelMap` by nearest
-        neighbour, with 0 beyond it.
+        neighbor, with 0 beyond it.
         """
         data = _resample(moving, self.parts(), onto)
         return type(moving)(data, onto)
 
     @final
     def __matmul__(self, inner: "Transform") -> "Transform":
-        """The map x -> self(inner(x)); neighbouring affines are multiplied out."""
+        """The map x -> self(inner(x)); neighboring affines are multiplied out."""
         parts: list[Affine | DisplacementField] = []
         for part in (*self.parts(), *inner.parts()):
             if parts and isinstance(part, Affine) and isinstance(parts[-1], Affine):
@@ -82,7 +82,7 @@ class Transform(ABC):
 
     @final
     def to_field(self, grid: Grid) -> "DisplacementField":
-        """The displacements T(x) - x at the voxel centres of `grid`, mm."""
+        """The displacements T(x) - x at the voxel centers of `grid`, mm."""
         # From voxels of the grid to voxels of the grid, the displacements are a flow.
         chain = _sitk_chain(self.parts(), onto=grid, moving=grid)
         field = sitk.TransformToDisplacementField(
@@ -138,7 +138,7 @@ class Affine(Transform):
 class DisplacementField(Transform):
     """T(x) = x + u(x), with u read linearly between the voxels of its grid.
 
-    More than half a voxel beyond the outermost voxel centres it is the identity, as
+    More than half a voxel beyond the outermost voxel centers it is the identity, as
     in ITK.
 
     Raises:
@@ -256,7 +256,7 @@ class Composite(Transform):
 def _resample(
     moving: Volume, parts: tuple[Affine | DisplacementField, ...], onto: Grid
 ) -> np.ndarray:
-    """Moving voxels read at T(voxel centres of `onto`)."""
+    """Moving voxels read at T(voxel centers of `onto`)."""
     is_image = isinstance(moving, Image)
     resampled = sitk.Resample(
         sitk.GetImageFromArray(moving.data),
@@ -273,7 +273,7 @@ def _sitk_chain(
 ) -> sitk.CompositeTransform:
     """`onto` voxel -> fixed mm -> parts -> moving mm -> moving voxel.
 
-    Neighbouring affines are multiplied out: SimpleITK calls every part at every voxel.
+    Neighboring affines are multiplied out: SimpleITK calls every part at every voxel.
     """
     chain: list[sitk.Transform] = []
     matrix: np.ndarray = _REVERSED @ np.linalg.inv(moving.affine)

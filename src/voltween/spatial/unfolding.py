@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from voltween.errors import InputError
-from voltween.spatial.field_smoothing import Beyond, mended
+from voltween.spatial.field_smoothing import Beyond, smooth_folds
 from voltween.spatial.grid import Grid
 from voltween.spatial.transform import Affine, DisplacementField, Transform
 
@@ -28,7 +28,7 @@ class Unfolded(NamedTuple):
     """Percentage of the voxels of the grid asked for at which it folds all the same."""
 
 
-def unfolded(transform: Transform, *, onto: Grid) -> Unfolded:
+def remove_folds(transform: Transform, *, onto: Grid) -> Unfolded:
     """The transform, fixed to moving mm, changed around its folds so that none is left.
 
     It then folds neither at the voxels of its displacement fields nor at those of
@@ -83,7 +83,7 @@ def _mended(
         reached_mm = part.map_positions(around_mm)
         if isinstance(part, DisplacementField):
             reach = _FIRST_REACH_VOXELS + round_number
-            part = mended(part, around_mm, reach_voxels=reach, beyond=beyond)
+            part = smooth_folds(part, around_mm, reach_voxels=reach, beyond=beyond)
         parts.append(part)
         around_mm = reached_mm
     return reduce(lambda inner, outer: outer @ inner, parts)
@@ -92,7 +92,7 @@ def _mended(
 def _stencils_mm(
     grid: Grid, folds: Bool[np.ndarray, "i j k"]
 ) -> Float[np.ndarray, "n 3"]:
-    """Positions of folded voxels and of the neighbours whose differences show it."""
+    """Positions of folded voxels and of the neighbors whose differences show it."""
     steps = np.concatenate([np.zeros((1, 3)), np.eye(3), -np.eye(3)])
     voxels = np.argwhere(folds)[:, None] + steps
     return grid.voxel_to_world(voxels.reshape(-1, 3))

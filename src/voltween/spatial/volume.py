@@ -44,7 +44,7 @@ class Image:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class LabelMap:
-    """Integer labels on a grid, 0 background; resampled by nearest neighbour.
+    """Integer labels on a grid, 0 background; resampled by nearest neighbor.
 
     Raises:
         InputError: If the array is not 3D, not on the grid, or not whole numbers.
@@ -97,7 +97,7 @@ class Points:
 Volume = Image | LabelMap
 
 
-def shared_labels(fixed: LabelMap, moving: LabelMap) -> tuple[int, ...]:
+def labels_in_common(fixed: LabelMap, moving: LabelMap) -> tuple[int, ...]:
     """Labels that both maps have, background left out, ascending.
 
     Raises:
@@ -115,8 +115,8 @@ def shared_labels(fixed: LabelMap, moving: LabelMap) -> tuple[int, ...]:
 def looks_like_labels(data: Num[np.ndarray, "i j k"]) -> bool:
     """Whether the array is piecewise constant whole numbers, as only label maps are.
 
-    Counts neighbours, not both background, that are exactly equal: more than half in a
-    label map, few in an image, where noise keeps neighbours apart. Looks at some 32
+    Counts neighbors, not both background, that are exactly equal: more than half in a
+    label map, few in an image, where noise keeps neighbors apart. Looks at some 32
     planes, which is enough and quick.
     """
     planes = data[..., :: max(1, data.shape[2] // _INSPECTED_PLANES)]

@@ -7,7 +7,7 @@ from voltween.training.augmentation import Augmentation as Augmentation
 from voltween.training.curves import curves_figure as curves_figure
 from voltween.training.dry_run import DryRun as DryRun
 from voltween.training.dry_run import try_training as try_training
-from voltween.training.fingerprint import described as described
+from voltween.training.fingerprint import describe_fingerprint as describe_fingerprint
 from voltween.training.fingerprint import measure_fingerprint as measure_fingerprint
 from voltween.training.hardware import Hardware as Hardware
 from voltween.training.logs import StepReport as StepReport
@@ -22,7 +22,7 @@ from voltween.training.objective import total_loss as total_loss
 from voltween.training.plan_file import read_plan as read_plan
 from voltween.training.plan_file import write_plan as write_plan
 from voltween.training.planning import FLOW_MULTIPLIER as FLOW_MULTIPLIER
-from voltween.training.planning import fitted_preprocessing as fitted_preprocessing
+from voltween.training.planning import fit_preprocessing as fit_preprocessing
 from voltween.training.planning import plan as plan
 from voltween.training.recipe import VOXELMORPH_TRAINING as VOXELMORPH_TRAINING
 from voltween.training.recipe import Recipe as Recipe

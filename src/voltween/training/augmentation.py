@@ -95,8 +95,8 @@ def _control_displacements(
 
 def _bspline_basis(voxels: int, points: int) -> Float[np.ndarray, "voxels points"]:
     positions = np.linspace(0, points - 1, voxels)[:, None]
-    centres = np.arange(-1, points + 1)[None]
-    distance = np.abs(positions - centres)
+    centers = np.arange(-1, points + 1)[None]
+    distance = np.abs(positions - centers)
     near = 2 / 3 - distance**2 + distance**3 / 2
     far = (2 - distance).clip(0) ** 3 / 6
     weights = np.where(distance < 1, near, far)

@@ -49,7 +49,7 @@ def write_progress(folder: Path, path: Path) -> None:
 
 
 def curves_figure(runs: Sequence[Path]) -> "Figure":
-    """Several runs in one figure, a colour each, by the names of their folders.
+    """Several runs in one figure, a color each, by the names of their folders.
 
     Left the sum of the weighted loss terms; right the Dice, or the correlation where
     there are no labels, after the last stage and, dotted, before the first.

@@ -1,4 +1,4 @@
-"""What a cohort is like: how large, how bright and how labelled its scans are."""
+"""What a cohort is like: how large, how bright and how labeled its scans are."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -55,7 +55,7 @@ class CohortFingerprint:
 
     splits: dict[str, int]
     """Cases by split."""
-    labelled: int
+    labeled: int
     """Training cases with a label map."""
     spacing_mm: Spread
     shape: Spread
@@ -69,7 +69,7 @@ class CohortFingerprint:
     """Least and greatest of the scans' lowest values."""
     intensities: Three
     """2nd, 50th and 98th percentile of the foreground, median over scans. In a cohort
-    of CT: Hounsfield units, of what is denser than lung or labelled."""
+    of CT: Hounsfield units, of what is denser than lung or labeled."""
     is_ct: bool
     structures: tuple[Structure, ...]
 
@@ -79,9 +79,9 @@ class CohortFingerprint:
         return self.splits["train"]
 
     @property
-    def is_labelled(self) -> bool:
+    def is_labeled(self) -> bool:
         """Whether every training case has labels."""
-        return self.labelled == self.cases
+        return self.labeled == self.cases
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ class _Measured:
     offset: float
     intensities: Float[np.ndarray, " 3"]
     is_ct: bool
-    is_labelled: bool
+    is_labeled: bool
     volumes_ml: dict[int, float]
 
 
@@ -122,7 +122,7 @@ def measure_fingerprint(
     splits = Counter(case.split for case in cases)
     return CohortFingerprint(
         splits={split: splits[split] for split in SPLITS},
-        labelled=sum(scan.is_labelled for scan in measured),
+        labeled=sum(scan.is_labeled for scan in measured),
         spacing_mm=spread(scan.spacing_mm for scan in measured),
         shape=spread(scan.shape for scan in measured),
         field_of_view_mm=spread(scan.spacing_mm * scan.shape for scan in measured),
@@ -143,7 +143,7 @@ def spread(values: Iterable[Float[np.ndarray, " 3"]]) -> Spread:
     return Spread(_three(low), _three(median), _three(usual), _three(high))
 
 
-def described(found: CohortFingerprint) -> dict[str, str]:
+def describe_fingerprint(found: CohortFingerprint) -> dict[str, str]:
     """What was found, for people: a line of text by what it is about."""
     low, middle, high = found.intensities
     lowest = sorted(set(found.lowest))
@@ -151,7 +151,7 @@ def described(found: CohortFingerprint) -> dict[str, str]:
     offset = found.foreground_offset_mm
     return {
         "scans": ", ".join(f"{n} {split}" for split, n in found.splits.items()),
-        "with labels": f"{found.labelled} of {found.cases} train",
+        "with labels": f"{found.labeled} of {found.cases} train",
         "voxel size, mm": _range(found.spacing_mm.smallest, found.spacing_mm.largest),
         "voxels": _range(found.shape.smallest, found.shape.largest),
         "field of view, mm": _range(
@@ -186,7 +186,7 @@ def _measured(case: Case) -> _Measured:
         spacing_mm=spacing_mm,
         shape=shape,
         foreground_mm=foreground.extent_mm,
-        foreground_offset_mm=(foreground.centre_mm - grid.centre_mm)
+        foreground_offset_mm=(foreground.center_mm - grid.center_mm)
         @ directions_to_ras(grid),
         lowest=float(image.data.min()),
         offset=hounsfield_offset(image),
@@ -194,7 +194,7 @@ def _measured(case: Case) -> _Measured:
             image, labels, None if is_ct else foreground.threshold
         ),
         is_ct=is_ct,
-        is_labelled=labels is not None,
+        is_labeled=labels is not None,
         volumes_ml={} if labels is None else _volumes_ml(labels),
     )
 
@@ -246,8 +246,8 @@ def _structures_text(found: CohortFingerprint) -> str:
 
 def _structure_text(item: Structure, found: CohortFingerprint) -> str:
     text = f"{item.label} ({item.volume_ml:.3g} ml"
-    if item.cases < found.labelled:
-        text += f", in {item.cases} of {found.labelled}"
+    if item.cases < found.labeled:
+        text += f", in {item.cases} of {found.labeled}"
     return text + ")"
 
 

@@ -26,7 +26,7 @@ from voltween.training.logs import Logs, StepReport
 from voltween.training.objective import Objective, Pairs, pair_losses, total_loss
 from voltween.training.recipe import Recipe, learning_rate
 from voltween.training.run_folder import Progress, RunFolder, environment
-from voltween.training.samples import Sample, stored_samples
+from voltween.training.samples import Sample, store_samples
 from voltween.training.targets import TargetFlows, target_pairs
 from voltween.training.teachers import teacher_named
 from voltween.training.validation import (
@@ -96,7 +96,7 @@ class TrainingStep(nn.Module):
 
 
 class Training:
-    """A run: network, optimiser, folder, and how far it has come."""
+    """A run: network, optimizer, folder, and how far it has come."""
 
     def __init__(
         self, cases: Sequence[Case], recipe: Recipe, *, out: Path, fabric: "Fabric"
@@ -278,24 +278,24 @@ def load_cohort(
     # What cannot teach is said before scans are read.
     teacher = teacher_named(config.teacher, recipe.preprocessing) if is_taught else None
     chosen = cases_of_split(cases, "train")
-    unlabelled = [case.name for case in chosen if case.labels is None]
-    if config.objective.has_overlap and unlabelled:
+    unlabeled = [case.name for case in chosen if case.labels is None]
+    if config.objective.has_overlap and unlabeled:
         raise InputError(
             "an overlap term needs labels of every training case; these have none: "
-            f"{', '.join(unlabelled)}"
+            f"{', '.join(unlabeled)}"
         )
     val = [case for case in cases if case.split == "val"]
     everything = slice(None)
     own = slice(fabric.global_rank, None, fabric.world_size)
     # Of several processes each first makes its own; then all is there.
     for part in (own, everything) if fabric.world_size > 1 else (everything,):
-        plain = stored_samples(chosen[part], recipe.preprocessing, cache)
+        plain = store_samples(chosen[part], recipe.preprocessing, cache)
         masked = (
-            stored_samples(chosen[part], recipe.preprocessing, cache, is_masked=True)
+            store_samples(chosen[part], recipe.preprocessing, cache, is_masked=True)
             if config.masked_share > 0
             else None
         )
-        validation = stored_samples(val[part], recipe.preprocessing, cache)
+        validation = store_samples(val[part], recipe.preprocessing, cache)
         fabric.barrier()
     targets = None
     if teacher is not None:

@@ -1,4 +1,4 @@
-"""What training minimises: the losses of all stages, weighted as in Table I."""
+"""What training minimizes: the losses of all stages, weighted as in Table I."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -102,7 +102,7 @@ RCN = Objective(
 similarity of the last stage alone."""
 
 SUPERVISED = Objective(affine_similarity=0.0, dense_similarity=(), end_point_error=1.0)
-"""The paper's row "supervised": end-point error plus regularisation (section V-A3)."""
+"""The paper's row "supervised": end-point error plus regularization (section V-A3)."""
 
 
 # The loss of VoxelMorph's code is -mean(cc^2) + 1.0 * gradient, with

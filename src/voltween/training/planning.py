@@ -53,7 +53,7 @@ def plan(
     return decided, notes | cascade_notes | training_notes
 
 
-def fitted_preprocessing(cases: Iterable[Case]) -> Preprocessing:
+def fit_preprocessing(cases: Iterable[Case]) -> Preprocessing:
     """A canonical grid for a cohort: its median voxel size, its widest field of view.
 
     Coarser where that would be more than 128^3 voxels. Widest is the 95th percentile.
@@ -134,7 +134,7 @@ def _intensities(found: CohortFingerprint) -> tuple[tuple[float, float] | None, 
     low, _, high = (round(value, -1) for value in found.intensities)
     return (low, max(high, low + 10)), {
         "preprocessing.hounsfield_window": "CT: 2nd and 98th percentile of what "
-        "is denser than lung or labelled"
+        "is denser than lung or labeled"
     }
 
 
@@ -203,7 +203,7 @@ def _validation_pairs(cases: int) -> tuple[int, str]:
 def _objective(
     found: CohortFingerprint, cascade: CascadeConfig
 ) -> tuple[Objective, Notes]:
-    if found.is_labelled:
+    if found.is_labeled:
         between = (0.0,) * (cascade.stages.count("D") - 1)
         overlap: tuple[float, ...] = (2.0, *between, 0.5)
         reason = (
@@ -213,7 +213,7 @@ def _objective(
     else:
         overlap = ()
         reason = (
-            f"not used: {found.labelled} of {found.cases} training cases are labelled"
+            f"not used: {found.labeled} of {found.cases} training cases are labeled"
         )
     objective = Objective(last_similarity="local correlation", overlap=overlap)
     return objective, {

@@ -1,6 +1,6 @@
 """The folder of a training run: states to resume from, logs, the best model.
 
-state-00000200.safetensors   weights and optimiser; the latest ones are kept
+state-00000200.safetensors   weights and optimizer; the latest ones are kept
 best.safetensors             the best model so far, to register with
 log.csv                      loss terms of every step
 validation.csv               Dice, correlation, folding of every stage
@@ -86,7 +86,7 @@ class RunFolder:
         return sorted(self.path.glob("state-*.safetensors"))
 
     def resume(self, network: Network, optimizer: torch.optim.Optimizer) -> Progress:
-        """Load the latest state into network and optimiser; where the run stands.
+        """Load the latest state into network and optimizer; where the run stands.
 
         A damaged state is passed over, with a warning, for the one before it.
 

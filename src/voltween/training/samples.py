@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from voltween.cohorts import Case, load_case, masked_by_labels
+from voltween.cohorts import Case, load_case, mask_by_labels
 from voltween.errors import InputError
 from voltween.files import output_folder
 from voltween.models import read_tensors, write_tensors
@@ -59,7 +59,7 @@ class StoredSamples(Sequence[Sample]):
         return Sample(description["name"], tensors["image"], tensors.get("labels"))
 
 
-def stored_samples(
+def store_samples(
     cases: Iterable[Case],
     preprocessing: Preprocessing,
     folder: Path,
@@ -145,7 +145,7 @@ def load_sample(
     if is_masked:
         if labels is None:
             raise InputError(f"{case.name}: has no labels to mask it with")
-        image = masked_by_labels(image, labels)
+        image = mask_by_labels(image, labels)
     try:
         canonical = preprocessing.normalized(image)
     except InputError as error:

@@ -1,7 +1,7 @@
 """Who finds the flows that a network learns: ANTs, or a model polished on each pair.
 
-With a polished model, what optimisation finds on a few pairs is spread over all pairs
-that the network will ever see (amortised optimisation).
+With a polished model, what optimization finds on a few pairs is spread over all pairs
+that the network will ever see (amortised optimization).
 """
 
 from abc import ABC, abstractmethod

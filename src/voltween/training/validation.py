@@ -27,12 +27,12 @@ class StageValidation:
 
 
 def validation_pairs(samples: Sequence[Sample], most: int) -> list[tuple[int, int]]:
-    """Indices (fixed, moving) of pairs, labelled ones if there are any.
+    """Indices (fixed, moving) of pairs, labeled ones if there are any.
 
     The same ones in every call with samples of the same names.
     """
-    labelled = [n for n in range(len(samples)) if samples[n].labels is not None]
-    usable = labelled if len(labelled) > 1 else range(len(samples))
+    labeled = [n for n in range(len(samples)) if samples[n].labels is not None]
+    usable = labeled if len(labeled) > 1 else range(len(samples))
     ordered = [(f, m) for f in usable for m in usable if f != m]
     return [
         ordered[n] for n in np.random.default_rng(0).permutation(len(ordered))[:most]

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from test_crop import trunk
 
-from support.downloads import centred, head, in_order, write, write_analyze
+from support.downloads import centered, head, in_order, write, write_analyze
 from support.scans import STORAGE_ORDERS, stored
 from voltween import io
 from voltween.cohorts import COHORTS, cohort_named, prepare, read_manifest
 from voltween.cohorts.downloads.analyze import directions_of
 from voltween.cohorts.downloads.download import Loaded
-from voltween.cohorts.downloads.lpba40 import placed_by_labels
+from voltween.cohorts.downloads.lpba40 import place_by_labels
 from voltween.cohorts.downloads.scans import scans_of
 from voltween.cohorts.downloads.sources import natural_order, open_source
 from voltween.errors import InputError, MissingPackageError
@@ -71,11 +71,11 @@ class TestAnalyze:
     @pytest.mark.parametrize("packed", [False, True])
     @pytest.mark.parametrize("axes", ["RAS", "LAS", "ASL", "PIR"])
     def test_axes_are_as_declared(self, axes, packed, tmp_path):
-        truth = centred(head(1)[0])
+        truth = centered(head(1)[0])
         write_analyze(truth, tmp_path / "a", axes=axes, packed=packed)
         image = self.read(tmp_path, axes)
         assert image.grid.axcodes == axes
-        voxels = truth.grid.world_to_voxel(image.grid.voxel_centres_mm())
+        voxels = truth.grid.world_to_voxel(image.grid.voxel_centers_mm())
         places = tuple(np.moveaxis(np.rint(voxels).astype(int), -1, 0))
         np.testing.assert_array_equal(image.data, truth.data[places])
 
@@ -103,11 +103,11 @@ class TestLpba40:
 
     @pytest.mark.parametrize("order", STORAGE_ORDERS[::5])
     def test_labels_decide_whatever_the_header_says(self, order):
-        image = centred(head(2)[0])
+        image = centered(head(2)[0])
         labels = standins._structures(image)
         true_image, true_labels = stored(image, order), stored(labels, order)
         wrong = Grid(true_image.grid.shape, np.diag([-2.0, 2, 2, 1]))
-        placed = placed_by_labels(
+        placed = place_by_labels(
             Loaded(Image(true_image.data, wrong), LabelMap(true_labels.data, wrong))
         )
         assert placed.image.grid.axcodes == true_image.grid.axcodes
@@ -119,7 +119,7 @@ class TestLpba40:
         image = in_order(head(2)[0], 4)
         labels = in_order(standins._structures(head(2)[0]), 4)
         loaded = Loaded(image, labels)
-        assert placed_by_labels(loaded) is loaded
+        assert place_by_labels(loaded) is loaded
 
     def test_a_mirrored_nifti_is_turned_back_and_that_is_in_the_log(self, tmp_path):
         image = head(2)[0]
@@ -132,7 +132,7 @@ class TestLpba40:
                 write(there, tmp_path / "in" / f"{name}.{kind}.nii.gz")
         prepare(cohort_named("lpba40"), tmp_path / "in", out=tmp_path / "out")
         ready = io.read_labels(tmp_path / "out" / "labels" / "S01.nii.gz")
-        across = ready.grid.voxel_centres_mm()[..., 0]
+        across = ready.grid.voxel_centers_mm()[..., 0]
         assert across[ready.data == 21].mean() < across[ready.data == 22].mean()
         assert "labels lie as in RAS" in (tmp_path / "out" / "log.csv").read_text()
 
@@ -171,7 +171,7 @@ def test_oasis_takes_neurite_before_the_discs_and_later_sessions_by_name(tmp_pat
     standins.oasis(tmp_path)
     image, _ = head(7)
     disc = tmp_path / "disc2" / "OAS1_0001_MR2" / "RAW"
-    write_analyze(centred(image), disc / "OAS1_0001_MR2_mpr-1_anon", axes="ASL")
+    write_analyze(centered(image), disc / "OAS1_0001_MR2_mpr-1_anon", axes="ASL")
     cases = {case.name: case for case in found("oasis", tmp_path).cases}
     assert "OAS1_0001-2" in cases
     assert cases["OAS1_0001-2"].person == cases["OAS1_0001"].person

@@ -22,7 +22,7 @@ from voltween.evaluation.report.markup import (
 from voltween.evaluation.report.overlap_plots import (
     draw_boxes,
     draw_structures,
-    method_colours,
+    method_colors,
     overlap_figure,
     structure_figure,
 )
@@ -136,7 +136,7 @@ def pages_of(scores):
     return markdown_page(scores, rows, compared), latex_page(scores, rows, compared)
 
 
-def test_every_number_of_a_pair_is_summarised():
+def test_every_number_of_a_pair_is_summarized():
     numbers = {field.name for field in fields(PairScore) if field.type is float}
     assert numbers == {*QUALITIES, *COSTS}
 
@@ -473,7 +473,7 @@ def labels_of(axis):
 
 def test_boxes_have_all_their_points_and_the_median():
     values = {"ants": [0.2, 0.9, 0.4], "model:/a/x.safetensors": [0.7]}
-    axes = axes_of(draw_boxes, values, method_colours(list(values)))
+    axes = axes_of(draw_boxes, values, method_colors(list(values)))
     assert labels_of(axes.xaxis) == ["ants\n(n = 3)", "model:x\n(n = 1)"]
     first, second = (points.get_offsets() for points in axes.collections)
     assert first[:, 1].tolist() == [0.2, 0.9, 0.4]
@@ -484,7 +484,7 @@ def test_boxes_have_all_their_points_and_the_median():
 
 
 def test_counts_are_not_said_where_all_have_as_many():
-    axes = axes_of(draw_boxes, {"a": [1.0], "b": [0.5]}, method_colours(["a", "b"]))
+    axes = axes_of(draw_boxes, {"a": [1.0], "b": [0.5]}, method_colors(["a", "b"]))
     assert labels_of(axes.xaxis) == ["a", "b"]
 
 
@@ -503,11 +503,11 @@ def test_overlap_is_shown_of_methods_that_have_some(scores):
 
 def test_structures_stand_beside_their_label():
     values = {"ants": {3: [0.1, 0.3], 9: [0.5]}, "elastix": {9: [0.8]}}
-    axes = axes_of(draw_structures, values, method_colours(list(values)))
+    axes = axes_of(draw_structures, values, method_colors(list(values)))
     assert labels_of(axes.xaxis) == ["3", "9"]
     boxes = [patch.get_path().get_extents() for patch in axes.patches]
-    centres = [((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2) for box in boxes]
-    assert np.allclose(centres, [(-0.2, 0.2), (0.8, 0.5), (1.2, 0.8)])
+    centers = [((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2) for box in boxes]
+    assert np.allclose(centers, [(-0.2, 0.2), (0.8, 0.5), (1.2, 0.8)])
     legend = axes.get_legend()
     assert [text.get_text() for text in legend.get_texts()] == ["ants", "elastix"]
     handles = [handle.get_facecolor()[:3] for handle in legend.get_patches()]

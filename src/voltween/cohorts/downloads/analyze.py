@@ -37,9 +37,9 @@ def read_pair(header: Path, *, axes: str) -> tuple[np.ndarray, Grid]:
     if isinstance(image, nibabel.Nifti1Pair):
         return data, Grid((i, j, k), image.affine)
     along_i, along_j, along_k = (abs(float(mm)) for mm in image.header.get_zooms()[:3])
-    grid = Grid.centred(
+    grid = Grid.centered(
         (i, j, k),
-        centre_mm=np.zeros(3),
+        center_mm=np.zeros(3),
         spacing_mm=(along_i, along_j, along_k),
         directions=directions_of(axes),
     )

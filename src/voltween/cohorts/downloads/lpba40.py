@@ -23,7 +23,7 @@ _BELOW = (181, 182)
 _LETTERS = ("LR", "PA", "IS")
 
 
-def placed_by_labels(loaded: Loaded) -> Loaded:
+def place_by_labels(loaded: Loaded) -> Loaded:
     """The case with its axes turned to where its labels say, if they say otherwise."""
     if loaded.labels is None or not _tells(loaded.labels):
         return loaded
@@ -32,9 +32,9 @@ def placed_by_labels(loaded: Loaded) -> Loaded:
     if axes == stored.axcodes and loaded.image.grid.is_close(stored):
         return loaded
     i, j, k = (float(mm) for mm in stored.spacing_mm)
-    grid = Grid.centred(
+    grid = Grid.centered(
         stored.shape,
-        centre_mm=stored.centre_mm,
+        center_mm=stored.center_mm,
         spacing_mm=(i, j, k),
         directions=directions_of(axes),
     )
@@ -99,7 +99,7 @@ LPBA40 = Cohort(
             Layout(
                 image=r"(?:^|/)(?P<person>S\d\d)\.delineation\.skullstripped$",
                 labels=r"(?:^|/)(?P<person>S\d\d)\.delineation\.structure\.label$",
-                placed=placed_by_labels,
+                placed=place_by_labels,
             )
         ],
         expected=[f"S{n:02}" for n in range(1, 41)],

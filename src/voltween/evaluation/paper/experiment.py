@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from voltween.cohorts import Case, cases_of_split, drawn_pairs, load_case, ordered_pairs
+from voltween.cohorts import Case, cases_of_split, draw_pairs, load_case, ordered_pairs
 from voltween.errors import MissingPackageError
-from voltween.evaluation.alignment import Alignment, aligned_cases, prealigned
+from voltween.evaluation.alignment import Alignment, align_cases, prealign
 from voltween.evaluation.methods import Method, method_named, model_method, unavailable
 from voltween.evaluation.paper.scales import (
     SCALES,
@@ -28,7 +28,7 @@ from voltween.evaluation.report.summaries import MethodSummary, summary_rows
 from voltween.evaluation.runner import evaluate
 from voltween.evaluation.scores import PairScore, Scores
 from voltween.files import whole_file
-from voltween.training import StepReport, fitted_preprocessing, train
+from voltween.training import StepReport, fit_preprocessing, train
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def run_experiment(
     methods = [laboratory.method(row) for row in experiment.rows]
     val = cases_of_split(cases, "val")
     folder = out / scale / experiment.name
-    pairs = drawn_pairs(ordered_pairs([case.name for case in val]), max_pairs)
+    pairs = draw_pairs(ordered_pairs([case.name for case in val]), max_pairs)
     # Tables share what they have in common: the pairs of one folder.
     measured = evaluate(
         methods, val, pairs=pairs, out=out / scale, on_pair=observer.on_pair
@@ -109,12 +109,12 @@ class _Laboratory:
         except MissingPackageError as error:
             return unavailable(row.method_name, error)
         if row.aligned:
-            return prealigned(method, self._alignment, name=row.method_name)
+            return prealign(method, self._alignment, name=row.method_name)
         return method
 
     def _trained(self, row: Row) -> Path:
         cases = self._aligned_cases() if row.aligned else self.cases
-        fitted = fitted_preprocessing(cases_of_split(cases, "train"))
+        fitted = fit_preprocessing(cases_of_split(cases, "train"))
         recipe = recipe_of(row, fitted, self.scale)
         return train(
             share_of(cases, row.train_share),
@@ -126,7 +126,7 @@ class _Laboratory:
 
     def _aligned_cases(self) -> tuple[Case, ...]:
         used = [case for case in self.cases if case.split in ("train", "val")]
-        return aligned_cases(used, self._alignment, self.out.parent / "aligned")
+        return align_cases(used, self._alignment, self.out.parent / "aligned")
 
     @property
     def _alignment(self) -> Alignment:

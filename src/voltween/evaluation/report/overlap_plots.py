@@ -18,11 +18,11 @@ from voltween.evaluation.scores import Scores
 
 MOST_LABELS = 20
 # For people who cannot tell red from green, too (Okabe and Ito).
-_COLOURS = (
+_COLORS = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7"),
     *("#D55E00", "#56B4E9", "#8C6BB1", "#F0E442"),
 )
-GREY = "#888888"
+GRAY = "#888888"
 _GOLDEN = 0.618  # steps of this share never fall on one another
 
 
@@ -33,17 +33,17 @@ def overlap_figure(scores: Scores) -> Figure | None:
         return None
     width = 1.5 + max(len(dice), len(iou)) * 1.1
     figure = Figure(figsize=(max(5.0, width), 3.4), layout="constrained")
-    colours = method_colours(methods_of(scores))
+    colors = method_colors(methods_of(scores))
     for axes, values, words in zip(
         figure.subplots(1, 2), (dice, iou), ("Dice", "IoU"), strict=True
     ):
-        draw_boxes(axes, values, colours)
+        draw_boxes(axes, values, colors)
         axes.set_ylabel(f"{words}, mean over structures")
     return figure
 
 
 def draw_boxes(
-    axes: Axes, values: Mapping[str, Sequence[float]], colours: Mapping[str, str]
+    axes: Axes, values: Mapping[str, Sequence[float]], colors: Mapping[str, str]
 ) -> None:
     """A box a method, in the order given, with all its values as points over it.
 
@@ -54,10 +54,8 @@ def draw_boxes(
     if len(set(counts.values())) > 1:
         labels = {m: f"{name}\n(n = {counts[m]})" for m, name in labels.items()}
     for position, (method, numbers) in enumerate(values.items(), start=1):
-        colour = colours[method]
-        _box(
-            axes, numbers, float(position), width=0.6, colour=colour, has_circles=False
-        )
+        color = colors[method]
+        _box(axes, numbers, float(position), width=0.6, color=color, has_circles=False)
         shares = np.arange(len(numbers)) * _GOLDEN % 1 - 0.5
         axes.scatter(
             position + 0.4 * shares,
@@ -87,14 +85,14 @@ def structure_figure(scores: Scores) -> Figure | None:
         return None
     width = 1.5 + 0.15 * len(labels) * (len(values) + 1)
     figure = Figure(figsize=(max(5.0, width), 3.4), layout="constrained")
-    draw_structures(figure.subplots(), values, method_colours(methods_of(scores)))
+    draw_structures(figure.subplots(), values, method_colors(methods_of(scores)))
     return figure
 
 
 def draw_structures(
     axes: Axes,
     values: Mapping[str, Mapping[int, Sequence[float]]],
-    colours: Mapping[str, str],
+    colors: Mapping[str, str],
 ) -> None:
     """A group of boxes a label, in it one a method; values are by method and label."""
     labels = sorted({label for of_method in values.values() for label in of_method})
@@ -106,7 +104,7 @@ def draw_structures(
                 numbers,
                 labels.index(label) + (n + 0.5) * width - 0.4,
                 width=0.8 * width,
-                colour=colours[method],
+                color=colors[method],
                 has_circles=True,
             )
     axes.set_xticks(range(len(labels)), [str(label) for label in labels])
@@ -114,7 +112,7 @@ def draw_structures(
     axes.grid(axis="y", alpha=0.3)
     names = short_names(values)
     axes.legend(
-        handles=[Patch(color=colours[m], alpha=0.6, label=names[m]) for m in values],
+        handles=[Patch(color=colors[m], alpha=0.6, label=names[m]) for m in values],
         loc="center left",
         bbox_to_anchor=(1.01, 0.5),
         frameon=False,
@@ -122,11 +120,11 @@ def draw_structures(
     )
 
 
-def method_colours(methods: Sequence[str]) -> dict[str, str]:
-    """A colour a method, the same in all pictures of a report; identity is grey."""
+def method_colors(methods: Sequence[str]) -> dict[str, str]:
+    """A color a method, the same in all pictures of a report; identity is gray."""
     others = [method for method in methods if method != IDENTITY]
-    colours = {m: _COLOURS[n % len(_COLOURS)] for n, m in enumerate(others)}
-    return colours | {IDENTITY: GREY}
+    colors = {m: _COLORS[n % len(_COLORS)] for n, m in enumerate(others)}
+    return colors | {IDENTITY: GRAY}
 
 
 def _by_method(scores: Scores, field: str) -> dict[str, list[float]]:
@@ -155,7 +153,7 @@ def _box(
     position: float,
     *,
     width: float,
-    colour: str,
+    color: str,
     has_circles: bool,
 ) -> None:
     """A box, with circles for what lies beyond its whiskers if asked."""
@@ -165,7 +163,7 @@ def _box(
         widths=width,
         showfliers=has_circles,
         patch_artist=True,
-        boxprops={"facecolor": colour, "alpha": 0.6, "linewidth": 0.8},
+        boxprops={"facecolor": color, "alpha": 0.6, "linewidth": 0.8},
         medianprops={"color": "black"},
         whiskerprops={"linewidth": 0.8},
         capprops={"linewidth": 0.8},

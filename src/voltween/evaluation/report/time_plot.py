@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from voltween.evaluation.report.overlap_plots import method_colours
+from voltween.evaluation.report.overlap_plots import method_colors
 from voltween.evaluation.report.summaries import IDENTITY, MethodSummary, short_names
 
 _LINE_OF_TEXT = 0.06  # of the height of the axes
@@ -30,7 +30,7 @@ def draw_time_accuracy(axes: Axes, rows: Sequence[MethodSummary]) -> None:
     The names stand at the right margin, one above the other, with a line to the point
     each. To move nothing takes no time: that is a dashed line across.
     """
-    colours = method_colours([row.method for row in rows])
+    colors = method_colors([row.method for row in rows])
     points: dict[str, tuple[float, float]] = {}
     for row in _timed(rows):
         seconds, iou = row.estimates["seconds"].median, row.estimates["iou"]
@@ -41,7 +41,7 @@ def draw_time_accuracy(axes: Axes, rows: Sequence[MethodSummary]) -> None:
             yerr=None if math.isnan(iou.ci_low) else ends,
             fmt="o",
             capsize=3,
-            color=colours[row.method],
+            color=colors[row.method],
         )
         points[row.method] = seconds, iou.mean
     _set_decades(axes, [seconds for seconds, _ in points.values()])
@@ -49,12 +49,12 @@ def draw_time_accuracy(axes: Axes, rows: Sequence[MethodSummary]) -> None:
         if row.method == IDENTITY and row.estimates["iou"].pairs:
             iou_before = row.estimates["iou"].mean
             axes.axhline(
-                iou_before, linestyle="--", color=colours[row.method], linewidth=1
+                iou_before, linestyle="--", color=colors[row.method], linewidth=1
             )
             points[row.method] = axes.get_xlim()[1], iou_before
     axes.set(xlabel="median time a pair (s)", ylabel="mean IoU")
     axes.grid(alpha=0.3)
-    _name_points(axes, points, colours)
+    _name_points(axes, points, colors)
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
@@ -97,7 +97,7 @@ def _set_decades(axes: Axes, seconds: Sequence[float]) -> None:
 def _name_points(
     axes: Axes,
     points: Mapping[str, tuple[float, float]],
-    colours: Mapping[str, str],
+    colors: Mapping[str, str],
 ) -> None:
     low, high = axes.get_ylim()
     axes.set_ylim(low, high)  # or the axis could still grow
@@ -115,7 +115,7 @@ def _name_points(
             fontsize=8,
             arrowprops={
                 "arrowstyle": "-",
-                "color": colours[method],
+                "color": colors[method],
                 "linewidth": 0.6,
                 "relpos": (0, 0.5),
                 "shrinkB": 3,
