@@ -23,7 +23,7 @@ test: $(INSTALLED)
 
 # Tests of native operations again with every other set of instructions of this processor.
 test-instructions: $(INSTALLED)
-	for set in $$($(BIN)/python -c "from voltween import _native; \
+	for set in $$($(BIN)/python -c "from voltween.ops import _native; \
 		print(*_native.instruction_sets()[1:])"); do \
 		VOLTWEEN_INSTRUCTIONS=$$set $(BIN)/python -m pytest -m native || exit 1; \
 	done

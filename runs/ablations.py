@@ -15,17 +15,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from voltween.augment import Augmentation
-from voltween.cache import stored_samples
-from voltween.checkpoint import Model, load_model, save_model
-from voltween.data import read_manifest
+from voltween.cohorts import read_manifest
+from voltween.models import Model, load_model, save_model
 from voltween.networks import CascadeConfig, VolumeTweeningNetwork
 from voltween.networks.blocks import initialize
-from voltween.objective import RCN, SUPERVISED, Objective
-from voltween.preprocess import Preprocessing
-from voltween.recipe import Recipe, TrainConfig
-from voltween.train import train
-from voltween.validation import measure_stages, stage_means, validation_pairs
+from voltween.preprocessing import Preprocessing
+from voltween.training import (
+    SUPERVISED,
+    Augmentation,
+    Objective,
+    Recipe,
+    TrainConfig,
+    train,
+)
+from voltween.training.objective import RCN
+from voltween.training.samples import store_samples
+from voltween.training.validation import measure_stages, stage_means, validation_pairs
 
 PAIRS = 200
 SHAPE = (32, 32, 32)
@@ -96,7 +101,7 @@ def with_random_last_layers(recipe, path):
 def measured(cases, recipe, best, cache):
     """Means after each stage over all pairs of `val` cases."""
     val = [case for case in cases if case.split == "val"]
-    samples = stored_samples(val, recipe.preprocessing, cache)
+    samples = store_samples(val, recipe.preprocessing, cache)
     pairs = validation_pairs(samples, PAIRS)
     network = load_model(best).network
     figures = measure_stages(network, samples, pairs)

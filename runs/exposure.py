@@ -15,12 +15,17 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from voltween.checkpoint import Model, load_model
-from voltween.data import cases_of_split, load_case, read_manifest
-from voltween.exposure import histogram_distance, matched_histogram
-from voltween.pairs import drawn_pairs, ordered_pairs
-from voltween.register import register
-from voltween.volume import Image, LabelMap
+from voltween.cohorts import (
+    cases_of_split,
+    draw_pairs,
+    load_case,
+    ordered_pairs,
+    read_manifest,
+)
+from voltween.cohorts.intensities import histogram_distance, match_histogram
+from voltween.models import Model, load_model
+from voltween.registration import register
+from voltween.spatial import Image, LabelMap
 
 Scan = tuple[Image, LabelMap]
 
@@ -37,11 +42,11 @@ def dimmed(image: Image) -> Image:
 
 VARIANTS: dict[str, Callable[[Image, Image], Image]] = {
     "as stored": lambda fixed, moving: moving,
-    "as stored, matched": lambda fixed, moving: matched_histogram(moving, fixed),
+    "as stored, matched": lambda fixed, moving: match_histogram(moving, fixed),
     "x 1.3 + 150": lambda fixed, moving: brightened(moving),
-    "x 1.3 + 150, matched": lambda f, m: matched_histogram(brightened(m), f),
+    "x 1.3 + 150, matched": lambda f, m: match_histogram(brightened(m), f),
     "x 0.7 - 100": lambda fixed, moving: dimmed(moving),
-    "x 0.7 - 100, matched": lambda f, m: matched_histogram(dimmed(m), f),
+    "x 0.7 - 100, matched": lambda f, m: match_histogram(dimmed(m), f),
 }
 
 
@@ -61,7 +66,7 @@ class Exposure:
         model = load_model(self.model)
         cases = cases_of_split(read_manifest(self.manifest), "val")
         scans = {case.name: load_case(case) for case in cases}
-        pairs = drawn_pairs(ordered_pairs(list(scans)), self.max_pairs)
+        pairs = draw_pairs(ordered_pairs(list(scans)), self.max_pairs)
         print("| moving scan | histograms apart | correlation loss | Dice |")
         print("|---|---|---|---|")
         for name, changed in VARIANTS.items():

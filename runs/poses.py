@@ -14,11 +14,10 @@ import numpy as np
 import tyro
 from scipy.spatial.transform import Rotation
 
-from voltween.checkpoint import Model, load_model
-from voltween.data import cases_of_split, load_case, read_manifest
-from voltween.register import register
-from voltween.transform import Affine
-from voltween.volume import Image, LabelMap
+from voltween.cohorts import cases_of_split, load_case, read_manifest
+from voltween.models import Model, load_model
+from voltween.registration import register
+from voltween.spatial import Affine, Image, LabelMap
 
 PAIRS = ((0, 1), (2, 3), (4, 5), (1, 4))
 MARGIN_VOXELS = 10
@@ -58,7 +57,7 @@ def turned(
     matrix = np.eye(4)
     vector = np.radians(degrees) * np.eye(3)[axis]
     matrix[:3, :3] = Rotation.from_rotvec(vector).as_matrix()
-    matrix[:3, 3] = image.grid.centre_mm - matrix[:3, :3] @ image.grid.centre_mm
+    matrix[:3, 3] = image.grid.center_mm - matrix[:3, :3] @ image.grid.center_mm
     onto = image.grid.padded(MARGIN_VOXELS)
     turn = Affine(matrix)
     return turn.resample(image, onto=onto), turn.resample(labels, onto=onto)

@@ -25,11 +25,16 @@ import tyro
 from scipy.ndimage import binary_dilation
 
 from voltween import io
-from voltween.checkpoint import load_model
-from voltween.data import cases_of_split, load_case, masked_by_labels, read_manifest
-from voltween.guidance import Guidance
-from voltween.overview import write_overview
-from voltween.pairs import drawn_pairs, ordered_pairs
+from voltween.cohorts import (
+    cases_of_split,
+    draw_pairs,
+    load_case,
+    mask_by_labels,
+    ordered_pairs,
+    read_manifest,
+)
+from voltween.losses import Similarity
+from voltween.models import load_model
 from voltween.refinement import (
     ACCURATE,
     ACCURATE_ALONE,
@@ -40,10 +45,9 @@ from voltween.refinement import (
     Effort,
     Refinement,
 )
-from voltween.register import register
-from voltween.registration import Registration
-from voltween.similarities import Similarity
-from voltween.volume import Image, LabelMap
+from voltween.registration import Guidance, Registration, register
+from voltween.registration.overview import write_overview
+from voltween.spatial import Image, LabelMap
 
 Scan = tuple[Image, LabelMap]
 Manifest = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
@@ -172,7 +176,7 @@ class Template:
             head, labels = load_case(case)
             names = _structures(self.manifest.parent / "structures.csv")
             truth = LabelMap(_tissues_of(labels, names), labels.grid)
-            stripped = masked_by_labels(head, labels)
+            stripped = mask_by_labels(head, labels)
             for kind, image, known in (
                 ("raw", head, Guidance()),
                 ("raw, template masked", head, Guidance(moving_mask=brain)),
@@ -186,7 +190,7 @@ class Template:
                     guidance=known,
                 )
                 line = "; ".join(
-                    f"{stage} grey {values[1]:.3f} white {values[2]:.3f}"
+                    f"{stage} gray {values[1]:.3f} white {values[2]:.3f}"
                     for stage, values in found.dice(truth, tissues).items()
                 )
                 fold = f"folding {found.folding_percent:.3g} %"
@@ -237,7 +241,7 @@ def _pairs(manifest: Path, most: int) -> Iterator[tuple[tuple[str, str], Scan, S
     """Names, fixed and moving scan of drawn `val` pairs."""
     cases = {c.name: c for c in cases_of_split(read_manifest(manifest), "val")}
     scans = {name: load_case(case) for name, case in cases.items()}
-    for pair in drawn_pairs(ordered_pairs(list(cases)), most):
+    for pair in draw_pairs(ordered_pairs(list(cases)), most):
         yield pair, scans[pair[0]], scans[pair[1]]
 
 
@@ -264,16 +268,16 @@ def _round_trip_mm(found: Registration) -> float:
 
 
 def _template() -> tuple[Image, LabelMap]:
-    """The template, skull-stripped, and 1 where it is grey, 2 where it is white."""
+    """The template, skull-stripped, and 1 where it is gray, 2 where it is white."""
     folder = files("nilearn") / "datasets" / "data"
-    t1, grey, white = (
+    t1, gray, white = (
         io.read(
             Path(str(folder / f"mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz"))
         )
         for kind in ("t1", "gm", "wm")
     )
-    tissues = np.where(white.data > grey.data, 2, 1)
-    tissues[np.maximum(white.data, grey.data) <= 0.5 * grey.data.max()] = 0
+    tissues = np.where(white.data > gray.data, 2, 1)
+    tissues[np.maximum(white.data, gray.data) <= 0.5 * gray.data.max()] = 0
     return t1, LabelMap(tissues, t1.grid)
 
 
@@ -283,7 +287,7 @@ def _structures(path: Path) -> dict[int, str]:
 
 
 def _tissues_of(labels: LabelMap, names: dict[int, str]) -> np.ndarray:
-    """1 in the grey matter of cortex and deep nuclei, 2 in the white, else 0."""
+    """1 in the gray matter of cortex and deep nuclei, 2 in the white, else 0."""
     white = ("_WM_", "Fornix", "InternalCapsule", "CorpCall")
     neither = ("CSF", "Ventricle", "BrainStem", "VentralDC")
     kinds = np.zeros(max(names) + 1, np.uint8)

@@ -17,7 +17,7 @@ models() {
 }
 tools=identity,ants,ants-syn,elastix
 voltween compare "$data/hippocampus/cases.csv" --max-pairs 6 --keep-transforms \
-  --methods "$tools,ants-syncc,centres,voxelmorph:$out/voxelmorph/best.safetensors,$(
+  --methods "$tools,ants-syncc,centers,voxelmorph:$out/voxelmorph/best.safetensors,$(
     models hippocampus)" \
   --out "$out/hippocampus"
 voltween compare "$data/brain_ixi/cases.csv" --max-pairs 3 --keep-transforms \
@@ -26,7 +26,7 @@ voltween compare "$data/brain_ixi/cases.csv" --max-pairs 3 --keep-transforms \
 voltween compare "$data/brain_ixi/cases.csv" --max-pairs 1 --keep-transforms \
   --methods ants-syncc --out "$out/brain_syncc"  # 45 minutes of processor time
 voltween compare "$data/headneck_ct/cases.csv" --max-pairs 6 --keep-transforms \
-  --methods "identity,centres,ants-syn,$(models headneck)" --out "$out/headneck"
+  --methods "identity,centers,ants-syn,$(models headneck)" --out "$out/headneck"
 for table in 3 4 6 7; do
   voltween experiment "$here/experiments/table_$table.toml" \
     "$data/hippocampus/cases.csv" --max-pairs 60 --out "$out/experiments"

@@ -15,8 +15,8 @@ from typing import Annotated
 
 import tyro
 
-from voltween.checkpoint import load_model, save_model
-from voltween.plots import write_progress
+from voltween.models import load_model, save_model
+from voltween.training.curves import write_progress
 
 ROOT = Path(__file__).parents[1]
 MODELS = ROOT / "src" / "voltween" / "models"
@@ -46,7 +46,7 @@ CARDS = {
             "Made for crops with the hippocampus near their middle, of about the size "
             "above and with both scans showing the same side. Not for whole heads. "
             "Beyond the crop's border there is nothing to go by, and the deformation "
-            "there means little. Trained on one centre's adults; not a medical device."
+            "there means little. Trained on one center's adults; not a medical device."
         ),
     ),
     "headneck": Card(

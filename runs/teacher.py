@@ -25,15 +25,15 @@ from pathlib import Path
 import numpy as np
 from ablations import measured, variants, write
 
-from voltween.cache import stored_samples
-from voltween.checkpoint import load_model
-from voltween.data import cases_of_split, read_manifest
+from voltween.cohorts import cases_of_split, read_manifest
 from voltween.metrics import dice_per_label
-from voltween.targets import TargetFlows, target_pairs
-from voltween.teachers import teacher_named
-from voltween.train import train
-from voltween.validation import measure_stages, validation_pairs
-from voltween.warp import warp_nearest
+from voltween.models import load_model
+from voltween.ops import warp_nearest
+from voltween.training import train
+from voltween.training.samples import store_samples
+from voltween.training.targets import TargetFlows, target_pairs
+from voltween.training.teachers import teacher_named
+from voltween.training.validation import measure_stages, validation_pairs
 
 EFFORT = "accurate"
 WEIGHTS = (1e-6, 0.1, 0.5)  # the first: what the pairs do without their flows
@@ -57,7 +57,7 @@ class Trial:
     def __init__(self, cases, recipe, *, out, cache):
         self.cases, self.recipe, self.out, self.cache = cases, recipe, out, cache
         self.train, self.val = (
-            stored_samples(cases_of_split(cases, split), recipe.preprocessing, cache)
+            store_samples(cases_of_split(cases, split), recipe.preprocessing, cache)
             for split in ("train", "val")
         )
 

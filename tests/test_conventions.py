@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
-from helpers import (
+from support.scans import (
     FIXED,
     MOVING,
     STORAGE_ORDERS,
@@ -16,9 +16,8 @@ from helpers import (
     stored,
     tiny_model,
 )
-from voltween.register import register
-from voltween.transform import DisplacementField
-from voltween.volume import Image
+from voltween.registration import register
+from voltween.spatial import DisplacementField, Image
 
 POINTS_MM = random_points_mm(FIXED.grid, 200)
 
@@ -32,8 +31,8 @@ def model():
 def expected_mm(model):
     transform = register(FIXED, MOVING, model=model).fixed_to_moving
     mapped = transform.map_positions(POINTS_MM)
-    centred = register(FIXED, MOVING, model=model).before.map_positions(POINTS_MM)
-    assert np.abs(mapped - centred).max() > 2  # the network's part is not small
+    centered = register(FIXED, MOVING, model=model).before.map_positions(POINTS_MM)
+    assert np.abs(mapped - centered).max() > 2  # the network's part is not small
     return mapped
 
 
@@ -59,8 +58,8 @@ def test_moved_image_does_not_depend_on_storage_order(order):
 def test_moved_image_at_x_is_moving_image_at_t_of_x():
     transform = TO_MOVING @ smooth_field(FIXED.grid)
     moved = transform.resample(MOVING, onto=FIXED.grid)
-    centres = FIXED.grid.voxel_centres_mm().reshape(-1, 3)
-    voxels = MOVING.grid.world_to_voxel(transform.map_positions(centres)).T
+    centers = FIXED.grid.voxel_centers_mm().reshape(-1, 3)
+    voxels = MOVING.grid.world_to_voxel(transform.map_positions(centers)).T
     top = np.array(MOVING.grid.shape)[:, None] - 1
     inside = ((voxels >= 0) & (voxels <= top)).all(axis=0)
     expected = map_coordinates(MOVING.data.astype(float), voxels, order=1)

@@ -9,48 +9,34 @@ fixed.
     result = vt.register(vt.read(f), vt.read(m), model=vt.load_model("brain"))
     vt.write(result.moved, "moved.nii.gz")
     vt.write(result.fixed_to_moving, "fixed_to_moving.h5")
+
+The names that people use are handed on from here and listed in `__init__.pyi`; each
+package is imported when one of its names is first used. The packages:
+
+    spatial        grids, images, label maps, points, transforms (RAS+ mm)
+    io             files of these; LPS is known nowhere else
+    metrics        overlap, surfaces, landmarks, regularity
+    preprocessing  from a scan to the input of a network
+    figures        drawing tools
+    ops            warp, compose, Jacobian: flows in voxels
+    losses         what training and instance optimization minimize
+    networks       affine, dense, cascade; VoxelMorph-2
+    refinement     instance optimization of one pair
+    models         trained networks on disk, the shipped ones
+    registration   register two scans; the result and its folder
+    cohorts        manifest, pairs, cases; from a download to a manifest
+    baselines      other tools, (fixed, moving) -> Transform
+    training       recipe, plan, loop, run folder
+    evaluation     methods on pairs, measured and kept; reports; the paper's tables
+    demo           the main job on data that needs no download
+    benchmarks     speed, against plain PyTorch
+    cli            one file per command
 """
 
-from voltween.checkpoint import Model, load_model
-from voltween.errors import InputError
-from voltween.guidance import Guidance
-from voltween.io import read, read_labels, read_points, read_transform, write
-from voltween.refinement import (
-    ACCURATE,
-    ACCURATE_ALONE,
-    FAST,
-    FAST_ALONE,
-    Refinement,
-)
-from voltween.register import register
-from voltween.registration import Registration
-from voltween.space import Grid
-from voltween.transform import Affine, Composite, DisplacementField, Transform
-from voltween.volume import Image, LabelMap, Points
+from importlib.metadata import version
 
-__all__ = [
-    "ACCURATE",
-    "ACCURATE_ALONE",
-    "FAST",
-    "FAST_ALONE",
-    "Affine",
-    "Composite",
-    "DisplacementField",
-    "Grid",
-    "Guidance",
-    "Image",
-    "InputError",
-    "LabelMap",
-    "Model",
-    "Points",
-    "Refinement",
-    "Registration",
-    "Transform",
-    "load_model",
-    "read",
-    "read_labels",
-    "read_points",
-    "read_transform",
-    "register",
-    "write",
-]
+import lazy_loader
+
+__version__ = version("voltween")
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,12 +1,67 @@
-"""What a user can do something about: one line, said once, no traceback in the CLI."""
+"""Errors that a user can solve, as data; the command line shows each as one line."""
+
+from typing import Any
 
 
-class InputError(ValueError):
-    """A file, option or image that Voltween cannot work with.
+class VoltweenError(Exception):
+    """A problem that a user can solve, and the root of all such errors.
 
-    The message is one line: what it is about, what was expected, what was got, and
-    what to do.
+    Its text is one line: "about: expected ..., got ...: advice".
     """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        about: object = "",
+        expected: str = "",
+        got: object = "",
+        advice: str = "",
+    ) -> None:
+        self.message = message
+        self.about = str(about)
+        """The file, option or thing that the error is about; empty if only one is."""
+        self.expected = expected
+        """What Voltween expected there."""
+        self.got = str(got)
+        """What it found instead."""
+        self.advice = advice
+        """What the user can do, if that does not follow from the rest."""
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        fault = self.message or f"expected {self.expected}, got {self.got}"
+        return ": ".join(part for part in (self.about, fault, self.advice) if part)
+
+    def add_context(self, about: object) -> "VoltweenError":
+        """The same error about a part of something, which is named before the part."""
+        both = f"{about}: {self.about}" if self.about else about
+        return self.replace(about=both)
+
+    def replace(self, **changes: object) -> "VoltweenError":
+        """The same error with some of its fields changed."""
+        return type(self)(**{**self._fields(), **changes})  # type: ignore[arg-type]
+
+    def __reduce__(self) -> tuple[Any, ...]:  # errors cross processes
+        return _restore, (type(self), self._fields())
+
+    def _fields(self) -> dict[str, str]:
+        names = ("message", "about", "expected", "got", "advice")
+        return {name: getattr(self, name) for name in names}
+
+
+class InputError(VoltweenError, ValueError):
+    """A file, option or image that Voltween cannot work with."""
+
+
+class OutputError(VoltweenError, OSError):
+    """A file or folder that cannot be written, for no fault of its content."""
+
+    __str__ = VoltweenError.__str__
+
+
+class MissingPackageError(InputError):
+    """An optional package is not installed; the advice says what to install."""
 
 
 class InverseWarning(UserWarning):
@@ -14,12 +69,8 @@ class InverseWarning(UserWarning):
 
 
 class FoldingWarning(UserWarning):
-    """A transform that folds, where it was asked not to."""
+    """A transform that still folds although folds were to be removed."""
 
 
-class OutputError(InputError):
-    """A file or folder that cannot be written: no fault of what was to be in it."""
-
-
-class MissingPackageError(InputError):
-    """An optional package is not installed; the message says what to install."""
+def _restore(kind: type[VoltweenError], fields: dict[str, str]) -> VoltweenError:
+    return kind(**fields)

@@ -1,20 +1,24 @@
-"""Files that appear whole or not at all, and errors that name the file."""
+"""Writes files whole or not at all, and names the file in errors about it."""
 
+import hashlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from voltween.errors import InputError, OutputError
+from voltween.errors import InputError, OutputError, VoltweenError
 
 PathLike = str | os.PathLike[str]
+
+_DIGEST_LETTERS = 8
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A path to write to instead of `path`; it takes its place when all went well.
+    """Yields a temporary path to write to; replaces `path` by it if all went well.
 
     Raises:
         OutputError: If the folder cannot be written to.
@@ -25,9 +29,9 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield partial
         os.replace(partial, path)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
-    except RuntimeError as error:  # how SimpleITK fails
-        raise OutputError(f"{path}: cannot be written (is the disk full?)") from error
+        raise _unwritable(path, error) from error
+    except RuntimeError as error:  # SimpleITK's error
+        raise _unwritable(path, "a failed write: is the disk full?") from error
     finally:
         with suppress(OSError):
             partial.unlink()
@@ -35,7 +39,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_file(path: Path) -> Iterator[Path]:
-    """A path for what is needed for a moment only: nothing is left there."""
+    """Yields a path for a temporary file, which is deleted at the end."""
     try:
         yield path
     finally:
@@ -44,10 +48,10 @@ def scratch_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: PathLike) -> Iterator[Path]:
-    """A new folder to write to; its files move into `path` when all went well.
+    """Yields a new folder to write to; moves its files into `path` if all went well.
 
     Raises:
-        InputError: If `path` cannot be made or written to.
+        OutputError: If `path` cannot be made or written to.
     """
     folder = Path(path)
     was_there = folder.exists()
@@ -57,25 +61,29 @@ def whole_folder(path: PathLike) -> Iterator[Path]:
         yield partial
         files = list(partial.iterdir())
         if blocked := [f.name for f in files if (folder / f.name).is_dir()]:
-            raise InputError(
-                f"{folder}: cannot be written: {blocked} are folders there"
+            raise OutputError(
+                about=folder,
+                expected="a folder in which files can be replaced",
+                got=f"folders of the same names, {blocked}",
+                advice="give another folder, or move these away",
             )
         for file in files:
             os.replace(file, folder / file.name)
     except BaseException as error:
         if not was_there:
             shutil.rmtree(folder, ignore_errors=True)
-        if isinstance(error, InputError):  # name the folder the user knows
-            raise InputError(str(error).replace(str(partial), str(folder))) from error
+        if isinstance(error, VoltweenError):  # name the folder that the user knows
+            known = error.about.replace(str(partial), str(folder))
+            raise error.replace(about=known) from error
         if isinstance(error, OSError):
-            raise InputError(f"{folder}: cannot be written: {error}") from error
+            raise _unwritable(folder, error) from error
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
 def output_folder(path: PathLike) -> Path:
-    """The folder, made if it was missing, and checked to be writable.
+    """Makes the folder if it is missing, checks that it is writable, and returns it.
 
     Raises:
         OutputError: If it cannot be made or written to.
@@ -84,7 +92,9 @@ def output_folder(path: PathLike) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder}: cannot make folder: {error.strerror}") from error
+        raise OutputError(
+            about=folder, expected="a folder that can be made", got=error.strerror
+        ) from error
     probe = folder / f".{uuid.uuid4().hex}"
     with whole_file(probe):
         pass
@@ -94,7 +104,7 @@ def output_folder(path: PathLike) -> Path:
 
 @contextmanager
 def folder_of(path: Path) -> Iterator[None]:
-    """The folder of a file to be written; folders made for it go if that fails.
+    """Makes the folder of a file that is to be written; undoes that if it fails.
 
     Raises:
         OutputError: If the folder cannot be made or written to.
@@ -112,48 +122,68 @@ def folder_of(path: Path) -> Iterator[None]:
 
 
 def check_free_space(path: Path, needed_bytes: int) -> None:
-    """Refuse to write what does not fit on the disk.
+    """Checks that a file fits on the disk.
 
     Raises:
-        OutputError: If fewer bytes are free where the path is.
+        OutputError: If fewer bytes than needed are free where the path is.
     """
     free = shutil.disk_usage(path.parent).free
     if free < needed_bytes:
         raise OutputError(
-            f"{path}: cannot be written: needs {needed_bytes / 1e6:.1f} MB, "
-            f"{free / 1e6:.1f} MB are free: make room or give another folder"
+            about=path,
+            expected=f"{needed_bytes / 1e6:.1f} MB of free space to write it",
+            got=f"{free / 1e6:.1f} MB",
+            advice="free some space or give another folder",
         )
 
 
 def existing_file(path: Path) -> Path:
-    """The path, if a file is there that can be read.
+    """Returns the path of a file that can be read.
 
     Raises:
-        InputError: If not.
+        InputError: If there is no file, or it cannot be read.
     """
     if not path.exists():
-        raise InputError(f"{path}: no such file")
+        raise InputError(about=path, expected="a file", got="none of this name")
     if path.is_dir() or not os.access(path, os.R_OK):
-        raise InputError(f"{path}: expected a readable file, got a folder or no access")
+        raise InputError(
+            about=path, expected="a readable file", got="a folder or no permission"
+        )
     return path
 
 
 def check_suffix(path: Path, suffixes: tuple[str, ...], kind: str) -> None:
-    """Refuse to write a kind of thing under a name that says another.
+    """Checks that a file name has a suffix of the kind of thing to be written.
 
     Raises:
         InputError: If the name ends in none of the suffixes.
     """
     if not path.name.endswith(suffixes):
         raise InputError(
-            f"{path}: {kind} can be written as {', '.join(suffixes)}, got {path.name!r}"
+            about=path,
+            expected=f"a name for {kind} that ends in {', '.join(suffixes)}",
+            got=repr(path.name),
         )
 
 
 @contextmanager
 def naming(path: PathLike) -> Iterator[None]:
-    """Put the file's name before an error about its content."""
+    """Names the file in an error about its content."""
     try:
         yield
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise error.add_context(path) from error
+
+
+def file_name(text: str) -> str:
+    """The text as a file name; if it cannot be one, its letters and a digest."""
+    plain = re.sub(r"[^\w.+-]", "_", text)
+    if plain == text and not text.startswith("."):
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LETTERS]
+    return f"{plain.lstrip('.')[-60:]}-{digest}"
+
+
+def _unwritable(path: Path, reason: OSError | str) -> OutputError:
+    cause = reason if isinstance(reason, str) else reason.strerror or str(reason)
+    return OutputError(about=path, expected="a place that can be written to", got=cause)

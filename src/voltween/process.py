@@ -1,30 +1,33 @@
-"""What this process has used: clocks and memory."""
+"""The running process: its clocks and memory, and the packages it can import."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_STATUS = Path("/proc/self/status")  # Linux: it is the kernel that keeps the mark
+from voltween.errors import MissingPackageError
+
+_STATUS = Path("/proc/self/status")  # Linux: the kernel keeps the high-water mark
 
 
 @dataclass
 class Used:
-    """What a piece of work took."""
+    """The resources that a piece of work used."""
 
     seconds: float = 0.0
     processor_seconds: float = 0.0
     """Summed over threads."""
     peak_bytes: int | None = None
-    """Most memory that the process held meanwhile; None off Linux."""
+    """Peak memory of the process meanwhile; None on systems other than Linux."""
     loading_seconds: float = 0.0
-    """To load what does the work, which is not in the seconds."""
+    """Time to load the tool that does the work; not part of `seconds`."""
 
 
 @contextmanager
 def measuring() -> Iterator[Used]:
-    """Measure what happens inside; the result is filled in at the end."""
+    """Measures the block; the yielded result is filled in at its end."""
     used = Used()
     begin_peak()
     start, processor_start = time.perf_counter(), time.process_time()
@@ -35,21 +38,21 @@ def measuring() -> Iterator[Used]:
 
 
 def begin_peak() -> None:
-    """Start the high-water mark of the process's memory afresh.
+    """Resets the high-water mark of the process's memory.
 
-    Where the kernel refuses, the mark stands, and what is read is an upper bound.
+    If the kernel refuses, the old mark stays and `peak_bytes` is an upper bound.
     """
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_bytes() -> int | None:
-    """Most bytes held since `begin_peak`; None off Linux."""
+    """Peak memory since `begin_peak`, in bytes; None on systems other than Linux."""
     return _status_bytes("VmHWM")
 
 
 def held_bytes() -> int | None:
-    """Bytes held now; None off Linux."""
+    """Memory of the process now, in bytes; None on systems other than Linux."""
     return _status_bytes("VmRSS")
 
 
@@ -59,3 +62,28 @@ def _status_bytes(name: str) -> int | None:
     lines = _STATUS.read_text().splitlines()
     kilobytes = next(line for line in lines if line.startswith(f"{name}:")).split()[1]
     return int(kilobytes) * 1024
+
+
+def installed_version(package: str) -> str | None:
+    """Version of an installed package; None if it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def require(package: str, *, extra: str, purpose: str) -> str:
+    """Version of an optional package that the purpose needs.
+
+    Raises:
+        MissingPackageError: If it is not installed; the advice names the extra.
+    """
+    found = installed_version(package)
+    if found is None:
+        raise MissingPackageError(
+            about=purpose,
+            expected=f"the {package} package",
+            got="none installed",
+            advice=f"pip install 'voltween[{extra}]'",
+        )
+    return found

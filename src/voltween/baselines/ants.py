@@ -9,7 +9,7 @@ from pathlib import Path
 
 from voltween import io
 from voltween.baselines.tools import Tool
-from voltween.transform import Transform
+from voltween.spatial import Transform
 
 # Appendix C-E of the paper, word for word.
 _RIGID_AND_AFFINE = """

@@ -3,8 +3,7 @@
 import numpy as np
 
 from voltween.errors import InputError
-from voltween.transform import Transform
-from voltween.volume import Image, LabelMap
+from voltween.spatial import Image, LabelMap, Transform
 
 LEAST_CORRELATION = 0.999
 

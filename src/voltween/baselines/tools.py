@@ -15,8 +15,7 @@ from voltween import io
 from voltween.baselines.checked import checked
 from voltween.errors import InputError, MissingPackageError
 from voltween.process import Used
-from voltween.transform import Transform
-from voltween.volume import Image
+from voltween.spatial import Image, Transform
 
 _CHILD = Path(__file__).with_name("child.py")
 _THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"

@@ -1,4 +1,8 @@
-"""Benchmarks: the package's operations and networks against plain PyTorch.
+"""How fast the package is, against the same operations in plain PyTorch (`naive`).
 
-`voltween bench` runs them. Nothing else in the package imports this subpackage.
+Times are ratios measured in one run on one machine; memory is the peak of a process.
 """
+
+from voltween.benchmarks.report import write_report as write_report
+from voltween.benchmarks.suite import Settings as Settings
+from voltween.benchmarks.suite import run_suite as run_suite

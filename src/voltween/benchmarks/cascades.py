@@ -19,9 +19,8 @@ from voltween.benchmarks.workloads import (
     smooth_flow,
     smooth_image,
 )
-from voltween.inference import has_fast_bf16, optimize
-from voltween.networks import Tweening
-from voltween.warp import warp
+from voltween.networks import Tweening, has_fast_bf16, optimize
+from voltween.ops import warp
 
 CASCADES = ("D", "DD", "DDD", "AD", "ADD", "ADDD")
 _GROWTH_LEVELS = 5  # what 64, 96, 128 and 192 voxels all allow: one network for all

@@ -13,8 +13,7 @@ import numpy as np
 from voltween.benchmarks.measure import Effort, Timing
 from voltween.benchmarks.workloads import smooth_image
 from voltween.io import write
-from voltween.space import Grid
-from voltween.volume import Image
+from voltween.spatial import Grid, Image
 
 _MODEL = "brain"
 

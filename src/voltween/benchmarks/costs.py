@@ -8,8 +8,7 @@ writes its result once, in float32.
 import math
 from dataclasses import dataclass
 
-from voltween.networks import CascadeConfig
-from voltween.networks.blocks import level_channels
+from voltween.networks import CascadeConfig, level_channels
 
 _BYTES = 4  # of a float32
 _MATRIX_NUMBERS = 12

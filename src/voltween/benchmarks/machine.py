@@ -11,8 +11,8 @@ import torch
 from torch.nn.functional import conv3d
 
 from voltween.benchmarks.measure import Effort, Work, alternate
-from voltween.inference import has_fast_bf16
-from voltween.native import instruction_set
+from voltween.networks import has_fast_bf16
+from voltween.ops import instruction_set
 
 # The instruction sets that decide the speed of these operations, as Linux spells them.
 _TELLING_FLAGS = (

@@ -25,7 +25,7 @@ def peak_bytes(workload: Workload) -> int | None:
     """Bytes one call needs at most, beyond what exists before it; None off Linux.
 
     Before the call there are inputs and weights, in training also gradients and the
-    optimiser's state.
+    optimizer's state.
     """
     if held_bytes() is None:
         return None

@@ -28,7 +28,7 @@ def naive_warp(
 ) -> Float[Tensor, "b c i j k"]:
     """Image at x + flow(x), flow in voxels; the border's value beyond the grid."""
     positions = naive_positions(flow.shape[2:], like=flow) + flow
-    # grid_sample wants the last axis first, and -1 to 1 between outermost centres.
+    # grid_sample wants the last axis first, and -1 to 1 between outermost centers.
     scale = [2 / max(n - 1, 1) for n in flow.shape[2:]]
     components = [positions[:, axis] * scale[axis] - 1 for axis in (2, 1, 0)]
     return nn_functional.grid_sample(
@@ -52,11 +52,11 @@ def naive_affine_flow(
     translation: Float[Tensor, "b 3"],
     inner: Float[Tensor, "b 3 i j k"],
 ) -> Float[Tensor, "b 3 i j k"]:
-    """Flow A x + b after `inner`, x from the grid's centre, in voxels (eq. 11, 19)."""
+    """Flow A x + b after `inner`, x from the grid's center, in voxels (eq. 11, 19)."""
     middle = [(n - 1) / 2 for n in inner.shape[2:]]
-    centre = inner.new_tensor(middle)[None, :, None, None, None]
-    centred = naive_positions(inner.shape[2:], like=inner) - centre + inner
-    turned = torch.einsum("bcd,bdijk->bcijk", matrix, centred)
+    center = inner.new_tensor(middle)[None, :, None, None, None]
+    centered = naive_positions(inner.shape[2:], like=inner) - center + inner
+    turned = torch.einsum("bcd,bdijk->bcijk", matrix, centered)
     return inner + turned + translation[:, :, None, None, None]
 
 

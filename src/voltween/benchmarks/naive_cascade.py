@@ -19,7 +19,8 @@ from voltween.benchmarks.naive import (
 )
 from voltween.losses import determinant_loss, orthogonality_loss
 from voltween.networks import CascadeConfig, Stage, Tweening, VolumeTweeningNetwork
-from voltween.objective import VTN_LIVER
+from voltween.ops import FlowParts
+from voltween.training import VTN_LIVER
 
 
 class NaiveEncoder(nn.Module):
@@ -125,9 +126,8 @@ class NaiveCascade(nn.Module):
             matrix, translation = self.affine(fixed, moving)
             flow = naive_affine_flow(matrix, translation, dense_flow)
             moved = naive_warp(moving, flow)
-            stages.append(
-                Stage(True, flow, flow, moved, matrix, translation, dense_flow)
-            )
+            parts = FlowParts(matrix, translation, dense_flow)
+            stages.append(Stage(True, flow, flow, moved, parts))
         for number, subnetwork in enumerate(self.dense):
             own_flow = subnetwork(fixed, moved)
             dense_flow = naive_compose(dense_flow, own_flow) if number else own_flow
@@ -135,9 +135,8 @@ class NaiveCascade(nn.Module):
             if self.affine is not None:
                 flow = naive_affine_flow(matrix, translation, dense_flow)
             moved = naive_warp(moving, flow)
-            stages.append(
-                Stage(False, own_flow, flow, moved, matrix, translation, dense_flow)
-            )
+            parts = FlowParts(matrix, translation, dense_flow)
+            stages.append(Stage(False, own_flow, flow, moved, parts))
         return Tweening(flow, moved, tuple(stages))
 
 
@@ -164,8 +163,8 @@ def naive_objective(
         if stage.is_affine:
             similarity = naive_correlation_loss(fixed, stage.moved)
             terms.append(weights.affine_similarity * similarity)
-            terms.append(weights.orthogonality * orthogonality_loss(stage.matrix))
-            terms.append(weights.determinant * determinant_loss(stage.matrix))
+            terms.append(weights.orthogonality * orthogonality_loss(stage.parts.matrix))
+            terms.append(weights.determinant * determinant_loss(stage.parts.matrix))
     return torch.stack(terms).sum()
 
 

@@ -7,10 +7,16 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from voltween import jacobian, losses, warp
 from voltween.benchmarks import naive
 from voltween.benchmarks.measure import Effort, Timing, Work, alternate
 from voltween.benchmarks.workloads import smooth_flow, smooth_image
+from voltween.losses import (
+    correlation_loss,
+    local_correlation_loss,
+    mutual_information,
+    total_variation_loss,
+)
+from voltween.ops import compose, jacobian_determinant, warp
 
 Operation = Callable[..., Tensor]
 _SAMPLED_VOXELS = 4096
@@ -50,36 +56,36 @@ def _cases(side: int) -> list[_Case]:
     flow, inner = smooth_flow(side, seed=3), smooth_flow(side, seed=4)
     three = torch.cat([image, other, image + other], dim=1)
     return [
-        _Case("warp, 1 channel", warp.warp, naive.naive_warp, (image, flow)),
-        _Case("warp, 3 channels", warp.warp, naive.naive_warp, (three, flow)),
-        _Case("composition", warp.compose, naive.naive_compose, (flow, inner)),
+        _Case("warp, 1 channel", warp, naive.naive_warp, (image, flow)),
+        _Case("warp, 3 channels", warp, naive.naive_warp, (three, flow)),
+        _Case("composition", compose, naive.naive_compose, (flow, inner)),
         _Case(
             "correlation",
-            losses.correlation_loss,
+            correlation_loss,
             naive.naive_correlation_loss,
             (image, other),
         ),
         _Case(
             "local correlation",
-            losses.local_correlation_loss,
+            local_correlation_loss,
             naive.naive_local_correlation_loss,
             (image, other),
         ),
         _Case(
             "total variation",
-            losses.total_variation_loss,
+            total_variation_loss,
             naive.naive_total_variation_loss,
             (flow,),
         ),
         _Case(
             "Jacobian determinant",
-            jacobian.jacobian_determinant,
+            jacobian_determinant,
             naive.naive_jacobian_determinant,
             (flow,),
         ),
         _Case(
             f"mutual information, {_SAMPLED_VOXELS} voxels",
-            partial(losses.mutual_information, sharpness=_SHARPNESS),
+            partial(mutual_information, sharpness=_SHARPNESS),
             partial(naive.naive_mutual_information, decay=_SHARPNESS),
             (_sampled(image), _sampled(other)),
         ),

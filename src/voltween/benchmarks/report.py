@@ -39,7 +39,7 @@ position into the other cell, a warp's two forms differ by the jump.
 
 ## Inference
 
-The whole cascade, from a normalised pair to the flow and all tweening frames. Memory is
+The whole cascade, from a normalized pair to the flow and all tweening frames. Memory is
 the peak during one call, beyond images and weights, in a process of its own that gives
 freed memory back at once.
 

@@ -18,14 +18,15 @@ from voltween.benchmarks.costs import Cost, cascade_cost, step_costs
 from voltween.benchmarks.machine import Limits
 from voltween.benchmarks.measure import Effort, Timing, Work, alternate
 from voltween.benchmarks.workloads import random_network, smooth_flow, smooth_image
-from voltween.inference import optimize, packed
 from voltween.networks import (
     AffineSubnetwork,
     CascadeConfig,
     DenseSubnetwork,
     VolumeTweeningNetwork,
+    optimize,
+    pack,
 )
-from voltween.warp import compose, compose_affine, warp
+from voltween.ops import compose, compose_affine, warp
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def _subnetwork_works(config: CascadeConfig) -> dict[str, Work]:
     moving = smooth_image(config.shape[0], seed=2)
     affine = AffineSubnetwork(config.shape, config.channels, config.affine_halvings)
     dense = DenseSubnetwork(config.channels, config.halvings, config.flow_multiplier)
-    affine.encoder, dense = packed(affine.encoder), packed(dense)
+    affine.encoder, dense = pack(affine.encoder), pack(dense)
     with torch.inference_mode():
         features = dense.encoder(fixed, moving)
         decoded = _decode(dense, features)

@@ -10,7 +10,7 @@ References:
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
-from voltween.networks.voxelmorph import VOXELMORPH_2_FEATURES, vxm_pairwise
+from voltween.networks import VOXELMORPH_2_FEATURES, vxm_pairwise
 
 VoxelMorphName = Literal["VoxelMorph", "VoxelMorph-2"]
 

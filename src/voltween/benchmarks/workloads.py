@@ -13,15 +13,11 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from voltween.benchmarks.measure import Work
-from voltween.benchmarks.naive import (
-    naive_correlation_loss,
-    naive_total_variation_loss,
-)
+from voltween.benchmarks.naive import naive_correlation_loss, naive_total_variation_loss
 from voltween.benchmarks.naive_cascade import naive_copy, naive_objective
 from voltween.benchmarks.voxelmorph import VoxelMorphName, voxelmorph_network
-from voltween.inference import optimize
-from voltween.networks import CascadeConfig, VolumeTweeningNetwork
-from voltween.objective import VTN_LIVER, stage_losses, total_loss
+from voltween.networks import CascadeConfig, VolumeTweeningNetwork, optimize
+from voltween.training import VTN_LIVER, stage_losses, total_loss
 
 Contender = (
     Literal["voltween", "voltween bf16", "voltween recomputing", "plain PyTorch"]
@@ -43,7 +39,7 @@ class Workload:
     """Voxels along each axis."""
 
     def prepare(self) -> Work:
-        """The call to measure; weights, gradients, optimiser and inputs exist already.
+        """The call to measure; weights, gradients, optimizer and inputs exist already.
 
         An inference call returns the network's result.
         """

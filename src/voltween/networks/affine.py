@@ -19,7 +19,7 @@ class AffineSubnetwork(nn.Module):
     whatever the shape.
     """
 
-    from_centre_to_border: Tensor
+    from_center_to_border: Tensor
 
     def __init__(
         self, shape: tuple[int, int, int], channels: int, halvings: int
@@ -31,13 +31,13 @@ class AffineSubnetwork(nn.Module):
         inputs = positions * level_channels(channels, halvings)
         self.head = nn.Linear(inputs, 12, bias=False)
         nn.init.zeros_(self.head.weight)
-        from_centre = torch.tensor(shape, dtype=torch.float32) / 2
-        self.register_buffer("from_centre_to_border", from_centre, persistent=False)
+        from_center = torch.tensor(shape, dtype=torch.float32) / 2
+        self.register_buffer("from_center_to_border", from_center, persistent=False)
 
     def forward(
         self, fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]
     ) -> tuple[Float[Tensor, "b 3 3"], Float[Tensor, "b 3"]]:
-        """A (no unit) and b (voxels), x counted from the grid's centre (eq. 11).
+        """A (no unit) and b (voxels), x counted from the grid's center (eq. 11).
 
         Raises:
             ValueError: If the images are not of the shape fixed at construction.
@@ -52,4 +52,4 @@ class AffineSubnetwork(nn.Module):
         with without_autocast(features):  # half precision would round by tenths
             numbers = self.head(features.to(self.head.weight.dtype))
         at_border = numbers[:, :9].unflatten(1, (3, 3))
-        return at_border / self.from_centre_to_border, numbers[:, 9:]
+        return at_border / self.from_center_to_border, numbers[:, 9:]

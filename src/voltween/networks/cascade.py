@@ -12,7 +12,7 @@ from voltween.errors import InputError
 from voltween.networks.affine import AffineSubnetwork
 from voltween.networks.blocks import run_subnetwork
 from voltween.networks.dense import DenseSubnetwork
-from voltween.warp import affine_flow, compose, compose_affine, warp
+from voltween.ops import FlowParts, affine_flow, compose, warp
 
 _FEWEST_HALVINGS = 3
 
@@ -87,17 +87,15 @@ class Stage(NamedTuple):
 
     Flows are in voxels. `own_flow` is what this subnetwork predicted; `flow` is all
     flows so far, composed; `moved` is the original moving image warped by `flow`: one
-    tweening frame. `matrix` (A) and `translation` (b) make up the cascade's affine
-    part, `dense_flow` all the rest: `flow` = affine after dense (eq. 19).
+    tweening frame. `parts` are the affine part of `flow` and all the rest, the dense
+    part: `flow` = affine after dense (eq. 19).
     """
 
     is_affine: bool
     own_flow: Float[Tensor, "b 3 i j k"]
     flow: Float[Tensor, "b 3 i j k"]
     moved: Float[Tensor, "b 1 i j k"]
-    matrix: Float[Tensor, "b 3 3"]
-    translation: Float[Tensor, "b 3"]
-    dense_flow: Float[Tensor, "b 3 i j k"]
+    parts: FlowParts
 
 
 class Tweening(NamedTuple):
@@ -135,7 +133,7 @@ class VolumeTweeningNetwork(nn.Module):
     def forward(
         self, fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]
     ) -> Tweening:
-        """Register `moving` to `fixed`, both normalised images on the network's grid.
+        """Register `moving` to `fixed`, both normalized images on the network's grid.
 
         Raises:
             ValueError: If the images differ in shape or do not fit the network.
@@ -160,9 +158,8 @@ class VolumeTweeningNetwork(nn.Module):
             self.affine, fixed, moving, is_recomputed=self.recomputes_features
         )
         flow = affine_flow(matrix, translation, fixed.shape[2:])
-        moved = warp(moving, flow)
-        rest = _rest(moving)
-        return (Stage(True, flow, flow, moved, matrix, translation, rest),)
+        parts = FlowParts(matrix, translation, _rest(moving))
+        return (Stage(True, flow, flow, warp(moving, flow), parts),)
 
 
 def check_pair(fixed: Tensor, moving: Tensor) -> None:
@@ -181,23 +178,22 @@ def check_pair(fixed: Tensor, moving: Tensor) -> None:
 def _deform(current: Stage, own_flow: Tensor, moving: Tensor) -> Stage:
     """The stage after `current` whose subnetwork predicted `own_flow`."""
     is_first = current.is_affine
-    dense_flow = own_flow if is_first else compose(current.dense_flow, own_flow)
-    flow = compose_affine(current.matrix, current.translation, dense_flow)
-    moved = warp(moving, flow)
+    before = current.parts
+    dense_flow = own_flow if is_first else compose(before.dense_flow, own_flow)
+    parts = before._replace(dense_flow=dense_flow)
+    flow = parts.flow
     return Stage(
         is_affine=False,
         own_flow=own_flow,
         flow=flow,
-        moved=moved,
-        matrix=current.matrix,
-        translation=current.translation,
-        dense_flow=dense_flow,
+        moved=warp(moving, flow),
+        parts=parts,
     )
 
 
 def _at_rest(moving: Tensor) -> Stage:
-    rest, zeros = _rest(moving), moving.new_zeros(len(moving), 4, 3)
-    return Stage(True, rest, rest, moving, zeros[:, :3], zeros[:, 3], rest)
+    rest = _rest(moving)
+    return Stage(True, rest, rest, moving, FlowParts.dense(rest))
 
 
 def _rest(moving: Tensor) -> Tensor:

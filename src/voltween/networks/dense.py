@@ -11,7 +11,8 @@ from voltween.networks.blocks import (
     level_channels,
     without_autocast,
 )
-from voltween.networks.upsampling import Upsampling, interleave, join
+from voltween.networks.upsampling import Upsampling
+from voltween.ops import interleave, join
 
 
 class RefinementStep(nn.Module):

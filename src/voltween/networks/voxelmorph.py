@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from voltween.errors import InputError, MissingPackageError
 from voltween.networks.blocks import run_subnetwork, without_autocast
 from voltween.networks.cascade import Stage, Tweening, check_pair
-from voltween.warp import warp
+from voltween.ops import FlowParts, warp
 
 VOXELMORPH_2_FEATURES = (16, 32, 32, 32)
 """Of every level, from the finest. The flow is predicted itself: no integration."""
@@ -80,22 +80,19 @@ class VoxelMorphNetwork(nn.Module):
     def forward(
         self, fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]
     ) -> Tweening:
-        """Register `moving` to `fixed`, both normalised images on the network's grid.
+        """Register `moving` to `fixed`, both normalized images on the network's grid.
 
         Raises:
             ValueError: If the images differ in shape.
         """
         check_pair(fixed, moving)
         flow = self._flow(fixed, moving)
-        rest = moving.new_zeros(len(moving), 4, 3)
         stage = Stage(
             is_affine=False,
             own_flow=flow,
             flow=flow,
             moved=warp(moving, flow),
-            matrix=rest[:, :3],
-            translation=rest[:, 3],
-            dense_flow=flow,
+            parts=FlowParts.dense(flow),
         )
         return Tweening(stage.flow, stage.moved, (stage,))
 

@@ -1,0 +1,179 @@
+"""The command `voltween figures`: the paper's figures from scans and saved results."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from voltween import io
+from voltween.cli import console
+from voltween.cohorts import read_manifest
+from voltween.errors import InputError
+from voltween.files import folder_of
+from voltween.models import load_model
+from voltween.registration import register
+from voltween.training import curves_figure
+
+if TYPE_CHECKING:  # Matplotlib takes 0.5 s, and is needed by these commands alone
+    from matplotlib.figure import Figure
+
+    from voltween.evaluation import ComparedPair
+    from voltween.registration.tweening_figure import Structures
+
+
+@dataclass(frozen=True)
+class Tweening:
+    """Fixed, moving, the moving scan after each stage, its grid: in three dimensions.
+
+    The scans are registered for it, as a result folder does not have the stages.
+    Needs voltween[figures].
+    """
+
+    fixed: Annotated[Positional[Path], tyro.conf.arg(metavar="FIXED")]
+    """Scan to register to."""
+    moving: Annotated[Positional[Path], tyro.conf.arg(metavar="MOVING")]
+    """Scan to be registered."""
+    model: str
+    """Shipped model or model file."""
+    out: Path
+    """File to write, .png or .pdf."""
+    fixed_labels: Path | None = None
+    """Label map of the fixed scan, for structures as colored surfaces."""
+    moving_labels: Path | None = None
+    """Label map of the moving scan."""
+    structures: tuple[int, ...] = ()
+    """Labels to show, up to six; if not given, all."""
+
+    def figure(self) -> "Figure":
+        """Register and render.
+
+        Raises:
+            InputError: If a file cannot be used, or PyVista is not installed.
+        """
+        from voltween.figures import import_pyvista
+        from voltween.registration.tweening_figure import tweening_figure
+
+        import_pyvista()  # what is missing is said before a minute's work
+        structures = self._structures()
+        fixed, moving = io.read(self.fixed), io.read(self.moving)
+        registration = register(fixed, moving, model=load_model(self.model))
+        return tweening_figure(registration, structures)
+
+    def _structures(self) -> "Structures | None":
+        from voltween.registration.tweening_figure import Structures
+
+        if self.fixed_labels is None or self.moving_labels is None:
+            if self.fixed_labels or self.moving_labels or self.structures:
+                raise InputError(
+                    "structures need --fixed-labels and --moving-labels, got not both"
+                )
+            return None
+        fixed, moving = map(io.read_labels, (self.fixed_labels, self.moving_labels))
+        return Structures(fixed, moving, self.structures or fixed.labels)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A pair of a comparison."""
+
+    folder: Annotated[Positional[Path], tyro.conf.arg(metavar="COMPARISON")]
+    """Folder of a finished `voltween compare --keep-transforms`."""
+    manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
+    """CSV of cases that was compared."""
+    out: Path
+    """File to write, .png or .pdf."""
+    pair: tuple[str, str] | None = None
+    """Fixed and moving case; if not given, the median pair by IoU of the first model,
+    or of the best method where there is no model."""
+
+    def read(self) -> "ComparedPair":
+        """The pair.
+
+        Raises:
+            InputError: If it cannot be read.
+        """
+        from voltween.evaluation import read_compared_pair
+
+        return read_compared_pair(self.folder, read_manifest(self.manifest), self.pair)
+
+
+@dataclass(frozen=True)
+class Sections(Compared):
+    """Sections through structures: fixed, moved, and mask over mask, by method."""
+
+    structures: tuple[int, ...] = ()
+    """Labels; if not given, the three largest."""
+
+    def figure(self) -> "Figure":
+        """Read and draw."""
+        from voltween.evaluation.pair_figures import structures_figure
+
+        return structures_figure(self.read(), self.structures)
+
+
+@dataclass(frozen=True)
+class Landmarks(Compared):
+    """Sections through landmarks: where each is and where methods map it to."""
+
+    landmarks: tuple[int, ...] = ()
+    """Their numbers, from 1; if not given, the first three."""
+
+    def figure(self) -> "Figure":
+        """Read and draw."""
+        from voltween.evaluation.pair_figures import landmarks_figure
+
+        return landmarks_figure(self.read(), self.landmarks)
+
+
+@dataclass(frozen=True)
+class Jacobian(Compared):
+    """Maps of volume change by method, log2, with the voxels that fold."""
+
+    def figure(self) -> "Figure":
+        """Read and draw."""
+        from voltween.evaluation.jacobian_figure import jacobian_figure
+
+        return jacobian_figure(self.read())
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Loss and validation of training runs in one picture."""
+
+    runs: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN")]
+    """Folders of runs."""
+    out: Path
+    """File to write, .png or .pdf."""
+
+    def figure(self) -> "Figure":
+        """Read and draw."""
+        return curves_figure(self.runs)
+
+
+Kind = (
+    Annotated[Tweening, tyro.conf.subcommand("tweening")]
+    | Annotated[Sections, tyro.conf.subcommand("sections")]
+    | Annotated[Landmarks, tyro.conf.subcommand("landmarks")]
+    | Annotated[Jacobian, tyro.conf.subcommand("jacobian")]
+    | Annotated[Curves, tyro.conf.subcommand("curves")]
+)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Make the figures of a paper: the cascade in 3D, sections, maps, curves."""
+
+    kind: Annotated[Kind, tyro.conf.arg(name="")]
+
+    def run(self) -> None:
+        """Draw and write."""
+        from voltween.figures.figure_file import check_figure_path, write_figure
+
+        check_figure_path(self.kind.out)
+        with folder_of(self.kind.out):
+            with console.console.status("Drawing ..."):
+                figure = self.kind.figure()
+            write_figure(figure, self.kind.out)
+        console.console.print(f"Wrote {self.kind.out}")

@@ -1,0 +1,1 @@
+"""Recipes: how a downloaded cohort becomes a manifest, one module per cohort."""

@@ -1,0 +1,153 @@
+"""Individuals made from one template, so that the true transform between them is known.
+
+An individual is the template under a random smooth deformation and pose, with its own
+contrast, noise, shading, and its own way of being stored (axes, spacing, tilt).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy.polynomial.polynomial import polygrid3d
+from scipy.ndimage import gaussian_filter
+
+from voltween.spatial import Affine, DisplacementField, Grid, Image, LabelMap, Transform
+
+_FIELD_SPACING_MM = 4.0
+_FIELD_MARGIN_MM = 40.0
+_BACKGROUND = 0.01  # of the brightest voxel
+
+
+@dataclass(frozen=True)
+class Individuality:
+    """How one individual differs from the template, and how its scan is stored."""
+
+    seed: int
+    axes: str
+    """Direction of each stored array axis, such as 'PSR'."""
+    spacing_mm: tuple[float, float, float]
+    """Voxel size along the stored axes."""
+    tilt_degrees: tuple[float, float, float]
+    """Rotation of the head in the scanner, about R, A and S."""
+    offset_mm: tuple[float, float, float]
+    """Shift of the head in the scanner."""
+    gamma: float = 1.0
+    """Exponent on the intensities: the contrast."""
+    scan_tilt_degrees: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Rotation of the scan's grid against the scanner: an oblique scan."""
+    scan_offset_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Shift of the scan's middle against the head's: a field of view not centered."""
+    largest_displacement_mm: float = 8.0
+    smoothness_mm: float = 18.0
+    noise: float = 0.02
+    """Standard deviation of the noise, as a share of the brightest voxel."""
+    shading: float = 0.15
+    """Largest logarithm of the smooth shading across the scan."""
+
+
+@dataclass(frozen=True, eq=False)
+class Individual:
+    """A scan of an individual, and where each of its points is in the template."""
+
+    image: Image
+    labels: LabelMap
+    to_template: Transform
+    """Individual's world mm to template world mm."""
+
+
+def make_individual(
+    template: Image, labels: LabelMap, character: Individuality
+) -> Individual:
+    """The template as an individual: intensities linearly, labels nearest."""
+    rng = np.random.default_rng(character.seed)
+    to_template = random_field(template.grid, character, rng) @ _pose(character)
+    grid = _scan_grid(template.grid, character)
+    clean = to_template.resample(template, onto=grid).data
+    image = Image(_scanned(clean, character, rng), grid)
+    return Individual(image, to_template.resample(labels, onto=grid), to_template)
+
+
+def random_field(
+    around: Grid, character: Individuality, rng: np.random.Generator
+) -> DisplacementField:
+    """Smooth random field over a grid's field of view, fading out at its margin.
+
+    Its longest vector is `largest_displacement_mm`.
+    """
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(around.shape) - 1.0)
+    extent_mm = np.ptp(around.voxel_to_world(corners), axis=0) + 2 * _FIELD_MARGIN_MM
+    sizes = np.ceil(extent_mm / _FIELD_SPACING_MM).astype(int)
+    grid = Grid.centered(
+        (int(sizes[0]), int(sizes[1]), int(sizes[2])),
+        center_mm=around.center_mm,
+        spacing_mm=(_FIELD_SPACING_MM,) * 3,
+        directions=np.eye(3),
+    )
+    sigma = character.smoothness_mm / _FIELD_SPACING_MM
+    inside = np.zeros(grid.shape)
+    margin = int(_FIELD_MARGIN_MM / 2 / _FIELD_SPACING_MM)
+    inside[margin:-margin, margin:-margin, margin:-margin] = 1
+    fade = gaussian_filter(inside, margin / 3)
+    vectors = np.stack(
+        [fade * gaussian_filter(rng.standard_normal(grid.shape), sigma) for _ in "ras"],
+        axis=-1,
+    )
+    vectors *= (
+        character.largest_displacement_mm / np.linalg.norm(vectors, axis=-1).max()
+    )
+    return DisplacementField(grid, vectors)
+
+
+def true_fixed_to_moving(fixed: Individual, moving: Individual) -> Transform:
+    """The known map between two individuals of one template, through the template."""
+    return moving.to_template.inverse() @ fixed.to_template
+
+
+def _pose(character: Individuality) -> Affine:
+    """Individual's world to template world, before the deformation."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = _rotation(character.tilt_degrees).T
+    matrix[:3, 3] = -matrix[:3, :3] @ np.array(character.offset_mm)
+    return Affine(matrix)
+
+
+def _scan_grid(template: Grid, character: Individuality) -> Grid:
+    """The grid the individual is stored on, around where its head is."""
+    columns = {"R": 0, "L": 0, "A": 1, "P": 1, "S": 2, "I": 2}
+    axes = [columns[code] for code in character.axes]
+    signs = [1 if code in "RAS" else -1 for code in character.axes]
+    directions = np.eye(3)[:, axes] * signs
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(template.shape) - 1.0)
+    extent_mm = np.ptp(template.voxel_to_world(corners), axis=0)[axes]
+    sizes = np.ceil(extent_mm / character.spacing_mm).astype(int)
+    head_mm = _pose(character).inverse().map_positions(template.center_mm[None])[0]
+    return Grid.centered(
+        (int(sizes[0]), int(sizes[1]), int(sizes[2])),
+        center_mm=head_mm + character.scan_offset_mm,
+        spacing_mm=character.spacing_mm,
+        directions=_rotation(character.scan_tilt_degrees) @ directions,
+    )
+
+
+def _scanned(
+    clean: Float[np.ndarray, "i j k"],
+    character: Individuality,
+    rng: np.random.Generator,
+) -> Float[np.ndarray, "i j k"]:
+    """Contrast, shading and noise of a scanner, within the brain: it is stripped."""
+    brightest = float(clean.max())
+    contrast = (clean / brightest).clip(0) ** character.gamma
+    low = rng.uniform(-1, 1, (3, 3, 3))
+    i, j, k = (np.linspace(-1, 1, n) for n in clean.shape)
+    shading = polygrid3d(i, j, k, low)
+    shading *= character.shading / np.abs(shading).max()
+    # Magnitude images: two channels of noise, never negative.
+    noise = rng.normal(0, character.noise, (2, *clean.shape))
+    scanned = np.hypot(contrast * np.exp(shading) + noise[0], noise[1])
+    return 1000 * np.where(clean > _BACKGROUND * brightest, scanned, 0)
+
+
+def _rotation(degrees: tuple[float, float, float]) -> Float[np.ndarray, "3 3"]:
+    from scipy.spatial.transform import Rotation  # slow to import, seldom needed
+
+    return np.asarray(Rotation.from_euler("xyz", degrees, degrees=True).as_matrix())

@@ -1,0 +1,203 @@
+"""Sections through one pair, a column a method: figures 8 to 13 of the VTN paper."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from voltween.errors import InputError
+from voltween.evaluation.comparison import ComparedPair, MethodResult
+from voltween.evaluation.report.summaries import short_names
+from voltween.figures import PLANES
+from voltween.figures.panels import (
+    BOTH_COLOR,
+    FIXED_COLOR,
+    MOVED_COLOR,
+    View,
+    centered_view,
+    draw_section,
+    overlap_colors,
+    structure_view,
+    table_of_axes,
+)
+from voltween.metrics import landmark_distances_mm
+from voltween.spatial import LabelMap, Points
+
+MOST_STRUCTURES = 3
+_AROUND_LANDMARK_MM = 30.0
+
+
+def structures_figure(pair: ComparedPair, structures: Sequence[int] = ()) -> Figure:
+    """Two rows a structure: images with outlines; moved mask over the fixed one.
+
+    The three largest structures of the fixed scan that both scans have, if none given.
+
+    Raises:
+        InputError: If a scan has no labels, or not the label asked for.
+    """
+    fixed, moving = pair.fixed, pair.moving
+    if fixed.labels is None or moving.labels is None:
+        raise InputError(
+            f"{fixed.name} and {moving.name}: need labels for figures of structures, "
+            "one has none: name them in the manifest's column labels"
+        )
+    shared = set(fixed.labels.labels) & set(moving.labels.labels)
+    if absent := set(structures) - shared:
+        raise InputError(
+            f"structures {sorted(absent)} are not in both scans, which share "
+            f"{sorted(shared)[:20]}"
+        )
+    chosen = structures or _largest(fixed.labels, shared)
+    figure, axes = _table(pair, 2 * len(chosen))
+    for n, label in enumerate(chosen):
+        _draw_structure(axes[2 * n : 2 * n + 2], pair, label)
+    handles = [
+        Patch(color=FIXED_COLOR, label="fixed alone"),
+        Patch(color=MOVED_COLOR, label="moved alone"),
+        Patch(color=BOTH_COLOR, label="both"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def landmarks_figure(pair: ComparedPair, landmarks: Sequence[int] = ()) -> Figure:
+    """A row a landmark: the fixed scan there, and where each method maps it to.
+
+    The methods' columns show the moving scan through its own landmark, for there the
+    distance is measured. The first three landmarks if no numbers, from 1, are given.
+
+    Raises:
+        InputError: If a scan has no landmarks, or not as many.
+    """
+    fixed, moving = pair.fixed.points, pair.moving.points
+    if fixed is None or moving is None:
+        raise InputError(
+            f"{pair.fixed.name} and {pair.moving.name}: need landmarks for figures of "
+            "them, one has none: name them in the manifest's column points"
+        )
+    count = min(len(fixed.mm), len(moving.mm))
+    chosen = landmarks or range(1, min(MOST_STRUCTURES, count) + 1)
+    if not count:
+        raise InputError(
+            f"{pair.fixed.name} and {pair.moving.name}: need landmarks, one has none "
+            "in its file of points"
+        )
+    if absent := [n for n in chosen if not 1 <= n <= count]:
+        raise InputError(f"landmarks {absent} are not there: there are 1 to {count}")
+    figure, axes = _table(pair, len(chosen))
+    for row, number in zip(axes, chosen, strict=True):
+        _draw_landmark(row, pair, (fixed, moving), number - 1)
+    handles = [
+        Line2D([], [], color=FIXED_COLOR, marker="x", ls="", label="landmark"),
+        Line2D([], [], color=MOVED_COLOR, marker="+", ls="", label="fixed one, mapped"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def pair_title(pair: ComparedPair) -> str:
+    """What the figure is of."""
+    return f"{pair.moving.name} to {pair.fixed.name} ({pair.chosen})"
+
+
+def _table(pair: ComparedPair, rows: int) -> tuple[Figure, np.ndarray]:
+    names = short_names(pair.methods).values()
+    return table_of_axes(pair_title(pair), ["fixed", *names], rows)
+
+
+def _draw_structure(axes: np.ndarray, pair: ComparedPair, label: int) -> None:
+    fixed, moving = pair.fixed, pair.moving
+    assert fixed.labels is not None
+    assert moving.labels is not None
+    view = structure_view(fixed.labels, label)
+    mask = view.mask(fixed.labels, label)
+    draw_section(axes[0, 0], view.image(fixed.image), view, are_sides_named=True)
+    draw_section(
+        axes[1, 0],
+        overlap_colors(mask, np.zeros_like(mask)),
+        view,
+        are_sides_named=False,
+    )
+    _outline(axes[0, 0], mask, view, FIXED_COLOR)
+    axes[0, 0].set_ylabel(f"structure {label}", fontsize=9)
+    for column, result in zip(axes.T[1:], pair.methods.values(), strict=True):
+        transform = result.fixed_to_moving
+        moved = view.mask(moving.labels, label, transform)
+        image = view.image(moving.image, transform)
+        draw_section(column[0], image, view, are_sides_named=False)
+        _outline(column[0], mask, view, FIXED_COLOR)
+        _outline(column[0], moved, view, MOVED_COLOR)
+        draw_section(
+            column[1], overlap_colors(mask, moved), view, are_sides_named=False
+        )
+        column[1].set_xlabel(_overlap_words(result, label), fontsize=8)
+
+
+def _draw_landmark(
+    axes: np.ndarray, pair: ComparedPair, points: tuple[Points, Points], index: int
+) -> None:
+    fixed, moving = points
+    plane = PLANES[0]
+    here, there = fixed.mm[index : index + 1], moving.mm[index : index + 1]
+    at_fixed = centered_view(plane, pair.fixed.image.grid, here[0], _AROUND_LANDMARK_MM)
+    at_moving = centered_view(
+        plane, pair.moving.image.grid, there[0], _AROUND_LANDMARK_MM
+    )
+    draw_section(
+        axes[0], at_fixed.image(pair.fixed.image), at_fixed, are_sides_named=True
+    )
+    _cross(axes[0], at_fixed.place(here), "x", FIXED_COLOR)
+    name = fixed.names[index] if fixed.names else f"landmark {index + 1}"
+    axes[0].set_ylabel(name, fontsize=9)
+    image = at_moving.image(pair.moving.image)
+    for panel, result in zip(axes[1:], pair.methods.values(), strict=True):
+        transform = result.fixed_to_moving
+        distance_mm = landmark_distances_mm(transform, Points(here), Points(there))[0]
+        draw_section(panel, image, at_moving, are_sides_named=False)
+        _cross(panel, at_moving.place(there), "x", FIXED_COLOR)
+        mapped = at_moving.place(transform.map_positions(here))
+        _cross(panel, mapped, "+", MOVED_COLOR)
+        half = at_moving.half_mm
+        panel.set(xlim=(-half, half), ylim=(-half, half))
+        away = " (outside)" if np.abs(mapped).max() > half else ""
+        panel.set_xlabel(f"{distance_mm:.1f} mm{away}", fontsize=8)
+
+
+def _cross(
+    axes: Axes, place_mm: Float[np.ndarray, "1 2"], marker: str, color: str
+) -> None:
+    (x, y), *_ = place_mm
+    axes.plot(x, y, marker, color=color, markersize=10, markeredgewidth=2)
+
+
+def _outline(axes: Axes, mask: Bool[np.ndarray, "h w"], view: View, color: str) -> None:
+    if mask.any() and not mask.all():
+        half = view.half_mm
+        axes.contour(
+            mask[::-1].astype(float),
+            levels=[0.5],
+            colors=[color],
+            linewidths=1.2,
+            extent=(-half, half, -half, half),
+        )
+
+
+def _overlap_words(result: MethodResult, label: int) -> str:
+    for score in result.record.structures:
+        if score.label == label and not math.isnan(score.iou):
+            return f"IoU {score.iou:.3f}, Dice {score.dice:.3f}"
+    return "not measured"
+
+
+def _largest(labels: LabelMap, shared: set[int]) -> list[int]:
+    found, counts = np.unique(labels.data, return_counts=True)
+    sizes: Mapping[int, int] = dict(zip(found.tolist(), counts.tolist(), strict=True))
+    by_size = sorted(shared, key=lambda label: -sizes[label])
+    if not by_size:
+        raise InputError("the scans share no structure: no figure of structures")
+    return sorted(by_size[:MOST_STRUCTURES])

@@ -1,0 +1,1 @@
+"""The tables of the VTN paper as experiments on a cohort."""

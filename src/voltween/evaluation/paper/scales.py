@@ -1,0 +1,118 @@
+"""How large the networks of the paper's tables are, and how long they are trained."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from voltween.cohorts import Case
+from voltween.evaluation.paper.table_file import VOXELMORPH_2, Row
+from voltween.networks import CascadeConfig, NetworkConfig, VoxelMorphConfig
+from voltween.preprocessing import Preprocessing
+from voltween.training import (
+    FLOW_MULTIPLIER,
+    SUPERVISED,
+    VOXELMORPH,
+    VTN_LIVER,
+    Augmentation,
+    Objective,
+    Recipe,
+    TrainConfig,
+)
+
+ScaleName = Literal["small", "full"]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large networks are and how long they are trained."""
+
+    coarsening: int
+    """Voxel size over that of the scans."""
+    channels: int
+    training: TrainConfig
+    voxelmorph_steps: int
+    voxelmorph_pairs_per_step: int
+
+
+_AUGMENTATION = Augmentation(
+    displacement=0.05, rotation_degrees=15.0, scaling=0.1, translation=0.08, gamma=0.3
+)
+SCALES: dict[ScaleName, Scale] = {
+    # For two processor cores; every network sees as many pairs as any other.
+    "small": Scale(
+        coarsening=2,
+        channels=8,
+        training=TrainConfig(
+            steps=1000,
+            pairs_per_step=2,
+            learning_rate=5e-4,
+            augmentation=_AUGMENTATION,
+            validate_every=500,
+            kept_states=1,
+        ),
+        voxelmorph_steps=500,
+        voxelmorph_pairs_per_step=4,
+    ),
+    # The paper's (sections V-A1 and V-A3), on the finest grid that fits the cohort.
+    "full": Scale(
+        coarsening=1,
+        channels=16,
+        training=TrainConfig(
+            steps=100_000,
+            pairs_per_step=8,
+            augmentation=_AUGMENTATION,
+            validate_every=2000,
+        ),
+        voxelmorph_steps=5000,
+        voxelmorph_pairs_per_step=4,
+    ),
+}
+
+
+def recipe_of(row: Row, fitted: Preprocessing, scale: Scale) -> Recipe:
+    """How the row's network is trained; `fitted` is the cohort's finest grid."""
+    i, j, k = (side // scale.coarsening for side in fitted.shape)
+    r, a, s = (mm * scale.coarsening for mm in fitted.spacing_mm)
+    network = _network(row, (i, j, k), scale)
+    training = replace(scale.training, objective=_objective(row))
+    if row.network == VOXELMORPH_2:
+        training = replace(
+            training,
+            steps=scale.voxelmorph_steps,
+            pairs_per_step=scale.voxelmorph_pairs_per_step,
+        )
+    preprocessing = replace(fitted, shape=network.shape, spacing_mm=(r, a, s))
+    return Recipe(preprocessing, network, training)
+
+
+def _network(row: Row, shape: tuple[int, int, int], scale: Scale) -> NetworkConfig:
+    assert row.network is not None
+    if row.network == VOXELMORPH_2:
+        return VoxelMorphConfig.covering(shape)
+    most = int(np.log2(min(shape) / 2))
+    return CascadeConfig(
+        row.network,
+        shape,
+        channels=scale.channels,
+        levels=min(most, CascadeConfig.levels),
+        affine_levels=min(most, CascadeConfig.affine_levels),
+        flow_multiplier=FLOW_MULTIPLIER,
+    )
+
+
+def share_of(cases: Sequence[Case], share: float) -> list[Case]:
+    """The cases with a share of the `train` ones; smaller shares lie within larger."""
+    train_cases = [case.name for case in cases if case.split == "train"]
+    order = np.random.default_rng(0).permutation(len(train_cases))
+    chosen = {train_cases[n] for n in order[: round(share * len(train_cases))]}
+    return [case for case in cases if case.split != "train" or case.name in chosen]
+
+
+def _objective(row: Row) -> Objective:
+    if row.network == VOXELMORPH_2:
+        return VOXELMORPH
+    if row.supervised:
+        return SUPERVISED
+    return replace(VTN_LIVER, invertibility=row.invertibility)

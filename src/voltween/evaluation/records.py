@@ -1,0 +1,110 @@
+"""Finished pairs on disk, so that a comparison that was stopped can go on.
+
+One JSON file a method and pair: the scores, and the facts that decided them. A record
+whose facts have changed since (other weights, another version of a tool, other files)
+does not count as finished.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from voltween.evaluation.scores import PairScore, StageScore, StructureScore
+from voltween.files import file_name, output_folder, whole_file
+
+Facts = Mapping[str, Any]
+Row = TypeVar("Row", PairScore, StructureScore, StageScore)
+
+_FORMAT = 1  # to be raised when measures change
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was measured of one pair by one method."""
+
+    pair: PairScore
+    structures: tuple[StructureScore, ...] = ()
+    stages: tuple[StageScore, ...] = ()
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records in a folder."""
+
+    folder: Path
+
+    def find(self, method: str, pair: tuple[str, str], facts: Facts) -> Record | None:
+        """The record of a pair that was finished under the same facts, if any."""
+        stored = self._stored(method, pair)
+        return _record(stored) if stored.get("facts") == _stored_facts(facts) else None
+
+    def read(self, method: str, pair: tuple[str, str]) -> Record | None:
+        """The record of a pair under whatever facts, if it was finished."""
+        stored = self._stored(method, pair)
+        return _record(stored) if stored else None
+
+    def is_masked(self, method: str, pair: tuple[str, str]) -> bool:
+        """Whether the pair was registered with its images masked by their labels."""
+        return bool(self._stored(method, pair).get("facts", {}).get("masked"))
+
+    def keep(self, record: Record, facts: Facts) -> None:
+        """Write a record; it is there whole or not at all."""
+        pair = record.pair
+        path = self._path(pair.method, (pair.fixed, pair.moving))
+        output_folder(path.parent)
+        stored = {"facts": _stored_facts(facts), **_without_nan(asdict(record))}
+        with whole_file(path) as partial:
+            partial.write_text(json.dumps(stored, indent=1))
+
+    def _stored(self, method: str, pair: tuple[str, str]) -> dict[str, Any]:
+        try:
+            return json.loads(self._path(method, pair).read_text())
+        except (OSError, ValueError):  # not there, or cut short by another program
+            return {}
+
+    def _path(self, method: str, pair: tuple[str, str]) -> Path:
+        return self.folder / "finished" / file_name(method) / f"{pair_name(pair)}.json"
+
+
+def kept_transform(folder: Path, method: str, pair: tuple[str, str]) -> Path:
+    """Where a comparison keeps a pair's transform, fixed to moving (ITK)."""
+    name = f"{pair_name(pair)}.h5"
+    return folder / "transforms" / file_name(method) / name
+
+
+def pair_name(pair: tuple[str, str]) -> str:
+    """Part of a file's name for a pair (fixed, moving)."""
+    return file_name("--".join(pair))
+
+
+def _stored_facts(facts: Facts) -> dict[str, Any]:
+    return {"format": _FORMAT, **facts}
+
+
+def _record(stored: dict[str, Any]) -> Record:
+    return Record(
+        _row(PairScore, stored["pair"]),
+        tuple(_row(StructureScore, row) for row in stored["structures"]),
+        tuple(_row(StageScore, row) for row in stored["stages"]),
+    )
+
+
+def _row(kind: type[Row], values: dict[str, Any]) -> Row:
+    """A row from JSON, in which null stands for NaN."""
+    names = [field.name for field in fields(kind)]
+    numbers: dict[str, Any] = {
+        k: math.nan if values[k] is None else values[k] for k in names
+    }
+    return kind(**numbers)
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN."""
+    if isinstance(value, dict):
+        return {name: _without_nan(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,219 @@
+"""What the scores of many pairs come to: by method, structure, stage, and in tests."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from voltween.cohorts import Pair
+from voltween.evaluation.report.statistics import (
+    Estimate,
+    PairedTest,
+    estimate,
+    holm,
+    mean,
+    paired_test,
+)
+from voltween.evaluation.scores import PairScore, Scores
+
+Row = dict[str, str | int | float]
+
+QUALITIES = (
+    "dice",
+    "iou",
+    "hd95_mm",
+    "surface_distance_mm",
+    "landmark_mm",
+    "landmark_voxels",
+    "folding_percent",
+    "sd_log_jacobian",
+    "folding_percent_learn2reg",
+    "sd_log_jacobian_learn2reg",
+    "inverse_consistency_mm",
+)
+COSTS = ("seconds", "processor_seconds", "loading_seconds", "peak_memory_mb")
+IDENTITY = "identity"
+"""The method that moves nothing: what all others begin from."""
+TESTED = ("iou", "dice")
+_MODEL = "model:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodSummary:
+    """One method over the pairs that it registered."""
+
+    method: str
+    pairs_ok: int
+    pairs_failed: int
+    reason: str
+    """Why there are no figures at all; empty where there are some."""
+    estimates: dict[str, Estimate]
+    """Of every field in `QUALITIES` and `COSTS`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A method against the reference method, in one measure."""
+
+    method: str
+    reference: str
+    reference_is: str
+    """Why that method is the reference."""
+    measure: str
+    test: PairedTest
+    p_holm: float
+    """Corrected for all comparisons of the scores, of all measures."""
+
+    @property
+    def note(self) -> str:
+        """What one must know to read p; empty if nothing."""
+        if not self.test.pairs:
+            return "no pair in common"
+        return "too few pairs" if self.test.has_too_few_pairs else ""
+
+
+class Reference(NamedTuple):
+    """The method that the others are tested against, and why it is that one."""
+
+    method: str
+    reason: str
+
+
+def methods_of(scores: Scores) -> list[str]:
+    """The methods in the order they were asked for."""
+    return list(dict.fromkeys(score.method for score in scores.pairs))
+
+
+def values_of(scores: Scores, method: str, field: str) -> dict[Pair, float]:
+    """A field of `PairScore` for all pairs that a method registered; can be NaN."""
+    return {
+        (score.fixed, score.moving): float(getattr(score, field))
+        for score in scores.pairs
+        if score.method == method and score.status == "ok"
+    }
+
+
+def failures(scores: Scores) -> list[PairScore]:
+    """Pairs not registered, but for those of methods that registered none."""
+    registered = {score.method for score in scores.pairs if score.status == "ok"}
+    return [s for s in scores.pairs if s.status != "ok" and s.method in registered]
+
+
+def summary_rows(scores: Scores) -> list[MethodSummary]:
+    """One row a method, in the order of the scores."""
+    return [_method_summary(scores, method) for method in methods_of(scores)]
+
+
+def _method_summary(scores: Scores, method: str) -> MethodSummary:
+    pairs = [score for score in scores.pairs if score.method == method]
+    ok = sum(score.status == "ok" for score in pairs)
+    is_unavailable = all(score.status == "unavailable" for score in pairs)
+    return MethodSummary(
+        method=method,
+        pairs_ok=ok,
+        pairs_failed=0 if is_unavailable else len(pairs) - ok,
+        reason="" if ok else _reason(pairs, is_unavailable),
+        estimates={
+            field: estimate(values_of(scores, method, field))
+            for field in QUALITIES + COSTS
+        },
+    )
+
+
+def _reason(pairs: Sequence[PairScore], is_unavailable: bool) -> str:
+    """Why a method registered no pair, in words, with the first note of its pairs."""
+    what = "unavailable" if is_unavailable else f"failed on all {len(pairs)} pairs"
+    notes = list(dict.fromkeys(score.note for score in pairs if score.note))
+    if not notes:
+        return what
+    others = f" ({len(notes) - 1} other reasons in pairs.csv)" if notes[1:] else ""
+    return f"{what}: {notes[0]}{others}"
+
+
+def structure_rows(scores: Scores) -> list[Row]:
+    """One row a method and label: how many pairs have it in both scans, and means."""
+    rows: list[Row] = []
+    fields = ("dice", "iou", "hd95_mm", "surface_distance_mm")
+    for method, label in dict.fromkeys((s.method, s.label) for s in scores.structures):
+        group = [s for s in scores.structures if (s.method, s.label) == (method, label)]
+        measured = sum(not math.isnan(score.dice) for score in group)
+        row: Row = {"method": method, "label": label, "pairs": measured}
+        rows.append(row | {f: mean(getattr(s, f) for s in group) for f in fields})
+    return rows
+
+
+def stage_rows(scores: Scores) -> list[Row]:
+    """One row a method and stage: means over pairs, with the SD of Dice."""
+    rows: list[Row] = []
+    for method, stage in dict.fromkeys((s.method, s.stage) for s in scores.stages):
+        group = [s for s in scores.stages if (s.method, s.stage) == (method, stage)]
+        dice = estimate({(s.fixed, s.moving): s.dice for s in group})
+        row: Row = {
+            "method": method,
+            "stage": stage,
+            "pairs": len(group),
+            "dice": dice.mean,
+            "dice_sd": dice.sd,
+            "iou": mean(score.iou for score in group),
+            "folding_percent": mean(score.folding_percent for score in group),
+        }
+        rows.append(row)
+    return rows
+
+
+def reference_method(rows: Sequence[MethodSummary]) -> Reference | None:
+    """The first model, else the best in mean IoU; of those whose IoU was measured."""
+    measured = [row for row in rows if row.estimates["iou"].pairs]
+    for row in measured:
+        if row.method.startswith(_MODEL):
+            return Reference(row.method, "first model")
+    best = max(measured, key=lambda row: row.estimates["iou"].mean, default=None)
+    return Reference(best.method, "best mean IoU") if best else None
+
+
+def comparisons(scores: Scores, rows: Sequence[MethodSummary]) -> list[Comparison]:
+    """Tests of all measured methods against the reference method, in IoU and Dice."""
+    reference = reference_method(rows)
+    if reference is None:
+        return []
+    tested = [
+        (row.method, measure)
+        for measure in TESTED
+        for row in rows
+        if row.method != reference.method and row.estimates[measure].pairs
+    ]
+    tests = [
+        paired_test(
+            values_of(scores, method, measure),
+            values_of(scores, reference.method, measure),
+        )
+        for method, measure in tested
+    ]
+    return [
+        Comparison(
+            method=method,
+            reference=reference.method,
+            reference_is=reference.reason,
+            measure=measure,
+            test=test,
+            p_holm=p_holm,
+        )
+        for (method, measure), test, p_holm in zip(
+            tested, tests, holm([test.p for test in tests]), strict=True
+        )
+    ]
+
+
+def short_names(methods: Iterable[str]) -> dict[str, str]:
+    """Names to show: a model's file without its folder, unless two would look alike."""
+    names = {method: _without_folder(method) for method in methods}
+    shown = list(names.values())
+    return {m: name if shown.count(name) == 1 else m for m, name in names.items()}
+
+
+def _without_folder(method: str) -> str:
+    kind, _, file = method.partition(":")
+    if not file:
+        return method
+    return f"{kind}:{Path(file).name.removesuffix('.safetensors')}"

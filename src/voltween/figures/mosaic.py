@@ -1,0 +1,97 @@
+"""Pictures that lay sections of scans beside each other."""
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image as Picture
+from PIL import ImageDraw, ImageFont
+
+from voltween.figures.planes import (
+    LONGEST_SIDE_VOXELS,
+    PLANES,
+    Plane,
+    Section,
+    gray_levels,
+)
+from voltween.spatial import Grid, Image, Transform
+
+_GAP_PIXELS = 6
+_TITLE_PIXELS = 34
+_HEADING_PIXELS = 20
+_WHITE, _BLACK, _ORANGE = (255, 255, 255), (0, 0, 0), (255, 165, 0)
+
+Colors = Float[np.ndarray, "_ _ 3"]
+
+
+def tweening_picture(
+    title: str, frames: dict[str, Float[np.ndarray, "i j k"]]
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Middle sections of volumes in RAS order, 0 to 1: a column with heading each."""
+    longest = max(next(iter(frames.values())).shape)
+    size = max(1, LONGEST_SIDE_VOXELS // longest)  # pixels a voxel
+    columns = {
+        heading: [
+            gray(plane.section(volume).repeat(size, axis=0).repeat(size, axis=1))
+            for plane in PLANES
+        ]
+        for heading, volume in frames.items()
+    }
+    return np.asarray(paint_mosaic(title, columns))
+
+
+def sections(volume: Image, transform: Transform, grid: Grid) -> list[Section]:
+    """The three planes of the volume on the grid, intensities from 0 to 1."""
+    sections = []
+    for plane in PLANES:
+        slab = transform.resample(volume, onto=plane.slab(grid, 1))
+        sections.append(plane.section(slab.data))
+    return gray_levels(sections)
+
+
+def gray(section: Section) -> Colors:
+    """The section in gray, as RGB."""
+    return np.repeat(section[..., None], 3, axis=-1)
+
+
+def paint_mosaic(title: str, columns: dict[str, list[Colors]]) -> Picture.Image:
+    """The columns side by side, with headings above and sides named within."""
+    first, *_ = columns.values()
+    width = max(section.shape[1] for section in first) + _GAP_PIXELS
+    heights = [section.shape[0] + _GAP_PIXELS for section in first]
+    top = _TITLE_PIXELS + _HEADING_PIXELS
+    size = (width * len(columns) + _GAP_PIXELS, top + sum(heights))
+    picture = Picture.new("RGB", size, _WHITE)
+    draw = ImageDraw.Draw(picture)
+    middle = size[0] / 2, _TITLE_PIXELS / 2
+    draw.text(middle, title, _BLACK, ImageFont.load_default(16), anchor="mm")
+    for column, (heading, sections) in enumerate(columns.items()):
+        x = _GAP_PIXELS + column * width + (width - _GAP_PIXELS) // 2
+        draw.text(
+            (x, top - 6), heading, _BLACK, ImageFont.load_default(13), anchor="ms"
+        )
+        for row, section in enumerate(sections):
+            corner = x - section.shape[1] // 2, top + sum(heights[:row])
+            picture.paste(_picture(section), corner)
+            frame = (corner[0], corner[1], *np.add(corner, section.shape[1::-1]) - 1)
+            draw.rectangle(frame, outline=_BLACK)
+            name_sides(draw, PLANES[row], corner, section.shape[:2])
+    return picture
+
+
+def _picture(colors: Colors) -> Picture.Image:
+    pixels: UInt8[np.ndarray, "_ _ 3"]
+    pixels = np.rint(colors * 255).astype(np.uint8)
+    return Picture.fromarray(pixels)
+
+
+def name_sides(
+    draw: ImageDraw.ImageDraw,
+    plane: Plane,
+    corner: tuple[int, int],
+    shape: tuple[int, int],
+) -> None:
+    """Write into a picture what is at the sides of a section of (height, width)."""
+    (x, y), (height, width) = corner, shape
+    font = ImageFont.load_default(11)
+    draw.text((x + 2, y + height / 2), plane.left, _ORANGE, font, anchor="lm")
+    draw.text((x + width - 2, y + height / 2), plane.right, _ORANGE, font, anchor="rm")
+    draw.text((x + width / 2, y + 2), plane.top, _ORANGE, font, anchor="mt")

@@ -1,0 +1,159 @@
+"""Panels of figures: a plane through a scan, cut out around a structure, and drawn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from voltween.figures.planes import PLANES, Plane, gray_levels
+from voltween.spatial import (
+    Affine,
+    Grid,
+    Image,
+    LabelMap,
+    Transform,
+    directions_to_ras,
+    nearest_world_axes,
+)
+
+_PIXELS = 240
+_IDENTITY = Affine.identity()
+_COLUMN_INCHES = 1.9
+_FOOT_INCHES = 0.8
+_MARGIN = 1.35  # of the window around a structure
+_NARROWEST_MM = 20.0
+FIXED_COLOR, MOVED_COLOR, BOTH_COLOR = "#0072B2", "#E69F00", "#BBBBBB"
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A plane through a scan, cut out around what is to be seen."""
+
+    plane: Plane
+    grid: Grid
+
+    @property
+    def half_mm(self) -> float:
+        """Half of the window's side."""
+        return float(self.grid.spacing_mm[0]) * _PIXELS / 2
+
+    def image(
+        self, volume: Image, transform: Transform = _IDENTITY
+    ) -> Float[np.ndarray, "_ _"]:
+        """Intensities as seen, 0 to 1."""
+        moved = transform.resample(volume, onto=self.grid)
+        return gray_levels([self.plane.section(moved.data)])[0]
+
+    def mask(
+        self, labels: LabelMap, label: int, transform: Transform = _IDENTITY
+    ) -> Bool[np.ndarray, "_ _"]:
+        """Where the label is, as seen."""
+        moved = transform.resample(labels, onto=self.grid)
+        return self.plane.section((moved.data == label).astype(float)) > 0
+
+    def place(self, positions_mm: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 2"]:
+        """World mm to mm to the right of and above the window's middle."""
+        voxels = self.grid.world_to_voxel(positions_mm - self.grid.center_mm)
+        offsets_mm = (voxels - self.grid.world_to_voxel(np.zeros(3))) * (
+            self.grid.spacing_mm
+        )
+        return np.delete(offsets_mm, self.plane.axis, axis=-1)
+
+
+def structure_view(labels: LabelMap, label: int) -> View:
+    """The plane, of all three directions, in which the label has the largest area."""
+    voxels = np.argwhere(labels.data == label)
+    spacing = labels.grid.spacing_mm
+    best = max(
+        ((axis, *_fullest(voxels, spacing, axis)) for axis in range(3)),
+        key=lambda found: found[2],
+    )
+    inside = voxels[voxels[:, best[0]] == best[1]]
+    low, high = inside.min(axis=0), inside.max(axis=0)
+    center_mm = labels.grid.voxel_to_world((low + high) / 2)
+    half_mm = _MARGIN * ((high - low + 1) * spacing).max() / 2
+    world_axis = nearest_world_axes(labels.grid)[best[0]]
+    plane = next(plane for plane in PLANES if plane.axis == world_axis)
+    return centered_view(plane, labels.grid, center_mm, max(half_mm, _NARROWEST_MM))
+
+
+def overlap_colors(
+    fixed: Bool[np.ndarray, "h w"], moved: Bool[np.ndarray, "h w"]
+) -> Float[np.ndarray, "h w 3"]:
+    """Fixed alone blue, moved alone orange, both gray, neither white."""
+    from matplotlib.colors import to_rgb
+
+    colors = np.ones((*fixed.shape, 3))
+    colors[fixed & ~moved] = to_rgb(FIXED_COLOR)
+    colors[moved & ~fixed] = to_rgb(MOVED_COLOR)
+    colors[fixed & moved] = to_rgb(BOTH_COLOR)
+    return colors
+
+
+def draw_section(
+    axes: Axes,
+    pixels: Float[np.ndarray, "h w *c"],
+    view: View,
+    *,
+    are_sides_named: bool,
+) -> None:
+    """Pixels from 0 to 1 in mm around the window's middle, its sides named if asked."""
+    half = view.half_mm
+    extent = (-half, half, -half, half)
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, extent=extent)
+    axes.set(xticks=[], yticks=[])
+    if are_sides_named:
+        plane = view.plane
+        for x, y, side in (
+            (0.06, 0.5, plane.left),
+            (0.94, 0.5, plane.right),
+            (0.5, 0.93, plane.top),
+        ):
+            axes.text(
+                *(x, y, side),
+                transform=axes.transAxes,
+                color="#FF9900",
+                fontsize=8,
+                ha="center",
+                va="center",
+                fontweight="bold",
+                path_effects=[withStroke(linewidth=2, foreground="black")],
+            )
+
+
+def table_of_axes(
+    title: str, columns: Sequence[str], rows: int
+) -> tuple[Figure, np.ndarray]:
+    """A figure of square panels (rows, columns) with headings above them."""
+    size = (
+        _COLUMN_INCHES * len(columns),
+        (_COLUMN_INCHES + 0.25) * rows + _FOOT_INCHES,
+    )
+    figure = Figure(figsize=size, layout="constrained", dpi=110)
+    axes = figure.subplots(rows, len(columns), squeeze=False)
+    figure.suptitle(title, fontsize=9)
+    for panel, heading in zip(axes[0], columns, strict=True):
+        panel.set_title(heading, fontsize=9)
+    return figure, axes
+
+
+def centered_view(
+    plane: Plane, grid: Grid, center_mm: Float[np.ndarray, " 3"], half_mm: float
+) -> View:
+    """The view along a plane, centered at a position in RAS+ mm."""
+    directions = directions_to_ras(grid)
+    window = plane.window(directions, center_mm, half_mm=half_mm, pixels=_PIXELS)
+    return View(plane, window)
+
+
+def _fullest(
+    voxels: Float[np.ndarray, "n 3"] | np.ndarray, spacing_mm: np.ndarray, axis: int
+) -> tuple[int, float]:
+    """The layer along an axis that has most voxels, and their area in mm2."""
+    counts = np.bincount(voxels[:, axis])
+    area = float(np.prod(np.delete(spacing_mm, axis)))
+    return int(counts.argmax()), float(counts.max()) * area

@@ -1,0 +1,95 @@
+"""Planes of a scan as they are shown: R, A and S to the right or up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from voltween.spatial import Grid, directions_to_ras
+
+LONGEST_SIDE_VOXELS = 224
+_PERCENTILES = (0.5, 99.5)
+
+# No names for the sides: those of the three planes differ.
+Section = Float[np.ndarray, "_ _"]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A section of a grid in RAS order: the axis cut, and what is at its sides."""
+
+    axis: int
+    left: str
+    right: str
+    top: str
+
+    def slab(self, grid: Grid, thickness: int) -> Grid:
+        """The middle layers of the grid, an odd number of them."""
+        first = np.zeros(3)
+        first[self.axis] = grid.shape[self.axis] // 2 - thickness // 2
+        affine = grid.affine.copy()
+        affine[:3, 3] = grid.voxel_to_world(first)
+        i, j, k = (
+            thickness if axis == self.axis else size
+            for axis, size in enumerate(grid.shape)
+        )
+        return Grid((i, j, k), affine)
+
+    def window(
+        self,
+        directions: Float[np.ndarray, "3 3"],
+        center_mm: Float[np.ndarray, " 3"],
+        *,
+        half_mm: float,
+        pixels: int,
+    ) -> Grid:
+        """One layer of `pixels` by `pixels` around a position, `half_mm` to each side.
+
+        Column c of `directions` is the grid's axis c, nearest to R, A and S.
+        """
+        spacing_mm = 2 * half_mm / pixels
+        i, j, k = (1 if axis == self.axis else pixels for axis in range(3))
+        return Grid.centered(
+            (i, j, k),
+            center_mm=center_mm,
+            spacing_mm=(spacing_mm,) * 3,
+            directions=directions,
+        )
+
+    def section(self, slab: Float[np.ndarray, "i j k"]) -> Section:
+        """The middle layer of a slab as seen: its second axis up, its first right."""
+        middle = slab.shape[self.axis] // 2
+        return slab.take(middle, axis=self.axis).T[::-1]
+
+
+PLANES = (
+    Plane(2, "L", "R", "A"),
+    Plane(1, "L", "R", "S"),
+    Plane(0, "P", "A", "S"),
+)
+
+
+def display_grid(grid: Grid) -> Grid:
+    """Cubic voxels in RAS order over the field of view of a grid, one a pixel."""
+    directions = directions_to_ras(grid)
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(grid.shape) - 1.0)
+    extent_mm = np.ptp(
+        (grid.voxel_to_world(corners) - grid.center_mm) @ directions, axis=0
+    )
+    spacing_mm = extent_mm.max() / (LONGEST_SIDE_VOXELS - 1)
+    sizes = np.maximum(np.round(extent_mm / spacing_mm).astype(int) + 1, 2)
+    return Grid.centered(
+        (int(sizes[0]), int(sizes[1]), int(sizes[2])),
+        center_mm=grid.center_mm,
+        spacing_mm=(float(spacing_mm),) * 3,
+        directions=directions,
+    )
+
+
+def gray_levels(sections: Sequence[Section]) -> list[Section]:
+    """The sections with intensities from 0 to 1, on one scale for all."""
+    values = np.concatenate([section.ravel() for section in sections])
+    low, high = np.percentile(values, _PERCENTILES)
+    scale = max(float(high - low), float(np.finfo(np.float32).tiny))
+    return [((section - low) / scale).clip(0, 1) for section in sections]

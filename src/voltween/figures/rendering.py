@@ -1,0 +1,274 @@
+"""A scan in three dimensions, its nearest octant cut away (PyVista).
+
+Everything is drawn in mm along the fixed scan's own axes, nearest to R, A and S, from
+its middle: x to R, y to A, z to S. One camera looks at it from R, A and S.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from scipy.ndimage import binary_fill_holes, gaussian_filter, label
+
+from voltween.errors import MissingPackageError
+from voltween.spatial import Affine, Grid, Image, LabelMap, directions_to_ras
+
+_LONGEST_SIDE = 160
+_PANEL_PIXELS = 460
+_CAMERA = (1.6, 2.0, 1.25)
+_ZOOM = 1.1
+_AXES_VIEWPORT = (0.0, 0.0, 0.27, 0.27)
+_MARGIN = 5
+_SHELF = 0.2  # where a scan without background is cut, to show structures
+_SKIN = 0.82  # gray of what is not cut
+_WHOLE_BOX = 0.25  # share of border voxels from which on the body fills the scan
+STRUCTURE_COLORS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
+
+Pixels = UInt8[np.ndarray, "h w 3"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """The cubic grid that everything is shown on, in RAS order."""
+
+    grid: Grid
+    is_filled: bool
+    """Whether there is tissue up to the scan's borders, as in a crop."""
+
+    @classmethod
+    def around(cls, fixed: Image) -> "Scene":
+        """The fixed scan's field of view."""
+        grid = _cubic_grid(fixed.grid)
+        data = Affine.identity().resample(fixed, onto=grid).data
+        body = body_mask(data)
+        border = np.concatenate(
+            [np.moveaxis(body, axis, 0)[[0, -1]].ravel() for axis in range(3)]
+        )
+        return cls(grid, bool(border.mean() > _WHOLE_BOX))
+
+    def place(self, positions_mm: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+        """World RAS+ mm to mm along the scene's axes, from its middle."""
+        return (positions_mm - self.grid.center_mm) @ directions_to_ras(self.grid)
+
+    @property
+    def half_mm(self) -> Float[np.ndarray, " 3"]:
+        """Half of the scene's extent along its axes."""
+        return np.array(self.grid.shape) * self.grid.spacing_mm / 2
+
+
+def body_mask(data: Float[np.ndarray, "i j k"]) -> Bool[np.ndarray, "i j k"]:
+    """The largest thing brighter than the background, its holes filled."""
+    smooth = gaussian_filter(data, 1.0)
+    bright = smooth > _otsu(smooth)
+    parts, count = label(bright)
+    if count == 0:
+        return np.ones(data.shape, bool)
+    largest = np.bincount(parts.ravel())[1:].argmax() + 1
+    body = parts == largest
+    for axis in range(3):  # sinuses and airways open to one side only
+        layers = np.moveaxis(body, axis, 0)
+        for layer in layers:
+            layer[:] = binary_fill_holes(layer)
+    return body
+
+
+def render_scan(
+    scene: Scene,
+    image: Image,
+    labels: LabelMap | None = None,
+    structures: tuple[int, ...] = (),
+) -> Pixels:
+    """The scan, on the scene's grid, with an octant cut away and structures in it.
+
+    Raises:
+        MissingPackageError: If PyVista is not installed.
+    """
+    pyvista = import_pyvista()
+    plotter = _plotter(pyvista, scene)
+    is_shelf = scene.is_filled and bool(structures)
+    surface = _cut_surface(pyvista, scene, image, share=_SHELF if is_shelf else 0.5)
+    plotter.add_mesh(
+        surface,
+        scalars="gray",
+        cmap="gray",
+        clim=(0, 1),
+        show_scalar_bar=False,
+        ambient=0.35,
+        diffuse=0.7,
+        smooth_shading=False,
+    )
+    for n, structure in enumerate(structures if labels is not None else ()):
+        assert labels is not None
+        found = _structure_surface(pyvista, scene, labels.data == structure)
+        if found.n_points:
+            color = STRUCTURE_COLORS[n % len(STRUCTURE_COLORS)]
+            plotter.add_mesh(found, color=color, smooth_shading=True)
+    return _shot(plotter)
+
+
+def render_lines(
+    scene: Scene,
+    lines: list[Float[np.ndarray, "n 3"]],
+    values: list[Float[np.ndarray, " n"]],
+    *,
+    most: float,
+) -> Pixels:
+    """Lines given in world mm, colored by a value each point, from 0 to `most`.
+
+    Raises:
+        MissingPackageError: If PyVista is not installed.
+    """
+    pyvista = import_pyvista()
+    plotter = _plotter(pyvista, scene)
+    counts = [len(line) for line in lines]
+    starts = np.cumsum([0, *counts[:-1]])
+    cells = [
+        [n, *range(first, first + n)] for n, first in zip(counts, starts, strict=True)
+    ]
+    mesh = pyvista.PolyData(
+        scene.place(np.concatenate(lines)), lines=np.concatenate(cells)
+    )
+    mesh["value"] = np.concatenate(values)
+    plotter.add_mesh(
+        mesh,
+        scalars="value",
+        cmap="viridis",
+        clim=(0, most),
+        show_scalar_bar=False,
+        line_width=2,
+        lighting=False,
+    )
+    return _shot(plotter)
+
+
+def _cubic_grid(fixed: Grid) -> Grid:
+    """Cubic voxels in RAS order over a grid's field of view."""
+    directions = directions_to_ras(fixed)
+    corners = np.array(list(np.ndindex(2, 2, 2))) * np.array(fixed.shape) - 0.5
+    extent_mm = np.ptp(fixed.voxel_to_world(corners) @ directions, axis=0)
+    spacing_mm = float(extent_mm.max()) / _LONGEST_SIDE
+    i, j, k = (max(2, round(float(n) / spacing_mm)) for n in extent_mm)
+    return Grid.centered(
+        (i, j, k),
+        center_mm=fixed.center_mm,
+        spacing_mm=(spacing_mm,) * 3,
+        directions=directions,
+    )
+
+
+def import_pyvista() -> Any:
+    """PyVista, its warnings about missing displays kept off stderr.
+
+    Raises:
+        MissingPackageError: If it is not installed.
+    """
+    try:
+        import pyvista
+        from vtkmodules.vtkCommonCore import vtkLogger, vtkObject
+    except ImportError as error:
+        raise MissingPackageError(
+            "pictures in three dimensions need the pyvista package: install it with "
+            "pip install 'voltween[figures]'"
+        ) from error
+    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
+    vtkObject.GlobalWarningDisplayOff()
+    return pyvista
+
+
+def _plotter(pyvista: Any, scene: Scene) -> Any:
+    """An empty white scene with its box, axes and camera."""
+    plotter = pyvista.Plotter(off_screen=True, window_size=(_PANEL_PIXELS,) * 2)
+    plotter.set_background("white")
+    x, y, z = scene.half_mm
+    plotter.add_mesh(
+        pyvista.Box((-x, x, -y, y, -z, z)),
+        style="wireframe",
+        color="#bbbbbb",
+        line_width=1,
+        lighting=False,
+    )
+    colors: Mapping[str, str] = {
+        "x_color": "#D55E00",
+        "y_color": "#009E73",
+        "z_color": "#0072B2",
+    }
+    plotter.add_axes(
+        xlabel="R",
+        ylabel="A",
+        zlabel="S",
+        color="black",
+        viewport=_AXES_VIEWPORT,
+        **colors,
+    )
+    plotter.enable_parallel_projection()
+    plotter.camera_position = [_CAMERA, (0, 0, 0), (0, 0, 1)]
+    plotter.reset_camera()
+    plotter.camera.zoom(_ZOOM)
+    return plotter
+
+
+def _shot(plotter: Any) -> Pixels:
+    pixels = plotter.screenshot(return_img=True)
+    plotter.close()
+    return np.asarray(pixels)[..., :3]
+
+
+def _cut_surface(pyvista: Any, scene: Scene, image: Image, *, share: float) -> Any:
+    """The body's surface, gray as the scan where it is cut.
+
+    The cut planes are at a share of the scene's sides.
+    """
+    low, high = np.percentile(image.data, (0.5, 99.5))
+    gray = ((image.data - low) / max(high - low, 1e-6)).clip(0, 1)
+    inside = _block(gray.shape) if scene.is_filled else body_mask(image.data)
+    body = np.pad(gaussian_filter(inside.astype(float), 0.7), 1)
+    i, j, k = (round(n * share) + 1 for n in image.data.shape)
+    body[i:, j:, k:] = 0
+    volume = _image_data(pyvista, scene, body, padding=1)
+    volume["gray"] = np.pad(gray, 1, mode="edge").ravel(order="F")
+    surface = volume.contour([0.5], scalars="value")
+    corner_mm = (2 * share - 1) * scene.half_mm
+    points = (surface.points - corner_mm) / scene.grid.spacing_mm[0]
+    is_cut = np.full(len(points), scene.is_filled)
+    for axis in range(3):  # on a cut face: near its plane, within the octant's edges
+        others = [other for other in range(3) if other != axis]
+        is_cut |= (np.abs(points[:, axis]) < 1.2) & (points[:, others] > -1.2).all(1)
+    surface["gray"] = np.where(is_cut, surface["gray"], _SKIN)
+    return surface
+
+
+def _block(shape: tuple[int, ...]) -> Bool[np.ndarray, "i j k"]:
+    """All but a margin, where moved scans end raggedly."""
+    block = np.zeros(shape, bool)
+    inner = tuple(slice(_MARGIN, n - _MARGIN) for n in shape)
+    block[inner] = True
+    return block
+
+
+def _structure_surface(
+    pyvista: Any, scene: Scene, mask: Bool[np.ndarray, "i j k"]
+) -> Any:
+    smooth = gaussian_filter(np.pad(mask, 1).astype(float), 0.8)
+    return _image_data(pyvista, scene, smooth, padding=1).contour([0.5])
+
+
+def _image_data(
+    pyvista: Any, scene: Scene, values: Float[np.ndarray, "i j k"], *, padding: int
+) -> Any:
+    spacing = scene.grid.spacing_mm
+    size = np.array(scene.grid.shape)
+    origin = -((size - 1) / 2 + padding) * spacing
+    volume = pyvista.ImageData(dimensions=values.shape, spacing=spacing, origin=origin)
+    volume["value"] = values.ravel(order="F")
+    return volume
+
+
+def _otsu(values: Float[np.ndarray, "i j k"]) -> float:
+    """The threshold that parts the values into two classes best (Otsu 1979)."""
+    import SimpleITK as sitk
+
+    found = sitk.OtsuThresholdImageFilter()
+    found.Execute(sitk.GetImageFromArray(np.ascontiguousarray(values)))
+    return float(found.GetThreshold())

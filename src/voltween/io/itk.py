@@ -1,0 +1,140 @@
+"""Between ITK objects and scanner space. The only place that says LPS.
+
+ITK, ANTs and Slicer files are in LPS+ mm: x to the left and y to the back. Everything
+that crosses this module is turned over here, once: affines become D M D, vectors and
+positions have components 0 and 1 negated, D = diag(-1, -1, 1, 1).
+"""
+
+import functools
+import operator
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import SimpleITK as sitk
+from jaxtyping import Float
+
+from voltween.errors import InputError
+from voltween.spatial import Affine, DisplacementField, Grid, Transform
+
+IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
+TRANSFORM_SUFFIXES = (".h5", ".tfm", ".txt", ".mat")
+_FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
+# Factor on x and y that turns each frame into RAS; old .fcsv files number the frames.
+_FRAME_SIGNS = {"RAS": 1.0, "LPS": -1.0, "0": 1.0, "1": -1.0}
+
+
+def to_ras(positions: Float[np.ndarray, "n 3"], frame: str) -> Float[np.ndarray, "n 3"]:
+    """Positions given in a frame, RAS or LPS, in RAS+ mm.
+
+    Raises:
+        InputError: If the frame is another.
+    """
+    if frame not in _FRAME_SIGNS:
+        raise InputError(f"points must be in frame RAS or LPS, got {frame!r}")
+    return positions * [_FRAME_SIGNS[frame], _FRAME_SIGNS[frame], 1.0]
+
+
+def to_itk_vectors(vectors_mm: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
+    """Vectors in RAS+ mm as ITK stores them, in LPS+ mm, of the same precision."""
+    return vectors_mm * np.diag(_FLIP)[:3].astype(vectors_mm.dtype)
+
+
+def field_from_itk(image: sitk.Image) -> DisplacementField:
+    """The displacement field in an ITK image of LPS vectors, in RAS+ mm."""
+    vectors_lps = sitk.GetArrayFromImage(image).transpose(2, 1, 0, 3)
+    return DisplacementField(grid_from_itk(image), vectors_lps * np.diag(_FLIP)[:3])
+
+
+def grid_from_itk(image: sitk.Image | sitk.ImageFileReader) -> Grid:
+    """The grid of an ITK image, in RAS+ mm."""
+    affine_lps = np.eye(4)
+    dimensions = len(image.GetSize())  # a fourth, of one volume, is left out
+    directions = np.array(image.GetDirection()).reshape(dimensions, dimensions)
+    affine_lps[:3, :3] = directions[:3, :3] * image.GetSpacing()[:3]
+    affine_lps[:3, 3] = image.GetOrigin()[:3]
+    return Grid(image.GetSize()[:3], _FLIP @ affine_lps)
+
+
+def image_to_itk(data: np.ndarray, grid: Grid) -> sitk.Image:
+    """ITK image of numbers (I, J, K) or vectors (I, J, K, 3), placed in LPS."""
+    if not is_perpendicular(grid):
+        raise InputError(
+            "ITK files need perpendicular axes, got a sheared grid: write NIfTI, or "
+            "resample onto a Grid with perpendicular axes first"
+        )
+    is_vector = data.ndim == 4
+    in_itk_order = data.transpose(2, 1, 0, 3) if is_vector else data.T
+    image = sitk.GetImageFromArray(
+        np.ascontiguousarray(in_itk_order), isVector=is_vector
+    )
+    directions = (_FLIP @ grid.affine)[:3, :3] / grid.spacing_mm
+    image.SetOrigin((_FLIP @ grid.affine)[:3, 3].tolist())
+    image.SetSpacing(grid.spacing_mm.tolist())
+    image.SetDirection(directions.ravel().tolist())
+    return image
+
+
+def is_perpendicular(grid: Grid) -> bool:
+    """Whether the axes of a grid are perpendicular, as ITK requires."""
+    directions = grid.affine[:3, :3] / grid.spacing_mm
+    return np.allclose(directions.T @ directions, np.eye(3), atol=1e-4)
+
+
+def transform_to_itk(transform: Transform) -> sitk.Transform:
+    """The ITK transform (LPS) that maps as the transform does."""
+    parts = [_part_to_itk(part) for part in transform.parts()]
+    return parts[0] if len(parts) == 1 else sitk.CompositeTransform(parts)
+
+
+def _part_to_itk(part: Affine | DisplacementField) -> sitk.Transform:
+    if isinstance(part, DisplacementField):
+        vectors_lps = to_itk_vectors(part.vectors_mm)
+        return sitk.DisplacementFieldTransform(image_to_itk(vectors_lps, part.grid))
+    matrix = _FLIP @ part.matrix @ _FLIP
+    return sitk.AffineTransform(matrix[:3, :3].ravel().tolist(), matrix[:3, 3].tolist())
+
+
+def transform_from_itk(itk: sitk.Transform) -> Transform:
+    """The transform in RAS+ mm that maps as the ITK transform does.
+
+    Raises:
+        InputError: If it is not 3D or of a kind that is not supported.
+    """
+    if itk.GetDimension() != 3:
+        raise InputError(f"transform must be 3D, got {itk.GetDimension()}D")
+    if itk.IsLinear():
+        return Affine(_FLIP @ _matrix_of(itk) @ _FLIP)
+    itk = itk.Downcast()
+    if isinstance(itk, sitk.CompositeTransform):
+        parts = [
+            transform_from_itk(itk.GetNthTransform(n))
+            for n in range(itk.GetNumberOfTransforms())
+        ]
+        return functools.reduce(operator.matmul, parts)
+    if isinstance(itk, sitk.DisplacementFieldTransform):
+        return field_from_itk(itk.GetDisplacementField())
+    raise InputError(
+        f"a {itk.GetName()} is not supported: convert it to a displacement field "
+        "(SimpleITK: TransformToDisplacementField) first"
+    )
+
+
+def _matrix_of(itk: sitk.Transform) -> Float[np.ndarray, "4 4"]:
+    """Matrix (LPS) of any linear ITK transform, whatever its parameters mean."""
+    matrix = np.eye(4)
+    matrix[:3, 3] = itk.TransformPoint((0.0, 0.0, 0.0))
+    for axis in range(3):
+        matrix[:3, axis] = itk.TransformPoint(np.eye(3)[axis].tolist()) - matrix[:3, 3]
+    return matrix
+
+
+@contextmanager
+def quiet_itk() -> Iterator[None]:
+    """ITK's own warnings on damaged files, lines long, are replaced by our one line."""
+    before = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(before)

@@ -1,0 +1,51 @@
+"""What ITK does not do for NIfTI: sheared axes, a word on a full disk, quick gzip."""
+
+import math
+import shutil
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from isal import igzip
+
+from voltween.spatial import Grid
+
+_GZIP_LEVEL = 1  # of 0 to 3: a quarter smaller than 0, nothing to gain above
+_GZIP_PIECE_BYTES = 2**20
+
+
+def save_sheared(data: np.ndarray, grid: Grid, path: Path) -> None:
+    """Write numbers (I, J, K) or vectors (I, J, K, 3) on any axes, square or not."""
+    is_vector = data.ndim == 4
+    stored = data[:, :, :, None] if is_vector else data
+    image = nibabel.Nifti1Image(stored, grid.affine, dtype=data.dtype)
+    image.header.set_xyzt_units("mm")
+    if is_vector:
+        image.header.set_intent("vector")
+    nibabel.save(image, path)
+
+
+def check_is_whole(path: Path) -> None:
+    """ITK says nothing when the disk is full in the middle of a NIfTI file.
+
+    Raises:
+        RuntimeError: If the file, not compressed, is shorter than its header says.
+    """
+    voxels = nibabel.load(path).dataobj
+    expected = voxels.offset + math.prod(voxels.shape) * voxels.dtype.itemsize
+    stored = path.stat().st_size
+    if stored != expected:
+        raise RuntimeError(f"wrote {stored} of {expected} bytes")
+
+
+def compress(source: Path, target: Path) -> None:
+    """Write a file's gzip, 10 to 20 times as fast as zlib (ITK, nibabel), as small.
+
+    Raises:
+        OSError: If the disk is full.
+    """
+    with (
+        source.open("rb") as plain,
+        igzip.open(target, "wb", compresslevel=_GZIP_LEVEL) as packed,
+    ):
+        shutil.copyfileobj(plain, packed, _GZIP_PIECE_BYTES)

@@ -1,0 +1,88 @@
+"""Writes images, label maps, points and transforms, whole or not at all."""
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from voltween.errors import InputError
+from voltween.files import (
+    PathLike,
+    check_free_space,
+    check_suffix,
+    scratch_file,
+    whole_file,
+)
+from voltween.io.itk import (
+    IMAGE_SUFFIXES,
+    image_to_itk,
+    is_perpendicular,
+    quiet_itk,
+    to_itk_vectors,
+    transform_to_itk,
+)
+from voltween.io.nifti import check_is_whole, compress, save_sheared
+from voltween.io.points import POINT_SUFFIXES, format_points
+from voltween.spatial import DisplacementField, Grid, Image, LabelMap, Points, Transform
+
+
+def write(thing: Image | LabelMap | Points | Transform, path: PathLike) -> Path:
+    """Write an image, label map, points or transform; the suffix says the format.
+
+    The file appears whole or not at all.
+
+    Raises:
+        InputError: If the suffix does not fit the thing or the folder is not writable.
+    """
+    path = Path(path)
+    if isinstance(thing, Image | LabelMap):
+        check_suffix(path, IMAGE_SUFFIXES, "an image")
+        _write_volume(thing.data, thing.grid, path)
+    elif isinstance(thing, Points):
+        check_suffix(path, POINT_SUFFIXES, "points")
+        with whole_file(path) as partial:
+            partial.write_text(format_points(thing, path.name))
+    else:
+        _write_transform(thing, path)
+    return path
+
+
+def _write_volume(data: np.ndarray, grid: Grid, path: Path) -> None:
+    """Write numbers (I, J, K) or LPS vectors (I, J, K, 3) of a grid's voxels."""
+    with whole_file(path) as partial, quiet_itk():
+        if path.name.endswith(".nii.gz"):
+            with scratch_file(partial.with_suffix("")) as plain:
+                _write_nifti(data, grid, plain)
+                compress(plain, partial)
+        elif path.name.endswith(".nii"):
+            _write_nifti(data, grid, partial)
+        else:
+            image = image_to_itk(data, grid)
+            sitk.WriteImage(image, str(partial), useCompression=True)
+
+
+def _write_nifti(data: np.ndarray, grid: Grid, path: Path) -> None:
+    if is_perpendicular(grid):
+        sitk.WriteImage(image_to_itk(data, grid), str(path))
+    else:
+        save_sheared(data, grid, path)
+    check_is_whole(path)
+
+
+def _write_transform(transform: Transform, path: Path) -> None:
+    if path.name.endswith(IMAGE_SUFFIXES):
+        if not isinstance(transform, DisplacementField):
+            raise InputError(
+                f"{path}: only a displacement field can be an image file: write .h5, "
+                "or transform.to_field(grid)"
+            )
+        # ANTs reads and writes single precision: 1e-5 mm at the size of a body.
+        vectors_lps = to_itk_vectors(transform.vectors_mm.astype(np.float32))
+        _write_volume(vectors_lps, transform.grid, path)
+        return
+    check_suffix(path, (".h5", ".tfm"), "a transform")
+    fields = [p for p in transform.parts() if isinstance(p, DisplacementField)]
+    with whole_file(path) as partial:
+        # Asked first: HDF5 meets a full disk with pages of its own messages.
+        check_free_space(path, sum(field.vectors_mm.nbytes for field in fields))
+        sitk.WriteTransform(transform_to_itk(transform), str(partial))

@@ -1,0 +1,11 @@
+"""Trained networks with their preprocessing, on disk; the models that are shipped."""
+
+from voltween.models.model import Model as Model
+from voltween.models.model import installed_models as installed_models
+from voltween.models.model import load_model as load_model
+from voltween.models.model import network_tensors as network_tensors
+from voltween.models.model import save_model as save_model
+from voltween.models.model import weights_digest as weights_digest
+from voltween.models.tensor_files import read_tensors as read_tensors
+from voltween.models.tensor_files import tensors_under as tensors_under
+from voltween.models.tensor_files import write_tensors as write_tensors

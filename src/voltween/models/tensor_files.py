@@ -1,0 +1,76 @@
+"""Tensors with a description in safetensors files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from voltween.errors import InputError
+from voltween.files import whole_file
+
+SUFFIX = ".safetensors"
+FORMAT = 2  # 1: the affine matrix by itself, not its displacements at the border
+
+
+def tensors_under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names start with the prefix, by the rest of their names."""
+    found = {
+        name: tensor for name, tensor in tensors.items() if name.startswith(prefix)
+    }
+    return {name.removeprefix(prefix): tensor for name, tensor in found.items()}
+
+
+def write_tensors(
+    path: Path, tensors: dict[str, Tensor], description: dict[str, Any]
+) -> Path:
+    """Write tensors and a JSON description to one safetensors file."""
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    text = json.dumps({"format": FORMAT, **description})
+    with whole_file(path) as partial:
+        partial.write_bytes(save(contiguous, metadata={"voltween": text}))
+    return path
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors (floating ones as float32) and description of a file of `write_tensors`.
+
+    Raises:
+        InputError: If it is missing, damaged, or not one of Voltween's.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            description = read_description(path, file.metadata())
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{path}: expected a Voltween model ({SUFFIX}), got a file that is damaged "
+            "or of another kind"
+        ) from error
+    floating = {
+        n: t.float() if t.is_floating_point() else t for n, t in tensors.items()
+    }
+    return floating, description
+
+
+def read_description(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:
+    """The description in the metadata of a tensor file.
+
+    Raises:
+        InputError: If there is none, or the file is of a newer format.
+    """
+    try:
+        description: dict[str, Any] = json.loads((metadata or {})["voltween"])
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            f"{path}: expected a Voltween model, got another program's safetensors file"
+        ) from error
+    if description.get("format") != FORMAT:
+        raise InputError(
+            f"{path}: expected model format {FORMAT}, got "
+            f"{description.get('format')}: use the version of Voltween that wrote it, "
+            "or a newer one"
+        )
+    return description

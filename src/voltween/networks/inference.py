@@ -1,0 +1,137 @@
+"""The fast way through a trained network: the same mathematics, other arrangements.
+
+Weights are laid out once as the processor's convolutions read them (oneDNN), biases and
+LeakyReLU are part of the convolution, and, where the processor multiplies bfloat16
+matrices, all but the last layer of a dense subnetwork may run in bfloat16. Flows, warps
+and compositions stay in single precision. Checkpoints and the network given stay as
+they are.
+"""
+
+import copy
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import conv3d, leaky_relu
+
+from voltween.networks.blocks import LEAK, Convolution, LinearConvolution
+from voltween.networks.cascade import Tweening, VolumeTweeningNetwork
+from voltween.networks.dense import DenseSubnetwork
+from voltween.networks.kinds import Network
+from voltween.networks.upsampling import Upsampling
+
+Precision = Literal["fp32", "bf16", "auto"]
+Registrar = Callable[[Float[Tensor, "b 1 i j k"], Float[Tensor, "b 1 i j k"]], Tweening]
+
+
+def optimize(network: Network, precision: Precision = "auto") -> Registrar:
+    """The network for inference alone: (fixed, moving) -> Tweening, as it has it.
+
+    "fp32" differs from the network by rounding only. "bf16" computes features in
+    bfloat16, on any processor; "auto" does so on a CPU where that is fast. Networks on
+    another device run as they are, and so does VoxelMorph's.
+
+    Raises:
+        ValueError: If `precision` is none of these.
+    """
+    if precision not in ("fp32", "bf16", "auto"):
+        raise ValueError(
+            f"precision must be 'fp32', 'bf16' or 'auto', got {precision!r}"
+        )
+    device = next(network.parameters()).device.type
+    is_fast = device == "cpu" and has_fast_bf16()
+    is_half = precision == "bf16" or (precision == "auto" and is_fast)
+    is_packed = device == "cpu" and isinstance(network, VolumeTweeningNetwork)
+    dtype = torch.bfloat16 if is_half else torch.float32
+    with torch.no_grad():
+        fast = pack(network, dtype) if is_packed else network
+    casts = torch.autocast(device, torch.bfloat16, enabled=is_half and not is_packed)
+
+    def run(
+        fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]
+    ) -> Tweening:
+        with torch.inference_mode(), casts:
+            return fast(fixed, moving)
+
+    return run
+
+
+def has_fast_bf16() -> bool:
+    """Whether this processor multiplies bfloat16 matrices (AMX, or AVX-512 with it)."""
+    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+
+
+class PackedConvolution(nn.Module):
+    """A convolution whose weight is laid out for the processor, LeakyReLU included."""
+
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        *,
+        stride: int = 1,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.stride, self.dtype = stride, dtype
+        self.leak: float | None = None
+        self.bias = None if bias is None else bias.detach().to(dtype)
+        self.weight = weight.detach().to(dtype)
+        self._unpacked: Tensor | None = self.weight if _can_pack(dtype) else None
+
+    def forward(self, x: Float[Tensor, "b c i j k"]) -> Float[Tensor, "b c2 i2 j2 k2"]:
+        """Features after the convolution, channels last in memory."""
+        x = x.to(self.dtype)
+        if (unpacked := self._unpacked) is not None:
+            self._pack(unpacked, x.shape)
+        if not self.weight.is_mkldnn:
+            x = conv3d(x, self.weight, self.bias, self.stride, padding=1)
+            return x if self.leak is None else leaky_relu(x, self.leak, inplace=True)
+        activation = ("none", []) if self.leak is None else ("leaky_relu", [self.leak])
+        return torch.ops.mkldnn._convolution_pointwise(
+            x, self.weight, self.bias, *self._geometry, 1, *activation, ""
+        )
+
+    def _pack(self, weight: Tensor, shape: torch.Size) -> None:
+        # The best layout depends on the size of the features, so it waits for the first
+        # of them; later ones of another size are right all the same.
+        self.weight = torch._C._nn.mkldnn_reorder_conv3d_weight(  # type: ignore[call-arg]
+            weight.contiguous().to_mkldnn(), *self._geometry, 1, list(shape)
+        )
+        self._unpacked = None
+
+    @property
+    def _geometry(self) -> tuple[list[int], list[int], list[int]]:
+        """Padding, stride and dilation along each axis."""
+        return [1] * 3, [self.stride] * 3, [1] * 3
+
+
+def pack(module: nn.Module, dtype: torch.dtype = torch.float32) -> Any:
+    """The module with its convolutions packed; the original stays as it is."""
+    if isinstance(module, Convolution):
+        result = pack(module[0], dtype)
+        result.leak = LEAK
+        return result
+    if isinstance(module, LinearConvolution):
+        return PackedConvolution(
+            module.weight, module.bias, stride=module.stride[0], dtype=dtype
+        )
+    if isinstance(module, Upsampling):
+        return PackedConvolution(module.weight, None, dtype=dtype)
+    result = copy.copy(module)
+    result._modules = {
+        name: None if child is None else pack(child, dtype)
+        for name, child in module._modules.items()
+    }
+    if isinstance(module, DenseSubnetwork):  # flows are not rounded to half precision
+        result.flow = pack(module.flow)
+    return result
+
+
+def _can_pack(dtype: torch.dtype) -> bool:
+    # Private to PyTorch (its own compiler uses it), so it may be missing one day.
+    is_there = hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+    is_fast = dtype == torch.float32 or has_fast_bf16()
+    return torch.backends.mkldnn.is_available() and is_there and is_fast

@@ -1,0 +1,16 @@
+"""From a scan to the input of a network: foreground, intensities, canonical grid.
+
+Input and output are images in RAS+ mm. Intensities of the output are 0 to 1.
+"""
+
+from voltween.preprocessing.foreground import coarse_view as coarse_view
+from voltween.preprocessing.foreground import foreground_of as foreground_of
+from voltween.preprocessing.foreground import head_center_mm as head_center_mm
+from voltween.preprocessing.hounsfield import DENSER_THAN_LUNG as DENSER_THAN_LUNG
+from voltween.preprocessing.hounsfield import hounsfield_offset as hounsfield_offset
+from voltween.preprocessing.hounsfield import looks_like_ct as looks_like_ct
+from voltween.preprocessing.hounsfield import some_voxels as some_voxels
+from voltween.preprocessing.preprocess import Placement as Placement
+from voltween.preprocessing.preprocess import Preprocessing as Preprocessing
+from voltween.preprocessing.preprocess import check_has_contrast as check_has_contrast
+from voltween.preprocessing.preprocess import foreground_range as foreground_range

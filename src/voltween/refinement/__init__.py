@@ -1,0 +1,26 @@
+"""Instance optimization: the transform of one pair, sought on the pair itself.
+
+Images and flows are tensors on one grid, in voxels; the transform maps fixed to moving
+and is given as `FlowParts`, affine after dense.
+"""
+
+from voltween.refinement.descent import Step as Step
+from voltween.refinement.descent import Watch as Watch
+from voltween.refinement.evidence import Evidence as Evidence
+from voltween.refinement.matching import WHOLE as WHOLE
+from voltween.refinement.presets import ACCURATE as ACCURATE
+from voltween.refinement.presets import ACCURATE_ALONE as ACCURATE_ALONE
+from voltween.refinement.presets import ALONE as ALONE
+from voltween.refinement.presets import FAST as FAST
+from voltween.refinement.presets import FAST_ALONE as FAST_ALONE
+from voltween.refinement.presets import REFINEMENTS as REFINEMENTS
+from voltween.refinement.presets import WITHOUT_MODEL as WITHOUT_MODEL
+from voltween.refinement.presets import Effort as Effort
+from voltween.refinement.presets import split_name as split_name
+from voltween.refinement.problem import Problem as Problem
+from voltween.refinement.search import find_affine_part as find_affine_part
+from voltween.refinement.search import find_dense_part as find_dense_part
+from voltween.refinement.search import find_transform as find_transform
+from voltween.refinement.settings import AffineLevel as AffineLevel
+from voltween.refinement.settings import Level as Level
+from voltween.refinement.settings import Refinement as Refinement

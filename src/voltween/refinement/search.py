@@ -1,0 +1,49 @@
+"""Instance optimization: the transform of one pair, by gradient descent on the pair.
+
+It starts from a network's transform or from the identity. First the affine part is
+optimized, then the dense part: an update of the flow (or of the velocity whose
+exponential the flow is) that makes the images more similar, is smooth itself and lets
+nothing fold. Both go from coarse to fine in two ways: images on wider voxels, and
+control points further apart.
+"""
+
+from voltween.ops import FlowParts, exponential, logarithm
+from voltween.refinement.affine_search import AffineSearch
+from voltween.refinement.dense_search import DenseSearch
+from voltween.refinement.problem import Problem
+
+
+def find_transform(problem: Problem, start: FlowParts | None) -> FlowParts:
+    """Finds the transform of a pair, from a network's transform or from none.
+
+    The start must be on the images' grid, whose sides must be multiples of the
+    refinement's largest shrink factor. The same pair gives the same transform, unless
+    the time limit ends the search.
+    """
+    return find_dense_part(problem, find_affine_part(problem, start))
+
+
+def find_affine_part(problem: Problem, start: FlowParts | None) -> FlowParts:
+    """Optimizes the affine part; the dense part stays.
+
+    Without a start, several shifts and rotations are tried on the widest voxels, and
+    the best one is continued.
+    """
+    parts = start or FlowParts.at_rest(problem.evidence.moving)
+    for number, level in enumerate(problem.refinement.affine_levels, 1):
+        search = AffineSearch(problem, parts, level)
+        is_open = start is None and number == 1
+        matrix, translation = search.run(number, is_open=is_open)
+        parts = parts._replace(matrix=matrix, translation=translation)
+    return parts
+
+
+def find_dense_part(problem: Problem, parts: FlowParts) -> FlowParts:
+    """Optimizes the dense part; the affine part stays."""
+    is_velocity = problem.refinement.diffeomorphic
+    field = logarithm(parts.dense_flow) if is_velocity else parts.dense_flow
+    for number, level in enumerate(problem.refinement.levels, 1):
+        field = field + DenseSearch(problem, parts, field, level).run(number)
+    if is_velocity:
+        return parts._replace(dense_flow=exponential(field), velocity=field)
+    return parts._replace(dense_flow=field)

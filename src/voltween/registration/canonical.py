@@ -1,0 +1,166 @@
+"""Between the canonical grids of two scans and the scans' own worlds.
+
+A network's answer on the grids becomes a transform between the worlds:
+
+    fixed_to_moving = moving canonical affine
+                      o (identity + flow)
+                      o inverse of the fixed canonical affine
+
+The affine part stays an exact `Affine`; the dense part becomes a `DisplacementField`
+that fades to nothing around the canonical grid, so that the transform is continuous
+wherever the scans reach.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy.ndimage import affine_transform
+
+from voltween.ops import FlowParts, exponential
+from voltween.spatial import (
+    Affine,
+    DisplacementField,
+    Grid,
+    Transform,
+    directions_to_ras,
+)
+
+_NARROWEST_FADE_VOXELS = 8
+_STEEPEST_FADE = 0.5  # voxels of displacement lost per voxel: well below folding
+
+
+FEWEST_BLOCKS = 2
+"""Of voxels along an axis: derivatives need two on the widest voxels, too."""
+
+
+class Grids(NamedTuple):
+    """The canonical grids of a pair: of one shape and one voxel size."""
+
+    fixed: Grid
+    moving: Grid
+
+    def with_voxels(
+        self, spacing_mm: Float[np.ndarray, " 3"], multiple: int
+    ) -> "Grids":
+        """Grids in the same place with other voxels, and sides of that multiple."""
+        extent_mm = np.array(self.fixed.shape) * self.fixed.spacing_mm
+        blocks = np.ceil(extent_mm / spacing_mm / multiple - 1e-6).astype(int)
+        blocks = blocks.clip(FEWEST_BLOCKS)
+        return Grids(
+            *(_with_voxels(grid, spacing_mm, multiple * blocks) for grid in self)
+        )
+
+
+def align_centers(fixed: Grid, moving: Grid) -> Affine:
+    """Rigid map that lays two grids' middles and axes (in RAS order) on each other."""
+    rotation = directions_to_ras(moving) @ directions_to_ras(fixed).T
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation
+    matrix[:3, 3] = moving.center_mm - rotation @ fixed.center_mm
+    return Affine(matrix)
+
+
+def world_transform(parts: FlowParts, grids: Grids) -> Transform:
+    """Fixed to moving world mm of a transform on a pair's canonical grids."""
+    affine = _world_affine(parts, grids)
+    if not parts.dense_flow.any():
+        return affine
+    flow, grid = _faded(_in_numpy(parts.dense_flow), grids.fixed)
+    return affine @ DisplacementField.from_flow(flow, grid)
+
+
+def world_transforms(
+    parts: FlowParts, grids: Grids
+) -> tuple[Transform, Transform | None]:
+    """Fixed to moving world mm, and its inverse if the parts have a velocity.
+
+    Both are exponentials of the velocity continued around its grid, so that the one
+    undoes the other as far as voxels can show it.
+    """
+    if parts.velocity is None:
+        return world_transform(parts, grids), None
+    affine = _world_affine(parts, grids)
+    velocity, grid = _faded(_in_numpy(parts.velocity), grids.fixed)
+    there, back = (
+        DisplacementField.from_flow(_in_numpy(exponential(sign * field)), grid)
+        for field in (torch.from_numpy(velocity)[None],)
+        for sign in (1, -1)
+    )
+    return affine @ there, back @ affine.inverse()
+
+
+def regrid(parts: FlowParts, before: Grids, after: Grids) -> FlowParts:
+    """The same transform on other grids in the same place; cubic between voxels."""
+    ratio = before.fixed.spacing_mm / after.fixed.spacing_mm
+    centers = [(np.array(grids.fixed.shape) - 1) / 2 for grids in (before, after)]
+    dense = [
+        factor
+        * affine_transform(
+            component,
+            np.diag(1 / ratio),  # as a vector, older SciPy warns
+            offset=centers[0] - centers[1] / ratio,
+            output_shape=after.fixed.shape,
+            mode="nearest",
+        )
+        for factor, component in zip(ratio, _in_numpy(parts.dense_flow), strict=True)
+    ]
+    scale = torch.from_numpy(ratio).to(parts.matrix)
+    return FlowParts(
+        parts.matrix * scale[:, None] / scale,
+        parts.translation * scale,
+        torch.from_numpy(np.stack(dense)[None]).to(parts.dense_flow),
+    )
+
+
+def _world_affine(parts: FlowParts, grids: Grids) -> Affine:
+    to_moving = grids.moving.affine @ _voxel_matrix(parts, grids.fixed.shape)
+    return Affine(to_moving @ np.linalg.inv(grids.fixed.affine))
+
+
+def _with_voxels(
+    grid: Grid, spacing_mm: Float[np.ndarray, " 3"], shape: Int[np.ndarray, " 3"]
+) -> Grid:
+    return Grid.centered(
+        (int(shape[0]), int(shape[1]), int(shape[2])),
+        center_mm=grid.center_mm,
+        spacing_mm=tuple(spacing_mm.tolist()),
+        directions=grid.affine[:3, :3] / grid.spacing_mm,
+    )
+
+
+def _in_numpy(flow: Float[torch.Tensor, "1 3 i j k"]) -> Float[np.ndarray, "3 i j k"]:
+    return flow[0].cpu().numpy().astype(np.float64)
+
+
+def _voxel_matrix(
+    parts: FlowParts, shape: tuple[int, int, int]
+) -> Float[np.ndarray, "4 4"]:
+    """Matrix, voxel to voxel, of x -> x + A (x - center) + b (eq. 11)."""
+    linear = parts.matrix[0].cpu().numpy().astype(np.float64)
+    center = (np.array(shape) - 1) / 2
+    matrix = np.eye(4)
+    matrix[:3, :3] += linear
+    matrix[:3, 3] = parts.translation[0].cpu().numpy() - linear @ center
+    return matrix
+
+
+def _faded(
+    flow: Float[np.ndarray, "3 i j k"], grid: Grid
+) -> tuple[Float[np.ndarray, "3 a b c"], Grid]:
+    """The flow continued around its grid, from its border value down to 0.
+
+    Beyond a field ITK applies no displacement; without the fade, the moved image would
+    be torn along the border of the canonical grid.
+    """
+    border = np.abs(flow).copy()
+    border[:, 1:-1, 1:-1, 1:-1] = 0
+    width = max(_NARROWEST_FADE_VOXELS, math.ceil(border.max() / _STEEPEST_FADE))
+    padded = np.pad(flow, [(0, 0), *[(width, width)] * 3], mode="edge")
+    for axis, size in enumerate(flow.shape[1:], 1):
+        ramp = np.arange(width) / width
+        weights = np.concatenate([ramp, np.ones(size), ramp[::-1]])
+        padded *= np.expand_dims(weights, [n for n in range(4) if n != axis])
+    return padded, grid.padded(width)

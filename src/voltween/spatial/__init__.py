@@ -1,0 +1,26 @@
+"""Scanner space: grids, images, label maps, points, and the transforms between them.
+
+World coordinates are RAS+ mm, numpy float64. Voxel (i, j, k) is the center of a voxel,
+in the order of the stored array. A `Transform` maps FIXED world mm to MOVING world mm:
+`map_points` carries points from fixed to moving, `resample(moving, onto=grid)` carries
+an image from moving to fixed. Composition is `outer @ inner`. Everything is frozen.
+"""
+
+from voltween.spatial.grid import Grid as Grid
+from voltween.spatial.grid import directions_to_ras as directions_to_ras
+from voltween.spatial.grid import nearest_world_axes as nearest_world_axes
+from voltween.spatial.grid import spacing_and_shape as spacing_and_shape
+from voltween.spatial.orientation import in_ras_order as in_ras_order
+from voltween.spatial.orientation import reorder_to_ras as reorder_to_ras
+from voltween.spatial.resampling import resample_smoothly as resample_smoothly
+from voltween.spatial.transform import Affine as Affine
+from voltween.spatial.transform import Composite as Composite
+from voltween.spatial.transform import DisplacementField as DisplacementField
+from voltween.spatial.transform import Transform as Transform
+from voltween.spatial.unfolding import remove_folds as remove_folds
+from voltween.spatial.volume import Image as Image
+from voltween.spatial.volume import LabelMap as LabelMap
+from voltween.spatial.volume import Points as Points
+from voltween.spatial.volume import Volume as Volume
+from voltween.spatial.volume import labels_in_common as labels_in_common
+from voltween.spatial.volume import looks_like_labels as looks_like_labels

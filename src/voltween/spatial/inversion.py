@@ -1,0 +1,85 @@
+"""The inverse of a displacement field on its own grid, voxel by voxel."""
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from voltween.spatial.interpolation import read_linearly
+
+_MOST_ITERATIONS = 60
+_TOLERANCE_VOXELS = 1e-3
+_DERIVATIVE_VOXELS = 1.0  # as where folding is measured
+_SMALLEST_DETERMINANT = 0.02
+_WORTHWHILE_REDUCTION = 0.5
+
+
+def inverse_flow(
+    flow: Float[np.ndarray, "3 i j k"],
+) -> tuple[Float[np.ndarray, "3 i j k"], Float[np.ndarray, "3 n"]]:
+    """Flow v with v(y) + u(y + v(y)) = 0, and what is left of that sum; in voxels.
+
+    Iterated voxel by voxel, at each step only where it has not arrived: v becomes
+    -u(y + v), which costs one reading of u, for as long as that at least halves the
+    error, and then follows Newton's method, which costs seven. A step of Newton's that
+    would enlarge the error is halved the next time, so that it converges wherever the
+    field does not fold.
+
+    Beyond its grid u is continued by its nearest value, which keeps the iteration
+    continuous. The errors returned are those of voxels that come from inside the grid.
+    """
+    voxels = np.indices(flow.shape[1:], dtype=np.float64).reshape(3, -1)
+    inverse = -flow.reshape(3, -1)
+    error = inverse + read_linearly(flow, voxels + inverse)
+    step = np.ones(voxels.shape[1])
+    is_slow = np.zeros(voxels.shape[1], dtype=bool)
+    active = np.flatnonzero(_length(error) > _TOLERANCE_VOXELS)
+    for _ in range(_MOST_ITERATIONS):
+        if active.size == 0:
+            break
+        at, old, old_error = (a.take(active, axis=1) for a in (voxels, inverse, error))
+        slow, old_step = is_slow[active], step[active]
+        direction = old_error.copy()
+        direction[:, slow] = _newton_direction(
+            flow, at[:, slow] + old[:, slow], old_error[:, slow]
+        )
+        new = old - old_step * direction
+        new_error = new + read_linearly(flow, at + new)
+        length, old_length = _length(new_error), _length(old_error)
+        is_better = length < old_length
+        longer, shorter = np.minimum(2 * old_step, 1), old_step / 2
+        step[active] = np.where(is_better | ~slow, longer, shorter)
+        is_slow[active] = slow | (length > _WORTHWHILE_REDUCTION * old_length)
+        inverse[:, active] = np.where(is_better, new, old)
+        error[:, active] = np.where(is_better, new_error, old_error)
+        active = active[np.minimum(length, old_length) > _TOLERANCE_VOXELS]
+    comes_from_inside = _is_inside(voxels + inverse, flow.shape[1:])
+    return inverse.reshape(flow.shape), error[:, comes_from_inside]
+
+
+def _newton_direction(
+    flow: Float[np.ndarray, "3 i j k"],
+    positions: Float[np.ndarray, "3 n"],
+    error: Float[np.ndarray, "3 n"],
+) -> Float[np.ndarray, "3 n"]:
+    """(I + derivative of u)^-1 error; the error itself where the field folds."""
+    jacobian = np.empty((positions.shape[1], 3, 3))
+    for axis in range(3):
+        offset = np.zeros((3, 1))
+        offset[axis] = _DERIVATIVE_VOXELS
+        above, below = (
+            read_linearly(flow, positions + sign * offset) for sign in (1, -1)
+        )
+        jacobian[:, :, axis] = (above - below).T / (2 * _DERIVATIVE_VOXELS)
+    jacobian += np.eye(3)
+    jacobian[np.linalg.det(jacobian) < _SMALLEST_DETERMINANT] = np.eye(3)
+    return np.linalg.solve(jacobian, error.T[..., None])[..., 0].T
+
+
+def _length(vectors: Float[np.ndarray, "3 n"]) -> Float[np.ndarray, " n"]:
+    return np.sqrt(vectors[0] ** 2 + vectors[1] ** 2 + vectors[2] ** 2)
+
+
+def _is_inside(
+    positions: Float[np.ndarray, "3 n"], shape: tuple[int, ...]
+) -> Bool[np.ndarray, " n"]:
+    top = np.array(shape)[:, None] - 1
+    return np.all((positions >= 0) & (positions <= top), axis=0)

@@ -1,0 +1,30 @@
+"""Training: recipe, plan, loop, and the folder of a run.
+
+Samples are tensors on the canonical grid of the preprocessing, intensities 0 to 1.
+"""
+
+from voltween.training.augmentation import Augmentation as Augmentation
+from voltween.training.curves import curves_figure as curves_figure
+from voltween.training.dry_run import DryRun as DryRun
+from voltween.training.dry_run import try_training as try_training
+from voltween.training.fingerprint import describe_fingerprint as describe_fingerprint
+from voltween.training.fingerprint import measure_fingerprint as measure_fingerprint
+from voltween.training.hardware import Hardware as Hardware
+from voltween.training.logs import StepReport as StepReport
+from voltween.training.loop import recipe_facts as recipe_facts
+from voltween.training.loop import train as train
+from voltween.training.objective import SUPERVISED as SUPERVISED
+from voltween.training.objective import VOXELMORPH as VOXELMORPH
+from voltween.training.objective import VTN_LIVER as VTN_LIVER
+from voltween.training.objective import Objective as Objective
+from voltween.training.objective import stage_losses as stage_losses
+from voltween.training.objective import total_loss as total_loss
+from voltween.training.plan_file import read_plan as read_plan
+from voltween.training.plan_file import write_plan as write_plan
+from voltween.training.planning import FLOW_MULTIPLIER as FLOW_MULTIPLIER
+from voltween.training.planning import fit_preprocessing as fit_preprocessing
+from voltween.training.planning import plan as plan
+from voltween.training.recipe import VOXELMORPH_TRAINING as VOXELMORPH_TRAINING
+from voltween.training.recipe import Recipe as Recipe
+from voltween.training.recipe import TrainConfig as TrainConfig
+from voltween.training.validation import StageValidation as StageValidation

@@ -1,0 +1,111 @@
+"""Random variations of training images: pose, smooth deformation, intensities."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from voltween.ops import compose_affine
+
+_BIAS_CONTROL_POINTS = 4
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How much training images are varied; all zeros switches it off."""
+
+    deforms_fixed: bool = False
+    """Whether the fixed image is varied in pose and shape too, not the moving alone."""
+    displacement: float = 0.1
+    """Largest displacement at a control point, as a share of each side of the grid."""
+    control_points: int = 5
+    """Control points of the cubic B-spline field along each axis."""
+    rotation_degrees: float = 0.0
+    """Largest rotation."""
+    scaling: float = 0.0
+    """Largest logarithm of the scale, for each axis by itself."""
+    translation: float = 0.0
+    """Largest shift, as a share of each side of the grid."""
+    gamma: float = 0.0
+    """Largest logarithm of the exponent applied to intensities, for both images."""
+    bias: float = 0.0
+    """Largest logarithm of a smooth factor on intensities, for both images: the uneven
+    field of an MR coil."""
+    noise: float = 0.0
+    """Largest standard deviation of Gaussian noise, for both images; 1 is the range of
+    intensities."""
+
+
+def augment_intensities(
+    image: Float[Tensor, "1 i j k"], config: Augmentation, rng: np.random.Generator
+) -> Float[Tensor, "1 i j k"]:
+    """The image, 0 to 1, raised to a random power, shaded, and with noise; 0 to 1."""
+    image = image ** float(np.exp(config.gamma * rng.uniform(-1, 1)))
+    if config.bias > 0:
+        control = config.bias * rng.uniform(-1, 1, (1, *(_BIAS_CONTROL_POINTS,) * 3))
+        image = image * bspline_field(control, image.shape[1:])[0].exp()
+    if config.noise > 0:
+        noise = rng.standard_normal(image.shape, dtype=np.float32)
+        image = image + config.noise * rng.uniform() * torch.from_numpy(noise)
+    return image.clamp(0, 1)
+
+
+def random_flow(
+    shape: tuple[int, ...] | torch.Size, config: Augmentation, rng: np.random.Generator
+) -> Float[Tensor, "1 3 i j k"]:
+    """Random affine map after a random B-spline flow, in voxels."""
+    from scipy.spatial.transform import Rotation  # slow to import, seldom needed
+
+    sides = np.array(shape)
+    rotation = Rotation.from_rotvec(
+        np.radians(config.rotation_degrees) * _in_ball(rng)
+    ).as_matrix()
+    scales = np.exp(config.scaling * rng.uniform(-1, 1, 3))
+    translation = config.translation * rng.uniform(-1, 1, 3) * sides
+    bspline = bspline_field(_control_displacements(shape, config, rng), shape)
+    return compose_affine(
+        torch.from_numpy(rotation * scales - np.eye(3)).float()[None],
+        torch.from_numpy(translation).float()[None],
+        bspline,
+    )
+
+
+def bspline_field(
+    control: Float[np.ndarray, "n a b c"], shape: tuple[int, ...] | torch.Size
+) -> Float[Tensor, "1 n i j k"]:
+    """Uniform cubic B-spline of a control grid stretched over the whole grid."""
+    bases = [
+        _bspline_basis(voxels, points)
+        for voxels, points in zip(shape, control.shape[1:], strict=True)
+    ]
+    field = np.einsum("ia,jb,kc,nabc->nijk", *bases, control, optimize=True)
+    return torch.from_numpy(field).float()[None]
+
+
+def _control_displacements(
+    shape: tuple[int, ...] | torch.Size, config: Augmentation, rng: np.random.Generator
+) -> Float[np.ndarray, "3 a b c"]:
+    # The square makes small deformations likelier, as in the authors' code.
+    amplitude = config.displacement * rng.uniform(0, 1) ** 2 * np.array(shape)
+    values = rng.uniform(-1, 1, (3, *(config.control_points,) * 3))
+    return values * amplitude[:, None, None, None]
+
+
+def _bspline_basis(voxels: int, points: int) -> Float[np.ndarray, "voxels points"]:
+    positions = np.linspace(0, points - 1, voxels)[:, None]
+    centers = np.arange(-1, points + 1)[None]
+    distance = np.abs(positions - centers)
+    near = 2 / 3 - distance**2 + distance**3 / 2
+    far = (2 - distance).clip(0) ** 3 / 6
+    weights = np.where(distance < 1, near, far)
+    # One control point more on each side, equal to the outermost.
+    weights[:, 1] += weights[:, 0]
+    weights[:, -2] += weights[:, -1]
+    return weights[:, 1:-1]
+
+
+def _in_ball(rng: np.random.Generator) -> Float[np.ndarray, " 3"]:
+    direction = rng.standard_normal(3)
+    return direction / np.linalg.norm(direction) * rng.uniform()

@@ -1,0 +1,185 @@
+"""The pairs of a training step: drawn, augmented, stacked, and handed out.
+
+A pair depends on the seed, the step and its place in the step alone: not on which
+process prepares it, nor on how many there are, nor on where a run was resumed.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from voltween.errors import InputError
+from voltween.ops import warp, warp_nearest
+from voltween.training.augmentation import augment_intensities, random_flow
+from voltween.training.objective import Pairs
+from voltween.training.recipe import TrainConfig
+from voltween.training.samples import Sample
+from voltween.training.targets import TargetFlows
+
+
+class Batch(NamedTuple):
+    """Pairs to train on, and their names for messages."""
+
+    pairs: Pairs
+    names: str
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingPairs:
+    """Where the pairs of a training come from.
+
+    `masked` are the same samples, masked. With target flows, the pairs are those that
+    have one, and they are not deformed.
+    """
+
+    plain: Sequence[Sample]
+    masked: Sequence[Sample] | None
+    targets: TargetFlows | None
+    config: TrainConfig
+
+    def batch(self, step: int, places: Sequence[int]) -> Batch:
+        """The pairs at some places (from 0) of a step (from 1)."""
+        drawn = [self._draw(step, place) for place in places]
+        names = ", ".join(name for _, name in drawn)
+        parts = zip(*(pair for pair, _ in drawn), strict=True)
+        joined = [None if part[0] is None else torch.cat(part) for part in parts]
+        return Batch(Pairs(*joined), names)  # type: ignore[arg-type]  # two are there
+
+    def _draw(self, step: int, place: int) -> tuple[Pairs, str]:
+        """One pair and its name."""
+        rng = np.random.default_rng([self.config.seed, step, place])
+        target = None
+        if self.targets is None:
+            f, m = rng.choice(len(self.plain), size=2, replace=False).tolist()
+        else:
+            number = int(rng.integers(len(self.targets.pairs)))
+            f, m = self.targets.pairs[number]
+            target = self.targets.flow(number)[None]
+        is_masked = rng.uniform() < self.config.masked_share
+        samples = self.masked if is_masked and self.masked else self.plain
+        fixed, moving = samples[f], samples[m]
+        pair = self._images_and_labels(fixed, moving, rng)._replace(target=target)
+        return pair, f"{fixed.name} <- {moving.name}"
+
+    def _images_and_labels(
+        self, fixed: Sample, moving: Sample, rng: np.random.Generator
+    ) -> Pairs:
+        """The scans in other poses, shapes and intensities."""
+        augmentation = self.config.augmentation
+        fixed_flow = self._flow(fixed, rng, is_at_rest=not augmentation.deforms_fixed)
+        moving_flow = self._flow(moving, rng, is_at_rest=False)
+        images = [
+            augment_intensities(_deformed(scan.image, flow), augmentation, rng)[None]
+            for scan, flow in ((fixed, fixed_flow), (moving, moving_flow))
+        ]
+        if not self.config.objective.has_overlap:
+            return Pairs(*images)
+        labels = (
+            _deformed_labels(fixed, fixed_flow),
+            _deformed_labels(moving, moving_flow),
+        )
+        most = self.config.labels_per_pair
+        chosen = rng.permutation(_shared_labels(*labels))[:most].tolist()
+        return Pairs(*images, *(_maps(part, chosen, most) for part in labels))
+
+    def _flow(
+        self, sample: Sample, rng: np.random.Generator, *, is_at_rest: bool
+    ) -> Float[Tensor, "1 3 i j k"] | None:
+        """Random pose and shape; None leaves the scan as a target flow knows it."""
+        if is_at_rest or self.targets is not None:
+            return None
+        return random_flow(sample.image.shape[1:], self.config.augmentation, rng)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one of several devices does of every step."""
+
+    rank: int
+    devices: int
+
+    def portions(self, config: TrainConfig) -> list[list[int]]:
+        """Places of this device's pairs, those it takes at once together.
+
+        Raises:
+            InputError: If the pairs of a step cannot be shared out evenly.
+        """
+        at_once = config.pairs_at_once or max(1, config.pairs_per_step // self.devices)
+        if config.pairs_per_step % (self.devices * at_once):
+            raise InputError(
+                f"pairs_per_step must be a multiple of devices x pairs_at_once = "
+                f"{self.devices} x {at_once}, got {config.pairs_per_step}"
+            )
+        own = range(self.rank, config.pairs_per_step, self.devices)
+        return [list(own[n : n + at_once]) for n in range(0, len(own), at_once)]
+
+
+def batches(
+    pairs: TrainingPairs, share: Share, *, first_step: int, workers: int
+) -> Iterator[list[Batch]]:
+    """This device's batches of every step from `first_step` on, prepared ahead."""
+    steps = range(first_step, pairs.config.steps + 1)
+    dataset = _Steps(pairs, share.portions(pairs.config))
+    loader = DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        # Forked processes would inherit locks of the threads that compute.
+        multiprocessing_context="spawn" if workers else None,
+    )
+    return iter(loader)
+
+
+class _Steps(Dataset[list[Batch]]):
+    """The batches of a step by its number."""
+
+    def __init__(self, pairs: TrainingPairs, portions: list[list[int]]) -> None:
+        self._pairs = pairs
+        self._portions = portions
+
+    def __getitem__(self, step: int) -> list[Batch]:
+        return [self._pairs.batch(step, places) for places in self._portions]
+
+
+def _as_it_is(batch: list[Batch]) -> list[Batch]:
+    return batch
+
+
+def _deformed(
+    image: Float[Tensor, "1 i j k"], flow: Float[Tensor, "1 3 i j k"] | None
+) -> Float[Tensor, "1 i j k"]:
+    return image if flow is None else warp(image[None], flow)[0]
+
+
+def _deformed_labels(
+    sample: Sample, flow: Float[Tensor, "1 3 i j k"] | None
+) -> Int[Tensor, "1 i j k"]:
+    assert sample.labels is not None
+    if flow is None:
+        return sample.labels
+    return warp_nearest(sample.labels[None].float(), flow)[0].int()
+
+
+def _shared_labels(
+    fixed: Int[Tensor, "1 i j k"], moving: Int[Tensor, "1 i j k"]
+) -> Int[np.ndarray, " n"]:
+    shared = np.intersect1d(fixed.unique().numpy(), moving.unique().numpy())
+    return shared[shared != 0]
+
+
+def _maps(
+    labels: Tensor, chosen: Sequence[int], channels: int
+) -> Float[Tensor, "1 labels i j k"]:
+    """1 where a voxel has the label, a channel a label; what is missing is empty."""
+    maps = torch.zeros(1, channels, *labels.shape[1:])
+    for channel, label in enumerate(chosen):
+        maps[0, channel] = labels[0] == label
+    return maps

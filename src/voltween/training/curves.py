@@ -1,0 +1,162 @@
+"""Curves of a training run: what the losses and every stage's Dice did."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+from voltween.errors import InputError
+from voltween.files import existing_file, whole_file
+from voltween.training.run_folder import LOG, VALIDATION
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+_SMOOTHED_OVER = 0.02  # of all steps
+_SMALL_LOSS = 1e-4
+_WORDS = {"dice": "Dice", "correlation": "correlation"}
+
+Curves = dict[str, tuple[list[int], list[float]]]
+
+
+def write_progress(folder: Path, path: Path) -> None:
+    """Write a PNG of a run's log.csv and validation.csv.
+
+    Left the weighted loss terms; right the Dice, or the correlation where there are no
+    labels, after each stage.
+    """
+    from matplotlib.figure import Figure  # 0.5 s, needed here alone
+
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for name, (steps, values) in _losses(folder / LOG).items():
+        left.plot(steps, _smoothed(np.array(values)), label=name, linewidth=1)
+    left.set_yscale("symlog", linthresh=_SMALL_LOSS)  # mutual information is negative
+    left.set(xlabel="step", ylabel="weighted loss terms, running means")
+    measure, curves = _stages(folder / VALIDATION)
+    for name, (steps, values) in curves.items():
+        right.plot(steps, values, label=name, marker=".")
+    right.set(xlabel="step", ylabel=f"validation {_WORDS[measure]}, network's grid")
+    _finish((left, right))
+    with whole_file(path) as partial:
+        figure.savefig(partial, format="png", dpi=90)
+
+
+def curves_figure(runs: Sequence[Path]) -> "Figure":
+    """Several runs in one figure, a color each, by the names of their folders.
+
+    Left the sum of the weighted loss terms; right the Dice, or the correlation where
+    there are no labels, after the last stage and, dotted, before the first.
+
+    Raises:
+        InputError: If there is no folder, or one has no training log, or tables of
+            another kind.
+    """
+    if not runs:
+        raise InputError("curves need the folder of a training run, got none")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    measures = set()
+    for n, (run, name) in enumerate(zip(runs, _run_names(runs), strict=True)):
+        steps, totals = _totals(existing_file(run / LOG))
+        measure, stages = _stages(run / VALIDATION)
+        left.plot(steps, _smoothed(totals), f"C{n}", label=name, linewidth=1)
+        if not stages:
+            continue
+        *_, last = stages.values()
+        right.plot(*last, f"C{n}-", label=name, marker=".")
+        right.plot(*next(iter(stages.values())), f"C{n}:")
+        measures.add(_WORDS[measure])
+    left.set(xlabel="step", ylabel="weighted loss, sum of terms, running mean")
+    words = " or ".join(sorted(measures)) or "nothing measured"
+    right.set(xlabel="step", ylabel=f"validation {words}, last stage (dotted: before)")
+    _finish((left, right))
+    return figure
+
+
+def _totals(path: Path) -> tuple[list[int], Float[np.ndarray, " n"]]:
+    """The sum of the loss terms by step."""
+    rows = _rows(path)
+    try:
+        sums = [
+            sum(float(value) for name, value in row.items() if name != "step" and value)
+            for row in rows
+        ]
+        return [int(row["step"]) for row in rows], np.array(sums)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: expected the log of a training run, numbers in columns of which "
+            "one is step, got another table"
+        ) from error
+
+
+def _run_names(runs: Sequence[Path]) -> list[str]:
+    """The folders' names, with those above where two would look alike."""
+    names = [run.resolve().name for run in runs]
+    return [
+        name if names.count(name) == 1 else str(run)
+        for run, name in zip(runs, names, strict=True)
+    ]
+
+
+def _finish(panels: Sequence["Axes"]) -> None:
+    for axes in panels:
+        axes.grid(alpha=0.3)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=7)
+
+
+def _losses(path: Path) -> Curves:
+    curves: Curves = defaultdict(lambda: ([], []))
+    for row in _rows(path):
+        for name, value in row.items():
+            if name != "step":
+                curves[name][0].append(int(row["step"]))
+                curves[name][1].append(float(value))
+    return curves
+
+
+def _stages(path: Path) -> tuple[str, Curves]:
+    """The measure shown, and its curve for each stage."""
+    rows = _rows(path)
+    curves: Curves = defaultdict(lambda: ([], []))
+    try:
+        measure = "dice" if rows and rows[0]["dice"] else "correlation"
+        for row in rows:
+            curves[row["stage"]][0].append(int(row["step"]))
+            curves[row["stage"]][1].append(float(row[measure]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: expected the validation of a training run, with columns step, "
+            "stage, dice and correlation, got another table"
+        ) from error
+    return measure, curves
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    try:
+        with path.open(newline="") as file:
+            return list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            f"{path}: expected a table, got a file of another kind"
+        ) from error
+
+
+def _smoothed(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Running mean of the last values; the first ones over what there is."""
+    width = max(1, round(_SMOOTHED_OVER * len(values)))
+    sums = np.concatenate([[0.0], values.cumsum()])
+    ends = np.arange(1, len(values) + 1)
+    starts = (ends - width).clip(0)
+    return (sums[ends] - sums[starts]) / (ends - starts)

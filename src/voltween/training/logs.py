@@ -1,0 +1,80 @@
+"""What a run shows while it goes on: tables, curves, TensorBoard, pictures."""
+
+from dataclasses import asdict, dataclass
+
+from PIL import Image as Picture
+
+from voltween.figures import tweening_picture
+from voltween.files import whole_file
+from voltween.networks import Network
+from voltween.training.curves import write_progress
+from voltween.training.run_folder import RunFolder
+from voltween.training.samples import Sample
+from voltween.training.validation import StageValidation, tween
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a step did: loss terms, and the stages if they were validated."""
+
+    step: int
+    losses: dict[str, float]
+    stages: tuple[StageValidation, ...] = ()
+
+
+class Logs:
+    """Writes what happens into a run's folder.
+
+    After each validation the tweening of one and the same pair is shown.
+    """
+
+    def __init__(
+        self, folder: RunFolder, steps_done: int, shown: tuple[Sample, Sample] | None
+    ) -> None:
+        from tensorboardX import SummaryWriter  # 0.3 s, needed for training alone
+
+        self._folder = folder
+        self._shown = shown
+        self._board = SummaryWriter(
+            str(folder.path / "tensorboard"), purge_step=steps_done + 1
+        )
+
+    def write(self, report: StepReport, network: Network) -> None:
+        """One step, and its validation if there was one."""
+        self._folder.log_losses(report.step, report.losses)
+        for name, value in report.losses.items():
+            self._scalar(f"loss/{name}", value, report.step)
+        if report.stages:
+            self._folder.log_validation(report.step, report.stages)
+            self._write_stages(report)
+            write_progress(self._folder.path, self._folder.path / "progress.png")
+        if report.stages and self._shown:
+            self._write_picture(report.step, network, *self._shown)
+        self._board.flush()
+
+    def _write_stages(self, report: StepReport) -> None:
+        for stage in report.stages:
+            for measure, value in asdict(stage).items():
+                if isinstance(value, float):
+                    name = f"validation {measure}/{stage.stage}"
+                    self._scalar(name, value, report.step)
+
+    def _scalar(self, name: str, value: float, step: int) -> None:
+        # TensorBoard knows no blanks, and warns of them.
+        self._board.add_scalar(name.replace(" ", "_"), value, step)
+
+    def _write_picture(
+        self, step: int, network: Network, fixed: Sample, moving: Sample
+    ) -> None:
+        """The pair's tweening, for TensorBoard and as tweening.png."""
+        _, tweening = tween(network, fixed, moving)
+        frames = {"fixed": fixed.image[0].numpy(), "moving": moving.image[0].numpy()}
+        for name, stage in zip(
+            network.config.stage_names, tweening.stages, strict=True
+        ):
+            frames[f"after {name}"] = stage.moved[0, 0].cpu().numpy()
+        title = f"step {step}: {moving.name} to {fixed.name}"
+        pixels = tweening_picture(title, frames)
+        self._board.add_image("tweening", pixels, step, dataformats="HWC")
+        with whole_file(self._folder.path / "tweening.png") as partial:
+            Picture.fromarray(pixels).save(partial, format="png")

@@ -1,0 +1,239 @@
+"""From what a cohort is like to how to train on it, each decision with its reason."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from voltween import io
+from voltween.cohorts import Case
+from voltween.networks import CascadeConfig
+from voltween.preprocessing import Preprocessing
+from voltween.spatial import spacing_and_shape
+from voltween.training.augmentation import Augmentation
+from voltween.training.fingerprint import CohortFingerprint, Three, along_axes, spread
+from voltween.training.objective import Objective
+from voltween.training.plan_file import TrainingPlan
+from voltween.training.recipe import TrainConfig
+
+Notes = dict[str, str]
+
+FLOW_MULTIPLIER = 10.0
+"""Of dense subnetworks in new trainings: flows grow faster than with the paper's 1, for
+a better Dice after equal steps (docs/experiments.md)."""
+
+_MOST_VOXELS = 128**3
+_MOST_VOXELS_WITHOUT_GPU = 64 * 80 * 80
+_SIDE_MULTIPLE = 16
+_FORGIVEN_VOXELS = 0.16  # of a side: rounding must not cost another 16 voxels
+_COARSENING = 1.01
+
+_MARGIN = 1.1  # around the foreground: augmentation and placement move it
+_SMALL_FOREGROUND = 0.7  # share of the field of view
+
+_THREE_DENSE_VOXELS_WITHOUT_GPU = 200_000
+_FEWEST_COARSEST_VOXELS = 2
+_MOST_LEVELS = 6
+_MOST_AFFINE_LEVELS = 5
+
+_STEPS = 4000
+_STEPS_OF_FEW = 2000
+_FEW_CASES = 10
+_MOST_VALIDATION_PAIRS = 20
+
+
+def plan(
+    manifest: Path, found: CohortFingerprint, *, has_gpu: bool
+) -> tuple[TrainingPlan, Notes]:
+    """How to train on a cohort, and the reasons by dotted key of the setting."""
+    preprocessing, notes = _preprocessing(found, has_gpu=has_gpu)
+    cascade, cascade_notes = _cascade(preprocessing.shape, has_gpu=has_gpu)
+    training, training_notes = _training(found, cascade)
+    decided = TrainingPlan(manifest.resolve(), preprocessing, cascade, training)
+    return decided, notes | cascade_notes | training_notes
+
+
+def fit_preprocessing(cases: Iterable[Case]) -> Preprocessing:
+    """A canonical grid for a cohort: its median voxel size, its widest field of view.
+
+    Coarser where that would be more than 128^3 voxels. Widest is the 95th percentile.
+    """
+    grids = [spacing_and_shape(io.read(case.image).grid) for case in cases]
+    extent = spread(spacing * shape for spacing, shape in grids)
+    spacing_mm = spread(spacing for spacing, _ in grids).median
+    shape, spacing_mm = fitted_grid(extent.usual, spacing_mm, _MOST_VOXELS)
+    return Preprocessing(shape=shape, spacing_mm=spacing_mm)
+
+
+def fitted_grid(
+    extent_mm: Three, spacing_mm: Three, most_voxels: int
+) -> tuple[tuple[int, int, int], Three]:
+    """Shape, in multiples of 16, and voxel size of a grid that covers an extent.
+
+    Where that would be too many voxels it gets coarser, first along the finest axis.
+    """
+    finest = min(spacing_mm)
+    while True:
+        spacing = np.round(np.maximum(spacing_mm, finest), 3)
+        blocks = (np.array(extent_mm) / spacing - _FORGIVEN_VOXELS) / _SIDE_MULTIPLE
+        i, j, k = (int(n) * _SIDE_MULTIPLE for n in np.ceil(blocks).clip(1))
+        if i * j * k <= max(most_voxels, _SIDE_MULTIPLE**3):
+            r, a, s = (float(mm) for mm in spacing)
+            return (i, j, k), (r, a, s)
+        finest *= _COARSENING
+
+
+def _preprocessing(
+    found: CohortFingerprint, *, has_gpu: bool
+) -> tuple[Preprocessing, Notes]:
+    field_mm = np.array(found.field_of_view_mm.usual)
+    body_mm = np.minimum(field_mm, np.array(found.foreground_mm.usual) * _MARGIN)
+    share = float(body_mm.prod() / field_mm.prod())
+    is_small = share < _SMALL_FOREGROUND
+    r, a, s = (float(mm) for mm in (body_mm if is_small else field_mm))
+    what = "foregrounds and a tenth more" if is_small else "fields of view"
+    shape, spacing_mm, spacing_note = _grid((r, a, s), found, has_gpu=has_gpu)
+    window, intensity_notes = _intensities(found)
+    preprocessing = Preprocessing(
+        shape=shape,
+        spacing_mm=spacing_mm,
+        placement="foreground" if is_small else "grid centre",
+        hounsfield_window=window,
+    )
+    return preprocessing, {
+        "preprocessing.shape": f"multiples of {_SIDE_MULTIPLE} that cover "
+        f"{along_axes((r, a, s))} mm, 95 % of the {what}",
+        "preprocessing.spacing_mm": spacing_note,
+        "preprocessing.placement": f"the foreground with a margin takes {share:.0%} of "
+        f"the field of view; below {_SMALL_FOREGROUND:.0%} the grid is placed on it",
+        **intensity_notes,
+    }
+
+
+def _grid(
+    extent_mm: Three, found: CohortFingerprint, *, has_gpu: bool
+) -> tuple[tuple[int, int, int], Three, str]:
+    """Shape, voxel size and its reason."""
+    median_mm = found.spacing_mm.median
+    most_voxels = _MOST_VOXELS if has_gpu else _MOST_VOXELS_WITHOUT_GPU
+    shape, spacing_mm = fitted_grid(extent_mm, median_mm, most_voxels)
+    reason = f"the median of the scans is {along_axes(median_mm)} mm"
+    if not np.allclose(spacing_mm, median_mm, atol=1e-3):
+        reason += f"; coarser, for the grid to stay within {most_voxels} voxels"
+        reason += "" if has_gpu else ", as no GPU was found"
+    return shape, spacing_mm, reason
+
+
+def _intensities(found: CohortFingerprint) -> tuple[tuple[float, float] | None, Notes]:
+    """The Hounsfield window of CT; None for percentiles."""
+    if not found.is_ct:
+        return None, {
+            "preprocessing.intensity_percentiles": "as not (nearly) all scans look "
+            "like CT; if they are CT, set hounsfield_window instead"
+        }
+    low, _, high = (round(value, -1) for value in found.intensities)
+    return (low, max(high, low + 10)), {
+        "preprocessing.hounsfield_window": "CT: 2nd and 98th percentile of what "
+        "is denser than lung or labeled"
+    }
+
+
+def _cascade(
+    shape: tuple[int, int, int], *, has_gpu: bool
+) -> tuple[CascadeConfig, Notes]:
+    voxels = int(np.prod(shape))
+    if has_gpu or voxels <= _THREE_DENSE_VOXELS_WITHOUT_GPU:
+        stages, reason = "ADDD", f"{voxels} voxels allow for three dense subnetworks"
+    else:
+        stages = "ADD"
+        reason = f"{voxels} voxels, without a GPU, are too many for a third D"
+    most = int(np.log2(min(shape) / _FEWEST_COARSEST_VOXELS))
+    cascade = CascadeConfig(
+        stages=stages,
+        shape=shape,
+        levels=min(most, _MOST_LEVELS),
+        affine_levels=min(most, _MOST_AFFINE_LEVELS),
+        flow_multiplier=FLOW_MULTIPLIER,
+    )
+    return cascade, {
+        "cascade.stages": reason,
+        "cascade.levels": "the coarsest side keeps at least "
+        f"{_FEWEST_COARSEST_VOXELS} voxels",
+        "cascade.flow_multiplier": "10 was better than 1 after equal steps in trials",
+    }
+
+
+def _training(
+    found: CohortFingerprint, cascade: CascadeConfig
+) -> tuple[TrainConfig, Notes]:
+    objective, objective_notes = _objective(found, cascade)
+    augmentation, augmentation_notes = _augmentation(found)
+    if found.cases < _FEW_CASES:
+        steps, reason = _STEPS_OF_FEW, f"{found.cases} scans are soon known by heart"
+    else:
+        steps = _STEPS
+        reason = "about an hour on two cores for 400 000 voxels, in proportion for less"
+    pairs, pairs_reason = _validation_pairs(found.splits["val"])
+    training = TrainConfig(
+        steps=steps,
+        pairs_per_step=2,
+        learning_rate=5e-4,
+        objective=objective,
+        augmentation=augmentation,
+        validation_pairs=pairs,
+    )
+    return training, {
+        "training.steps": reason,
+        "training.learning_rate": "that of the shipped models",
+        "training.validation_pairs": pairs_reason,
+        **objective_notes,
+        **augmentation_notes,
+    }
+
+
+def _validation_pairs(cases: int) -> tuple[int, str]:
+    pairs = cases * (cases - 1)
+    if pairs == 0:
+        reason = "not used, as pairs need two `val` cases: the last model will be kept"
+        return _MOST_VALIDATION_PAIRS, reason
+    reason = f"of the {pairs} that {cases} `val` cases make"
+    return min(pairs, _MOST_VALIDATION_PAIRS), reason
+
+
+def _objective(
+    found: CohortFingerprint, cascade: CascadeConfig
+) -> tuple[Objective, Notes]:
+    if found.is_labeled:
+        between = (0.0,) * (cascade.stages.count("D") - 1)
+        overlap: tuple[float, ...] = (2.0, *between, 0.5)
+        reason = (
+            "weak supervision, as every training case has labels: their overlap on "
+            "the last and the affine stage is trained for; [] trains on images alone"
+        )
+    else:
+        overlap = ()
+        reason = (
+            f"not used: {found.labeled} of {found.cases} training cases are labeled"
+        )
+    objective = Objective(last_similarity="local correlation", overlap=overlap)
+    return objective, {
+        "training.objective.last_similarity": "follows detail where the correlation "
+        "sees the whole only",
+        "training.objective.overlap": reason,
+    }
+
+
+def _augmentation(found: CohortFingerprint) -> tuple[Augmentation, Notes]:
+    augmentation = Augmentation(
+        displacement=0.05,
+        rotation_degrees=15.0,
+        scaling=0.1,
+        translation=0.08,
+        gamma=0.2 if found.is_ct else 0.3,
+        bias=0.0 if found.is_ct else 0.2,
+        noise=0.03,
+    )
+    reason = "scans of unlike pose and shape; intensities vary as those of MR do"
+    if found.is_ct:
+        reason = "scans of unlike pose and shape; Hounsfield units vary little"
+    return augmentation, {"training.augmentation": reason}

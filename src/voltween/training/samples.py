@@ -1,0 +1,159 @@
+"""Scans on their canonical grids as tensors, made once, kept on disk.
+
+A cohort of any size trains in the memory of a few scans: files are mapped, not read.
+A file is known by what it was made from, and checked to be what was written.
+"""
+
+import hashlib
+import json
+import logging
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from voltween.cohorts import Case, load_case, mask_by_labels
+from voltween.errors import InputError
+from voltween.files import output_folder
+from voltween.models import read_tensors, write_tensors
+from voltween.preprocessing import Preprocessing
+from voltween.spatial import Affine
+
+logger = logging.getLogger(__name__)
+
+_FORMAT = 1  # of files and of what preprocessing does; older files are made again
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One scan on its canonical grid, ready for the network."""
+
+    name: str
+    image: Float[Tensor, "1 i j k"]
+    labels: Int[Tensor, "1 i j k"] | None
+
+
+class StoredSamples(Sequence[Sample]):
+    """Samples on disk; each is mapped into memory when it is asked for."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = tuple(files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> "StoredSamples": ...
+    def __getitem__(self, index: int | slice) -> "Sample | StoredSamples":
+        if isinstance(index, slice):
+            return StoredSamples(self._files[index])
+        tensors, description = read_tensors(self._files[index])
+        return Sample(description["name"], tensors["image"], tensors.get("labels"))
+
+
+def store_samples(
+    cases: Iterable[Case],
+    preprocessing: Preprocessing,
+    folder: Path,
+    *,
+    is_masked: bool = False,
+) -> StoredSamples:
+    """The cases on their canonical grids, from the folder or made and put there.
+
+    Raises:
+        InputError: If a scan cannot be used, masks are asked of cases without labels,
+            or the folder cannot be written to.
+    """
+    folder = output_folder(folder)
+    return StoredSamples(
+        [_stored(case, preprocessing, folder, is_masked) for case in cases]
+    )
+
+
+def _stored(
+    case: Case, preprocessing: Preprocessing, folder: Path, is_masked: bool
+) -> Path:
+    source = _source_hash(case, preprocessing, is_masked)
+    path = folder / f"{source[:24]}.safetensors"
+    if path.exists() and not _is_whole(path):
+        warnings.warn(f"{path}: damaged, made again from {case.image}", stacklevel=4)
+        path.unlink()
+    if not path.exists():
+        sample = load_sample(case, preprocessing, is_masked=is_masked)
+        tensors = {"image": sample.image}
+        if sample.labels is not None:
+            tensors["labels"] = sample.labels
+        content = {"name": sample.name, "content": _content_hash(tensors)}
+        write_tensors(path, tensors, content)
+        logger.info("stored %s as %s", case.name, path)
+    return path
+
+
+def _source_hash(case: Case, preprocessing: Preprocessing, is_masked: bool) -> str:
+    """Of all that the sample is made from."""
+    settings = [_FORMAT, case.name, asdict(preprocessing), is_masked]
+    digest = hashlib.sha256(json.dumps(settings).encode())
+    for path in (case.image, case.labels):
+        for file in _files_of(path):
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _files_of(path: Path | None) -> list[Path]:
+    """The file, or all of a folder (DICOM), in a fixed order."""
+    if path is None:
+        return []
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.is_file())
+    return [path]
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        tensors, description = read_tensors(path)
+    except InputError:
+        return False
+    return description.get("content") == _content_hash(tensors)
+
+
+def _content_hash(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        flat = tensors[name].contiguous().flatten().view(torch.uint8)
+        digest.update(name.encode() + flat.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load_sample(
+    case: Case, preprocessing: Preprocessing, *, is_masked: bool = False
+) -> Sample:
+    """The case on its canonical grid; masked by its labels if asked.
+
+    Raises:
+        InputError: If a file cannot be used, or a mask is asked of a case without
+            labels.
+    """
+    image, labels = load_case(case)
+    if is_masked:
+        if labels is None:
+            raise InputError(f"{case.name}: has no labels to mask it with")
+        image = mask_by_labels(image, labels)
+    try:
+        canonical = preprocessing.normalized(image)
+    except InputError as error:
+        raise InputError(f"{case.name}: {error}") from error
+    label_tensor = None
+    if labels is not None:
+        on_grid = Affine.identity().resample(labels, onto=canonical.grid)
+        label_tensor = torch.from_numpy(on_grid.data.astype(np.int32))[None]
+    return Sample(
+        case.name, torch.from_numpy(canonical.data.copy())[None], label_tensor
+    )

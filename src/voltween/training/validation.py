@@ -1,0 +1,111 @@
+"""How good a network is in the middle of its training, stage by stage."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from voltween.losses import correlation
+from voltween.metrics import dice_per_label
+from voltween.networks import Network, Tweening
+from voltween.ops import folding_fraction, warp_nearest
+from voltween.training.samples import Sample
+
+
+@dataclass(frozen=True)
+class StageValidation:
+    """Means over validation pairs after one stage, on the network's grid."""
+
+    stage: str
+    dice: float | None
+    """Over the labels of each pair; None where no scan has any."""
+    correlation: float
+    folding_percent: float
+
+
+def validation_pairs(samples: Sequence[Sample], most: int) -> list[tuple[int, int]]:
+    """Indices (fixed, moving) of pairs, labeled ones if there are any.
+
+    The same ones in every call with samples of the same names.
+    """
+    labeled = [n for n in range(len(samples)) if samples[n].labels is not None]
+    usable = labeled if len(labeled) > 1 else range(len(samples))
+    ordered = [(f, m) for f in usable for m in usable if f != m]
+    return [
+        ordered[n] for n in np.random.default_rng(0).permutation(len(ordered))[:most]
+    ]
+
+
+def measure_stages(
+    network: Network,
+    samples: Sequence[Sample],
+    pairs: Iterable[tuple[int, int]],
+) -> Float[np.ndarray, "pairs stages 3"]:
+    """Dice, correlation and folding (%) of every pair, before and after each stage.
+
+    Dice is NaN where one of the scans has no labels.
+    """
+    rows = [list(_measured(network, samples[f], samples[m])) for f, m in pairs]
+    return np.array(rows).reshape(-1, len(network.config.stage_names) + 1, 3)
+
+
+def stage_means(
+    figures: Float[np.ndarray, "pairs stages 3"], stage_names: Sequence[str]
+) -> list[StageValidation]:
+    """Means over pairs of what `measure_stages` found, the first row "before"."""
+    rows = []
+    for number, name in enumerate(("before", *stage_names)):
+        dice, correlations, folding = figures[:, number].T
+        known = dice[~np.isnan(dice)]
+        rows.append(
+            StageValidation(
+                stage=name,
+                dice=float(known.mean()) if known.size else None,
+                correlation=float(correlations.mean()),
+                folding_percent=float(folding.mean()),
+            )
+        )
+    return rows
+
+
+def merit(stages: Sequence[StageValidation]) -> float:
+    """What the best model has most of: Dice after the last stage, or correlation."""
+    last = stages[-1]
+    return last.correlation if last.dice is None else last.dice
+
+
+def tween(network: Network, fixed: Sample, moving: Sample) -> tuple[Tensor, Tweening]:
+    """The moving image, and what the network made of it, without gradients."""
+    device = next(network.parameters()).device
+    images = fixed.image[None].to(device), moving.image[None].to(device)
+    with torch.inference_mode():
+        return images[1], network(*images)
+
+
+def _measured(
+    network: Network, fixed: Sample, moving: Sample
+) -> Iterator[tuple[float, float, float]]:
+    image, tweening = tween(network, fixed, moving)
+    fixed_image = fixed.image[None].to(image.device)
+    rest = torch.zeros_like(tweening.flow)
+    before = rest, image
+    frames = [before, *((stage.flow, stage.moved) for stage in tweening.stages)]
+    for flow, moved in frames:
+        yield (
+            _dice(fixed, moving, flow.cpu()),
+            float(correlation(fixed_image, moved)),
+            100 * float(folding_fraction(flow)),
+        )
+
+
+def _dice(fixed: Sample, moving: Sample, flow: Float[Tensor, "1 3 i j k"]) -> float:
+    if fixed.labels is None or moving.labels is None:
+        return float("nan")
+    moved = warp_nearest(moving.labels[None].float(), flow)[0, 0].int()
+    dice = dice_per_label(fixed.labels[0].numpy(), moved.numpy())
+    shared = np.intersect1d(fixed.labels.unique(), moving.labels.unique())
+    values = [dice[label] for label in shared.tolist() if label != 0]
+    return float(np.mean(values)) if values else float("nan")

@@ -1,0 +1,92 @@
+import csv
+from importlib.metadata import PackageNotFoundError
+
+import pytest
+
+from support.cohorts import write_cohort
+from voltween.baselines import tools
+from voltween.cli import main
+from voltween.models import load_model
+from voltween.networks import VoxelMorphConfig
+
+
+def test_compare_measures_all_methods_and_marks_what_is_missing(
+    tmp_path, capsys, monkeypatch
+):
+    def absent(package):
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr(tools, "version", absent)
+    manifest = str(write_cohort(tmp_path, 1, 2))
+    out = tmp_path / "compared"
+    command = ["compare", manifest, "--methods", "identity, centers,elastix"]
+    main([*command, "--out", str(out), "--max-pairs", "1"])
+    with (out / "pairs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = "method fixed moving dice iou hd95_mm folding_percent seconds"
+    assert set(columns.split()) <= set(rows[0])
+    assert [row["method"] for row in rows] == ["identity", "centres", "elastix"]
+    assert [row["status"] for row in rows] == ["ok", "ok", "unavailable"]
+    assert rows[2]["dice"] == ""
+    assert "pip install voltween[baselines]" in (out / "summary.md").read_text()
+    assert float(rows[1]["dice"]) > float(rows[0]["dice"])
+    for picture in ("boxplots.png", "time_accuracy.png"):
+        assert (out / picture).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--methods", "identity,magic"], "got 'magic'"),
+        (["--methods", "identity,identity"], "--methods must name different methods"),
+        (["--methods", "aligned:ants"], "needs --aligned DIR, made by"),
+        (
+            ["--methods", "aligned:voxelmorph", "--aligned", "folder"],
+            "on scans that are not aligned",
+        ),
+        (
+            ["--methods", "aligned:identity", "--aligned", "folder"],
+            "folder: expected a folder made by `voltween align`",
+        ),
+        (["--methods", "model:nobody"], "nobody: no such model"),
+        (["--methods", "identity", "--pairs", "list"], "belong together"),
+        (["--methods", "identity", "--atlas", "case1"], "--atlas needs --pairs atlas"),
+        (["--methods", "identity", "--split", "test"], "at least two cases"),
+    ],
+)
+def test_bad_comparisons_end_in_one_line(options, message, tmp_path, capsys):
+    manifest = str(write_cohort(tmp_path, 1, 2))
+    with pytest.raises(SystemExit) as caught:
+        main(["compare", manifest, "--out", str(tmp_path / "out"), *options])
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_an_experiment_runs_from_the_command_line(tmp_path, capsys):
+    manifest = str(write_cohort(tmp_path, 1, 2))
+    table = tmp_path / "table.toml"
+    table.write_text('title = "A table"\n[[row]]\nname = "no"\nmethod = "identity"\n')
+    main(["experiment", str(table), manifest, "--out", str(tmp_path / "out")])
+    folder = tmp_path / "out" / "small" / "table"
+    assert "| no |" in (folder / "table.md").read_text()
+    assert (folder / "pairs.csv").exists()
+    assert "A table" in capsys.readouterr().out
+
+
+def test_compare_trains_voxelmorph_where_it_is_not_yet(tmp_path):
+    pytest.importorskip("voxelmorph", reason="not installed (extra `baselines`)")
+    manifest, out = str(write_cohort(tmp_path, 2, 2)), tmp_path / "compared"
+    command = ["compare", manifest, "--methods", "voxelmorph", "--out", str(out)]
+    for pairs in ("1", "2"):
+        main([*command, "--voxelmorph-steps", "2", "--max-pairs", pairs])
+        best = out / "voxelmorph" / "best.safetensors"
+        written = best.stat().st_mtime_ns if pairs == "1" else written
+    assert best.stat().st_mtime_ns == written
+    with (out / "pairs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["status"] for row in rows] == ["ok", "ok"]
+    model = load_model(best)
+    assert model.network.config == VoxelMorphConfig((32, 32, 32))
+    assert model.provenance["training"]["pairs_per_step"] == 4

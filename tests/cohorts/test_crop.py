@@ -1,0 +1,134 @@
+"""Boxes around liver and brain: on phantoms of known anatomy, and on real scans."""
+
+import numpy as np
+import pytest
+
+from support.scans import STORAGE_ORDERS, oblique_grid, stored
+from voltween import io
+from voltween.cohorts import load_case, read_manifest
+from voltween.cohorts.crop import head_crop, liver_crop, whole
+from voltween.errors import InputError
+from voltween.spatial import Grid, Image, LabelMap
+
+LIVER, SPLEEN = 1, 2
+
+
+def trunk(spacing_mm=5.0):
+    """A CT of fat, muscle, spine, liver and a large spleen; labels of the last two."""
+    shape = (72, 52, 48)
+    grid = Grid.centered(
+        shape,
+        center_mm=np.array([12.0, -30.0, 200.0]),
+        spacing_mm=(spacing_mm,) * 3,
+        directions=np.eye(3),
+    )
+    r, a, s = np.moveaxis(grid.voxel_centers_mm() - grid.center_mm, -1, 0)
+    hounsfield = np.full(shape, -1000.0)
+    hounsfield[(r / 165) ** 2 + (a / 115) ** 2 < 1] = -90  # fat
+    ring = (r / 150) ** 2 + (a / 100) ** 2
+    hounsfield[(ring < 1) & (ring > 0.75)] = 50  # muscle
+    hounsfield[r**2 + (a + 75) ** 2 < 20**2] = 400  # spine
+    labels = np.zeros(shape, np.uint8)
+    labels[((r + 75) / 50) ** 2 + (a / 65) ** 2 + (s / 100) ** 2 < 1] = SPLEEN
+    labels[((r - 55) / 60) ** 2 + ((a - 5) / 60) ** 2 + (s / 75) ** 2 < 1] = LIVER
+    lobe = (np.abs(r + 20) < 45) & (np.abs(a - 35) < 12) & (np.abs(s - 30) < 20)
+    labels[lobe & (labels == 0)] = LIVER
+    hounsfield[labels > 0] = 110
+    noise = np.random.default_rng(0).normal(0, 15, shape)
+    return Image(hounsfield + noise, grid), LabelMap(labels, grid)
+
+
+def share_kept(crop, labels, *names):
+    kept, all_of_it = crop.of(labels).data, labels.data
+    return np.isin(kept, names).sum() / np.isin(all_of_it, names).sum()
+
+
+def test_nothing_is_cut_from_the_whole():
+    image = Image(np.arange(60.0).reshape(3, 4, 5), oblique_grid((3, 4, 5)))
+    found = whole(stored(image, STORAGE_ORDERS[17])).of(
+        stored(image, STORAGE_ORDERS[17])
+    )
+    np.testing.assert_array_equal(found.data, image.data)
+
+
+def test_what_a_crop_keeps_stays_where_it_was():
+    ct, labels = trunk()
+    found = liver_crop(ct, labels).of(ct)
+    first = np.rint(ct.grid.world_to_voxel(found.grid.affine[:3, 3])).astype(int)
+    box = tuple(map(slice, first, first + found.grid.shape))
+    np.testing.assert_array_equal(found.data, ct.data[box])
+
+
+def test_a_mask_gives_its_box_and_10_mm():
+    ct, labels = trunk()
+    occupied = np.argwhere(labels.data == LIVER)
+    crop = liver_crop(ct, labels)
+    assert crop.first_voxel == tuple(occupied.min(axis=0) - 2)  # 5 mm a voxel
+    assert crop.grid.shape == tuple(np.ptp(occupied, axis=0) + 5)
+
+
+@pytest.mark.parametrize("order", STORAGE_ORDERS[::5])
+def test_thresholds_find_the_liver_and_not_the_spleen(order):
+    ct, labels = (stored(volume, order) for volume in trunk())
+    crop = liver_crop(ct)
+    assert share_kept(crop, labels, LIVER) == 1
+    assert share_kept(crop, labels, SPLEEN) < 0.75  # although it is the larger
+    assert np.prod(crop.grid.shape) < 0.5 * np.prod(ct.grid.shape)
+
+
+def test_values_stored_with_1000_added_give_the_same_box():
+    ct, _ = trunk()
+    shifted = Image(ct.data.clip(-1000, None) + 1000, ct.grid)
+    assert liver_crop(shifted).grid.is_close(liver_crop(ct).grid)
+
+
+def test_what_has_no_liver_is_refused():
+    ct, labels = trunk()
+    with pytest.raises(InputError, match=r"expected one of the labels \(6,\), got"):
+        liver_crop(ct, labels, liver=(6,))
+    air = Image(np.full(ct.grid.shape, -1000.0) + np.eye(52, 48), ct.grid)
+    with pytest.raises(InputError, match="soft tissue thicker than 30 mm, got none"):
+        liver_crop(air)
+
+
+def test_a_crop_refuses_what_lies_elsewhere():
+    ct, labels = trunk()
+    elsewhere = LabelMap(labels.data, Grid(ct.grid.shape, np.eye(4)))
+    with pytest.raises(InputError, match="expected a volume on the scan's grid"):
+        liver_crop(ct).of(elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("scan", "labels", "liver"),
+    [
+        ("chaos_ct_sample", "chaos_ct_sample_liver", 1),
+        (
+            "totalsegmentator_example_ct_sm",
+            "totalsegmentator_example_ct_sm_117classes",
+            5,
+        ),
+    ],
+)
+@pytest.mark.parametrize("is_labeled", [False, True])
+def test_the_whole_liver_of_real_scans_is_kept(
+    scan, labels, liver, is_labeled, shared_data
+):
+    folder = shared_data / "abdomen_ct"
+    ct = io.read(folder / f"images/{scan}.nii.gz")
+    mask = io.read_labels(folder / f"labels/{labels}.nii.gz")
+    crop = liver_crop(ct, mask if is_labeled else None, liver=(liver,))
+    assert share_kept(crop, mask, liver) == 1
+    assert np.prod(crop.grid.shape) < 0.6 * np.prod(ct.grid.shape)
+
+
+def test_the_whole_brain_of_real_heads_is_kept_in_every_storage_order(shared_data):
+    cases = read_manifest(shared_data / "brain_ixi" / "cases.csv")
+    for number, case in enumerate(cases):
+        image, labels = load_case(case)
+        crop = head_crop(image)
+        # Every head in two of the 48 orders, all of them in 24 heads.
+        for order in (STORAGE_ORDERS[2 * number % 48], STORAGE_ORDERS[-number - 1]):
+            in_order = head_crop(stored(image, order))
+            assert in_order.grid.is_close(crop.grid), case.name
+        kept = crop.of(labels).data
+        assert (kept > 0).sum() == (labels.data > 0).sum(), case.name

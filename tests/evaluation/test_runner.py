@@ -1,0 +1,262 @@
+import csv
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from support.cohorts import write_cohort
+from support.scans import tiny_model
+from voltween import io
+from voltween.cohorts import ordered_pairs, read_manifest
+from voltween.errors import InputError
+from voltween.evaluation import Method, Protocol, evaluate, method_named
+from voltween.evaluation.methods import Answer, centers, identity
+from voltween.metrics import dice_per_label
+from voltween.models import save_model
+from voltween.registration import register
+from voltween.spatial import Affine, LabelMap
+
+
+@pytest.fixture(name="cases")
+def cases_fixture(tmp_path):
+    (tmp_path / "cohort").mkdir()
+    return read_manifest(write_cohort(tmp_path / "cohort", 1, 2))
+
+
+@pytest.fixture(name="counted")
+def counted_fixture():
+    """A method, and the pairs it was really asked for."""
+    asked = []
+
+    def answer(fixed, moving):
+        asked.append((fixed, moving))
+        return Answer(centers(fixed, moving))
+
+    return Method("counted", lambda: answer, {"version": "1"}), asked
+
+
+def test_scores_are_those_of_the_registration(cases, tmp_path):
+    model = tiny_model(strength=0.2)
+    file = save_model(model, tmp_path / "tiny.safetensors", is_half=False)
+    fixed, moving = cases[1], cases[2]
+    method = method_named(f"model:{file}")
+    pairs = [(fixed.name, moving.name)]
+    found = evaluate([method], cases, pairs=pairs, out=tmp_path / "out")
+    registration = register(io.read(fixed.image), io.read(moving.image), model=model)
+    labels = io.read_labels(moving.labels)
+    grid = registration.fixed.grid
+    transform = registration.fixed_to_moving
+    moved = transform.resample(labels, onto=grid)
+    dice = dice_per_label(io.read_labels(fixed.labels).data, moved.data)
+    (score,) = found.pairs
+    assert score.status == "ok"
+    assert score.structures == 2
+    assert score.dice == pytest.approx(np.mean([dice[1], dice[2]]), abs=1e-3)
+    folding = transform.to_field(grid).folding_percent()
+    assert score.folding_percent == pytest.approx(folding, abs=0.1)
+    assert 0 < score.seconds < 60
+    assert score.loading_seconds > 0
+    by_label = {s.label: s for s in found.structures}
+    assert by_label[1].iou == pytest.approx(dice[1] / (2 - dice[1]), abs=1e-3)
+    assert [stage.stage for stage in found.stages] == [
+        "before",
+        "affine",
+        "dense 1",
+        "dense 2",
+    ]
+    before = registration.dice(io.read_labels(fixed.labels), labels)["before"]
+    assert found.stages[0].dice == pytest.approx(np.mean(list(before.values())))
+    assert found.stages[-1].dice == pytest.approx(score.dice)
+
+
+def test_finished_pairs_are_not_registered_again(cases, counted, tmp_path):
+    method, asked = counted
+    pairs = ordered_pairs([case.name for case in cases])
+    first = evaluate([method], cases, pairs=pairs[:2], out=tmp_path / "out")
+    assert len(asked) == 2
+    both = evaluate([method], cases, pairs=pairs[:4], out=tmp_path / "out")
+    assert len(asked) == 4
+    assert str(both.pairs[:2]) == str(first.pairs)  # NaN is not equal to itself
+    newer = replace(method, facts={"version": "2"})
+    evaluate([newer], cases, pairs=pairs[:1], out=tmp_path / "out")
+    assert len(asked) == 5
+
+
+def test_changed_scans_are_measured_anew(cases, counted, tmp_path):
+    method, asked = counted
+    pairs = [(cases[0].name, cases[1].name)]
+    evaluate([method], cases, pairs=pairs, out=tmp_path / "out")
+    labels = io.read_labels(cases[0].labels)
+    io.write(LabelMap(labels.data * 0 + 1, labels.grid), cases[0].labels)
+    evaluate([method], cases, pairs=pairs, out=tmp_path / "out")
+    assert len(asked) == 2
+
+
+def test_kept_transforms_are_measured_instead(cases, counted, tmp_path):
+    method, asked = counted
+    out, pairs = tmp_path / "out", [(cases[0].name, cases[1].name)]
+    protocol = Protocol(keep_transforms=True)
+    first = evaluate([method], cases, pairs=pairs, out=out, protocol=protocol)
+    (file,) = (out / "transforms" / "counted").glob("*.h5")
+    assert isinstance(io.read_transform(file), Affine)
+    for record in (out / "finished").rglob("*.json"):
+        record.unlink()
+    again = evaluate([method], cases, pairs=pairs, out=out, protocol=protocol)
+    assert len(asked) == 1
+    assert str(again) == str(first)
+
+
+def test_a_transform_that_cannot_be_kept_ends_the_run(
+    cases, counted, tmp_path, monkeypatch
+):
+    def full(path, needed_bytes):
+        raise InputError(f"{path}: cannot be written: make room")
+
+    monkeypatch.setattr(io, "check_free_space", full)
+    method, asked = counted
+    pairs = ordered_pairs([case.name for case in cases])
+    protocol = Protocol(keep_transforms=True)
+    with pytest.raises(InputError, match="make room"):
+        evaluate([method], cases, pairs=pairs, out=tmp_path / "out", protocol=protocol)
+    assert len(asked) == 1  # not hours of other pairs, each for nothing
+
+
+def test_a_failing_pair_is_recorded_and_the_rest_goes_on(cases, tmp_path):
+    calls = []
+
+    def answer(fixed, moving):
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("ITK gave up\nat length")
+        return Answer(identity(fixed, moving))
+
+    method = Method("frail", lambda: answer)
+    pairs = ordered_pairs([case.name for case in cases])[:2]
+    found = evaluate([method], cases, pairs=pairs, out=tmp_path / "out")
+    assert [score.status for score in found.pairs] == ["failed", "ok"]
+    assert found.pairs[0].note == "RuntimeError: ITK gave up"
+    assert math.isnan(found.pairs[0].dice)
+    assert math.isnan(found.pairs[0].seconds)
+    again = evaluate([method], cases, pairs=pairs, out=tmp_path / "out")
+    assert [score.status for score in again.pairs] == ["ok", "ok"]
+    assert len(calls) == 3
+
+
+def test_a_method_that_cannot_run_has_marked_rows(cases, tmp_path):
+    def load():
+        raise InputError("not installed")
+
+    method = Method("absent", load)
+    pairs = ordered_pairs([case.name for case in cases])[:2]
+    found = evaluate(
+        [method, method_named("identity")], cases, pairs=pairs, out=tmp_path / "out"
+    )
+    assert [s.status for s in found.pairs] == ["unavailable"] * 2 + ["ok"] * 2
+    assert found.pairs[0].note == "not installed"
+    assert math.isnan(found.pairs[0].iou)
+
+
+def test_there_and_back_of_rigid_maps_misses_by_nothing(cases, tmp_path):
+    found = evaluate(
+        [method_named("centres")],
+        cases,
+        pairs=[(cases[0].name, cases[1].name)],
+        out=tmp_path / "out",
+        protocol=Protocol(inverse_consistency=True),
+    )
+    assert found.pairs[0].inverse_consistency_mm == pytest.approx(0, abs=1e-6)
+
+
+def test_scans_without_labels_are_measured_without_overlap(cases, tmp_path):
+    bare = replace(cases[0], labels=None)
+    found = evaluate(
+        [method_named("identity")],
+        [bare, cases[1]],
+        pairs=[(bare.name, cases[1].name)],
+        out=tmp_path / "out",
+    )
+    (score,) = found.pairs
+    assert score.status == "ok"
+    assert score.note == "fixed has no labels"
+    assert math.isnan(score.dice)
+    assert score.folding_percent == 0
+    assert found.structures == ()
+
+
+def test_labels_of_one_scan_alone_are_noted(cases, tmp_path):
+    fixed = io.read_labels(cases[0].labels)
+    renamed = LabelMap(np.where(fixed.data == 2, 5, fixed.data), fixed.grid)
+    io.write(renamed, cases[0].labels)
+    found = evaluate(
+        [method_named("centres")],
+        cases,
+        pairs=[(cases[0].name, cases[1].name)],
+        out=tmp_path / "out",
+    )
+    (score,) = found.pairs
+    assert score.structures == 1
+    assert score.note == "not in fixed: 2; not in moving: 5"
+    notes = {row.label: row.note for row in found.structures}
+    assert notes == {1: "", 2: "not in fixed", 5: "not in moving"}
+    by_label = {row.label: row for row in found.structures}
+    assert score.dice == by_label[1].dice
+    assert math.isnan(by_label[2].dice)
+
+
+def test_a_structure_moved_out_of_sight_has_no_overlap(cases, tmp_path):
+    far = np.eye(4)
+    far[:3, 3] = 1e4
+    method = Method("away", lambda: lambda fixed, moving: Answer(Affine(far)))
+    found = evaluate(
+        [method], cases, pairs=[(cases[0].name, cases[1].name)], out=tmp_path / "out"
+    )
+    assert [row.dice for row in found.structures] == [0, 0]
+    assert all(math.isnan(row.hd95_mm) for row in found.structures)
+    assert found.pairs[0].dice == 0
+    assert found.pairs[0].note == "moved out of the fixed scan: 1, 2"
+
+
+def test_landmarks_are_measured_in_mm_and_voxels(cases, tmp_path):
+    fixed, moving = (io.read(case.image) for case in cases[:2])
+    start = fixed.grid.center_mm
+    end = centers(fixed, moving).map_positions(start[None])[0] + [0, 3, 0]
+    with_points = []
+    for case, point in zip(cases[:2], (start, end), strict=True):
+        path = tmp_path / f"{case.name}.csv"
+        rows = [["x", "y", "z"], [repr(float(mm)) for mm in point]]
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows(rows)
+        with_points.append(replace(case, points=path))
+    found = evaluate(
+        [method_named("centres")],
+        with_points,
+        pairs=[(cases[0].name, cases[1].name)],
+        out=tmp_path / "out",
+    )
+    assert found.pairs[0].landmark_mm == pytest.approx(3)
+    assert found.pairs[0].landmark_voxels == pytest.approx(1.5)  # of 2 mm
+
+
+def test_bad_requests_are_refused(cases, tmp_path):
+    method = method_named("identity")
+    with pytest.raises(InputError, match="pairs must be of cases of the split, got x"):
+        evaluate([method], cases, pairs=[("x", cases[0].name)], out=tmp_path)
+    bare = [replace(case, labels=None) for case in cases]
+    with pytest.raises(InputError, match="masking needs labels"):
+        evaluate([method], bare, pairs=[], out=tmp_path, protocol=Protocol(masked=True))
+
+
+@pytest.mark.parametrize("name", ["antz", "model", "models:brain"])
+def test_unknown_methods_are_refused(name):
+    with pytest.raises(InputError, match=f"got '{name}'"):
+        method_named(name)
+
+
+def test_a_device_that_is_not_there_makes_a_model_unavailable(cases, tmp_path):
+    file = save_model(tiny_model(), tmp_path / "tiny.safetensors")
+    method = method_named(f"model:{file}", device="cuda:99")
+    pairs = [(cases[0].name, cases[1].name)]
+    found = evaluate([method], cases, pairs=pairs, out=tmp_path / "out")
+    assert found.pairs[0].status == "unavailable"
+    assert "device 'cuda:99' cannot be used here" in found.pairs[0].note

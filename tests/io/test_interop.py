@@ -1,0 +1,209 @@
+"""Our transform files as others read them, and theirs as we do."""
+
+import nibabel
+import nitransforms
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from support.scans import (
+    FIXED,
+    MOVING,
+    STORAGE_ORDERS,
+    TO_MOVING,
+    random_points_mm,
+    smooth_field,
+    stored,
+)
+from voltween import io
+from voltween.errors import InputError
+from voltween.spatial import Composite, DisplacementField
+
+TRANSFORMS = {
+    "affine": TO_MOVING,
+    "field": smooth_field(FIXED.grid),
+    "affine @ field": TO_MOVING @ smooth_field(FIXED.grid),
+    "field @ affine": smooth_field(MOVING.grid) @ TO_MOVING,
+    "field @ affine @ field": smooth_field(MOVING.grid)
+    @ TO_MOVING
+    @ smooth_field(FIXED.grid),
+}
+POINTS_MM = random_points_mm(FIXED.grid, 100)
+LPS = np.array([-1, -1, 1])
+
+
+def sitk_points(transform, points_mm):
+    """Points (RAS) mapped by SimpleITK, which is in LPS."""
+    return (
+        np.array([transform.TransformPoint((p * LPS).tolist()) for p in points_mm])
+        * LPS
+    )
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_simpleitk_maps_points_as_we_do(name, tmp_path):
+    path = io.write(TRANSFORMS[name], tmp_path / "t.h5")
+    by_itk = sitk_points(sitk.ReadTransform(str(path)), POINTS_MM)
+    np.testing.assert_allclose(
+        by_itk, TRANSFORMS[name].map_positions(POINTS_MM), atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_transforms_come_back(name, tmp_path):
+    back = io.read_transform(io.write(TRANSFORMS[name], tmp_path / "t.h5"))
+    np.testing.assert_allclose(
+        back.map_positions(POINTS_MM),
+        TRANSFORMS[name].map_positions(POINTS_MM),
+        atol=1e-9,
+    )
+
+
+@pytest.mark.parametrize("order", STORAGE_ORDERS)
+def test_simpleitk_resamples_to_our_moved_image(order, tmp_path):
+    fixed, moving = (
+        stored(FIXED, order),
+        stored(MOVING, STORAGE_ORDERS[::-1][STORAGE_ORDERS.index(order)]),
+    )
+    transform = TRANSFORMS["affine @ field"]
+    io.write(fixed, tmp_path / "fixed.nii.gz")
+    io.write(moving, tmp_path / "moving.nii.gz")
+    io.write(transform, tmp_path / "t.h5")
+    io.write(transform.resample(moving, onto=fixed.grid), tmp_path / "moved.nii.gz")
+    by_itk = sitk.Resample(
+        sitk.ReadImage(str(tmp_path / "moving.nii.gz")),
+        sitk.ReadImage(str(tmp_path / "fixed.nii.gz")),
+        sitk.ReadTransform(str(tmp_path / "t.h5")),
+        sitk.sitkLinear,
+        0.0,
+    )
+    ours = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "moved.nii.gz")))
+    difference = np.abs(sitk.GetArrayFromImage(by_itk) - ours)
+    # NIfTI keeps the grid in single precision: a voxel at the very edge may fall out.
+    assert np.quantile(difference, 0.995) < 0.5
+    assert (
+        np.corrcoef(sitk.GetArrayFromImage(by_itk).ravel(), ours.ravel())[0, 1] > 0.999
+    )
+
+
+def test_displacement_field_image_is_as_ants_writes_it(tmp_path):
+    field = TRANSFORMS["affine @ field"].to_field(FIXED.grid)
+    path = io.write(field, tmp_path / "field.nii.gz")
+    header = nibabel.load(path)
+    assert header.shape == (*FIXED.grid.shape, 1, 3)
+    assert int(header.header["intent_code"]) == 1007
+    vectors_lps = header.get_fdata()[:, :, :, 0]
+    np.testing.assert_allclose(vectors_lps * LPS, field.vectors_mm, atol=1e-4)
+
+
+def test_simpleitk_reads_the_displacement_field_image(tmp_path):
+    transform = TRANSFORMS["affine @ field"]
+    path = io.write(transform.to_field(FIXED.grid), tmp_path / "field.nii.gz")
+    image = sitk.Cast(sitk.ReadImage(str(path)), sitk.sitkVectorFloat64)
+    centers = FIXED.grid.voxel_centers_mm()[2:-2, 2:-2, 2:-2].reshape(-1, 3)
+    by_itk = sitk_points(sitk.DisplacementFieldTransform(image), centers)
+    np.testing.assert_allclose(by_itk, transform.map_positions(centers), atol=1e-3)
+
+
+def test_nitransforms_reads_the_displacement_field_image(tmp_path):
+    field = smooth_field(FIXED.grid)
+    path = io.write(field, tmp_path / "field.nii.gz")
+    theirs = nitransforms.io.itk.ITKDisplacementsField.from_filename(path)
+    centers = FIXED.grid.voxel_centers_mm()
+    mapped = nitransforms.nonlinear.DenseFieldTransform(theirs).map(
+        centers.reshape(-1, 3)
+    )
+    np.testing.assert_allclose(
+        mapped, field.map_positions(centers.reshape(-1, 3)), atol=1e-3
+    )
+
+
+def test_nitransforms_reads_the_affine(tmp_path):
+    path = io.write(TO_MOVING, tmp_path / "t.tfm")
+    theirs = nitransforms.linear.load(path, fmt="itk")
+    np.testing.assert_allclose(
+        theirs.map(POINTS_MM), TO_MOVING.map_positions(POINTS_MM), atol=1e-4
+    )
+
+
+def itk_transforms():
+    """Linear transforms with a center of rotation, as SimpleITK and ANTs make them."""
+    euler = sitk.Euler3DTransform((1.0, 2.0, 3.0), 0.1, -0.2, 0.3, (4.0, 5.0, 6.0))
+    affine = sitk.AffineTransform(3)
+    affine.SetMatrix([1.1, 0.1, 0, 0, 0.9, 0.2, 0.1, 0, 1.05])
+    affine.SetCenter((10.0, -20.0, 30.0))
+    affine.SetTranslation((1.0, -2.0, 3.0))
+    similarity = sitk.Similarity3DTransform(1.2, (0.0, 0.0, 1.0), 0.3, (1.0, 2.0, 3.0))
+    return [
+        euler,
+        affine,
+        similarity,
+        sitk.TranslationTransform(3, (1.0, 2.0, 3.0)),
+        sitk.CompositeTransform([affine, euler, similarity]),
+        sitk.CompositeTransform(3),
+    ]
+
+
+@pytest.mark.parametrize("index", range(6))
+@pytest.mark.parametrize("suffix", [".h5", ".tfm", ".txt"])
+def test_transforms_written_by_simpleitk_are_read(index, suffix, tmp_path):
+    theirs = itk_transforms()[index]
+    sitk.WriteTransform(theirs, str(tmp_path / f"t{suffix}"))
+    ours = io.read_transform(tmp_path / f"t{suffix}")
+    np.testing.assert_allclose(
+        ours.map_positions(POINTS_MM), sitk_points(theirs, POINTS_MM), atol=1e-9
+    )
+
+
+def test_ants_matrix_file_is_read(tmp_path):
+    """The text of an ANTs GenericAffine, as ANTs' ConvertTransformFile prints it."""
+    (tmp_path / "ants.txt").write_text(
+        "#Insight Transform File V1.0\n#Transform 0\n"
+        "Transform: MatrixOffsetTransformBase_double_3_3\n"
+        "Parameters: 1.1 0 0 0 0.9 0 0 0 1 5 6 7\nFixedParameters: 10 20 30\n"
+    )
+    # y = M (x - c) + c + t, in LPS.
+    expected = np.array([[1.1 * (0 - 10) + 15, 0.9 * (0 - 20) + 26, 0 - 30 + 37]]) * LPS
+    ours = io.read_transform(tmp_path / "ants.txt").map_positions(np.zeros((1, 3)))
+    np.testing.assert_allclose(ours, expected, atol=1e-12)
+
+
+def test_composite_of_ants_order_applies_the_last_first(tmp_path):
+    shift, stretch = (
+        sitk.TranslationTransform(3, (10.0, 0.0, 0.0)),
+        sitk.ScaleTransform(3, (2.0, 1.0, 1.0)),
+    )
+    sitk.WriteTransform(
+        sitk.CompositeTransform([shift, stretch]), str(tmp_path / "t.h5")
+    )
+    ours = io.read_transform(tmp_path / "t.h5")
+    assert ours.map_positions(np.array([[1.0, 0, 0]])).tolist() == [[-8, 0, 0]]
+
+
+def test_splines_are_refused_with_a_way_out(tmp_path):
+    spline = sitk.BSplineTransformInitializer(
+        sitk.Image([8, 8, 8], sitk.sitkFloat32), [2] * 3
+    )
+    sitk.WriteTransform(spline, str(tmp_path / "t.h5"))
+    with pytest.raises(InputError, match="convert it to a displacement field"):
+        io.read_transform(tmp_path / "t.h5")
+
+
+@pytest.mark.parametrize("name", ["t.h5", "t.tfm", "t.txt", "t.nii.gz"])
+def test_files_that_are_no_transforms_are_refused(name, tmp_path):
+    (tmp_path / name).write_text("nothing of the kind")
+    with pytest.raises(InputError, match=r"t\.\w+"):
+        io.read_transform(tmp_path / name)
+
+
+def test_an_image_is_not_a_displacement_field(tmp_path):
+    io.write(FIXED, tmp_path / "a.nii.gz")
+    with pytest.raises(InputError, match="3 numbers per voxel"):
+        io.read_transform(tmp_path / "a.nii.gz")
+
+
+def test_only_a_field_is_written_as_an_image(tmp_path):
+    with pytest.raises(InputError, match=r"transform.to_field\(grid\)"):
+        io.write(TO_MOVING, tmp_path / "t.nii.gz")
+    assert isinstance(TRANSFORMS["affine @ field"], Composite)
+    assert isinstance(TRANSFORMS["field"], DisplacementField)

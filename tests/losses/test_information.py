@@ -1,0 +1,79 @@
+"""Normalized mutual information: what determines what, whatever the intensities."""
+
+import numpy as np
+import pytest
+import torch
+
+from voltween.losses.information import (
+    normalized_mutual_information_loss as loss_of,
+)
+
+SHAPE = (1, 1, 32, 32, 32)  # as many voxels as 32 bins need
+
+
+def uniform(seed):
+    return torch.rand(SHAPE, generator=torch.Generator().manual_seed(seed))
+
+
+def levels(seed, count=32):
+    """Intensities that are bins of the histogram, so that nothing is shared out."""
+    return (uniform(seed) * count).floor().clamp(max=count - 1) / 31
+
+
+def test_it_is_that_of_the_joint_histogram():
+    fixed, moved = levels(0), (levels(0) * 31 // 4 + levels(1) * 31 // 8) / 31
+    joint, _, _ = np.histogram2d(
+        *(image.numpy().ravel() * 31 for image in (fixed, moved)),
+        bins=np.arange(33) - 0.5,
+    )
+    joint = joint / joint.sum()
+
+    def entropy(shares):
+        shares = shares[shares > 0]
+        return -(shares * np.log(shares)).sum()
+
+    expected = 2 - (entropy(joint.sum(0)) + entropy(joint.sum(1))) / entropy(joint)
+    assert float(loss_of(fixed, moved)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_images_that_determine_one_another_have_nothing():
+    image = levels(0)
+    order = torch.randperm(32, generator=torch.Generator().manual_seed(1))
+    remapped = order[(image * 31).long()] / 31
+    for other in (image, 1 - image, remapped):
+        assert float(loss_of(image, other)) == pytest.approx(0, abs=1e-5)
+
+
+def test_images_that_know_nothing_of_one_another_have_nearly_one():
+    assert float(loss_of(levels(0, 4), levels(1, 4))) > 0.99
+
+
+def test_a_constant_image_says_nothing_and_has_no_gradient():
+    flat = torch.full(SHAPE, 0.3)
+    moved = flat.clone().requires_grad_()
+    loss_of(flat, moved).backward()
+    assert torch.isfinite(moved.grad).all()
+
+
+def test_what_has_no_weight_does_not_count():
+    fixed, moved = uniform(0), uniform(1)
+    weights = torch.zeros(SHAPE)
+    weights[..., :8] = 1
+    far = torch.where(weights > 0, moved, uniform(2))
+    assert torch.equal(loss_of(fixed, moved, weights), loss_of(fixed, far, weights))
+    assert not torch.isclose(
+        loss_of(fixed, moved), loss_of(fixed, far), rtol=0, atol=1e-6
+    )
+    assert float(loss_of(fixed, moved, weights * 0)) == 0
+
+
+def test_the_gradient_is_that_of_small_differences():
+    fixed = uniform(0).double()[..., :4, :4]
+    moved = uniform(1).double()[..., :4, :4].requires_grad_()
+    assert torch.autograd.gradcheck(lambda m: loss_of(fixed, m), moved, eps=1e-7)
+
+
+def test_a_batch_has_the_mean_of_its_pairs():
+    pairs = [(uniform(n), uniform(n + 5)) for n in range(2)]
+    batch = loss_of(*(torch.cat(side) for side in zip(*pairs, strict=True)))
+    assert torch.isclose(batch, sum(loss_of(*pair) for pair in pairs) / 2)

@@ -1,0 +1,83 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from support.scans import tiny_model
+from voltween.errors import InputError
+from voltween.models import installed_models, load_model, save_model
+
+
+def test_a_model_comes_back_whole(tmp_path):
+    model = tiny_model()
+    path = save_model(model, tmp_path / "mine.safetensors", is_half=False)
+    back = load_model(path)
+    assert back.name == "mine"
+    assert back.network.config == model.network.config
+    assert back.preprocessing == model.preprocessing
+    images = torch.rand(2, 1, 1, 16, 16, 16)
+    with torch.inference_mode():
+        assert torch.equal(back.network(*images).flow, model.network(*images).flow)
+
+
+def test_half_precision_halves_the_file_and_hardly_moves_the_flow(tmp_path):
+    model = tiny_model()
+    full = save_model(model, tmp_path / "full.safetensors", is_half=False)
+    half = save_model(model, tmp_path / "half.safetensors")
+    assert half.stat().st_size < 0.55 * full.stat().st_size
+    images = torch.rand(2, 1, 1, 16, 16, 16)
+    with torch.inference_mode():
+        flow, rounded = (m.network(*images).flow for m in (model, load_model(half)))
+    assert (flow - rounded).abs().max() < 0.01 * flow.abs().max()
+
+
+def test_shipped_models_load_and_say_what_they_were_trained_on():
+    shipped = dict(installed_models())
+    assert set(shipped) == {"brain", "headneck", "hippocampus"}
+    for name, description in shipped.items():
+        model = load_model(name)
+        assert model.name == name
+        assert not any(p.isnan().any() for p in model.network.parameters())
+        for key in ("purpose", "data", "licence", "measured", "train_cases", "steps"):
+            assert description["provenance"][key]
+
+
+def broken(kind, path):
+    if kind == "cut short":
+        save_model(tiny_model(), path)
+        path.write_bytes(path.read_bytes()[:5000])
+    elif kind == "text":
+        path.write_text("not a model")
+    elif kind == "foreign":
+        save_file({"weight": torch.zeros(3)}, path)
+    elif kind == "newer":
+        save_file({"w": torch.zeros(3)}, path, {"voltween": json.dumps({"format": 99})})
+    elif kind == "other weights":
+        text = {"format": 2, "cascade": {"stages": "D"}, "preprocessing": {}}
+        save_file({"w": torch.zeros(3)}, path, {"voltween": json.dumps(text)})
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("missing", "no such model; expected .* shipped model"),
+        ("cut short", "damaged or of another kind"),
+        ("text", "damaged or of another kind"),
+        ("foreign", "another program's safetensors file"),
+        ("newer", "expected model format 2, got 99"),
+        ("other weights", "do not fit this version"),
+    ],
+)
+def test_files_that_are_no_models_are_refused(kind, message, tmp_path):
+    path = tmp_path / "model.safetensors"
+    broken(kind, path)
+    with pytest.raises(InputError, match=message) as caught:
+        load_model(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_is_ever_unpickled(tmp_path):
+    torch.save({"weight": torch.zeros(3)}, tmp_path / "model.pt")
+    with pytest.raises(InputError, match="damaged or of another kind"):
+        load_model(tmp_path / "model.pt")

@@ -1,0 +1,176 @@
+"""The optimized network against the network itself."""
+
+import pytest
+import torch
+from jaxtyping import TypeCheckError
+
+from voltween.networks import (
+    CascadeConfig,
+    VolumeTweeningNetwork,
+    has_fast_bf16,
+    inference,
+    optimize,
+    pack,
+)
+from voltween.networks.inference import PackedConvolution
+from voltween.networks.upsampling import Upsampling
+from voltween.ops import interleave, join
+
+SHAPE = (32, 16, 48)
+
+
+def network(stages="ADD", shape=SHAPE):
+    torch.manual_seed(0)
+    result = VolumeTweeningNetwork(CascadeConfig(stages, shape, channels=4))
+    with torch.no_grad():
+        if result.affine is not None:
+            result.affine.head.weight.normal_(0, 0.2)
+        for dense in result.dense:
+            dense.flow.weight.normal_(0, 0.2)
+    return result
+
+
+def pair(shape=SHAPE, batch=1):
+    return torch.rand(2, batch, 1, *shape, generator=torch.Generator().manual_seed(1))
+
+
+def flows(tweening):
+    return [stage.flow for stage in tweening.stages]
+
+
+@pytest.mark.parametrize("stages", ["A", "D", "ADD"])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_single_precision_differs_by_rounding_alone(stages, batch):
+    plain = network(stages)
+    fast = optimize(plain, "fp32")
+    fixed, moving = pair(batch=batch)
+    expected, found = plain(fixed, moving), fast(fixed, moving)
+    assert expected.flow.abs().max() > 0.3
+    for ours, theirs in zip(flows(found), flows(expected), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+    torch.testing.assert_close(found.moved, expected.moved, atol=1e-4, rtol=0)
+
+
+def test_later_images_of_another_size_are_right_too():
+    plain = network("DD")
+    fast = optimize(plain, "fp32")
+    for shape in (SHAPE, (16, 32, 16), SHAPE):
+        fixed, moving = pair(shape)
+        torch.testing.assert_close(
+            fast(fixed, moving).flow, plain(fixed, moving).flow, atol=1e-4, rtol=0
+        )
+
+
+def test_results_of_earlier_calls_stay_as_they_are():
+    fast = optimize(network(), "fp32")
+    first = fast(*pair())
+    before = first.flow.clone()
+    fast(*pair().flip(0))
+    assert torch.equal(first.flow, before)
+
+
+def test_without_packing_the_result_is_the_same(monkeypatch):
+    monkeypatch.setattr(inference, "_can_pack", lambda dtype: False)
+    plain = network()
+    torch.testing.assert_close(
+        optimize(plain, "fp32")(*pair()).flow, plain(*pair()).flow, atol=1e-4, rtol=0
+    )
+
+
+def test_half_precision_is_near_and_flows_are_single():
+    # bfloat16 has 8 bits: features to half a percent.
+    plain = network()
+    expected, found = plain(*pair()).flow, optimize(plain, "bf16")(*pair()).flow
+    assert found.dtype == torch.float32
+    assert 0 < (found - expected).abs().mean() < 0.02 * expected.abs().mean()
+
+
+def test_auto_takes_half_precision_where_it_is_fast():
+    chosen = "bf16" if has_fast_bf16() else "fp32"
+    plain = network()
+    assert torch.equal(
+        optimize(plain)(*pair()).flow, optimize(plain, chosen)(*pair()).flow
+    )
+
+
+def test_the_network_itself_stays_as_it_was():
+    plain = network()
+    before = {name: value.clone() for name, value in plain.state_dict().items()}
+    optimize(plain, "bf16")(*pair())
+    after = plain.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert not any(isinstance(m, PackedConvolution) for m in plain.modules())
+
+
+def test_every_convolution_is_packed():
+    modules = list(pack(network()).modules())
+    assert not any(isinstance(m, torch.nn.Conv3d | Upsampling) for m in modules)
+    assert sum(isinstance(m, PackedConvolution) for m in modules) > 10
+
+
+def test_other_precisions_are_refused():
+    with pytest.raises((ValueError, TypeCheckError), match="fp8"):
+        optimize(network(), "fp8")
+
+
+def transposed(x, layer):
+    weight = layer.state_dict()["weight"]  # as nn.ConvTranspose3d has it
+    return torch.nn.functional.conv_transpose3d(x, weight, stride=2, padding=1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 1), (4, 5, 6)])
+def test_upsampling_is_the_transposed_convolution(shape):
+    torch.manual_seed(0)
+    features, prediction = Upsampling(5, 7).double(), Upsampling(5, 3).double()
+    for layer in (features, prediction):
+        torch.nn.init.normal_(layer.weight)
+    coarse = torch.randn(2, 5, *shape, dtype=torch.float64)
+    skip = torch.randn(2, 4, *(2 * n for n in shape), dtype=torch.float64)
+    joined = join(skip, features(coarse), prediction(coarse), 0.1)
+    leaky = torch.nn.functional.leaky_relu(transposed(coarse, features), 0.1)
+    expected = torch.cat([skip, leaky, transposed(coarse, prediction)], dim=1)
+    torch.testing.assert_close(joined, expected)
+    torch.testing.assert_close(
+        interleave(prediction(coarse), 3.0), 3 * transposed(coarse, prediction)
+    )
+
+
+def test_gradients_of_the_upsampling():
+    torch.manual_seed(0)
+    skip = torch.randn(2, 1, 4, 2, 6).double().requires_grad_()
+    features = torch.randn(2, 8, 3, 2, 4).double().requires_grad_()
+    prediction = torch.randn(2, 8 * 3, 3, 2, 4).double().requires_grad_()
+    torch.autograd.gradcheck(join, (skip, features, prediction, 0.1))
+    torch.autograd.gradcheck(interleave, (prediction, 1.5))
+
+
+@pytest.mark.parametrize("name", ["join", "interleave"])
+def test_pytorch_accepts_the_layers(name):
+    skip = torch.randn(1, 2, 4, 2, 6).requires_grad_()
+    phases = torch.randn(1, 24, 3, 2, 4).requires_grad_()
+    arguments = {"join": (skip, phases, phases, 0.1), "interleave": (phases, 2.0)}
+    operation = getattr(torch.ops.voltween, name).default
+    results = torch.library.opcheck(operation, arguments[name])
+    assert set(results.values()) == {"SUCCESS"}
+
+
+def test_stock_layers_are_the_native_ones(monkeypatch):
+    from voltween.networks import upsampling
+
+    skip, phases = torch.randn(1, 2, 4, 2, 6), torch.randn(1, 24, 3, 2, 4)
+    expected = join(skip, phases, phases, 0.1), interleave(phases, 2.0)
+    monkeypatch.setattr(upsampling, "is_native", lambda *tensors: False)
+    found = join(skip, phases, phases, 0.1), interleave(phases, 2.0)
+    torch.testing.assert_close(found, expected)
+
+
+def test_half_precision_layers():
+    skip, phases = torch.randn(1, 2, 4, 2, 6), torch.randn(1, 24, 3, 2, 4)
+    half = [x.bfloat16().requires_grad_() for x in (skip, phases, phases)]
+    joined = join(*half, 0.1)
+    assert joined.dtype == torch.bfloat16
+    expected = join(*(x.detach().float() for x in half), 0.1)
+    torch.testing.assert_close(joined.float(), expected, atol=0, rtol=2**-8)
+    joined.float().sum().backward()
+    assert half[1].grad.dtype == torch.bfloat16

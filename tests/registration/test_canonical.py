@@ -1,0 +1,94 @@
+"""Between canonical grids and worlds: the same transform, whatever the grid."""
+
+import numpy as np
+import pytest
+import torch
+
+from support.scans import oblique_grid, smooth_field
+from voltween.ops import FlowParts, exponential
+from voltween.registration.canonical import (
+    Grids,
+    regrid,
+    world_transform,
+    world_transforms,
+)
+from voltween.spatial import Grid
+
+SHAPE = (16, 24, 16)
+
+
+def grids(shape=SHAPE, spacing_mm=(2.0, 1.5, 2.5)):
+    return Grids(*(oblique_grid(shape, seed, spacing_mm) for seed in (0, 1)))
+
+
+def parts(grid):
+    """An affine and a smooth dense part."""
+    flow = smooth_field(grid, largest_voxels=1.5).to_flow()
+    matrix = torch.tensor([[[0.05, -0.1, 0.0], [0.08, 0.0, 0.02], [0.0, 0.03, -0.04]]])
+    return FlowParts(
+        matrix,
+        torch.tensor([[1.0, -2.0, 0.5]]),
+        torch.from_numpy(flow[None].copy()).float(),
+    )
+
+
+def some_positions_mm(grid):
+    """Places well inside."""
+    share = np.random.default_rng(0).uniform(0.3, 0.7, (50, 3))
+    return grid.voxel_to_world(share * (np.array(grid.shape) - 1))
+
+
+@pytest.mark.parametrize(
+    "spacing_mm", [(1.0, 1.0, 1.0), (2.0, 1.5, 2.5), (3.0, 2.0, 1.0)]
+)
+def test_other_voxels_leave_the_transform_where_it_is(spacing_mm):
+    before = grids()
+    after = before.with_voxels(np.array(spacing_mm), 8)
+    found = parts(before.fixed)
+    again = regrid(found, before, after)
+    positions = some_positions_mm(before.fixed)
+    expected, got = (
+        world_transform(p, g).map_positions(positions)
+        for p, g in ((found, before), (again, after))
+    )
+    moved = np.abs(expected - positions).max()
+    np.testing.assert_allclose(got, expected, atol=0.02 * moved)
+
+
+def test_grids_with_other_voxels_stay_in_place_and_have_sides_of_the_multiple():
+    before = grids()
+    after = before.with_voxels(np.array([1.0, 1.0, 1.0]), 8)
+    for old, new in zip(before, after, strict=True):
+        assert all(n % 8 == 0 for n in new.shape)
+        np.testing.assert_allclose(new.center_mm, old.center_mm)
+        np.testing.assert_allclose(new.spacing_mm, 1)
+        extents = np.array(new.shape) - np.array(old.shape) * old.spacing_mm
+        assert (extents >= 0).all()
+        assert (extents < 8).all()
+
+
+def test_a_velocity_gives_the_way_back_as_well():
+    pair = grids()
+    plain = parts(pair.fixed)
+    velocity = plain.dense_flow
+    found = plain._replace(dense_flow=exponential(velocity), velocity=velocity)
+    there, back = world_transforms(found, pair)
+    positions = some_positions_mm(pair.fixed)
+    round_trip = back.map_positions(there.map_positions(positions))
+    assert np.linalg.norm(round_trip - positions, axis=1).max() < 0.05
+    straight = world_transform(found, pair).map_positions(positions)
+    np.testing.assert_allclose(there.map_positions(positions), straight, atol=0.05)
+
+
+def test_without_a_velocity_no_way_back_comes_along():
+    pair = grids()
+    assert world_transforms(parts(pair.fixed), pair)[1] is None
+
+
+def test_no_dense_part_leaves_an_affine_map():
+    pair = Grids(*(Grid(SHAPE, np.diag([2.0, 2, 2, 1])) for _ in range(2)))
+    at_rest = FlowParts.at_rest(torch.zeros(1, 1, *SHAPE))
+    shift = at_rest._replace(translation=torch.tensor([[1.0, 0.0, 0.0]]))
+    np.testing.assert_allclose(
+        world_transform(shift, pair).matrix[:3, 3], [2, 0, 0], atol=1e-6
+    )

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from support.scans import label_blocks, oblique_grid, smooth_image
+from voltween.errors import InputError
+from voltween.spatial import Image, LabelMap, Points, looks_like_labels
+
+
+def test_image_is_float32_and_read_only():
+    image = Image(np.ones((15, 12, 10), np.int16), oblique_grid())
+    assert image.data.dtype == np.float32
+    with pytest.raises(ValueError, match="read-only"):
+        image.data[0, 0, 0] = 2
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_image_refuses_voxels_that_are_not_numbers(bad):
+    data = np.ones((15, 12, 10))
+    data[3, 4, 5] = bad
+    with pytest.raises(InputError, match="1 of 1800 that are NaN or infinite"):
+        Image(data, oblique_grid())
+
+
+def test_image_refuses_an_array_of_another_shape():
+    with pytest.raises(InputError, match=r"\(15, 12, 10\), got \(3, 3, 3\)"):
+        Image(np.ones((3, 3, 3)), oblique_grid())
+    with pytest.raises(InputError, match="must be 3D"):
+        Image(np.ones((3, 3)), oblique_grid())
+
+
+def test_outside_value_is_air():
+    grid = oblique_grid((2, 2, 2))
+    assert Image(np.full((2, 2, 2), 5), grid).outside_value == 0
+    assert Image(np.array([[[-1000, 5]] * 2] * 2), grid).outside_value == -1000
+
+
+def test_label_map_keeps_whole_numbers_stored_as_floats():
+    labels = LabelMap(np.full((15, 12, 10), 7.0), oblique_grid())
+    assert labels.data.dtype.kind == "i"
+    assert labels.labels == (7,)
+
+
+def test_label_map_refuses_fractions():
+    with pytest.raises(InputError, match="intensity image"):
+        LabelMap(np.full((15, 12, 10), 0.5), oblique_grid())
+
+
+def test_points_refuse_wrong_shapes_and_names():
+    with pytest.raises(InputError, match=r"\(N, 3\)"):
+        Points(np.zeros((2, 2)))
+    with pytest.raises(InputError, match="as many names"):
+        Points(np.zeros((2, 3)), ("a",))
+
+
+def test_label_maps_are_told_from_images():
+    labels = label_blocks(oblique_grid())
+    image = smooth_image(oblique_grid())
+    assert looks_like_labels(labels.data)
+    assert not looks_like_labels(image.data)
+    assert not looks_like_labels(np.rint(image.data))

@@ -1,0 +1,50 @@
+"""Small cohorts on disk: blobs that differ in place and shape, with labels."""
+
+import csv
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from support.scans import STORAGE_ORDERS, stored
+from voltween import io
+from voltween.spatial import Grid, Image, LabelMap
+
+
+def blob(seed, shape=(18, 18, 18)):
+    """A bright ellipsoid with a core, shifted and stretched by the seed; its labels."""
+    rng = np.random.default_rng(seed)
+    grid = Grid.centered(
+        shape,
+        center_mm=rng.uniform(-20, 20, 3),
+        spacing_mm=(2.0, 2.0, 2.0),
+        directions=np.eye(3),
+    )
+    offset = grid.voxel_centers_mm() - grid.center_mm - rng.uniform(-4, 4, 3)
+    radius = np.linalg.norm(offset / rng.uniform(0.8, 1.2, 3), axis=-1)
+    labels = (radius < 11).astype(np.uint8) + (radius < 6)
+    data = gaussian_filter(400.0 * (labels > 0) + 300 * (labels > 1), 0.8)
+    data += rng.uniform(0, 10, shape)
+    return Image(data, grid), LabelMap(labels, grid)
+
+
+def write_cohort(folder, train=4, val=2, suffix=".nii.gz"):
+    """Blobs in mixed storage orders and a manifest; returns the manifest's path."""
+    rows = []
+    for number in range(train + val):
+        image, labels = (
+            stored(v, STORAGE_ORDERS[number * 11 % 48]) for v in blob(number)
+        )
+        io.write(image, folder / f"image{number}{suffix}")
+        io.write(labels, folder / f"labels{number}{suffix}")
+        split = "train" if number < train else "val"
+        rows.append(
+            [
+                f"case{number}",
+                f"image{number}{suffix}",
+                f"labels{number}{suffix}",
+                split,
+            ]
+        )
+    with (folder / "cases.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["case", "image", "labels", "split"], *rows])
+    return folder / "cases.csv"

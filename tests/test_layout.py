@@ -1,0 +1,166 @@
+"""The house rules that a machine can check: who may import whom, faces, sizes."""
+
+import ast
+from graphlib import TopologicalSorter
+
+import pytest
+
+from support.imports import (
+    MODULES,
+    NAMES,
+    PACKAGE,
+    PACKAGES,
+    imports_of,
+    module_name,
+    package_of,
+    top_imports,
+)
+
+GROUND = {"", "errors", "files", "process", "__main__"}
+SPACE = {"spatial", "io", "metrics", "preprocessing", "figures"}
+TENSORS = {"ops", "losses", "networks", "refinement"}
+
+# Every package, and the packages it may import. All may import the ground.
+MAY_IMPORT = {
+    "spatial": set(),
+    "io": {"spatial"},
+    "metrics": {"spatial"},
+    "preprocessing": {"spatial"},
+    "figures": {"spatial"},
+    "ops": set(),
+    "losses": {"ops"},
+    "networks": {"ops"},
+    "refinement": {"losses", "ops"},
+    "models": {"networks", "preprocessing"},
+    "registration": {"models", "refinement", "ops", *SPACE},
+    "cohorts": {"preprocessing", "figures", "io", "spatial"},
+    "baselines": {"io", "spatial"},
+    "training": {"cohorts", "baselines", "models", *SPACE, *TENSORS},
+    "evaluation": {
+        *("registration", "training", "cohorts", "baselines", "models"),
+        *("refinement", "networks", *SPACE),
+    },
+    "demo": {"registration", "models", "io", "spatial"},
+    "benchmarks": {"training", "networks", "losses", "ops", "io", "spatial"},
+    "cli": set(PACKAGES) - {"cli"},
+}
+
+
+def test_every_package_is_in_the_table_and_every_module_in_a_package():
+    assert set(PACKAGES) == set(MAY_IMPORT)
+    assert {n for n in NAMES if package_of(n) == ""} == GROUND
+
+
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT))
+def test_packages_import_what_the_table_allows(package):
+    for name, path in NAMES.items():
+        if package_of(name) == package:
+            imported = {package_of(m) for m in imports_of(path)} - {"", package}
+            assert imported <= MAY_IMPORT[package], name
+
+
+def test_the_ground_imports_no_package():
+    for name in ("errors", "files", "process"):
+        assert {package_of(m) for m in imports_of(NAMES[name])} <= {""}, name
+
+
+def test_packages_form_no_circle():
+    tuple(TopologicalSorter(MAY_IMPORT).static_order())
+
+
+def test_files_form_no_circle():
+    graph = {
+        name: {m for m in imports_of(path) if m != name}
+        for name, path in NAMES.items()
+        if path.name != "__init__.py"
+    }
+    tuple(TopologicalSorter(graph).static_order())
+
+
+def test_space_and_tensors_do_not_know_each_other():
+    for one, other in ((SPACE, TENSORS), (TENSORS, SPACE)):
+        assert all(not MAY_IMPORT[package] & other for package in one)
+
+
+@pytest.mark.parametrize("package", sorted(SPACE))
+def test_scanner_space_is_free_of_torch(package):
+    for name, path in NAMES.items():
+        if package_of(name) == package:
+            assert "import torch" not in path.read_text(), name
+            assert "from torch" not in path.read_text(), name
+
+
+def test_cli_is_imported_by_main_alone():
+    users = {n for n, p in NAMES.items() if "cli" in map(package_of, imports_of(p))}
+    assert {n for n in users if package_of(n) != "cli"} == {"__main__"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_imports_across_packages_go_through_faces(path):
+    own = package_of(module_name(path))
+    for module in imports_of(path):
+        if package_of(module) not in ("", own):
+            assert module == package_of(module) or is_heavy(module), module
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_modules_of_one_package_import_each_other_by_full_path(path):
+    own = package_of(module_name(path))
+    if own and path.name != "__init__.py":
+        assert own not in imports_of(path)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_faces_say_their_contract_and_define_nothing(package):
+    docstring, *statements = ast.parse(NAMES[package].read_text()).body
+    assert len(ast.literal_eval(docstring.value)) > 60
+    for node in statements:
+        assert isinstance(node, ast.ImportFrom)
+        assert all(alias.asname == alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_face_hands_on_a_function_named_as_its_module(package):
+    modules = {path.stem for path in (PACKAGE / package).glob("*.py")}
+    statements = ast.parse(NAMES[package].read_text()).body[1:]
+    assert not modules & {a.name for node in statements for a in node.names}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_faces_are_light(package):
+    assert not [m for m in imports_of(NAMES[package]) if is_heavy(m)]
+
+
+def test_lps_is_said_in_one_file_alone():
+    for name, path in NAMES.items():
+        texts = {
+            node.value if isinstance(node, ast.Constant) else getattr(node, "id", None)
+            for node in ast.walk(ast.parse(path.read_text()))
+        }
+        assert name == "io.itk" or not texts & {"LPS", "_FLIP"}, name
+
+
+def test_grid_sample_is_called_in_stock_and_the_benchmark_alone():
+    users = [module_name(p) for p in MODULES if "grid_sample(" in p.read_text()]
+    assert sorted(users) == ["benchmarks.naive", "ops.stock"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_files_stay_short(path):
+    assert len(path.read_text().splitlines()) <= 400
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_functions_stay_short(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno - node.lineno < 60, node.name
+
+
+def is_heavy(module):
+    """Whether importing a module imports Matplotlib or PyVista."""
+    names = top_imports(NAMES[module])
+    if {name.split(".")[0] for name in names} & {"matplotlib", "pyvista"}:
+        return True
+    own = {n.removeprefix("voltween.") for n in names} & NAMES.keys()
+    return any(is_heavy(name) for name in own - {module} if "." in name)

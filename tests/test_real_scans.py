@@ -1,0 +1,93 @@
+"""The shipped models on real scans held out from training."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+import voltween as vt
+from voltween.baselines import ants_syn
+from voltween.cohorts import (
+    cases_of_split,
+    draw_pairs,
+    load_case,
+    ordered_pairs,
+    read_manifest,
+)
+from voltween.errors import InputError
+from voltween.evaluation import Protocol, evaluate, method_named
+from voltween.metrics import dice_per_label
+
+
+def val_cases(shared_data, cohort):
+    return cases_of_split(read_manifest(shared_data / cohort / "cases.csv"), "val")
+
+
+@pytest.mark.parametrize(
+    ("cohort", "model", "least_dice"),
+    [
+        ("hippocampus", "hippocampus", 0.79),
+        ("brain_ixi", "brain", 0.54),
+        ("brain_ixi, stripped", "brain", 0.54),
+        ("headneck_ct", "headneck", 0.5),
+    ],
+)
+def test_shipped_models_on_val_pairs(cohort, model, least_dice, shared_data, tmp_path):
+    cases = val_cases(shared_data, cohort.split(",")[0])
+    most_pairs = 40 if cohort == "hippocampus" else 3
+    found = evaluate(
+        [method_named(f"model:{model}")],
+        cases,
+        pairs=draw_pairs(ordered_pairs([case.name for case in cases]), most_pairs),
+        out=tmp_path,
+        protocol=Protocol(masked=cohort.endswith("stripped")),
+    )
+    assert {score.status for score in found.pairs} == {"ok"}
+    assert np.mean([score.dice for score in found.pairs]) > least_dice
+    assert np.mean([score.folding_percent for score in found.pairs]) < 0.5
+    stages = [stage for stage in found.stages if stage.stage == "before"]
+    assert np.mean([stage.dice for stage in stages]) < least_dice - 0.1
+
+
+def test_antspyx_on_real_scans_moves_the_image_as_ants_does(shared_data):
+    try:
+        ants_syn.check_installed()
+    except InputError as error:
+        pytest.skip(str(error))
+    cases = val_cases(shared_data, "hippocampus")
+    fixed, moving = (load_case(case) for case in cases[:2])
+    transform = ants_syn(fixed[0], moving[0])  # raises unless the images agree
+    moved = transform.resample(moving[1], onto=fixed[1].grid)
+    dice = dice_per_label(fixed[1].data, moved.data)
+    assert np.mean([dice[1], dice[2]]) > 0.65
+
+
+def test_same_alignment_when_a_scan_is_stored_in_another_way(shared_data, tmp_path):
+    """One scan again in another orientation, spacing and origin: the same places."""
+    fixed_case, moving_case = val_cases(shared_data, "hippocampus")[:2]
+    fixed, moving = vt.read(fixed_case.image), vt.read(moving_case.image)
+    shift_mm = np.array([30.0, -50.0, 70.0])
+    scan = sitk.DICOMOrient(sitk.ReadImage(str(moving_case.image)), "PIR")
+    finer = sitk.Resample(
+        scan,
+        [round(n * 1.25) for n in scan.GetSize()],
+        sitk.Transform(),
+        sitk.sitkLinear,
+        scan.GetOrigin(),
+        [mm / 1.25 for mm in scan.GetSpacing()],
+        scan.GetDirection(),
+        outputPixelType=sitk.sitkFloat32,
+        useNearestNeighborExtrapolator=True,
+    )
+    finer.SetOrigin((np.array(finer.GetOrigin()) + shift_mm * [-1, -1, 1]).tolist())
+    sitk.WriteImage(finer, str(tmp_path / "other.nrrd"))
+    model = vt.load_model("hippocampus")
+    plain = vt.register(fixed, moving, model=model)
+    again = vt.register(fixed, vt.read(tmp_path / "other.nrrd"), model=model)
+    hippocampus = vt.read_labels(fixed_case.labels)
+    points = hippocampus.grid.voxel_to_world(np.argwhere(hippocampus.data > 0) * 1.0)
+    difference = again.fixed_to_moving.map_positions(points) - shift_mm
+    difference -= plain.fixed_to_moving.map_positions(points)
+    assert np.linalg.norm(difference, axis=1).mean() < 0.5
+    assert again.correlation["after"] == pytest.approx(
+        plain.correlation["after"], abs=0.02
+    )

@@ -1,0 +1,73 @@
+import pytest
+import torch
+
+from support.cohorts import write_cohort
+from voltween.cohorts import read_manifest
+from voltween.errors import InputError
+from voltween.preprocessing import Preprocessing
+from voltween.training import Augmentation, Objective, TrainConfig
+from voltween.training.batches import Share, TrainingPairs, batches
+from voltween.training.samples import Sample, store_samples
+
+PREPROCESSING = Preprocessing((16, 16, 16), (2.5, 2.5, 2.5))
+CONFIG = TrainConfig(
+    steps=3, pairs_per_step=4, objective=Objective(overlap=(1.0,)), masked_share=0.5
+)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cohort")
+    cases = read_manifest(write_cohort(folder, 4, 0))
+    plain = store_samples(cases, PREPROCESSING, folder / "cache")
+    masked = store_samples(cases, PREPROCESSING, folder / "cache", is_masked=True)
+    return TrainingPairs(plain, masked, None, CONFIG)
+
+
+def assert_same(one, other):
+    assert one.names == other.names
+    for a, b in zip(one.pairs, other.pairs, strict=True):
+        assert a is b is None or torch.equal(a, b)
+
+
+def test_pairs_are_of_distinct_cases_and_cover_all(pairs):
+    samples = [Sample(str(n), torch.rand(1, 8, 8, 8), None) for n in range(4)]
+    config = TrainConfig(augmentation=Augmentation(displacement=0.0))
+    many = TrainingPairs(samples, None, None, config).batch(1, range(150))
+    drawn = set(many.names.split(", "))
+    assert drawn == {f"{f} <- {m}" for f in range(4) for m in range(4) if f != m}
+
+
+def test_a_pair_depends_on_seed_step_and_place_alone(pairs):
+    whole = pairs.batch(2, range(4))
+    for place, name in enumerate(whole.names.split(", ")):
+        alone = pairs.batch(2, [place])
+        assert alone.names == name
+        assert torch.equal(alone.pairs.moving[0], whole.pairs.moving[place])
+        assert torch.equal(
+            alone.pairs.moving_labels[0], whole.pairs.moving_labels[place]
+        )
+    assert pairs.batch(3, range(4)).names != whole.names
+
+
+@pytest.mark.parametrize(("devices", "at_once"), [(1, None), (1, 1), (2, None), (2, 1)])
+def test_devices_and_portions_share_every_pair_once(devices, at_once):
+    config = TrainConfig(pairs_per_step=4, pairs_at_once=at_once)
+    shares = [Share(rank, devices).portions(config) for rank in range(devices)]
+    places = [place for share in shares for portion in share for place in portion]
+    assert sorted(places) == [0, 1, 2, 3]
+    most = at_once or 4 // devices
+    assert all(len(portion) == most for share in shares for portion in share)
+
+
+def test_pairs_that_cannot_be_shared_evenly_are_refused():
+    with pytest.raises(InputError, match=r"multiple of .* = 3 x 1, got 4"):
+        Share(0, 3).portions(TrainConfig(pairs_per_step=4, pairs_at_once=1))
+
+
+def test_workers_prepare_the_same_batches(pairs):
+    here = list(batches(pairs, Share(0, 1), first_step=2, workers=0))
+    there = list(batches(pairs, Share(0, 1), first_step=2, workers=2))
+    assert len(here) == len(there) == 2  # steps 2 and 3
+    for one, other in zip(here, there, strict=True):
+        assert_same(one[0], other[0])

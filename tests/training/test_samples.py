@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+import torch
+
+from support.cohorts import write_cohort
+from voltween.cohorts import read_manifest
+from voltween.preprocessing import Preprocessing
+from voltween.training.samples import load_sample, store_samples
+
+PREPROCESSING = Preprocessing((16, 16, 16), (2.5, 2.5, 2.5))
+
+
+@pytest.fixture
+def cases(tmp_path):
+    return read_manifest(write_cohort(tmp_path, 2, 0))
+
+
+def files(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.glob("*.safetensors")}
+
+
+def test_stored_samples_are_the_samples(cases, tmp_path):
+    stored = store_samples(cases, PREPROCESSING, tmp_path / "cache")
+    assert len(stored) == 2
+    for case, sample in zip(cases, stored, strict=True):
+        expected = load_sample(case, PREPROCESSING)
+        assert sample.name == expected.name
+        assert torch.equal(sample.image, expected.image)
+        assert torch.equal(sample.labels, expected.labels)
+
+
+def test_scans_are_prepared_once(cases, tmp_path):
+    store_samples(cases, PREPROCESSING, tmp_path / "cache")
+    before = files(tmp_path / "cache")
+    store_samples(cases, PREPROCESSING, tmp_path / "cache")
+    assert files(tmp_path / "cache") == before
+    assert len(before) == 2
+
+
+def test_other_content_settings_or_masks_are_other_files(cases, tmp_path):
+    cache = tmp_path / "cache"
+    store_samples(cases, PREPROCESSING, cache)
+    other = Preprocessing((16, 16, 16), (2.0, 2.0, 2.0))
+    coarse, fine = (store_samples(cases, p, cache) for p in (PREPROCESSING, other))
+    masked = store_samples(cases, PREPROCESSING, cache, is_masked=True)
+    assert len(files(cache)) == 6
+    assert not torch.equal(coarse[0].image, fine[0].image)
+    assert not torch.equal(coarse[0].image, masked[0].image)
+    cases[0].image.write_bytes(cases[1].image.read_bytes())
+    cases[0].labels.write_bytes(cases[1].labels.read_bytes())
+    changed = store_samples(cases, PREPROCESSING, cache)
+    assert not torch.equal(changed[0].image, coarse[0].image)
+    assert torch.equal(changed[0].image, coarse[1].image)
+
+
+@pytest.mark.parametrize("damage", ["cut", "one bit"])
+def test_damaged_file_is_made_again_with_a_warning(cases, tmp_path, damage):
+    stored = store_samples(cases[:1], PREPROCESSING, tmp_path / "cache")
+    expected = stored[0].image.clone()
+    (path,) = files(tmp_path / "cache")
+    content = bytearray(path.read_bytes())
+    if damage == "cut":
+        content = content[: len(content) // 2]
+    else:
+        content[-100] ^= 1
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match="damaged, made again"):
+        again = store_samples(cases[:1], PREPROCESSING, tmp_path / "cache")
+    np.testing.assert_array_equal(again[0].image, expected)

@@ -1,0 +1,185 @@
+"""Teachers: ANTs itself, and models polished on the pair."""
+
+import pickle
+import tempfile
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from support.scans import tiny_model
+from voltween.baselines import ants_syn, tools
+from voltween.errors import InputError
+from voltween.losses import local_correlation_loss
+from voltween.models import load_model, save_model
+from voltween.ops import FlowParts, warp
+from voltween.preprocessing import Preprocessing
+from voltween.refinement import FAST, REFINEMENTS, Evidence, Watch
+from voltween.refinement.search import PairSearch
+from voltween.spatial import Grid, Image
+from voltween.training import teachers
+from voltween.training.teachers import Ants, teacher_named
+
+SHAPE = (36, 28, 44)
+SHIFT = (3, -2, 1)  # of the moving image's content, in voxels along each array axis
+SMALL = (16, 16, 16)
+
+
+def smooth_box(corner, seed=0):
+    """A window, at a corner, onto one large field of smooth random intensities."""
+    noise = np.random.default_rng(seed).standard_normal([n + 16 for n in SHAPE])
+    data = gaussian_filter(noise, 2.5, mode="constant")
+    data = (data - data.min()) / np.ptp(data)
+    window = tuple(slice(c, c + n) for c, n in zip(corner, SHAPE, strict=True))
+    return torch.from_numpy(data[window].astype(np.float32))[None]
+
+
+def shifted_pair():
+    """Fixed and moving with moving(x + SHIFT) = fixed(x)."""
+    return smooth_box((8, 8, 8)), smooth_box([8 - s for s in SHIFT])
+
+
+def positions_inside(flow):
+    """Where x + flow(x) stays on the grid."""
+    reached = np.indices(SHAPE) + flow.numpy()
+    top = np.array(SHAPE).reshape(3, 1, 1, 1) - 1
+    return ((reached >= 0) & (reached <= top)).all(axis=0)
+
+
+@pytest.fixture(scope="module")
+def ants():
+    """Tests that need the tool itself."""
+    try:
+        ants_syn.check_installed()
+    except InputError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module", name="shifted")
+def shifted_fixture(ants):
+    """What ANTs finds for the shifted pair."""
+    return Ants().flow(*shifted_pair())
+
+
+class TestAnts:
+    def test_a_known_shift_is_found_along_its_axes(self, shifted):
+        middle = shifted[:, 8:-8, 8:-8, 8:-8].mean((1, 2, 3))
+        np.testing.assert_allclose(middle, SHIFT, atol=0.1)
+
+    def test_warping_by_it_gives_the_image_that_ants_moved(self, ants):
+        """That ANTs' own image is the one of its transform is tested with the tools."""
+        fixed = smooth_box((8, 8, 8))
+        # Something else is mixed in, so that the deformation is no mere shift.
+        moving = smooth_box([8 - s for s in SHIFT]) + 0.4 * smooth_box((5, 9, 4), 1)
+        flow = Ants().flow(fixed, moving)
+        grid = Grid(SHAPE, np.eye(4))
+        images = [Image(image[0].numpy(), grid) for image in (fixed, moving)]
+        transform, _ = ants_syn.run(*images, threads=1)
+        moved = transform.resample(images[1], onto=grid).data
+        ours = warp(moving[None], flow[None])[0, 0].numpy()
+        inside = positions_inside(flow)
+        assert inside.mean() > 0.5
+        assert (flow.std((1, 2, 3)) > 0.3).all()
+        np.testing.assert_allclose(ours[inside], moved[inside], atol=1e-5)
+
+    def test_is_the_same_each_time_and_leaves_nothing_behind(
+        self, shifted, monkeypatch, tmp_path
+    ):
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        again = Ants().flow(*shifted_pair())
+        torch.testing.assert_close(again, shifted, rtol=0, atol=0)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_an_image_that_ants_refuses_is_said(self, ants):
+        fixed = smooth_box((8, 8, 8))
+        with pytest.raises(InputError, match="ANTs cannot register"):
+            Ants().flow(fixed, torch.zeros_like(fixed))
+
+    def test_its_flows_depend_on_the_version(self, monkeypatch):
+        monkeypatch.setattr(tools, "version", lambda package: "1.2.3")
+        monkeypatch.setattr(teachers, "version", lambda package: "1.2.3")
+        assert teacher_named("ants", Preprocessing(SMALL, (1.0, 1.0, 1.0))) == Ants()
+        assert Ants().facts == "antspyx 1.2.3"
+
+    def test_a_missing_package_says_what_to_install(self, monkeypatch):
+        def missing(package):
+            raise PackageNotFoundError(package)
+
+        monkeypatch.setattr(tools, "version", missing)
+        with pytest.raises(InputError, match=r"pip install voltween\[baselines\]"):
+            _ = Ants().facts
+
+
+@pytest.fixture(name="model")
+def model_fixture(tmp_path):
+    """A small model with flows of about a voxel, as a file."""
+    model = tiny_model("AD", SMALL, strength=0.3)
+    return save_model(model, tmp_path / "pupil.safetensors")
+
+
+def smooth_pair():
+    noise = np.random.default_rng(0).standard_normal((2, *SMALL))
+    images = gaussian_filter(noise, (0, 2, 2, 2)) * 4 + 0.5
+    return (torch.from_numpy(image.astype(np.float32))[None] for image in images)
+
+
+class TestRefinedModel:
+    def test_its_flow_is_the_models_made_better(self, model):
+        fixed, moving = smooth_pair()
+        loaded = load_model(model)
+        teacher = teacher_named(f"{model}+fast", loaded.preprocessing)
+        with torch.inference_mode():
+            start = loaded.network(fixed[None], moving[None]).flow
+        flow = teacher.flow(fixed, moving)[None]
+        losses = [
+            local_correlation_loss(fixed[None], warp(moving[None], f), 5).item()
+            for f in (start, flow)
+        ]
+        assert losses[1] < 0.9 * losses[0]
+        assert 0.05 < (flow - start).abs().mean() < 2  # voxels
+        assert not flow.requires_grad
+
+    def test_the_same_pair_has_the_same_flow_in_another_process_too(self, model):
+        fixed, moving = smooth_pair()
+        teacher = teacher_named(f"{model}+fast", load_model(model).preprocessing)
+        flow = teacher.flow(fixed, moving)
+        sent = pickle.dumps(teacher)
+        assert len(sent) < 2000  # no weights
+        again = pickle.loads(sent).flow(fixed, moving)
+        torch.testing.assert_close(again, flow, rtol=0, atol=0)
+
+    def test_its_flows_depend_on_weights_and_refinement(self, model):
+        preprocessing = load_model(model).preprocessing
+        fast = teacher_named(f"{model}+fast", preprocessing)
+        assert fast.refinement is FAST
+        accurate = teacher_named(f"{model}+accurate", preprocessing)
+        before = fast.facts
+        save_model(tiny_model("AD", SMALL, seed=1), model)
+        other = teacher_named(f"{model}+fast", preprocessing)
+        assert len({before, accurate.facts, other.facts}) == 3
+        assert replace(other, digest=fast.digest).facts == before
+        fixed, moving = smooth_pair()
+        with torch.inference_mode():
+            stages = load_model(model).registrar(fixed[None], moving[None]).stages
+        search = PairSearch(Evidence(fixed[None], moving[None]), FAST, Watch())
+        new = search.run(FlowParts.of_stage(stages[-1])).flow[0]
+        torch.testing.assert_close(other.flow(fixed, moving), new)
+
+    @pytest.mark.parametrize(
+        ("shape", "spacing_mm"),
+        [((16, 16, 32), (1.5, 1.5, 1.5)), (SMALL, (1.5, 1.5, 2.0))],
+    )
+    def test_a_model_of_another_grid_is_refused(self, model, shape, spacing_mm):
+        wanted = Preprocessing(shape, spacing_mm)
+        with pytest.raises(
+            InputError, match=r"pupil.*\+fast: expected a model for the"
+        ):
+            teacher_named(f"{model}+fast", wanted)
+
+    @pytest.mark.parametrize("effort", REFINEMENTS)
+    def test_a_model_that_is_not_there_is_named(self, effort):
+        with pytest.raises(InputError, match="nobody: no such model"):
+            teacher_named(f"nobody+{effort}", Preprocessing(SMALL, (1.5, 1.5, 1.5)))
