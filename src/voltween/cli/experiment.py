@@ -28,7 +28,7 @@ class Experiment:
     """
 
     table: Annotated[Positional[Path], tyro.conf.arg(metavar="TABLE")]
-    """TOML file of the experiment, such as experiments/table_4.toml."""
+    """Table of the paper, table_2 to table_7, or a TOML file of the same form."""
     manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
     """CSV of cases, with `train` and `val` ones."""
     out: Path
