@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: setup demo figures test test-instructions bench lint type ci format
+.PHONY: setup demo figures test test-instructions bench docs lint type ci format
 
 setup: $(INSTALLED)
 
@@ -32,6 +32,11 @@ bench: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
 	$(BIN)/voltween bench --out bench
 
+# The documentation site, into site/. Warnings are errors.
+docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -43,4 +48,4 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-ci: lint type test test-instructions
+ci: lint type docs test test-instructions

@@ -35,7 +35,7 @@ class Experiment:
     """
 
     table: Annotated[Positional[Path], tyro.conf.arg(metavar="TABLE")]
-    """Shipped table, such as table_4, or the TOML file of one of your own."""
+    """Table of the paper, table_2 to table_7, or a TOML file of the same form."""
     manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
     """CSV of cases, with `train` and `val` ones."""
     out: Path

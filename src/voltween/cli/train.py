@@ -97,8 +97,8 @@ class Train:
     """Factor on the output of every dense subnetwork, which scales how fast flows
     grow."""
     supervised: bool = False
-    """Learn flows computed by ANTs (needs voltween[baselines]), with the paper's weights
-    for supervised training and no other losses."""
+    """Learn flows computed by ANTs (needs voltween[baselines]), with the weights of the
+    paper's supervised training and no other losses."""
     dry_run: bool = False
     """Only read all scans, take a few steps, and report what the training needs."""
     cache: Path | None = None
