@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy.ndimage import binary_fill_holes, gaussian_filter, label
 
-from voltween.process import require
+from voltween.process import missing_package
 from voltween.spatial import Affine, Grid, Image, LabelMap, directions_to_ras
 
 _LONGEST_SIDE = 160
@@ -165,10 +165,13 @@ def import_pyvista() -> Any:
     Raises:
         MissingPackageError: If it is not installed.
     """
-    require("pyvista", extra="figures", purpose="3D figures")
-    import pyvista
-    from vtkmodules.vtkCommonCore import vtkLogger, vtkObject
-
+    try:
+        import pyvista
+        from vtkmodules.vtkCommonCore import vtkLogger, vtkObject
+    except ImportError as error:
+        raise missing_package(
+            "pyvista", extra="figures", purpose="3D figures"
+        ) from error
     vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
     vtkObject.GlobalWarningDisplayOff()
     return pyvista
