@@ -35,6 +35,7 @@ bench: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror src/native/*
 
 type: $(INSTALLED)
 	$(BIN)/mypy
@@ -42,5 +43,6 @@ type: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/clang-format -i src/native/*
 
 ci: lint type test test-instructions

@@ -27,8 +27,8 @@ void compose_affine(Size size, const T* numbers, const T* inner, T* result, int 
       for (int64_t c = 0; c < 3; ++c) {
         const T* a = numbers + b * kNumbers + 3 * c;
         const T a0 = a[0], a1 = a[1], a2 = a[2];
-        const T offset = a0 * x + a1 * y - a2 * (T(size.k - 1) / 2) +
-                         numbers[b * kNumbers + 9 + c];
+        const T offset =
+            a0 * x + a1 * y - a2 * (T(size.k - 1) / 2) + numbers[b * kNumbers + 9 + c];
         const T* __restrict own = u + c * voxels;
         T* __restrict to = result + at + c * voxels;
         for (int32_t k = 0; k < size.k; ++k)

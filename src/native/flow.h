@@ -21,8 +21,7 @@ inline T row_variation(const Size& size, const T* here, bool has_next_i, bool ha
     sum += by_i * by_i + by_j * by_j;
   }
 #pragma omp simd reduction(+ : sum)
-  for (int64_t k = 1; k < size.k; ++k)
-    sum += (here[k] - here[k - 1]) * (here[k] - here[k - 1]);
+  for (int64_t k = 1; k < size.k; ++k) sum += (here[k] - here[k - 1]) * (here[k] - here[k - 1]);
   return sum;
 }
 
@@ -109,7 +108,8 @@ void jacobian(Size size, const T* flow, T* determinant, int threads) {
         T m[3][3];
         fill_derivative(size, flow + 3 * b * voxels_of(size), i, j, k, m);
         determinant[row * size.k + k] = m[0][0] * cofactor(m, 0, 0) +
-                                        m[0][1] * cofactor(m, 0, 1) + m[0][2] * cofactor(m, 0, 2);
+                                        m[0][1] * cofactor(m, 0, 1) +
+                                        m[0][2] * cofactor(m, 0, 2);
       }
     }
   });
@@ -153,11 +153,11 @@ void gather_passed(const Size& size, const T* const* planes, int64_t i, int64_t 
           sum += slope_weight<T>(ii, i, size.i) *
                  planes[shift + 1][3 * c * plane + j * size.k + k];
         if (jj >= 0 && jj < size.j)
-          sum += slope_weight<T>(jj, j, size.j) *
-                 planes[1][(3 * c + 1) * plane + jj * size.k + k];
+          sum +=
+              slope_weight<T>(jj, j, size.j) * planes[1][(3 * c + 1) * plane + jj * size.k + k];
         if (kk >= 0 && kk < size.k)
-          sum += slope_weight<T>(kk, k, size.k) *
-                 planes[1][(3 * c + 2) * plane + j * size.k + kk];
+          sum +=
+              slope_weight<T>(kk, k, size.k) * planes[1][(3 * c + 2) * plane + j * size.k + kk];
       }
       flow_gradient[j * size.k + k] = sum;
     }

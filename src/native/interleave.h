@@ -41,8 +41,8 @@ inline int64_t phase_offset(const Size& size, int64_t b, int64_t i, int64_t j, i
                             int64_t channels) {
   const int64_t phase = 4 * (i & 1) + 2 * (j & 1) + (k & 1);
   const int64_t ii = i / 2 + (i & 1), jj = j / 2 + (j & 1), kk = k / 2 + (k & 1);
-  const int64_t at = ((b * (size.i / 2 + 1) + ii) * (size.j / 2 + 1) + jj) *
-                         (size.k / 2 + 1) + kk;
+  const int64_t at =
+      ((b * (size.i / 2 + 1) + ii) * (size.j / 2 + 1) + jj) * (size.k / 2 + 1) + kk;
   return (at * 8 + phase) * channels;
 }
 
@@ -81,8 +81,8 @@ void join(Size size, const T* skip, const T* features, int64_t feature_channels,
       T* to = joined + (row + k) * channels;
       copy(skip + (row + k) * skips, skips, to);
       to += skips;
-      copy_leaky(features + phase_offset(size, b, i, j, k, feature_channels),
-                 feature_channels, leak, to);
+      copy_leaky(features + phase_offset(size, b, i, j, k, feature_channels), feature_channels,
+                 leak, to);
       to += feature_channels;
       const T* from = prediction + phase_offset(size, b, i, j, k, 3);
       for (int64_t c = 0; c < 3; ++c) to[c] = from[c];

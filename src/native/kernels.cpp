@@ -42,7 +42,8 @@ constexpr voltween::Kernels<T> kernels() {
 namespace voltween {
 
 const InstructionSet& VOLTWEEN_SET() {
-  static constexpr InstructionSet set{VOLTWEEN_NAME(VOLTWEEN_SET), kernels<float>(),
+  static constexpr InstructionSet set{VOLTWEEN_NAME(VOLTWEEN_SET),
+                                      kernels<float>(),
                                       kernels<double>(),
                                       {join<Bfloat16>, join_backward<Bfloat16>}};
   return set;

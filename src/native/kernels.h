@@ -69,11 +69,10 @@ struct Kernels {
 
   // Kernel sums S(a) = sum over b of exp(-sharpness |x(a) - x(b)|) of n points, values
   // (dimensions, n).
-  void (*kernel_sums)(int64_t dimensions, int64_t n, const T* points, double sharpness,
-                      T* sums, int threads);
-  void (*kernel_sums_backward)(int64_t dimensions, int64_t n, const T* points,
-                               double sharpness, const T* gradient, T* point_gradient,
-                               int threads);
+  void (*kernel_sums)(int64_t dimensions, int64_t n, const T* points, double sharpness, T* sums,
+                      int threads);
+  void (*kernel_sums_backward)(int64_t dimensions, int64_t n, const T* points, double sharpness,
+                               const T* gradient, T* point_gradient, int threads);
 };
 
 struct InstructionSet {

@@ -154,7 +154,8 @@ void for_pieces(const Size& size, int threads, const Body& body) {
 }
 
 // Shares 1 / voxels of the cubes of a row.
-inline void fill_shares(const Size& size, int64_t i, int64_t j, int64_t radius, double* shares) {
+inline void fill_shares(const Size& size, int64_t i, int64_t j, int64_t radius,
+                        double* shares) {
   const int64_t across = voxels_inside(i, size.i, radius) * voxels_inside(j, size.j, radius);
   for (int64_t k = 0; k < size.k; ++k)
     shares[k] = 1.0 / static_cast<double>(across * voxels_inside(k, size.k, radius));
@@ -216,8 +217,8 @@ inline void fill_gradients(const double* box, int64_t count, const T* f, const T
   for (int64_t k = 0; k < count; ++k) {
     const double* s = box + k;
     if (moved_gradient != nullptr)
-      moved_gradient[k] = static_cast<T>(
-          gradient * (s[0] + 2 * s[count] * m[k] + s[2 * count] * f[k]));
+      moved_gradient[k] =
+          static_cast<T>(gradient * (s[0] + 2 * s[count] * m[k] + s[2 * count] * f[k]));
     if (fixed_gradient != nullptr)
       fixed_gradient[k] = static_cast<T>(
           gradient * (s[3 * count] + 2 * s[4 * count] * f[k] + s[2 * count] * m[k]));
@@ -236,31 +237,34 @@ void local_correlation_backward(Size size, const T* fixed, const T* moved, int64
     const int64_t high = last + radius < size.i ? last + radius : size.i;
     Buffer<double> shares(row);
     Buffer<T> changes((high - low) * size.j * fields * row);
-    BoxSums<T>(size, kMoments, width).run(
-        low, high,
-        [&](int64_t i, int64_t j, T* rows, int64_t stride) {
-          const int64_t at = (i * size.j + j) * row;
-          fill_moments(f + at, m + at, row, rows, stride);
-        },
-        [&](int64_t i, int64_t j, const double* box) {
-          fill_shares(size, i, j, radius, shares.get());
-          fill_changes(box, row, shares.get(), floor, fields,
-                       changes.get() + ((i - low) * size.j + j) * fields * row, row);
-        });
-    BoxSums<T>(size, fields, width).run(
-        first, last,
-        [&](int64_t i, int64_t j, T* rows, int64_t stride) {
-          const T* source = changes.get() + ((i - low) * size.j + j) * fields * row;
-          for (int64_t field = 0; field < fields; ++field)
-            for (int64_t k = 0; k < row; ++k)
-              rows[field * stride + k] = source[field * row + k];
-        },
-        [&](int64_t i, int64_t j, const double* box) {
-          const int64_t at = (i * size.j + j) * row;
-          fill_gradients(box, row, f + at, m + at, gradient[b],
-                         fixed_gradient == nullptr ? nullptr : fixed_gradient + b * voxels + at,
-                         moved_gradient == nullptr ? nullptr : moved_gradient + b * voxels + at);
-        });
+    BoxSums<T>(size, kMoments, width)
+        .run(
+            low, high,
+            [&](int64_t i, int64_t j, T* rows, int64_t stride) {
+              const int64_t at = (i * size.j + j) * row;
+              fill_moments(f + at, m + at, row, rows, stride);
+            },
+            [&](int64_t i, int64_t j, const double* box) {
+              fill_shares(size, i, j, radius, shares.get());
+              fill_changes(box, row, shares.get(), floor, fields,
+                           changes.get() + ((i - low) * size.j + j) * fields * row, row);
+            });
+    BoxSums<T>(size, fields, width)
+        .run(
+            first, last,
+            [&](int64_t i, int64_t j, T* rows, int64_t stride) {
+              const T* source = changes.get() + ((i - low) * size.j + j) * fields * row;
+              for (int64_t field = 0; field < fields; ++field)
+                for (int64_t k = 0; k < row; ++k)
+                  rows[field * stride + k] = source[field * row + k];
+            },
+            [&](int64_t i, int64_t j, const double* box) {
+              const int64_t at = (i * size.j + j) * row;
+              fill_gradients(
+                  box, row, f + at, m + at, gradient[b],
+                  fixed_gradient == nullptr ? nullptr : fixed_gradient + b * voxels + at,
+                  moved_gradient == nullptr ? nullptr : moved_gradient + b * voxels + at);
+            });
   });
 }
 

@@ -134,35 +134,32 @@ void bind_layers(nb::module_& m) {
                    double leak, const Array<T>& joined, int threads) {
     nb::gil_scoped_release release;
     layers<T>().join(layer_size_of(skip), stored(skip), stored(features),
-                     static_cast<int64_t>(features.shape(4)) / 8, stored(prediction),
-                     leak, stored(joined), threads);
+                     static_cast<int64_t>(features.shape(4)) / 8, stored(prediction), leak,
+                     stored(joined), threads);
   });
-  m.def("join_backward",
-        [](const Array<T>& joined, const Array<T>& gradient, double leak,
-           const Array<T>& skip_gradient, const Array<T>& feature_gradient,
-           const Array<T>& prediction_gradient, int threads) {
-          nb::gil_scoped_release release;
-          layers<T>().join_backward(
-              layer_size_of(skip_gradient), stored(joined), stored(gradient),
-              static_cast<int64_t>(feature_gradient.shape(4)) / 8, leak,
-              stored(skip_gradient), stored(feature_gradient), stored(prediction_gradient),
-              threads);
-        });
+  m.def("join_backward", [](const Array<T>& joined, const Array<T>& gradient, double leak,
+                            const Array<T>& skip_gradient, const Array<T>& feature_gradient,
+                            const Array<T>& prediction_gradient, int threads) {
+    nb::gil_scoped_release release;
+    layers<T>().join_backward(layer_size_of(skip_gradient), stored(joined), stored(gradient),
+                              static_cast<int64_t>(feature_gradient.shape(4)) / 8, leak,
+                              stored(skip_gradient), stored(feature_gradient),
+                              stored(prediction_gradient), threads);
+  });
 }
 
 template <class T>
 void bind(nb::module_& m) {
-  m.def("interleave", [](const Array<T>& phases, double scale, const Array<T>& flow,
-                         int threads) {
-    nb::gil_scoped_release release;
-    kernels<T>().interleave(size_of(flow), phases.data(), scale,
-                            flow.data(), threads);
-  });
+  m.def("interleave",
+        [](const Array<T>& phases, double scale, const Array<T>& flow, int threads) {
+          nb::gil_scoped_release release;
+          kernels<T>().interleave(size_of(flow), phases.data(), scale, flow.data(), threads);
+        });
   m.def("interleave_backward", [](const Array<T>& gradient, double scale,
                                   const Array<T>& phase_gradient, int threads) {
     nb::gil_scoped_release release;
-    kernels<T>().interleave_backward(size_of(gradient), gradient.data(),
-                                     scale, phase_gradient.data(), threads);
+    kernels<T>().interleave_backward(size_of(gradient), gradient.data(), scale,
+                                     phase_gradient.data(), threads);
   });
   m.def("warp", [](const Array<T>& image, const Array<T>& flow, bool is_composition,
                    const Array<T>& moved, int threads) {
@@ -170,17 +167,18 @@ void bind(nb::module_& m) {
     kernels<T>().warp(size_of(image), image.data(), flow.data(), is_composition, moved.data(),
                       threads);
   });
-  m.def("warp_backward",
-        [](const Array<T>& image, const Array<T>& flow, const Array<T>& gradient,
-           bool is_composition, const Optional<T>& image_gradient,
-           const Optional<T>& flow_gradient, int threads) {
-          nb::gil_scoped_release release;
-          kernels<T>().warp_backward(size_of(image), image.data(), flow.data(), gradient.data(),
-                                     is_composition, data(image_gradient), data(flow_gradient),
-                                     threads);
-        },
-        nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(),
-        nb::arg());
+  m.def(
+      "warp_backward",
+      [](const Array<T>& image, const Array<T>& flow, const Array<T>& gradient,
+         bool is_composition, const Optional<T>& image_gradient,
+         const Optional<T>& flow_gradient, int threads) {
+        nb::gil_scoped_release release;
+        kernels<T>().warp_backward(size_of(image), image.data(), flow.data(), gradient.data(),
+                                   is_composition, data(image_gradient), data(flow_gradient),
+                                   threads);
+      },
+      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(),
+      nb::arg());
   m.def("compose_affine", [](const Array<T>& numbers, const Array<T>& inner,
                              const Array<T>& result, int threads) {
     nb::gil_scoped_release release;
@@ -200,70 +198,68 @@ void bind(nb::module_& m) {
     nb::gil_scoped_release release;
     kernels<T>().moments(size_of(fixed), fixed.data(), moved.data(), moments.data(), threads);
   });
-  m.def("moments_backward",
-        [](const Array<T>& fixed, const Array<T>& moved, const Array<double>& gradient,
-           const Optional<T>& fixed_gradient, const Optional<T>& moved_gradient, int threads) {
-          nb::gil_scoped_release release;
-          kernels<T>().moments_backward(size_of(fixed), fixed.data(), moved.data(),
-                                        gradient.data(), data(fixed_gradient),
-                                        data(moved_gradient), threads);
-        },
-        nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg());
-  m.def("local_correlation",
-        [](const Array<T>& fixed, const Array<T>& moved, int64_t width, double floor,
-           const Array<double>& sums, int threads) {
-          nb::gil_scoped_release release;
-          kernels<T>().local_correlation(size_of(fixed), fixed.data(), moved.data(), width,
-                                         floor, sums.data(), threads);
-        });
-  m.def("local_correlation_backward",
-        [](const Array<T>& fixed, const Array<T>& moved, int64_t width, double floor,
-           const Array<double>& gradient, const Optional<T>& fixed_gradient,
-           const Optional<T>& moved_gradient, int threads) {
-          nb::gil_scoped_release release;
-          kernels<T>().local_correlation_backward(
-              size_of(fixed), fixed.data(), moved.data(), width, floor, gradient.data(),
-              data(fixed_gradient), data(moved_gradient), threads);
-        },
-        nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(),
-        nb::arg().none(), nb::arg());
+  m.def(
+      "moments_backward",
+      [](const Array<T>& fixed, const Array<T>& moved, const Array<double>& gradient,
+         const Optional<T>& fixed_gradient, const Optional<T>& moved_gradient, int threads) {
+        nb::gil_scoped_release release;
+        kernels<T>().moments_backward(size_of(fixed), fixed.data(), moved.data(),
+                                      gradient.data(), data(fixed_gradient),
+                                      data(moved_gradient), threads);
+      },
+      nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg());
+  m.def("local_correlation", [](const Array<T>& fixed, const Array<T>& moved, int64_t width,
+                                double floor, const Array<double>& sums, int threads) {
+    nb::gil_scoped_release release;
+    kernels<T>().local_correlation(size_of(fixed), fixed.data(), moved.data(), width, floor,
+                                   sums.data(), threads);
+  });
+  m.def(
+      "local_correlation_backward",
+      [](const Array<T>& fixed, const Array<T>& moved, int64_t width, double floor,
+         const Array<double>& gradient, const Optional<T>& fixed_gradient,
+         const Optional<T>& moved_gradient, int threads) {
+        nb::gil_scoped_release release;
+        kernels<T>().local_correlation_backward(
+            size_of(fixed), fixed.data(), moved.data(), width, floor, gradient.data(),
+            data(fixed_gradient), data(moved_gradient), threads);
+      },
+      nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(),
+      nb::arg());
   m.def("total_variation", [](const Array<T>& flow, const Array<double>& sums, int threads) {
     nb::gil_scoped_release release;
     kernels<T>().total_variation(size_of(flow), flow.data(), sums.data(), threads);
   });
-  m.def("total_variation_backward",
-        [](const Array<T>& flow, const Array<double>& gradient, const Array<T>& flow_gradient,
-           int threads) {
-          nb::gil_scoped_release release;
-          kernels<T>().total_variation_backward(size_of(flow), flow.data(), gradient.data(),
-                                                flow_gradient.data(), threads);
-        });
+  m.def("total_variation_backward", [](const Array<T>& flow, const Array<double>& gradient,
+                                       const Array<T>& flow_gradient, int threads) {
+    nb::gil_scoped_release release;
+    kernels<T>().total_variation_backward(size_of(flow), flow.data(), gradient.data(),
+                                          flow_gradient.data(), threads);
+  });
   m.def("jacobian", [](const Array<T>& flow, const Array<T>& determinant, int threads) {
     nb::gil_scoped_release release;
     kernels<T>().jacobian(size_of(flow), flow.data(), determinant.data(), threads);
   });
-  m.def("jacobian_backward",
-        [](const Array<T>& flow, const Array<T>& gradient, const Array<T>& flow_gradient,
-           int threads) {
-          nb::gil_scoped_release release;
-          kernels<T>().jacobian_backward(size_of(flow), flow.data(), gradient.data(),
-                                         flow_gradient.data(), threads);
-        });
-  m.def("kernel_sums", [](const Array<T>& points, double sharpness, const Array<T>& sums,
-                          int threads) {
+  m.def("jacobian_backward", [](const Array<T>& flow, const Array<T>& gradient,
+                                const Array<T>& flow_gradient, int threads) {
     nb::gil_scoped_release release;
-    kernels<T>().kernel_sums(static_cast<int64_t>(points.shape(0)),
-                             static_cast<int64_t>(points.shape(1)), points.data(), sharpness,
-                             sums.data(), threads);
+    kernels<T>().jacobian_backward(size_of(flow), flow.data(), gradient.data(),
+                                   flow_gradient.data(), threads);
   });
+  m.def("kernel_sums",
+        [](const Array<T>& points, double sharpness, const Array<T>& sums, int threads) {
+          nb::gil_scoped_release release;
+          kernels<T>().kernel_sums(static_cast<int64_t>(points.shape(0)),
+                                   static_cast<int64_t>(points.shape(1)), points.data(),
+                                   sharpness, sums.data(), threads);
+        });
   m.def("kernel_sums_backward",
         [](const Array<T>& points, double sharpness, const Array<T>& gradient,
            const Array<T>& point_gradient, int threads) {
           nb::gil_scoped_release release;
-          kernels<T>().kernel_sums_backward(static_cast<int64_t>(points.shape(0)),
-                                            static_cast<int64_t>(points.shape(1)),
-                                            points.data(), sharpness, gradient.data(),
-                                            point_gradient.data(), threads);
+          kernels<T>().kernel_sums_backward(
+              static_cast<int64_t>(points.shape(0)), static_cast<int64_t>(points.shape(1)),
+              points.data(), sharpness, gradient.data(), point_gradient.data(), threads);
         });
 }
 

@@ -38,7 +38,9 @@ void parallel_for(int64_t count, int threads, const Body& body) {
       parts,
       [](void* context, int part, int parts) {
         const Work& work = *static_cast<Work*>(context);
-        (*work.body)(work.count * part / parts, work.count * (part + 1) / parts);
+        const int64_t begin = work.count * part / parts;
+        const int64_t end = work.count * (part + 1) / parts;
+        (*work.body)(begin, end);
       },
       &work);
 }
@@ -49,7 +51,8 @@ template <class T>
 class Buffer {
  public:
   explicit Buffer(int64_t size)
-      : data_(static_cast<T*>(std::malloc(sizeof(T) * static_cast<size_t>(size > 0 ? size : 1)))) {
+      : data_(static_cast<T*>(
+            std::malloc(sizeof(T) * static_cast<size_t>(size > 0 ? size : 1)))) {
     if (data_ == nullptr) std::abort();
   }
   ~Buffer() { std::free(data_); }

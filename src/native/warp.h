@@ -16,8 +16,8 @@ namespace {
 
 using voltween::Size;
 
-constexpr int64_t kBlock = 128;  // voxels of a row whose places are kept at once
-constexpr int64_t kPlanesAhead = 8;  // as far as flows usually reach, measured
+constexpr int64_t kBlock = 128;          // voxels of a row whose places are kept at once
+constexpr int64_t kPlanesAhead = 8;      // as far as flows usually reach, measured
 constexpr int64_t kFewVoxels = 1 << 14;  // below, threads cost more than they bring
 
 inline int useful_threads(const Size& size, int threads) {
@@ -44,8 +44,8 @@ struct Places {
 
 // One axis. The position is start + step n + flow[n]; it is split without rounding.
 template <class T>
-inline void locate_axis(const T* __restrict flow, T start, T step, int64_t count, int64_t voxels,
-                        T* __restrict cell, T* __restrict weight) {
+inline void locate_axis(const T* __restrict flow, T start, T step, int64_t count,
+                        int64_t voxels, T* __restrict cell, T* __restrict weight) {
   const T last = static_cast<T>(voxels - 2);
   const T largest_cell = voxels > 2 ? last : T(0);
   for (int32_t n = 0; n < count; ++n) {
@@ -186,23 +186,24 @@ inline void for_blocks(const Size& size, const T* flow, int threads, const Body&
 }
 
 template <class T>
-void warp(Size size, const T* image, const T* flow, bool is_composition, T* moved, int threads) {
+void warp(Size size, const T* image, const T* flow, bool is_composition, T* moved,
+          int threads) {
   const Steps steps(size);
   const int64_t voxels = voxels_of(size);
-  for_blocks(size, flow, useful_threads(size, threads),
-             [&](int64_t b, int64_t i, int64_t j, int64_t k, int64_t count,
-                 const Places<T>& places) {
-               const int64_t here = (i * size.j + j) * size.k + k;
-               for (int64_t c = 0; c < size.channels; ++c) {
-                 const int64_t volume = (b * size.channels + c) * voxels;
-                 T* values = moved + volume + here;
-                 fetch_ahead(size, image + volume, i, j, k, count);
-                 sample(image + volume, steps, places, count, values);
-                 if (!is_composition) continue;
-                 const T* inner = flow + volume + here;
-                 for (int64_t n = 0; n < count; ++n) values[n] += inner[n];
-               }
-             });
+  for_blocks(
+      size, flow, useful_threads(size, threads),
+      [&](int64_t b, int64_t i, int64_t j, int64_t k, int64_t count, const Places<T>& places) {
+        const int64_t here = (i * size.j + j) * size.k + k;
+        for (int64_t c = 0; c < size.channels; ++c) {
+          const int64_t volume = (b * size.channels + c) * voxels;
+          T* values = moved + volume + here;
+          fetch_ahead(size, image + volume, i, j, k, count);
+          sample(image + volume, steps, places, count, values);
+          if (!is_composition) continue;
+          const T* inner = flow + volume + here;
+          for (int64_t n = 0; n < count; ++n) values[n] += inner[n];
+        }
+      });
 }
 
 // Nothing changes with the flow where the position lies on or beyond the border.
@@ -238,27 +239,27 @@ void warp_flow_gradient(const Size& size, const T* image, const T* flow, const T
   const Steps steps(size);
   const int64_t voxels = voxels_of(size);
   const int64_t sides[3] = {size.i, size.j, size.k};
-  for_blocks(size, flow, threads,
-             [&](int64_t b, int64_t i, int64_t j, int64_t k, int64_t count,
-                 const Places<T>& places) {
-               const int64_t here = (i * size.j + j) * size.k + k;
-               T sums[3][kBlock] = {};
-               for (int64_t c = 0; c < size.channels; ++c) {
-                 const int64_t volume = (b * size.channels + c) * voxels;
-                 fetch_ahead(size, image + volume, i, j, k, count);
-                 add_flow_gradient(image + volume, steps, places, count,
-                                   gradient + volume + here, sums);
-               }
-               for (int64_t axis = 0; axis < 3; ++axis) {
-                 const int64_t at = (3 * b + axis) * voxels + here;
-                 const T largest = static_cast<T>(sides[axis] > 2 ? sides[axis] - 2 : 0);
-                 for (int64_t n = 0; n < count; ++n) {
-                   const T change = sums[axis][n] * slope(places.cell[axis][n],
-                                                          places.weight[axis][n], largest);
-                   flow_gradient[at + n] = is_composition ? change + gradient[at + n] : change;
-                 }
-               }
-             });
+  for_blocks(
+      size, flow, threads,
+      [&](int64_t b, int64_t i, int64_t j, int64_t k, int64_t count, const Places<T>& places) {
+        const int64_t here = (i * size.j + j) * size.k + k;
+        T sums[3][kBlock] = {};
+        for (int64_t c = 0; c < size.channels; ++c) {
+          const int64_t volume = (b * size.channels + c) * voxels;
+          fetch_ahead(size, image + volume, i, j, k, count);
+          add_flow_gradient(image + volume, steps, places, count, gradient + volume + here,
+                            sums);
+        }
+        for (int64_t axis = 0; axis < 3; ++axis) {
+          const int64_t at = (3 * b + axis) * voxels + here;
+          const T largest = static_cast<T>(sides[axis] > 2 ? sides[axis] - 2 : 0);
+          for (int64_t n = 0; n < count; ++n) {
+            const T change =
+                sums[axis][n] * slope(places.cell[axis][n], places.weight[axis][n], largest);
+            flow_gradient[at + n] = is_composition ? change + gradient[at + n] : change;
+          }
+        }
+      });
 }
 
 // Adds value times the trilinear weights to the corners in planes first .. last - 1.
@@ -294,8 +295,8 @@ void scatter_to_planes(const Size& size, const T* flow, const T* gradient, int64
       bool is_wanted = false;
       for (int64_t n = 0; n < count; ++n) {
         const T cell = places.cell[0][n];
-        is_wanted |= cell + static_cast<T>(step) >= static_cast<T>(first) &&
-                     cell < static_cast<T>(last);
+        is_wanted |=
+            cell + static_cast<T>(step) >= static_cast<T>(first) && cell < static_cast<T>(last);
       }
       if (!is_wanted) continue;
       locate(size, steps, flow, i, j, k, count, places);
