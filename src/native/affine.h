@@ -2,8 +2,9 @@
 // centre of the grid, in voxels.
 #pragma once
 
-#include "kernels.h"
+#include "buffer.h"
 #include "parallel.h"
+#include "size.h"
 
 namespace {
 

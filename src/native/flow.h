@@ -1,8 +1,9 @@
 // Differences within a flow: its total variation and its Jacobian determinant.
 #pragma once
 
-#include "kernels.h"
+#include "buffer.h"
 #include "parallel.h"
+#include "size.h"
 
 namespace {
 

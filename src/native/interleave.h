@@ -4,8 +4,10 @@
 // result is phase p at a + p. Arrays here have channels last: (batch, i, j, k, channel).
 #pragma once
 
+#include "bits.h"
 #include "kernels.h"
 #include "parallel.h"
+#include "size.h"
 
 namespace {
 
@@ -15,25 +17,16 @@ using voltween::Size;
 inline float as_number(float value) { return value; }
 inline double as_number(double value) { return value; }
 inline float as_number(Bfloat16 value) {
-  union {
-    uint32_t bits;
-    float number;
-  } both;
-  both.bits = static_cast<uint32_t>(value.bits) << 16;
-  return both.number;
+  return bits_as<float>(static_cast<uint32_t>(value.bits) << 16);
 }
 
 inline void store(float number, float& place) { place = number; }
 inline void store(double number, double& place) { place = number; }
 inline void store(float number, Bfloat16& place) {
-  union {
-    float number;
-    uint32_t bits;
-  } both;
-  both.number = number;
-  const uint32_t to_even = 0x7fff + (both.bits >> 16 & 1);
+  const uint32_t bits = bits_as<uint32_t>(number);
+  const uint32_t to_even = 0x7fff + (bits >> 16 & 1);
   const bool is_nan = number != number;
-  place.bits = static_cast<uint16_t>(is_nan ? 0x7fc0 : (both.bits + to_even) >> 16);
+  place.bits = static_cast<uint16_t>(is_nan ? 0x7fc0 : (bits + to_even) >> 16);
 }
 
 // Where the voxel (i, j, k) of the fine grid has its phase; `size` is the fine grid.

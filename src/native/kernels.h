@@ -4,11 +4,9 @@
 
 #include <cstdint>
 
-namespace voltween {
+#include "size.h"
 
-struct Size {
-  int64_t batch, channels, i, j, k;
-};
+namespace voltween {
 
 struct Bfloat16 {
   uint16_t bits;
@@ -69,17 +67,16 @@ struct Kernels {
 
   // Kernel sums S(a) = sum over b of exp(-sharpness |x(a) - x(b)|) of n points, values
   // (dimensions, n).
-  void (*kernel_sums)(int64_t dimensions, int64_t n, const T* points, double sharpness, T* sums,
-                      int threads);
-  void (*kernel_sums_backward)(int64_t dimensions, int64_t n, const T* points, double sharpness,
-                               const T* gradient, T* point_gradient, int threads);
+  void (*kernel_sums)(PointsSize, const T* points, double sharpness, T* sums, int threads);
+  void (*kernel_sums_backward)(PointsSize, const T* points, double sharpness, const T* gradient,
+                               T* point_gradient, int threads);
 };
 
 struct InstructionSet {
   const char* name;
-  Kernels<float> single;
-  Kernels<double> twofold;
-  LayerKernels<Bfloat16> half;
+  Kernels<float> float32;
+  Kernels<double> float64;
+  LayerKernels<Bfloat16> bfloat16;
 };
 
 const InstructionSet& plain();

@@ -1,9 +1,10 @@
 // Squared correlation within cubes around every voxel, from running sums over boxes.
 #pragma once
 
-#include "kernels.h"
+#include "buffer.h"
 #include "moments.h"
 #include "parallel.h"
+#include "size.h"
 
 namespace {
 

@@ -1,8 +1,9 @@
 // Sums over all voxels of a pair of images, in one pass, added up in double precision.
 #pragma once
 
-#include "kernels.h"
+#include "buffer.h"
 #include "parallel.h"
+#include "size.h"
 
 namespace {
 

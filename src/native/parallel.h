@@ -1,10 +1,7 @@
-// Work shared among threads, memory for one call, and sizes.
+// Work shared among threads.
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
-
-#include "kernels.h"
 
 namespace voltween {
 
@@ -17,10 +14,6 @@ void run_parts(int parts, void (*part)(void*, int, int), void* context);
 }  // namespace voltween
 
 namespace {
-
-// Not members of Size: those would be one function for all instruction sets.
-inline int64_t plane_of(const voltween::Size& size) { return size.j * size.k; }
-inline int64_t voxels_of(const voltween::Size& size) { return size.i * size.j * size.k; }
 
 // Calls body(begin, end) on consecutive pieces of 0 .. count - 1.
 template <class Body>
@@ -44,28 +37,5 @@ void parallel_for(int64_t count, int threads, const Body& body) {
       },
       &work);
 }
-
-// Uninitialised numbers, freed at the end of the scope. Running out of memory inside a
-// thread cannot be thrown through it, so it ends the process like any other such end.
-template <class T>
-class Buffer {
- public:
-  explicit Buffer(int64_t size)
-      : data_(static_cast<T*>(
-            std::malloc(sizeof(T) * static_cast<size_t>(size > 0 ? size : 1)))) {
-    if (data_ == nullptr) std::abort();
-  }
-  ~Buffer() { std::free(data_); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  void fill(int64_t size, T value) {
-    for (int64_t n = 0; n < size; ++n) data_[n] = value;
-  }
-  T* get() const { return data_; }
-  T& operator[](int64_t n) const { return data_[n]; }
-
- private:
-  T* data_;
-};
 
 }  // namespace

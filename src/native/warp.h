@@ -9,8 +9,8 @@
 #include <xmmintrin.h>
 #endif
 
-#include "kernels.h"
 #include "parallel.h"
+#include "size.h"
 
 namespace {
 
