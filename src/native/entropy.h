@@ -1,4 +1,5 @@
-// Kernel sums for entropies (eq. 17): every point against every other, never stored.
+// Kernel sums for entropies (eq. 17), over all pairs of points. The matrix of pairs is
+// never stored.
 #pragma once
 
 #include <cmath>
@@ -11,8 +12,8 @@ namespace {
 
 using voltween::PointsSize;
 
-// exp(x) for x <= 0, to the last bits of single precision, in plain arithmetic that
-// compilers turn into vector instructions (std::exp they do not).
+// exp(x) for x <= 0, accurate to the last bits of single precision. It is plain
+// arithmetic because compilers vectorize that, and do not vectorize std::exp.
 inline float exponential(float x) {
   x = x > -87.0f ? x : -87.0f;
   const float power = x * 1.44269504f;
@@ -32,10 +33,11 @@ inline float exponential(float x) {
 
 inline double exponential(double x) { return std::exp(x); }
 
-constexpr int64_t kPoints = 256;  // whose distances to one point are kept at once
+constexpr int64_t kPoints = 256;  // points whose kernel values are held at once
 
-// exp(-sharpness |x(a) - x(b)|) for b = first .. first + count - 1; |.| is the sum over
-// the dimensions, so that the kernel of two variables is the product of theirs.
+// Fills `kernel` with exp(-sharpness |x(a) - x(b)|) for b = first .. first + count - 1.
+// |.| sums over the dimensions, so the kernel of two variables is the product of the
+// kernels of each.
 template <class T>
 inline void fill_kernel(PointsSize size, const T* points, T sharpness, int64_t a, int64_t first,
                         int64_t count, T* kernel) {
@@ -51,6 +53,7 @@ inline void fill_kernel(PointsSize size, const T* points, T sharpness, int64_t a
   for (int64_t b = 0; b < count; ++b) kernel[b] = exponential(kernel[b]);
 }
 
+// Sums over all points b of exp(-sharpness |x(a) - x(b)|), for every point a.
 template <class T>
 void kernel_sums(PointsSize size, const T* points, double sharpness, T* sums, int threads) {
   parallel_for(size.count, threads, [&](int64_t begin, int64_t end) {
@@ -70,6 +73,7 @@ void kernel_sums(PointsSize size, const T* points, double sharpness, T* sums, in
   });
 }
 
+// Gradient of `kernel_sums` with respect to the points.
 template <class T>
 void kernel_sums_backward(PointsSize size, const T* points, double sharpness, const T* gradient,
                           T* point_gradient, int threads) {

@@ -1,7 +1,8 @@
-// A transposed 4^3 convolution of stride 2 has eight output phases, each of which reads
-// 2^3 inputs: a 2^3 convolution on a grid one larger makes all phases at once, as
-// channels (phase, channel), and this puts them where they belong: voxel 2 a + p of the
-// result is phase p at a + p. Arrays here have channels last: (batch, i, j, k, channel).
+// Interleaving of the phases of an upsampled array. A transposed 4^3 convolution of stride
+// 2 has eight output phases, each of which reads 2^3 inputs. A 2^3 convolution on a grid
+// one voxel larger computes all phases at once, as channels (phase, channel). The kernels
+// here place them: voxel 2 a + p of the result is phase p at a + p. Phases, and all arrays
+// of `join`, have channels last: (batch, i, j, k, channel).
 #pragma once
 
 #include "bits.h"
@@ -29,7 +30,7 @@ inline void store(float number, Bfloat16& place) {
   place.bits = static_cast<uint16_t>(is_nan ? 0x7fc0 : (bits + to_even) >> 16);
 }
 
-// Where the voxel (i, j, k) of the fine grid has its phase; `size` is the fine grid.
+// Offset of the phase that holds voxel (i, j, k) of the fine grid; `size` is the fine grid.
 inline int64_t phase_offset(const Size& size, int64_t b, int64_t i, int64_t j, int64_t k,
                             int64_t channels) {
   const int64_t phase = 4 * (i & 1) + 2 * (j & 1) + (k & 1);
@@ -63,7 +64,8 @@ inline void copy_leaky(const T* __restrict from, int64_t count, double leak, T* 
   }
 }
 
-// [skip, leaky features, prediction] of every voxel; `size.channels` are the skip's.
+// Joins [skip, leaky features, prediction] at every voxel. `size` is that of the skip
+// connection, which has the fine grid.
 template <class T>
 void join(Size size, const T* skip, const T* features, int64_t feature_channels,
           const T* prediction, double leak, T* joined, int threads) {
@@ -83,7 +85,7 @@ void join(Size size, const T* skip, const T* features, int64_t feature_channels,
   });
 }
 
-// Phases that lie outside the fine grid's reach have no part in the result.
+// Zeroes an array of gradients: those of phases beyond the fine grid are never written.
 template <class T>
 void clear(T* values, int64_t count, int threads) {
   parallel_for(count, threads, [&](int64_t begin, int64_t end) {
@@ -95,6 +97,7 @@ inline int64_t phase_values(const Size& size, int64_t channels) {
   return size.batch * (size.i / 2 + 1) * (size.j / 2 + 1) * (size.k / 2 + 1) * 8 * channels;
 }
 
+// Gradients of `join` with respect to its three arrays.
 template <class T>
 void join_backward(Size size, const T* joined, const T* gradient, int64_t feature_channels,
                    double leak, T* skip_gradient, T* feature_gradient, T* prediction_gradient,
@@ -110,7 +113,7 @@ void join_backward(Size size, const T* joined, const T* gradient, int64_t featur
       const T* from = gradient + (row + k) * channels;
       copy(from, skips, skip_gradient + (row + k) * skips);
       from += skips;
-      const T* value = joined + (row + k) * channels + skips;  // has the features' sign
+      const T* value = joined + (row + k) * channels + skips;  // same sign as the features
       T* to = feature_gradient + phase_offset(size, b, i, j, k, feature_channels);
       for (int64_t c = 0; c < feature_channels; ++c) {
         const Number change = as_number(from[c]);
@@ -123,7 +126,8 @@ void join_backward(Size size, const T* joined, const T* gradient, int64_t featur
   });
 }
 
-// The phases of a flow as (batch, 3, i, j, k), times `scale`; `size` is the fine grid.
+// Interleaves the phases of a flow into (batch, 3, i, j, k) and multiplies by `scale`.
+// `size` is the fine grid.
 template <class T>
 void interleave(Size size, const T* phases, double scale, T* flow, int threads) {
   const T factor = static_cast<T>(scale);
@@ -136,6 +140,7 @@ void interleave(Size size, const T* phases, double scale, T* flow, int threads) 
   });
 }
 
+// Gradient of `interleave` with respect to the phases.
 template <class T>
 void interleave_backward(Size size, const T* gradient, double scale, T* phase_gradient,
                          int threads) {

@@ -1,6 +1,7 @@
-// All kernels for one instruction set: compiled once for each, with VOLTWEEN_SET naming
-// the function and the compiler's options choosing the instructions. Everything included
-// has internal linkage, so that no copy can stand in for another.
+// All kernels for one instruction set. This file is compiled once per instruction set:
+// VOLTWEEN_SET names the function, and the compiler's options choose the instructions.
+// Everything included has internal linkage, so that the linker cannot replace the code for
+// one set by that for another.
 #include "kernels.h"
 
 #include "affine.h"

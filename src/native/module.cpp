@@ -32,7 +32,7 @@ namespace {
 template <class T, class Axes>
 using Array = nb::ndarray<T, Axes, nb::c_contig, nb::device::cpu>;
 
-// An input, a result, and a gradient that is None where it is not wanted.
+// An input; a result; and a gradient, which is None where it is not wanted.
 template <class T, size_t axes>
 using In = Array<const T, nb::ndim<axes>>;
 template <class T, size_t axes>
@@ -80,7 +80,7 @@ std::vector<const InstructionSet*> supported_sets() {
   return sets;
 }
 
-// The best set of this processor, or the one that VOLTWEEN_INSTRUCTIONS names.
+// The instruction set that VOLTWEEN_INSTRUCTIONS names, or else this processor's best.
 const InstructionSet& chosen_set() {
   const auto sets = supported_sets();
   const char* wanted = std::getenv("VOLTWEEN_INSTRUCTIONS");

@@ -5,17 +5,17 @@
 
 namespace voltween {
 
-// Calls part(context, n, parts) for n = 0 .. parts - 1, each in a thread of its own.
-// Compiled once for the oldest processor (parallel.cpp): no code of the standard
-// library may be instantiated in the kernels, where the linker could then keep the
-// newest processor's copy for all.
+// Calls part(context, n, parts) for n = 0 .. parts - 1, each in a separate thread. It is
+// compiled once, for the oldest processor (parallel.cpp). The kernels must not instantiate
+// templates of the standard library: of several copies the linker keeps one, which could
+// be the newest processor's, for all instruction sets.
 void run_parts(int parts, void (*part)(void*, int, int), void* context);
 
 }  // namespace voltween
 
 namespace {
 
-// Calls body(begin, end) on consecutive pieces of 0 .. count - 1.
+// Calls body(begin, end) for consecutive parts of 0 .. count - 1, at most one per thread.
 template <class Body>
 void parallel_for(int64_t count, int threads, const Body& body) {
   struct Work {
@@ -29,11 +29,10 @@ void parallel_for(int64_t count, int threads, const Body& body) {
   }
   voltween::run_parts(
       parts,
-      [](void* context, int part, int parts) {
-        const Work& work = *static_cast<Work*>(context);
-        const int64_t begin = work.count * part / parts;
-        const int64_t end = work.count * (part + 1) / parts;
-        (*work.body)(begin, end);
+      [](void* context, int n, int of) {
+        const Work& whole = *static_cast<Work*>(context);
+        const int64_t begin = whole.count * n / of, end = whole.count * (n + 1) / of;
+        (*whole.body)(begin, end);
       },
       &work);
 }
