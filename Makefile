@@ -48,7 +48,7 @@ sanitize: $(INSTALLED)
 		-C cmake.build-type=RelWithDebInfo -C cmake.define.VOLTWEEN_SANITIZE=ON .
 	ldd $$($(SANITIZED_PYTHON) -c "import $(NATIVE) as native; \
 		print(native.__file__)") | grep libasan  # the module that the tests load
-	$(SANITIZED_PYTHON) -m pytest -m native
+	$(SANITIZED_PYTHON) -m pytest -m native --capture=sys  # shows the report of an error
 
 bench: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
