@@ -125,12 +125,12 @@ PointsSize size_of(const In<T, 2>& a) {
 }
 
 // The size of the first array that has one of the type asked for.
-template <class Wanted, class First, class... Rest>
-Wanted first_size(const First& first, const Rest&... rest) {
-  if constexpr (requires(Wanted size) { size = size_of(first); })
+template <class KernelSize, class First, class... Rest>
+KernelSize first_size(const First& first, const Rest&... rest) {
+  if constexpr (requires(KernelSize size) { size = size_of(first); })
     return size_of(first);
   else
-    return first_size<Wanted>(rest...);
+    return first_size<KernelSize>(rest...);
 }
 
 // An argument as the kernel takes it: an array by its address, a number as it is.
