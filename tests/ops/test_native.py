@@ -264,3 +264,21 @@ FLAT = {
 def test_flat_images_are_refused(name):
     with pytest.raises(ValueError, match=r"shape \(B, C, I, J, K\)"):
         getattr(native, name)(*FLAT[name])
+
+
+WRONG_ARRAYS = {
+    "image of four axes": (0, numbers(1, 4, 4, 4)),
+    "flow of four axes": (1, numbers(3, 4, 4, 4)),
+    "result of four axes": (3, numbers(1, 4, 4, 4)),
+    "result not contiguous": (3, numbers(1, 1, 4, 4, 8)[..., ::2]),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_ARRAYS)
+def test_bindings_refuse_arrays_that_a_kernel_cannot_use(name):
+    arguments = [numbers(1, 1, 4, 4, 4), flow_of((4, 4, 4)), False, None, 1]
+    arguments[3] = torch.empty_like(arguments[0])
+    place, array = WRONG_ARRAYS[name]
+    arguments[place] = array
+    with pytest.raises(TypeError, match="incompatible function arguments"):
+        _native.warp(*arguments)
