@@ -2,14 +2,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+NATIVE := voltween.ops._native
 
-.PHONY: setup demo figures test test-instructions bench lint type ci format
+.PHONY: setup demo figures test test-instructions sanitize bench docs lint type ci format
 
 setup: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/native/*)
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[demo,dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[demo,dev,docs]"
 	touch $@
 
 demo: $(INSTALLED)
@@ -21,20 +22,46 @@ figures: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
 
-# Tests of native operations again with every other set of instructions of this processor.
+# The tests of native operations with every other instruction set of this processor.
 test-instructions: $(INSTALLED)
-	for set in $$($(BIN)/python -c "from voltween.ops import _native; \
-		print(*_native.instruction_sets()[1:])"); do \
+	for set in $$($(BIN)/python -c "import $(NATIVE) as native; \
+		print(*native.instruction_sets()[1:])"); do \
 		VOLTWEEN_INSTRUCTIONS=$$set $(BIN)/python -m pytest -m native || exit 1; \
 	done
+
+# The tests of native operations with a module that ends the process at the first memory
+# error or undefined behavior (Linux, GCC). It is installed into an environment of its
+# own, which takes all other packages from the first one.
+SANITIZED := $(CURDIR)/build/sanitize
+RUNTIMES = $(shell for name in asan ubsan stdc++; do \
+	$(CXX) -print-file-name=lib$$name.so; done)
+SANITIZED_PYTHON = LD_PRELOAD="$(RUNTIMES)" ASAN_OPTIONS=detect_leaks=0 \
+	UBSAN_OPTIONS=print_stacktrace=1 $(SANITIZED)/venv/bin/python
+
+sanitize: $(INSTALLED)
+	$(BIN)/python -m venv --without-pip $(SANITIZED)/venv
+	$(BIN)/python -c "import sys; \
+		print(*(p for p in sys.path if p.endswith('site-packages')), sep='\n')" \
+		> $$(echo $(SANITIZED)/venv/lib/python*/site-packages)/packages.pth
+	$(BIN)/python -m pip --python $(SANITIZED)/venv/bin/python install --quiet \
+		--force-reinstall --no-deps -C build-dir=$(SANITIZED)/cmake \
+		-C cmake.build-type=RelWithDebInfo -C cmake.define.VOLTWEEN_SANITIZE=ON .
+	ldd $$($(SANITIZED_PYTHON) -c "import $(NATIVE) as native; \
+		print(native.__file__)") | grep libasan  # the module that the tests load
+	$(SANITIZED_PYTHON) -m pytest -m native --capture=sys  # shows the report of an error
 
 bench: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
 	$(BIN)/voltween bench --out bench
 
+# The documentation site, into site/. Warnings are errors.
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror src/native/*
 
 type: $(INSTALLED)
 	$(BIN)/mypy
@@ -42,5 +69,6 @@ type: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/clang-format -i src/native/*
 
-ci: lint type test test-instructions
+ci: lint type docs test test-instructions

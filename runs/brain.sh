@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The shipped brain model: training on images, then with labels as weak supervision, then
-# with more labels a step and softer flows; measuring (raw and stripped heads), card.
+# Reproduces the shipped brain model: trains on images, then with labels as weak
+# supervision, then with more labels per step and weaker regularity; evaluates it on raw
+# and stripped heads, and writes the model card.
 # Usage: runs/brain.sh DATA OUT   (DATA: folder with cases.csv)
 set -euo pipefail
 data=$(realpath "$1")

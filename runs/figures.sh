@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The paper's figures from a fresh run, on the two individuals of the demo: the cascade in
-# three dimensions (figures 1, 7), sections and landmarks by method (8 to 13), volume
-# change, training curves.
+# Makes the paper's figures in a fresh run, from the two individuals of the demo: the
+# cascade in three dimensions (figures 1, 7), sections and landmarks by method (8 to 13),
+# volume change, training curves.
 # Usage: runs/figures.sh OUT [METHODS]   (METHODS as for `voltween compare`)
 set -euo pipefail
 out=$1 methods=${2:-identity,ants-syn,model:brain,model:brain+fast}
@@ -13,7 +13,7 @@ rows() { # two scans of a split
 }
 header=case,image,labels,points,split
 { echo $header; rows "" val; } > "$out/demo/cases.csv"
-# The two stand for a cohort, to see what curves look like: nothing is learnt from two.
+# The two stand for a cohort, only to show the curves: two scans are too few to learn from.
 { echo $header; rows train_ train; rows val_ val; } > "$out/demo/training.csv"
 
 voltween compare "$out/demo/cases.csv" --methods "$methods" --max-pairs 1 \

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The shipped head and neck model: training in two parts, measuring, model card.
+# Reproduces the shipped head and neck model: trains in two parts, evaluates, and writes
+# the model card.
 # Usage: runs/headneck.sh DATA OUT   (DATA: folder with cases.csv)
 set -euo pipefail
 data=$(realpath "$1")

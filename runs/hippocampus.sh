@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The shipped hippocampus model: training, measuring, model card.
+# Reproduces the shipped hippocampus model: trains, evaluates, and writes the model card.
 # Usage: runs/hippocampus.sh DATA OUT   (DATA: folder with cases.csv)
 set -euo pipefail
 data=$1 out=$2

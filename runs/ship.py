@@ -43,27 +43,29 @@ CARDS = {
         ),
         licence="data CC BY-SA 4.0",
         limits=(
-            "Made for crops with the hippocampus near their middle, of about the size "
-            "above and with both scans showing the same side. Not for whole heads. "
-            "Beyond the crop's border there is nothing to go by, and the deformation "
-            "there means little. Trained on one center's adults; not a medical device."
+            "The model is made for crops with the hippocampus near their center, of "
+            "about the size above, and with the same side in both scans. It is not "
+            "made for whole heads. Outside the crop there are no image data, so the "
+            "deformation there is not meaningful. It was trained on adults from one "
+            "center. Not a medical device."
         ),
     ),
     "headneck": Card(
         purpose="CT of head and neck",
         data=(
-            "OpenKBP challenge (Babier et al. 2021), radiotherapy patients of TCIA on "
-            "grids of 128^3 voxels, about 4.4 x 4.4 x 2.6 mm"
+            "OpenKBP challenge (Babier et al. 2021), radiotherapy patients from TCIA "
+            "on grids of 128^3 voxels, about 4.4 x 4.4 x 2.6 mm"
         ),
         licence="repository MIT",
         limits=(
-            "Works on a grid of 4 x 4 x 3.5 mm round the middle of the scan: poses are "
-            "aligned, glands and cord roughly. The training scans are dark outside the "
-            "patient, their structures (brainstem, cord, parotids, oesophagus, larynx, "
-            "mandible) are those of radiotherapy; which way they lay in the scanner is "
-            "not recorded, all lie the same way. Give it scans of the same kind and "
-            "orientation, in Hounsfield units or with 1000 added. What only one of the "
-            "two scans shows has nothing to go by. Not a medical device."
+            "The model works on a grid of 4 x 4 x 3.5 mm around the center of the "
+            "scan: it aligns poses, and glands and cord roughly. The training scans "
+            "are dark outside the patient, and their structures (brainstem, cord, "
+            "parotids, esophagus, larynx, mandible) are those of radiotherapy. The "
+            "orientation of the patients in the scanner is not recorded, but all have "
+            "the same one. Use scans of the same kind and orientation, in Hounsfield "
+            "units or with 1000 added. Regions that only one of the two scans shows "
+            "cannot be registered reliably. Not a medical device."
         ),
     ),
     "brain": Card(
@@ -72,15 +74,16 @@ CARDS = {
             "IXI, Hammersmith Hospital subset, 2 mm, segmented by DLMUSE (CBICA, "
             "University of Pennsylvania)"
         ),
-        licence="images CC BY-SA 3.0, labels SBIA licence",
+        licence="images CC BY-SA 3.0, labels SBIA license",
         limits=(
-            "Works on a grid of 2.5 mm: it aligns lobes, ventricles and deep nuclei, "
-            "not single gyri. Both scans raw or both stripped; a raw head against a "
-            "stripped brain was not trained. Other sequences than T1, infants, large "
-            "lesions and resections were not seen in training. A moving head turned by "
-            "10 or 20 degrees more loses 0.01 or 0.02 Dice, by 30 degrees 0.09, by 40 "
-            "it is lost (`python runs/poses.py brain_ixi/cases.csv --model brain`). "
-            "Not a medical device."
+            "The model works on a grid of 2.5 mm: it aligns lobes, ventricles and deep "
+            "nuclei, not single gyri. Give it two raw heads or two stripped brains; it "
+            "was not trained to register a raw head to a stripped brain. Training "
+            "included no sequences other than T1, no infants, and no large lesions or "
+            "resections. Rotating the moving head by another 10 or 20 degrees costs "
+            "0.01 or 0.02 Dice, 30 degrees 0.09; at 40 degrees registration fails "
+            "(`python runs/poses.py brain_ixi/cases.csv --model brain`). Not a medical "
+            "device."
         ),
     ),
 }
@@ -142,11 +145,11 @@ def card_text(
         f"# {name}",
         f"For {card.purpose}.",
         "## Data",
-        f"{card.data}. {len(train)} scans to train, {len(val)} to choose the best "
-        f"checkpoint; no other scan was used. Licence: {card.licence}.",
+        f"{card.data}. {len(train)} scans for training, {len(val)} to choose the best "
+        f"checkpoint; no other scan was used. License: {card.licence}.",
         "## Recipe",
-        f"`{recipe}`; the best checkpoint is that of step {provenance['steps']} "
-        "(of the last part where there are several). All settings are in the model "
+        f"`{recipe}`; the best checkpoint is from step {provenance['steps']} "
+        "(of the last part, if there are several). All settings are in the model "
         "file (`voltween models`, or its safetensors metadata). Curves of the "
         f"training: `docs/models/{name}_training.png`.",
         "## Measured",
@@ -171,9 +174,9 @@ def measured_part(folder: Path) -> list[str]:
     ]
     parts = [
         f"`{command}`: {whole['pairs_ok']} ordered pairs of `val` scans, on the fixed "
-        f"scan's own grid, {float(whole['seconds_median']):.2f} s a pair (median, two "
-        f"threads). HD95 {float(whole['hd95_mm_mean']):.2f} mm, mean distance of "
-        f"surfaces {float(whole['surface_distance_mm_mean']):.2f} mm, SD of log "
+        f"scan's grid, {float(whole['seconds_median']):.2f} s per pair (median, two "
+        f"threads). HD95 {float(whole['hd95_mm_mean']):.2f} mm, mean surface "
+        f"distance {float(whole['surface_distance_mm_mean']):.2f} mm, SD of log "
         f"Jacobian {float(whole['sd_log_jacobian_mean']):.3f}.",
         "\n".join(lines),
     ]

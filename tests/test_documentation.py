@@ -1,21 +1,31 @@
-"""The Python of README and docs, and that the files it names exist."""
+"""README and docs: their Python runs, and the files, modules and pages named exist."""
 
+import importlib
 import re
 from pathlib import Path
 
 import pytest
 
 from support.cohorts import blob
+from support.imports import PACKAGE, PACKAGES
 from voltween import io
 
 ROOT = Path(__file__).parents[1]
-EXAMPLES = [ROOT / "README.md", ROOT / "docs" / "refinement.md"]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+DOCS = ROOT / "docs"
+SITE = sorted(DOCS.rglob("*.md"))
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *SITE]
+QUOTED = ("data_util/", "network/", "evaluation/L2RTest/")
+"""Folders of other repositories, whose files docs/cohorts.md names."""
+
+
+def page_id(page):
+    """Path of a page below the repository."""
+    return str(page.relative_to(ROOT))
 
 
 BLOCKS = [
-    pytest.param(block, id=f"{page.name} {number}")
-    for page in EXAMPLES
+    pytest.param(block, id=f"{page_id(page)} {number}")
+    for page in PAGES
     for number, block in enumerate(
         re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL), 1
     )
@@ -33,17 +43,57 @@ def test_python_on_the_pages_runs(block, tmp_path, monkeypatch):
     exec(compile(block, "example", "exec"), {})
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_python_block_is_found():
+    blocks = sum(page.read_text().count("```python") for page in PAGES)
+    assert len(BLOCKS) == blocks >= 5
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_links_lead_to_files(page):
-    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text())
+    links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text())
     missing = [link for link in links if not (page.parent / link).exists()]
     assert missing == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_files_and_modules_named_on_the_pages_exist(page):
+    code = re.findall(r"`([\w./]+)`", page.read_text())
+    files = [name for name in code if re.fullmatch(r"[\w/]+/\w+\.(py|sh|h|toml)", name)]
+    folders = (ROOT, PACKAGE, ROOT / "tests", ROOT / "src" / "native")
+    missing = [f for f in files if not any((top / f).is_file() for top in folders)]
+    assert [name for name in missing if not name.startswith(QUOTED)] == []
+    for name in code:
+        if re.fullmatch(r"voltween(\.\w+)+", name):
+            assert exists(name), name
+
+
+def exists(name):
+    """Whether a dotted name is a module, or a name that a module has."""
+    module, _, attribute = name.rpartition(".")
+    try:
+        return bool(importlib.import_module(name))
+    except ModuleNotFoundError:
+        return hasattr(importlib.import_module(module), attribute)
+
+
+def test_the_index_links_every_page():
+    links = re.findall(r"\]\(([^)]+\.md)\)", (DOCS / "index.md").read_text())
+    pages = {str(page.relative_to(DOCS)) for page in SITE} - {"index.md"}
+    assert set(links) == pages
+
+
+def test_every_package_has_a_reference_page():
+    pages = {p.stem: p.read_text() for p in (DOCS / "reference").glob("*.md")}
+    assert set(pages) == {"voltween", *PACKAGES}
+    for name, page in pages.items():
+        package = name if name == "voltween" else f"voltween.{name}"
+        assert re.findall(r"^::: (\S+)", page, re.MULTILINE) == [package]
+
+
 def test_every_row_of_the_conventions_names_a_test_that_exists():
-    text = (ROOT / "docs" / "conventions.md").read_text()
+    text = (DOCS / "conventions.md").read_text()
     rows = [row for row in text.splitlines() if row.startswith("|")][2:]
     for row in rows:
-        named = re.findall(r"`(test_\w+\.py)`", row.rsplit("|", 2)[1])
+        named = re.findall(r"`([\w/]*test_\w+\.py)`", row.rsplit("|", 2)[1])
         assert named, row
         assert all((ROOT / "tests" / name).is_file() for name in named), row

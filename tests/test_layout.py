@@ -2,6 +2,7 @@
 
 import ast
 from graphlib import TopologicalSorter
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from support.imports import (
     top_imports,
 )
 
+TESTS = Path(__file__).parent
 GROUND = {"", "errors", "files", "process", "__main__"}
 SPACE = {"spatial", "io", "metrics", "preprocessing", "figures"}
 TENSORS = {"ops", "losses", "networks", "refinement"}
@@ -88,6 +90,12 @@ def test_scanner_space_is_free_of_torch(package):
         if package_of(name) == package:
             assert "import torch" not in path.read_text(), name
             assert "from torch" not in path.read_text(), name
+
+
+def test_tests_stand_in_folders_of_the_packages():
+    folders = {path.parent for path in TESTS.rglob("test_*.py")} - {TESTS}
+    for folder in folders:
+        assert (PACKAGE / folder.relative_to(TESTS) / "__init__.py").is_file(), folder
 
 
 def test_cli_is_imported_by_main_alone():

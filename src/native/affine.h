@@ -1,17 +1,18 @@
-// An affine flow A x + b after another flow, exactly (eq. 19); x is counted from the
-// centre of the grid, in voxels.
+// Composition of an affine flow A x + b with the flow `inner` that is applied before it,
+// without interpolation (eq. 19). x is in voxels from the center of the grid.
 #pragma once
 
-#include "kernels.h"
+#include "buffer.h"
 #include "parallel.h"
+#include "size.h"
 
 namespace {
 
 using voltween::Size;
 
-constexpr int64_t kNumbers = 12;  // of an affine map: A row by row, then b
+constexpr int64_t kNumbers = 12;  // numbers of an affine map: A row by row, then b
 
-// result = (I + A) inner + A x + b; `numbers` are 12 an item.
+// Computes (I + A) inner + A x + b; `numbers` holds 12 numbers per item.
 template <class T>
 void compose_affine(Size size, const T* numbers, const T* inner, T* result, int threads) {
   const int64_t voxels = voxels_of(size);
@@ -27,18 +28,18 @@ void compose_affine(Size size, const T* numbers, const T* inner, T* result, int 
       for (int64_t c = 0; c < 3; ++c) {
         const T* a = numbers + b * kNumbers + 3 * c;
         const T a0 = a[0], a1 = a[1], a2 = a[2];
-        const T offset = a0 * x + a1 * y - a2 * (T(size.k - 1) / 2) +
-                         numbers[b * kNumbers + 9 + c];
-        const T* __restrict own = u + c * voxels;
+        const T offset =
+            a0 * x + a1 * y - a2 * (T(size.k - 1) / 2) + numbers[b * kNumbers + 9 + c];
+        const T* __restrict component = u + c * voxels;
         T* __restrict to = result + at + c * voxels;
         for (int32_t k = 0; k < size.k; ++k)
-          to[k] = own[k] + (a0 * u[k] + a1 * v[k] + a2 * (w[k] + T(k)) + offset);
+          to[k] = component[k] + (a0 * u[k] + a1 * v[k] + a2 * (w[k] + T(k)) + offset);
       }
     }
   });
 }
 
-// Of one row: adds the gradients of the 12 numbers to `sums`.
+// Adds the gradients with respect to the 12 numbers, from one row, to `sums`.
 template <class T>
 inline void add_number_gradients(const Size& size, const T* inner, const T* gradient, T x, T y,
                                  double* sums) {
@@ -64,6 +65,7 @@ inline void add_number_gradients(const Size& size, const T* inner, const T* grad
   }
 }
 
+// Gradients of `compose_affine` with respect to the numbers and the inner flow.
 template <class T>
 void compose_affine_backward(Size size, const T* numbers, const T* inner, const T* gradient,
                              T* number_gradient, T* inner_gradient, int threads) {
@@ -81,10 +83,10 @@ void compose_affine_backward(Size size, const T* numbers, const T* inner, const 
         const T* __restrict g = gradient + at;
         for (int64_t d = 0; d < 3; ++d) {
           const T a0 = a[d], a1 = a[3 + d], a2 = a[6 + d];
-          const T* __restrict own = g + d * voxels;
+          const T* __restrict component = g + d * voxels;
           T* __restrict to = inner_gradient + at + d * voxels;
           for (int64_t k = 0; k < size.k; ++k)
-            to[k] = own[k] + a0 * g[k] + a1 * g[k + voxels] + a2 * g[k + 2 * voxels];
+            to[k] = component[k] + a0 * g[k] + a1 * g[k + voxels] + a2 * g[k + 2 * voxels];
         }
       }
     }

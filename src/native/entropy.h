@@ -1,15 +1,19 @@
-// Kernel sums for entropies (eq. 17): every point against every other, never stored.
+// Kernel sums for entropies (eq. 17), over all pairs of points. The matrix of pairs is
+// never stored.
 #pragma once
 
 #include <cmath>
 
-#include "kernels.h"
+#include "bits.h"
 #include "parallel.h"
+#include "size.h"
 
 namespace {
 
-// exp(x) for x <= 0, to the last bits of single precision, in plain arithmetic that
-// compilers turn into vector instructions (std::exp they do not).
+using voltween::PointsSize;
+
+// exp(x) for x <= 0, accurate to the last bits of single precision. It is plain
+// arithmetic because compilers vectorize that, and do not vectorize std::exp.
 inline float exponential(float x) {
   x = x > -87.0f ? x : -87.0f;
   const float power = x * 1.44269504f;
@@ -23,26 +27,23 @@ inline float exponential(float x) {
   value = value * rest + 0.5f;
   value = value * rest + 1.0f;
   value = value * rest + 1.0f;
-  union {
-    int32_t bits;
-    float scale;
-  } two_to;
-  two_to.bits = (static_cast<int32_t>(whole) + 127) << 23;
-  return value * two_to.scale;
+  const float two_to_whole = bits_as<float>((static_cast<int32_t>(whole) + 127) << 23);
+  return value * two_to_whole;
 }
 
 inline double exponential(double x) { return std::exp(x); }
 
-constexpr int64_t kPoints = 256;  // whose distances to one point are kept at once
+constexpr int64_t kPoints = 256;  // points whose kernel values are held at once
 
-// exp(-sharpness |x(a) - x(b)|) for b = first .. first + count - 1; |.| is the sum over
-// the dimensions, so that the kernel of two variables is the product of theirs.
+// Fills `kernel` with exp(-sharpness |x(a) - x(b)|) for b = first .. first + count - 1.
+// |.| sums over the dimensions, so the kernel of two variables is the product of the
+// kernels of each.
 template <class T>
-inline void fill_kernel(int64_t dimensions, int64_t n, const T* points, T sharpness, int64_t a,
-                        int64_t first, int64_t count, T* kernel) {
+inline void fill_kernel(PointsSize size, const T* points, T sharpness, int64_t a, int64_t first,
+                        int64_t count, T* kernel) {
   for (int64_t b = 0; b < count; ++b) kernel[b] = 0;
-  for (int64_t d = 0; d < dimensions; ++d) {
-    const T* x = points + d * n;
+  for (int64_t d = 0; d < size.dimensions; ++d) {
+    const T* x = points + d * size.count;
     const T here = x[a];
     for (int64_t b = 0; b < count; ++b) {
       const T difference = x[first + b] - here;
@@ -52,16 +53,16 @@ inline void fill_kernel(int64_t dimensions, int64_t n, const T* points, T sharpn
   for (int64_t b = 0; b < count; ++b) kernel[b] = exponential(kernel[b]);
 }
 
+// Sums over all points b of exp(-sharpness |x(a) - x(b)|), for every point a.
 template <class T>
-void kernel_sums(int64_t dimensions, int64_t n, const T* points, double sharpness, T* sums,
-                 int threads) {
-  parallel_for(n, threads, [&](int64_t begin, int64_t end) {
+void kernel_sums(PointsSize size, const T* points, double sharpness, T* sums, int threads) {
+  parallel_for(size.count, threads, [&](int64_t begin, int64_t end) {
     T kernel[kPoints];
     for (int64_t a = begin; a < end; ++a) {
       double total = 0;
-      for (int64_t first = 0; first < n; first += kPoints) {
-        const int64_t count = n - first < kPoints ? n - first : kPoints;
-        fill_kernel(dimensions, n, points, T(sharpness), a, first, count, kernel);
+      for (int64_t first = 0; first < size.count; first += kPoints) {
+        const int64_t count = size.count - first < kPoints ? size.count - first : kPoints;
+        fill_kernel(size, points, T(sharpness), a, first, count, kernel);
         T sum = 0;
 #pragma omp simd reduction(+ : sum)
         for (int64_t b = 0; b < count; ++b) sum += kernel[b];
@@ -72,18 +73,19 @@ void kernel_sums(int64_t dimensions, int64_t n, const T* points, double sharpnes
   });
 }
 
+// Gradient of `kernel_sums` with respect to the points.
 template <class T>
-void kernel_sums_backward(int64_t dimensions, int64_t n, const T* points, double sharpness,
-                          const T* gradient, T* point_gradient, int threads) {
-  parallel_for(n, threads, [&](int64_t begin, int64_t end) {
+void kernel_sums_backward(PointsSize size, const T* points, double sharpness, const T* gradient,
+                          T* point_gradient, int threads) {
+  parallel_for(size.count, threads, [&](int64_t begin, int64_t end) {
     T kernel[kPoints];
     for (int64_t a = begin; a < end; ++a) {
-      for (int64_t d = 0; d < dimensions; ++d) point_gradient[d * n + a] = 0;
-      for (int64_t first = 0; first < n; first += kPoints) {
-        const int64_t count = n - first < kPoints ? n - first : kPoints;
-        fill_kernel(dimensions, n, points, T(sharpness), a, first, count, kernel);
-        for (int64_t d = 0; d < dimensions; ++d) {
-          const T* x = points + d * n;
+      for (int64_t d = 0; d < size.dimensions; ++d) point_gradient[d * size.count + a] = 0;
+      for (int64_t first = 0; first < size.count; first += kPoints) {
+        const int64_t count = size.count - first < kPoints ? size.count - first : kPoints;
+        fill_kernel(size, points, T(sharpness), a, first, count, kernel);
+        for (int64_t d = 0; d < size.dimensions; ++d) {
+          const T* x = points + d * size.count;
           const T here = x[a], gradient_here = gradient[a];
           T sum = 0;
 #pragma omp simd reduction(+ : sum)
@@ -92,7 +94,7 @@ void kernel_sums_backward(int64_t dimensions, int64_t n, const T* points, double
             const T pull = kernel[b] * (gradient_here + gradient[first + b]);
             sum += other > here ? pull : other < here ? -pull : T(0);
           }
-          point_gradient[d * n + a] += T(sharpness) * sum;
+          point_gradient[d * size.count + a] += T(sharpness) * sum;
         }
       }
     }

@@ -1,15 +1,17 @@
-// Differences within a flow: its total variation and its Jacobian determinant.
+// Differences between neighboring voxels of a flow: total variation and Jacobian
+// determinant.
 #pragma once
 
-#include "kernels.h"
+#include "buffer.h"
 #include "parallel.h"
+#include "size.h"
 
 namespace {
 
 using voltween::Size;
 
-// One row of `flow`: sum of squared differences to the next voxel along i, j and k; at
-// the border the next voxel is the voxel itself. Rows are short enough for sums in T.
+// Sum over one row of the squared differences to the next voxel along i, j and k. At the
+// border the next voxel is the voxel itself. A row is short enough for a sum in T.
 template <class T>
 inline T row_variation(const Size& size, const T* here, bool has_next_i, bool has_next_j) {
   const T* below = has_next_i ? here + plane_of(size) : here;
@@ -21,11 +23,11 @@ inline T row_variation(const Size& size, const T* here, bool has_next_i, bool ha
     sum += by_i * by_i + by_j * by_j;
   }
 #pragma omp simd reduction(+ : sum)
-  for (int64_t k = 1; k < size.k; ++k)
-    sum += (here[k] - here[k - 1]) * (here[k] - here[k - 1]);
+  for (int64_t k = 1; k < size.k; ++k) sum += (here[k] - here[k - 1]) * (here[k] - here[k - 1]);
   return sum;
 }
 
+// Sum of the squared forward differences of each item's flow.
 template <class T>
 void total_variation(Size size, const T* flow, double* sums, int threads) {
   const int64_t planes = size.batch * 3 * size.i;
@@ -45,6 +47,7 @@ void total_variation(Size size, const T* flow, double* sums, int threads) {
   }
 }
 
+// Gradient of `total_variation` with respect to the flow.
 template <class T>
 void total_variation_backward(Size size, const T* flow, const double* gradient,
                               T* flow_gradient, int threads) {
@@ -54,7 +57,7 @@ void total_variation_backward(Size size, const T* flow, const double* gradient,
       const int64_t i = r / size.j % size.i, j = r % size.j;
       const T twice = static_cast<T>(2 * gradient[r / size.j / (3 * size.i)]);
       const T* here = flow + r * size.k;
-      // A neighbour beyond the border is the voxel itself: no difference.
+      // A neighbor beyond the border is the voxel itself, so the difference is zero.
       const T* above = i > 0 ? here - plane_of(size) : here;
       const T* below = i + 1 < size.i ? here + plane_of(size) : here;
       const T* left = j > 0 ? here - size.k : here;
@@ -72,7 +75,8 @@ void total_variation_backward(Size size, const T* flow, const double* gradient,
   });
 }
 
-// Central difference, one-sided at the border, of a value that lies `step` apart.
+// Central difference along an axis, one-sided at the border. Neighbors along the axis lie
+// `step` numbers apart in memory.
 template <class T>
 inline T slope_at(const T* value, int64_t at, int64_t voxels, int64_t step) {
   const int64_t low = at > 0 ? -step : 0, high = at + 1 < voxels ? step : 0;
@@ -80,7 +84,8 @@ inline T slope_at(const T* value, int64_t at, int64_t voxels, int64_t step) {
   return (value[high] - value[low]) * share;
 }
 
-// Row c holds the slopes of x + flow(x), component c, along i, j and k.
+// Fills the Jacobian matrix of x + flow(x) at one voxel: row c holds the slopes of
+// component c along i, j and k.
 template <class T>
 inline void fill_derivative(const Size& size, const T* flow, int64_t i, int64_t j, int64_t k,
                             T (*derivative)[3]) {
@@ -100,6 +105,7 @@ inline T cofactor(const T (*m)[3], int64_t row, int64_t column) {
   return m[a][c] * m[b][d] - m[a][d] * m[b][c];
 }
 
+// Determinant of the Jacobian matrix of x + flow(x) at every voxel.
 template <class T>
 void jacobian(Size size, const T* flow, T* determinant, int threads) {
   parallel_for(size.batch * size.i * size.j, threads, [&](int64_t begin, int64_t end) {
@@ -109,13 +115,14 @@ void jacobian(Size size, const T* flow, T* determinant, int threads) {
         T m[3][3];
         fill_derivative(size, flow + 3 * b * voxels_of(size), i, j, k, m);
         determinant[row * size.k + k] = m[0][0] * cofactor(m, 0, 0) +
-                                        m[0][1] * cofactor(m, 0, 1) + m[0][2] * cofactor(m, 0, 2);
+                                        m[0][1] * cofactor(m, 0, 1) +
+                                        m[0][2] * cofactor(m, 0, 2);
       }
     }
   });
 }
 
-// What the slope at `from` passes on to the value at `to`, both along one axis.
+// Derivative of the slope at `from` with respect to the value at `to`, along one axis.
 template <class T>
 inline T slope_weight(int64_t from, int64_t to, int64_t voxels) {
   const T share = from > 0 && from + 1 < voxels ? T(0.5) : T(1);
@@ -124,7 +131,8 @@ inline T slope_weight(int64_t from, int64_t to, int64_t voxels) {
   return share * (static_cast<T>(is_high) - static_cast<T>(is_low));
 }
 
-// Gradient times cofactors of plane i: nine arrays, component by axis.
+// Fills `passed` with the gradient times the cofactors in plane i: nine arrays, by
+// component and axis.
 template <class T>
 void fill_passed(const Size& size, const T* flow, const T* gradient, int64_t i, T* passed) {
   for (int64_t j = 0; j < size.j; ++j)
@@ -139,7 +147,8 @@ void fill_passed(const Size& size, const T* flow, const T* gradient, int64_t i, 
     }
 }
 
-// Gradient of one component in plane i, from what planes i - 1, i and i + 1 pass on.
+// Gradient of one component of the flow in plane i, from the products that `fill_passed`
+// computed for planes i - 1, i and i + 1.
 template <class T>
 void gather_passed(const Size& size, const T* const* planes, int64_t i, int64_t c,
                    T* flow_gradient) {
@@ -153,16 +162,18 @@ void gather_passed(const Size& size, const T* const* planes, int64_t i, int64_t 
           sum += slope_weight<T>(ii, i, size.i) *
                  planes[shift + 1][3 * c * plane + j * size.k + k];
         if (jj >= 0 && jj < size.j)
-          sum += slope_weight<T>(jj, j, size.j) *
-                 planes[1][(3 * c + 1) * plane + jj * size.k + k];
+          sum +=
+              slope_weight<T>(jj, j, size.j) * planes[1][(3 * c + 1) * plane + jj * size.k + k];
         if (kk >= 0 && kk < size.k)
-          sum += slope_weight<T>(kk, k, size.k) *
-                 planes[1][(3 * c + 2) * plane + j * size.k + kk];
+          sum +=
+              slope_weight<T>(kk, k, size.k) * planes[1][(3 * c + 2) * plane + j * size.k + kk];
       }
       flow_gradient[j * size.k + k] = sum;
     }
 }
 
+// Gradient of `jacobian` with respect to the flow. A ring buffer holds the products of
+// three planes.
 template <class T>
 void jacobian_backward(Size size, const T* flow, const T* gradient, T* flow_gradient,
                        int threads) {

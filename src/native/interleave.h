@@ -1,11 +1,14 @@
-// A transposed 4^3 convolution of stride 2 has eight output phases, each of which reads
-// 2^3 inputs: a 2^3 convolution on a grid one larger makes all phases at once, as
-// channels (phase, channel), and this puts them where they belong: voxel 2 a + p of the
-// result is phase p at a + p. Arrays here have channels last: (batch, i, j, k, channel).
+// Interleaving of the phases of an upsampled array. A transposed 4^3 convolution of stride
+// 2 has eight output phases, each of which reads 2^3 inputs. A 2^3 convolution on a grid
+// one voxel larger computes all phases at once, as channels (phase, channel). The kernels
+// here place them: voxel 2 a + p of the result is phase p at a + p. Phases, and all arrays
+// of `join`, have channels last: (batch, i, j, k, channel).
 #pragma once
 
+#include "bits.h"
 #include "kernels.h"
 #include "parallel.h"
+#include "size.h"
 
 namespace {
 
@@ -15,34 +18,25 @@ using voltween::Size;
 inline float as_number(float value) { return value; }
 inline double as_number(double value) { return value; }
 inline float as_number(Bfloat16 value) {
-  union {
-    uint32_t bits;
-    float number;
-  } both;
-  both.bits = static_cast<uint32_t>(value.bits) << 16;
-  return both.number;
+  return bits_as<float>(static_cast<uint32_t>(value.bits) << 16);
 }
 
 inline void store(float number, float& place) { place = number; }
 inline void store(double number, double& place) { place = number; }
 inline void store(float number, Bfloat16& place) {
-  union {
-    float number;
-    uint32_t bits;
-  } both;
-  both.number = number;
-  const uint32_t to_even = 0x7fff + (both.bits >> 16 & 1);
+  const uint32_t bits = bits_as<uint32_t>(number);
+  const uint32_t to_even = 0x7fff + (bits >> 16 & 1);
   const bool is_nan = number != number;
-  place.bits = static_cast<uint16_t>(is_nan ? 0x7fc0 : (both.bits + to_even) >> 16);
+  place.bits = static_cast<uint16_t>(is_nan ? 0x7fc0 : (bits + to_even) >> 16);
 }
 
-// Where the voxel (i, j, k) of the fine grid has its phase; `size` is the fine grid.
+// Offset of the phase that holds voxel (i, j, k) of the fine grid; `size` is the fine grid.
 inline int64_t phase_offset(const Size& size, int64_t b, int64_t i, int64_t j, int64_t k,
                             int64_t channels) {
   const int64_t phase = 4 * (i & 1) + 2 * (j & 1) + (k & 1);
   const int64_t ii = i / 2 + (i & 1), jj = j / 2 + (j & 1), kk = k / 2 + (k & 1);
-  const int64_t at = ((b * (size.i / 2 + 1) + ii) * (size.j / 2 + 1) + jj) *
-                         (size.k / 2 + 1) + kk;
+  const int64_t at =
+      ((b * (size.i / 2 + 1) + ii) * (size.j / 2 + 1) + jj) * (size.k / 2 + 1) + kk;
   return (at * 8 + phase) * channels;
 }
 
@@ -70,7 +64,8 @@ inline void copy_leaky(const T* __restrict from, int64_t count, double leak, T* 
   }
 }
 
-// [skip, leaky features, prediction] of every voxel; `size.channels` are the skip's.
+// Joins [skip, leaky features, prediction] at every voxel. `size` is that of the skip
+// connection, which has the fine grid.
 template <class T>
 void join(Size size, const T* skip, const T* features, int64_t feature_channels,
           const T* prediction, double leak, T* joined, int threads) {
@@ -81,8 +76,8 @@ void join(Size size, const T* skip, const T* features, int64_t feature_channels,
       T* to = joined + (row + k) * channels;
       copy(skip + (row + k) * skips, skips, to);
       to += skips;
-      copy_leaky(features + phase_offset(size, b, i, j, k, feature_channels),
-                 feature_channels, leak, to);
+      copy_leaky(features + phase_offset(size, b, i, j, k, feature_channels), feature_channels,
+                 leak, to);
       to += feature_channels;
       const T* from = prediction + phase_offset(size, b, i, j, k, 3);
       for (int64_t c = 0; c < 3; ++c) to[c] = from[c];
@@ -90,7 +85,7 @@ void join(Size size, const T* skip, const T* features, int64_t feature_channels,
   });
 }
 
-// Phases that lie outside the fine grid's reach have no part in the result.
+// Zeroes an array of gradients: those of phases beyond the fine grid are never written.
 template <class T>
 void clear(T* values, int64_t count, int threads) {
   parallel_for(count, threads, [&](int64_t begin, int64_t end) {
@@ -102,6 +97,7 @@ inline int64_t phase_values(const Size& size, int64_t channels) {
   return size.batch * (size.i / 2 + 1) * (size.j / 2 + 1) * (size.k / 2 + 1) * 8 * channels;
 }
 
+// Gradients of `join` with respect to its three arrays.
 template <class T>
 void join_backward(Size size, const T* joined, const T* gradient, int64_t feature_channels,
                    double leak, T* skip_gradient, T* feature_gradient, T* prediction_gradient,
@@ -117,7 +113,7 @@ void join_backward(Size size, const T* joined, const T* gradient, int64_t featur
       const T* from = gradient + (row + k) * channels;
       copy(from, skips, skip_gradient + (row + k) * skips);
       from += skips;
-      const T* value = joined + (row + k) * channels + skips;  // has the features' sign
+      const T* value = joined + (row + k) * channels + skips;  // same sign as the features
       T* to = feature_gradient + phase_offset(size, b, i, j, k, feature_channels);
       for (int64_t c = 0; c < feature_channels; ++c) {
         const Number change = as_number(from[c]);
@@ -130,7 +126,8 @@ void join_backward(Size size, const T* joined, const T* gradient, int64_t featur
   });
 }
 
-// The phases of a flow as (batch, 3, i, j, k), times `scale`; `size` is the fine grid.
+// Interleaves the phases of a flow into (batch, 3, i, j, k) and multiplies by `scale`.
+// `size` is the fine grid.
 template <class T>
 void interleave(Size size, const T* phases, double scale, T* flow, int threads) {
   const T factor = static_cast<T>(scale);
@@ -143,6 +140,7 @@ void interleave(Size size, const T* phases, double scale, T* flow, int threads) 
   });
 }
 
+// Gradient of `interleave` with respect to the phases.
 template <class T>
 void interleave_backward(Size size, const T* gradient, double scale, T* phase_gradient,
                          int threads) {

@@ -1,6 +1,7 @@
-// All kernels for one instruction set: compiled once for each, with VOLTWEEN_SET naming
-// the function and the compiler's options choosing the instructions. Everything included
-// has internal linkage, so that no copy can stand in for another.
+// All kernels for one instruction set. This file is compiled once per instruction set:
+// VOLTWEEN_SET names the function, and the compiler's options choose the instructions.
+// Everything included has internal linkage, so that the linker cannot replace the code for
+// one set by that for another.
 #include "kernels.h"
 
 #include "affine.h"
@@ -17,24 +18,31 @@
 namespace {
 
 template <class T>
+constexpr voltween::LayerKernels<T> layer_kernels() {
+  return {.join = join<T>, .join_backward = join_backward<T>};
+}
+
+template <class T>
 constexpr voltween::Kernels<T> kernels() {
-  return {{join<T>, join_backward<T>},
-          interleave<T>,
-          interleave_backward<T>,
-          warp<T>,
-          warp_backward<T>,
-          compose_affine<T>,
-          compose_affine_backward<T>,
-          moments<T>,
-          moments_backward<T>,
-          local_correlation<T>,
-          local_correlation_backward<T>,
-          total_variation<T>,
-          total_variation_backward<T>,
-          jacobian<T>,
-          jacobian_backward<T>,
-          kernel_sums<T>,
-          kernel_sums_backward<T>};
+  return {
+      .layers = layer_kernels<T>(),
+      .interleave = interleave<T>,
+      .interleave_backward = interleave_backward<T>,
+      .warp = warp<T>,
+      .warp_backward = warp_backward<T>,
+      .compose_affine = compose_affine<T>,
+      .compose_affine_backward = compose_affine_backward<T>,
+      .moments = moments<T>,
+      .moments_backward = moments_backward<T>,
+      .local_correlation = local_correlation<T>,
+      .local_correlation_backward = local_correlation_backward<T>,
+      .total_variation = total_variation<T>,
+      .total_variation_backward = total_variation_backward<T>,
+      .jacobian = jacobian<T>,
+      .jacobian_backward = jacobian_backward<T>,
+      .kernel_sums = kernel_sums<T>,
+      .kernel_sums_backward = kernel_sums_backward<T>,
+  };
 }
 
 }  // namespace
@@ -42,9 +50,12 @@ constexpr voltween::Kernels<T> kernels() {
 namespace voltween {
 
 const InstructionSet& VOLTWEEN_SET() {
-  static constexpr InstructionSet set{VOLTWEEN_NAME(VOLTWEEN_SET), kernels<float>(),
-                                      kernels<double>(),
-                                      {join<Bfloat16>, join_backward<Bfloat16>}};
+  static constexpr InstructionSet set{
+      .name = VOLTWEEN_NAME(VOLTWEEN_SET),
+      .float32 = kernels<float>(),
+      .float64 = kernels<double>(),
+      .bfloat16 = layer_kernels<Bfloat16>(),
+  };
   return set;
 }
 

@@ -1,23 +1,24 @@
-// What every instruction set offers. All arrays are contiguous, (batch, channels, i, j,
-// k) with k fastest; flows are in voxels, component c along array axis c.
+// The kernels of an instruction set. Unless noted, arrays are contiguous with axes (batch,
+// channels, i, j, k), k fastest. Flows are in voxels, component c along array axis c.
 #pragma once
 
 #include <cstdint>
 
+#include "size.h"
+
 namespace voltween {
 
-struct Size {
-  int64_t batch, channels, i, j, k;
-};
-
+// The upper half of a float32.
 struct Bfloat16 {
   uint16_t bits;
 };
 
-// Arrays with channels last; `Size` is the finer grid, its channels are the skip's.
+// Kernels on arrays with channels last. `Size` is that of the skip connection, which has
+// the finer grid.
 template <class T>
 struct LayerKernels {
-  // [skip, leaky interleaved features, interleaved prediction] of the decoder.
+  // Joins [skip, interleaved features after the leaky ReLU, interleaved prediction]: the
+  // input of a layer of the decoder.
   void (*join)(Size, const T* skip, const T* features, int64_t feature_channels,
                const T* prediction, double leak, T* joined, int threads);
   void (*join_backward)(Size, const T* joined, const T* gradient, int64_t feature_channels,
@@ -29,18 +30,18 @@ template <class T>
 struct Kernels {
   LayerKernels<T> layers;
 
-  // The phases of a flow, interleaved and times `scale`.
+  // Interleaves the phases of a flow (channels last) and multiplies by `scale`.
   void (*interleave)(Size, const T* phases, double scale, T* flow, int threads);
   void (*interleave_backward)(Size, const T* gradient, double scale, T* phase_gradient,
                               int threads);
 
-  // moved = image at x + flow(x); added to flow itself if is_composition.
+  // moved = image at x + flow(x), plus flow(x) if is_composition.
   void (*warp)(Size, const T* image, const T* flow, bool is_composition, T* moved, int threads);
-  // Gradients of `warp`; null where not wanted.
+  // A gradient that is not wanted is null, here and below.
   void (*warp_backward)(Size, const T* image, const T* flow, const T* gradient,
                         bool is_composition, T* image_gradient, T* flow_gradient, int threads);
 
-  // An affine flow, twelve numbers an item, after the flow `inner`.
+  // Composes an affine flow, 12 numbers per item, with the flow `inner` before it.
   void (*compose_affine)(Size, const T* numbers, const T* inner, T* result, int threads);
   void (*compose_affine_backward)(Size, const T* numbers, const T* inner, const T* gradient,
                                   T* number_gradient, T* inner_gradient, int threads);
@@ -62,25 +63,23 @@ struct Kernels {
   void (*total_variation_backward)(Size, const T* flow, const double* gradient,
                                    T* flow_gradient, int threads);
 
-  // Determinant of the derivative of x + flow(x).
+  // Determinant of the Jacobian matrix of x + flow(x).
   void (*jacobian)(Size, const T* flow, T* determinant, int threads);
   void (*jacobian_backward)(Size, const T* flow, const T* gradient, T* flow_gradient,
                             int threads);
 
-  // Kernel sums S(a) = sum over b of exp(-sharpness |x(a) - x(b)|) of n points, values
-  // (dimensions, n).
-  void (*kernel_sums)(int64_t dimensions, int64_t n, const T* points, double sharpness,
-                      T* sums, int threads);
-  void (*kernel_sums_backward)(int64_t dimensions, int64_t n, const T* points,
-                               double sharpness, const T* gradient, T* point_gradient,
-                               int threads);
+  // S(a) = sum over b of exp(-sharpness |x(a) - x(b)|), for the points x (dimensions,
+  // count).
+  void (*kernel_sums)(PointsSize, const T* points, double sharpness, T* sums, int threads);
+  void (*kernel_sums_backward)(PointsSize, const T* points, double sharpness, const T* gradient,
+                               T* point_gradient, int threads);
 };
 
 struct InstructionSet {
   const char* name;
-  Kernels<float> single;
-  Kernels<double> twofold;
-  LayerKernels<Bfloat16> half;
+  Kernels<float> float32;
+  Kernels<double> float64;
+  LayerKernels<Bfloat16> bfloat16;
 };
 
 const InstructionSet& plain();

@@ -1,30 +1,33 @@
-// Squared correlation within cubes around every voxel, from running sums over boxes.
+// Squared local correlation in a cube around every voxel, from running box sums.
 #pragma once
 
-#include "kernels.h"
+#include "buffer.h"
 #include "moments.h"
 #include "parallel.h"
+#include "size.h"
 
 namespace {
 
 using voltween::Size;
 
-// Planes that one piece of work covers. It also reads half a cube more at both ends, so
-// longer pieces waste less and shorter ones keep more threads busy; a fixed number makes
-// the result independent of how many there are.
+// Number of planes per piece of work. A piece also reads half a cube beyond both its ends:
+// longer pieces waste less, shorter ones keep more threads busy. The number is fixed, so
+// the result does not depend on the number of threads.
 constexpr int64_t kPlanes = 16;
 
+// Number of voxels of a cube around voxel `at` that lie inside the grid, along one axis.
 inline int64_t voxels_inside(int64_t at, int64_t voxels, int64_t radius) {
   const int64_t first = at > radius ? at - radius : 0;
   const int64_t last = at + radius < voxels - 1 ? at + radius : voxels - 1;
   return last - first + 1;
 }
 
-// Sums of `fields` arrays over the cube around every voxel of planes first .. last - 1,
-// of which cubes at the border keep the part inside. `fill(i, j, rows)` gives the values
-// of a row, one row a field; `take(i, j, sums)` gets the sums. Only a slab of planes as
-// thick as the cube is in memory. The sums over i and j add what enters and subtract
-// what leaves: in double precision, which is exact enough for values of single precision.
+// Sums of `fields` arrays over the cube around every voxel of planes first .. last - 1. A
+// cube at the border is cut off there. `fill(i, j, rows, stride)` writes the values of a
+// row, one row per field; `take(i, j, sums)` receives the sums. Only a slab of planes as
+// thick as the cube is kept in memory. Sums over i and j are running sums, which add the
+// row or plane that enters the cube and subtract the one that leaves: in double precision,
+// which is exact enough for values in single precision.
 template <class T>
 class BoxSums {
  public:
@@ -109,7 +112,7 @@ class BoxSums {
   Buffer<double> plane_sums_;
 };
 
-// Fills the five rows of moments of a pair.
+// Fills five rows with f, m, f f, m m and f m.
 template <class T>
 inline void fill_moments(const T* f, const T* m, int64_t count, T* rows, int64_t stride) {
   for (int64_t n = 0; n < count; ++n) {
@@ -121,11 +124,13 @@ inline void fill_moments(const T* f, const T* m, int64_t count, T* rows, int64_t
   }
 }
 
+// Statistics of the images f and m in one cube; the squared correlation is shared / spread.
 struct Cube {
   double mean_f, mean_m, variance_f, variance_m, covariance, shared, spread;
 };
 
-// Statistics of a cube from its five sums (`row` numbers apart) and number of voxels.
+// Statistics of a cube from its five sums, which lie `row` numbers apart, and `share`, one
+// over its number of voxels.
 inline Cube cube(const double* sums, int64_t row, double share, double floor) {
   Cube c;
   c.mean_f = sums[0] * share;
@@ -135,13 +140,13 @@ inline Cube cube(const double* sums, int64_t row, double share, double floor) {
   c.variance_f = variance_f > 0 ? variance_f : 0;
   c.variance_m = variance_m > 0 ? variance_m : 0;
   c.covariance = sums[4 * row] * share - c.mean_f * c.mean_m;
-  // With the floor in both, two equal cubes have 1, whatever their contrast.
+  // The floor is in both terms so that two equal cubes have correlation 1 at any contrast.
   c.shared = c.covariance * c.covariance + floor;
   c.spread = c.variance_f * c.variance_m + floor;
   return c;
 }
 
-// Calls body(b, first, last) for every piece of planes.
+// Calls body(b, first, last) for every piece of planes first .. last - 1 of item b.
 template <class Body>
 void for_pieces(const Size& size, int threads, const Body& body) {
   const int64_t pieces = (size.i + kPlanes - 1) / kPlanes;
@@ -153,13 +158,15 @@ void for_pieces(const Size& size, int threads, const Body& body) {
   });
 }
 
-// Shares 1 / voxels of the cubes of a row.
-inline void fill_shares(const Size& size, int64_t i, int64_t j, int64_t radius, double* shares) {
+// Fills `shares` with 1 / (number of voxels inside the grid) of each cube along a row.
+inline void fill_shares(const Size& size, int64_t i, int64_t j, int64_t radius,
+                        double* shares) {
   const int64_t across = voxels_inside(i, size.i, radius) * voxels_inside(j, size.j, radius);
   for (int64_t k = 0; k < size.k; ++k)
     shares[k] = 1.0 / static_cast<double>(across * voxels_inside(k, size.k, radius));
 }
 
+// Sum over the voxels of each item of the squared correlation in cubes.
 template <class T>
 void local_correlation(Size size, const T* fixed, const T* moved, int64_t width, double floor,
                        double* sums, int threads) {
@@ -190,8 +197,9 @@ void local_correlation(Size size, const T* fixed, const T* moved, int64_t width,
   }
 }
 
-// What a voxel's values f and m change in the cubes that hold it: a cube's squared
-// correlation changes with m by a + 2 b m + c f. Rows: a and b for m, c, a and b for f.
+// Fills rows with the coefficients of the derivative of a cube's squared correlation with
+// respect to the values of a voxel inside it. The derivative with respect to m is
+// a + 2 b m + c f, likewise for f. Rows: a and b for m, c for both, a and b for f.
 template <class T>
 inline void fill_changes(const double* box, int64_t count, const double* shares, double floor,
                          int64_t fields, T* rows, int64_t stride) {
@@ -210,20 +218,22 @@ inline void fill_changes(const double* box, int64_t count, const double* shares,
   }
 }
 
+// Gradients along a row, from the box sums of the rows that `fill_changes` filled.
 template <class T>
 inline void fill_gradients(const double* box, int64_t count, const T* f, const T* m,
                            double gradient, T* fixed_gradient, T* moved_gradient) {
   for (int64_t k = 0; k < count; ++k) {
     const double* s = box + k;
     if (moved_gradient != nullptr)
-      moved_gradient[k] = static_cast<T>(
-          gradient * (s[0] + 2 * s[count] * m[k] + s[2 * count] * f[k]));
+      moved_gradient[k] =
+          static_cast<T>(gradient * (s[0] + 2 * s[count] * m[k] + s[2 * count] * f[k]));
     if (fixed_gradient != nullptr)
       fixed_gradient[k] = static_cast<T>(
           gradient * (s[3 * count] + 2 * s[4 * count] * f[k] + s[2 * count] * m[k]));
   }
 }
 
+// Gradients of `local_correlation` with respect to the images; null where not wanted.
 template <class T>
 void local_correlation_backward(Size size, const T* fixed, const T* moved, int64_t width,
                                 double floor, const double* gradient, T* fixed_gradient,
@@ -236,31 +246,34 @@ void local_correlation_backward(Size size, const T* fixed, const T* moved, int64
     const int64_t high = last + radius < size.i ? last + radius : size.i;
     Buffer<double> shares(row);
     Buffer<T> changes((high - low) * size.j * fields * row);
-    BoxSums<T>(size, kMoments, width).run(
-        low, high,
-        [&](int64_t i, int64_t j, T* rows, int64_t stride) {
-          const int64_t at = (i * size.j + j) * row;
-          fill_moments(f + at, m + at, row, rows, stride);
-        },
-        [&](int64_t i, int64_t j, const double* box) {
-          fill_shares(size, i, j, radius, shares.get());
-          fill_changes(box, row, shares.get(), floor, fields,
-                       changes.get() + ((i - low) * size.j + j) * fields * row, row);
-        });
-    BoxSums<T>(size, fields, width).run(
-        first, last,
-        [&](int64_t i, int64_t j, T* rows, int64_t stride) {
-          const T* source = changes.get() + ((i - low) * size.j + j) * fields * row;
-          for (int64_t field = 0; field < fields; ++field)
-            for (int64_t k = 0; k < row; ++k)
-              rows[field * stride + k] = source[field * row + k];
-        },
-        [&](int64_t i, int64_t j, const double* box) {
-          const int64_t at = (i * size.j + j) * row;
-          fill_gradients(box, row, f + at, m + at, gradient[b],
-                         fixed_gradient == nullptr ? nullptr : fixed_gradient + b * voxels + at,
-                         moved_gradient == nullptr ? nullptr : moved_gradient + b * voxels + at);
-        });
+    BoxSums<T>(size, kMoments, width)
+        .run(
+            low, high,
+            [&](int64_t i, int64_t j, T* rows, int64_t stride) {
+              const int64_t at = (i * size.j + j) * row;
+              fill_moments(f + at, m + at, row, rows, stride);
+            },
+            [&](int64_t i, int64_t j, const double* box) {
+              fill_shares(size, i, j, radius, shares.get());
+              fill_changes(box, row, shares.get(), floor, fields,
+                           changes.get() + ((i - low) * size.j + j) * fields * row, row);
+            });
+    BoxSums<T>(size, fields, width)
+        .run(
+            first, last,
+            [&](int64_t i, int64_t j, T* rows, int64_t stride) {
+              const T* source = changes.get() + ((i - low) * size.j + j) * fields * row;
+              for (int64_t field = 0; field < fields; ++field)
+                for (int64_t k = 0; k < row; ++k)
+                  rows[field * stride + k] = source[field * row + k];
+            },
+            [&](int64_t i, int64_t j, const double* box) {
+              const int64_t at = (i * size.j + j) * row;
+              fill_gradients(
+                  box, row, f + at, m + at, gradient[b],
+                  fixed_gradient == nullptr ? nullptr : fixed_gradient + b * voxels + at,
+                  moved_gradient == nullptr ? nullptr : moved_gradient + b * voxels + at);
+            });
   });
 }
 

@@ -1,5 +1,6 @@
-// The Python module `voltween._native`: arrays in, arrays out, nothing allocated here.
-// Shapes are checked by its only user, native.py.
+// The Python module `_native`: contiguous arrays in, results written in place, nothing
+// allocated here. The bindings check the type and the number of axes of every array; the
+// Python modules that register the operations with PyTorch check the shapes.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -22,14 +23,26 @@
 namespace nb = nanobind;
 using voltween::InstructionSet;
 using voltween::Kernels;
+using voltween::LayerKernels;
+using voltween::PointsSize;
 using voltween::Size;
 
 namespace {
 
+template <class T, class Axes>
+using Array = nb::ndarray<T, Axes, nb::c_contig, nb::device::cpu>;
+
+// An input; a result; and a gradient, which is None where it is not wanted.
+template <class T, size_t axes>
+using In = Array<const T, nb::ndim<axes>>;
+template <class T, size_t axes>
+using Out = Array<T, nb::ndim<axes>>;
 template <class T>
-using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+using Wanted = std::optional<Out<T, 5>>;
+
+// The eight phases of a flow, channels last.
 template <class T>
-using Optional = std::optional<Array<T>>;
+using Phases = Array<T, nb::shape<-1, -1, -1, -1, 24>>;
 
 #ifdef VOLTWEEN_X86
 bool has_avx2() {
@@ -67,7 +80,7 @@ std::vector<const InstructionSet*> supported_sets() {
   return sets;
 }
 
-// The best set of this processor, or the one that VOLTWEEN_INSTRUCTIONS names.
+// The instruction set that VOLTWEEN_INSTRUCTIONS names, or else this processor's best.
 const InstructionSet& chosen_set() {
   const auto sets = supported_sets();
   const char* wanted = std::getenv("VOLTWEEN_INSTRUCTIONS");
@@ -86,185 +99,180 @@ const InstructionSet* active = nullptr;
 template <class T>
 const Kernels<T>& kernels() {
   if constexpr (std::is_same_v<T, float>)
-    return active->single;
+    return active->float32;
   else
-    return active->twofold;
+    return active->float64;
 }
 
-// Half precision comes as the whole numbers of its bits.
+template <class T>
+int64_t length(const T& array, size_t axis) {
+  return static_cast<int64_t>(array.shape(axis));
+}
+
+template <class T>
+Size size_of(const In<T, 5>& a) {
+  return {length(a, 0), length(a, 1), length(a, 2), length(a, 3), length(a, 4)};
+}
+
+template <class T>
+Size size_of(const Out<T, 5>& a) {
+  return {length(a, 0), length(a, 1), length(a, 2), length(a, 3), length(a, 4)};
+}
+
+template <class T>
+PointsSize size_of(const In<T, 2>& a) {
+  return {length(a, 0), length(a, 1)};
+}
+
+// The size of the first array that has one of the type asked for.
+template <class KernelSize, class First, class... Rest>
+KernelSize first_size(const First& first, const Rest&... rest) {
+  if constexpr (requires(KernelSize size) { size = size_of(first); })
+    return size_of(first);
+  else
+    return first_size<KernelSize>(rest...);
+}
+
+// An argument as the kernel takes it: an array by its address, a number as it is.
+template <class T, class Axes>
+T* passed(const Array<T, Axes>& array) {
+  return array.data();
+}
+
+template <class T>
+T* passed(const Wanted<T>& array) {
+  return array ? array->data() : nullptr;
+}
+
+template <class T>
+T passed(const T& number) {
+  return number;
+}
+
+template <class T>
+constexpr bool is_wanted = false;
+template <class T>
+constexpr bool is_wanted<Wanted<T>> = true;
+
+template <class T>
+constexpr bool is_result = false;
+template <class T, class Axes>
+constexpr bool is_result<Array<T, Axes>> = !std::is_const_v<T>;
+
+// A result is never converted: the kernel would write to the copy.
+template <class T>
+auto annotation() {
+  if constexpr (is_wanted<T>)
+    return nb::arg().noconvert().none();
+  else if constexpr (is_result<T>)
+    return nb::arg().noconvert();
+  else
+    return nb::arg();
+}
+
+// Binds a kernel to the Python function `name`. Its parameters are `Parameters` and the
+// number of threads; the kernel takes the same in the same order, after the size of the
+// first array that has one.
+template <class... Parameters, class T, class KernelSize, class... Rest>
+void bind(nb::module_& m, const char* name, void (*Kernels<T>::*kernel)(KernelSize, Rest...)) {
+  m.def(
+      name,
+      [kernel](const Parameters&... arguments, int threads) {
+        nb::gil_scoped_release release;
+        (kernels<T>().*kernel)(first_size<KernelSize>(arguments...), passed(arguments)...,
+                               threads);
+      },
+      annotation<Parameters>()..., nb::arg());
+}
+
+template <class T>
+void bind_kernels(nb::module_& m) {
+  bind<Phases<const T>, double, Out<T, 5>>(m, "interleave", &Kernels<T>::interleave);
+  bind<In<T, 5>, double, Phases<T>>(m, "interleave_backward", &Kernels<T>::interleave_backward);
+  bind<In<T, 5>, In<T, 5>, bool, Out<T, 5>>(m, "warp", &Kernels<T>::warp);
+  bind<In<T, 5>, In<T, 5>, In<T, 5>, bool, Wanted<T>, Wanted<T>>(m, "warp_backward",
+                                                                 &Kernels<T>::warp_backward);
+  bind<In<T, 2>, In<T, 5>, Out<T, 5>>(m, "compose_affine", &Kernels<T>::compose_affine);
+  bind<In<T, 2>, In<T, 5>, In<T, 5>, Out<T, 2>, Out<T, 5>>(
+      m, "compose_affine_backward", &Kernels<T>::compose_affine_backward);
+  bind<In<T, 5>, In<T, 5>, Out<double, 2>>(m, "moments", &Kernels<T>::moments);
+  bind<In<T, 5>, In<T, 5>, In<double, 2>, Wanted<T>, Wanted<T>>(m, "moments_backward",
+                                                                &Kernels<T>::moments_backward);
+  bind<In<T, 5>, In<T, 5>, int64_t, double, Out<double, 1>>(m, "local_correlation",
+                                                            &Kernels<T>::local_correlation);
+  bind<In<T, 5>, In<T, 5>, int64_t, double, In<double, 1>, Wanted<T>, Wanted<T>>(
+      m, "local_correlation_backward", &Kernels<T>::local_correlation_backward);
+  bind<In<T, 5>, Out<double, 1>>(m, "total_variation", &Kernels<T>::total_variation);
+  bind<In<T, 5>, In<double, 1>, Out<T, 5>>(m, "total_variation_backward",
+                                           &Kernels<T>::total_variation_backward);
+  bind<In<T, 5>, Out<T, 4>>(m, "jacobian", &Kernels<T>::jacobian);
+  bind<In<T, 5>, In<T, 4>, Out<T, 5>>(m, "jacobian_backward", &Kernels<T>::jacobian_backward);
+  bind<In<T, 2>, double, Out<T, 1>>(m, "kernel_sums", &Kernels<T>::kernel_sums);
+  bind<In<T, 2>, double, In<T, 1>, Out<T, 2>>(m, "kernel_sums_backward",
+                                              &Kernels<T>::kernel_sums_backward);
+}
+
+// Layers of a network also come in bfloat16, as the int16 numbers of its bits.
 template <class T>
 using Stored = std::conditional_t<std::is_same_v<T, int16_t>, voltween::Bfloat16, T>;
 
 template <class T>
-const voltween::LayerKernels<Stored<T>>& layers() {
+const LayerKernels<Stored<T>>& layer_kernels() {
   if constexpr (std::is_same_v<T, int16_t>)
-    return active->half;
+    return active->bfloat16;
   else
     return kernels<T>().layers;
 }
 
 template <class T>
-Stored<T>* stored(const Array<T>& array) {
+const Stored<T>* stored(const In<T, 5>& array) {
+  return reinterpret_cast<const Stored<T>*>(array.data());
+}
+
+template <class T>
+Stored<T>* stored(const Out<T, 5>& array) {
   return reinterpret_cast<Stored<T>*>(array.data());
 }
 
 // Size of an array with channels last.
-template <class T>
-Size layer_size_of(const Array<T>& a) {
-  return {static_cast<int64_t>(a.shape(0)), static_cast<int64_t>(a.shape(4)),
-          static_cast<int64_t>(a.shape(1)), static_cast<int64_t>(a.shape(2)),
-          static_cast<int64_t>(a.shape(3))};
+template <class A>
+Size layer_size_of(const A& a) {
+  return {length(a, 0), length(a, 4), length(a, 1), length(a, 2), length(a, 3)};
 }
 
-template <class T>
-Size size_of(const Array<T>& a) {
-  return {static_cast<int64_t>(a.shape(0)), static_cast<int64_t>(a.shape(1)),
-          static_cast<int64_t>(a.shape(2)), static_cast<int64_t>(a.shape(3)),
-          static_cast<int64_t>(a.shape(4))};
+// Number of channels of an array that has eight phases of each.
+template <class A>
+int64_t phase_channels(const A& a) {
+  return length(a, 4) / 8;
 }
 
+// Not `bind`: these kernels also take a number of channels.
 template <class T>
-T* data(const Optional<T>& array) {
-  return array ? array->data() : nullptr;
-}
-
-template <class T>
-void bind_layers(nb::module_& m) {
-  m.def("join", [](const Array<T>& skip, const Array<T>& features, const Array<T>& prediction,
-                   double leak, const Array<T>& joined, int threads) {
-    nb::gil_scoped_release release;
-    layers<T>().join(layer_size_of(skip), stored(skip), stored(features),
-                     static_cast<int64_t>(features.shape(4)) / 8, stored(prediction),
-                     leak, stored(joined), threads);
-  });
-  m.def("join_backward",
-        [](const Array<T>& joined, const Array<T>& gradient, double leak,
-           const Array<T>& skip_gradient, const Array<T>& feature_gradient,
-           const Array<T>& prediction_gradient, int threads) {
-          nb::gil_scoped_release release;
-          layers<T>().join_backward(
-              layer_size_of(skip_gradient), stored(joined), stored(gradient),
-              static_cast<int64_t>(feature_gradient.shape(4)) / 8, leak,
-              stored(skip_gradient), stored(feature_gradient), stored(prediction_gradient),
-              threads);
-        });
-}
-
-template <class T>
-void bind(nb::module_& m) {
-  m.def("interleave", [](const Array<T>& phases, double scale, const Array<T>& flow,
-                         int threads) {
-    nb::gil_scoped_release release;
-    kernels<T>().interleave(size_of(flow), phases.data(), scale,
-                            flow.data(), threads);
-  });
-  m.def("interleave_backward", [](const Array<T>& gradient, double scale,
-                                  const Array<T>& phase_gradient, int threads) {
-    nb::gil_scoped_release release;
-    kernels<T>().interleave_backward(size_of(gradient), gradient.data(),
-                                     scale, phase_gradient.data(), threads);
-  });
-  m.def("warp", [](const Array<T>& image, const Array<T>& flow, bool is_composition,
-                   const Array<T>& moved, int threads) {
-    nb::gil_scoped_release release;
-    kernels<T>().warp(size_of(image), image.data(), flow.data(), is_composition, moved.data(),
-                      threads);
-  });
-  m.def("warp_backward",
-        [](const Array<T>& image, const Array<T>& flow, const Array<T>& gradient,
-           bool is_composition, const Optional<T>& image_gradient,
-           const Optional<T>& flow_gradient, int threads) {
-          nb::gil_scoped_release release;
-          kernels<T>().warp_backward(size_of(image), image.data(), flow.data(), gradient.data(),
-                                     is_composition, data(image_gradient), data(flow_gradient),
-                                     threads);
-        },
-        nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(),
-        nb::arg());
-  m.def("compose_affine", [](const Array<T>& numbers, const Array<T>& inner,
-                             const Array<T>& result, int threads) {
-    nb::gil_scoped_release release;
-    kernels<T>().compose_affine(size_of(inner), numbers.data(), inner.data(), result.data(),
-                                threads);
-  });
-  m.def("compose_affine_backward",
-        [](const Array<T>& numbers, const Array<T>& inner, const Array<T>& gradient,
-           const Array<T>& number_gradient, const Array<T>& inner_gradient, int threads) {
-          nb::gil_scoped_release release;
-          kernels<T>().compose_affine_backward(size_of(inner), numbers.data(), inner.data(),
-                                               gradient.data(), number_gradient.data(),
-                                               inner_gradient.data(), threads);
-        });
-  m.def("moments", [](const Array<T>& fixed, const Array<T>& moved,
-                      const Array<double>& moments, int threads) {
-    nb::gil_scoped_release release;
-    kernels<T>().moments(size_of(fixed), fixed.data(), moved.data(), moments.data(), threads);
-  });
-  m.def("moments_backward",
-        [](const Array<T>& fixed, const Array<T>& moved, const Array<double>& gradient,
-           const Optional<T>& fixed_gradient, const Optional<T>& moved_gradient, int threads) {
-          nb::gil_scoped_release release;
-          kernels<T>().moments_backward(size_of(fixed), fixed.data(), moved.data(),
-                                        gradient.data(), data(fixed_gradient),
-                                        data(moved_gradient), threads);
-        },
-        nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg());
-  m.def("local_correlation",
-        [](const Array<T>& fixed, const Array<T>& moved, int64_t width, double floor,
-           const Array<double>& sums, int threads) {
-          nb::gil_scoped_release release;
-          kernels<T>().local_correlation(size_of(fixed), fixed.data(), moved.data(), width,
-                                         floor, sums.data(), threads);
-        });
-  m.def("local_correlation_backward",
-        [](const Array<T>& fixed, const Array<T>& moved, int64_t width, double floor,
-           const Array<double>& gradient, const Optional<T>& fixed_gradient,
-           const Optional<T>& moved_gradient, int threads) {
-          nb::gil_scoped_release release;
-          kernels<T>().local_correlation_backward(
-              size_of(fixed), fixed.data(), moved.data(), width, floor, gradient.data(),
-              data(fixed_gradient), data(moved_gradient), threads);
-        },
-        nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(),
-        nb::arg().none(), nb::arg());
-  m.def("total_variation", [](const Array<T>& flow, const Array<double>& sums, int threads) {
-    nb::gil_scoped_release release;
-    kernels<T>().total_variation(size_of(flow), flow.data(), sums.data(), threads);
-  });
-  m.def("total_variation_backward",
-        [](const Array<T>& flow, const Array<double>& gradient, const Array<T>& flow_gradient,
-           int threads) {
-          nb::gil_scoped_release release;
-          kernels<T>().total_variation_backward(size_of(flow), flow.data(), gradient.data(),
-                                                flow_gradient.data(), threads);
-        });
-  m.def("jacobian", [](const Array<T>& flow, const Array<T>& determinant, int threads) {
-    nb::gil_scoped_release release;
-    kernels<T>().jacobian(size_of(flow), flow.data(), determinant.data(), threads);
-  });
-  m.def("jacobian_backward",
-        [](const Array<T>& flow, const Array<T>& gradient, const Array<T>& flow_gradient,
-           int threads) {
-          nb::gil_scoped_release release;
-          kernels<T>().jacobian_backward(size_of(flow), flow.data(), gradient.data(),
-                                         flow_gradient.data(), threads);
-        });
-  m.def("kernel_sums", [](const Array<T>& points, double sharpness, const Array<T>& sums,
-                          int threads) {
-    nb::gil_scoped_release release;
-    kernels<T>().kernel_sums(static_cast<int64_t>(points.shape(0)),
-                             static_cast<int64_t>(points.shape(1)), points.data(), sharpness,
-                             sums.data(), threads);
-  });
-  m.def("kernel_sums_backward",
-        [](const Array<T>& points, double sharpness, const Array<T>& gradient,
-           const Array<T>& point_gradient, int threads) {
-          nb::gil_scoped_release release;
-          kernels<T>().kernel_sums_backward(static_cast<int64_t>(points.shape(0)),
-                                            static_cast<int64_t>(points.shape(1)),
-                                            points.data(), sharpness, gradient.data(),
-                                            point_gradient.data(), threads);
-        });
+void bind_layer_kernels(nb::module_& m) {
+  m.def(
+      "join",
+      [](const In<T, 5>& skip, const In<T, 5>& features, const In<T, 5>& prediction,
+         double leak, const Out<T, 5>& joined, int threads) {
+        nb::gil_scoped_release release;
+        layer_kernels<T>().join(layer_size_of(skip), stored<T>(skip), stored<T>(features),
+                                phase_channels(features), stored<T>(prediction), leak,
+                                stored<T>(joined), threads);
+      },
+      annotation<In<T, 5>>(), annotation<In<T, 5>>(), annotation<In<T, 5>>(), nb::arg(),
+      annotation<Out<T, 5>>(), nb::arg());
+  m.def(
+      "join_backward",
+      [](const In<T, 5>& joined, const In<T, 5>& gradient, double leak,
+         const Out<T, 5>& skip_gradient, const Out<T, 5>& feature_gradient,
+         const Out<T, 5>& prediction_gradient, int threads) {
+        nb::gil_scoped_release release;
+        layer_kernels<T>().join_backward(
+            layer_size_of(skip_gradient), stored<T>(joined), stored<T>(gradient),
+            phase_channels(feature_gradient), leak, stored<T>(skip_gradient),
+            stored<T>(feature_gradient), stored<T>(prediction_gradient), threads);
+      },
+      annotation<In<T, 5>>(), annotation<In<T, 5>>(), nb::arg(), annotation<Out<T, 5>>(),
+      annotation<Out<T, 5>>(), annotation<Out<T, 5>>(), nb::arg());
 }
 
 }  // namespace
@@ -277,9 +285,9 @@ NB_MODULE(_native, m) {
     for (const auto* set : supported_sets()) names.push_back(set->name);
     return names;
   });
-  bind_layers<float>(m);
-  bind_layers<double>(m);
-  bind_layers<int16_t>(m);
-  bind<float>(m);
-  bind<double>(m);
+  bind_kernels<float>(m);
+  bind_kernels<double>(m);
+  bind_layer_kernels<float>(m);
+  bind_layer_kernels<double>(m);
+  bind_layer_kernels<int16_t>(m);
 }

@@ -1,16 +1,19 @@
-// Sums over all voxels of a pair of images, in one pass, added up in double precision.
+// Moments of a pair of images: sums over all voxels, in one pass and double precision.
 #pragma once
 
-#include "kernels.h"
+#include "buffer.h"
 #include "parallel.h"
+#include "size.h"
 
 namespace {
 
 using voltween::Size;
 
 constexpr int64_t kMoments = 5;  // f, m, f f, m m, f m
-constexpr int64_t kLanes = 8;    // sums side by side, so that they need not wait
+constexpr int64_t kLanes =
+    8;  // independent sums: an addition does not wait for the one before it
 
+// Adds the moments of `count` voxels to `sums`.
 template <class T>
 void add_moments(const T* fixed, const T* moved, int64_t count, double* sums) {
   double lanes[kMoments][kLanes] = {};
@@ -33,8 +36,8 @@ void add_moments(const T* fixed, const T* moved, int64_t count, double* sums) {
     for (int64_t lane = 0; lane < kLanes; ++lane) sums[t] += lanes[t][lane];
 }
 
-// A piece of fixed size has its own sum, and the pieces are added in order: the result
-// does not depend on the number of threads.
+// Sums of f, m, f f, m m and f m for each item. Pieces of fixed size are summed separately
+// and then added in order, so the result does not depend on the number of threads.
 template <class T>
 void moments(Size size, const T* fixed, const T* moved, double* moments, int threads) {
   constexpr int64_t piece = 1 << 14;
@@ -58,6 +61,7 @@ void moments(Size size, const T* fixed, const T* moved, double* moments, int thr
     }
 }
 
+// Gradients of `moments` with respect to the images; null where not wanted.
 template <class T>
 void moments_backward(Size size, const T* fixed, const T* moved, const double* gradient,
                       T* fixed_gradient, T* moved_gradient, int threads) {

@@ -11,8 +11,8 @@ namespace voltween {
 
 #ifdef _OPENMP
 
-// The same OpenMP runtime as PyTorch's where the two link to one library, so that both
-// share one set of waiting threads.
+// Where this module and PyTorch link to the same OpenMP library, both share one pool of
+// waiting threads.
 void run_parts(int parts, void (*part)(void*, int, int), void* context) {
 #pragma omp parallel for num_threads(parts) schedule(static, 1)
   for (int n = 0; n < parts; ++n) part(context, n, parts);

@@ -1,28 +1,21 @@
-// Work shared among threads, memory for one call, and sizes.
+// Work shared among threads.
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
-
-#include "kernels.h"
 
 namespace voltween {
 
-// Calls part(context, n, parts) for n = 0 .. parts - 1, each in a thread of its own.
-// Compiled once for the oldest processor (parallel.cpp): no code of the standard
-// library may be instantiated in the kernels, where the linker could then keep the
-// newest processor's copy for all.
+// Calls part(context, n, parts) for n = 0 .. parts - 1, each in a separate thread. It is
+// compiled once, for the oldest processor (parallel.cpp). The kernels must not instantiate
+// templates of the standard library: of several copies the linker keeps one, which could
+// be the newest processor's, for all instruction sets.
 void run_parts(int parts, void (*part)(void*, int, int), void* context);
 
 }  // namespace voltween
 
 namespace {
 
-// Not members of Size: those would be one function for all instruction sets.
-inline int64_t plane_of(const voltween::Size& size) { return size.j * size.k; }
-inline int64_t voxels_of(const voltween::Size& size) { return size.i * size.j * size.k; }
-
-// Calls body(begin, end) on consecutive pieces of 0 .. count - 1.
+// Calls body(begin, end) for consecutive parts of 0 .. count - 1, at most one per thread.
 template <class Body>
 void parallel_for(int64_t count, int threads, const Body& body) {
   struct Work {
@@ -36,33 +29,12 @@ void parallel_for(int64_t count, int threads, const Body& body) {
   }
   voltween::run_parts(
       parts,
-      [](void* context, int part, int parts) {
-        const Work& work = *static_cast<Work*>(context);
-        (*work.body)(work.count * part / parts, work.count * (part + 1) / parts);
+      [](void* context, int n, int of) {
+        const Work& whole = *static_cast<Work*>(context);
+        const int64_t begin = whole.count * n / of, end = whole.count * (n + 1) / of;
+        (*whole.body)(begin, end);
       },
       &work);
 }
-
-// Uninitialised numbers, freed at the end of the scope. Running out of memory inside a
-// thread cannot be thrown through it, so it ends the process like any other such end.
-template <class T>
-class Buffer {
- public:
-  explicit Buffer(int64_t size)
-      : data_(static_cast<T*>(std::malloc(sizeof(T) * static_cast<size_t>(size > 0 ? size : 1)))) {
-    if (data_ == nullptr) std::abort();
-  }
-  ~Buffer() { std::free(data_); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  void fill(int64_t size, T value) {
-    for (int64_t n = 0; n < size; ++n) data_[n] = value;
-  }
-  T* get() const { return data_; }
-  T& operator[](int64_t n) const { return data_[n]; }
-
- private:
-  T* data_;
-};
 
 }  // namespace

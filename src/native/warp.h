@@ -1,6 +1,6 @@
-// Trilinear sampling at x + flow(x); points beyond the grid are first moved to the
-// nearest point of it (paper III-A). A flow that is not a number gives a value that is
-// not a number; an infinite one gives the border.
+// Trilinear interpolation at x + flow(x). A point beyond the grid is first moved to the
+// nearest point of the grid (paper III-A). Where the flow is not a number, so is the
+// result; an infinite flow samples the border.
 #pragma once
 
 #include <cmath>
@@ -9,22 +9,22 @@
 #include <xmmintrin.h>
 #endif
 
-#include "kernels.h"
 #include "parallel.h"
+#include "size.h"
 
 namespace {
 
 using voltween::Size;
 
-constexpr int64_t kBlock = 128;  // voxels of a row whose places are kept at once
-constexpr int64_t kPlanesAhead = 8;  // as far as flows usually reach, measured
-constexpr int64_t kFewVoxels = 1 << 14;  // below, threads cost more than they bring
+constexpr int64_t kBlock = 128;          // voxels of a row that are located at once
+constexpr int64_t kPlanesAhead = 8;      // measured: flows usually reach no farther
+constexpr int64_t kFewVoxels = 1 << 14;  // below this, threads cost more than they save
 
 inline int useful_threads(const Size& size, int threads) {
   return size.batch * voxels_of(size) < kFewVoxels ? 1 : threads;
 }
 
-// Steps to the next neighbour along each axis; 0 where there is only one voxel.
+// Steps in memory to the next voxel along each axis; 0 along an axis of one voxel.
 struct Steps {
   int32_t i, j, k;
   explicit Steps(const Size& size)
@@ -33,8 +33,8 @@ struct Steps {
         k(size.k > 1 ? 1 : 0) {}
 };
 
-// Where the voxels of a block lie: the cell's first corner along each axis, and the
-// distance from it, 0 to 1.
+// The sampling positions of a block of voxels: the first corner of the cell along each
+// axis, the distance from it (0 to 1), and the offset of that corner in memory.
 template <class T>
 struct Places {
   T cell[3][kBlock];
@@ -42,10 +42,11 @@ struct Places {
   int32_t offset[kBlock];
 };
 
-// One axis. The position is start + step n + flow[n]; it is split without rounding.
+// Locates the positions start + step n + flow[n] along one axis. They are split into cell
+// and weight without rounding.
 template <class T>
-inline void locate_axis(const T* __restrict flow, T start, T step, int64_t count, int64_t voxels,
-                        T* __restrict cell, T* __restrict weight) {
+inline void locate_axis(const T* __restrict flow, T start, T step, int64_t count,
+                        int64_t voxels, T* __restrict cell, T* __restrict weight) {
   const T last = static_cast<T>(voxels - 2);
   const T largest_cell = voxels > 2 ? last : T(0);
   for (int32_t n = 0; n < count; ++n) {
@@ -55,7 +56,7 @@ inline void locate_axis(const T* __restrict flow, T start, T step, int64_t count
     w = lower < 0 ? T(0) : w;
     w = lower > last ? T(1) : w;
     weight[n] = w;
-    T c = lower > 0 ? lower : T(0);  // what is not a number goes to 0
+    T c = lower > 0 ? lower : T(0);  // also where it is not a number
     cell[n] = c < largest_cell ? c : largest_cell;
   }
 }
@@ -74,13 +75,13 @@ inline void locate(const Size& size, const Steps& steps, const T* flow, int64_t 
                        static_cast<int32_t>(places.cell[2][n]);
 }
 
-// Exact at both ends, so that the identity leaves an image as it is.
+// Linear interpolation that is exact at both ends: the identity reproduces an image.
 template <class T>
 inline T between(T low, T high, T weight) {
   return (T(1) - weight) * low + weight * high;
 }
 
-// Values at the eight corners of the cells of a block; corner 4 a + 2 b + c is a steps
+// Values at the eight corners of each cell of a block. Corner 4 a + 2 b + c lies a steps
 // along i, b along j and c along k from the first.
 template <class T>
 struct Corners {
@@ -112,8 +113,8 @@ inline void gather(const T* image, const Steps& steps, const Places<T>& places, 
 }
 
 #if defined(VOLTWEEN_X86) && !defined(__AVX512F__)
-// Neighbours along k lie side by side: loading them in pairs and turning four voxels'
-// pairs over at once is twice as fast as the gather instructions of AVX2.
+// Neighbors along k are adjacent in memory. Loading them in pairs and transposing the pairs
+// of four voxels at once is twice as fast as the gather instructions of AVX2.
 inline void gather(const float* image, const Steps& steps, const Places<float>& places,
                    int64_t count, Corners<float>& corners) {
   const auto pairs = [&](const float* at) {
@@ -136,14 +137,15 @@ inline void gather(const float* image, const Steps& steps, const Places<float>& 
 }
 #endif
 
-// Fetches what the planes to come will read. A warp reads in no order that a processor
-// foresees, and large volumes are not in its caches: without this it mostly waits.
+// Prefetches the values that later planes will read. A processor cannot predict the order
+// in which a warp reads, and large volumes do not fit into its caches: without prefetching
+// it mostly waits.
 template <class T>
 inline void fetch_ahead(const Size& size, const T* volume, int64_t i, int64_t j, int64_t k,
                         int64_t count) {
   const int64_t plane = i + kPlanesAhead < size.i ? i + kPlanesAhead : size.i - 1;
   const T* row = volume + (plane * size.j + j) * size.k + k;
-  constexpr int64_t step = 64 / sizeof(T);  // numbers in a line of the cache
+  constexpr int64_t step = 64 / sizeof(T);  // numbers per cache line
   for (int64_t n = 0; n < count; n += step) {
 #if defined(__GNUC__)
     __builtin_prefetch(row + n);
@@ -153,6 +155,7 @@ inline void fetch_ahead(const Size& size, const T* volume, int64_t i, int64_t j,
   }
 }
 
+// Interpolates an image at the positions of a block.
 template <class T>
 inline void sample(const T* image, const Steps& steps, const Places<T>& places, int64_t count,
                    T* __restrict values) {
@@ -185,27 +188,30 @@ inline void for_blocks(const Size& size, const T* flow, int threads, const Body&
   });
 }
 
+// Image at x + flow(x), plus flow(x) if `is_composition`.
 template <class T>
-void warp(Size size, const T* image, const T* flow, bool is_composition, T* moved, int threads) {
+void warp(Size size, const T* image, const T* flow, bool is_composition, T* moved,
+          int threads) {
   const Steps steps(size);
   const int64_t voxels = voxels_of(size);
-  for_blocks(size, flow, useful_threads(size, threads),
-             [&](int64_t b, int64_t i, int64_t j, int64_t k, int64_t count,
-                 const Places<T>& places) {
-               const int64_t here = (i * size.j + j) * size.k + k;
-               for (int64_t c = 0; c < size.channels; ++c) {
-                 const int64_t volume = (b * size.channels + c) * voxels;
-                 T* values = moved + volume + here;
-                 fetch_ahead(size, image + volume, i, j, k, count);
-                 sample(image + volume, steps, places, count, values);
-                 if (!is_composition) continue;
-                 const T* inner = flow + volume + here;
-                 for (int64_t n = 0; n < count; ++n) values[n] += inner[n];
-               }
-             });
+  for_blocks(
+      size, flow, useful_threads(size, threads),
+      [&](int64_t b, int64_t i, int64_t j, int64_t k, int64_t count, const Places<T>& places) {
+        const int64_t here = (i * size.j + j) * size.k + k;
+        for (int64_t c = 0; c < size.channels; ++c) {
+          const int64_t volume = (b * size.channels + c) * voxels;
+          T* values = moved + volume + here;
+          fetch_ahead(size, image + volume, i, j, k, count);
+          sample(image + volume, steps, places, count, values);
+          if (!is_composition) continue;
+          const T* inner = flow + volume + here;
+          for (int64_t n = 0; n < count; ++n) values[n] += inner[n];
+        }
+      });
 }
 
-// Nothing changes with the flow where the position lies on or beyond the border.
+// Derivative of the position, moved into the grid, with respect to the flow: 0 where it
+// lies on or beyond the border, else 1.
 template <class T>
 inline T slope(T cell, T weight, T largest_cell) {
   const bool is_low = cell == 0 && weight == 0;
@@ -213,6 +219,7 @@ inline T slope(T cell, T weight, T largest_cell) {
   return is_low || is_high ? T(0) : T(1);
 }
 
+// Adds one channel's gradient with respect to the flow, without the factor `slope`.
 template <class T>
 void add_flow_gradient(const T* image, const Steps& steps, const Places<T>& places,
                        int64_t count, const T* __restrict gradient,
@@ -232,36 +239,38 @@ void add_flow_gradient(const T* image, const Steps& steps, const Places<T>& plac
   }
 }
 
+// Gradient of `warp` with respect to the flow.
 template <class T>
 void warp_flow_gradient(const Size& size, const T* image, const T* flow, const T* gradient,
                         bool is_composition, T* flow_gradient, int threads) {
   const Steps steps(size);
   const int64_t voxels = voxels_of(size);
   const int64_t sides[3] = {size.i, size.j, size.k};
-  for_blocks(size, flow, threads,
-             [&](int64_t b, int64_t i, int64_t j, int64_t k, int64_t count,
-                 const Places<T>& places) {
-               const int64_t here = (i * size.j + j) * size.k + k;
-               T sums[3][kBlock] = {};
-               for (int64_t c = 0; c < size.channels; ++c) {
-                 const int64_t volume = (b * size.channels + c) * voxels;
-                 fetch_ahead(size, image + volume, i, j, k, count);
-                 add_flow_gradient(image + volume, steps, places, count,
-                                   gradient + volume + here, sums);
-               }
-               for (int64_t axis = 0; axis < 3; ++axis) {
-                 const int64_t at = (3 * b + axis) * voxels + here;
-                 const T largest = static_cast<T>(sides[axis] > 2 ? sides[axis] - 2 : 0);
-                 for (int64_t n = 0; n < count; ++n) {
-                   const T change = sums[axis][n] * slope(places.cell[axis][n],
-                                                          places.weight[axis][n], largest);
-                   flow_gradient[at + n] = is_composition ? change + gradient[at + n] : change;
-                 }
-               }
-             });
+  for_blocks(
+      size, flow, threads,
+      [&](int64_t b, int64_t i, int64_t j, int64_t k, int64_t count, const Places<T>& places) {
+        const int64_t here = (i * size.j + j) * size.k + k;
+        T sums[3][kBlock] = {};
+        for (int64_t c = 0; c < size.channels; ++c) {
+          const int64_t volume = (b * size.channels + c) * voxels;
+          fetch_ahead(size, image + volume, i, j, k, count);
+          add_flow_gradient(image + volume, steps, places, count, gradient + volume + here,
+                            sums);
+        }
+        for (int64_t axis = 0; axis < 3; ++axis) {
+          const int64_t at = (3 * b + axis) * voxels + here;
+          const T largest = static_cast<T>(sides[axis] > 2 ? sides[axis] - 2 : 0);
+          for (int64_t n = 0; n < count; ++n) {
+            const T change =
+                sums[axis][n] * slope(places.cell[axis][n], places.weight[axis][n], largest);
+            flow_gradient[at + n] = is_composition ? change + gradient[at + n] : change;
+          }
+        }
+      });
 }
 
-// Adds value times the trilinear weights to the corners in planes first .. last - 1.
+// Adds `value` times the trilinear weights to the corners in the cell's lower plane (if
+// `has_low`) and upper plane (if `has_high`).
 template <class T>
 inline void scatter(T* image_gradient, const Steps& steps, const Places<T>& places, int64_t n,
                     bool has_low, bool has_high, T value) {
@@ -276,9 +285,10 @@ inline void scatter(T* image_gradient, const Steps& steps, const Places<T>& plac
     for (int64_t c = 0; c < 4; ++c) corner[at[c]] += value * wi * weights[c];
 }
 
-// Each thread owns planes of the result and looks through the whole flow for what lands
-// there: no two threads write to one voxel, and the order of the additions, so the
-// result to the last bit, does not depend on the number of threads.
+// Gradient with respect to the image in planes first .. last - 1. Each thread owns some
+// planes and searches the whole flow for positions in them. So no two threads write to one
+// voxel, and the order of additions, hence the result to the last bit, does not depend on
+// the number of threads.
 template <class T>
 void scatter_to_planes(const Size& size, const T* flow, const T* gradient, int64_t first,
                        int64_t last, T* image_gradient) {
@@ -294,8 +304,8 @@ void scatter_to_planes(const Size& size, const T* flow, const T* gradient, int64
       bool is_wanted = false;
       for (int64_t n = 0; n < count; ++n) {
         const T cell = places.cell[0][n];
-        is_wanted |= cell + static_cast<T>(step) >= static_cast<T>(first) &&
-                     cell < static_cast<T>(last);
+        is_wanted |=
+            cell + static_cast<T>(step) >= static_cast<T>(first) && cell < static_cast<T>(last);
       }
       if (!is_wanted) continue;
       locate(size, steps, flow, i, j, k, count, places);
@@ -312,6 +322,7 @@ void scatter_to_planes(const Size& size, const T* flow, const T* gradient, int64
   }
 }
 
+// Gradient of `warp` with respect to the image.
 template <class T>
 void warp_image_gradient(const Size& size, const T* flow, const T* gradient, T* image_gradient,
                          int threads) {
@@ -330,6 +341,7 @@ void warp_image_gradient(const Size& size, const T* flow, const T* gradient, T* 
   });
 }
 
+// Both gradients of `warp`; null where not wanted.
 template <class T>
 void warp_backward(Size size, const T* image, const T* flow, const T* gradient,
                    bool is_composition, T* image_gradient, T* flow_gradient, int threads) {

@@ -1,3 +1,5 @@
+__version__: str
+
 from .errors import InputError as InputError
 from .io import read as read
 from .io import read_labels as read_labels

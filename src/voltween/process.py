@@ -80,10 +80,15 @@ def require(package: str, *, extra: str, purpose: str) -> str:
     """
     found = installed_version(package)
     if found is None:
-        raise MissingPackageError(
-            about=purpose,
-            expected=f"the {package} package",
-            got="none installed",
-            advice=f"pip install 'voltween[{extra}]'",
-        )
+        raise missing_package(package, extra=extra, purpose=purpose)
     return found
+
+
+def missing_package(package: str, *, extra: str, purpose: str) -> MissingPackageError:
+    """The error that an optional package is missing; the advice names the extra."""
+    return MissingPackageError(
+        about=purpose,
+        expected=f"the {package} package",
+        got="none installed",
+        advice=f"pip install 'voltween[{extra}]'",
+    )

@@ -19,7 +19,7 @@ def test_compare_measures_all_methods_and_marks_what_is_missing(
     monkeypatch.setattr(tools, "version", absent)
     manifest = str(write_cohort(tmp_path, 1, 2))
     out = tmp_path / "compared"
-    command = ["compare", manifest, "--methods", "identity, centers,elastix"]
+    command = ["compare", manifest, "--methods", "identity, centres,elastix"]
     main([*command, "--out", str(out), "--max-pairs", "1"])
     with (out / "pairs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

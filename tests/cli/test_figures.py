@@ -31,7 +31,7 @@ def error_of(capsys, *arguments):
 @pytest.mark.parametrize("kind", ["sections", "landmarks", "jacobian"])
 def test_what_is_no_comparison_is_refused_by_all_that_show_one(kind, folder, capsys):
     command = [kind, folder, folder / "cases.csv", "--out", folder / "figure.png"]
-    assert "pairs.csv: no such file" in error_of(capsys, *command)
+    assert "pairs.csv: expected a file" in error_of(capsys, *command)
     (folder / "pairs.csv").write_text("fixed,moving\nscan,scan\n")
     assert "expected the folder of a finished" in error_of(capsys, *command)
     assert not (folder / "figure.png").exists()
@@ -40,7 +40,7 @@ def test_what_is_no_comparison_is_refused_by_all_that_show_one(kind, folder, cap
 @pytest.mark.parametrize("name", ["figure.jpg", "figure", "figure.PNG"])
 def test_other_endings_are_refused_before_anything_is_read(name, tmp_path, capsys):
     command = ["curves", tmp_path / "nothing", "--out", tmp_path / name]
-    assert "a figure can be written as .png, .pdf" in error_of(capsys, *command)
+    assert "a name for a figure that ends in .png, .pdf" in error_of(capsys, *command)
 
 
 def test_a_name_that_is_all_ending_is_written_too(tmp_path):
@@ -91,10 +91,10 @@ def test_without_pyvista_one_line_names_the_extra_before_any_work(
     ("options", "message"),
     [
         (["--fixed-labels", "labels.nii.gz"], "got not both"),
-        (["--structures", "1"], "structures need --fixed-labels"),
+        (["--structures", "1"], "--structures: expected --fixed-labels"),
         (
             ["--fixed-labels", "nothing.nii.gz", "--moving-labels", "labels.nii.gz"],
-            "nothing.nii.gz: no such file",
+            "nothing.nii.gz: expected a file",
         ),
     ],
 )

@@ -42,7 +42,7 @@ def test_the_exit_code_tells_that_some_cases_were_not_prepared(tmp_path, capsys)
     ("words", "message"),
     [
         (["nothing"], "no recipe 'nothing': there are lits,"),
-        (["lits", "SOURCE"], "--out DIR is needed"),
+        (["lits", "SOURCE"], "--out: expected a folder"),
         (["lits", "SOURCE", "--out", "OUT"], "SOURCE: no such folder or file"),
         (["lits", "SOURCE", "--out", "OUT", "--val-share", "2"], "val_share must be"),
     ],

@@ -98,7 +98,6 @@ def test_none_seeks_the_transform_without_a_model(symmetric, folder, tmp_path, c
 
 def test_steps_are_as_many_as_asked_for(folder, tmp_path, monkeypatch):
     told = []
-    status = "voltween.cli_registration.console.refinement_progress"
 
     class Progress:
         def __enter__(self):
@@ -107,7 +106,7 @@ def test_steps_are_as_many_as_asked_for(folder, tmp_path, monkeypatch):
         def __exit__(self, *_):
             pass
 
-    monkeypatch.setattr(status, Progress)
+    monkeypatch.setattr("voltween.cli.register._progress", Progress)
     register(folder, tmp_path / "out", "--refine 5")
     assert len(told) == 5
 
@@ -156,18 +155,21 @@ def test_no_folding_leaves_none(folder, tmp_path):
         ("--fixed-points fixed.csv", "needs points of both scans"),
         ("--moving-points moving.csv", "needs points of both scans"),
         ("--fixed-points fixed.csv --moving-points three.csv", "as many, got 4 and 3"),
-        ("--fixed-points nothing.csv --moving-points moving.csv", "no such file"),
-        ("--guide-by-labels", "--guide-by-labels needs --fixed-labels"),
+        (
+            "--fixed-points nothing.csv --moving-points moving.csv",
+            "nothing.csv: expected a file",
+        ),
+        ("--guide-by-labels", "--guide-by-labels: expected --fixed-labels"),
         (
             "--guide-by-labels --moving-labels moving_labels.nii.gz",
-            "--guide-by-labels needs --fixed-labels",
+            "--guide-by-labels: expected --fixed-labels",
         ),
         ("--fixed-channels fixed.nii.gz", "as many further images"),
         (
             "--fixed-channels flat.nii.gz --moving-channels moving.nrrd",
             "fixed channel 1: image is constant",
         ),
-        ("--fixed-mask nothing.nii.gz", "nothing.nii.gz: no such file"),
+        ("--fixed-mask nothing.nii.gz", "nothing.nii.gz: expected a file"),
         ("--fixed-mask fixed.nii.gz", "is this an intensity image"),
         ("--fixed-mask far_mask.nii.gz", "fixed mask must be > 0 in whole voxels"),
         ("--moving-mask far_mask.nii.gz", "moving mask must be > 0 in whole voxels"),

@@ -102,7 +102,7 @@ def test_the_deformed_grid_is_straight_lines_mapped_there_and_measured_in_mm():
 
 def test_nothing_is_said_on_stderr_without_a_display():
     code = (
-        "import numpy as np; from voltween.rendering import *;"
+        "import numpy as np; from voltween.figures.rendering import *;"
         "s = Scene(Grid((9, 9, 9), np.eye(4)), is_filled=False);"
         "render_lines(s, [np.eye(3)], [np.ones(3)], most=1.0)"
     )

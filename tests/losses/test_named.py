@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from voltween import losses
-from voltween.losses import Similarity, measure_named, similarity_loss, weighted
+from voltween.losses import Similarity, measure_named, similarity_loss
 from voltween.losses.mind import mind_ssc
 
 each = pytest.mark.parametrize("name", get_args(Similarity))
@@ -50,9 +50,9 @@ def test_window_is_the_side_of_the_cubes():
     fixed, moved, weights = images(3)
     for width in (3, 7):
         loss = measure_named("local correlation", window_voxels=width).loss
-        expected = losses.local_correlation_loss(fixed, moved, width)
+        expected = losses.local_correlation_loss(fixed, moved, width=width)
         assert loss(fixed, moved, None) == expected
-        expected = weighted.local_correlation_loss(fixed, moved, weights, width=width)
+        expected = losses.local_correlation_loss(fixed, moved, weights, width=width)
         assert loss(fixed, moved, weights) == expected
 
 

@@ -213,7 +213,7 @@ class TestObjective:
         pairs = Pairs(*pair(CUBE))
         tweening = network(*pairs[:2])
         terms = pair_losses(network, pairs, VOXELMORPH)
-        similarity = local_correlation_loss(pairs.fixed, tweening.moved, 9)
+        similarity = local_correlation_loss(pairs.fixed, tweening.moved, width=9)
         smoothness = total_variation_loss(tweening.flow) / 3
         torch.testing.assert_close(terms["dense 1 similarity"], similarity)
         torch.testing.assert_close(terms["dense 1 total variation"], smoothness)

@@ -109,16 +109,16 @@ def test_warp_of_any_size_within_and_beyond_the_border(shape, operation):
 @pytest.mark.parametrize("width", [1, 3, 5, 9])
 def test_local_correlation_of_any_size_and_width(shape, width):
     fixed, moved = numbers(1, 1, *shape), numbers(1, 1, *shape, seed=1)
-    loss = local_correlation_loss(fixed, moved, width)
+    loss = local_correlation_loss(fixed, moved, width=width)
     expected = 1 - stock.local_correlation(fixed, moved, width, 1e-6) / fixed.numel()
     torch.testing.assert_close(loss, expected.mean(), atol=1e-10, rtol=0)
-    single = local_correlation_loss(fixed.float(), moved.float(), width)
+    single = local_correlation_loss(fixed.float(), moved.float(), width=width)
     torch.testing.assert_close(single.double(), loss, atol=1e-5, rtol=0)
 
 
 def test_local_correlation_wants_an_odd_width():
     with pytest.raises(ValueError, match="odd"):
-        local_correlation_loss(numbers(1, 1, 4, 4, 4), numbers(1, 1, 4, 4, 4), 4)
+        local_correlation_loss(numbers(1, 1, 4, 4, 4), numbers(1, 1, 4, 4, 4), width=4)
 
 
 def test_a_flow_without_end_gives_the_border():
@@ -264,3 +264,21 @@ FLAT = {
 def test_flat_images_are_refused(name):
     with pytest.raises(ValueError, match=r"shape \(B, C, I, J, K\)"):
         getattr(native, name)(*FLAT[name])
+
+
+WRONG_ARRAYS = {
+    "image of four axes": (0, numbers(1, 4, 4, 4)),
+    "flow of four axes": (1, numbers(3, 4, 4, 4)),
+    "result of four axes": (3, numbers(1, 4, 4, 4)),
+    "result not contiguous": (3, numbers(1, 1, 4, 4, 8)[..., ::2]),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_ARRAYS)
+def test_bindings_refuse_arrays_that_a_kernel_cannot_use(name):
+    arguments = [numbers(1, 1, 4, 4, 4), flow_of((4, 4, 4)), False, None, 1]
+    arguments[3] = torch.empty_like(arguments[0])
+    place, array = WRONG_ARRAYS[name]
+    arguments[place] = array
+    with pytest.raises(TypeError, match="incompatible function arguments"):
+        _native.warp(*arguments)

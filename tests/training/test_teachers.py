@@ -135,7 +135,7 @@ class TestRefinedModel:
             start = loaded.network(fixed[None], moving[None]).flow
         flow = teacher.flow(fixed, moving)[None]
         losses = [
-            local_correlation_loss(fixed[None], warp(moving[None], f), 5).item()
+            local_correlation_loss(fixed[None], warp(moving[None], f), width=5).item()
             for f in (start, flow)
         ]
         assert losses[1] < 0.9 * losses[0]

@@ -1,4 +1,4 @@
-"""The command that lays a cohort on an atlas: align."""
+"""Command: align a cohort to an atlas."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from voltween.cli import console
+from voltween.cli.console import case_progress, console
 from voltween.cohorts import cases_of_split, load_case, read_manifest
 from voltween.errors import InputError
 from voltween.evaluation import align_cases, new_alignment
@@ -15,13 +15,14 @@ from voltween.evaluation import align_cases, new_alignment
 
 @dataclass(frozen=True)
 class Align:
-    """Lay all scans of a manifest on one of them by the paper's command for ANTs.
+    """Align all scans of a manifest to one of them with ANTs.
 
-    For networks without an affine stage. Writes the scans, labels and points on the
-    atlas with a manifest to train on, and every transform (NAME_from_atlas.tfm: atlas
-    world to the scan's own). `voltween compare` on the manifest of the scans as they
-    are takes the folder as --aligned and measures aligned:METHOD on those, landmarks
-    too. Goes on where it was cut short. Needs voltween[baselines].
+    It uses the paper's command, for networks without an affine stage. It writes the
+    scans, labels and points on the atlas with a manifest to train on, and every
+    transform (NAME_from_atlas.tfm, from atlas world to the scan's world). `voltween
+    compare`, on the manifest of the original scans, takes the folder as --aligned and
+    measures aligned:METHOD on the original scans, landmarks too. Repeat the command to
+    continue an interrupted run. Needs voltween[baselines].
     """
 
     manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
@@ -29,7 +30,7 @@ class Align:
     out: Path
     """Folder for the aligned cohort."""
     atlas: str | None = None
-    """Case to lay the others on; if not given, the first `train` case."""
+    """Case to align the others to; if not given, the first `train` case."""
 
     def run(self) -> None:
         """Align and write."""
@@ -37,8 +38,10 @@ class Align:
         name = self.atlas or cases_of_split(cases, "train")[0].name
         chosen = [case for case in cases if case.name == name]
         if not chosen:
-            raise InputError(f"--atlas {name}: no such case in {self.manifest}")
+            raise InputError(
+                about="--atlas", expected=f"a case of {self.manifest}", got=repr(name)
+            )
         alignment = new_alignment(load_case(chosen[0])[0], self.out)
-        with console.case_progress(len(cases)) as on_case:
+        with case_progress(len(cases)) as on_case:
             align_cases(cases, alignment, self.out, on_case=on_case)
-        console.console.print(f"Wrote {self.out / 'cases.csv'}")
+        console.print(f"Wrote {self.out / 'cases.csv'}")

@@ -1,78 +1,110 @@
-"""The command line: one dataclass a subcommand; the text under a field is its help."""
+"""The entry point `voltween`: finds the command, reads its options, runs it.
+
+A command is imported when it is named, so that help and version take no time.
+"""
 
 import logging
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
-import tyro
+from voltween import __version__
+from voltween.errors import InputError, VoltweenError
 
-from voltween.cli import console
-from voltween.cli.align import Align
-from voltween.cli.apply import Apply
-from voltween.cli.bench import Bench
-from voltween.cli.compare import Compare
-from voltween.cli.demo import Demo
-from voltween.cli.evaluate import Evaluate
-from voltween.cli.experiment import Experiment
-from voltween.cli.figures import Figures
-from voltween.cli.models import Models
-from voltween.cli.plan import Plan
-from voltween.cli.prepare import Prepare
-from voltween.cli.register import Register
-from voltween.cli.train import Train, train_command
-from voltween.errors import InputError
-
-_COMMANDS = (
-    Register,
-    Apply,
-    Align,
-    Prepare,
-    Plan,
-    Train,
-    Evaluate,
-    Compare,
-    Experiment,
-    Figures,
-    Models,
-    Demo,
-    Bench,
-)
+# The module of this package that holds each command, with the first line of its help.
+COMMANDS = {
+    "register": "Register MOVING to FIXED and write the results to a folder.",
+    "apply": "Apply a transform to an image, a label map or points.",
+    "align": "Align all scans of a manifest to one of them with ANTs.",
+    "prepare": "Turn a downloaded cohort into images, labels and a manifest.",
+    "plan": "Inspect the training scans of a manifest and write training settings.",
+    "train": "Train a network on the `train` cases of a cohort.",
+    "evaluate": "Measure a model on pairs of a cohort: overlap, distances, folding.",
+    "compare": "Measure models and other tools on the same pairs of a cohort.",
+    "experiment": "Run a table of the paper on a cohort.",
+    "figures": "Draw the figures of a paper: cascade in 3D, sections, maps, curves.",
+    "models": "List the installed models, their purpose, training and accuracy.",
+    "demo": "Register two individuals made from the ICBM152 template.",
+    "bench": "Measure operations, cascades and training steps against plain PyTorch.",
+}
+_COLUMN = 12  # characters of the names of commands
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; exit code 2 and one line for what the user can mend."""
+    """Runs the command line.
+
+    It exits with 2, after one line, for an error that the user can solve, and with 130
+    after an interrupt.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    commands: dict[str, Callable[..., Any]] = {
-        kind.__name__.lower(): kind for kind in _COMMANDS
-    }
     try:
-        command = _read(commands, arguments)
-        if isinstance(command, Train):  # defaults depend on the network it names
-            own = {"train": train_command(command.network)}
-            command = _read(commands | own, arguments)
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            command.run()
-    except (InputError, OSError) as error:  # such as a full disk
-        console.error_console.print(f"voltween: {error}", markup=False)
+            _run(words)
+    except (VoltweenError, OSError) as error:  # OSError: such as a full disk
+        _print_error(str(error))
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def _read(
-    commands: dict[str, Callable[..., Any]], arguments: Sequence[str] | None
-) -> Any:
-    """The command that the arguments ask for."""
-    return tyro.extras.subcommand_cli_from_dict(
-        commands,
-        prog="voltween",
-        description="Register 3D medical images with Volume Tweening Networks.",
-        args=arguments,
-    )
+def _run(words: list[str]) -> None:
+    name = words[0] if words else "--help"
+    if name in ("-h", "--help"):
+        print(overview())
+    elif name == "--version":
+        print(f"voltween {__version__}")
+    else:
+        read_command(name, words[1:]).run()
+
+
+def overview() -> str:
+    """The help of `voltween` itself: its commands, one line each."""
+    lines = [
+        "usage: voltween COMMAND ...",
+        "",
+        "Register 3D medical images with Volume Tweening Networks.",
+        "",
+        *(f"  {name:{_COLUMN}}{summary}" for name, summary in COMMANDS.items()),
+        "",
+        "  -h, --help  show this help, or that of a command: voltween COMMAND --help",
+        "  --version   show the version",
+    ]
+    return "\n".join(lines)
+
+
+def read_command(name: str, words: list[str]) -> Any:
+    """The command of that name with its options, ready to run.
+
+    Raises:
+        InputError: If there is no such command.
+    """
+    import tyro  # not for help and version: it takes a third of a second
+
+    if name not in COMMANDS:
+        raise InputError(
+            about="voltween",
+            expected=f"a command ({', '.join(COMMANDS)})",
+            got=repr(name),
+            advice="see voltween --help",
+        )
+    return tyro.cli(_kind(name, words), prog=f"voltween {name}", args=words)
+
+
+def _kind(name: str, words: list[str]) -> Callable[..., Any]:
+    """The dataclass of a command; the defaults of `train` depend on its network."""
+    module = import_module(f"voltween.cli.{name}")
+    if name == "train":
+        return module.command_for(words)
+    return getattr(module, name.capitalize())
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    console.error_console.print(f"voltween: warning: {message}", markup=False)
+    _print_error(f"warning: {message}")
+
+
+def _print_error(text: str) -> None:
+    print(f"voltween: {text}", file=sys.stderr)

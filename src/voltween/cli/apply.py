@@ -9,9 +9,9 @@ import tyro
 from tyro.conf import Positional
 
 from voltween import io
-from voltween.cli import console
+from voltween.cli.console import console
 from voltween.errors import InputError
-from voltween.spatial import Volume, looks_like_labels
+from voltween.spatial import Transform, Volume, looks_like_labels
 
 _POINT_SUFFIXES = (".csv", ".fcsv", ".json")
 
@@ -20,8 +20,9 @@ _POINT_SUFFIXES = (".csv", ".fcsv", ".json")
 class Apply:
     """Apply a transform to an image, a label map or points.
 
-    fixed_to_moving carries images from moving to fixed, onto the grid of --onto, but
-    points from fixed to moving. For the other way take moving_to_fixed.
+    fixed_to_moving takes images from the moving to the fixed scan, onto the grid of
+    --onto, but points from the fixed to the moving scan. For the opposite direction use
+    moving_to_fixed.
     """
 
     transform: Annotated[Positional[Path], tyro.conf.arg(metavar="TRANSFORM")]
@@ -31,26 +32,38 @@ class Apply:
     out: Path
     """File to write."""
     onto: Path | None = None
-    """Image whose grid the result gets; needed for images and label maps."""
+    """Image whose grid the result gets; required for images and label maps."""
     labels: bool = False
-    """INPUT is a label map: nearest neighbor, whole numbers."""
+    """INPUT is a label map: use nearest-neighbor interpolation and whole numbers."""
     frame: str | None = None
-    """Frame of a CSV of points, RAS or LPS, if it does not say so itself."""
+    """Frame of a CSV of points, RAS or LPS, if the file does not state it."""
 
     def run(self) -> None:
-        """Transform and write."""
+        """Read, transform, write."""
         transform = io.read_transform(self.transform)
         if self.input.name.endswith(_POINT_SUFFIXES):
-            points = transform.map_points(io.read_points(self.input, self.frame))
-            io.write(points, self.out)
-            console.show_points(self.transform, points)
-        elif self.onto is None:
-            raise InputError("--onto FIXED is needed to apply a transform to an image")
+            self._map_points(transform)
         else:
-            volume = self._read_volume()
-            onto = io.read(self.onto).grid
-            io.write(transform.resample(volume, onto=onto), self.out)
-        console.console.print(f"Wrote {self.out}")
+            self._resample(transform)
+        console.print(f"Wrote {self.out}")
+
+    def _map_points(self, transform: Transform) -> None:
+        points = transform.map_points(io.read_points(self.input, self.frame))
+        io.write(points, self.out)
+        console.print(
+            f"{len(points.mm)} points mapped in the direction of "
+            f"{self.transform.name}: a fixed_to_moving transform maps points of the "
+            "fixed scan to the moving scan. RAS+ mm."
+        )
+
+    def _resample(self, transform: Transform) -> None:
+        if self.onto is None:
+            raise InputError(
+                about="--onto", expected="an image whose grid to use", got="none"
+            )
+        volume = self._read_volume()
+        onto = io.read(self.onto).grid
+        io.write(transform.resample(volume, onto=onto), self.out)
 
     def _read_volume(self) -> Volume:
         if self.labels:
@@ -58,8 +71,8 @@ class Apply:
         image = io.read(self.input)
         if looks_like_labels(image.data):
             warnings.warn(
-                f"{self.input} looks like a label map and is interpolated as an image, "
-                "which mixes labels: give --labels if that is not what you want",
+                f"{self.input} looks like a label map but is interpolated as an image, "
+                "which mixes labels: give --labels if it is a label map",
                 stacklevel=2,
             )
         return image

@@ -24,29 +24,30 @@ _ALIGNED = "aligned:"
 
 @dataclass(frozen=True)
 class Compare:
-    """Measure models and other tools on the same pairs: tables, tests, pictures.
+    """Measure models and other tools on the same pairs of a cohort.
 
-    Methods: identity (the scans as they are), centres (their middles laid on each
-    other), ants (the command of the VTN paper), ants-affine (that for pre-alignment),
-    ants-syn and ants-syncc (antspyx's), elastix (affine, B-spline of 1000 iterations),
+    Methods: identity (no registration), centres (image centers aligned), ants (the
+    command of the VTN paper), ants-affine (its command for pre-alignment), ants-syn and
+    ants-syncc (of antspyx), elastix (affine, then B-splines with 1000 iterations),
     voxelmorph (VoxelMorph-2, first trained on the manifest's `train` cases, which takes
     long), voxelmorph:FILE (trained before), model:NAME_OR_FILE. With aligned: before a
-    name, scans are laid on the atlas of --aligned first, and what is found there is
-    carried back and measured on them as they are. Tools need voltween[baselines].
+    name, the scans are registered on the atlas of --aligned, and the transform is
+    mapped back and measured on the original scans. It writes tables, statistical tests
+    and plots. Tools need voltween[baselines].
     """
 
     manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
     """CSV of cases; overlap needs labels, landmark distances need points."""
     methods: str
-    """Names, with commas between them."""
+    """Names of methods, separated by commas."""
     out: Path
     """Folder for the tables."""
     aligned: Path | None = None
     """Folder made by `voltween align`, for names that begin with aligned:."""
     voxelmorph_steps: int | None = None
-    """Of the training of `voxelmorph`; if not given, the published 5000."""
+    """Training steps of `voxelmorph`; if not given, the published 5000."""
     device: str = "cpu"
-    """Where models compute, such as cpu or cuda."""
+    """Device of the models, such as cpu or cuda."""
     choice: Annotated[Choice, tyro.conf.arg(name="")] = field(default_factory=Choice)
     protocol: Annotated[Protocol, tyro.conf.arg(name="")] = field(
         default_factory=Protocol

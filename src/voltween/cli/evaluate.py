@@ -1,13 +1,16 @@
 """Command: measure a model on the pairs of a cohort."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from tyro.conf import Positional
 
-from voltween.cli import console
+from voltween.cli.console import console, show_markdown
 from voltween.cohorts import (
     Case,
     Pair,
@@ -19,7 +22,14 @@ from voltween.cohorts import (
     read_pairs,
 )
 from voltween.errors import InputError
-from voltween.evaluation import Method, Protocol, evaluate, model_method, write_report
+from voltween.evaluation import (
+    Method,
+    PairScore,
+    Protocol,
+    evaluate,
+    model_method,
+    write_report,
+)
 
 
 @dataclass(frozen=True)
@@ -59,11 +69,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a model on pairs of a manifest's cases: overlap, distances, folding.
+    """Measure a model on pairs of a cohort: overlap, distances, folding.
 
-    Writes a row a pair (pairs.csv), a structure (structures.csv) and a stage
-    (stages.csv), their summaries as CSV, Markdown and LaTeX, and pictures. Pairs that
-    are finished are not measured again: give the same command to go on.
+    It writes one row per pair (pairs.csv), structure (structures.csv) and stage
+    (stages.csv), their summaries as CSV, Markdown and LaTeX, and plots. Finished pairs
+    are not measured again: repeat the command to continue an interrupted run.
     """
 
     manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
@@ -73,7 +83,7 @@ class Evaluate:
     model: str
     """Shipped model or model file."""
     device: str = "cpu"
-    """Where the model computes, such as cpu or cuda."""
+    """Device of the model, such as cpu or cuda."""
     choice: Annotated[Choice, tyro.conf.arg(name="")] = field(default_factory=Choice)
     protocol: Annotated[Protocol, tyro.conf.arg(name="")] = field(
         default_factory=Protocol
@@ -95,9 +105,30 @@ def measure_pairs(
 ) -> None:
     """Measures methods on the chosen pairs with a progress bar; writes the report."""
     pairs = choice.of(cases)
-    with console.pair_progress(len(pairs) * len(methods)) as on_pair:
+    with pair_progress(len(pairs) * len(methods)) as on_pair:
         scores = evaluate(
             methods, cases, pairs=pairs, out=out, protocol=protocol, on_pair=on_pair
         )
     write_report(scores, out)
-    console.show_markdown((out / "summary.md").read_text())
+    show_markdown((out / "summary.md").read_text())
+
+
+@contextmanager
+def pair_progress(pairs: int) -> Iterator[Callable[[PairScore], None]]:
+    """Shows a progress bar over pairs; yields the function to call after each pair."""
+    columns = (MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=pairs)
+
+        def on_pair(score: PairScore) -> None:
+            progress.update(task, advance=1, description=pair_line(score))
+            if score.status == "failed":
+                progress.print(pair_line(score), markup=False)
+
+        yield on_pair
+
+
+def pair_line(score: PairScore) -> str:
+    """Method, pair, and the Dice value or the reason why there is none."""
+    result = f"Dice {score.dice:.3f}" if score.status == "ok" else score.note
+    return f"{score.method}, {score.moving} to {score.fixed}: {result}"

@@ -1,5 +1,7 @@
 """Command: run a table of the paper on a cohort."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -7,49 +9,76 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from voltween.cli import console
+from voltween.cli.console import console, show_markdown
+from voltween.cli.evaluate import pair_line
+from voltween.cli.train import stage_line
 from voltween.cohorts import read_manifest
 from voltween.evaluation import (
     Observer,
+    PairScore,
     ScaleName,
     read_experiment,
     run_experiment,
     table,
 )
+from voltween.training import StepReport
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Run a table of the paper on a cohort: train its networks, compare its methods.
+    """Run a table of the paper on a cohort.
 
-    Networks that several tables share are trained once, in --out, and a run that was
-    cut short goes on where it was. Writes the report of `voltween compare`, and
-    table.md with the paper's own numbers beside those measured.
+    It trains the networks of the table and compares its methods. Networks that several
+    tables share are trained once, in --out, and an interrupted run continues when the
+    command is repeated. It writes the report of `voltween compare`, and table.md with
+    the published numbers beside the measured ones.
     """
 
     table: Annotated[Positional[Path], tyro.conf.arg(metavar="TABLE")]
-    """TOML file of the experiment, such as experiments/table_4.toml."""
+    """Table of the paper, table_2 to table_7, or a TOML file of the same form."""
     manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
     """CSV of cases, with `train` and `val` ones."""
     out: Path
     """Folder for networks and tables of all experiments on this manifest."""
     scale: ScaleName = "small"
-    """Small: half the resolution and short trainings, for two processor cores. Full:
-    the paper's trainings."""
+    """small: half the resolution and short trainings, for two processor cores. full:
+    the trainings of the paper."""
     max_pairs: int = 0
-    """Pairs of `val` cases to measure, drawn by a fixed seed; 0 takes all."""
+    """Number of pairs of `val` cases to measure, drawn with a fixed seed; 0 for all."""
 
     def run(self) -> None:
         """Train, measure, write."""
         experiment = read_experiment(self.table)
         cases = read_manifest(self.manifest)
-        with console.experiment_progress() as (on_training, on_step, on_pair):
+        with _progress() as observer:
             scores = run_experiment(
                 experiment,
                 cases,
                 out=self.out,
                 scale=self.scale,
                 max_pairs=self.max_pairs,
-                observer=Observer(on_training, on_step, on_pair),
+                observer=observer,
             )
-        console.show_markdown(table(experiment, scores))
+        show_markdown(table(experiment, scores))
+
+
+@contextmanager
+def _progress() -> Iterator[Observer]:
+    """Shows one changing line for networks, steps and pairs."""
+    with console.status("") as status:
+        name = ""
+
+        def on_training(network: str) -> None:
+            nonlocal name
+            name = network
+
+        def on_step(report: StepReport) -> None:
+            status.update(f"Training {name}: step {report.step}")
+            if report.stages:
+                line = stage_line(report.step, report.stages[-1])
+                console.print(f"{name}, {line}", markup=False)
+
+        def on_pair(score: PairScore) -> None:
+            status.update(pair_line(score))
+
+        yield Observer(on_training, on_step, on_pair)

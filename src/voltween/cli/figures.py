@@ -1,4 +1,4 @@
-"""The command `voltween figures`: the paper's figures from scans and saved results."""
+"""Command: draw the paper's figures from scans and saved results."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,15 +8,14 @@ import tyro
 from tyro.conf import Positional
 
 from voltween import io
-from voltween.cli import console
+from voltween.cli.console import console
 from voltween.cohorts import read_manifest
 from voltween.errors import InputError
 from voltween.files import folder_of
 from voltween.models import load_model
 from voltween.registration import register
-from voltween.training import curves_figure
 
-if TYPE_CHECKING:  # Matplotlib takes 0.5 s, and is needed by these commands alone
+if TYPE_CHECKING:  # only drawing needs Matplotlib, which takes 0.5 s to import
     from matplotlib.figure import Figure
 
     from voltween.evaluation import ComparedPair
@@ -25,9 +24,9 @@ if TYPE_CHECKING:  # Matplotlib takes 0.5 s, and is needed by these commands alo
 
 @dataclass(frozen=True)
 class Tweening:
-    """Fixed, moving, the moving scan after each stage, its grid: in three dimensions.
+    """Render fixed, moving, the moving scan after each stage, and its grid in 3D.
 
-    The scans are registered for it, as a result folder does not have the stages.
+    The scans are registered first, because a result folder does not hold the stages.
     Needs voltween[figures].
     """
 
@@ -40,7 +39,7 @@ class Tweening:
     out: Path
     """File to write, .png or .pdf."""
     fixed_labels: Path | None = None
-    """Label map of the fixed scan, for structures as colored surfaces."""
+    """Label map of the fixed scan, to show structures as colored surfaces."""
     moving_labels: Path | None = None
     """Label map of the moving scan."""
     structures: tuple[int, ...] = ()
@@ -55,7 +54,7 @@ class Tweening:
         from voltween.figures import import_pyvista
         from voltween.registration.tweening_figure import tweening_figure
 
-        import_pyvista()  # what is missing is said before a minute's work
+        import_pyvista()  # report a missing package before a minute of work
         structures = self._structures()
         fixed, moving = io.read(self.fixed), io.read(self.moving)
         registration = register(fixed, moving, model=load_model(self.model))
@@ -67,7 +66,9 @@ class Tweening:
         if self.fixed_labels is None or self.moving_labels is None:
             if self.fixed_labels or self.moving_labels or self.structures:
                 raise InputError(
-                    "structures need --fixed-labels and --moving-labels, got not both"
+                    about="--structures",
+                    expected="--fixed-labels and --moving-labels",
+                    got="not both",
                 )
             return None
         fixed, moving = map(io.read_labels, (self.fixed_labels, self.moving_labels))
@@ -76,20 +77,20 @@ class Tweening:
 
 @dataclass(frozen=True)
 class Compared:
-    """A pair of a comparison."""
+    """Options for a pair of a comparison."""
 
     folder: Annotated[Positional[Path], tyro.conf.arg(metavar="COMPARISON")]
     """Folder of a finished `voltween compare --keep-transforms`."""
     manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
-    """CSV of cases that was compared."""
+    """CSV of the cases that were compared."""
     out: Path
     """File to write, .png or .pdf."""
     pair: tuple[str, str] | None = None
     """Fixed and moving case; if not given, the median pair by IoU of the first model,
-    or of the best method where there is no model."""
+    or of the best method if there is no model."""
 
     def read(self) -> "ComparedPair":
-        """The pair.
+        """Reads the pair with the answers of all methods.
 
         Raises:
             InputError: If it cannot be read.
@@ -101,7 +102,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Sections(Compared):
-    """Sections through structures: fixed, moved, and mask over mask, by method."""
+    """Draw sections through structures: fixed, moved, and overlaid masks, by method."""
 
     structures: tuple[int, ...] = ()
     """Labels; if not given, the three largest."""
@@ -115,10 +116,10 @@ class Sections(Compared):
 
 @dataclass(frozen=True)
 class Landmarks(Compared):
-    """Sections through landmarks: where each is and where methods map it to."""
+    """Draw sections through landmarks: each landmark and where the methods map it."""
 
     landmarks: tuple[int, ...] = ()
-    """Their numbers, from 1; if not given, the first three."""
+    """Numbers of the landmarks, from 1; if not given, the first three."""
 
     def figure(self) -> "Figure":
         """Read and draw."""
@@ -129,7 +130,7 @@ class Landmarks(Compared):
 
 @dataclass(frozen=True)
 class Jacobian(Compared):
-    """Maps of volume change by method, log2, with the voxels that fold."""
+    """Draw maps of volume change by method, as log2, with the voxels that fold."""
 
     def figure(self) -> "Figure":
         """Read and draw."""
@@ -140,7 +141,7 @@ class Jacobian(Compared):
 
 @dataclass(frozen=True)
 class Curves:
-    """Loss and validation of training runs in one picture."""
+    """Draw loss and validation of training runs in one picture."""
 
     runs: Annotated[Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN")]
     """Folders of runs."""
@@ -149,6 +150,8 @@ class Curves:
 
     def figure(self) -> "Figure":
         """Read and draw."""
+        from voltween.training.curves import curves_figure
+
         return curves_figure(self.runs)
 
 
@@ -163,7 +166,7 @@ Kind = (
 
 @dataclass(frozen=True)
 class Figures:
-    """Make the figures of a paper: the cascade in 3D, sections, maps, curves."""
+    """Draw the figures of a paper: cascade in 3D, sections, maps, curves."""
 
     kind: Annotated[Kind, tyro.conf.arg(name="")]
 
@@ -173,7 +176,7 @@ class Figures:
 
         check_figure_path(self.kind.out)
         with folder_of(self.kind.out):
-            with console.console.status("Drawing ..."):
+            with console.status("Drawing ..."):
                 figure = self.kind.figure()
             write_figure(figure, self.kind.out)
-        console.console.print(f"Wrote {self.kind.out}")
+        console.print(f"Wrote {self.kind.out}")

@@ -1,15 +1,38 @@
 """Command: list the installed models."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from voltween.cli import console
+from rich.table import Table
+
+from voltween.cli.console import console
 from voltween.models import installed_models
+from voltween.networks import config_from_facts
 
 
 @dataclass(frozen=True)
 class Models:
-    """List the installed models: what they are for, trained on what, measured how."""
+    """List the installed models, their purpose, training and accuracy."""
 
     def run(self) -> None:
-        """List."""
-        console.show_models(list(installed_models()))
+        """List them."""
+        table = Table("model", "for", "network, grid", "trained on", "measured")
+        for name, description in installed_models():
+            table.add_row(name, *_cells(description))
+        console.print(table)
+
+
+def _cells(description: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Purpose, network and grid, training and accuracy of a model."""
+    network = config_from_facts(description)
+    preprocessing = description["preprocessing"]
+    shape = " x ".join(map(str, preprocessing["shape"]))
+    spacing = " x ".join(f"{mm:g}" for mm in preprocessing["spacing_mm"])
+    provenance = description["provenance"]
+    return (
+        provenance.get("purpose", ""),
+        f"{network.title}, {shape} voxels of {spacing} mm",
+        f"{provenance.get('data', '')}; {len(provenance['train_cases'])} scans, "
+        f"{provenance['steps']} steps",
+        provenance.get("measured", ""),
+    )

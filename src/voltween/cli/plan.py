@@ -6,9 +6,10 @@ from typing import Annotated
 
 import torch
 import tyro
+from rich.table import Table
 from tyro.conf import Positional
 
-from voltween.cli import console
+from voltween.cli.console import case_progress, console
 from voltween.cohorts import read_manifest
 from voltween.errors import InputError
 from voltween.training import (
@@ -21,10 +22,10 @@ from voltween.training import (
 
 @dataclass(frozen=True)
 class Plan:
-    """Look at the `train` scans of a manifest and write settings for training on them.
+    """Inspect the training scans of a manifest and write training settings.
 
-    The settings are a TOML file in which every line is explained, and every decision
-    has its reason. Change what you like; then `voltween train plan.toml --out DIR`.
+    The settings are a TOML file that explains every line and gives the reason for
+    every decision. Change what you like; then run `voltween train plan.toml --out DIR`.
     """
 
     manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
@@ -32,28 +33,47 @@ class Plan:
     out: Path = Path("plan.toml")
     """File to write."""
     overwrite: bool = False
-    """Write over a file that is there."""
+    """Overwrite an existing file."""
 
     def run(self) -> None:
-        """Look, decide, write."""
-        if self.out.suffix != ".toml":
-            raise InputError(f"{self.out}: expected a name that ends in .toml")
-        if self.out.exists() and not self.overwrite:
-            raise InputError(
-                f"{self.out}: is there already: give --overwrite or another --out"
-            )
+        """Inspect, decide, write."""
+        self._check_out()
         cases = read_manifest(self.manifest)
-        with console.case_progress(sum(c.split == "train" for c in cases)) as on_case:
-            found = measure_fingerprint(cases, on_case)
-        decided, notes = plan(self.manifest, found, has_gpu=torch.cuda.is_available())
-        rows = describe_fingerprint(found)
+        with case_progress(sum(c.split == "train" for c in cases)) as on_case:
+            fingerprint = measure_fingerprint(cases, on_case)
+        decided, notes = plan(
+            self.manifest, fingerprint, has_gpu=torch.cuda.is_available()
+        )
+        rows = describe_fingerprint(fingerprint)
         heading = [
-            "Made by `voltween plan`, for `voltween train`. What was found in the "
-            "training scans, along R x A x S:",
+            "Made by `voltween plan`, for `voltween train`. The training scans, along "
+            "R x A x S:",
             "",
             *(f"{name}: {text}" for name, text in rows.items()),
         ]
         write_plan(decided, self.out, heading=heading, notes=notes)
-        console.show_cohort(rows)
-        console.show_decisions(notes)
-        console.console.print(f"Wrote {self.out}")
+        _show(rows, notes)
+        console.print(f"Wrote {self.out}")
+
+    def _check_out(self) -> None:
+        if self.out.suffix != ".toml":
+            raise InputError(
+                about="--out", expected="a name that ends in .toml", got=self.out
+            )
+        if self.out.exists() and not self.overwrite:
+            raise InputError(
+                about=self.out,
+                expected="a new file",
+                got="an existing one",
+                advice="give --overwrite or another --out",
+            )
+
+
+def _show(rows: dict[str, str], notes: dict[str, str]) -> None:
+    """Shows the facts of the cohort and the reasons for the settings."""
+    table = Table("training scans", "along R x A x S")
+    for name, text in rows.items():
+        table.add_row(name, text)
+    console.print(table)
+    for key, reason in notes.items():
+        console.print(f"{key}: {reason}", markup=False)

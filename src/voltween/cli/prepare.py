@@ -1,57 +1,92 @@
-"""The command that makes a manifest of a download."""
+"""Command: turn a download into images, labels and a manifest."""
 
 import sys
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
+from rich.table import Table
 from tyro.conf import Positional
 
-from voltween.cli import console
-from voltween.cohorts import COHORTS, Choices, cohort_named, prepare
+from voltween.cli.console import console, error_console
+from voltween.cohorts import COHORTS, Choices, Prepared, cohort_named, prepare
 from voltween.errors import InputError
 
 
 @dataclass(frozen=True)
 class Prepare:
-    """Turn a cohort as you downloaded it into images, labels and a manifest.
+    """Turn a downloaded cohort into images, labels and a manifest.
 
     Recipes: lits, sliver07, lpba40, abide, adhd200, adni, oasis, learn2reg (any task of
     Learn2Reg or the Medical Segmentation Decathlon), rcn (the VTN authors' .h5 files).
-    Without NAME they are listed; without SOURCE the recipe says where to download and
-    what it looks for. Give the same command again to go on or to mend what was missing:
-    finished cases are left alone. Exit code 1 if some cases could not be prepared.
+    Without NAME, the recipes are listed; without SOURCE, the recipe states where to
+    download the cohort and which files it expects. Repeat the command to continue, or
+    after you have added missing files: finished cases are kept. The exit code is 1 if
+    some cases could not be prepared.
     """
 
     name: Annotated[Positional[str | None], tyro.conf.arg(metavar="NAME")] = None
     """Recipe."""
     source: Annotated[Positional[Path | None], tyro.conf.arg(metavar="SOURCE")] = None
-    """Folder of the download, or a zip; zips in the folder are looked into."""
+    """Folder of the download, or a zip file; zip files in the folder are read too."""
     out: Path | None = None
     """Folder for images/, labels/, points/, cases.csv, provenance.json, log.csv and
-    contact_sheet.png (look at it)."""
+    contact_sheet.png (an overview to check by eye)."""
     choices: Annotated[Choices, tyro.conf.arg(name="")] = field(default_factory=Choices)
 
     def run(self) -> None:
         """List, describe, or prepare."""
         if self.name is None:
-            console.show_recipes([(c.name, c.title) for c in COHORTS])
-            return
-        cohort = cohort_named(self.name)
-        if self.source is None:
-            console.show_recipe(cohort.title, cohort.download, cohort.disk)
-            return
+            _list_recipes()
+        elif self.source is None:
+            _describe_recipe(self.name)
+        else:
+            self._prepare(self.name, self.source)
+
+    def _prepare(self, name: str, source: Path) -> None:
+        cohort = cohort_named(name)
         if self.out is None:
-            raise InputError(f"{self.source}: --out DIR is needed to prepare it")
-        with console.console.status("Preparing ...") as status:
+            raise InputError(
+                about="--out", expected="a folder for the prepared cohort", got="none"
+            )
+        with console.status("Preparing ...") as status:
             prepared = prepare(
                 cohort,
-                self.source,
+                source,
                 out=self.out,
                 choices=self.choices,
                 on_case=lambda text: status.update(f"Preparing {text}"),
             )
-        console.show_prepared(prepared)
+        _show(prepared)
         if prepared.faults:
             sys.exit(1)
+
+
+def _list_recipes() -> None:
+    table = Table("recipe", "cohort")
+    for cohort in COHORTS:
+        table.add_row(cohort.name, cohort.title)
+    console.print(table)
+
+
+def _describe_recipe(name: str) -> None:
+    """Shows the contents of a cohort, where to download it, and its layout on disk."""
+    cohort = cohort_named(name)
+    rows = [f"  {row}" for row in cohort.disk]
+    for line in (cohort.title, f"From {cohort.download}", "On disk:", *rows):
+        console.print(line, markup=False)
+
+
+def _show(prepared: Prepared) -> None:
+    """Shows the number of finished cases and the faults of the others."""
+    for fault in prepared.faults:
+        error_console.print(f"voltween: {fault}", markup=False)
+    splits = Counter(prepared.splits.values())
+    counts = ", ".join(f"{count} {split}" for split, count in splits.items())
+    console.print(
+        f"{len(prepared.splits)} cases ({counts}), {len(prepared.made)} of them new. "
+        f"Wrote {prepared.manifest}"
+    )
+    console.print(f"Check {prepared.manifest.parent / 'contact_sheet.png'}")

@@ -1,5 +1,7 @@
-"""The command that registers a pair."""
+"""Command: register a pair."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -8,12 +10,19 @@ import tyro
 from tyro.conf import Positional
 
 from voltween import io
-from voltween.cli import console
+from voltween.cli.console import console
 from voltween.errors import InputError
 from voltween.losses import Similarity
 from voltween.models import Model, load_model
 from voltween.networks import Precision
-from voltween.refinement import ALONE, REFINEMENTS, WITHOUT_MODEL, Effort, Refinement
+from voltween.refinement import (
+    ALONE,
+    REFINEMENTS,
+    WITHOUT_MODEL,
+    Effort,
+    Refinement,
+    Step,
+)
 from voltween.registration import Guidance, Side, register, write_registration
 from voltween.spatial import LabelMap, Points
 
@@ -22,48 +31,49 @@ DEFAULT_MODEL = "brain"
 
 @dataclass(frozen=True)
 class Refine:
-    """How the transform is sought on the pair itself; any of these asks for it."""
+    """Options of the instance optimization; any of them switches it on."""
 
     refine: Effort | int | None = None
-    """Seek further on this pair: fast takes a few times as long as the network,
-    accurate a few times that; or give a number of steps. If not given: accurate where
-    --model is none or an option below is given, else nothing."""
+    """Optimize the transform on this pair: fast takes a few times as long as the
+    network, accurate a few times longer; or give a number of steps. If not given:
+    accurate if --model is none or an option below is given, else no optimization."""
     similarity: Annotated[
         Similarity | None,
         tyro.conf.arg(metavar="{" + ", ".join(get_args(Similarity)) + "}"),
     ] = None
-    """What makes images alike; if not given, local correlation. For two modalities,
+    """Similarity of the images; if not given, local correlation. For two modalities,
     such as T1 and T2, or CT and MR: normalized mutual information, or MIND-SSC."""
     voxels: float | Literal["own"] | None = None
-    """Voxel size to seek on, in mm, or the fixed scan's own; if not given, the
-    model's."""
+    """Voxel size of the optimization in mm, or own for that of the fixed scan; if not
+    given, that of the model."""
     diffeomorphic: bool = False
-    """Seek a velocity field: smooth, without folds, with an inverse as good as it."""
+    """Optimize a velocity field: smooth, without folds, with an accurate inverse."""
     symmetric: bool = False
-    """Diffeomorphic, and images compared in both directions."""
+    """Diffeomorphic, with images compared in both directions."""
     seconds: float | None = None
-    """End when so long has passed, with what is found until then."""
+    """Stop after this many seconds and keep the best result so far."""
     fixed_mask: Path | None = None
-    """Label map: only voxels > 0 of the fixed scan count (lesions, field of view)."""
+    """Label map: only voxels > 0 of the fixed scan count (to exclude lesions, or
+    regions outside the field of view)."""
     moving_mask: Path | None = None
-    """Likewise of the moving scan."""
+    """The same for the moving scan."""
     fixed_points: Path | None = None
-    """Landmarks (.csv, .fcsv, .mrk.json) of the fixed scan, to go to those of the
-    moving scan of the same name, or in the same order."""
+    """Landmarks (.csv, .fcsv, .mrk.json) of the fixed scan, to be mapped to those of
+    the moving scan with the same name, or in the same order."""
     moving_points: Path | None = None
     """Landmarks of the moving scan."""
     guide_by_labels: bool = False
-    """Lay the structures of --fixed-labels and --moving-labels on one another, too; the
-    overlap measured afterwards is then no independent one."""
+    """Align the structures of --fixed-labels and --moving-labels too; the overlap
+    measured afterwards is then not independent."""
     fixed_channels: tuple[Path, ...] = ()
-    """Further images of the fixed scan's session, such as T2, to compare as well."""
+    """Further images of the fixed scan's session, such as T2, to be compared too."""
     moving_channels: tuple[Path, ...] = ()
-    """Those of the moving scan, in the same order."""
+    """Further images of the moving scan, in the same order."""
     channel_weights: tuple[float, ...] = ()
-    """Of the scans and the further images; if not given, all alike."""
+    """Weights of the scans and of the further images; if not given, equal weights."""
 
     def refinement(self, *, has_model: bool) -> Refinement | None:
-        """What was asked for; None if nothing was."""
+        """The refinement that the options ask for; None if none was given."""
         if has_model and self == Refine():
             return None
         efforts = REFINEMENTS if has_model else ALONE
@@ -87,10 +97,12 @@ class Refine:
     def guidance(
         self, fixed_labels: LabelMap | None, moving_labels: LabelMap | None
     ) -> Guidance:
-        """What the files say."""
+        """Masks, landmarks, labels and further images, read from their files."""
         if self.guide_by_labels and fixed_labels is None:
             raise InputError(
-                "--guide-by-labels needs --fixed-labels and --moving-labels"
+                about="--guide-by-labels",
+                expected="--fixed-labels and --moving-labels",
+                got="not both",
             )
         fixed = Side(
             mask=_labels(self.fixed_mask),
@@ -110,12 +122,13 @@ class Refine:
 @tyro.conf.configure(tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)
 @dataclass(frozen=True)
 class Register:
-    """Register MOVING to FIXED and write the results into a folder.
+    """Register MOVING to FIXED and write the results to a folder.
 
     Scans may be NIfTI, NRRD, MetaImage or a DICOM folder, of any orientation and
-    spacing. Written: moved.nii.gz (moving on the fixed grid), fixed_to_moving.h5 and
+    spacing. It writes moved.nii.gz (moving on the fixed grid), fixed_to_moving.h5 and
     .nii.gz (ITK transform and displacement field), moving_to_fixed.h5,
-    registration.json (figures), overview.png (look at it), moved_labels.nii.gz.
+    registration.json (quality figures), overview.png (a picture to check by eye) and,
+    with labels, moved_labels.nii.gz.
     """
 
     fixed: Annotated[Positional[Path], tyro.conf.arg(metavar="FIXED")]
@@ -126,32 +139,32 @@ class Register:
     """Folder for the results; made if missing."""
     model: str | None = None
     """Shipped model (see `voltween models`) or model file; if not given, brain. With
-    none, the transform is sought on the pair alone: any anatomy, no training."""
+    none, the transform is optimized on the pair alone, for any anatomy."""
     fixed_labels: Path | None = None
-    """Label map of the fixed scan, to measure the overlap."""
+    """Label map of the fixed scan, for measuring the overlap."""
     moving_labels: Path | None = None
-    """Label map of the moving scan, to be moved along."""
+    """Label map of the moving scan, which is resampled with it."""
     no_folding: bool = False
-    """Change the transform around folds until no voxel of the fixed scan folds."""
+    """Smooth the transform around folds until no voxel of the fixed scan folds."""
     precision: Precision = "fp32"
-    """Of the network's features: bf16 is faster on processors with AMX, and differs by
-    hundredths of a voxel; auto takes it where it is faster."""
+    """Precision of the network's features: bf16 is faster on processors with AMX and
+    differs by hundredths of a voxel; auto uses it where it is faster."""
     refinement: Annotated[Refine, tyro.conf.arg(name="")] = Refine()
 
     def run(self) -> None:
         """Register and write."""
         if self.model is None:
-            console.console.print(
-                f"No --model given: using the model {DEFAULT_MODEL!r}."
-            )
+            console.print(f"No --model given: using the model {DEFAULT_MODEL!r}.")
         if self.fixed_labels and not self.moving_labels:
-            raise InputError("--fixed-labels measures nothing without --moving-labels")
+            raise InputError(
+                about="--fixed-labels", expected="--moving-labels too", got="none"
+            )
         model = self._model()
         refinement = self.refinement.refinement(has_model=model is not None)
         fixed, moving = io.read(self.fixed), io.read(self.moving)
         labels = _labels(self.fixed_labels), _labels(self.moving_labels)
         guidance = self.refinement.guidance(*labels)
-        with console.refinement_progress() as on_step:
+        with _progress() as on_step:
             registration = register(
                 fixed,
                 moving,
@@ -165,8 +178,8 @@ class Register:
             figures = write_registration(
                 registration, self.out, fixed_labels=labels[0], moving_labels=labels[1]
             )
-        console.show_figures(figures)
-        console.console.print(f"Look at {self.out / 'overview.png'}")
+        _show(figures)
+        console.print(f"Check {self.out / 'overview.png'}")
 
     def _model(self) -> Model | None:
         if self.model == WITHOUT_MODEL:
@@ -181,3 +194,34 @@ def _labels(path: Path | None) -> LabelMap | None:
 
 def _points(path: Path | None) -> Points | None:
     return None if path is None else io.read_points(path)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Step], None]]:
+    """Shows the stage of a registration; yields the function to call at every step."""
+    with console.status("Registering ...") as status:
+
+        def on_step(progress: Step) -> None:
+            status.update(
+                f"Refining: {progress.part}, level {progress.level} of "
+                f"{progress.levels}, step {progress.step} of {progress.steps}, "
+                f"similarity loss {progress.similarity_loss:.4f} ..."
+            )
+
+        yield on_step
+
+
+def _show(figures: dict[str, Any]) -> None:
+    """Shows the quality figures of registration.json."""
+    correlation = figures["correlation"]
+    console.print(
+        f"Correlation with the fixed image: {correlation['before']:.3f} before "
+        f"(centers aligned), {correlation['after']:.3f} after. "
+        f"Folding: {figures['folding_percent']:.3g} % of the fixed scan's voxels."
+    )
+    if "mean_dice" in figures:
+        stages = ", ".join(f"{n} {d:.3f}" for n, d in figures["mean_dice"].items())
+        console.print(f"Mean Dice over shared labels: {stages}.")
+    seconds = figures["seconds"]
+    times = ", ".join(f"{name} {value:.2f} s" for name, value in seconds.items())
+    console.print(f"Time: {times}.")

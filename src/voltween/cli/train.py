@@ -1,16 +1,28 @@
-"""The commands that make models: plan and train."""
+"""Command: train a network."""
 
+import argparse
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import tyro
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
 from tyro.conf import Positional
 
-from voltween.cli import console
+from voltween.cli.console import console, is_first_process
 from voltween.cohorts import cases_of_split, read_manifest
 from voltween.errors import InputError
 from voltween.networks import CascadeConfig, NetworkConfig, VoxelMorphConfig
@@ -19,8 +31,11 @@ from voltween.training import (
     FLOW_MULTIPLIER,
     SUPERVISED,
     VOXELMORPH_TRAINING,
+    DryRun,
     Hardware,
     Recipe,
+    StageValidation,
+    StepReport,
     TrainConfig,
     fit_preprocessing,
     read_plan,
@@ -48,21 +63,21 @@ _BESIDE_A_PLAN = (
 
 @dataclass(frozen=True)
 class Train:
-    """Train a network on the `train` cases of a cohort, choosing on its `val` cases.
+    """Train a network on the `train` cases of a cohort.
 
-    Give a plan (see `voltween plan`), or a manifest and settings as options: a CSV with
-    columns case, image, split (train, val, test), and maybe labels and points. A run
-    that was cut short goes on where it was: give the same command again. The best model
-    is best.safetensors in the folder.
+    Give a plan (see `voltween plan`), or a manifest and settings as options. A manifest
+    is a CSV with the columns case, image, split (train, val, test), and optionally
+    labels and points. The `val` cases choose the best model, which is best.safetensors
+    in the folder. Repeat the command to continue an interrupted run.
     """
 
     source: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST_OR_PLAN")]
-    """CSV of cases, or TOML of settings, which then come from there alone."""
+    """CSV of cases, or a TOML plan, which then gives all settings."""
     out: Path
     """Folder of the run."""
     network: NetworkName = "vtn"
-    """vtn: the cascade. voxelmorph-2, to compare with (needs voltween[baselines]): by
-    default 5000 steps of 4 pairs, with its authors' objective."""
+    """vtn: the cascade. voxelmorph-2: for comparison (needs voltween[baselines]), by
+    default 5000 steps of 4 pairs with its authors' objective."""
     cascade: str = "ADD"
     """Subnetworks: at most one A (affine), then any number of D (dense)."""
     shape: tuple[int, int, int] | None = None
@@ -70,23 +85,24 @@ class Train:
     spacing_mm: tuple[float, float, float] | None = None
     """Voxel size of that grid; fitted to the cohort if not given."""
     placement: Placement = "grid centre"
-    """Where the grid goes on each scan: its middle, the upper part of a head, or the
-    middle of what is bright."""
+    """Position of the grid on each scan: the center of the scan, the upper part of a
+    head, or the center of the foreground."""
     hounsfield_window: tuple[float, float] | None = None
-    """For CT: Hounsfield units that become 0 and 1, such as -300 700."""
+    """For CT: the Hounsfield units that are mapped to 0 and 1, such as -300 700."""
     channels: int = 16
     """Channels after the first halving."""
     levels: int = 6
-    """Halvings of the grid, fewer where its shape does not allow as many."""
+    """Halvings of the grid, fewer if its shape does not allow as many."""
     flow_multiplier: float = FLOW_MULTIPLIER
-    """Factor on the output of every dense subnetwork: how fast flows grow."""
+    """Factor on the output of every dense subnetwork, which scales how fast flows
+    grow."""
     supervised: bool = False
-    """Learn flows that ANTs finds (needs voltween[baselines]), with the paper's weights
-    for that; other losses are not used."""
+    """Learn flows computed by ANTs (needs voltween[baselines]), with the weights of the
+    paper's supervised training and no other losses."""
     dry_run: bool = False
-    """Only read all scans, take a few steps, and say what the training will need."""
+    """Only read all scans, take a few steps, and report what the training needs."""
     cache: Path | None = None
-    """Folder where scans are kept on the network's grid; in --out if not given."""
+    """Folder for scans on the network's grid; if not given, a folder in --out."""
     hardware: Annotated[Hardware, tyro.conf.arg(name="")] = field(
         default_factory=Hardware
     )
@@ -95,7 +111,7 @@ class Train:
     )
 
     def run(self) -> None:
-        """Train, or see what it would take."""
+        """Train, or report what the training needs."""
         logging.getLogger("voltween").setLevel(logging.INFO)
         is_plan = self.source.suffix == ".toml"
         manifest, recipe = self._from_plan() if is_plan else self._from_options()
@@ -106,14 +122,14 @@ class Train:
             "hardware": self.hardware,
         }
         if self.dry_run:
-            found = try_training(cases, recipe, **run)
-            if console.is_first_process():
-                console.show_dry_run(found)
+            needs = try_training(cases, recipe, **run)
+            if is_first_process():
+                _show_needs(needs)
             return
-        with console.training_progress(recipe.training.steps) as on_step:
+        with _progress(recipe.training.steps) as on_step:
             best = train(cases, recipe, on_step=on_step, **run)
-        if console.is_first_process():
-            console.console.print(f"The best model is {best}")
+        if is_first_process():
+            console.print(f"The best model is {best}")
 
     def _from_plan(self) -> tuple[Path, Recipe]:
         if self.network != "vtn":
@@ -174,10 +190,68 @@ class Train:
         return VoxelMorphConfig(shape)
 
 
-def train_command(network: NetworkName) -> Callable[..., Train]:
-    """`Train` with the defaults of a network, for the command line to fill in."""
-    return partial(Train, training=_TRAINING[network], hardware=Hardware())
+def command_for(words: Sequence[str]) -> Callable[..., Train]:
+    """`Train` with the defaults of the network that the options name."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--network", nargs="?")
+    network = parser.parse_known_args(list(words))[0].network
+    training = _TRAINING.get(network, _TRAINING["vtn"])
+    return partial(Train, training=training, hardware=Hardware())
 
 
 def _as_typed(options: list[str]) -> str:
     return ", ".join(f"--{name.replace('_', '-')}" for name in options)
+
+
+@contextmanager
+def _progress(steps: int) -> Iterator[Callable[[StepReport], None]]:
+    """Shows a progress bar with the time left; yields the function to call per step.
+
+    Of several training processes on one machine, only the first shows it.
+    """
+    columns = (
+        TextColumn("step"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(
+        *columns, console=console, disable=not is_first_process()
+    ) as progress:
+        task = progress.add_task("", total=steps)
+        recent: list[float] = []
+
+        def on_step(report: StepReport) -> None:
+            recent.append(sum(report.losses.values()))
+            loss = float(np.mean(recent[-50:]))
+            progress.update(task, completed=report.step, description=f"loss {loss:.4f}")
+            for stage in report.stages:
+                progress.print(stage_line(report.step, stage))
+
+        yield on_step
+
+
+def stage_line(step: int, stage: StageValidation) -> str:
+    """Validation of a stage after a step, as one line."""
+    dice = "" if stage.dice is None else f"Dice {stage.dice:.4f}, "
+    return (
+        f"step {step}, {stage.stage}: {dice}correlation {stage.correlation:.4f}, "
+        f"folding {stage.folding_percent:.3g} %"
+    )
+
+
+def _show_needs(needs: DryRun) -> None:
+    """Shows the memory, disk and time that a training needs, and its first losses."""
+    table = Table("", "needs", "has")
+    available = needs.memory_bytes, needs.memory_available_bytes
+    table.add_row("memory", *(f"{n / 1e9:.1f} GB" for n in available))
+    table.add_row("disk", f"{needs.disk_bytes / 1e9:.1f} GB", "enough")
+    hours, minutes = divmod(round(needs.seconds / 60), 60)
+    table.add_row("time, if nothing else runs", f"{hours} h {minutes} min", "")
+    console.print(table)
+    terms = ", ".join(f"{name} {value:.4f}" for name, value in needs.losses.items())
+    console.print(f"{needs.scans} scans can be used. {needs.weights} weights.")
+    console.print(f"First losses: {terms}")

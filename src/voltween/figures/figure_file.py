@@ -1,4 +1,4 @@
-"""Matplotlib figures as files: PNG, or PDF whose lines stay lines."""
+"""Writes Matplotlib figures as PNG, or as PDF with vector graphics."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from matplotlib.figure import Figure
 from voltween.files import check_suffix, whole_file
 
 _FORMATS = {".png": "png", ".pdf": "pdf"}
-# No date: the same figure is the same file.
+# Without a date, the same figure is the same file.
 _METADATA = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
 
 
 def check_figure_path(path: Path) -> None:
-    """Refuse a path that no figure can be written to, before work is done for it.
+    """Checks the name of a figure file, before any work is done for it.
 
     Raises:
         InputError: If its ending is not .png or .pdf.
@@ -21,10 +21,11 @@ def check_figure_path(path: Path) -> None:
 
 
 def write_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG or a PDF, as the path ends.
+    """Writes a PNG or a PDF, depending on the suffix.
 
     Raises:
-        InputError: If it ends otherwise, or cannot be written to.
+        InputError: If the suffix is another.
+        OutputError: If the file cannot be written.
     """
     check_figure_path(path)
     kind = _FORMATS[path.name[-4:]]  # ".png" alone has no suffix

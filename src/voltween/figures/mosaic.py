@@ -1,4 +1,4 @@
-"""Pictures that lay sections of scans beside each other."""
+"""Pictures of sections of scans side by side, drawn with Pillow."""
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -25,9 +25,12 @@ Colors = Float[np.ndarray, "_ _ 3"]
 def tweening_picture(
     title: str, frames: dict[str, Float[np.ndarray, "i j k"]]
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Middle sections of volumes in RAS order, 0 to 1: a column with heading each."""
+    """Picture of the middle sections of volumes, one column with heading per volume.
+
+    The volumes are in RAS order, with intensities from 0 to 1.
+    """
     longest = max(next(iter(frames.values())).shape)
-    size = max(1, LONGEST_SIDE_VOXELS // longest)  # pixels a voxel
+    size = max(1, LONGEST_SIDE_VOXELS // longest)  # pixels per voxel
     columns = {
         heading: [
             gray(plane.section(volume).repeat(size, axis=0).repeat(size, axis=1))
@@ -39,7 +42,7 @@ def tweening_picture(
 
 
 def sections(volume: Image, transform: Transform, grid: Grid) -> list[Section]:
-    """The three planes of the volume on the grid, intensities from 0 to 1."""
+    """The middle sections of a moved volume on the grid, intensities from 0 to 1."""
     sections = []
     for plane in PLANES:
         slab = transform.resample(volume, onto=plane.slab(grid, 1))
@@ -48,12 +51,12 @@ def sections(volume: Image, transform: Transform, grid: Grid) -> list[Section]:
 
 
 def gray(section: Section) -> Colors:
-    """The section in gray, as RGB."""
+    """The section as gray RGB."""
     return np.repeat(section[..., None], 3, axis=-1)
 
 
 def paint_mosaic(title: str, columns: dict[str, list[Colors]]) -> Picture.Image:
-    """The columns side by side, with headings above and sides named within."""
+    """The columns side by side, with headings above and the sides named inside."""
     first, *_ = columns.values()
     width = max(section.shape[1] for section in first) + _GAP_PIXELS
     heights = [section.shape[0] + _GAP_PIXELS for section in first]
@@ -89,7 +92,7 @@ def name_sides(
     corner: tuple[int, int],
     shape: tuple[int, int],
 ) -> None:
-    """Write into a picture what is at the sides of a section of (height, width)."""
+    """Writes the names of the sides into a section of (height, width) pixels."""
     (x, y), (height, width) = corner, shape
     font = ImageFont.load_default(11)
     draw.text((x + 2, y + height / 2), plane.left, _ORANGE, font, anchor="lm")

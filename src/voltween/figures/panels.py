@@ -1,4 +1,4 @@
-"""Panels of figures: a plane through a scan, cut out around a structure, and drawn."""
+"""Panels of figures: sections of scans around a structure, drawn with Matplotlib."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,39 +24,39 @@ _PIXELS = 240
 _IDENTITY = Affine.identity()
 _COLUMN_INCHES = 1.9
 _FOOT_INCHES = 0.8
-_MARGIN = 1.35  # of the window around a structure
+_MARGIN = 1.35  # side of the window in units of the structure's extent
 _NARROWEST_MM = 20.0
 FIXED_COLOR, MOVED_COLOR, BOTH_COLOR = "#0072B2", "#E69F00", "#BBBBBB"
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A plane through a scan, cut out around what is to be seen."""
+    """A square window of a plane through a scan."""
 
     plane: Plane
     grid: Grid
 
     @property
     def half_mm(self) -> float:
-        """Half of the window's side."""
+        """Half of the side of the window, mm."""
         return float(self.grid.spacing_mm[0]) * _PIXELS / 2
 
     def image(
         self, volume: Image, transform: Transform = _IDENTITY
     ) -> Float[np.ndarray, "_ _"]:
-        """Intensities as seen, 0 to 1."""
+        """Intensities of a moved volume in the window, 0 to 1."""
         moved = transform.resample(volume, onto=self.grid)
         return gray_levels([self.plane.section(moved.data)])[0]
 
     def mask(
         self, labels: LabelMap, label: int, transform: Transform = _IDENTITY
     ) -> Bool[np.ndarray, "_ _"]:
-        """Where the label is, as seen."""
+        """Mask of a label of a moved label map in the window."""
         moved = transform.resample(labels, onto=self.grid)
         return self.plane.section((moved.data == label).astype(float)) > 0
 
     def place(self, positions_mm: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 2"]:
-        """World mm to mm to the right of and above the window's middle."""
+        """Positions in RAS+ mm as mm to the right of and above the window's center."""
         voxels = self.grid.world_to_voxel(positions_mm - self.grid.center_mm)
         offsets_mm = (voxels - self.grid.world_to_voxel(np.zeros(3))) * (
             self.grid.spacing_mm
@@ -65,7 +65,7 @@ class View:
 
 
 def structure_view(labels: LabelMap, label: int) -> View:
-    """The plane, of all three directions, in which the label has the largest area."""
+    """The view of the section, of all three planes, in which the label is largest."""
     voxels = np.argwhere(labels.data == label)
     spacing = labels.grid.spacing_mm
     best = max(
@@ -84,7 +84,7 @@ def structure_view(labels: LabelMap, label: int) -> View:
 def overlap_colors(
     fixed: Bool[np.ndarray, "h w"], moved: Bool[np.ndarray, "h w"]
 ) -> Float[np.ndarray, "h w 3"]:
-    """Fixed alone blue, moved alone orange, both gray, neither white."""
+    """RGB of two masks: fixed only blue, moved only orange, both gray, none white."""
     from matplotlib.colors import to_rgb
 
     colors = np.ones((*fixed.shape, 3))
@@ -101,7 +101,7 @@ def draw_section(
     *,
     are_sides_named: bool,
 ) -> None:
-    """Pixels from 0 to 1 in mm around the window's middle, its sides named if asked."""
+    """Draws pixels from 0 to 1 with axes in mm from the window's center."""
     half = view.half_mm
     extent = (-half, half, -half, half)
     axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, extent=extent)
@@ -153,7 +153,7 @@ def centered_view(
 def _fullest(
     voxels: Float[np.ndarray, "n 3"] | np.ndarray, spacing_mm: np.ndarray, axis: int
 ) -> tuple[int, float]:
-    """The layer along an axis that has most voxels, and their area in mm2."""
+    """The layer along an axis with the most voxels, and their area in mm2."""
     counts = np.bincount(voxels[:, axis])
     area = float(np.prod(np.delete(spacing_mm, axis)))
     return int(counts.argmax()), float(counts.max()) * area

@@ -1,4 +1,4 @@
-"""Planes of a scan as they are shown: R, A and S to the right or up."""
+"""The three anatomical planes of a scan as displayed: R, A and S to the right or up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from voltween.spatial import Grid, directions_to_ras
 LONGEST_SIDE_VOXELS = 224
 _PERCENTILES = (0.5, 99.5)
 
-# No names for the sides: those of the three planes differ.
+# The sides have no names, because they differ between the three planes.
 Section = Float[np.ndarray, "_ _"]
 
 
 @dataclass(frozen=True)
 class Plane:
-    """A section of a grid in RAS order: the axis cut, and what is at its sides."""
+    """A section of a grid in RAS order: its normal axis and the names of its sides."""
 
     axis: int
     left: str
@@ -25,7 +25,7 @@ class Plane:
     top: str
 
     def slab(self, grid: Grid, thickness: int) -> Grid:
-        """The middle layers of the grid, an odd number of them."""
+        """The grid of the middle layers; `thickness` is their number, which is odd."""
         first = np.zeros(3)
         first[self.axis] = grid.shape[self.axis] // 2 - thickness // 2
         affine = grid.affine.copy()
@@ -44,9 +44,10 @@ class Plane:
         half_mm: float,
         pixels: int,
     ) -> Grid:
-        """One layer of `pixels` by `pixels` around a position, `half_mm` to each side.
+        """The grid of one layer of `pixels` by `pixels` around a position in RAS+ mm.
 
-        Column c of `directions` is the grid's axis c, nearest to R, A and S.
+        It extends `half_mm` to each side. Column c of `directions` is the direction of
+        grid axis c, nearest to R, A and S.
         """
         spacing_mm = 2 * half_mm / pixels
         i, j, k = (1 if axis == self.axis else pixels for axis in range(3))
@@ -58,7 +59,7 @@ class Plane:
         )
 
     def section(self, slab: Float[np.ndarray, "i j k"]) -> Section:
-        """The middle layer of a slab as seen: its second axis up, its first right."""
+        """The middle layer of a slab as displayed: second axis up, first right."""
         middle = slab.shape[self.axis] // 2
         return slab.take(middle, axis=self.axis).T[::-1]
 
@@ -71,7 +72,7 @@ PLANES = (
 
 
 def display_grid(grid: Grid) -> Grid:
-    """Cubic voxels in RAS order over the field of view of a grid, one a pixel."""
+    """The grid of cubic voxels in RAS order over a field of view, one per pixel."""
     directions = directions_to_ras(grid)
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(grid.shape) - 1.0)
     extent_mm = np.ptp(
@@ -88,7 +89,7 @@ def display_grid(grid: Grid) -> Grid:
 
 
 def gray_levels(sections: Sequence[Section]) -> list[Section]:
-    """The sections with intensities from 0 to 1, on one scale for all."""
+    """The sections with intensities scaled to 0 to 1, by one scale for all."""
     values = np.concatenate([section.ravel() for section in sections])
     low, high = np.percentile(values, _PERCENTILES)
     scale = max(float(high - low), float(np.finfo(np.float32).tiny))

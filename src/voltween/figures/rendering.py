@@ -1,7 +1,7 @@
-"""A scan in three dimensions, its nearest octant cut away (PyVista).
+"""3D rendering of a scan with the octant nearest to the viewer cut away (PyVista).
 
-Everything is drawn in mm along the fixed scan's own axes, nearest to R, A and S, from
-its middle: x to R, y to A, z to S. One camera looks at it from R, A and S.
+Coordinates are in mm from the center of the fixed scan, along its axes nearest to R, A
+and S: x to R, y to A, z to S. The camera looks from the right, front and top.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy.ndimage import binary_fill_holes, gaussian_filter, label
 
-from voltween.errors import MissingPackageError
+from voltween.process import missing_package
 from voltween.spatial import Affine, Grid, Image, LabelMap, directions_to_ras
 
 _LONGEST_SIDE = 160
@@ -21,9 +21,9 @@ _CAMERA = (1.6, 2.0, 1.25)
 _ZOOM = 1.1
 _AXES_VIEWPORT = (0.0, 0.0, 0.27, 0.27)
 _MARGIN = 5
-_SHELF = 0.2  # where a scan without background is cut, to show structures
-_SKIN = 0.82  # gray of what is not cut
-_WHOLE_BOX = 0.25  # share of border voxels from which on the body fills the scan
+_SHELF = 0.2  # cut position of a scan without background, to show structures
+_SKIN = 0.82  # gray of the surface that is not cut
+_WHOLE_BOX = 0.25  # the body fills the scan if it has this share of border voxels
 STRUCTURE_COLORS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
 
 Pixels = UInt8[np.ndarray, "h w 3"]
@@ -31,15 +31,15 @@ Pixels = UInt8[np.ndarray, "h w 3"]
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """The cubic grid that everything is shown on, in RAS order."""
+    """The grid of cubic voxels, in RAS order, on which everything is shown."""
 
     grid: Grid
     is_filled: bool
-    """Whether there is tissue up to the scan's borders, as in a crop."""
+    """Whether tissue extends to the borders of the scan, as in a crop."""
 
     @classmethod
     def around(cls, fixed: Image) -> "Scene":
-        """The fixed scan's field of view."""
+        """The scene of the fixed scan's field of view."""
         grid = _cubic_grid(fixed.grid)
         data = Affine.identity().resample(fixed, onto=grid).data
         body = body_mask(data)
@@ -49,7 +49,7 @@ class Scene:
         return cls(grid, bool(border.mean() > _WHOLE_BOX))
 
     def place(self, positions_mm: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
-        """World RAS+ mm to mm along the scene's axes, from its middle."""
+        """Positions in RAS+ mm as mm along the scene's axes, from its center."""
         return (positions_mm - self.grid.center_mm) @ directions_to_ras(self.grid)
 
     @property
@@ -59,7 +59,7 @@ class Scene:
 
 
 def body_mask(data: Float[np.ndarray, "i j k"]) -> Bool[np.ndarray, "i j k"]:
-    """The largest thing brighter than the background, its holes filled."""
+    """Mask of the largest object brighter than the background, with holes filled."""
     smooth = gaussian_filter(data, 1.0)
     bright = smooth > _otsu(smooth)
     parts, count = label(bright)
@@ -80,7 +80,7 @@ def render_scan(
     labels: LabelMap | None = None,
     structures: tuple[int, ...] = (),
 ) -> Pixels:
-    """The scan, on the scene's grid, with an octant cut away and structures in it.
+    """Renders a scan on the scene's grid with an octant cut away and its structures.
 
     Raises:
         MissingPackageError: If PyVista is not installed.
@@ -99,13 +99,14 @@ def render_scan(
         diffuse=0.7,
         smooth_shading=False,
     )
-    for n, structure in enumerate(structures if labels is not None else ()):
-        assert labels is not None
-        found = _structure_surface(pyvista, scene, labels.data == structure)
-        if found.n_points:
+    if labels is not None:
+        for n, structure in enumerate(structures):
+            mask = labels.data == structure
             color = STRUCTURE_COLORS[n % len(STRUCTURE_COLORS)]
-            plotter.add_mesh(found, color=color, smooth_shading=True)
-    return _shot(plotter)
+            surface = _structure_surface(pyvista, scene, mask)
+            if surface.n_points:
+                plotter.add_mesh(surface, color=color, smooth_shading=True)
+    return _screenshot(plotter)
 
 
 def render_lines(
@@ -115,7 +116,7 @@ def render_lines(
     *,
     most: float,
 ) -> Pixels:
-    """Lines given in world mm, colored by a value each point, from 0 to `most`.
+    """Renders lines given in RAS+ mm, colored by a value per point from 0 to `most`.
 
     Raises:
         MissingPackageError: If PyVista is not installed.
@@ -140,11 +141,11 @@ def render_lines(
         line_width=2,
         lighting=False,
     )
-    return _shot(plotter)
+    return _screenshot(plotter)
 
 
 def _cubic_grid(fixed: Grid) -> Grid:
-    """Cubic voxels in RAS order over a grid's field of view."""
+    """The grid of cubic voxels in RAS order over a grid's field of view."""
     directions = directions_to_ras(fixed)
     corners = np.array(list(np.ndindex(2, 2, 2))) * np.array(fixed.shape) - 0.5
     extent_mm = np.ptp(fixed.voxel_to_world(corners) @ directions, axis=0)
@@ -159,7 +160,7 @@ def _cubic_grid(fixed: Grid) -> Grid:
 
 
 def import_pyvista() -> Any:
-    """PyVista, its warnings about missing displays kept off stderr.
+    """Imports PyVista and keeps its warnings about missing displays off stderr.
 
     Raises:
         MissingPackageError: If it is not installed.
@@ -168,9 +169,8 @@ def import_pyvista() -> Any:
         import pyvista
         from vtkmodules.vtkCommonCore import vtkLogger, vtkObject
     except ImportError as error:
-        raise MissingPackageError(
-            "pictures in three dimensions need the pyvista package: install it with "
-            "pip install 'voltween[figures]'"
+        raise missing_package(
+            "pyvista", extra="figures", purpose="3D figures"
         ) from error
     vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
     vtkObject.GlobalWarningDisplayOff()
@@ -178,7 +178,7 @@ def import_pyvista() -> Any:
 
 
 def _plotter(pyvista: Any, scene: Scene) -> Any:
-    """An empty white scene with its box, axes and camera."""
+    """An empty white scene with box, axes and camera."""
     plotter = pyvista.Plotter(off_screen=True, window_size=(_PANEL_PIXELS,) * 2)
     plotter.set_background("white")
     x, y, z = scene.half_mm
@@ -209,16 +209,16 @@ def _plotter(pyvista: Any, scene: Scene) -> Any:
     return plotter
 
 
-def _shot(plotter: Any) -> Pixels:
+def _screenshot(plotter: Any) -> Pixels:
     pixels = plotter.screenshot(return_img=True)
     plotter.close()
     return np.asarray(pixels)[..., :3]
 
 
 def _cut_surface(pyvista: Any, scene: Scene, image: Image, *, share: float) -> Any:
-    """The body's surface, gray as the scan where it is cut.
+    """The surface of the body, with the gray levels of the scan on the cut faces.
 
-    The cut planes are at a share of the scene's sides.
+    The cut planes are at this share of the scene's sides.
     """
     low, high = np.percentile(image.data, (0.5, 99.5))
     gray = ((image.data - low) / max(high - low, 1e-6)).clip(0, 1)
@@ -232,7 +232,7 @@ def _cut_surface(pyvista: Any, scene: Scene, image: Image, *, share: float) -> A
     corner_mm = (2 * share - 1) * scene.half_mm
     points = (surface.points - corner_mm) / scene.grid.spacing_mm[0]
     is_cut = np.full(len(points), scene.is_filled)
-    for axis in range(3):  # on a cut face: near its plane, within the octant's edges
+    for axis in range(3):  # on a cut face: near its plane, within the octant
         others = [other for other in range(3) if other != axis]
         is_cut |= (np.abs(points[:, axis]) < 1.2) & (points[:, others] > -1.2).all(1)
     surface["gray"] = np.where(is_cut, surface["gray"], _SKIN)
@@ -240,7 +240,7 @@ def _cut_surface(pyvista: Any, scene: Scene, image: Image, *, share: float) -> A
 
 
 def _block(shape: tuple[int, ...]) -> Bool[np.ndarray, "i j k"]:
-    """All but a margin, where moved scans end raggedly."""
+    """All voxels except a margin, where moved scans have ragged edges."""
     block = np.zeros(shape, bool)
     inner = tuple(slice(_MARGIN, n - _MARGIN) for n in shape)
     block[inner] = True
@@ -266,9 +266,9 @@ def _image_data(
 
 
 def _otsu(values: Float[np.ndarray, "i j k"]) -> float:
-    """The threshold that parts the values into two classes best (Otsu 1979)."""
+    """The threshold that best separates the values into two classes (Otsu 1979)."""
     import SimpleITK as sitk
 
-    found = sitk.OtsuThresholdImageFilter()
-    found.Execute(sitk.GetImageFromArray(np.ascontiguousarray(values)))
-    return float(found.GetThreshold())
+    otsu = sitk.OtsuThresholdImageFilter()
+    otsu.Execute(sitk.GetImageFromArray(np.ascontiguousarray(values)))
+    return float(otsu.GetThreshold())

@@ -1,7 +1,8 @@
 """Losses of training and of instance optimization, and the names of similarities.
 
 Every loss is a scalar without a unit, the mean over the batch, and smallest at the
-ideal. Images are (B, C, I, J, K) tensors, flows (B, 3, I, J, K) in voxels.
+ideal. Images are (B, C, I, J, K) tensors with intensities from 0 to 1, flows
+(B, 3, I, J, K) in voxels, fixed to moving.
 """
 
 from voltween.losses.information import mutual_information as mutual_information
@@ -19,6 +20,7 @@ from voltween.losses.regularity import determinant_loss as determinant_loss
 from voltween.losses.regularity import invertibility_loss as invertibility_loss
 from voltween.losses.regularity import orthogonality_loss as orthogonality_loss
 from voltween.losses.regularity import total_variation_loss as total_variation_loss
+from voltween.losses.similarity import check_window as check_window
 from voltween.losses.similarity import correlation as correlation
 from voltween.losses.similarity import correlation_loss as correlation_loss
 from voltween.losses.similarity import local_correlation_loss as local_correlation_loss

@@ -4,10 +4,62 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from voltween.losses.weights import apply_weights
 from voltween.ops import kernel_sums, same_precision
 
-_FEWEST_BINS, _MOST_BINS = 8, 32  # the cube root of the voxels in between
+_FEWEST_BINS, _MOST_BINS = 8, 32  # in between, the cube root of the number of voxels
 _VANISHING = 1e-12
+
+
+def mutual_information_loss(
+    fixed: Float[Tensor, "b c i j k"],
+    moved: Float[Tensor, "b c i j k"],
+    weights: Float[Tensor, "b 1 i j k"] | None = None,
+    *,
+    voxels: int = 4096,
+    sharpness: float = 20.0,
+    seed: int = 0,
+) -> Float[Tensor, ""]:
+    """Negative mutual information of a random sample of voxels (eq. 15 to 17).
+
+    The entropies compare every sampled voxel with every other by the kernel
+    exp(-sharpness |x|) instead of bins, so that they have a gradient; |x| of the pair
+    of images is the sum of both. The loss is smallest for images that determine each
+    other, and has no lower bound of 0. `sharpness` suits intensities from 0 to 1. With
+    weights (images of one channel), a voxel is sampled with a probability proportional
+    to its weight; equal weights draw the same sample as none.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(fixed[0].numel(), generator=generator).to(fixed.device)
+    if weights is None:
+        chosen = order[:voxels]
+        pair = fixed.flatten(1)[:, chosen], moved.flatten(1)[:, chosen]
+        return -mutual_information(*pair, sharpness).mean()
+    threshold = torch.rand(len(order), generator=generator).to(fixed.device)
+    fixed, moved, weights = apply_weights(fixed, moved, weights)
+    information = moved.flatten(1).sum(1) * 0
+    for n, (f, m, w) in enumerate(zip(fixed, moved, weights, strict=True)):
+        chosen = order[w.flatten()[order] > threshold][:voxels]
+        if len(chosen):
+            pair = f.flatten()[None, chosen], m.flatten()[None, chosen]
+            information[n] = mutual_information(*pair, sharpness)[0]
+    return -information.mean()
+
+
+def mutual_information(
+    fixed: Float[Tensor, "b n"], moved: Float[Tensor, "b n"], sharpness: float
+) -> Float[Tensor, " b"]:
+    """Mutual information of n paired observations, in nats (eq. 15 to 17).
+
+    Every observation is compared with every other; the n x n matrix is not stored.
+    """
+    information = [
+        _kernel_entropy(f[None], sharpness)
+        + _kernel_entropy(m[None], sharpness)
+        - _kernel_entropy(torch.stack([f, m]), sharpness)
+        for f, m in zip(fixed, moved, strict=True)
+    ]
+    return torch.stack(information)
 
 
 def normalized_mutual_information_loss(
@@ -17,10 +69,11 @@ def normalized_mutual_information_loss(
 ) -> Float[Tensor, ""]:
     """2 - (H(fixed) + H(moved)) / H(both), mean over the batch.
 
-    Beyond the paper: 0 where the images determine one another, 1 where they say nothing
-    of one another, whatever of the scans overlaps. From all voxels, each shared between
-    its two nearest bins of either image, so that it has a gradient; intensities are
-    from 0 to 1, others count as the nearest of these. A voxel counts by its weight.
+    Beyond the paper: 0 for images that determine each other, 1 for independent ones,
+    whatever the overlap of the scans. All voxels enter the joint histogram, each shared
+    between its two nearest bins of either image, so that the loss has a gradient.
+    Intensities are from 0 to 1; values outside count as the nearer bound. A voxel
+    counts by its weight.
 
     References:
         Studholme et al. 1999, An overlap invariant entropy measure of 3D medical image
@@ -39,74 +92,35 @@ def _joint_histogram(
 ) -> Float[Tensor, "b bins bins"]:
     batch, voxels = fixed.shape
     bins = min(max(round(voxels ** (1 / 3)), _FEWEST_BINS), _MOST_BINS)
-    shared = (_shared_between_bins(values, bins) for values in (fixed, moved))
-    lows, highs = zip(*shared, strict=True)
+    fixed_bin, fixed_share = _share_between_bins(fixed, bins)
+    moved_bin, moved_share = _share_between_bins(moved, bins)
     histogram = fixed.new_zeros(batch, bins * bins)
-    for step in range(4):
-        up = step >> 1, step & 1
-        share = counts
-        for high, is_up in zip(highs, up, strict=True):
-            share = share * (high if is_up else 1 - high)
-        place = (lows[0] + up[0]) * bins + lows[1] + up[1]
-        histogram = histogram.scatter_add(1, place, share)
+    for fixed_step in (0, 1):
+        for moved_step in (0, 1):
+            share = counts * (fixed_share if fixed_step else 1 - fixed_share)
+            share = share * (moved_share if moved_step else 1 - moved_share)
+            place = (fixed_bin + fixed_step) * bins + moved_bin + moved_step
+            histogram = histogram.scatter_add(1, place, share)
     return histogram.view(batch, bins, bins)
 
 
-def _shared_between_bins(
+def _share_between_bins(
     values: Float[Tensor, "b n"], bins: int
 ) -> tuple[Tensor, Tensor]:
-    """The lower of the two nearest bins, and what share falls to the upper one."""
-    place = values.clamp(0, 1) * (bins - 1)
-    low = place.detach().floor().clamp(max=bins - 2)
-    return low.long(), place - low
+    """The lower of the two nearest bins, and the share of the upper one."""
+    position = values.clamp(0, 1) * (bins - 1)
+    low = position.detach().floor().clamp(max=bins - 2)
+    return low.long(), position - low
 
 
 def _histogram_entropy(shares: Float[Tensor, "b n"]) -> Float[Tensor, " b"]:
-    """In nats."""
+    """Entropy of a histogram whose bins sum to 1, in nats."""
     return -torch.special.xlogy(shares, shares.clamp_min(_VANISHING)).sum(1)
-
-
-def mutual_information_loss(
-    fixed: Float[Tensor, "b c i j k"],
-    moved: Float[Tensor, "b c i j k"],
-    *,
-    voxels: int = 4096,
-    sharpness: float = 20.0,
-    seed: int = 0,
-) -> Float[Tensor, ""]:
-    """Minus the mutual information of a random sample of voxels (eq. 15 to 17).
-
-    Entropies come from every sampled voxel against every other, with the kernel
-    exp(-sharpness |x|) in place of bins, so that they have a gradient; |x| of the pair
-    of images is the sum of both. Smallest for images that determine one another, and
-    not bounded by 0. `sharpness` suits intensities from 0 to 1.
-    """
-    count = fixed[0].numel()
-    generator = torch.Generator().manual_seed(seed)
-    chosen = torch.randperm(count, generator=generator)[:voxels].to(fixed.device)
-    fixed, moved = fixed.flatten(1)[:, chosen], moved.flatten(1)[:, chosen]
-    return -mutual_information(fixed, moved, sharpness).mean()
-
-
-def mutual_information(
-    fixed: Float[Tensor, "b n"], moved: Float[Tensor, "b n"], sharpness: float
-) -> Float[Tensor, " b"]:
-    """Mutual information of n paired observations, in nats (eq. 15 to 17).
-
-    Every observation is held against every other, and nothing of it is stored.
-    """
-    information = [
-        _kernel_entropy(f[None], sharpness)
-        + _kernel_entropy(m[None], sharpness)
-        - _kernel_entropy(torch.stack([f, m]), sharpness)
-        for f, m in zip(fixed, moved, strict=True)
-    ]
-    return torch.stack(information)
 
 
 def _kernel_entropy(
     points: Float[Tensor, "dimensions n"], sharpness: float
 ) -> Float[Tensor, ""]:
-    """Entropy of n observations, as far as the kernel tells them apart (eq. 17)."""
+    """Entropy of n observations, estimated with the kernel (eq. 17), in nats."""
     (points,) = same_precision(points)
     return -(kernel_sums(points, sharpness) / points.shape[1]).log().mean()

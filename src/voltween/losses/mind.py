@@ -1,4 +1,4 @@
-"""MIND-SSC: what an image looks like around a voxel, whatever its modality.
+"""MIND-SSC: a descriptor of the neighborhood of each voxel, for any modality.
 
 References:
     Heinrich et al. 2013, Towards realtime multimodal fusion for image-guided
@@ -16,23 +16,23 @@ from torch.nn import functional
 
 from voltween.ops import same_precision, sum_boxes
 
-# Of the mean over the image: what the paper's authors use in their public code.
+# Bounds as factors of the mean over the image, from the authors' public code.
 _LEAST_VARIANCE, _MOST_VARIANCE = 1e-3, 1e3
-# For images without any contrast; the square of what single precision tells apart.
+# For images without any contrast; the square of the resolution of single precision.
 _VARIANCE_FLOOR = 1e-12
 
 
 def mind_ssc(
     image: Float[Tensor, "b 1 i j k"], *, radius: int = 1, distance: int = 2
 ) -> Float[Tensor, "b 12 i j k"]:
-    """Descriptor of every voxel, 0 to 1: how alike the patches around it are.
+    """Descriptor of each voxel, 0 to 1: the self-similarity of the patches around it.
 
-    Of the six patches `distance` voxels away along the axes, every two that are not
-    opposite are compared: the squared differences d of their voxels are summed up over
-    cubes of 2 `radius` + 1 voxels, and the descriptor is exp(-(d - smallest d) / v)
-    with v the mean over the 12 pairs of d - smallest d. The image goes on beyond its
-    border with its nearest value. Scale, offset and sign of the intensities do not
-    matter; where there is no contrast, the descriptor is 1.
+    It compares each two patches, of the six that lie `distance` voxels away along the
+    axes, that are not opposite: the squared differences d of their voxels are summed
+    over cubes of 2 `radius` + 1 voxels, and the descriptor is exp(-(d - smallest) / v),
+    with v the mean of d - smallest over the 12 pairs. The image continues beyond its
+    border with the nearest value. Scale, offset and sign of the intensities have no
+    effect; without contrast, the descriptor is 1.
     """
     (image,) = same_precision(image)
     distances = _patch_distances(image, radius, distance)
@@ -40,8 +40,8 @@ def mind_ssc(
 
 
 class _Descriptor(torch.autograd.Function):
-    # By hand and a channel at a time: autograd would take some twenty passes through
-    # all 12, which do not fit into any cache and each want new memory.
+    # By hand and one channel at a time: autograd would take some twenty passes through
+    # all 12, which exceed every cache and each allocate new memory.
 
     @staticmethod
     def forward(ctx: Any, *distances: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ class _Descriptor(torch.autograd.Function):
             )
             ties.add_(distance == smallest)
         by_variance = _through_bounds(variance, by_bounded)
-        # The smallest is subtracted from all, the variance the mean of what is left.
+        # The smallest is subtracted from all; the variance is the mean of the rest.
         by_smallest = sum(slopes, start=by_variance).div_(ties)
         for slope, distance in zip(slopes, distances, strict=True):
             slope.add_(by_variance, alpha=1 / len(slopes))
@@ -81,7 +81,7 @@ class _Descriptor(torch.autograd.Function):
 
 
 def _through_bounds(variance: Tensor, gradient: Tensor) -> Tensor:
-    """Gradient by the variance from that by the bounded one."""
+    """Gradient with respect to the variance, from that of the bounded variance."""
     with torch.enable_grad():
         variance = variance.detach().requires_grad_()
         bounded = variance.clamp(*_bounds(variance))
@@ -89,7 +89,7 @@ def _through_bounds(variance: Tensor, gradient: Tensor) -> Tensor:
 
 
 def _bounds(variance: Tensor) -> tuple[Tensor, Tensor]:
-    """Between which the variances of every image are kept."""
+    """Lower and upper bound of the variances of each image."""
     typical = variance.mean(dim=(2, 3, 4), keepdim=True).clamp_min(_VARIANCE_FLOOR)
     return _LEAST_VARIANCE * typical, _MOST_VARIANCE * typical
 
@@ -97,36 +97,36 @@ def _bounds(variance: Tensor) -> tuple[Tensor, Tensor]:
 def _patch_distances(
     image: Float[Tensor, "b 1 i j k"], radius: int, distance: int
 ) -> list[Float[Tensor, "b 1 i j k"]]:
-    """Summed squared differences of 12 pairs of patches around every voxel.
+    """Summed squared differences of 12 pairs of patches around each voxel.
 
-    Two pairs are moved copies of one another, so that six volumes of differences do:
-    with axes a and b, the pair -a, +b is that of -b, +a, and +a, +b that of -b, -a.
+    Each two pairs are shifted copies of each other, so that six volumes of differences
+    suffice: for axes a and b, -a, +b equals -b, +a, and +a, +b equals -b, -a.
     """
     padded = functional.pad(image, [radius + distance] * 6, mode="replicate")
     channels = []
     for axes in combinations(range(3), 2):
         for near, far in ((0, distance), (distance, 0)):
-            start = _placed(axes, (near, 0), distance)
-            end = _placed(axes, (far, distance), distance)
+            start = _corner(axes, (near, 0), distance)
+            end = _corner(axes, (far, distance), distance)
             size = [n + distance for n in image.shape[2:]]
             size[3 - sum(axes)] -= distance
             wide = [n + 2 * radius for n in size]
-            differences = _part(padded, start, wide) - _part(padded, end, wide)
+            differences = _crop(padded, start, wide) - _crop(padded, end, wide)
             sums = sum_boxes(differences.square(), 2 * radius + 1)
             for place in ((near, distance), (far, 0)):
-                corner = _placed(axes, place, 0)
-                channels.append(_part(sums, corner, image.shape[2:]))
+                corner = _corner(axes, place, 0)
+                channels.append(_crop(sums, corner, image.shape[2:]))
     return channels
 
 
-def _placed(axes: tuple[int, int], place: tuple[int, int], other: int) -> list[int]:
-    """Corner of a part: `place` along two axes, `other` along the third."""
+def _corner(axes: tuple[int, int], place: tuple[int, int], other: int) -> list[int]:
+    """Corner of a box: `place` along two axes, `other` along the third."""
     corner = [other] * 3
     for axis, at in zip(axes, place, strict=True):
         corner[axis] = at
     return corner
 
 
-def _part(image: Tensor, corner: Sequence[int], size: Sequence[int]) -> Tensor:
+def _crop(image: Tensor, corner: Sequence[int], size: Sequence[int]) -> Tensor:
     i, j, k = (slice(at, at + n) for at, n in zip(corner, size, strict=True))
     return image[:, :, i, j, k]

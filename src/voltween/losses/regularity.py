@@ -12,22 +12,22 @@ _EIGENVALUE_FLOOR = 1e-5
 def orthogonality_loss(matrix: Float[Tensor, "b 3 3"]) -> Float[Tensor, ""]:
     """-6 + sum of l^2 + l^-2 over the singular values l of I + A (eq. 8).
 
-    Through the characteristic polynomial of (I + A)^T (I + A) (appendix C-D): the sum
-    of its eigenvalues is the trace, the sum of their inverses a ratio of two
-    coefficients. A small multiple of I keeps a singular matrix finite.
+    It is computed from the characteristic polynomial of (I + A)^T (I + A) (appendix
+    C-D): the sum of the eigenvalues is the trace, the sum of their inverses a ratio of
+    two coefficients. A small multiple of I keeps the loss of a singular matrix finite.
     """
     identity = torch.eye(3, dtype=matrix.dtype, device=matrix.device)
     linear = matrix + identity
     gram = linear.mT @ linear + _EIGENVALUE_FLOOR * identity
     trace = gram.diagonal(dim1=1, dim2=2).sum(1)
     pair_sum = (trace.square() - (gram * gram).sum((1, 2))) / 2
-    lift = 1 + _EIGENVALUE_FLOOR  # what the floor makes of the eigenvalue 1
+    lift = 1 + _EIGENVALUE_FLOOR  # the eigenvalue 1 with the floor added
     value = trace + lift**2 * pair_sum / torch.linalg.det(gram) - 6 * lift
     return value.mean()
 
 
 def determinant_loss(matrix: Float[Tensor, "b 3 3"]) -> Float[Tensor, ""]:
-    """(det(I + A) - 1)^2: no reflection, no change of volume (eq. 9)."""
+    """(det(I + A) - 1)^2, which penalizes reflection and change of volume (eq. 9)."""
     identity = torch.eye(3, dtype=matrix.dtype, device=matrix.device)
     return (torch.linalg.det(matrix + identity) - 1).square().mean()
 
@@ -35,8 +35,8 @@ def determinant_loss(matrix: Float[Tensor, "b 3 3"]) -> Float[Tensor, ""]:
 def total_variation_loss(flow: Float[Tensor, "b 3 i j k"]) -> Float[Tensor, ""]:
     """Squared forward differences of the flow, summed over components (eq. 10).
 
-    The mean is over the 3 directions and all voxels; at the border, where the paper
-    continues the flow by its nearest value, the difference is 0.
+    The mean is over the 3 directions and all voxels. At the border, where the paper
+    continues the flow with its nearest value, the difference is 0.
     """
     (flow,) = same_precision(flow)
     mean = variation_sums(flow).sum() / flow.numel()
@@ -47,10 +47,10 @@ def invertibility_loss(
     fixed_to_moving: Float[Tensor, "b 3 i j k"],
     moving_to_fixed: Float[Tensor, "b 3 i j k"],
 ) -> Float[Tensor, ""]:
-    """Squared length of what is left after going there and back (eq. 12).
+    """Squared inverse-consistency error, in squared voxels (eq. 12).
 
-    Of both round trips, summed; the mean over the voxels of the central half of the
-    grid along each axis (the paper sums), where a round trip stays inside.
+    It is the sum over both round trips of the mean over the central half of the grid
+    along each axis, where a round trip stays inside (the paper sums over the voxels).
     """
     there_and_back = (
         compose(moving_to_fixed, fixed_to_moving),

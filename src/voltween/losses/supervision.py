@@ -1,17 +1,17 @@
-"""Losses that need more than two images: target flows, labels, landmarks."""
+"""Losses of supervision: against target flows, labels, landmarks."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_VANISHING = 1e-12  # square root's slope is without end at 0
+_VANISHING = 1e-12  # the slope of the square root is infinite at 0
 _SMALLEST_OVERLAP = 1e-5
 
 
 def end_point_error(
     flow: Float[Tensor, "b 3 i j k"], target: Float[Tensor, "b 3 i j k"]
 ) -> Float[Tensor, ""]:
-    """Mean length, in voxels, of what separates the flow from a target flow.
+    """Mean distance, in voxels, between the vectors of a flow and of a target flow.
 
     The loss of the paper's supervised variant (section V-A, "supervised").
     """
@@ -21,10 +21,10 @@ def end_point_error(
 def dice_loss(
     fixed: Float[Tensor, "b labels i j k"], moved: Float[Tensor, "b labels i j k"]
 ) -> Float[Tensor, ""]:
-    """1 - Dice of soft label maps (0 to 1, a channel a label).
+    """1 - Dice of soft label maps (0 to 1, one channel per label).
 
-    The mean over a pair's labels, then over the pairs. A label that a pair has in
-    neither map says nothing.
+    It is the mean over the labels of a pair, then over the pairs. A label that neither
+    map of a pair has does not count.
 
     References:
         Milletari et al. 2016, V-Net, doi:10.1109/3DV.2016.79.
@@ -41,10 +41,10 @@ def landmark_distance(
     fixed: Float[Tensor, "b n 3"],
     moving: Float[Tensor, "b n 3"],
 ) -> Float[Tensor, ""]:
-    """Mean distance, in voxels, of x + flow(x) to the landmark of the moving image.
+    """Mean distance, in voxels, from x + flow(x) to the moving image's landmark.
 
-    Landmarks are voxel positions (i, j, k) on the flow's grid; the flow is read
-    linearly between voxels and held constant beyond the border.
+    Landmarks are voxel positions (i, j, k) on the flow's grid. The flow is interpolated
+    linearly between voxels and constant beyond the border.
     """
     reached = fixed + read_linearly(flow, fixed)
     return (reached - moving).square().sum(-1).add(_VANISHING).sqrt().mean()

@@ -1,6 +1,7 @@
-"""The compiled operations (src/native): contiguous arrays, results written in place.
+"""The compiled operations (src/native) on contiguous arrays, results written in place.
 
-Called by native.py and networks/upsampling.py alone, which check shapes.
+An array of another type or number of axes raises TypeError. The modules that register
+the operations with PyTorch check the shapes.
 """
 
 from torch import Tensor

@@ -104,7 +104,7 @@ def _interleave_backward(gradient: Tensor, scale: float) -> Tensor:
 
 
 def _raw(tensor: Tensor) -> Tensor:
-    """The tensor as the kernels read it: channels last, half precision as its bits."""
+    """The tensor as the kernels read it: channels last, bfloat16 as its bits."""
     array = tensor.detach().permute(0, 2, 3, 4, 1).contiguous()
     return array.view(torch.int16) if array.dtype == torch.bfloat16 else array
 

@@ -9,12 +9,12 @@ from voltween.errors import InputError
 from voltween.evaluation import read_experiment, run_experiment
 from voltween.evaluation.paper import experiment
 from voltween.evaluation.paper.scales import SCALES, recipe_of, share_of
-from voltween.evaluation.paper.table_file import Experiment, Row
+from voltween.evaluation.paper.table_file import TABLES, Experiment, Row
 from voltween.models import load_model
 from voltween.preprocessing import Preprocessing
 from voltween.training import SUPERVISED, VOXELMORPH, Augmentation
 
-TABLES = sorted((Path(__file__).parents[1] / "experiments").glob("table_*.toml"))
+PATHS = sorted(TABLES.glob("table_*.toml"))
 FITTED = Preprocessing((48, 64, 48), (1.0, 1.0, 1.0))
 
 # The paper's tables II to VII: IoU, landmark distance, seconds with and without GPU.
@@ -39,7 +39,7 @@ table_7 ADD .9270 2.62 .10 17; table_7 ADDD .9286 2.63 .11 26
 COLUMNS = ("iou", "landmark_distance", "gpu_seconds", "cpu_seconds")
 
 
-@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_the_papers_numbers_are_printed_as_they_are(path):
     found = read_experiment(path)
     wanted = {}
@@ -53,8 +53,8 @@ def test_the_papers_numbers_are_printed_as_they_are(path):
 
 
 def test_all_tables_with_all_their_networks_are_there():
-    assert [path.stem for path in TABLES] == [f"table_{n}" for n in range(2, 8)]
-    rows = {path.stem: read_experiment(path).rows for path in TABLES}
+    assert [path.stem for path in PATHS] == [f"table_{n}" for n in range(2, 8)]
+    rows = {path.stem: read_experiment(path).rows for path in PATHS}
     cascades = {"D", "DD", "DDD", "AD", "ADD", "ADDD"}
     assert {row.network for row in rows["table_4"]} == cascades
     assert {row.network for row in rows["table_7"]} == cascades
@@ -144,6 +144,13 @@ def test_other_files_are_refused(text, message, tmp_path):
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         read_experiment(path)
+
+
+def test_installed_tables_are_read_by_their_name():
+    by_name = read_experiment(Path("table_4"))
+    assert by_name == read_experiment(TABLES / "table_4.toml")
+    with pytest.raises(InputError, match=r"table_9: .*table_2, .*table_7.*got neither"):
+        read_experiment(Path("table_9"))
 
 
 @pytest.fixture

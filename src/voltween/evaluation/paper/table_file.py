@@ -10,6 +10,8 @@ from voltween.errors import InputError
 from voltween.files import existing_file
 
 VOXELMORPH_2 = "VoxelMorph-2"
+TABLES = Path(__file__).with_name("tables")
+"""Folder of the tables that are installed with the package."""
 PAPER_COLUMNS = ("iou", "landmark_distance", "gpu_seconds", "cpu_seconds")
 
 
@@ -82,12 +84,13 @@ class Experiment:
                 raise InputError(f"{self.name}: rows must differ, got {values}")
 
 
-def read_experiment(path: Path) -> Experiment:
-    """The experiment in a TOML file.
+def read_experiment(table: Path) -> Experiment:
+    """Reads the experiment in a TOML file, or an installed one such as `table_4`.
 
     Raises:
         InputError: If the file is missing or no such file, or a row is not legal.
     """
+    path = table if table.suffix else _installed_table(table.name)
     try:
         content = tomllib.loads(existing_file(path).read_text())
         rows = tuple(_row(path, values) for values in content["row"])
@@ -97,6 +100,18 @@ def read_experiment(path: Path) -> Experiment:
             f"{path}: expected an experiment (TOML with a title and [[row]]s), got "
             f"something else ({error})"
         ) from error
+
+
+def _installed_table(name: str) -> Path:
+    path = TABLES / f"{name}.toml"
+    if not path.is_file():
+        names = ", ".join(sorted(table.stem for table in TABLES.glob("*.toml")))
+        raise InputError(
+            about=name,
+            expected=f"a TOML file or an installed table ({names})",
+            got="neither",
+        )
+    return path
 
 
 def _row(path: Path, values: dict[str, Any]) -> Row:

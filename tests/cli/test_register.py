@@ -1,0 +1,218 @@
+"""`voltween register`: its files, its errors."""
+
+import errno
+import json
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from support.commands import register, write_pair
+from support.scans import FIXED, MOVING
+from voltween import io
+from voltween.cli import main
+from voltween.io import nifti
+from voltween.spatial import Grid, Image
+
+REGISTRATION_FILES = {
+    "fixed_to_moving.h5",
+    "fixed_to_moving.nii.gz",
+    "moved.nii.gz",
+    "moving_to_fixed.h5",
+    "overview.png",
+    "registration.json",
+}
+
+
+@pytest.fixture(name="folder")
+def folder_fixture(tmp_path):
+    """A folder with two scans, their labels and a model."""
+    return write_pair(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning")
+class TestRegister:
+    def test_writes_what_it_promises(self, folder):
+        out = register(folder)
+        assert {file.name for file in out.iterdir()} == REGISTRATION_FILES
+        figures = json.loads((out / "registration.json").read_text())
+        assert figures["model"] == "tiny"
+        assert {"correlation", "folding_percent", "seconds", "versions"} <= set(figures)
+        assert "dice" not in figures
+
+    def test_measures_and_moves_labels(self, folder, capsys):
+        out = register(
+            folder,
+            fixed_labels="fixed_labels.nii.gz",
+            moving_labels="moving_labels.nii.gz",
+        )
+        figures = json.loads((out / "registration.json").read_text())
+        assert list(figures["dice"]) == ["before", "affine", "dense 1", "dense 2"]
+        assert set(figures["dice"]["before"]) == {"1", "2", "7", "40"}
+        moved = io.read_labels(out / "moved_labels.nii.gz")
+        assert moved.grid.is_close(FIXED.grid)
+        assert set(moved.labels) <= {1, 2, 7, 40}
+        assert "Mean Dice over shared labels: before" in capsys.readouterr().out
+
+    def test_files_agree_with_each_other(self, folder):
+        out = register(folder)
+        transform = io.read_transform(out / "fixed_to_moving.h5")
+        moved = transform.resample(MOVING, onto=FIXED.grid)
+        np.testing.assert_allclose(
+            io.read(out / "moved.nii.gz").data, moved.data, atol=0.5
+        )
+        field = io.read_transform(out / "fixed_to_moving.nii.gz")
+        centers = FIXED.grid.voxel_centers_mm()[1:-1, 1:-1, 1:-1].reshape(-1, 3)
+        mapped = transform.map_positions(centers)
+        np.testing.assert_allclose(field.map_positions(centers), mapped, atol=1e-3)
+        back = io.read_transform(out / "moving_to_fixed.h5").map_positions(mapped)
+        assert np.linalg.norm(back - centers, axis=1).mean() < 0.05
+
+    def test_simpleitk_resamples_to_the_same_moved_image(self, folder):
+        out = register(folder)
+        by_itk = sitk.Resample(
+            sitk.ReadImage(str(folder / "moving.nrrd")),
+            sitk.ReadImage(str(folder / "fixed.nii.gz")),
+            sitk.ReadTransform(str(out / "fixed_to_moving.h5")),
+            sitk.sitkLinear,
+            0.0,
+        )
+        ours = sitk.GetArrayFromImage(sitk.ReadImage(str(out / "moved.nii.gz")))
+        difference = np.abs(sitk.GetArrayFromImage(by_itk) - ours)
+        assert np.quantile(difference, 0.995) < 0.5  # of about 3000
+
+    def test_sheared_fixed_scan_is_registered_too(self, folder):
+        affine = FIXED.grid.affine.copy()
+        affine[:3, 1] += 0.1 * affine[:3, 0]
+        sheared = Image(FIXED.data, Grid(FIXED.grid.shape, affine))
+        io.write(sheared, folder / "sheared.nii.gz")
+        out = register(folder, fixed="sheared.nii.gz")
+        assert io.read(out / "moved.nii.gz").grid.is_close(sheared.grid)
+
+    def test_without_model_it_says_which_it_takes(self, folder, capsys):
+        main(
+            [
+                "register",
+                str(folder / "fixed.nii.gz"),
+                str(folder / "moving.nrrd"),
+                "--out",
+                str(folder / "result"),
+            ]
+        )
+        assert "using the model 'brain'" in capsys.readouterr().out
+
+    def test_an_existing_folder_keeps_its_other_files(self, folder):
+        (folder / "result").mkdir()
+        (folder / "result" / "notes.txt").write_text("mine")
+        out = register(folder)
+        assert {file.name for file in out.iterdir()} == REGISTRATION_FILES | {
+            "notes.txt"
+        }
+
+
+def cut_short(folder):
+    whole = (folder / "fixed.nii.gz").read_bytes()
+    (folder / "bad.nii.gz").write_bytes(whole[: len(whole) // 2])
+
+
+def with_nan(folder):
+    data = FIXED.data.copy()
+    data[3, 3, 3] = np.nan
+    nibabel.save(nibabel.Nifti1Image(data, FIXED.grid.affine), folder / "bad.nii.gz")
+
+
+def constant(folder):
+    io.write(Image(np.full(FIXED.grid.shape, 7), FIXED.grid), folder / "bad.nii.gz")
+
+
+def of_size(*size):
+    def write(folder):
+        sitk.WriteImage(sitk.Image(size, sitk.sitkFloat32), str(folder / "bad.nii.gz"))
+
+    return write
+
+
+# What makes bad.nii.gz, or another thing, bad, and what that changes in the command.
+BAD = {"fixed": "bad.nii.gz"}
+
+
+BAD_INPUT = {
+    "missing": (lambda folder: None, {"fixed": "nothing.nii.gz"}),
+    "text": (lambda folder: (folder / "bad.nii.gz").write_text("no image"), BAD),
+    "cut short": (cut_short, BAD),
+    "NaN": (with_nan, BAD),
+    "constant": (constant, BAD),
+    "2D": (of_size(9, 9), BAD),
+    "4D": (of_size(9, 9, 9, 3), BAD),
+    "labels": (lambda folder: None, {"fixed": "fixed_labels.nii.gz"}),
+    "image as labels": (
+        lambda folder: None,
+        {"fixed_labels": "fixed.nii.gz", "moving_labels": "moving_labels.nii.gz"},
+    ),
+    "fixed labels alone": (
+        lambda folder: None,
+        {"fixed_labels": "fixed_labels.nii.gz"},
+    ),
+    "folder in the way": (
+        lambda folder: (folder / "result" / "moved.nii.gz").mkdir(parents=True),
+        {},
+    ),
+    "damaged model": (
+        lambda folder: (folder / "tiny.safetensors").write_bytes(b"x" * 500),
+        {},
+    ),
+    "unwritable": (
+        lambda folder: (folder / "file").write_text("in the way"),
+        {"out": "file/result"},
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("missing", "nothing.nii.gz: expected a file"),
+        ("text", "expected a NIfTI image"),
+        ("cut short", "cut short"),
+        ("NaN", "1 of 4032 that are NaN"),
+        ("constant", "fixed image is constant"),
+        ("2D", "expected one 3D image, got size 9 x 9"),
+        ("4D", "got size 9 x 9 x 9 x 3"),
+        ("labels", "looks like a label map"),
+        ("image as labels", "is this an intensity image"),
+        ("fixed labels alone", "expected --moving-labels too"),
+        ("folder in the way", "folders of the same names"),
+        ("damaged model", "damaged or of another kind"),
+        ("unwritable", "expected a folder that can be made"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning")
+def test_bad_input_ends_in_one_line_and_leaves_nothing(kind, message, folder, capsys):
+    make_bad, changes = BAD_INPUT[kind]
+    make_bad(folder)
+    before = set(folder.rglob("*"))
+    with pytest.raises(SystemExit) as caught:
+        register(folder, **changes)
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("voltween: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert set(folder.rglob("*")) == before
+
+
+@pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning")
+def test_full_disk_ends_in_one_line_and_leaves_nothing(folder, capsys, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(nifti.shutil, "copyfileobj", fail)
+    with pytest.raises(SystemExit) as caught:
+        register(folder)
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"voltween: {folder / 'result' / 'moved.nii.gz'}")
+    assert "No space left on device" in error
+    assert error.count("\n") == 1
+    assert not (folder / "result").exists()
