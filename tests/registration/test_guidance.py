@@ -28,7 +28,7 @@ def test_there_is_no_guidance_by_default():
         ({"fixed": Side(labels=LABELS)}, "labels of both scans, got only.* the fixed"),
         (
             {"moving": Side(points=POINTS)},
-            "points of both scans, got only.* the moving",
+            "points of both scans, got only.* moving",
         ),
         ({"fixed": Side(channels=(IMAGE,))}, "as many channels .*, got 1 and 0"),
     ],
@@ -61,5 +61,5 @@ def test_other_landmarks_are_paired_by_their_order(names):
 
 
 def test_both_sides_need_as_many_landmarks():
-    with pytest.raises(InputError, match="as many points .*, got 3 and 2"):
+    with pytest.raises(InputError, match=r"as many points .*, got 3 and 2"):
         Guidance(Side(points=POINTS), Side(points=Points(POINTS.mm[:2])))

@@ -139,7 +139,7 @@ def test_a_landmark_beyond_the_grid_is_kept_where_others_are_on_it():
 def test_a_constant_channel_is_named():
     flat = Image(np.full(MOVING.grid.shape, 4), MOVING.grid)
     sides = Side(channels=(FIXED, FIXED)), Side(channels=(MOVING, flat))
-    with pytest.raises(InputError, match="^moving: channel 2: .*constant"):
+    with pytest.raises(InputError, match=r"^moving: channel 2: .*constant"):
         view().tensors(Guidance(*sides))
 
 

@@ -27,7 +27,7 @@ def result_fixture(model):
 
 def test_transform_is_the_networks_flow_between_the_canonical_grids(model, result):
     """moving canonical affine o (identity + flow) o inverse fixed canonical affine."""
-    fixed, moving = (model.preprocessing.normalized(image) for image in (FIXED, MOVING))
+    fixed, moving = (model.preprocessing.normalize(image) for image in (FIXED, MOVING))
     tensors = [torch.from_numpy(i.data.copy())[None, None] for i in (fixed, moving)]
     with torch.inference_mode():
         flow = model.network(*tensors).flow[0].numpy()
@@ -42,7 +42,7 @@ def test_transform_is_the_networks_flow_between_the_canonical_grids(model, resul
 
 
 def test_moved_image_in_canonical_space_is_the_networks(model, result):
-    fixed, moving = (model.preprocessing.normalized(image) for image in (FIXED, MOVING))
+    fixed, moving = (model.preprocessing.normalize(image) for image in (FIXED, MOVING))
     tensors = [torch.from_numpy(i.data.copy())[None, None] for i in (fixed, moving)]
     with torch.inference_mode():
         flow = model.network(*tensors).flow
@@ -169,6 +169,6 @@ def test_a_single_slice_is_refused(model):
     slices = Image(FIXED.data[..., :1], Grid((18, 16, 1), FIXED.grid.affine))
     with pytest.raises(
         InputError,
-        match="^fixed image: expected at least 2 voxels along each axis, got 18 x",
+        match=r"^fixed image: expected at least 2 .*, got 18 x 16 x 1",
     ):
         register(slices, MOVING, model=model)

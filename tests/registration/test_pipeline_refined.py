@@ -19,7 +19,6 @@ from voltween.refinement import FAST, FAST_ALONE, AffineLevel, Level, Refinement
 from voltween.registration import register
 from voltween.spatial import Affine
 
-
 STILL = Refinement((Level(1, 1, 1e-6),))
 QUICK = Refinement((Level(2, 10, 0.5, 4),), affine_levels=(AffineLevel(4, 10, 0.3),))
 

@@ -71,7 +71,7 @@ def test_a_registration_without_folds_is_returned_itself():
 
 def test_folding_is_measured_on_the_fixed_images_own_grid():
     far = Grid(FIXED.grid.shape, TO_MOVING.matrix @ FIXED.grid.affine)
-    elsewhere = far.padded(3)
+    elsewhere = far.pad(3)
     assert registered(folded(elsewhere)).folding_percent == 0
     result = registered(folded())
     determinants = result.fixed_to_moving.to_field(FIXED.grid).jacobian_determinant()
@@ -120,5 +120,5 @@ def test_a_warning_states_the_folds_that_stay(monkeypatch):
         module, "remove_folds", lambda *_, onto: Unfolded(stubborn, 0.25)
     )
     with pytest.warns(FoldingWarning, match=r"0\.25 % of the fixed image's voxels"):
-        left = registered(folded()).without_folding()
-    assert left.fixed_to_moving is stubborn
+        result = registered(folded()).without_folding()
+    assert result.fixed_to_moving is stubborn

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from voltween.preprocessing import Preprocessing, foreground_of, looks_like_ct
+from voltween.preprocessing import Preprocessing, find_foreground, looks_like_ct
 from voltween.registration.canonical import FEWEST_BLOCKS
 from voltween.registration.pair_view import PairView, SideView
 from voltween.spatial import Grid, Image, directions_to_ras
@@ -24,7 +24,7 @@ def fit_to_pair(fixed: Image, moving: Image, *, multiple: int) -> PairView:
     scans = (fixed, moving)
     are_ct = [looks_like_ct(scan) for scan in scans]
     foregrounds = [
-        foreground_of(scan, is_ct=is_ct)
+        find_foreground(scan, is_ct=is_ct)
         for scan, is_ct in zip(scans, are_ct, strict=True)
     ]
     extent_mm = _MARGIN * np.max([each.extent_mm for each in foregrounds], axis=0)

@@ -56,7 +56,7 @@ class SideView:
         Raises:
             InputError: If the scan is constant or a label map.
         """
-        return self._to_tensor(self.rule.normalized(self.scan, onto=self.grid).data)
+        return self._to_tensor(self.rule.normalize(self.scan, onto=self.grid).data)
 
     def tensors(self, guidance: Side) -> SideTensors:
         """The scan and its guidance on the grid.
@@ -79,7 +79,7 @@ class SideView:
             if not looks_like_ct(image):
                 rule = replace(rule, hounsfield_window=None)
             with naming(f"channel {number}"):
-                normalized = rule.normalized(image, onto=self.grid)
+                normalized = rule.normalize(image, onto=self.grid)
             channels.append(self._to_tensor(normalized.data))
         return torch.cat(channels, dim=1)
 
