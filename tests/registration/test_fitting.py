@@ -9,7 +9,7 @@ from support.scans import (
     smooth_image,
     stored,
 )
-from voltween.refinement import AffineLevel, Level, Refinement
+from voltween.refinement import Level, Refinement
 from voltween.registration import register
 from voltween.registration.fitting import fit_to_pair
 from voltween.spatial import Grid, Image
@@ -92,5 +92,5 @@ def test_a_ct_is_seen_through_a_window_and_another_scan_by_percentiles():
 def test_thin_scans_keep_two_of_the_widest_voxels():
     scan = smooth_image(oblique_grid((32, 30, 3), spacing_mm=(1.0, 1.0, 1.0)))
     assert min(fit_to_pair(scan, scan, multiple=4).fixed.grid.shape) == 8
-    quick = Refinement((Level(2, 5, 0.5, 4),), affine_levels=(AffineLevel(4, 3, 0.3),))
+    quick = Refinement((Level(2, 5, 0.5, 4),))
     assert register(scan, scan, model=None, refinement=quick).folding_percent == 0

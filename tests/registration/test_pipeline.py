@@ -123,7 +123,7 @@ def test_the_parts_of_the_work_are_timed(model):
     whole = time.perf_counter() - start
     assert list(seconds) == ["preparing", "network", "refinement", "transforms"]
     assert min(seconds["preparing"], seconds["network"], seconds["transforms"]) > 1e-5
-    assert 0.8 * whole < sum(seconds.values()) <= whole
+    assert 0.5 * whole < sum(seconds.values()) <= whole
 
 
 @pytest.mark.parametrize(
