@@ -111,7 +111,7 @@ def test_structures_that_no_scan_has_and_unknown_models_are_refused(folder, caps
     error = error_of(capsys, *tweening(folder, *options, "--structures", "9"))
     assert "got [9]: choose some with --structures" in error
     error = error_of(capsys, *tweening(folder, model="nobody"))
-    assert "nobody: no such model" in error
+    assert "nobody: expected a shipped model" in error
 
 
 @pytest.mark.parametrize(

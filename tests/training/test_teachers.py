@@ -181,5 +181,5 @@ class TestRefinedModel:
 
     @pytest.mark.parametrize("effort", REFINEMENTS)
     def test_a_model_that_is_not_there_is_named(self, effort):
-        with pytest.raises(InputError, match="nobody: no such model"):
+        with pytest.raises(InputError, match="nobody: expected a shipped model"):
             teacher_named(f"nobody+{effort}", Preprocessing(SMALL, (1.5, 1.5, 1.5)))
