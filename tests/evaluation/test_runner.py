@@ -259,7 +259,4 @@ def test_a_device_that_is_not_there_makes_a_model_unavailable(cases, tmp_path):
     pairs = [(cases[0].name, cases[1].name)]
     found = evaluate([method], cases, pairs=pairs, out=tmp_path / "out")
     assert found.pairs[0].status == "unavailable"
-    assert (
-        "device 'cuda:99': expected a device that PyTorch can use"
-        in found.pairs[0].note
-    )
+    assert "device 'cuda:99': expected a device that PyTorch" in found.pairs[0].note
