@@ -1,6 +1,6 @@
 """The compiled operations (src/native): contiguous arrays, results written in place.
 
-Called by native.py and networks/upsampling.py alone, which check shapes.
+Called by the modules of voltween.ops that define a NativeOperation; they check shapes.
 """
 
 from torch import Tensor
