@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning"
 FIXED, MOVING = known_pair()
 TO_MOVING = align_centers(FIXED.grid, MOVING.grid)
 FIXED_POINTS = Points(scene_points_mm()[:4], ("a", "b", "c", "d"))
-FAR = Grid(FIXED.grid.shape, FIXED.grid.padded(400).affine)
+FAR = Grid(FIXED.grid.shape, FIXED.grid.pad(400).affine)
 
 
 def volumes():

@@ -319,7 +319,7 @@ class TestModel:
     def test_registration_is_the_networks_flow_between_the_canonical_grids(self):
         model = some_model()
         result = register(FIXED, MOVING, model=model)
-        fixed, moving = (model.preprocessing.normalized(i) for i in (FIXED, MOVING))
+        fixed, moving = (model.preprocessing.normalize(i) for i in (FIXED, MOVING))
         tensors = [torch.from_numpy(i.data.copy())[None, None] for i in (fixed, moving)]
         with torch.no_grad():
             flow = model.network(*tensors).flow[0].numpy()

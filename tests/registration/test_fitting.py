@@ -39,7 +39,7 @@ def test_the_grid_holds_what_is_bright_on_both_scans():
     assert (extent_mm < np.array([30, 35, 25]) * 1.1 + 8).all()
     assert rules[0] == rules[1]
     for rule, image in zip(rules, (one, other), strict=True):
-        assert rule.normalized(image).data.mean() > 0.3
+        assert rule.normalize(image).data.mean() > 0.3
 
 
 def test_sides_are_multiples_and_voxels_the_finest_there_are():

@@ -35,7 +35,7 @@ def result_fixture(model):
 
 def test_transform_is_the_networks_flow_between_the_canonical_grids(model, result):
     """moving canonical affine o (identity + flow) o inverse fixed canonical affine."""
-    fixed, moving = (model.preprocessing.normalized(image) for image in (FIXED, MOVING))
+    fixed, moving = (model.preprocessing.normalize(image) for image in (FIXED, MOVING))
     tensors = [torch.from_numpy(i.data.copy())[None, None] for i in (fixed, moving)]
     with torch.inference_mode():
         flow = model.network(*tensors).flow[0].numpy()
@@ -50,7 +50,7 @@ def test_transform_is_the_networks_flow_between_the_canonical_grids(model, resul
 
 
 def test_moved_image_in_canonical_space_is_the_networks(model, result):
-    fixed, moving = (model.preprocessing.normalized(image) for image in (FIXED, MOVING))
+    fixed, moving = (model.preprocessing.normalize(image) for image in (FIXED, MOVING))
     tensors = [torch.from_numpy(i.data.copy())[None, None] for i in (fixed, moving)]
     with torch.inference_mode():
         flow = model.network(*tensors).flow

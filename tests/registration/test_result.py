@@ -37,7 +37,7 @@ def test_what_does_not_fold_is_given_back_itself():
 
 def test_folding_is_measured_on_the_fixed_images_own_grid():
     far = Grid(FIXED.grid.shape, TO_MOVING.matrix @ FIXED.grid.affine)
-    elsewhere = far.padded(3)
+    elsewhere = far.pad(3)
     assert registered(folded(elsewhere)).folding_percent == 0
     found = registered(folded())
     determinants = found.fixed_to_moving.to_field(FIXED.grid).jacobian_determinant()

@@ -12,15 +12,15 @@ from jaxtyping import Bool, Float
 from scipy import ndimage
 
 from voltween.errors import InputError
-from voltween.preprocessing import coarse_view, head_center_mm, hounsfield_offset
+from voltween.preprocessing import head_center_mm, hounsfield_offset, resample_coarsely
 from voltween.spatial import (
     Grid,
     Image,
     LabelMap,
     Volume,
     directions_to_ras,
-    in_ras_order,
-    reorder_to_ras,
+    reorder_grid_to_ras,
+    reorder_volume_to_ras,
 )
 
 V = TypeVar("V", bound=Volume)
@@ -64,19 +64,19 @@ class Crop:
         Raises:
             InputError: If the volume is on another grid.
         """
-        if not reorder_to_ras(volume.grid).is_close(self.of_grid):
+        if not reorder_grid_to_ras(volume.grid).is_close(self.of_grid):
             raise InputError(
                 f"crop: expected a volume on the scan's grid of {self.of_grid.shape}, "
                 f"got one of {volume.grid.shape} elsewhere: resample it first"
             )
         ends = np.add(self.first_voxel, self.grid.shape)
         box = tuple(map(slice, self.first_voxel, ends))
-        return type(volume)(in_ras_order(volume).data[box], self.grid)
+        return type(volume)(reorder_volume_to_ras(volume).data[box], self.grid)
 
 
 def whole(image: Image) -> Crop:
     """All voxels, in the order R, A, S."""
-    grid = reorder_to_ras(image.grid)
+    grid = reorder_grid_to_ras(image.grid)
     return Crop(grid, grid, "nothing cut")
 
 
@@ -85,7 +85,7 @@ def head_crop(head: Image) -> Crop:
 
     With skull or without. The brain is within, and so are eyes and most of the face.
     """
-    grid = reorder_to_ras(head.grid)
+    grid = reorder_grid_to_ras(head.grid)
     along_mm = np.array(list(np.ndindex(2, 2, 2))) - 0.5  # its own axes, maybe oblique
     center_mm = head_center_mm(head, _HEAD_MM)
     corners_mm = center_mm + (along_mm * _HEAD_MM) @ directions_to_ras(head.grid).T
@@ -109,9 +109,9 @@ def liver_crop(
     Raises:
         InputError: If none of the labels is there, or no soft tissue is that thick.
     """
-    grid = reorder_to_ras(ct.grid)
+    grid = reorder_grid_to_ras(ct.grid)
     if labels is None:
-        coarse = coarse_view(ct)
+        coarse = resample_coarsely(ct)
         hounsfield = coarse.data - hounsfield_offset(ct)
         box = _liver_box(hounsfield, float(coarse.grid.spacing_mm[0]))
         corners_mm = coarse.grid.voxel_to_world(_all_corners(box))
@@ -123,7 +123,7 @@ def liver_crop(
             f"liver: expected one of the labels {liver}, got {labels.labels[:9]}: name "
             "the liver's labels, or crop without labels"
         )
-    mask = in_ras_order(LabelMap(is_liver.astype(np.uint8), labels.grid))
+    mask = reorder_volume_to_ras(LabelMap(is_liver.astype(np.uint8), labels.grid))
     margin = _MASK_MARGIN_MM / mask.grid.spacing_mm
     box = _box(mask.data > 0) + np.array([-margin, margin])
     corners = grid.world_to_voxel(mask.grid.voxel_to_world(_all_corners(box)))

@@ -163,4 +163,4 @@ def _faded(
         ramp = np.arange(width) / width
         weights = np.concatenate([ramp, np.ones(size), ramp[::-1]])
         padded *= np.expand_dims(weights, [n for n in range(4) if n != axis])
-    return padded, grid.padded(width)
+    return padded, grid.pad(width)

@@ -8,7 +8,7 @@ from voltween.errors import InputError
 from voltween.preprocessing import (
     Preprocessing,
     check_has_contrast,
-    foreground_of,
+    find_foreground,
     looks_like_ct,
 )
 from voltween.registration.canonical import FEWEST_BLOCKS
@@ -38,7 +38,7 @@ def fit_to_pair(
             raise InputError(f"{side} {error}") from error
         seen.append((image, looks_like_ct(image)))
     extent_mm = _MARGIN * np.max(
-        [foreground_of(image, is_ct=is_ct).extent_mm for image, is_ct in seen], axis=0
+        [find_foreground(image, is_ct=is_ct).extent_mm for image, is_ct in seen], axis=0
     )
     finest_mm = min(image.grid.spacing_mm.min() for image, _ in seen)
     spacing_mm = max(float(finest_mm), float(np.cbrt(extent_mm.prod() / _MOST_VOXELS)))

@@ -106,7 +106,7 @@ class PairView:
         if image not in (self.fixed, self.moving) and not looks_like_ct(image):
             rule = replace(rule, hounsfield_window=None)
         try:
-            return self._tensor(rule.normalized(image, onto=grid).data)
+            return self._tensor(rule.normalize(image, onto=grid).data)
         except InputError as error:
             raise InputError(f"{name or side} {error}") from error
 

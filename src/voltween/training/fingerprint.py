@@ -12,10 +12,10 @@ from voltween.files import naming
 from voltween.preprocessing import (
     DENSER_THAN_LUNG,
     check_has_contrast,
-    foreground_of,
+    find_foreground,
     hounsfield_offset,
     looks_like_ct,
-    some_voxels,
+    sample_voxels,
 )
 from voltween.spatial import Image, LabelMap, directions_to_ras, spacing_and_shape
 
@@ -181,7 +181,7 @@ def _measured(case: Case) -> _Measured:
     grid = image.grid
     spacing_mm, shape = spacing_and_shape(grid)
     is_ct = looks_like_ct(image)
-    foreground = foreground_of(image, is_ct=is_ct)
+    foreground = find_foreground(image, is_ct=is_ct)
     return _Measured(
         spacing_mm=spacing_mm,
         shape=shape,
@@ -203,13 +203,13 @@ def _percentiles(
     image: Image, labels: LabelMap | None, threshold: float | None
 ) -> Float[np.ndarray, " 3"]:
     """Percentiles of what is above the threshold; of a CT if that is None."""
-    values = some_voxels(image.data)
+    values = sample_voxels(image.data)
     if threshold is not None:
         shown = values > threshold
     else:
         shown = values > DENSER_THAN_LUNG + hounsfield_offset(image)
         if labels is not None:  # such as lungs
-            shown |= some_voxels(labels.data) > 0
+            shown |= sample_voxels(labels.data) > 0
     return np.percentile(values[shown] if shown.any() else values, _PERCENTILES)
 
 

@@ -147,7 +147,7 @@ def load_sample(
             raise InputError(f"{case.name}: has no labels to mask it with")
         image = mask_by_labels(image, labels)
     try:
-        canonical = preprocessing.normalized(image)
+        canonical = preprocessing.normalize(image)
     except InputError as error:
         raise InputError(f"{case.name}: {error}") from error
     label_tensor = None
