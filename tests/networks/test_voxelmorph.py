@@ -34,7 +34,7 @@ from voltween.training import (
     train,
     try_training,
 )
-from voltween.training.objective import Pairs, pair_losses
+from voltween.training.objective import PairBatch, pair_losses
 
 SHAPE = (16, 32, 48)
 CUBE = (16, 16, 16)
@@ -149,7 +149,7 @@ class TestNetwork:
         for recomputes in (False, True):
             network = some_network(CUBE, strength=0.1)
             network.recomputes_features = recomputes
-            terms = pair_losses(network, Pairs(*pair(CUBE)), VOXELMORPH)
+            terms = pair_losses(network, PairBatch(*pair(CUBE)), VOXELMORPH)
             total_loss(terms).backward()
             gradients.append([weight.grad for weight in network.parameters()])
         assert all(map(torch.equal, *gradients))
@@ -210,7 +210,7 @@ class TestObjective:
 
     def test_all_of_it_is_what_training_minimizes(self):
         network = some_network(CUBE, strength=0.3)
-        pairs = Pairs(*pair(CUBE))
+        pairs = PairBatch(*pair(CUBE))
         tweening = network(*pairs[:2])
         terms = pair_losses(network, pairs, VOXELMORPH)
         similarity = local_correlation_loss(pairs.fixed, tweening.moved, 9)

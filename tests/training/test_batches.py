@@ -6,7 +6,7 @@ from voltween.cohorts import read_manifest
 from voltween.errors import InputError
 from voltween.preprocessing import Preprocessing
 from voltween.training import Augmentation, Objective, TrainConfig
-from voltween.training.batches import Share, TrainingPairs, batches
+from voltween.training.batches import Share, PairSampler, batches
 from voltween.training.samples import Sample, store_samples
 
 PREPROCESSING = Preprocessing((16, 16, 16), (2.5, 2.5, 2.5))
@@ -21,7 +21,7 @@ def pairs(tmp_path_factory):
     cases = read_manifest(write_cohort(folder, 4, 0))
     plain = store_samples(cases, PREPROCESSING, folder / "cache")
     masked = store_samples(cases, PREPROCESSING, folder / "cache", is_masked=True)
-    return TrainingPairs(plain, masked, None, CONFIG)
+    return PairSampler(plain, masked, None, CONFIG)
 
 
 def assert_same(one, other):
@@ -33,7 +33,7 @@ def assert_same(one, other):
 def test_pairs_are_of_distinct_cases_and_cover_all(pairs):
     samples = [Sample(str(n), torch.rand(1, 8, 8, 8), None) for n in range(4)]
     config = TrainConfig(augmentation=Augmentation(displacement=0.0))
-    many = TrainingPairs(samples, None, None, config).batch(1, range(150))
+    many = PairSampler(samples, None, None, config).batch(1, range(150))
     drawn = set(many.names.split(", "))
     assert drawn == {f"{f} <- {m}" for f in range(4) for m in range(4) if f != m}
 

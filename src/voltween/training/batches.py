@@ -17,21 +17,21 @@ from torch.utils.data import DataLoader, Dataset
 from voltween.errors import InputError
 from voltween.ops import warp, warp_nearest
 from voltween.training.augmentation import augment_intensities, random_flow
-from voltween.training.objective import Pairs
+from voltween.training.objective import PairBatch
 from voltween.training.recipe import TrainConfig
 from voltween.training.samples import Sample
 from voltween.training.targets import TargetFlows
 
 
-class Batch(NamedTuple):
-    """Pairs to train on, and their names for messages."""
+class NamedBatch(NamedTuple):
+    """PairBatch to train on, and their names for messages."""
 
-    pairs: Pairs
+    pairs: PairBatch
     names: str
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingPairs:
+class PairSampler:
     """Where the pairs of a training come from.
 
     `masked` are the same samples, masked. With target flows, the pairs are those that
@@ -43,15 +43,15 @@ class TrainingPairs:
     targets: TargetFlows | None
     config: TrainConfig
 
-    def batch(self, step: int, places: Sequence[int]) -> Batch:
+    def batch(self, step: int, places: Sequence[int]) -> NamedBatch:
         """The pairs at some places (from 0) of a step (from 1)."""
         drawn = [self._draw(step, place) for place in places]
         names = ", ".join(name for _, name in drawn)
         parts = zip(*(pair for pair, _ in drawn), strict=True)
         joined = [None if part[0] is None else torch.cat(part) for part in parts]
-        return Batch(Pairs(*joined), names)  # type: ignore[arg-type]  # two are there
+        return NamedBatch(PairBatch(*joined), names)  # type: ignore[arg-type]  # two are there
 
-    def _draw(self, step: int, place: int) -> tuple[Pairs, str]:
+    def _draw(self, step: int, place: int) -> tuple[PairBatch, str]:
         """One pair and its name."""
         rng = np.random.default_rng([self.config.seed, step, place])
         target = None
@@ -69,7 +69,7 @@ class TrainingPairs:
 
     def _images_and_labels(
         self, fixed: Sample, moving: Sample, rng: np.random.Generator
-    ) -> Pairs:
+    ) -> PairBatch:
         """The scans in other poses, shapes and intensities."""
         augmentation = self.config.augmentation
         fixed_flow = self._flow(fixed, rng, is_at_rest=not augmentation.deforms_fixed)
@@ -79,14 +79,14 @@ class TrainingPairs:
             for scan, flow in ((fixed, fixed_flow), (moving, moving_flow))
         ]
         if not self.config.objective.has_overlap:
-            return Pairs(*images)
+            return PairBatch(*images)
         labels = (
             _deformed_labels(fixed, fixed_flow),
             _deformed_labels(moving, moving_flow),
         )
         most = self.config.labels_per_pair
         chosen = rng.permutation(_shared_labels(*labels))[:most].tolist()
-        return Pairs(*images, *(_maps(part, chosen, most) for part in labels))
+        return PairBatch(*images, *(_maps(part, chosen, most) for part in labels))
 
     def _flow(
         self, sample: Sample, rng: np.random.Generator, *, is_at_rest: bool
@@ -121,8 +121,8 @@ class Share:
 
 
 def batches(
-    pairs: TrainingPairs, share: Share, *, first_step: int, workers: int
-) -> Iterator[list[Batch]]:
+    pairs: PairSampler, share: Share, *, first_step: int, workers: int
+) -> Iterator[list[NamedBatch]]:
     """This device's batches of every step from `first_step` on, prepared ahead."""
     steps = range(first_step, pairs.config.steps + 1)
     dataset = _Steps(pairs, share.portions(pairs.config))
@@ -138,18 +138,18 @@ def batches(
     return iter(loader)
 
 
-class _Steps(Dataset[list[Batch]]):
+class _Steps(Dataset[list[NamedBatch]]):
     """The batches of a step by its number."""
 
-    def __init__(self, pairs: TrainingPairs, portions: list[list[int]]) -> None:
+    def __init__(self, pairs: PairSampler, portions: list[list[int]]) -> None:
         self._pairs = pairs
         self._portions = portions
 
-    def __getitem__(self, step: int) -> list[Batch]:
+    def __getitem__(self, step: int) -> list[NamedBatch]:
         return [self._pairs.batch(step, places) for places in self._portions]
 
 
-def _as_it_is(batch: list[Batch]) -> list[Batch]:
+def _as_it_is(batch: list[NamedBatch]) -> list[NamedBatch]:
     return batch
 
 

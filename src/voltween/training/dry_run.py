@@ -15,7 +15,7 @@ from voltween.cohorts import Case
 from voltween.files import check_free_space, output_folder
 from voltween.training.batches import batches
 from voltween.training.hardware import Hardware
-from voltween.training.loop import Training, load_cohort
+from voltween.training.loop import Training, load_training_data
 from voltween.training.recipe import Recipe
 
 _STEPS = 3  # after one that is not timed
@@ -64,23 +64,23 @@ def try_training(
     cache = cache or out / "cache"
     with TemporaryDirectory() as folder:
         training = Training(cases, recipe, out=Path(folder), fabric=fabric)
-        cohort = load_cohort(cases, recipe, cache, fabric)
-        prepared = batches(cohort.pairs, training.share, first_step=1, workers=0)
+        data = load_training_data(cases, recipe, cache, fabric)
+        prepared = batches(data.pairs, training.share, first_step=1, workers=0)
         times, losses = [], {}
         for step in range(1, min(_STEPS + 1, config.steps) + 1):
             start = time.perf_counter()
             losses = training.take_step(step, next(prepared))
             times.append(time.perf_counter() - start)
         start = time.perf_counter()
-        training.validate(cohort.val[:_VALIDATION_PAIRS])
+        training.validate(data.val[:_VALIDATION_PAIRS])
         for_validation = time.perf_counter() - start
     weights = sum(weight.numel() for weight in training.network.parameters())
     disk_bytes = weights * _BYTES_PER_WEIGHT * (config.kept_states + 1)
     check_free_space(output_folder(out) / "states", disk_bytes)
     validations = -(-config.steps // config.validate_every)
-    pairs = min(config.validation_pairs, len(cohort.val) * (len(cohort.val) - 1))
+    pairs = min(config.validation_pairs, len(data.val) * (len(data.val) - 1))
     return DryRun(
-        scans=len(cohort.pairs.plain) + len(cohort.val),
+        scans=len(data.pairs.plain) + len(data.val),
         weights=weights,
         losses=losses,
         seconds=min(times) * config.steps

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from voltween.errors import InputError
-from voltween.training.recipe import Precision
+from voltween.training.recipe import TrainingPrecision
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -31,7 +31,7 @@ class Hardware:
     """Processes beside each device that prepare its pairs; 0 prepares them in the
     training process, which is best where the CPU trains."""
 
-    def fabric(self, precision: Precision) -> "Fabric":
+    def fabric(self, precision: TrainingPrecision) -> "Fabric":
         """The devices, with processes started and connected.
 
         Raises:
@@ -61,7 +61,7 @@ class Hardware:
         return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _precision_plugin(precision: Precision, device_type: str) -> "FabricPrecision":
+def _precision_plugin(precision: TrainingPrecision, device_type: str) -> "FabricPrecision":
     from lightning_fabric.plugins import MixedPrecision
     from lightning_fabric.plugins import Precision as SinglePrecision
 

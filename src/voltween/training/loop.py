@@ -20,10 +20,10 @@ from voltween.cohorts import Case, cases_of_split
 from voltween.errors import InputError
 from voltween.models import load_model
 from voltween.networks import Network, build, config_facts, weights_for
-from voltween.training.batches import Batch, Share, TrainingPairs, batches
+from voltween.training.batches import NamedBatch, Share, PairSampler, batches
 from voltween.training.hardware import Hardware
 from voltween.training.logs import Logs, StepReport
-from voltween.training.objective import Objective, Pairs, pair_losses, total_loss
+from voltween.training.objective import Objective, PairBatch, pair_losses, total_loss
 from voltween.training.recipe import Recipe, learning_rate
 from voltween.training.run_folder import Progress, RunFolder, environment
 from voltween.training.samples import Sample, store_samples
@@ -45,10 +45,10 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Cohort:
+class TrainingData:
     """What is trained on, and the samples to validate on."""
 
-    pairs: TrainingPairs
+    pairs: PairSampler
     val: Sequence[Sample]
 
 
@@ -77,8 +77,8 @@ def train(
     training = Training(cases, recipe, out=out, fabric=fabric)
     if training.is_finished:
         return training.folder.best
-    cohort = load_cohort(cases, recipe, cache or out / "cache", fabric)
-    training.run(cohort, workers=hardware.workers, on_step=on_step)
+    data = load_training_data(cases, recipe, cache or out / "cache", fabric)
+    training.run(data, workers=hardware.workers, on_step=on_step)
     return training.folder.best
 
 
@@ -90,7 +90,7 @@ class TrainingStep(nn.Module):
         self.network = network
         self.objective = objective
 
-    def forward(self, pairs: Pairs) -> dict[str, Tensor]:
+    def forward(self, pairs: PairBatch) -> dict[str, Tensor]:
         """Loss terms of the pairs, means over them."""
         return pair_losses(self.network, pairs, self.objective)
 
@@ -126,18 +126,18 @@ class Training:
         )
 
     def run(
-        self, cohort: Cohort, *, workers: int, on_step: Callable[[StepReport], None]
+        self, data: TrainingData, *, workers: int, on_step: Callable[[StepReport], None]
     ) -> None:
         """All steps that are left."""
         config = self.recipe.training
         first = self.progress.step + 1
-        logs = self._logs(cohort)
+        logs = self._logs(data)
         for step, portions in enumerate(
-            batches(cohort.pairs, self.share, first_step=first, workers=workers), first
+            batches(data.pairs, self.share, first_step=first, workers=workers), first
         ):
             losses = self.take_step(step, portions)
             is_validated = step == config.steps or step % config.validate_every == 0
-            stages = self.validate(cohort.val) if is_validated else ()
+            stages = self.validate(data.val) if is_validated else ()
             if logs:
                 report = StepReport(step, losses, stages)
                 logs.write(report, self.network)
@@ -148,7 +148,7 @@ class Training:
                 break
         self.fabric.barrier()  # nobody leaves before the files are written
 
-    def take_step(self, step: int, portions: Sequence[Batch]) -> dict[str, float]:
+    def take_step(self, step: int, portions: Sequence[NamedBatch]) -> dict[str, float]:
         """Learn from the pairs of a step; loss terms, means over all devices' pairs."""
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(step, self.recipe.training)
@@ -200,17 +200,17 @@ class Training:
             self.folder.save_best(self.network, self.recipe.preprocessing, figures)
         self.folder.save_state(self.network, self._optimizer, self.progress)
 
-    def _logs(self, cohort: Cohort) -> Logs | None:
+    def _logs(self, data: TrainingData) -> Logs | None:
         """Where the first process writes what happens."""
         if not self.fabric.is_global_zero:
             return None
         self.folder.begin(self.progress, environment())
-        pairs = validation_pairs(cohort.val, 1)
-        shown = [(cohort.val[f], cohort.val[m]) for f, m in pairs]
+        pairs = validation_pairs(data.val, 1)
+        shown = [(data.val[f], data.val[m]) for f, m in pairs]
         return Logs(self.folder, self.progress.step, shown[0] if shown else None)
 
     def _check_finite(
-        self, step: int, value: Tensor, portions: Sequence[Batch]
+        self, step: int, value: Tensor, portions: Sequence[NamedBatch]
     ) -> None:
         """Stop on every device if the loss or a weight is not finite on any.
 
@@ -264,9 +264,9 @@ def initial_network(recipe: Recipe) -> Network:
     return network
 
 
-def load_cohort(
+def load_training_data(
     cases: Sequence[Case], recipe: Recipe, cache: Path, fabric: "Fabric"
-) -> Cohort:
+) -> TrainingData:
     """The cases on their canonical grids, each made by one of the processes.
 
     Raises:
@@ -302,7 +302,7 @@ def load_cohort(
         pairs = target_pairs(len(plain), config.target_pairs, config.seed)
         targets = TargetFlows(plain, pairs, teacher, cache / "targets")
         _make(targets, fabric)
-    return Cohort(TrainingPairs(plain, masked, targets, config), validation)
+    return TrainingData(PairSampler(plain, masked, targets, config), validation)
 
 
 def _make(targets: TargetFlows, fabric: "Fabric") -> None:

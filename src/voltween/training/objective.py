@@ -125,7 +125,7 @@ VOXELMORPH = Objective(
 """VoxelMorph's own: local correlation and smoothness, as its code recommends them."""
 
 
-class Pairs(NamedTuple):
+class PairBatch(NamedTuple):
     """Images to register, and soft label maps (a channel a label) if there are any."""
 
     fixed: Float[Tensor, "b 1 i j k"]
@@ -136,18 +136,18 @@ class Pairs(NamedTuple):
     """Flow to learn, in voxels."""
 
     @property
-    def swapped(self) -> "Pairs":
+    def swapped(self) -> "PairBatch":
         """The same the other way round, for which no target flow is known."""
-        return Pairs(self.moving, self.fixed, self.moving_labels, self.fixed_labels)
+        return PairBatch(self.moving, self.fixed, self.moving_labels, self.fixed_labels)
 
-    def to(self, device: torch.device) -> "Pairs":
+    def to(self, device: torch.device) -> "PairBatch":
         """The same on another device."""
         parts = [None if part is None else part.to(device) for part in self]
-        return Pairs(*parts)  # type: ignore[arg-type]  # the first two are there
+        return PairBatch(*parts)  # type: ignore[arg-type]  # the first two are there
 
 
 def pair_losses(
-    network: Callable[[Tensor, Tensor], Tweening], pairs: Pairs, objective: Objective
+    network: Callable[[Tensor, Tensor], Tweening], pairs: PairBatch, objective: Objective
 ) -> dict[str, Float[Tensor, ""]]:
     """Weighted loss terms by name of registering the moving images to the fixed ones.
 
@@ -165,7 +165,7 @@ def pair_losses(
 
 
 def _one_way(
-    network: Callable[[Tensor, Tensor], Tweening], pairs: Pairs, objective: Objective
+    network: Callable[[Tensor, Tensor], Tweening], pairs: PairBatch, objective: Objective
 ) -> tuple[dict[str, Tensor], Float[Tensor, "b 3 i j k"]]:
     """Loss terms and the flow; the losses in single precision in any case."""
     tweening = network(pairs.fixed, pairs.moving)
@@ -230,7 +230,7 @@ def _dense_losses(
 
 
 def _overlap_losses(
-    tweening: Tweening, pairs: Pairs, objective: Objective
+    tweening: Tweening, pairs: PairBatch, objective: Objective
 ) -> dict[str, Tensor]:
     if pairs.fixed_labels is None or pairs.moving_labels is None:
         raise ValueError("an overlap term needs label maps of both images")

@@ -10,7 +10,7 @@ from voltween.refinement import split_name
 from voltween.training.augmentation import Augmentation
 from voltween.training.objective import VOXELMORPH, VTN_LIVER, Objective
 
-Precision = Literal["fp32", "bf16", "fp16"]
+TrainingPrecision = Literal["fp32", "bf16", "fp16"]
 
 _ANTS = "ants"  # the default of the supervised variant
 _EPOCHS = 5
@@ -59,7 +59,7 @@ class TrainConfig:
     start_from: str | None = None
     """Shipped model or model file whose weights to start from, of the same network; the
     flow multiplier may be another, and the flows are the same all the same."""
-    precision: Precision = "fp32"
+    precision: TrainingPrecision = "fp32"
     """Of features: bf16 is faster on processors with AMX, bf16 and fp16 on GPUs, and
     they halve the memory. Weights, flows, warps and losses are in single precision in
     any case."""
