@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         command = _read(commands, arguments)
         if isinstance(command, Train):  # defaults depend on the network it names
-            own = {"train": train_command(command.network)}
+            own = {"train": train_command(command)}
             command = _read(commands | own, arguments)
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning

@@ -61,7 +61,9 @@ class Hardware:
         return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _precision_plugin(precision: TrainingPrecision, device_type: str) -> "FabricPrecision":
+def _precision_plugin(
+    precision: TrainingPrecision, device_type: str
+) -> "FabricPrecision":
     from lightning_fabric.plugins import MixedPrecision
     from lightning_fabric.plugins import Precision as SinglePrecision
 

@@ -20,7 +20,7 @@ from voltween.cohorts import Case, cases_of_split
 from voltween.errors import InputError
 from voltween.models import load_model
 from voltween.networks import Network, build, config_facts, weights_for
-from voltween.training.batches import NamedBatch, Share, PairSampler, batches
+from voltween.training.batches import NamedBatch, PairSampler, Share, batches
 from voltween.training.hardware import Hardware
 from voltween.training.logs import Logs, StepReport
 from voltween.training.objective import Objective, PairBatch, pair_losses, total_loss

@@ -147,7 +147,9 @@ class PairBatch(NamedTuple):
 
 
 def pair_losses(
-    network: Callable[[Tensor, Tensor], Tweening], pairs: PairBatch, objective: Objective
+    network: Callable[[Tensor, Tensor], Tweening],
+    pairs: PairBatch,
+    objective: Objective,
 ) -> dict[str, Float[Tensor, ""]]:
     """Weighted loss terms by name of registering the moving images to the fixed ones.
 
@@ -165,7 +167,9 @@ def pair_losses(
 
 
 def _one_way(
-    network: Callable[[Tensor, Tensor], Tweening], pairs: PairBatch, objective: Objective
+    network: Callable[[Tensor, Tensor], Tweening],
+    pairs: PairBatch,
+    objective: Objective,
 ) -> tuple[dict[str, Tensor], Float[Tensor, "b 3 i j k"]]:
     """Loss terms and the flow; the losses in single precision in any case."""
     tweening = network(pairs.fixed, pairs.moving)

@@ -1,6 +1,7 @@
 """From what a cohort is like to how to train on it, each decision with its reason."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from voltween.training.augmentation import Augmentation
 from voltween.training.fingerprint import CohortFingerprint, Three, along_axes, spread
 from voltween.training.objective import Objective
 from voltween.training.plan_file import TrainingPlan
-from voltween.training.recipe import TrainConfig
+from voltween.training.recipe import SHIPPED_TRAINING, TrainConfig
 
 Notes = dict[str, str]
 
@@ -174,10 +175,9 @@ def _training(
         steps = _STEPS
         reason = "about an hour on two cores for 400 000 voxels, in proportion for less"
     pairs, pairs_reason = _validation_pairs(found.splits["val"])
-    training = TrainConfig(
+    training = replace(
+        SHIPPED_TRAINING,
         steps=steps,
-        pairs_per_step=2,
-        learning_rate=5e-4,
         objective=objective,
         augmentation=augmentation,
         validation_pairs=pairs,
@@ -215,8 +215,7 @@ def _objective(
         reason = (
             f"not used: {found.labeled} of {found.cases} training cases are labeled"
         )
-    objective = Objective(last_similarity="local correlation", overlap=overlap)
-    return objective, {
+    return replace(SHIPPED_TRAINING.objective, overlap=overlap), {
         "training.objective.last_similarity": "follows detail where the correlation "
         "sees the whole only",
         "training.objective.overlap": reason,
@@ -224,16 +223,9 @@ def _objective(
 
 
 def _augmentation(found: CohortFingerprint) -> tuple[Augmentation, Notes]:
-    augmentation = Augmentation(
-        displacement=0.05,
-        rotation_degrees=15.0,
-        scaling=0.1,
-        translation=0.08,
-        gamma=0.2 if found.is_ct else 0.3,
-        bias=0.0 if found.is_ct else 0.2,
-        noise=0.03,
-    )
-    reason = "scans of unlike pose and shape; intensities vary as those of MR do"
+    augmentation = SHIPPED_TRAINING.augmentation
+    reason = "scans differ in pose and shape, and their intensities vary as in MR"
     if found.is_ct:
-        reason = "scans of unlike pose and shape; Hounsfield units vary little"
+        augmentation = replace(augmentation, gamma=0.2, bias=0.0)
+        reason = "scans differ in pose and shape; Hounsfield units vary little"
     return augmentation, {"training.augmentation": reason}
