@@ -1,6 +1,7 @@
-"""Training: recipe, plan, loop, and the folder of a run.
+"""Training of networks: a cohort's fingerprint, plan and recipe, the loop, its folder.
 
-Samples are tensors on the canonical grid of the preprocessing, intensities 0 to 1.
+Samples are tensors on the canonical grid of the preprocessing, indexed by voxels along
+R, A, S; intensities are 0 to 1, flows in voxels from fixed to moving.
 """
 
 from voltween.training.augmentation import Augmentation as Augmentation
