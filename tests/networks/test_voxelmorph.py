@@ -121,9 +121,10 @@ class TestNetwork:
         for flow in (stage.own_flow, stage.dense_flow, stage.flow):
             assert flow is tweening.flow
         assert torch.equal(tweening.moved, warp(moving, tweening.flow))
-        assert stage.matrix.shape == (2, 3, 3)
-        assert stage.translation.shape == (2, 3)
-        assert stage.matrix.count_nonzero() == stage.translation.count_nonzero() == 0
+        assert stage.parts.matrix.shape == (2, 3, 3)
+        assert stage.parts.translation.shape == (2, 3)
+        assert stage.parts.matrix.count_nonzero() == 0
+        assert stage.parts.translation.count_nonzero() == 0
 
     def test_parameters_are_those_of_a_u_net_of_16_32_32_32_features(self):
         down, up = [(2, 16), (16, 32), (32, 32), (32, 32)], [(64, 32)] * 2

@@ -73,8 +73,7 @@ def test_every_setting_is_written_under_its_text_and_reason(tmp_path):
     lines = path.read_text().splitlines()
     row = lines.index("steps = 7")
     assert lines[row - 2] == (
-        "# Steps in all. The learning rate is halved after four fifths of them "
-        "(the paper:"
+        "# Number of steps. The learning rate is halved after four fifths of them (the"
     )
     row = lines.index("shape = [32, 48, 16]")
     assert lines[row - 2 : row] == [
@@ -111,9 +110,15 @@ def test_keys_that_are_missing_have_their_defaults(tmp_path):
     [
         ("manifest = ", "expected a plan in TOML, got Invalid"),
         ("manifest = 'a.csv'", "plan.toml: preprocessing: expected a value, as"),
-        (MINIMAL.replace("manifest", "manifst"), "manifst: expected one of the keys manifest, pre"),
+        (
+            MINIMAL.replace("manifest", "manifst"),
+            "manifst: expected one of the keys manifest, pre",
+        ),
         (MINIMAL.replace('"cases.csv"', "3"), "manifest: expected text, got 3"),
-        (MINIMAL.replace("shape =", "# shape ="), "preprocessing.shape: expected a value, as there is"),
+        (
+            MINIMAL.replace("shape =", "# shape ="),
+            "preprocessing.shape: expected a value, as there is",
+        ),
         (
             MINIMAL.replace("[32, 48, 16]", "[32, 48]"),
             r"preprocessing.shape: expected a list of 3 \(each a whole number\), got "
@@ -142,7 +147,10 @@ def test_keys_that_are_missing_have_their_defaults(tmp_path):
         ("cascade = 3\n" + MINIMAL, "cascade: expected a section, got 3"),
         (MINIMAL + "[training]\nsteps = true", "steps: expected a whole number, got T"),
         (MINIMAL + "[training]\nsteps = 10.0", "steps: expected a whole number"),
-        (MINIMAL + "[training]\nsteps = 0", r"\[training\]: steps must be at least 1"),
+        (
+            MINIMAL + "[training]\nsteps = 0",
+            r"\[training\]: steps: expected at least 1",
+        ),
         (MINIMAL + "[training]\nlearning_rate = '1e-4'", "rate: expected a number"),
         (MINIMAL + "[training]\nrecompute_features = 1", "expected true or false"),
         (
@@ -171,7 +179,7 @@ def test_missing_and_binary_files_are_refused(tmp_path):
 
 
 def test_a_network_on_another_grid_than_the_scans_is_refused(tmp_path):
-    with pytest.raises(InputError, match="must be that of the canonical grid"):
+    with pytest.raises(InputError, match="expected that of the canonical grid"):
         replace(some_plan(tmp_path), cascade=CascadeConfig(shape=(16, 16, 16)))
 
 
