@@ -399,9 +399,9 @@ def test_train_then_evaluate_on_a_cohort_of_nrrd_in_mixed_orientations(
     [
         (["--cascade", "DA"], "at most one A followed by"),
         (["--shape", "30", "32", "32"], r"nearest legal shape is (32, 32, 32)"),
-        (["--steps", "0"], "steps must be at least 1"),
-        (["--learning-rate", "-1"], "learning_rate must be > 0"),
-        (["--masked-share", "2"], "masked_share must be 0 to 1"),
+        (["--steps", "0"], "steps: expected at least 1, got 0"),
+        (["--learning-rate", "-1"], "learning_rate: expected above 0, got -1.0"),
+        (["--masked-share", "2"], "masked_share: expected 0 to 1, got 2.0"),
     ],
 )
 def test_bad_training_settings_end_in_one_line(options, message, tmp_path, capsys):

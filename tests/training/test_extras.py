@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from support.imports import NAMES, all_imports_of, top_imports
+from support.packages import hide_packages
 from support.training import CASCADE, CONFIG, PREPROCESSING, run
-from voltween import process
 from voltween.errors import MissingPackageError
 from voltween.training import curves_figure, write_plan
 from voltween.training.curves import write_progress
@@ -18,16 +18,6 @@ OPTIONAL = {
 }
 
 
-def hide(monkeypatch, *packages):
-    """As if some packages were not installed."""
-    installed = process.installed_version
-    monkeypatch.setattr(
-        process,
-        "installed_version",
-        lambda name: None if name in packages else installed(name),
-    )
-
-
 @pytest.mark.parametrize("package", ["training", "evaluation"])
 def test_packages_are_imported_without_them(package):
     for module in all_imports_of(package):
@@ -37,7 +27,7 @@ def test_packages_are_imported_without_them(package):
 
 @pytest.mark.parametrize("package", ["lightning-fabric", "tensorboardX"])
 def test_training_names_the_extra(package, manifest, tmp_path, monkeypatch):
-    hide(monkeypatch, package)
+    hide_packages(monkeypatch, package)
     with pytest.raises(MissingPackageError) as caught:
         run(manifest, tmp_path / "run")
     assert str(caught.value) == (
@@ -49,7 +39,7 @@ def test_training_names_the_extra(package, manifest, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("package", ["tomlkit", "docstring-parser"])
 def test_a_plan_names_the_extra(package, tmp_path, monkeypatch):
-    hide(monkeypatch, package)
+    hide_packages(monkeypatch, package)
     plan = TrainingPlan(tmp_path / "cases.csv", PREPROCESSING, CASCADE)
     with pytest.raises(MissingPackageError, match=f"writing a plan: .*{package}"):
         write_plan(plan, tmp_path / "plan.toml")
@@ -59,7 +49,7 @@ def test_a_plan_names_the_extra(package, tmp_path, monkeypatch):
 def test_without_matplotlib_training_warns_once_and_draws_no_curves(
     manifest, tmp_path, monkeypatch
 ):
-    hide(monkeypatch, "matplotlib")
+    hide_packages(monkeypatch, "matplotlib")
     with pytest.warns(UserWarning, match="progress.png is not drawn") as warned:
         run(manifest, tmp_path, replace(CONFIG, steps=4), draws_curves=True)
     assert [str(warning.message) for warning in warned] == [
@@ -71,7 +61,7 @@ def test_without_matplotlib_training_warns_once_and_draws_no_curves(
 
 
 def test_curves_name_the_extra(tmp_path, monkeypatch):
-    hide(monkeypatch, "matplotlib")
+    hide_packages(monkeypatch, "matplotlib")
     for draw in (
         lambda: write_progress(tmp_path, tmp_path / "progress.png"),
         lambda: curves_figure([tmp_path]),

@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from voltween import process
+from support.packages import hide_packages
 from voltween.errors import InputError, MissingPackageError
 from voltween.training import Hardware
 
@@ -48,6 +48,6 @@ def test_half_precision_leaves_inputs_as_they_are(precision):
 
 
 def test_without_lightning_the_extra_is_named(monkeypatch):
-    monkeypatch.setattr(process, "installed_version", lambda package: None)
+    hide_packages(monkeypatch, "lightning-fabric")
     with pytest.raises(MissingPackageError, match=r"pip install 'voltween\[train\]'"):
         Hardware("cpu").fabric("fp32")
