@@ -20,9 +20,10 @@ from voltween.errors import InputError
 from voltween.models import Model, load_model, weights_digest
 from voltween.preprocessing import Preprocessing
 from voltween.refinement import (
-    Evidence,
+    PairTensors,
     Problem,
     Refinement,
+    SideTensors,
     Watch,
     find_transform,
     split_name,
@@ -117,7 +118,8 @@ class RefinedModel(Teacher):
     ) -> Float[Tensor, "3 i j k"]:
         images = fixed[None], moving[None]
         stage = _load(self.model, self.digest).registrar(*images).stages[-1]
-        problem = Problem(Evidence(*images), self.refinement, Watch())
+        pair = PairTensors(*map(SideTensors, images))
+        problem = Problem(pair, self.refinement, Watch())
         return find_transform(problem, stage.parts.clone()).flow[0]
 
 
