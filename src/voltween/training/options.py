@@ -31,8 +31,8 @@ class TrainingOptions:
     """
 
     network: NetworkName = "vtn"
-    """vtn: the cascade. voxelmorph-2, for comparison (needs voltween[baselines]): by
-    default 5000 steps of 4 pairs, with its authors' objective."""
+    """vtn: the cascade. voxelmorph-2: for comparison (needs voltween[baselines]), by
+    default 5000 steps of 4 pairs with its authors' objective."""
     cascade: str = "ADD"
     """Subnetworks: at most one A (affine), then any number of D (dense)."""
     shape: tuple[int, int, int] | None = None
@@ -43,17 +43,17 @@ class TrainingOptions:
     """Position of the grid on each scan: the center of the scan, the upper part of a
     head, or the center of the foreground."""
     hounsfield_window: tuple[float, float] | None = None
-    """For CT: Hounsfield units that become 0 and 1, such as -300 700."""
+    """For CT: the Hounsfield units that are mapped to 0 and 1, such as -300 700."""
     channels: int = 16
     """Channels after the first halving."""
     levels: int = 6
-    """Halvings of the grid; fewer where its shape does not allow as many."""
+    """Halvings of the grid, fewer if its shape does not allow as many."""
     flow_multiplier: float = FLOW_MULTIPLIER
-    """Factor on the output of every dense subnetwork: larger values let flows grow
-    faster."""
+    """Factor on the output of every dense subnetwork, which scales how fast flows
+    grow."""
     supervised: bool = False
-    """Learn flows that ANTs finds (needs voltween[baselines]), with the paper's weights
-    for that; other losses are not used."""
+    """Learn flows computed by ANTs (needs voltween[baselines]), with the weights of the
+    paper's supervised training and no other losses."""
 
 
 def default_training(network: NetworkName) -> TrainConfig:
