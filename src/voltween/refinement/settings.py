@@ -6,7 +6,7 @@ from itertools import accumulate
 from typing import Literal, NamedTuple
 
 from voltween.errors import InputError
-from voltween.losses import Similarity
+from voltween.losses import Similarity, check_window
 
 
 class AffineLevel(NamedTuple):
@@ -75,12 +75,7 @@ class Refinement:
 
     def __post_init__(self) -> None:
         _check_levels(self.levels, self.affine_levels)
-        if self.window_voxels < 1 or self.window_voxels % 2 == 0:
-            raise InputError(
-                about="window_voxels",
-                expected="an odd number of at least 1",
-                got=self.window_voxels,
-            )
+        check_window(self.window_voxels, "window_voxels")
         for weight in self.channel_weights:
             _check_positive("channel_weights", weight)
         for name in ("seconds", "spacing_mm"):

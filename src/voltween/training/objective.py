@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from voltween.errors import InputError
 from voltween.losses import (
     Similarity,
+    check_window,
     correlation_loss,
     determinant_loss,
     dice_loss,
@@ -65,13 +65,7 @@ class Objective:
     other terms."""
 
     def __post_init__(self) -> None:
-        if self.window_voxels < 1 or self.window_voxels % 2 == 0:
-            raise InputError(
-                about="window_voxels",
-                expected="an odd number, at least 1",
-                got=self.window_voxels,
-                advice=f"give {max(1, self.window_voxels) | 1}",
-            )
+        check_window(self.window_voxels, "window_voxels")
 
     @property
     def has_overlap(self) -> bool:
