@@ -2,13 +2,13 @@ import pytest
 
 from support.downloads import adhd200
 from voltween.cli import main
-from voltween.cohorts import COHORTS
+from voltween.cohorts import DOWNLOADS
 
 
 def test_recipes_are_listed_and_described(capsys):
     main(["prepare"])
     said = capsys.readouterr().out
-    assert all(cohort.name in said for cohort in COHORTS)
+    assert all(cohort.name in said for cohort in DOWNLOADS)
     main(["prepare", "lpba40"])
     said = capsys.readouterr().out
     assert "delineation_space/S01/S01.delineation.skullstripped.hdr" in said
@@ -20,7 +20,7 @@ def test_help_names_every_recipe(capsys):
         main(["prepare", "--help"])
     assert caught.value.code == 0
     said = capsys.readouterr().out
-    assert all(cohort.name in said for cohort in COHORTS)
+    assert all(cohort.name in said for cohort in DOWNLOADS)
 
 
 def test_the_exit_code_tells_that_some_cases_were_not_prepared(tmp_path, capsys):

@@ -12,10 +12,10 @@ from support.downloads import STANDINS, abdomen, lits, zipped
 from support.scans import tiny_model
 from voltween import io
 from voltween.cohorts import (
-    COHORTS,
-    Choices,
+    DOWNLOADS,
+    PreparationOptions,
     cases_of_split,
-    cohort_named,
+    download_named,
     prepare,
     read_manifest,
 )
@@ -47,7 +47,7 @@ def cohort(request, tmp_path_factory):
         pytest.importorskip("h5py", reason="not installed (extra `cohorts`)")
     source, out = (tmp_path_factory.mktemp(f"{name}_{kind}") for kind in ("in", "out"))
     truth = request.param(source)
-    return name, source, out, truth, prepare(cohort_named(name), source, out=out)
+    return name, source, out, truth, prepare(download_named(name), source, out=out)
 
 
 def rows(path):
@@ -102,7 +102,7 @@ def test_every_case_is_on_record(cohort):
 def test_preparing_again_changes_nothing(cohort):
     name, source, out, _, _ = cohort
     before = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()}
-    again = prepare(cohort_named(name), source, out=out)
+    again = prepare(download_named(name), source, out=out)
     assert again.made == ()
     assert {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()} == before
 
@@ -112,9 +112,9 @@ def test_a_zip_gives_the_same_as_the_folder(cohort, tmp_path):
     path = zipped(source, tmp_path / "download")
     if name == "rcn":
         with pytest.raises(InputError, match="unpack it"):
-            prepare(cohort_named(name), path, out=tmp_path / "out")
+            prepare(download_named(name), path, out=tmp_path / "out")
         return
-    same = prepare(cohort_named(name), path, out=tmp_path / "out")
+    same = prepare(download_named(name), path, out=tmp_path / "out")
     assert same.splits == prepared.splits
     for kind in ("images", "labels", "points"):
         for file in (out / kind).glob("*"):
@@ -153,7 +153,7 @@ def ct_fixture(tmp_path):
     return batch, tmp_path / "in", tmp_path / "out"
 
 
-LITS = cohort_named("lits")
+LITS = download_named("lits")
 
 
 def test_everything_that_is_wrong_is_named_and_the_rest_is_prepared(ct):
@@ -202,10 +202,10 @@ def test_another_reference_changes_all(ct, tmp_path):
     image, _ = abdomen(3)
     brighter = type(image)(image.data * 1.5 + 100, image.grid)
     io.write(brighter, tmp_path / "reference.nrrd")
-    choices = Choices(reference=tmp_path / "reference.nrrd")
+    choices = PreparationOptions(reference=tmp_path / "reference.nrrd")
     assert len(prepare(LITS, source, out=out, choices=choices).made) == 4
     with pytest.raises(InputError, match="--reference is for CT"):
-        prepare(cohort_named("oasis"), source, out=out, choices=choices)
+        prepare(download_named("oasis"), source, out=out, choices=choices)
     ready = io.read(out / "images" / "lits-1.nii.gz")
     assert ready.data.max() == pytest.approx(brighter.data.max(), rel=0.02)
 
@@ -224,16 +224,18 @@ def test_val_is_drawn_by_person_and_always_the_same(ct):
     splits = prepare(LITS, source, out=out).splits
     assert sorted(splits.values()) == ["train", "train", "val", "val"]
     assert prepare(LITS, source, out=out).splits == splits
-    none = prepare(LITS, source, out=out, choices=Choices(val_share=0.0)).splits
+    none = prepare(
+        LITS, source, out=out, choices=PreparationOptions(val_share=0.0)
+    ).splits
     assert set(none.values()) == {"train"}
     with pytest.raises(InputError, match="val_share must be"):
-        Choices(val_share=1.5)
+        PreparationOptions(val_share=1.5)
 
 
 def test_a_download_of_something_else_is_refused_and_nothing_is_written(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "notes.txt").write_text("nothing")
-    for cohort in COHORTS:
+    for cohort in DOWNLOADS:
         with pytest.raises(InputError, match=r"expected .*dataset.json|as downloaded"):
             prepare(cohort, tmp_path / "in", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from voltween.cohorts.crop import Crop, head_crop, liver_crop, whole
-from voltween.cohorts.downloads.download import Cohort, Exposure, Loaded
-from voltween.cohorts.intensities import match_histogram, normalized_foreground
+from voltween.cohorts.downloads.download import Download, IntensityRule, LoadedCase
+from voltween.cohorts.intensities import match_histogram, normalize_foreground
 from voltween.errors import InputError
 from voltween.preprocessing import check_has_contrast, hounsfield_offset
 from voltween.spatial import Grid, Image, LabelMap, Points
 
-HOUNSFIELD: Exposure = "Hounsfield units, matched"
+HOUNSFIELD: IntensityRule = "Hounsfield units, matched"
 _ROUNDING_SHARE = 0.1  # of a voxel: headers of image and labels are rounded apart
 _AXES = ("RL", "AP", "SI")
 
@@ -33,7 +33,7 @@ class PreparedCase:
 
 
 def prepare_case(
-    loaded: Loaded, cohort: Cohort, *, reference: Image | None
+    loaded: LoadedCase, cohort: Download, *, reference: Image | None
 ) -> PreparedCase:
     """The case in RAS order, cropped, its intensities as the cohort's recipe says.
 
@@ -66,13 +66,15 @@ def prepare_case(
     return PreparedCase(ready, cut_labels, loaded.points, log)
 
 
-def _in_hounsfield_units(image: Image, cohort: Cohort) -> tuple[Image, str]:
-    if cohort.exposure != HOUNSFIELD or (offset := hounsfield_offset(image)) == 0:
+def _in_hounsfield_units(image: Image, cohort: Download) -> tuple[Image, str]:
+    if cohort.intensity_rule != HOUNSFIELD or (offset := hounsfield_offset(image)) == 0:
         return image, ""
     return Image(image.data - offset, image.grid), f"{offset:g} taken off; "
 
 
-def _on_image(loaded: Loaded, grid: Grid) -> tuple[LabelMap | None, tuple[str, ...]]:
+def _on_image(
+    loaded: LoadedCase, grid: Grid
+) -> tuple[LabelMap | None, tuple[str, ...]]:
     """The labels on the image's own grid in RAS order; nothing is resampled.
 
     Raises:
@@ -105,17 +107,17 @@ def _merged(labels: LabelMap, one_label: dict[int, int]) -> LabelMap:
     return LabelMap(data, labels.grid)
 
 
-def _crop(image: Image, labels: LabelMap | None, cohort: Cohort) -> Crop:
+def _crop(image: Image, labels: LabelMap | None, cohort: Download) -> Crop:
     if cohort.region == "liver":
         return liver_crop(image, labels)
     return head_crop(image) if cohort.region == "head" else whole(image)
 
 
 def _exposed(
-    image: Image, cohort: Cohort, reference: Image | None
+    image: Image, cohort: Download, reference: Image | None
 ) -> tuple[Image, str]:
     """The image with the intensities of the recipe, and the rule with its numbers."""
-    if cohort.exposure == HOUNSFIELD:
+    if cohort.intensity_rule == HOUNSFIELD:
         if reference is None:
             return image, "Hounsfield units; all others are matched to this"
         low, high = (float(v) for v in np.percentile(image.data, (1, 99)))
@@ -125,9 +127,9 @@ def _exposed(
             "histogram matched to the reference: percentiles 1 and 99 were "
             f"{low:.5g} {high:.5g}, are {' '.join(f'{v:.5g}' for v in ends)}"
         )
-    if cohort.exposure == "as stored":
+    if cohort.intensity_rule == "as stored":
         return image, "as stored"
-    ready, (low, high) = normalized_foreground(image)
+    ready, (low, high) = normalize_foreground(image)
     return ready, f"{low:.6g} became 0 and {high:.6g} became 1, by the foreground"
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from voltween.cohorts.downloads.download import Cohort
+from voltween.cohorts.downloads.download import Download
 from voltween.cohorts.finished_cases import FinishedCase
 from voltween.cohorts.pairs import Pair
 from voltween.files import whole_file
@@ -49,7 +49,7 @@ def write_provenance(
     finished: Mapping[str, FinishedCase],
     out: Path,
     *,
-    cohort: Cohort,
+    cohort: Download,
     source: Path,
     faults: Sequence[str],
 ) -> None:
@@ -70,7 +70,7 @@ def write_provenance(
     facts = {
         "recipe": cohort.name,
         "cohort": cohort.title,
-        "download": cohort.download,
+        "download": cohort.origin,
         "source": source.name,
         "cases": cases,
         "not_prepared": list(faults),

@@ -1,4 +1,4 @@
-"""Prepared cases on disk, so that a preparation that was stopped can go on.
+"""PreparedCohort cases on disk, so that a preparation that was stopped can go on.
 
 A JSON file a case says what it was made from and what was written. A case whose source
 or recipe has changed since, or whose files are gone, does not count as finished.

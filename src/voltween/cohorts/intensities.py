@@ -50,7 +50,7 @@ def histogram_distance(image: Image, reference: Image) -> float:
     return float(wasserstein_distance(_above_mean(image), _above_mean(reference)))
 
 
-def normalized_foreground(image: Image) -> tuple[Image, tuple[float, float]]:
+def normalize_foreground(image: Image) -> tuple[Image, tuple[float, float]]:
     """The image from 0 to 1, and the two intensities that became 0 and 1.
 
     These are the 0.5th and 99.5th percentile of the foreground; what lies beyond is

@@ -11,7 +11,7 @@ from voltween import io
 from voltween.cohorts.case_preparation import HOUNSFIELD, PreparedCase, prepare_case
 from voltween.cohorts.cohort_folder import MANIFEST, write_provenance, write_tables
 from voltween.cohorts.contact_sheet import Shown, page_names, write_contact_sheets
-from voltween.cohorts.downloads.download import Cohort, Found, FoundCase
+from voltween.cohorts.downloads.download import Contents, Download, SourceCase
 from voltween.cohorts.downloads.sources import SourceFile, open_source
 from voltween.cohorts.finished_cases import FinishedCase, find_finished, keep_finished
 from voltween.errors import InputError
@@ -24,7 +24,7 @@ _FAULTS_SHOWN = 3  # in one line
 
 
 @dataclass(frozen=True)
-class Choices:
+class PreparationOptions:
     """What the user decides.
 
     Raises:
@@ -46,7 +46,7 @@ class Choices:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedCohort:
     """What came of a download."""
 
     manifest: Path
@@ -67,13 +67,13 @@ class _Reference:
 
 
 def prepare(
-    cohort: Cohort,
+    cohort: Download,
     source: Path,
     *,
     out: Path,
-    choices: Choices = Choices(),
+    choices: PreparationOptions = PreparationOptions(),
     on_case: Callable[[str], None] = lambda text: None,
-) -> Prepared:
+) -> PreparedCohort:
     """The manifest, images, labels and points of a download, and the record of it.
 
     A case that cannot be prepared is a fault; the others are prepared all the same.
@@ -94,18 +94,18 @@ def prepare(
     if not finished:
         raise InputError(_nothing(cohort, source, faults))
     cases = [case for case in found.cases if case.name in finished]
-    splits = splits_of(cases, cohort.split, choices.val_share)
+    splits = assign_splits(cases, cohort.split, choices.val_share)
     pairs = [pair for pair in found.pairs if set(pair) <= set(finished)]
     is_new = write_tables(finished, out, splits=splits, pairs=pairs)
     write_provenance(finished, out, cohort=cohort, source=source, faults=faults)
     pages = [out / name for name in page_names(len(finished))]
     if made or is_new or not all(page.exists() for page in pages):
         write_contact_sheets([_shown(n, c, out) for n, c in finished.items()], out)
-    return Prepared(out / MANIFEST, splits, tuple(made), tuple(faults))
+    return PreparedCohort(out / MANIFEST, splits, tuple(made), tuple(faults))
 
 
-def splits_of(
-    cases: Sequence[FoundCase], default: str, val_share: float
+def assign_splits(
+    cases: Sequence[SourceCase], default: str, val_share: float
 ) -> dict[str, str]:
     """Split of every case: what the download says, else the default, some drawn as val.
 
@@ -128,8 +128,8 @@ def splits_of(
 
 
 def _all_cases(
-    found: Found,
-    cohort: Cohort,
+    found: Contents,
+    cohort: Download,
     *,
     out: Path,
     reference: _Reference | None,
@@ -153,13 +153,15 @@ def _all_cases(
             content = keep_finished(content, out, name=case.name, facts=facts)
             made.append(case.name)
         finished[case.name] = content
-        if cohort.exposure == HOUNSFIELD and reference is None:  # all follow the first
+        if (
+            cohort.intensity_rule == HOUNSFIELD and reference is None
+        ):  # all follow the first
             first = io.read(out / content.files["image"])
             reference = _Reference(first, facts | {"case": case.name})
     return finished, made, faults
 
 
-def _given(cohort: Cohort, path: Path | None) -> _Reference | None:
+def _given(cohort: Download, path: Path | None) -> _Reference | None:
     """The reference scan that the user gives.
 
     Raises:
@@ -167,7 +169,7 @@ def _given(cohort: Cohort, path: Path | None) -> _Reference | None:
     """
     if path is None:
         return None
-    if cohort.exposure != HOUNSFIELD:
+    if cohort.intensity_rule != HOUNSFIELD:
         raise InputError(f"--reference is for CT, {cohort.name} is not matched to one")
     image = io.read(path)
     in_units = Image(image.data - hounsfield_offset(image), image.grid)
@@ -177,7 +179,7 @@ def _given(cohort: Cohort, path: Path | None) -> _Reference | None:
 
 
 def _facts(
-    case: FoundCase, cohort: Cohort, reference: _Reference | None
+    case: SourceCase, cohort: Download, reference: _Reference | None
 ) -> dict[str, Any]:
     """All that decides what a case becomes."""
     text = json.dumps(reference.facts, sort_keys=True) if reference else ""
@@ -194,7 +196,7 @@ def _shown(name: str, case: FinishedCase, out: Path) -> Shown:
     return Shown(name, out / case.files["image"], out / labels if labels else None)
 
 
-def _nothing(cohort: Cohort, source: Path, faults: Sequence[str]) -> str:
+def _nothing(cohort: Download, source: Path, faults: Sequence[str]) -> str:
     wrong = "; ".join(faults[:_FAULTS_SHOWN])
     if len(faults) > _FAULTS_SHOWN:
         wrong += f" and {len(faults) - _FAULTS_SHOWN} more"

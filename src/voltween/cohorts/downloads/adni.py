@@ -2,15 +2,15 @@
 
 from functools import partial
 
-from voltween.cohorts.downloads.download import Cohort
+from voltween.cohorts.downloads.download import Download
 from voltween.cohorts.downloads.layouts import Layout, find_by_layouts
 
 _DATE = r"(?:^|/)(?P<person>\d{3}_S_\d{4,5})/[^/]+/[^/]+/"  # and series and date
 
-ADNI = Cohort(
+ADNI = Download(
     name="adni",
     title="ADNI: T1 heads of persons with Alzheimer's disease and others",
-    download="https://ida.loni.usc.edu (application): a collection of MPRAGE scans",
+    origin="https://ida.loni.usc.edu (application): a collection of MPRAGE scans",
     disk=(
         "ADNI/002_S_0413/MPRAGE/2006-05-02_12_31_52.0/I13893/*.dcm    one DICOM series",
         "ADNI/002_S_0413/MPRAGE/2006-05-02_12_31_52.0/I13893/*.nii    or one NIfTI",
@@ -26,6 +26,6 @@ ADNI = Cohort(
         ],
     ),
     region="head",
-    exposure="foreground to 0..1",
+    intensity_rule="foreground to 0..1",
     split="train",
 )

@@ -9,11 +9,11 @@ from voltween.cohorts.pairs import Pair
 from voltween.spatial import Image, LabelMap, Points
 
 Region = Literal["liver", "head", "whole"]
-Exposure = Literal["Hounsfield units, matched", "foreground to 0..1", "as stored"]
+IntensityRule = Literal["Hounsfield units, matched", "foreground to 0..1", "as stored"]
 
 
 @dataclass(frozen=True, eq=False)
-class Loaded:
+class LoadedCase:
     """A case as it was read, nothing done to it."""
 
     image: Image
@@ -24,7 +24,7 @@ class Loaded:
 
 
 @dataclass(frozen=True)
-class FoundCase:
+class SourceCase:
     """A case of a download, not yet read."""
 
     name: str
@@ -32,34 +32,34 @@ class FoundCase:
     """Scans of one person never part between train and val."""
     sources: tuple[Callable[[], dict[str, Any]], ...]
     """Of all it is made from: name, size in bytes and SHA-256."""
-    load: Callable[[], Loaded]
+    load: Callable[[], LoadedCase]
     split: str | None = None
     """What the download itself says, if it does."""
 
 
 @dataclass(frozen=True)
-class Found:
+class Contents:
     """The cases of a download that are whole, and what is wrong with the others."""
 
-    cases: tuple[FoundCase, ...]
+    cases: tuple[SourceCase, ...]
     faults: tuple[str, ...]
     pairs: tuple[Pair, ...] = ()
     """Pairs that the download itself asks to be registered."""
 
 
 @dataclass(frozen=True)
-class Cohort:
+class Download:
     """The recipe that turns a download into a manifest."""
 
     name: str
     title: str
-    download: str
+    origin: str
     """Where it is, and what has to be done to get it."""
     disk: tuple[str, ...]
     """How it looks on disk, a line each."""
-    find: Callable[[Source], Found]
+    find: Callable[[Source], Contents]
     region: Region
-    exposure: Exposure
+    intensity_rule: IntensityRule
     split: Literal["train", "test"]
     """Of cases of which the download does not say."""
     one_label: dict[int, int] = field(default_factory=dict)

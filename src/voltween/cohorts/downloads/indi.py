@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from voltween.cohorts.downloads.download import Cohort
+from voltween.cohorts.downloads.download import Download
 from voltween.cohorts.downloads.layouts import Layout, find_by_layouts
 
 _NITRC = Layout(
@@ -19,24 +19,24 @@ _DISK = (
     "of several repeats in a session the first (anat_1, run-1) is taken",
 )
 
-ABIDE = Cohort(
+ABIDE = Download(
     name="abide",
     title="ABIDE I and II: T1 heads of persons with autism and others, many sites",
-    download="https://fcon_1000.projects.nitrc.org/indi/abide (registration at NITRC)",
+    origin="https://fcon_1000.projects.nitrc.org/indi/abide (registration at NITRC)",
     disk=_DISK,
     find=_find,
     region="head",
-    exposure="foreground to 0..1",
+    intensity_rule="foreground to 0..1",
     split="train",
 )
 
-ADHD200 = Cohort(
+ADHD200 = Download(
     name="adhd200",
     title="ADHD-200: T1 heads of children with ADHD and others, eight sites",
-    download="https://fcon_1000.projects.nitrc.org/indi/adhd200 (registration)",
+    origin="https://fcon_1000.projects.nitrc.org/indi/adhd200 (registration)",
     disk=_DISK,
     find=_find,
     region="head",
-    exposure="foreground to 0..1",
+    intensity_rule="foreground to 0..1",
     split="train",
 )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 
-from voltween.cohorts.downloads.download import Found, FoundCase, Loaded
-from voltween.cohorts.downloads.scans import Scan, scans_of
+from voltween.cohorts.downloads.download import Contents, LoadedCase, SourceCase
+from voltween.cohorts.downloads.scans import SourceScan, group_scans
 from voltween.cohorts.downloads.sources import Source, natural_order
 
 
@@ -27,7 +27,7 @@ class Layout:
     """What a case's name begins with."""
     axes: str = "LAS"
     """Of Analyze files, which do not say (see `read_pair`)."""
-    placed: Callable[[Loaded], Loaded] = lambda loaded: loaded
+    placed: Callable[[LoadedCase], LoadedCase] = lambda loaded: loaded
     """What puts right a place that the files do not know."""
     split: str | None = None
     """Split of its cases, where it is not the cohort's."""
@@ -36,20 +36,20 @@ class Layout:
 @dataclass(frozen=True, eq=False)
 class _Case:
     person: str
-    images: tuple[Scan, ...]
-    labels: tuple[Scan, ...]
+    images: tuple[SourceScan, ...]
+    labels: tuple[SourceScan, ...]
     layout: Layout
 
 
 def find_by_layouts(
     source: Source, *, layouts: Sequence[Layout], expected: Sequence[str] = ()
-) -> Found:
+) -> Contents:
     """Cases of the first layout that has their image; all else is a fault.
 
     Faults are labels without image and images without labels, where the layout has
     labels; scans that are there more than once; and missing ones of `expected`.
     """
-    scans = scans_of(source.files)
+    scans = group_scans(source.files)
     cases: dict[str, _Case] = {}
     for layout in layouts:
         found = _cases_of(scans, layout)
@@ -57,7 +57,7 @@ def find_by_layouts(
     faults = {name: _fault(name, case) for name, case in cases.items()}
     names = sorted(cases, key=natural_order)
     missing = _stretches(expected, cases)
-    return Found(
+    return Contents(
         tuple(_found(name, cases[name]) for name in names if not faults[name]),
         (
             *source.faults,
@@ -75,8 +75,12 @@ def _stretches(expected: Sequence[str], there: Container[str]) -> list[str]:
 
 
 def load_scans(
-    image: Scan, labels: Scan | None, *, axes: str, placed: Callable[[Loaded], Loaded]
-) -> Loaded:
+    image: SourceScan,
+    labels: SourceScan | None,
+    *,
+    axes: str,
+    placed: Callable[[LoadedCase], LoadedCase],
+) -> LoadedCase:
     """The case that the scans make up.
 
     Raises:
@@ -84,11 +88,11 @@ def load_scans(
     """
     read, remarks = image.image(axes=axes)
     label_map = labels.labels(axes=axes) if labels else None
-    return placed(Loaded(read, label_map, remarks=remarks))
+    return placed(LoadedCase(read, label_map, remarks=remarks))
 
 
-def _cases_of(scans: Iterable[Scan], layout: Layout) -> dict[str, _Case]:
-    by_role: dict[str, dict[str, list[Scan]]] = {}
+def _cases_of(scans: Iterable[SourceScan], layout: Layout) -> dict[str, _Case]:
+    by_role: dict[str, dict[str, list[SourceScan]]] = {}
     persons: dict[str, str] = {}
     for role, pattern in (("image", layout.image), ("labels", layout.labels)):
         by_role[role] = defaultdict(list)
@@ -127,7 +131,7 @@ def _fault(name: str, case: _Case) -> str:
     return ""
 
 
-def _found(name: str, case: _Case) -> FoundCase:
+def _found(name: str, case: _Case) -> SourceCase:
     image = case.images[0]
     labels = case.labels[0] if case.labels else None
     load = partial(
@@ -136,4 +140,4 @@ def _found(name: str, case: _Case) -> FoundCase:
     files = (*image.files, *(labels.files if labels else ()))
     person = f"{case.layout.prefix}{case.person}"
     sources = tuple(file.facts for file in files)
-    return FoundCase(name, person, sources, load, split=case.layout.split)
+    return SourceCase(name, person, sources, load, split=case.layout.split)

@@ -10,9 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from voltween.cohorts.downloads.download import Cohort, Found, FoundCase, Loaded
+from voltween.cohorts.downloads.download import (
+    Contents,
+    Download,
+    LoadedCase,
+    SourceCase,
+)
 from voltween.cohorts.downloads.layouts import load_scans
-from voltween.cohorts.downloads.scans import Scan, scans_of
+from voltween.cohorts.downloads.scans import SourceScan, group_scans
 from voltween.cohorts.downloads.sources import Source, SourceFile
 from voltween.cohorts.pairs import Pair
 from voltween.errors import InputError
@@ -27,7 +32,7 @@ class _Task:
     """What a dataset.json says, and the files it speaks of, by path from its folder."""
 
     facts: Mapping[str, Any]
-    scans: Mapping[str, Scan]
+    scans: Mapping[str, SourceScan]
     files: Mapping[str, SourceFile]
 
     def rows(self, key: str) -> list[dict[str, str]]:
@@ -57,7 +62,7 @@ class _Task:
         return self.facts.get(key) or []
 
 
-def find_listed(source: Source) -> Found:
+def find_listed(source: Source) -> Contents:
     """The cases that the download's dataset.json lists.
 
     Raises:
@@ -68,7 +73,7 @@ def find_listed(source: Source) -> Found:
     split_of = {name: "test" for pair in test for name in pair}
     split_of |= {name: "val" for pair in val for name in pair}
     own_split = {"training": "train" if val else None, "test": "test"}
-    cases: dict[str, FoundCase] = {}
+    cases: dict[str, SourceCase] = {}
     faults: list[str] = []
     for key, split in own_split.items():
         for row in task.rows(key):
@@ -82,7 +87,7 @@ def find_listed(source: Source) -> Found:
                 faults.append(f"{name}: is listed twice in dataset.json: keep one")
             cases[name] = replace(case, split=split_of.get(name, split))
     pairs = tuple(pair for pair in val if set(pair) <= set(cases))
-    return Found(tuple(cases.values()), (*source.faults, *faults), pairs)
+    return Contents(tuple(cases.values()), (*source.faults, *faults), pairs)
 
 
 def _names(entry: Any, role: str, key: str) -> bool:
@@ -107,14 +112,14 @@ def _task(source: Source) -> _Task:
             folder = PurePosixPath(lists[0].name).parent
             return _Task(
                 facts,
-                {_under(folder, s.stem): s for s in scans_of(source.files)},
+                {_under(folder, s.stem): s for s in group_scans(source.files)},
                 {_under(folder, f.name): f for f in source.files},
             )
         except ValueError as error:
             raise InputError(f"{lists[0].shown}: is no JSON: {error}") from error
 
 
-def _case(task: _Task, row: Mapping[str, str]) -> FoundCase:
+def _case(task: _Task, row: Mapping[str, str]) -> SourceCase:
     stem = _path(row["image"])
     image = task.scans.get(stem)
     if image is None:
@@ -126,7 +131,7 @@ def _case(task: _Task, row: Mapping[str, str]) -> FoundCase:
     points = _points_file(task, stem)
     files = [*image.files, *(labels.files if labels else ()), *filter(None, [points])]
     person = _PERSON.fullmatch(_stem(row["image"]))
-    return FoundCase(
+    return SourceCase(
         _stem(row["image"]),
         person[1] if person else _stem(row["image"]),
         tuple(file.facts for file in files),
@@ -134,7 +139,9 @@ def _case(task: _Task, row: Mapping[str, str]) -> FoundCase:
     )
 
 
-def _loaded(image: Scan, labels: Scan | None, points: SourceFile | None) -> Loaded:
+def _loaded(
+    image: SourceScan, labels: SourceScan | None, points: SourceFile | None
+) -> LoadedCase:
     loaded = load_scans(image, labels, axes="LAS", placed=lambda loaded: loaded)
     if points is None:
         return loaded
@@ -175,10 +182,10 @@ def _stem(listed: str) -> str:
     return PurePosixPath(_path(listed)).name
 
 
-LEARN2REG = Cohort(
+LEARN2REG = Download(
     name="learn2reg",
     title="Any task of Learn2Reg or of the Medical Segmentation Decathlon",
-    download="https://learn2reg.grand-challenge.org/Datasets, http://medicaldecathlon.com",
+    origin="https://learn2reg.grand-challenge.org/Datasets, http://medicaldecathlon.com",
     disk=(
         "dataset.json (or NAME_dataset.json)    training, test, registration_val",
         "imagesTr/NAME_0001_0000.nii.gz         image",
@@ -188,6 +195,6 @@ LEARN2REG = Cohort(
     ),
     find=find_listed,
     region="whole",
-    exposure="as stored",
+    intensity_rule="as stored",
     split="train",
 )

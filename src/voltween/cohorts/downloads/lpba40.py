@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from voltween.cohorts.downloads.analyze import directions_of
-from voltween.cohorts.downloads.download import Cohort, Loaded
+from voltween.cohorts.downloads.download import Download, LoadedCase
 from voltween.cohorts.downloads.layouts import Layout, find_by_layouts
 from voltween.spatial import Grid, Image, LabelMap
 
@@ -23,7 +23,7 @@ _BELOW = (181, 182)
 _LETTERS = ("LR", "PA", "IS")
 
 
-def place_by_labels(loaded: Loaded) -> Loaded:
+def place_by_labels(loaded: LoadedCase) -> LoadedCase:
     """The case with its axes turned to where its labels say, if they say otherwise."""
     if loaded.labels is None or not _tells(loaded.labels):
         return loaded
@@ -82,10 +82,10 @@ def _middle(
     return voxels.mean(axis=0) * labels.grid.spacing_mm
 
 
-LPBA40 = Cohort(
+LPBA40 = Download(
     name="lpba40",
     title="LPBA40: 40 skull-stripped T1 brains with 56 structures (21 to 182)",
-    download="https://resource.loni.usc.edu/resources/atlases-downloads "
+    origin="https://resource.loni.usc.edu/resources/atlases-downloads "
     "(registration): LPBA40 Subjects Delineation Space",
     disk=(
         "delineation_space/S01/S01.delineation.skullstripped.hdr, .img.gz    image",
@@ -105,7 +105,7 @@ LPBA40 = Cohort(
         expected=[f"S{n:02}" for n in range(1, 41)],
     ),
     region="head",
-    exposure="foreground to 0..1",
+    intensity_rule="foreground to 0..1",
     split="test",
     remark="left, right, front and top are taken from the labels",
 )

@@ -2,17 +2,17 @@
 
 from functools import partial
 
-from voltween.cohorts.downloads.download import Cohort
+from voltween.cohorts.downloads.download import Download
 from voltween.cohorts.downloads.layouts import Layout, find_by_layouts
 
 _SESSION = r"(?P<person>OAS1_\d{4})_MR(?P<scan>\d)"
 _NEURITE = rf"(?:^|/)OASIS_{_SESSION}/"
 _DISC = rf"(?:^|/){_SESSION}"
 
-OASIS = Cohort(
+OASIS = Download(
     name="oasis",
     title="OASIS-1: T1 heads of 416 adults, 18 to 96 years old",
-    download="https://sites.wustl.edu/oasisbrains (discs), or "
+    origin="https://sites.wustl.edu/oasisbrains (discs), or "
     "https://github.com/adalca/medical-datasets (neurite-oasis, with 35 structures)",
     disk=(
         "OASIS_OAS1_0001_MR1/norm.nii.gz, seg35.nii.gz     neurite, taken before",
@@ -39,7 +39,7 @@ OASIS = Cohort(
         ],
     ),
     region="head",
-    exposure="foreground to 0..1",
+    intensity_rule="foreground to 0..1",
     split="train",
     remark="directions of Analyze files are assumed: T88_111 LAS, SUBJ_111 and RAW ASL",
 )

@@ -11,7 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from voltween.cohorts.downloads.download import Cohort, Found, FoundCase, Loaded
+from voltween.cohorts.downloads.download import (
+    Contents,
+    Download,
+    LoadedCase,
+    SourceCase,
+)
 from voltween.cohorts.downloads.sources import Source, SourceFile
 from voltween.errors import InputError, MissingPackageError
 from voltween.spatial import Grid, Image, LabelMap, Points
@@ -57,7 +62,7 @@ class _Group:
         }
 
 
-def find_groups(source: Source) -> Found:
+def find_groups(source: Source) -> Contents:
     """The groups with a volume of all .h5 files, split as a JSON beside them says.
 
     Raises:
@@ -65,7 +70,7 @@ def find_groups(source: Source) -> Found:
     """
     _check_installed()
     subsets = _subsets(source)
-    cases: list[FoundCase] = []
+    cases: list[SourceCase] = []
     faults = [*source.faults]
     for file in (f for f in source.files if f.name.endswith(".h5")):
         if file.member is not None:
@@ -83,11 +88,13 @@ def find_groups(source: Source) -> Found:
                 continue  # the authors' lists leave it out
             split = told or ("test" if is_test else None)
             load = partial(_loaded, group)
-            cases.append(FoundCase(group.name, group.name, (group.facts,), load, split))
-    return Found(tuple(cases), tuple(faults))
+            cases.append(
+                SourceCase(group.name, group.name, (group.facts,), load, split)
+            )
+    return Contents(tuple(cases), tuple(faults))
 
 
-def _loaded(group: _Group) -> Loaded:
+def _loaded(group: _Group) -> LoadedCase:
     arrays = group.arrays()
     volume = arrays["volume"]
     if volume.ndim != 3:
@@ -99,7 +106,7 @@ def _loaded(group: _Group) -> Loaded:
     if labels is not None and labels.max() == _LIVER:
         labels = (labels > _LIVER // 2).astype(np.uint8)
     points, remarks = _points(arrays, grid)
-    return Loaded(
+    return LoadedCase(
         Image(volume, grid),
         None if labels is None else LabelMap(labels, grid),
         points,
@@ -187,10 +194,10 @@ def _check_installed() -> None:
         ) from error
 
 
-RCN = Cohort(
+RCN = Download(
     name="rcn",
     title="The VTN authors' preprocessed liver CT and brain MR, 128^3 arrays",
-    download="https://github.com/microsoft/Recursive-Cascaded-Networks, Datasets",
+    origin="https://github.com/microsoft/Recursive-Cascaded-Networks, Datasets",
     disk=(
         "lpba_val.h5, sliver_val.h5, lits_val.h5, lspig_val.h5     to test on",
         "adni.h5, abide.h5, abidef.h5, adhd.h5, msd_dataset.h5, youyi_liver.h5   train",
@@ -201,6 +208,6 @@ RCN = Cohort(
     ),
     find=find_groups,
     region="whole",
-    exposure="as stored",
+    intensity_rule="as stored",
     split="train",
 )

@@ -40,7 +40,7 @@ _UNPACKED = (".hdr.gz", ".img.gz")  # neither ITK nor nibabel reads one of them 
 
 
 @dataclass(frozen=True)
-class Scan:
+class SourceScan:
     """A scan of a download, not yet read."""
 
     stem: str
@@ -111,7 +111,7 @@ class Scan:
         return next(name for name in names if name.lower().endswith(self.kind))
 
 
-def scans_of(files: Iterable[SourceFile]) -> tuple[Scan, ...]:
+def group_scans(files: Iterable[SourceFile]) -> tuple[SourceScan, ...]:
     """The scans that the files make up, in the order of their first files."""
     groups: dict[tuple[str, str, str], list[SourceFile]] = defaultdict(list)
     for file in files:
@@ -121,7 +121,9 @@ def scans_of(files: Iterable[SourceFile]) -> tuple[Scan, ...]:
             folder = str(PurePosixPath(file.name).parent)
             stem = folder if is_slice else file.name[: -len(suffix)]
             groups[stem, kind, str(file.path) if file.member else ""].append(file)
-    return tuple(Scan(stem, kind, tuple(g)) for (stem, kind, _), g in groups.items())
+    return tuple(
+        SourceScan(stem, kind, tuple(g)) for (stem, kind, _), g in groups.items()
+    )
 
 
 def _suffix(name: str) -> str:
