@@ -41,10 +41,13 @@ def test_the_exit_code_tells_that_some_cases_were_not_prepared(tmp_path, capsys)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nothing"], "no recipe 'nothing': there are lits,"),
+        (["nothing"], "recipe: expected one of lits,"),
         (["lits", "SOURCE"], "--out: expected a folder"),
-        (["lits", "SOURCE", "--out", "OUT"], "SOURCE: no such folder or file"),
-        (["lits", "SOURCE", "--out", "OUT", "--val-share", "2"], "val_share must be"),
+        (
+            ["lits", "SOURCE", "--out", "OUT"],
+            "SOURCE: expected a folder or a zip file, got nothing",
+        ),
+        (["lits", "SOURCE", "--out", "OUT", "--val-share", "2"], "val_share: expected"),
     ],
 )
 def test_wrong_use_ends_in_one_line(words, message, capsys, tmp_path, monkeypatch):

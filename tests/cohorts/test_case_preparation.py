@@ -1,3 +1,5 @@
+"""A case made ready: labels on the image's grid, axes, crop, log."""
+
 import numpy as np
 import pytest
 
@@ -27,7 +29,7 @@ def test_labels_of_another_scan_are_refused():
     image, labels = head(0)
     i, j, k = labels.grid.shape
     other = LabelMap(labels.data[1:], Grid((i - 1, j, k), np.eye(4)))
-    with pytest.raises(InputError, match="labels must have the image's shape"):
+    with pytest.raises(InputError, match="labels: expected the image's shape"):
         prepare_case(LoadedCase(image, other), OASIS, reference=None)
 
 

@@ -13,31 +13,31 @@ from voltween.spatial import Grid, Image, LabelMap
 
 
 def share_kept(crop, labels, *names):
-    kept, all_of_it = crop.of(labels).data, labels.data
+    kept, all_of_it = crop.cut(labels).data, labels.data
     return np.isin(kept, names).sum() / np.isin(all_of_it, names).sum()
 
 
 def test_nothing_is_cut_from_the_whole():
     image = Image(np.arange(60.0).reshape(3, 4, 5), oblique_grid((3, 4, 5)))
-    found = whole(stored(image, STORAGE_ORDERS[17])).of(
+    cut = whole(stored(image, STORAGE_ORDERS[17])).cut(
         stored(image, STORAGE_ORDERS[17])
     )
-    np.testing.assert_array_equal(found.data, image.data)
+    np.testing.assert_array_equal(cut.data, image.data)
 
 
 def test_what_a_crop_keeps_stays_where_it_was():
     ct, labels = trunk()
-    found = liver_crop(ct, labels).of(ct)
-    first = np.rint(ct.grid.world_to_voxel(found.grid.affine[:3, 3])).astype(int)
-    box = tuple(map(slice, first, first + found.grid.shape))
-    np.testing.assert_array_equal(found.data, ct.data[box])
+    cut = liver_crop(ct, labels).cut(ct)
+    first = np.rint(ct.grid.world_to_voxel(cut.grid.affine[:3, 3])).astype(int)
+    box = tuple(map(slice, first, first + cut.grid.shape))
+    np.testing.assert_array_equal(cut.data, ct.data[box])
 
 
 def test_a_mask_gives_its_box_and_10_mm():
     ct, labels = trunk()
     occupied = np.argwhere(labels.data == LIVER)
     crop = liver_crop(ct, labels)
-    assert crop.first_voxel == tuple(occupied.min(axis=0) - 2)  # 5 mm a voxel
+    assert crop.first_voxel == tuple(occupied.min(axis=0) - 2)  # 5 mm per voxel
     assert crop.grid.shape == tuple(np.ptp(occupied, axis=0) + 5)
 
 
@@ -69,7 +69,7 @@ def test_a_crop_refuses_what_lies_elsewhere():
     ct, labels = trunk()
     elsewhere = LabelMap(labels.data, Grid(ct.grid.shape, np.eye(4)))
     with pytest.raises(InputError, match="expected a volume on the scan's grid"):
-        liver_crop(ct).of(elsewhere)
+        liver_crop(ct).cut(elsewhere)
 
 
 @pytest.mark.parametrize(
@@ -104,5 +104,5 @@ def test_the_whole_brain_of_real_heads_is_kept_in_every_storage_order(shared_dat
         for order in (STORAGE_ORDERS[2 * number % 48], STORAGE_ORDERS[-number - 1]):
             in_order = head_crop(stored(image, order))
             assert in_order.grid.is_close(crop.grid), case.name
-        kept = crop.of(labels).data
+        kept = crop.cut(labels).data
         assert (kept > 0).sum() == (labels.data > 0).sum(), case.name

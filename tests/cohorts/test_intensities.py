@@ -70,6 +70,6 @@ def test_real_scans_of_two_scanners_get_one_histogram(shared_data):
         io.read(folder / f"{name}.nii.gz")
         for name in ("chaos_ct_sample", "totalsegmentator_example_ct_sm")
     )
-    one, other = liver_crop(one).of(one), liver_crop(other).of(other)
+    one, other = liver_crop(one).cut(one), liver_crop(other).cut(other)
     assert histogram_distance(one, other) > 70
     assert histogram_distance(match_histogram(one, other), other) < 10

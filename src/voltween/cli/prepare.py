@@ -40,7 +40,7 @@ class Prepare:
     out: Path | None = None
     """Folder for images/, labels/, points/, cases.csv, provenance.json, log.csv and
     contact_sheet.png (an overview to check by eye)."""
-    choices: Annotated[PreparationOptions, tyro.conf.arg(name="")] = field(
+    options: Annotated[PreparationOptions, tyro.conf.arg(name="")] = field(
         default_factory=PreparationOptions
     )
 
@@ -64,7 +64,7 @@ class Prepare:
                 cohort,
                 source,
                 out=self.out,
-                choices=self.choices,
+                options=self.options,
                 on_case=lambda text: status.update(f"Preparing {text}"),
             )
         _show(prepared)

@@ -1,6 +1,5 @@
 """Downloads as they are found: names, halves, headers that say nothing or the wrong."""
 
-import builtins
 import json
 import re
 
@@ -11,11 +10,11 @@ from support import downloads as standins
 from support.cohorts import trunk
 from support.downloads import centered, head, in_order, write, write_analyze
 from support.scans import STORAGE_ORDERS, stored
-from voltween import io
+from voltween import io, process
 from voltween.cohorts import DOWNLOADS, download_named, prepare, read_manifest
 from voltween.cohorts.downloads.analyze import directions_of
 from voltween.cohorts.downloads.download import LoadedCase
-from voltween.cohorts.downloads.lpba40 import place_by_labels
+from voltween.cohorts.downloads.lpba40 import orient_by_labels
 from voltween.cohorts.downloads.scans import group_scans
 from voltween.cohorts.downloads.sources import natural_order, open_source
 from voltween.errors import InputError, MissingPackageError
@@ -66,7 +65,7 @@ class TestAnalyze:
 
     def read(self, folder, axes="LAS"):
         (scan,) = group_scans(open_source(folder).files)
-        return scan.image(axes=axes)[0]
+        return scan.read_image(axes=axes)[0]
 
     @pytest.mark.parametrize("packed", [False, True])
     @pytest.mark.parametrize("axes", ["RAS", "LAS", "ASL", "PIR"])
@@ -83,10 +82,14 @@ class TestAnalyze:
         write_analyze(head(1)[0], tmp_path / "a", axes="LAS")
         (tmp_path / "a.hdr").rename(tmp_path / "b.hdr")
         halves = group_scans(open_source(tmp_path).files)
-        with pytest.raises(InputError, match=r"^a.img: its other half, .hdr, is miss"):
-            halves[0].image(axes="LAS")
-        with pytest.raises(InputError, match=r"^b.hdr: its other half, .img, is miss"):
-            halves[1].image(axes="LAS")
+        with pytest.raises(
+            InputError, match=r"^a.img: expected a pair of files with a .hdr"
+        ):
+            halves[0].read_image(axes="LAS")
+        with pytest.raises(
+            InputError, match=r"^b.hdr: expected a pair of files with a .img"
+        ):
+            halves[1].read_image(axes="LAS")
 
     @pytest.mark.parametrize("packed", [False, True])
     def test_voxels_cut_short_are_refused(self, packed, tmp_path):
@@ -107,7 +110,7 @@ class TestLpba40:
         labels = standins._structures(image)
         true_image, true_labels = stored(image, order), stored(labels, order)
         wrong = Grid(true_image.grid.shape, np.diag([-2.0, 2, 2, 1]))
-        placed = place_by_labels(
+        placed = orient_by_labels(
             LoadedCase(Image(true_image.data, wrong), LabelMap(true_labels.data, wrong))
         )
         assert placed.image.grid.axcodes == true_image.grid.axcodes
@@ -119,7 +122,7 @@ class TestLpba40:
         image = in_order(head(2)[0], 4)
         labels = in_order(standins._structures(head(2)[0]), 4)
         loaded = LoadedCase(image, labels)
-        assert place_by_labels(loaded) is loaded
+        assert orient_by_labels(loaded) is loaded
 
     def test_a_mirrored_nifti_is_turned_back_and_that_is_in_the_log(self, tmp_path):
         image = head(2)[0]
@@ -226,8 +229,8 @@ class TestLearn2Reg:
         (task / "keypointsTr" / "Task_0001_0000.csv").write_text("a,b,c\n")
         listed = found("learn2reg", task)
         assert [case.name[-9:] for case in listed.cases] == ["0001_0000", "0001_0001"]
-        assert "Task_0000_0000: is listed, but there is no ./images" in listed.faults[0]
-        assert "Task_0000_0001: its labels are listed, but" in listed.faults[1]
+        assert "Task_0000_0000: expected its image ./images" in listed.faults[0]
+        assert "Task_0000_0001: expected its labels ./labels" in listed.faults[1]
         with pytest.raises(InputError, match="expected rows of three numbers"):
             listed.cases[0].load()
 
@@ -237,7 +240,7 @@ class TestLearn2Reg:
             found("learn2reg", task)
         (task / "Task_dataset.json").unlink()
         (task / "dataset.json").write_text("no json")
-        with pytest.raises(InputError, match=r"dataset.json: is no JSON"):
+        with pytest.raises(InputError, match=r"dataset.json: expected a JSON object"):
             found("learn2reg", task)
         (task / "dataset.json").write_text('{"training": [{"label": "a.nii"}]}')
         with pytest.raises(InputError, match=r"expected a path 'image' in training"):
@@ -298,14 +301,7 @@ class TestRcn:
         assert listed.faults[0].startswith("adni.h5: expected an .h5 file")
 
     def test_the_missing_package_is_named(self, tmp_path, monkeypatch):
-        real = builtins.__import__
-
-        def without_h5py(name, *rest, **more):
-            if name == "h5py":
-                raise ModuleNotFoundError(name)
-            return real(name, *rest, **more)
-
-        monkeypatch.setattr(builtins, "__import__", without_h5py)
+        monkeypatch.setattr(process, "installed_version", lambda package: None)
         with pytest.raises(MissingPackageError, match=r"voltween\[cohorts\]"):
             found("rcn", tmp_path)
 

@@ -14,13 +14,13 @@ DOWNLOADS = (LITS, SLIVER07, LPBA40, ABIDE, ADHD200, ADNI, OASIS, LEARN2REG, RCN
 
 
 def download_named(name: str) -> Download:
-    """The recipe of that name.
+    """The recipe with this name.
 
     Raises:
         InputError: If there is none.
     """
-    for cohort in DOWNLOADS:
-        if cohort.name == name:
-            return cohort
-    names = ", ".join(cohort.name for cohort in DOWNLOADS)
-    raise InputError(f"no recipe {name!r}: there are {names}")
+    for download in DOWNLOADS:
+        if download.name == name:
+            return download
+    names = ", ".join(download.name for download in DOWNLOADS)
+    raise InputError(about="recipe", expected=f"one of {names}", got=repr(name))

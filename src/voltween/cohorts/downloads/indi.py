@@ -1,4 +1,4 @@
-"""ABIDE I and II and ADHD-200, which the INDI initiative lays out alike."""
+"""ABIDE I and II and ADHD-200, which share the layout of the INDI initiative."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ _find = partial(find_by_layouts, layouts=[_NITRC, _BIDS])
 _DISK = (
     "NYU/0050952/session_1/anat_1/mprage.nii.gz       (or anat.nii.gz)",
     "sub-0050952/[ses-1/]anat/sub-0050952_[ses-1_]T1w.nii.gz        (BIDS)",
-    "of several repeats in a session the first (anat_1, run-1) is taken",
+    "if a session has several scans, the first (anat_1, run-1) is used",
 )
 
 ABIDE = Download(

@@ -1,4 +1,4 @@
-"""CT of the liver: LiTS to train on, SLIVER07 (MICCAI'07) to test on."""
+"""CT of the liver: LiTS for training, SLIVER07 (MICCAI'07) for tests."""
 
 from functools import partial
 
@@ -23,7 +23,7 @@ LITS = Download(
                 labels=r"(?:^|/)segmentation-(?P<person>\d+)$",
                 prefix="lits-",
             ),
-            Layout(  # 70, whose labels are not public
+            Layout(  # 70 cases, whose labels are not public
                 image=r"(?:^|/)test-volume-(?P<person>\d+)$",
                 prefix="lits-test-",
                 split="test",

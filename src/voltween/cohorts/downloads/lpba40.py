@@ -1,8 +1,8 @@
-"""LPBA40: 40 delineated brains, placed by their labels.
+"""LPBA40: 40 delineated brains, oriented by their labels.
 
-The files are Analyze 7.5, which does not say left from right. Their labels do: odd ones
-are on the left and even ones on the right, frontal ones in front of occipital ones, and
-cerebellum and brainstem below all.
+The files are Analyze 7.5, which does not tell left from right. The labels do: odd ones
+are on the left and even ones on the right, frontal lobes in front of occipital lobes,
+and cerebellum and brainstem below the rest.
 """
 
 from dataclasses import replace
@@ -23,9 +23,9 @@ _BELOW = (181, 182)
 _LETTERS = ("LR", "PA", "IS")
 
 
-def place_by_labels(loaded: LoadedCase) -> LoadedCase:
-    """The case with its axes turned to where its labels say, if they say otherwise."""
-    if loaded.labels is None or not _tells(loaded.labels):
+def orient_by_labels(loaded: LoadedCase) -> LoadedCase:
+    """Corrects the case's axes if its labels show that the header is wrong."""
+    if loaded.labels is None or not _determine_axes(loaded.labels):
         return loaded
     axes = _axes_by_labels(loaded.labels)
     stored = loaded.labels.grid
@@ -47,8 +47,8 @@ def place_by_labels(loaded: LoadedCase) -> LoadedCase:
     )
 
 
-def _tells(labels: LabelMap) -> bool:
-    """Whether there are labels on all sides."""
+def _determine_axes(labels: LabelMap) -> bool:
+    """Whether labels occur on all sides of the brain."""
     present = set(labels.labels)
     sides = (_FRONTAL, _OCCIPITAL, _BELOW)
     return all(present & set(side) for side in sides) and {
@@ -57,14 +57,14 @@ def _tells(labels: LabelMap) -> bool:
 
 
 def _axes_by_labels(labels: LabelMap) -> str:
-    """Direction in which each array axis runs, such as 'LAS'."""
+    """Direction of each array axis according to the labels, such as 'LAS'."""
     odd = [label for label in _PAIRED if label % 2]
     even = [label for label in _PAIRED if label % 2 == 0]
-    to_ras = np.array(  # row w: from left to right, back to front, bottom to top
+    to_ras = np.array(  # rows: left to right, back to front, bottom to top
         [
-            _middle(labels, even) - _middle(labels, odd),
-            _middle(labels, _FRONTAL) - _middle(labels, _OCCIPITAL),
-            _middle(labels, _PAIRED) - _middle(labels, _BELOW),
+            _centroid(labels, even) - _centroid(labels, odd),
+            _centroid(labels, _FRONTAL) - _centroid(labels, _OCCIPITAL),
+            _centroid(labels, _PAIRED) - _centroid(labels, _BELOW),
         ]
     )
     to_ras /= np.linalg.norm(to_ras, axis=1, keepdims=True)
@@ -74,10 +74,10 @@ def _axes_by_labels(labels: LabelMap) -> str:
     )
 
 
-def _middle(
+def _centroid(
     labels: LabelMap, which: range | list[int] | tuple[int, ...]
 ) -> Float[np.ndarray, " 3"]:
-    """Mean position of labels in mm along the array axes."""
+    """Mean position of the labels in mm along the array axes."""
     voxels = np.argwhere(np.isin(labels.data, list(which)))
     return voxels.mean(axis=0) * labels.grid.spacing_mm
 
@@ -99,7 +99,7 @@ LPBA40 = Download(
             Layout(
                 image=r"(?:^|/)(?P<person>S\d\d)\.delineation\.skullstripped$",
                 labels=r"(?:^|/)(?P<person>S\d\d)\.delineation\.structure\.label$",
-                placed=place_by_labels,
+                correct=orient_by_labels,
             )
         ],
         expected=[f"S{n:02}" for n in range(1, 41)],

@@ -1,4 +1,4 @@
-"""OASIS-1: T1 heads, from the discs or as neurite packs them with 35 structures."""
+"""OASIS-1: T1 heads, from the discs or from neurite with 35 structures."""
 
 from functools import partial
 
@@ -15,12 +15,12 @@ OASIS = Download(
     origin="https://sites.wustl.edu/oasisbrains (discs), or "
     "https://github.com/adalca/medical-datasets (neurite-oasis, with 35 structures)",
     disk=(
-        "OASIS_OAS1_0001_MR1/norm.nii.gz, seg35.nii.gz     neurite, taken before",
+        "OASIS_OAS1_0001_MR1/norm.nii.gz, seg35.nii.gz     neurite, first choice",
         "OASIS_OAS1_0001_MR1/aligned_norm.nii.gz, aligned_seg35.nii.gz",
         "disc1/OAS1_0001_MR1/PROCESSED/MPRAGE/T88_111/..._t88_masked_gfc.hdr, .img",
         "disc1/OAS1_0001_MR1/FSL_SEG/..._t88_masked_gfc_fseg.hdr, .img  tissues 1-3",
         "disc1/OAS1_0001_MR1/PROCESSED/MPRAGE/SUBJ_111/..._sbj_111.hdr, .img    heads",
-        "disc1/OAS1_0001_MR1/RAW/OAS1_0001_MR1_mpr-1_anon.hdr, .img    the last choice",
+        "disc1/OAS1_0001_MR1/RAW/OAS1_0001_MR1_mpr-1_anon.hdr, .img    last choice",
     ),
     find=partial(
         find_by_layouts,
