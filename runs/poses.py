@@ -58,7 +58,7 @@ def turned(
     vector = np.radians(degrees) * np.eye(3)[axis]
     matrix[:3, :3] = Rotation.from_rotvec(vector).as_matrix()
     matrix[:3, 3] = image.grid.center_mm - matrix[:3, :3] @ image.grid.center_mm
-    onto = image.grid.padded(MARGIN_VOXELS)
+    onto = image.grid.pad(MARGIN_VOXELS)
     turn = Affine(matrix)
     return turn.resample(image, onto=onto), turn.resample(labels, onto=onto)
 

@@ -45,7 +45,7 @@ from voltween.refinement import (
     Effort,
     Refinement,
 )
-from voltween.registration import Guidance, Registration, register
+from voltween.registration import Guidance, Registration, Side, register
 from voltween.registration.overview import write_overview
 from voltween.spatial import Image, LabelMap
 
@@ -179,7 +179,7 @@ class Template:
             stripped = mask_by_labels(head, labels)
             for kind, image, known in (
                 ("raw", head, Guidance()),
-                ("raw, template masked", head, Guidance(moving_mask=brain)),
+                ("raw, template masked", head, Guidance(moving=Side(mask=brain))),
                 ("stripped", stripped, Guidance()),
             ):
                 found = register(

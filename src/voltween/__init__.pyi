@@ -15,6 +15,7 @@ from .refinement import FAST_ALONE as FAST_ALONE
 from .refinement import Refinement as Refinement
 from .registration import Guidance as Guidance
 from .registration import Registration as Registration
+from .registration import Side as Side
 from .registration import register as register
 from .spatial import Affine as Affine
 from .spatial import Composite as Composite

@@ -17,17 +17,17 @@ from voltween.benchmarks.costs import (
     warp_cost,
 )
 from voltween.benchmarks.machine import Limits
-from voltween.benchmarks.measure import (
-    Effort,
+from voltween.benchmarks.memory import peak_bytes
+from voltween.benchmarks.naive_cascade import naive_copy, naive_objective
+from voltween.benchmarks.roofline import StepResult
+from voltween.benchmarks.timing import (
+    Repetitions,
     Timing,
     alternate,
     ratio_of_medians,
     ratio_of_minima,
     threads,
 )
-from voltween.benchmarks.memory import peak_bytes
-from voltween.benchmarks.naive_cascade import naive_copy, naive_objective
-from voltween.benchmarks.roofline import StepResult
 from voltween.benchmarks.workloads import (
     Workload,
     random_network,
@@ -105,12 +105,12 @@ class TestMeasure:
     def test_contenders_take_turns(self):
         calls = []
         contenders = {name: (lambda name=name: calls.append(name)) for name in "ab"}
-        timings = alternate(contenders, Effort(2, 3, 60.0))
+        timings = alternate(contenders, Repetitions(2, 3, 60.0))
         assert "".join(calls) == "ab" * 4  # the first of each to warm up
         assert all(len(timing.seconds) == 3 for timing in timings.values())
 
     def test_time_over_ends_after_the_fewest_rounds(self):
-        timings = alternate({"a": lambda: None}, Effort(2, 30, 0.0))
+        timings = alternate({"a": lambda: None}, Repetitions(2, 30, 0.0))
         assert len(timings["a"].seconds) == 2
 
     def test_threads_are_given_back(self):
@@ -186,12 +186,12 @@ def no_memory_fixture(monkeypatch):
 
 @pytest.mark.usefixtures("no_memory")
 class TestNetworks:
-    EFFORT = Effort(1, 1, 0.0)
+    REPETITIONS = Repetitions(1, 1, 0.0)
 
     def test_bf16_runs_where_the_processor_is_fast(self, monkeypatch):
         monkeypatch.setattr(cascades, "has_fast_bf16", lambda: True)
         monkeypatch.setattr(workloads, "optimize", lambda network, precision: network)
-        results = list(cascades.measure_cascade("D", SIDE, self.EFFORT))
+        results = list(cascades.measure_cascade("D", SIDE, self.REPETITIONS))
         ours = ["voltween", "voltween bf16"]
         assert list(results[0].timings) == [*ours, "plain PyTorch"]
         assert list(results[0].differences) == ours
@@ -200,7 +200,7 @@ class TestNetworks:
 
     def test_growth_has_a_row_for_every_number_of_threads(self):
         with threads(2):
-            results = list(cascades.measure_growth((SIDE,), self.EFFORT))
+            results = list(cascades.measure_growth((SIDE,), self.REPETITIONS))
         assert [(result.side, result.threads) for result in results] == [
             (SIDE, 1),
             (SIDE, 2),
@@ -209,7 +209,7 @@ class TestNetworks:
 
     def test_voxelmorph_infers_and_trains(self):
         pytest.importorskip("voxelmorph")
-        results = list(cascades.measure_voxelmorph(32, self.EFFORT))
+        results = list(cascades.measure_voxelmorph(32, self.REPETITIONS))
         names = {"ADDD", "VoxelMorph", "VoxelMorph-2"}
         assert [result.purpose for result in results] == ["inference", "training"]
         assert all(set(result.timings) == names for result in results)
@@ -218,7 +218,7 @@ class TestNetworks:
 @pytest.mark.usefixtures("no_memory")
 class TestCommand:
     def test_quick_run_writes_its_files(self, tmp_path, capsys, monkeypatch):
-        monkeypatch.setattr(Settings, "effort", Effort(1, 1, 0.0))
+        monkeypatch.setattr(Settings, "repetitions", Repetitions(1, 1, 0.0))
         main(["bench", "--quick", "--sizes", "16", "--out", str(tmp_path)])
         page = (tmp_path / "performance.md").read_text()
         assert "voltween bench --sizes 16 --quick" in page

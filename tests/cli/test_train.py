@@ -1,10 +1,122 @@
-"""`voltween train` and the model it makes."""
+"""`voltween train` and `voltween plan`: which training the words ask for."""
+
+import tomllib
+from dataclasses import replace
 
 import pytest
 
-from support.cohorts import write_cohort
+from support.cohorts import write_cohort, write_ct_cohort
+from support.voxelmorph import hide_voxelmorph, skip_without_voxelmorph, some_model
+from voltween import io
 from voltween.cli import main
-from voltween.models import load_model
+from voltween.cli import train as command
+from voltween.cohorts import read_manifest
+from voltween.models import load_model, save_model
+from voltween.models import model as models
+from voltween.networks import CascadeConfig, VoxelMorphConfig
+from voltween.training import (
+    VOXELMORPH,
+    VOXELMORPH_TRAINING,
+    TrainConfig,
+    measure_fingerprint,
+    plan,
+    read_plan,
+)
+
+
+@pytest.fixture(scope="module", name="manifest")
+def manifest_fixture(tmp_path_factory):
+    return write_cohort(tmp_path_factory.mktemp("cohort"))
+
+
+@pytest.fixture(name="recipes")
+def recipes_fixture(monkeypatch, tmp_path):
+    """The recipes that the command line asks for; nothing is trained."""
+    asked = []
+
+    def note(cases, recipe, **run):
+        asked.append(recipe)
+        return tmp_path / "best.safetensors"
+
+    monkeypatch.setattr(command, "train", note)
+    return asked
+
+
+def refusal(capsys, *words):
+    """The one line in which a command ends."""
+    with pytest.raises(SystemExit) as caught:
+        main(list(map(str, words)))
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+def test_the_cascade_has_its_own_defaults(recipes, manifest):
+    main(["train", str(manifest), "--out", "run"])
+    assert recipes[0].training == TrainConfig()
+    assert isinstance(recipes[0].network, CascadeConfig)
+
+
+@pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning")
+def test_plan_train_and_register_without_an_edit(tmp_path, capsys):
+    """From a CT cohort in mixed orientations to a transform, by commands alone."""
+    manifest = write_ct_cohort(tmp_path)
+    path = tmp_path / "plan.toml"
+    main(["plan", str(manifest), "--out", str(path)])
+    shown = capsys.readouterr().out
+    assert "4 train, 2 val, 0 test" in shown
+    text = path.read_text()
+    decided = read_plan(path)
+    found = measure_fingerprint(read_manifest(manifest))
+    expected, notes = plan(manifest, found, has_gpu=False)
+    assert decided == expected
+    assert "# scans: 4 train, 2 val, 0 test" in text
+    words = " ".join(text.replace("#", " ").split())
+    assert [reason for reason in notes.values() if reason not in words] == []
+    path.write_text(text.replace("steps = 2000", "steps = 2"))  # to be quick
+
+    main(["train", str(path), "--out", str(tmp_path / "run")])
+    model = load_model(tmp_path / "run" / "best.safetensors")
+    assert model.preprocessing == decided.preprocessing
+    assert model.network.config == decided.cascade
+    assert model.provenance["training"]["steps"] == 2
+    main(
+        [
+            *("register", f"{tmp_path}/image4.nrrd", f"{tmp_path}/image5.nrrd"),
+            *("--model", f"{tmp_path}/run/best.safetensors"),
+            *("--out", f"{tmp_path}/result"),
+        ]
+    )
+    moved = io.read(tmp_path / "result" / "moved.nii.gz")
+    assert moved.grid.is_close(io.read(tmp_path / "image4.nrrd").grid)
+
+
+def test_a_plan_is_not_written_over_unless_asked(tmp_path, capsys):
+    manifest = write_ct_cohort(tmp_path)
+    path = tmp_path / "plan.toml"
+    path.write_text("mine")
+    error = refusal(capsys, "plan", manifest, "--out", path)
+    assert "expected a new file, got an existing one: give --overwrite" in error
+    assert path.read_text() == "mine"
+    main(["plan", str(manifest), "--out", str(path), "--overwrite"])
+    assert tomllib.loads(path.read_text())["manifest"] == "cases.csv"
+    assert "ends in .toml" in refusal(capsys, "plan", manifest, "--out", "plan.txt")
+
+
+def test_settings_beside_a_plan_are_refused(tmp_path, capsys):
+    path = tmp_path / "plan.toml"
+    path.write_text("")
+    error = refusal(
+        capsys,
+        *("train", path, "--out", tmp_path / "run", "--levels", 3, "--steps", 5),
+        *("--augmentation.gamma", 0.2),
+    )
+    assert "--levels, --steps, --augmentation: expected no settings beside" in error
+    assert error.endswith("change them in the plan\n")
+    error = refusal(capsys, "train", path, "--out", tmp_path / "run")
+    assert "manifest, preprocessing: expected a value" in error
+    assert not (tmp_path / "run").exists()
 
 
 def test_train_then_evaluate_on_a_cohort_of_nrrd_in_mixed_orientations(
@@ -54,9 +166,9 @@ def test_train_then_evaluate_on_a_cohort_of_nrrd_in_mixed_orientations(
     [
         (["--cascade", "DA"], "at most one A followed by"),
         (["--shape", "30", "32", "32"], r"nearest legal shape is (32, 32, 32)"),
-        (["--steps", "0"], "steps must be at least 1"),
-        (["--learning-rate", "-1"], "learning_rate must be > 0"),
-        (["--masked-share", "2"], "masked_share must be 0 to 1"),
+        (["--steps", "0"], "steps: expected at least 1, got 0"),
+        (["--learning-rate", "-1"], "learning_rate: expected above 0, got -1.0"),
+        (["--masked-share", "2"], "masked_share: expected 0 to 1, got 2.0"),
     ],
 )
 def test_bad_training_settings_end_in_one_line(options, message, tmp_path, capsys):
@@ -68,3 +180,74 @@ def test_bad_training_settings_end_in_one_line(options, message, tmp_path, capsy
     assert message in error
     assert "Traceback" not in error
     assert not (tmp_path / "run").exists()
+
+
+class TestVoxelMorph:
+    def command(self, source, *options):
+        words = ["--out", "run", "--network", "voxelmorph-2", *options]
+        main(["train", str(source), *words])
+
+    def test_it_has_the_published_settings(self, recipes, manifest):
+        self.command(manifest)
+        assert recipes[0].training == VOXELMORPH_TRAINING
+        assert recipes[0].network == VoxelMorphConfig((32, 32, 32))
+        assert (VOXELMORPH_TRAINING.steps, VOXELMORPH_TRAINING.pairs_per_step) == (
+            5000,
+            4,
+        )
+
+    def test_what_is_told_is_done_even_where_it_is_the_cascades_default(
+        self, recipes, manifest
+    ):
+        plain = TrainConfig()
+        options = ["--steps", str(plain.steps), "--objective.total-variation", "1.0"]
+        self.command(manifest, *options, "--shape", "16", "32", "48")
+        objective = replace(VOXELMORPH, total_variation=1.0)
+        assert recipes[0].training == replace(
+            VOXELMORPH_TRAINING, steps=plain.steps, objective=objective
+        )
+        assert recipes[0].network.shape == (16, 32, 48)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (
+                ["--levels", "3", "--cascade", "AD"],
+                "--cascade, --levels: expected options that",
+            ),
+            (["--shape", "24", "32", "32"], "nearest legal shape is (32, 32, 32)"),
+        ],
+    )
+    def test_what_it_does_not_have_is_refused(
+        self, options, message, recipes, manifest, capsys
+    ):
+        with pytest.raises(SystemExit) as caught:
+            self.command(manifest, *options)
+        assert caught.value.code == 2
+        assert message in " ".join(capsys.readouterr().err.split())
+        assert recipes == []
+
+    def test_a_plan_is_of_a_cascade(self, recipes, tmp_path, capsys):
+        (tmp_path / "plan.toml").touch()
+        with pytest.raises(SystemExit):
+            self.command(tmp_path / "plan.toml")
+        assert "a plan is for a cascade" in capsys.readouterr().err
+
+    def test_without_its_package_training_ends_in_one_line(
+        self, monkeypatch, manifest, tmp_path, capsys
+    ):
+        hide_voxelmorph(monkeypatch)
+        options = ["--network", "voxelmorph-2", "--out", str(tmp_path / "run")]
+        with pytest.raises(SystemExit) as caught:
+            main(["train", str(manifest), *options])
+        assert caught.value.code == 2
+        assert "voltween[baselines]" in capsys.readouterr().err
+
+    def test_models_are_listed_with_it(self, monkeypatch, tmp_path, capsys):
+        skip_without_voxelmorph()
+        model = replace(some_model(), provenance={"train_cases": ["a"], "steps": 1})
+        save_model(model, tmp_path / "tiny.safetensors")
+        monkeypatch.setattr(models, "_models_folder", lambda: tmp_path)
+        monkeypatch.setenv("COLUMNS", "200")
+        main(["models"])
+        assert "VoxelMorph-2" in capsys.readouterr().out

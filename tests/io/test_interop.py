@@ -1,4 +1,4 @@
-"""Our transform files as others read them, and theirs as we do."""
+"""Transform files as SimpleITK, ANTs and nitransforms read and write them."""
 
 import nibabel
 import nitransforms
@@ -32,8 +32,18 @@ POINTS_MM = random_points_mm(FIXED.grid, 100)
 LPS = np.array([-1, -1, 1])
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Path of every transform, written once, by name."""
+    folder = tmp_path_factory.mktemp("transforms")
+    return {
+        name: io.write(transform, folder / f"{name}.h5")
+        for name, transform in TRANSFORMS.items()
+    }
+
+
 def sitk_points(transform, points_mm):
-    """Points (RAS) mapped by SimpleITK, which is in LPS."""
+    """Points (RAS) mapped by SimpleITK, which works in LPS."""
     return (
         np.array([transform.TransformPoint((p * LPS).tolist()) for p in points_mm])
         * LPS
@@ -41,17 +51,16 @@ def sitk_points(transform, points_mm):
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
-def test_simpleitk_maps_points_as_we_do(name, tmp_path):
-    path = io.write(TRANSFORMS[name], tmp_path / "t.h5")
-    by_itk = sitk_points(sitk.ReadTransform(str(path)), POINTS_MM)
+def test_simpleitk_maps_points_as_we_do(name, written):
+    by_itk = sitk_points(sitk.ReadTransform(str(written[name])), POINTS_MM)
     np.testing.assert_allclose(
         by_itk, TRANSFORMS[name].map_positions(POINTS_MM), atol=1e-9
     )
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
-def test_transforms_come_back(name, tmp_path):
-    back = io.read_transform(io.write(TRANSFORMS[name], tmp_path / "t.h5"))
+def test_transforms_come_back(name, written):
+    back = io.read_transform(written[name])
     np.testing.assert_allclose(
         back.map_positions(POINTS_MM),
         TRANSFORMS[name].map_positions(POINTS_MM),
@@ -60,24 +69,23 @@ def test_transforms_come_back(name, tmp_path):
 
 
 @pytest.mark.parametrize("order", STORAGE_ORDERS)
-def test_simpleitk_resamples_to_our_moved_image(order, tmp_path):
+def test_simpleitk_resamples_to_our_moved_image(order, written, tmp_path):
     fixed, moving = (
         stored(FIXED, order),
         stored(MOVING, STORAGE_ORDERS[::-1][STORAGE_ORDERS.index(order)]),
     )
     transform = TRANSFORMS["affine @ field"]
-    io.write(fixed, tmp_path / "fixed.nii.gz")
-    io.write(moving, tmp_path / "moving.nii.gz")
-    io.write(transform, tmp_path / "t.h5")
-    io.write(transform.resample(moving, onto=fixed.grid), tmp_path / "moved.nii.gz")
+    io.write(fixed, tmp_path / "fixed.nii")
+    io.write(moving, tmp_path / "moving.nii")
+    io.write(transform.resample(moving, onto=fixed.grid), tmp_path / "moved.nii")
     by_itk = sitk.Resample(
-        sitk.ReadImage(str(tmp_path / "moving.nii.gz")),
-        sitk.ReadImage(str(tmp_path / "fixed.nii.gz")),
-        sitk.ReadTransform(str(tmp_path / "t.h5")),
+        sitk.ReadImage(str(tmp_path / "moving.nii")),
+        sitk.ReadImage(str(tmp_path / "fixed.nii")),
+        sitk.ReadTransform(str(written["affine @ field"])),
         sitk.sitkLinear,
         0.0,
     )
-    ours = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "moved.nii.gz")))
+    ours = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "moved.nii")))
     difference = np.abs(sitk.GetArrayFromImage(by_itk) - ours)
     # NIfTI keeps the grid in single precision: a voxel at the very edge may fall out.
     assert np.quantile(difference, 0.995) < 0.5

@@ -1,3 +1,5 @@
+"""Folding, spread of volume change and inverse consistency: by hand and by loops."""
+
 import math
 from itertools import product
 
@@ -44,7 +46,7 @@ def test_two_scales_spread_the_volume_change_by_hand():
     regularity = measure_regularity(field)
     growth = [1, 1, 1, 1, 2, 3, 3, 3, 3]
     assert regularity.sd_log_jacobian == pytest.approx(np.std(np.log(growth)))
-    with_three = [4, 4, 5, 6, 6]  # two planes less at either end, and 3 more
+    with_three = [4, 4, 5, 6, 6]  # without two planes at either end, plus 3
     expected = np.std(np.log(with_three))
     assert regularity.sd_log_jacobian_learn2reg == pytest.approx(expected)
     assert regularity.folding_percent == 0
@@ -66,7 +68,7 @@ def test_folding_by_hand():
 
 
 def rough_field(seed=0, strength=1.5):
-    """A field that folds, in Learn2Reg's count as well."""
+    """A field that folds, by Learn2Reg's count too."""
     flow = np.random.default_rng(seed).standard_normal((3, *SHAPE)) * strength
     return DisplacementField.from_flow(flow, oblique_grid(SHAPE))
 
@@ -74,8 +76,9 @@ def rough_field(seed=0, strength=1.5):
 def test_folding_equals_that_of_the_field():
     field = rough_field()
     assert 10 < field.folding_percent() < 90
-    found = measure_regularity(field).folding_percent
-    assert found == pytest.approx(field.folding_percent())
+    assert measure_regularity(field).folding_percent == pytest.approx(
+        field.folding_percent()
+    )
 
 
 def learn2reg_shifted_by_loops(flow):
@@ -106,12 +109,12 @@ def test_learn2reg_figures_equal_a_naive_loop(strength):
 
 def test_figures_do_not_depend_on_where_the_grid_lies():
     flow = rough_field(strength=0.4).to_flow()
+    reference = measure_regularity(rough_field(strength=0.4))
     for seed, spacing_mm in ((1, (1.0, 1.0, 1.0)), (2, (0.7, 2.0, 3.1))):
         grid = oblique_grid(SHAPE, seed, spacing_mm)
-        found = measure_regularity(DisplacementField.from_flow(flow, grid))
-        reference = measure_regularity(rough_field(strength=0.4))
-        assert found.sd_log_jacobian == pytest.approx(reference.sd_log_jacobian)
-        assert found.sd_log_jacobian_learn2reg == pytest.approx(
+        regularity = measure_regularity(DisplacementField.from_flow(flow, grid))
+        assert regularity.sd_log_jacobian == pytest.approx(reference.sd_log_jacobian)
+        assert regularity.sd_log_jacobian_learn2reg == pytest.approx(
             reference.sd_log_jacobian_learn2reg
         )
 
@@ -144,34 +147,34 @@ def test_shift_and_its_inverse_are_consistent():
     assert inverse_consistency_mm(forward, forward.inverse(), **grids) < 1e-9
     # A way back that misses by 3 mm along one axis and 4 along another.
     missing = shift(-1 + 3, 2 + 4, -0.5)
-    found = inverse_consistency_mm(forward, missing, **grids)
-    assert found == pytest.approx(5)
+    consistency_mm = inverse_consistency_mm(forward, missing, **grids)
+    assert consistency_mm == pytest.approx(5)
 
 
 def test_inverse_of_a_field_is_far_more_consistent_than_none():
     field = smooth_field(FIXED.grid)
     forward = TO_MOVING @ field
     grids = {"fixed": FIXED.grid, "moving": MOVING.grid}
-    found = inverse_consistency_mm(forward, forward.inverse(), **grids)
+    consistency_mm = inverse_consistency_mm(forward, forward.inverse(), **grids)
     without = inverse_consistency_mm(forward, TO_MOVING.inverse(), **grids)
-    assert 0 < found < 0.1 * without
+    assert 0 < consistency_mm < 0.1 * without
 
 
 def test_consistency_equals_points_mapped_there_and_back():
     forward = TO_MOVING @ smooth_field(FIXED.grid, seed=1)
     backward = smooth_field(FIXED.grid, seed=2) @ TO_MOVING.inverse()
     centers_mm = FIXED.grid.voxel_centers_mm().reshape(-1, 3)
-    there = forward.map_positions(centers_mm)
-    errors_mm = np.linalg.norm(backward.map_positions(there) - centers_mm, axis=1)
-    voxels = MOVING.grid.world_to_voxel(there)
+    mapped_mm = forward.map_positions(centers_mm)
+    errors_mm = np.linalg.norm(backward.map_positions(mapped_mm) - centers_mm, axis=1)
+    voxels = MOVING.grid.world_to_voxel(mapped_mm)
     shape = np.array(MOVING.grid.shape)
     inside = (np.abs(voxels - (shape - 1) / 2) < shape / 2).all(axis=1)
     assert 0 < inside.sum() < inside.size
-    found = inverse_consistency_mm(
+    consistency_mm = inverse_consistency_mm(
         forward, backward, fixed=FIXED.grid, moving=MOVING.grid
     )
-    assert found == pytest.approx(errors_mm[inside].mean(), rel=1e-6)
-    assert found != pytest.approx(errors_mm.mean(), rel=1e-3)
+    assert consistency_mm == pytest.approx(errors_mm[inside].mean(), rel=1e-6)
+    assert consistency_mm != pytest.approx(errors_mm.mean(), rel=1e-3)
 
 
 def test_only_voxels_that_reach_the_moving_grid_count():
@@ -181,13 +184,15 @@ def test_only_voxels_that_reach_the_moving_grid_count():
     flow = np.zeros((3, 10, 8, 6))
     flow[0, 7:] = 4  # read at the images of the last planes that stay inside
     backward = shift(*-half) @ DisplacementField.from_flow(flow, grid)
-    found = inverse_consistency_mm(shift(*half), backward, fixed=grid, moving=grid)
+    consistency_mm = inverse_consistency_mm(
+        shift(*half), backward, fixed=grid, moving=grid
+    )
     # Of the five planes that stay, mapped to planes 5 to 9, three come back wrong.
-    assert found == pytest.approx(3 / 5 * 4 * grid.spacing_mm[0])
+    assert consistency_mm == pytest.approx(3 / 5 * 4 * grid.spacing_mm[0])
 
 
 def test_nothing_is_measured_where_nothing_overlaps():
     grid = oblique_grid()
     far = shift(1e4, 0, 0)
-    found = inverse_consistency_mm(far, far.inverse(), fixed=grid, moving=grid)
-    assert math.isnan(found)
+    consistency_mm = inverse_consistency_mm(far, far.inverse(), fixed=grid, moving=grid)
+    assert math.isnan(consistency_mm)

@@ -14,7 +14,6 @@ from voltween.networks import (
 )
 from voltween.networks.inference import PackedConvolution
 from voltween.networks.upsampling import Upsampling
-from voltween.ops import interleave, join
 
 SHAPE = (32, 16, 48)
 
@@ -112,65 +111,3 @@ def test_every_convolution_is_packed():
 def test_other_precisions_are_refused():
     with pytest.raises((ValueError, TypeCheckError), match="fp8"):
         optimize(network(), "fp8")
-
-
-def transposed(x, layer):
-    weight = layer.state_dict()["weight"]  # as nn.ConvTranspose3d has it
-    return torch.nn.functional.conv_transpose3d(x, weight, stride=2, padding=1)
-
-
-@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 1), (4, 5, 6)])
-def test_upsampling_is_the_transposed_convolution(shape):
-    torch.manual_seed(0)
-    features, prediction = Upsampling(5, 7).double(), Upsampling(5, 3).double()
-    for layer in (features, prediction):
-        torch.nn.init.normal_(layer.weight)
-    coarse = torch.randn(2, 5, *shape, dtype=torch.float64)
-    skip = torch.randn(2, 4, *(2 * n for n in shape), dtype=torch.float64)
-    joined = join(skip, features(coarse), prediction(coarse), 0.1)
-    leaky = torch.nn.functional.leaky_relu(transposed(coarse, features), 0.1)
-    expected = torch.cat([skip, leaky, transposed(coarse, prediction)], dim=1)
-    torch.testing.assert_close(joined, expected)
-    torch.testing.assert_close(
-        interleave(prediction(coarse), 3.0), 3 * transposed(coarse, prediction)
-    )
-
-
-def test_gradients_of_the_upsampling():
-    torch.manual_seed(0)
-    skip = torch.randn(2, 1, 4, 2, 6).double().requires_grad_()
-    features = torch.randn(2, 8, 3, 2, 4).double().requires_grad_()
-    prediction = torch.randn(2, 8 * 3, 3, 2, 4).double().requires_grad_()
-    torch.autograd.gradcheck(join, (skip, features, prediction, 0.1))
-    torch.autograd.gradcheck(interleave, (prediction, 1.5))
-
-
-@pytest.mark.parametrize("name", ["join", "interleave"])
-def test_pytorch_accepts_the_layers(name):
-    skip = torch.randn(1, 2, 4, 2, 6).requires_grad_()
-    phases = torch.randn(1, 24, 3, 2, 4).requires_grad_()
-    arguments = {"join": (skip, phases, phases, 0.1), "interleave": (phases, 2.0)}
-    operation = getattr(torch.ops.voltween, name).default
-    results = torch.library.opcheck(operation, arguments[name])
-    assert set(results.values()) == {"SUCCESS"}
-
-
-def test_stock_layers_are_the_native_ones(monkeypatch):
-    from voltween.networks import upsampling
-
-    skip, phases = torch.randn(1, 2, 4, 2, 6), torch.randn(1, 24, 3, 2, 4)
-    expected = join(skip, phases, phases, 0.1), interleave(phases, 2.0)
-    monkeypatch.setattr(upsampling, "is_native", lambda *tensors: False)
-    found = join(skip, phases, phases, 0.1), interleave(phases, 2.0)
-    torch.testing.assert_close(found, expected)
-
-
-def test_half_precision_layers():
-    skip, phases = torch.randn(1, 2, 4, 2, 6), torch.randn(1, 24, 3, 2, 4)
-    half = [x.bfloat16().requires_grad_() for x in (skip, phases, phases)]
-    joined = join(*half, 0.1)
-    assert joined.dtype == torch.bfloat16
-    expected = join(*(x.detach().float() for x in half), 0.1)
-    torch.testing.assert_close(joined.float(), expected, atol=0, rtol=2**-8)
-    joined.float().sum().backward()
-    assert half[1].grad.dtype == torch.bfloat16

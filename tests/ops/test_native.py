@@ -1,4 +1,4 @@
-"""The native operations against stock PyTorch, and PyTorch's own checks of them.
+"""The compiled operations against their stock forms, and PyTorch's own checks.
 
 Run with VOLTWEEN_INSTRUCTIONS=plain (avx2, avx512) to test an instruction set.
 """
@@ -13,173 +13,202 @@ from pathlib import Path
 import pytest
 import torch
 
-from voltween.losses import local_correlation_loss
-from voltween.ops import _native, compose, native, stock, warp
+from support.tensors import random_flow, random_numbers
+from voltween.ops import _native, instruction_set
+from voltween.ops.affine import COMPOSE_AFFINE
+from voltween.ops.arguments import lay_out
+from voltween.ops.interleaving import INTERLEAVE, JOIN
+from voltween.ops.jacobian import JACOBIAN
+from voltween.ops.local_correlation import LOCAL_CORRELATION
+from voltween.ops.moment_sums import MOMENTS
+from voltween.ops.pairwise_kernels import KERNEL_SUMS
+from voltween.ops.variation import TOTAL_VARIATION
+from voltween.ops.warping import WARP
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SHAPES = [(1, 1, 1), (1, 5, 2), (7, 1, 70), (6, 5, 7), (18, 20, 67)]
 
 
-def numbers(*shape, seed=0, dtype=torch.float64):
-    return torch.rand(
-        *shape, generator=torch.Generator().manual_seed(seed), dtype=dtype
-    )
-
-
-def flow_of(shape, batch=1, size=4.0, seed=3):
-    """Flows of which many lead out of the grid."""
-    return (numbers(batch, 3, *shape, seed=seed) - 0.5) * 2 * size
-
-
-def cases():
-    """Every operation with arguments, by name."""
-    image, flow = numbers(2, 2, 5, 6, 7), flow_of((5, 6, 7), batch=2)
-    fixed, moved = numbers(2, 1, 5, 6, 7, seed=1), numbers(2, 1, 5, 6, 7, seed=2)
-    return {
-        "warp": (image, flow, False),
-        "compose_affine": (numbers(2, 12, seed=5), flow),
-        "moments": (fixed, moved),
-        "local_correlation": (fixed, moved, 3, 1e-5),
-        "total_variation": (flow,),
-        "jacobian": (flow,),
-        "kernel_sums": (numbers(2, 9), 3.0),
+def arguments_of(shape, dtype=torch.float64):
+    """Arguments of every operation on a grid; `join` needs even sides."""
+    image, flow = random_numbers(2, 2, *shape), random_flow(shape, batch=2)
+    fixed, moved = (random_numbers(2, 1, *shape, seed=seed) for seed in (1, 2))
+    coarse = [n // 2 + 1 for n in shape]
+    features = random_numbers(2, 16, *coarse, seed=6) - 0.5
+    phases = random_numbers(2, 24, *coarse, seed=7)
+    arguments = {
+        WARP: (image, flow, False),
+        COMPOSE_AFFINE: (random_numbers(2, 12, seed=5), flow),
+        MOMENTS: (fixed, moved),
+        LOCAL_CORRELATION: (fixed, moved, 3, 1e-5),
+        TOTAL_VARIATION: (flow,),
+        JACOBIAN: (flow,),
+        KERNEL_SUMS: (random_numbers(2, 9), 3.0),
+        JOIN: (image, features, phases, 0.1),
+        INTERLEAVE: (phases, 2.0),
     }
+    return {
+        operation: tuple(x.to(dtype) if torch.is_tensor(x) else x for x in values)
+        for operation, values in arguments.items()
+    }
+
+
+OPERATIONS = list(arguments_of((2, 2, 2)))
+each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.name)
+
+
+def with_gradients(arguments):
+    """Copies of the arguments, of whose tensors gradients can be taken."""
+    return tuple(
+        x.detach().clone().requires_grad_() if torch.is_tensor(x) else x
+        for x in arguments
+    )
 
 
 def tensors_of(arguments):
     return [value for value in arguments if isinstance(value, torch.Tensor)]
 
 
-@pytest.mark.parametrize("name", cases())
-def test_pytorch_accepts_the_operation(name):
+def test_every_compiled_function_has_its_operation():
+    compiled = {name for name in dir(_native) if not name.startswith("_")}
+    names = [operation.name for operation in OPERATIONS]
+    expected = {*names, *(f"{name}_backward" for name in names)}
+    assert compiled - {"instruction_set", "instruction_sets"} == expected
+
+
+@each_operation
+def test_pytorch_accepts_the_operation(operation):
     # Schema, autograd registration, fake tensors and tracing, as torch.compile needs.
-    arguments = cases()[name]
-    for tensor in tensors_of(arguments):
-        tensor.requires_grad_()
-    operation = getattr(torch.ops.voltween, name).default
-    assert set(torch.library.opcheck(operation, arguments).values()) == {"SUCCESS"}
+    arguments = with_gradients(arguments_of((4, 2, 6))[operation])
+    overload = getattr(torch.ops.voltween, operation.name).default
+    assert set(torch.library.opcheck(overload, arguments).values()) == {"SUCCESS"}
 
 
-@pytest.mark.parametrize("name", cases())
-def test_gradients_are_the_finite_differences(name):
-    arguments = cases()[name]
-    for tensor in tensors_of(arguments):
-        tensor.requires_grad_()
-    torch.autograd.gradcheck(getattr(native, name), arguments)
+@each_operation
+def test_gradients_are_the_finite_differences(operation):
+    shape = (2, 2, 2) if operation in (JOIN, INTERLEAVE) else (3, 4, 3)
+    arguments = with_gradients(arguments_of(shape)[operation])
+    torch.autograd.gradcheck(operation.compiled, arguments)
 
 
-@pytest.mark.parametrize("name", cases())
+@each_operation
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_values_and_gradients_are_those_of_stock_operations(name, dtype):
-    arguments = cases()[name]
-    for tensor in tensors_of(arguments):
-        tensor.requires_grad_()
-    expected = getattr(stock, name)(*arguments)
-    given = [x.detach().to(dtype) if torch.is_tensor(x) else x for x in arguments]
-    for tensor in tensors_of(given):
-        tensor.requires_grad_()
-    value = getattr(native, name)(*given)
-    weights = numbers(*expected.shape, seed=9)
+def test_values_and_gradients_are_those_of_the_stock_form(operation, dtype):
+    exact = with_gradients(arguments_of((6, 4, 8))[operation])
+    arguments = with_gradients(arguments_of((6, 4, 8), dtype)[operation])
+    expected, value = operation.stock(*exact), operation.compiled(*arguments)
+    weights = random_numbers(*expected.shape, seed=9)
     tolerance = 1e-5 if dtype == torch.float32 else 1e-12
     torch.testing.assert_close(value.double(), expected, atol=tolerance, rtol=tolerance)
-    ours = torch.autograd.grad((value.double() * weights).sum(), tensors_of(given))
-    theirs = torch.autograd.grad((expected * weights).sum(), tensors_of(arguments))
+    ours = torch.autograd.grad((value.double() * weights).sum(), tensors_of(arguments))
+    theirs = torch.autograd.grad((expected * weights).sum(), tensors_of(exact))
     for our, their in zip(ours, theirs, strict=True):
         torch.testing.assert_close(
             our.double(), their, atol=10 * tolerance, rtol=10 * tolerance
         )
 
 
+@each_operation
+def test_tensors_of_other_devices_take_the_stock_form(operation):
+    # The device "meta" has shapes only: the stock form must get there and work on them.
+    arguments = [
+        x.to("meta") if torch.is_tensor(x) else x
+        for x in arguments_of((4, 2, 6))[operation]
+    ]
+    expected = operation.compiled(*arguments_of((4, 2, 6))[operation])
+    result = operation(*arguments)
+    assert result.device.type == "meta"
+    assert result.shape == expected.shape
+
+
+@each_operation
+def test_only_wanted_gradients_are_returned(operation):
+    arguments = arguments_of((4, 2, 6))[operation]
+    everything = with_gradients(arguments)
+    result = operation.compiled(*everything)
+    expected = torch.autograd.grad(result.sum(), tensors_of(everything))
+    for place, gradient in enumerate(expected):
+        one = list(arguments)
+        one[place] = one[place].clone().requires_grad_()
+        operation.compiled(*one).sum().backward()
+        assert torch.equal(one[place].grad, gradient)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("operation", [warp, compose])
-def test_warp_of_any_size_within_and_beyond_the_border(shape, operation):
-    flow = flow_of(shape, batch=2, size=6.0)
-    image = numbers(2, 3, *shape, seed=4)
-    expected = stock.warp(image, flow, operation is compose)
-    single = operation(image.float(), flow.float())
-    torch.testing.assert_close(operation(image, flow), expected, atol=1e-12, rtol=0)
+@pytest.mark.parametrize("is_composition", [False, True])
+def test_warp_of_any_size_within_and_beyond_the_border(shape, is_composition):
+    flow = random_flow(shape, batch=2, size=6.0)
+    image = random_numbers(2, 3, *shape, seed=4)
+    expected = WARP.stock(image, flow, is_composition)
+    double = WARP(image, flow, is_composition)
+    single = WARP(image.float(), flow.float(), is_composition)
+    torch.testing.assert_close(double, expected, atol=1e-12, rtol=0)
     # 1e-5 of the value range, against flows of the same (single) precision.
-    rounded = stock.warp(
-        image.float().double(), flow.float().double(), operation is compose
-    )
-    torch.testing.assert_close(single.double(), rounded, atol=1e-5, rtol=0)
+    rounded = [image.float().double(), flow.float().double()]
+    expected = WARP.stock(*rounded, is_composition)
+    torch.testing.assert_close(single.double(), expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("width", [1, 3, 5, 9])
 def test_local_correlation_of_any_size_and_width(shape, width):
-    fixed, moved = numbers(1, 1, *shape), numbers(1, 1, *shape, seed=1)
-    loss = local_correlation_loss(fixed, moved, width=width)
-    expected = 1 - stock.local_correlation(fixed, moved, width, 1e-6) / fixed.numel()
-    torch.testing.assert_close(loss, expected.mean(), atol=1e-10, rtol=0)
-    single = local_correlation_loss(fixed.float(), moved.float(), width=width)
-    torch.testing.assert_close(single.double(), loss, atol=1e-5, rtol=0)
+    images = [random_numbers(1, 1, *shape, seed=seed) for seed in (0, 1)]
+    expected = LOCAL_CORRELATION.stock(*images, width, 1e-6) / images[0].numel()
+    double = LOCAL_CORRELATION(*images, width, 1e-6) / images[0].numel()
+    torch.testing.assert_close(double, expected, atol=1e-10, rtol=0)
+    single = LOCAL_CORRELATION(*(image.float() for image in images), width, 1e-6)
+    torch.testing.assert_close(single / images[0].numel(), double, atol=1e-5, rtol=0)
 
 
-def test_local_correlation_wants_an_odd_width():
-    with pytest.raises(ValueError, match="odd"):
-        local_correlation_loss(numbers(1, 1, 4, 4, 4), numbers(1, 1, 4, 4, 4), width=4)
-
-
-def test_a_flow_without_end_gives_the_border():
-    image = numbers(1, 1, 4, 5, 6)
+def test_an_infinite_flow_gives_the_border():
+    image = random_numbers(1, 1, 4, 5, 6)
     flow = torch.zeros(1, 3, 4, 5, 6, dtype=torch.float64)
     flow[0, 0], flow[0, 2] = torch.inf, -torch.inf
     expected = image[:, :, -1:, :, :1].expand(image.shape)
-    assert torch.equal(warp(image, flow), expected)
-    assert torch.equal(warp(image.float(), flow.float()), expected.float())
+    assert torch.equal(WARP(image, flow, False), expected)
+    assert torch.equal(WARP(image.float(), flow.float(), False), expected.float())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_flow_that_is_no_number_gives_no_number(dtype):
-    image, flow = (
-        numbers(1, 1, 4, 5, 6, dtype=dtype),
-        torch.zeros(1, 3, 4, 5, 6).to(dtype),
-    )
+def test_nan_in_the_flow_gives_nan(dtype):
+    image = random_numbers(1, 1, 4, 5, 6, dtype=dtype).requires_grad_()
+    flow = torch.zeros(1, 3, 4, 5, 6, dtype=dtype)
     flow[0, 1, 2, 3, 4] = torch.nan
-    image.requires_grad_()
     flow.requires_grad_()
-    moved = warp(image, flow)
-    assert moved.isnan().nonzero().tolist() == [[0, 0, 2, 3, 4]]
-    assert torch.equal(stock.warp(image, flow, False).isnan(), moved.isnan())
-    moved.nansum().backward()  # defined, whatever it is: no crash
-    assert image.grad.shape == image.shape
+    for form in (WARP.compiled, WARP.stock):
+        moved = form(image, flow, False)
+        assert moved.isnan().nonzero().tolist() == [[0, 0, 2, 3, 4]]
+    WARP.compiled(image, flow, False).nansum().backward()
+    assert image.grad.shape == image.shape  # its value there is undefined: no crash
 
 
 def test_arrays_of_any_memory_layout():
-    image = numbers(3, 7, 6, 2, 5).permute(3, 0, 4, 2, 1)[:, :, :, ::2]
-    flow = flow_of((7, 5, 3)).permute(0, 1, 3, 4, 2).expand(2, -1, -1, -1, -1)
+    image = random_numbers(3, 7, 6, 2, 5).permute(3, 0, 4, 2, 1)[:, :, :, ::2]
+    flow = random_flow((7, 5, 3)).permute(0, 1, 3, 4, 2).expand(2, -1, -1, -1, -1)
     assert not image.is_contiguous()
     assert not flow.is_contiguous()
-    torch.testing.assert_close(warp(image, flow), stock.warp(image, flow, False))
+    expected = WARP.stock(image, flow, False)
+    torch.testing.assert_close(WARP(image, flow, False), expected)
 
 
-@pytest.mark.parametrize("name", cases())
-def test_results_do_not_depend_on_the_number_of_threads(name):
-    shape = (40, 20, 33)
-    image, flow = numbers(2, 3, *shape).float(), flow_of(shape, batch=2).float()
-    arguments = {
-        "warp": (image, flow, True),
-        "compose_affine": (numbers(2, 12).float(), flow),
-        "moments": (image[:, :1], image[:, 1:2]),
-        "local_correlation": (image[:, :1], image[:, 1:2], 5, 1e-5),
-        "total_variation": (flow,),
-        "jacobian": (flow,),
-        "kernel_sums": (numbers(2, 3000).float(), 20.0),
-    }[name]
-    results = [values_and_gradients(name, arguments, threads) for threads in (1, 2, 5)]
+@each_operation
+def test_results_do_not_depend_on_the_number_of_threads(operation):
+    arguments = arguments_of((40, 20, 34), torch.float32)[operation]
+    if operation is KERNEL_SUMS:
+        arguments = (random_numbers(2, 3000).float(), 20.0)
+    results = [
+        values_and_gradients(operation, arguments, threads) for threads in (1, 2, 5)
+    ]
     for one, other in itertools.pairwise(results):
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def values_and_gradients(name, arguments, threads):
+def values_and_gradients(operation, arguments, threads):
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        leaves = [
-            x.clone().requires_grad_() if torch.is_tensor(x) else x for x in arguments
-        ]
-        value = getattr(native, name)(*leaves)
+        leaves = with_gradients(arguments)
+        value = operation.compiled(*leaves)
         gradients = torch.autograd.grad(value.square().sum(), tensors_of(leaves))
         return [value, *gradients]
     finally:
@@ -210,7 +239,7 @@ def test_the_instruction_set_can_be_chosen():
 
 def test_the_one_set_is_in_use():
     wanted = os.environ.get("VOLTWEEN_INSTRUCTIONS") or _native.instruction_sets()[0]
-    assert native.instruction_set() == wanted
+    assert instruction_set() == wanted
 
 
 @pytest.mark.skipif(shutil.which("cmake") is None, reason="needs cmake")
@@ -233,51 +262,76 @@ def test_a_missing_compiler_is_named_in_one_line(tmp_path):
     assert "Voltween needs a C++ compiler to be installed from source" in message
 
 
+def images(*shape):
+    return random_numbers(*shape)
+
+
 WRONG_SHAPES = {
-    "warp": (numbers(1, 1, 4, 4, 4), flow_of((4, 4, 4), batch=2), False),
-    "warp, composition": (numbers(1, 2, 4, 4, 4), flow_of((4, 4, 4)), True),
-    "compose_affine": (numbers(2, 12), flow_of((4, 4, 4))),
-    "moments": (numbers(1, 1, 4, 4, 4), numbers(1, 1, 4, 4, 2)),
-    "local_correlation": (numbers(1, 1, 4, 4, 4), numbers(2, 1, 2, 4, 4), 3, 1e-5),
-    "total_variation": (numbers(1, 2, 4, 4, 4),),
-    "jacobian": (numbers(1, 2, 4, 4, 4),),
+    "warp": (WARP, images(1, 1, 4, 4, 4), random_flow((4, 4, 4), batch=2), False),
+    "composition": (WARP, images(1, 2, 4, 4, 4), random_flow((4, 4, 4)), True),
+    "compose_affine": (COMPOSE_AFFINE, images(2, 12), random_flow((4, 4, 4))),
+    "moments": (MOMENTS, images(1, 1, 4, 4, 4), images(1, 1, 4, 4, 2)),
+    "local_correlation": (
+        LOCAL_CORRELATION,
+        *(images(1, 1, 4, 4, 4), images(2, 1, 2, 4, 4)),
+        *(3, 1e-5),
+    ),
+    "total_variation": (TOTAL_VARIATION, images(1, 2, 4, 4, 4)),
+    "jacobian": (JACOBIAN, images(1, 2, 4, 4, 4)),
 }
 
 
-@pytest.mark.parametrize("name", WRONG_SHAPES)
-def test_wrong_shapes_are_refused_before_memory_is_touched(name):
+@pytest.mark.parametrize("case", WRONG_SHAPES.values(), ids=WRONG_SHAPES)
+def test_wrong_shapes_are_refused_before_memory_is_touched(case):
+    operation, *arguments = case
     with pytest.raises(ValueError, match="must have shape"):
-        getattr(native, name.split(",")[0])(*WRONG_SHAPES[name])
+        operation.compiled(*arguments)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"features": (2, 8, 3, 2, 3)}, {"prediction": (1, 24, 3, 2, 4)}]
+)
+def test_phases_of_another_grid_are_refused(wrong):
+    shapes = {"features": (2, 8, 3, 2, 4), "prediction": (2, 24, 3, 2, 4)} | wrong
+    phases = [images(*shape) for shape in shapes.values()]
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must have 2 items"):
+        JOIN.compiled(images(2, 1, 4, 2, 6), *phases, 0.1)
 
 
 FLAT = {
-    "warp": (numbers(1, 1, 4, 4), numbers(1, 3, 4, 4), False),
-    "compose_affine": (numbers(1, 12), numbers(1, 3, 4, 4)),
-    "moments": (numbers(1, 1, 4, 4), numbers(1, 1, 4, 4)),
-    "local_correlation": (numbers(1, 1, 4, 4), numbers(1, 1, 4, 4), 3, 1e-5),
-    "total_variation": (numbers(1, 3, 4, 4),),
-    "jacobian": (numbers(1, 3, 4, 4),),
+    WARP: (images(1, 1, 4, 4), images(1, 3, 4, 4), False),
+    COMPOSE_AFFINE: (images(1, 12), images(1, 3, 4, 4)),
+    MOMENTS: (images(1, 1, 4, 4), images(1, 1, 4, 4)),
+    LOCAL_CORRELATION: (images(1, 1, 4, 4), images(1, 1, 4, 4), 3, 1e-5),
+    TOTAL_VARIATION: (images(1, 3, 4, 4),),
+    JACOBIAN: (images(1, 3, 4, 4),),
 }
 
 
-@pytest.mark.parametrize("name", FLAT)
-def test_flat_images_are_refused(name):
+@pytest.mark.parametrize("operation", FLAT, ids=lambda o: o.name)
+def test_flat_images_are_refused(operation):
     with pytest.raises(ValueError, match=r"shape \(B, C, I, J, K\)"):
-        getattr(native, name)(*FLAT[name])
+        operation.compiled(*FLAT[operation])
+
+
+def test_volumes_beyond_32_bits_are_refused():
+    huge = torch.zeros(1).expand(1, 1, 2, 2**15, 2**15)  # takes no memory
+    with pytest.raises(ValueError, match="at most 2147483647 voxels"):
+        lay_out(huge)
 
 
 WRONG_ARRAYS = {
-    "image of four axes": (0, numbers(1, 4, 4, 4)),
-    "flow of four axes": (1, numbers(3, 4, 4, 4)),
-    "result of four axes": (3, numbers(1, 4, 4, 4)),
-    "result not contiguous": (3, numbers(1, 1, 4, 4, 8)[..., ::2]),
+    "image of four axes": (0, random_numbers(1, 4, 4, 4)),
+    "flow of four axes": (1, random_numbers(3, 4, 4, 4)),
+    "result of four axes": (3, random_numbers(1, 4, 4, 4)),
+    "result not contiguous": (3, random_numbers(1, 1, 4, 4, 8)[..., ::2]),
 }
 
 
 @pytest.mark.parametrize("name", WRONG_ARRAYS)
 def test_bindings_refuse_arrays_that_a_kernel_cannot_use(name):
-    arguments = [numbers(1, 1, 4, 4, 4), flow_of((4, 4, 4)), False, None, 1]
-    arguments[3] = torch.empty_like(arguments[0])
+    image, flow = random_numbers(1, 1, 4, 4, 4), random_flow((4, 4, 4))
+    arguments = [image, flow, False, torch.empty_like(image), 1]
     place, array = WRONG_ARRAYS[name]
     arguments[place] = array
     with pytest.raises(TypeError, match="incompatible function arguments"):

@@ -1,30 +1,15 @@
+"""Warps against SciPy, and compositions against the paper's equations."""
+
 import numpy as np
 import pytest
 import torch
-from jaxtyping import TypeCheckError
 from scipy.ndimage import map_coordinates
 
-from voltween.ops import (
-    affine_flow,
-    compose,
-    compose_affine,
-    folding_fraction,
-    jacobian_determinant,
-    warp,
-    warp_nearest,
-)
+from support.tensors import random_flow, random_numbers
+from voltween.ops import affine_flow, compose, compose_affine, warp, warp_nearest
+from voltween.ops.warping import check_flow_and_image
 
-
-def random_flow(shape=(7, 6, 5), scale=2.0, seed=0, batch=2):
-    generator = torch.Generator().manual_seed(seed)
-    return scale * torch.randn(
-        batch, 3, *shape, generator=generator, dtype=torch.float64
-    )
-
-
-def random_image(shape=(7, 6, 5), channels=2, batch=2):
-    generator = torch.Generator().manual_seed(1)
-    return torch.rand(batch, channels, *shape, generator=generator, dtype=torch.float64)
+SHAPE = (7, 6, 5)
 
 
 def reference_warp(image, flow):
@@ -40,7 +25,8 @@ def reference_warp(image, flow):
 
 @pytest.mark.parametrize("shape", [(7, 6, 5), (1, 6, 5), (4, 1, 1), (1, 1, 1)])
 def test_warp_equals_reference_also_beyond_the_border(shape):
-    image, flow = random_image(shape), random_flow(shape, scale=5)
+    image = random_numbers(2, 2, *shape, seed=1)
+    flow = random_flow(shape, batch=2, size=9)
     expected = reference_warp(image.numpy(), flow.numpy())
     np.testing.assert_allclose(warp(image, flow).numpy(), expected, atol=1e-12)
 
@@ -58,24 +44,41 @@ def test_flow_of_one_voxel_moves_content_along_its_own_axis():
 
 
 def test_nearest_warp_keeps_labels():
-    labels = torch.randint(0, 100, (1, 1, 7, 6, 5)).float()
-    moved = warp_nearest(labels, random_flow(batch=1).float())
+    labels = torch.randint(0, 100, (1, 1, *SHAPE)).float()
+    moved = warp_nearest(labels, random_flow(SHAPE).float())
     assert set(moved.unique().tolist()) <= set(labels.unique().tolist())
+    assert not torch.equal(moved, labels)
+
+
+def test_nearest_warp_takes_the_nearest_voxel_and_background_for_nan():
+    labels = torch.arange(1.0, 61).view(1, 1, 3, 4, 5)
+    flow = torch.zeros(1, 3, 3, 4, 5)
+    flow[0, 2, 0, 0] = torch.tensor([0.4, 0.6, -1.4, 9.0, torch.nan])
+    assert warp_nearest(labels, flow)[0, 0, 0, 0].tolist() == [1, 3, 2, 5, 0]
 
 
 def test_warp_gradients():
-    image = random_image((4, 3, 3), 1, 1).requires_grad_()
-    flow = random_flow((4, 3, 3), 0.4, batch=1) + 0.05  # not on the kinks at integers
+    image = random_numbers(1, 1, 4, 3, 3).requires_grad_()
+    flow = random_flow((4, 3, 3), size=1) + 0.05  # not on the kinks at integers
     torch.autograd.gradcheck(warp, (image, flow.requires_grad_()))
 
 
-def test_warp_refuses_flows_of_other_grids():
-    with pytest.raises((ValueError, TypeCheckError)):
-        warp(random_image((7, 6, 5)), random_flow((7, 6, 4)))
+@pytest.mark.parametrize(
+    ("flow", "image", "message"),
+    [
+        ((1, 3, 7, 6, 4), (1, 2, 7, 6, 5), r"grid \(7, 6, 4\), got \(1, 2, 7, 6, 5\)"),
+        ((1, 2, 7, 6, 5), (1, 2, 7, 6, 5), r"\(B, 3, I, J, K\), got \(1, 2, 7, 6, 5"),
+        ((1, 3, 7, 6), (1, 2, 7, 6), r"\(B, 3, I, J, K\), got \(1, 3, 7, 6\)"),
+        ((1, 3, 7, 6, 5), (7, 6, 5), r"\(B, C, I, J, K\) .* got \(7, 6, 5\)"),
+    ],
+)
+def test_flows_that_cannot_warp_the_image_are_refused(flow, image, message):
+    with pytest.raises(ValueError, match=message):
+        check_flow_and_image(torch.zeros(flow), torch.zeros(image))
 
 
 def test_compose_follows_equation_3():
-    outer, inner = random_flow(seed=1), random_flow(seed=2)
+    outer, inner = (random_flow(SHAPE, batch=2, seed=seed) for seed in (1, 2))
     expected = inner + warp(outer, inner)
     assert torch.equal(compose(outer, inner), expected)
 
@@ -110,7 +113,7 @@ def test_affine_composition_is_exact():
     # Equation 19 against the general composition, in the middle where both hold.
     matrix = 0.1 * torch.randn(1, 3, 3, dtype=torch.float64)
     translation = torch.randn(1, 3, dtype=torch.float64)
-    inner = random_flow((11, 11, 11), 0.5, batch=1)
+    inner = random_flow((11, 11, 11), size=1)
     outer = affine_flow(matrix, translation, (11, 11, 11))
     middle = (slice(None), slice(None), slice(3, -3), slice(3, -3), slice(3, -3))
     torch.testing.assert_close(
@@ -119,20 +122,3 @@ def test_affine_composition_is_exact():
         atol=1e-12,
         rtol=0,
     )
-
-
-def test_jacobian_of_an_affine_flow_is_its_determinant():
-    matrix = 0.2 * torch.randn(2, 3, 3, dtype=torch.float64)
-    flow = affine_flow(matrix, torch.zeros(2, 3, dtype=torch.float64), (5, 4, 6))
-    expected = torch.linalg.det(matrix + torch.eye(3))
-    determinant = jacobian_determinant(flow)
-    torch.testing.assert_close(determinant[:, 2, 2, 2], expected)
-    torch.testing.assert_close(determinant.amax((1, 2, 3)), determinant.amin((1, 2, 3)))
-
-
-def test_folding_is_counted():
-    flow = torch.zeros(1, 3, 10, 4, 4)
-    flow[:, 0, 5] = -3.0  # voxel 4 is now behind: central differences at 4 and 6 change
-    determinant = jacobian_determinant(flow)
-    assert determinant[0, 4, 0, 0] == 1 - 1.5
-    assert folding_fraction(flow)[0] == pytest.approx(0.1)

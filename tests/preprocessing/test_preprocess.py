@@ -12,7 +12,7 @@ from support.scans import (
     stored,
 )
 from voltween.errors import InputError
-from voltween.preprocessing import Preprocessing, foreground_of
+from voltween.preprocessing import Preprocessing, find_foreground
 from voltween.spatial import Affine, Grid, Image, directions_to_ras
 
 PREPROCESSING = Preprocessing((16, 16, 16), (1.5, 1.5, 1.5))
@@ -45,8 +45,8 @@ def head_phantom(neck_mm=120.0):
 def test_canonical_image_does_not_depend_on_storage_order(preprocessing, order):
     is_center = preprocessing is PREPROCESSING
     image = smooth_image(oblique_grid()) if is_center else head_phantom()
-    plain = preprocessing.normalized(image)
-    again = preprocessing.normalized(stored(image, order))
+    plain = preprocessing.normalize(image)
+    again = preprocessing.normalize(stored(image, order))
     assert again.grid.is_close(plain.grid, 1e-6)
     np.testing.assert_allclose(again.data, plain.data, atol=1e-4)
 
@@ -61,10 +61,10 @@ def test_canonical_grid_lies_in_ras_order_on_the_middle_of_the_scan():
 
 def test_intensities_go_from_0_to_1_whatever_their_scale():
     image = smooth_image(oblique_grid())
-    plain = PREPROCESSING.normalized(image)
+    plain = PREPROCESSING.normalize(image)
     assert plain.data.min() == 0
     assert plain.data.max() == 1
-    scaled = PREPROCESSING.normalized(Image(image.data * 1e-3, image.grid))
+    scaled = PREPROCESSING.normalize(Image(image.data * 1e-3, image.grid))
     np.testing.assert_allclose(scaled.data, plain.data, atol=1e-4)
 
 
@@ -88,7 +88,7 @@ def test_coarser_sampling_does_not_alias():
     grid = oblique_grid((48, 48, 48), spacing_mm=(0.5, 0.5, 0.5))
     board = (np.indices(grid.shape).sum(axis=0) % 2) * 100.0
     board[:24] += 400  # a step, so that there is contrast
-    coarse = Preprocessing((16, 16, 16), (1.5, 1.5, 1.5)).normalized(Image(board, grid))
+    coarse = Preprocessing((16, 16, 16), (1.5, 1.5, 1.5)).normalize(Image(board, grid))
     for half in (coarse.data[2:6, 2:-2, 2:-2], coarse.data[-6:-2, 2:-2, 2:-2]):
         assert np.ptp(half) < 0.02
 
@@ -106,7 +106,7 @@ def test_labels_follow_their_image():
 def test_constant_images_are_refused():
     grid = oblique_grid()
     with pytest.raises(InputError, match="constant"):
-        PREPROCESSING.normalized(Image(np.full(grid.shape, 3.0), grid))
+        PREPROCESSING.normalize(Image(np.full(grid.shape, 3.0), grid))
 
 
 def test_images_that_are_constant_where_the_model_looks_are_refused():
@@ -114,13 +114,13 @@ def test_images_that_are_constant_where_the_model_looks_are_refused():
     data = np.zeros(grid.shape)
     data[:3, :3, :3] = np.random.default_rng(0).random((3, 3, 3))
     with pytest.raises(InputError, match="constant within the region"):
-        PREPROCESSING.normalized(Image(data, grid))
+        PREPROCESSING.normalize(Image(data, grid))
 
 
 def test_label_maps_given_as_images_are_refused():
     labels = label_blocks(oblique_grid())
     with pytest.raises(InputError, match="looks like a label map"):
-        PREPROCESSING.normalized(Image(labels.data, labels.grid))
+        PREPROCESSING.normalize(Image(labels.data, labels.grid))
 
 
 def test_impossible_rules_are_refused():
@@ -156,7 +156,7 @@ def test_hounsfield_window_is_the_same_with_and_without_1000_added(offset):
     preprocessing = Preprocessing(
         (16, 16, 16), (1.5,) * 3, hounsfield_window=(-300.0, 700.0)
     )
-    scaled = preprocessing.normalized(Image(units + offset, grid)).data
+    scaled = preprocessing.normalize(Image(units + offset, grid)).data
     assert (scaled[0, 0, 0], scaled[7, 7, 7]) == (0, 1)
     assert scaled[10, 10, 10] == pytest.approx(0.5)
 
@@ -178,7 +178,7 @@ def test_foreground_placement_finds_an_off_center_body(order):
     grid = oblique_grid((60, 44, 40), spacing_mm=(2.0, 2.5, 3.0))
     middle_mm = grid.center_mm + np.array([20.0, -15.0, 10.0])
     image = stored(Image(body(grid, middle_mm), grid), order)
-    found = foreground_of(image, is_ct=True)
+    found = find_foreground(image, is_ct=True)
     np.testing.assert_allclose(found.center_mm, middle_mm, atol=1.5)
     np.testing.assert_allclose(found.extent_mm, [60, 40, 50], atol=6)
     rule = Preprocessing(
@@ -190,11 +190,11 @@ def test_foreground_placement_finds_an_off_center_body(order):
 def test_foreground_ignores_specks_padding_and_the_offset_of_ct():
     grid = oblique_grid((60, 44, 40), spacing_mm=(2.0, 2.5, 3.0))
     units = body(grid, grid.center_mm, radii_mm=(45.0, 35.0, 40.0))
-    plain = foreground_of(Image(units, grid), is_ct=True)
-    with_offset = foreground_of(Image(units + 1000, grid), is_ct=True)
+    plain = find_foreground(Image(units, grid), is_ct=True)
+    with_offset = find_foreground(Image(units + 1000, grid), is_ct=True)
     np.testing.assert_allclose(with_offset.center_mm, plain.center_mm, atol=1e-3)
     units[:, :4], units[1:3, 20, 20] = -3024.0, 500.0
-    again = foreground_of(Image(units, grid), is_ct=True)
+    again = find_foreground(Image(units, grid), is_ct=True)
     np.testing.assert_allclose(again.center_mm, plain.center_mm, atol=0.2)
     np.testing.assert_allclose(again.extent_mm, plain.extent_mm, atol=0.5)
 
@@ -202,13 +202,13 @@ def test_foreground_ignores_specks_padding_and_the_offset_of_ct():
 def test_foreground_of_a_small_scan_is_surveyed_finely():
     grid = oblique_grid((40, 40, 40), spacing_mm=(0.2, 0.2, 0.2))
     units = body(grid, grid.center_mm + 0.8, radii_mm=(2.0, 1.5, 1.8))
-    found = foreground_of(Image(units, grid), is_ct=True)
+    found = find_foreground(Image(units, grid), is_ct=True)
     np.testing.assert_allclose(found.extent_mm, [4, 3, 3.6], atol=0.4)
 
 
 def test_a_scan_without_foreground_is_foreground_all_over():
     grid = oblique_grid((20, 20, 20), spacing_mm=(2.0, 2.0, 2.0))
-    found = foreground_of(Image(np.zeros(grid.shape), grid))
+    found = find_foreground(Image(np.zeros(grid.shape), grid))
     np.testing.assert_allclose(found.center_mm, grid.center_mm, atol=1e-6)
 
 
@@ -219,10 +219,10 @@ def test_a_scan_may_go_on_as_bright_as_its_border(background):
     data[3:7, 3:7, 3:7] = 300 + 10 * np.indices((4, 4, 4)).sum(0)
     scan = Image(data, grid)
     rule = Preprocessing((16, 16, 16), (2.0, 2.0, 2.0), surroundings="border")
-    seen = rule.normalized(scan).data
+    seen = rule.normalize(scan).data
     beyond = seen[:2], seen[:, -2:], seen[..., :2]
     inside = seen[4, 4, 4]  # background of the scan itself
     for part in beyond:
         np.testing.assert_allclose(part, inside, atol=1e-4)
-    dark = replace(rule, surroundings="dark").normalized(scan).data
+    dark = replace(rule, surroundings="dark").normalize(scan).data
     np.testing.assert_allclose(dark[:2], 0, atol=1e-6)

@@ -1,3 +1,5 @@
+"""Names of models with their refinements."""
+
 import pytest
 
 from voltween.refinement import ACCURATE, FAST, FAST_ALONE, split_name

@@ -1,4 +1,4 @@
-"""How a transform is sought: numbers that make sense, steps that add up."""
+"""Settings of a refinement: refusals, and steps that add up."""
 
 import pytest
 
@@ -22,15 +22,21 @@ LEVEL = Level(1, 5, 0.5)
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"levels": ()}, "needs levels"),
-        ({"levels": (Level(0, 5, 0.5),)}, "at least 1 voxel apart"),
-        ({"levels": (Level(1, 0, 0.5),)}, "at least 1 step"),
-        ({"affine_levels": (AffineLevel(0, 5, 0.5),)}, "at least as wide"),
-        ({"window_voxels": 4}, "window_voxels must be odd"),
-        ({"channel_weights": (1.0, 0.0)}, "channel_weights must be > 0"),
-        ({"seconds": 0.0}, "seconds must be > 0"),
-        ({"spacing_mm": -1.0}, "spacing_mm must be > 0"),
-        ({"symmetric": True}, "give diffeomorphic, too"),
+        ({"levels": ()}, "expected levels of its dense part, got none"),
+        (
+            {"levels": (Level(0, 5, 0.5),)},
+            "control points at least 1 voxel apart",
+        ),
+        ({"levels": (Level(1, 0, 0.5),)}, "expected shrink and steps of at least 1"),
+        ({"affine_levels": (AffineLevel(0, 5, 0.5),)}, "expected shrink and steps"),
+        ({"window_voxels": 4}, "window_voxels: expected an odd number"),
+        (
+            {"channel_weights": (1.0, 0.0)},
+            "channel_weights: expected a finite number",
+        ),
+        ({"seconds": 0.0}, "seconds: expected a finite number > 0"),
+        ({"spacing_mm": -1.0}, "spacing_mm: expected a finite number > 0"),
+        ({"symmetric": True}, "expected velocities, .* set diffeomorphic as well"),
     ],
 )
 def test_refinements_that_cannot_run_are_refused(settings, message):
@@ -47,20 +53,25 @@ def test_a_number_of_steps_is_shared_among_the_levels(steps):
 
 
 def test_fewer_steps_than_levels_are_refused():
-    with pytest.raises(InputError, match="needs as many steps, got 2"):
+    with pytest.raises(InputError, match="at least 3 steps, one per level, got 2"):
         ACCURATE.with_steps(2)
 
 
-def test_only_what_starts_from_nothing_seeks_an_affine_part():
+def test_only_refinements_without_a_model_have_affine_levels():
     assert not any(usual.affine_levels for usual in REFINEMENTS.values())
     assert all(usual.affine_levels for usual in ALONE.values())
+
+
+def small_images():
+    grid = oblique_grid((14, 14, 14), spacing_mm=(2.0, 2.0, 2.0))
+    return [smooth_image(grid, seed) for seed in (0, 1)]
 
 
 def test_a_method_may_be_refined(tmp_path):
     file = save_model(tiny_model(), tmp_path / "one+one.safetensors")
     plain, fast = (method_named(f"model:{file}{end}") for end in ("", "+fast"))
     assert plain.facts != fast.facts
-    fixed, moving = (smooth_image(oblique_grid((20, 20, 20)), n) for n in (0, 1))
+    fixed, moving = small_images()
     assert "refined" not in plain.load()(fixed, moving).stages
     assert "refined" in fast.load()(fixed, moving).stages
     with pytest.raises(InputError, match=r"\+slow: no such model"):
@@ -68,7 +79,7 @@ def test_a_method_may_be_refined(tmp_path):
 
 
 def test_a_method_needs_no_model():
-    fixed, moving = (smooth_image(oblique_grid((20, 20, 20)), n) for n in (0, 1))
+    fixed, moving = small_images()
     answer = method_named("model:none+fast").load()(fixed, moving)
     assert list(answer.stages) == ["before", "affine", "refined"]
     with pytest.raises(InputError, match=r"take model:none\+fast"):

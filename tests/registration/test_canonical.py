@@ -1,13 +1,14 @@
-"""Between canonical grids and worlds: the same transform, whatever the grid."""
+"""Between canonical grids and worlds: the same transform on every grid."""
 
 import numpy as np
 import pytest
 import torch
 
-from support.scans import oblique_grid, smooth_field
+from support.scans import FIXED, MOVING, oblique_grid, smooth_field
 from voltween.ops import FlowParts, exponential
 from voltween.registration.canonical import (
     Grids,
+    align_centers,
     regrid,
     world_transform,
     world_transforms,
@@ -33,9 +34,16 @@ def parts(grid):
 
 
 def some_positions_mm(grid):
-    """Places well inside."""
+    """Positions well inside the grid."""
     share = np.random.default_rng(0).uniform(0.3, 0.7, (50, 3))
     return grid.voxel_to_world(share * (np.array(grid.shape) - 1))
+
+
+def test_center_alignment_lays_centers_and_axes_on_each_other():
+    before = align_centers(FIXED.grid, MOVING.grid)
+    mapped = before.map_positions(FIXED.grid.center_mm[None])[0]
+    np.testing.assert_allclose(mapped, MOVING.grid.center_mm)
+    assert np.linalg.det(before.matrix[:3, :3]) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -44,12 +52,12 @@ def some_positions_mm(grid):
 def test_other_voxels_leave_the_transform_where_it_is(spacing_mm):
     before = grids()
     after = before.with_voxels(np.array(spacing_mm), 8)
-    found = parts(before.fixed)
-    again = regrid(found, before, after)
+    flow_parts = parts(before.fixed)
+    again = regrid(flow_parts, before, after)
     positions = some_positions_mm(before.fixed)
     expected, got = (
         world_transform(p, g).map_positions(positions)
-        for p, g in ((found, before), (again, after))
+        for p, g in ((flow_parts, before), (again, after))
     )
     moved = np.abs(expected - positions).max()
     np.testing.assert_allclose(got, expected, atol=0.02 * moved)
@@ -67,20 +75,20 @@ def test_grids_with_other_voxels_stay_in_place_and_have_sides_of_the_multiple():
         assert (extents < 8).all()
 
 
-def test_a_velocity_gives_the_way_back_as_well():
+def test_a_velocity_gives_the_inverse_as_well():
     pair = grids()
     plain = parts(pair.fixed)
     velocity = plain.dense_flow
-    found = plain._replace(dense_flow=exponential(velocity), velocity=velocity)
-    there, back = world_transforms(found, pair)
+    exact = plain._replace(dense_flow=exponential(velocity), velocity=velocity)
+    forward, backward = world_transforms(exact, pair)
     positions = some_positions_mm(pair.fixed)
-    round_trip = back.map_positions(there.map_positions(positions))
+    round_trip = backward.map_positions(forward.map_positions(positions))
     assert np.linalg.norm(round_trip - positions, axis=1).max() < 0.05
-    straight = world_transform(found, pair).map_positions(positions)
-    np.testing.assert_allclose(there.map_positions(positions), straight, atol=0.05)
+    by_flow = world_transform(exact, pair).map_positions(positions)
+    np.testing.assert_allclose(forward.map_positions(positions), by_flow, atol=0.05)
 
 
-def test_without_a_velocity_no_way_back_comes_along():
+def test_without_a_velocity_no_inverse_comes_along():
     pair = grids()
     assert world_transforms(parts(pair.fixed), pair)[1] is None
 

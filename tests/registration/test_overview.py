@@ -1,11 +1,14 @@
+"""The overview picture: its content, and which way is up."""
+
 import numpy as np
 from PIL import Image as Picture
 
 from support.scans import FIXED, STORAGE_ORDERS, oblique_grid, stored, tiny_model
 from voltween.figures import display_grid
-from voltween.registration import register
+from voltween.registration import Registration, register
 from voltween.registration.overview import write_overview
-from voltween.spatial import Image
+from voltween.registration.result import TweeningStage
+from voltween.spatial import Affine, Image
 
 
 def test_display_grid_is_cubic_in_ras_order_over_the_whole_scan():
@@ -20,7 +23,7 @@ def test_display_grid_is_cubic_in_ras_order_over_the_whole_scan():
         assert (voxels < np.array(grid.shape) - 0.4).all()
 
 
-def test_overview_is_a_picture_with_something_in_it(tmp_path):
+def test_overview_is_a_picture_that_is_not_blank(tmp_path):
     write_overview(
         register(FIXED, FIXED, model=tiny_model(strength=0.1)), tmp_path / "o.png"
     )
@@ -32,7 +35,7 @@ def test_overview_is_a_picture_with_something_in_it(tmp_path):
 
 
 def test_right_is_at_the_right_and_anterior_and_superior_are_up(tmp_path):
-    """In the first column, the fixed image, which is bright to one side."""
+    """The fixed image, in the first column, is bright on one side."""
     grid = oblique_grid((20, 20, 20), spacing_mm=(2.0, 2.0, 2.0))
     noise = np.random.default_rng(0).random(grid.shape)
     outwards_mm = grid.voxel_centers_mm() - grid.center_mm
@@ -42,8 +45,10 @@ def test_right_is_at_the_right_and_anterior_and_superior_are_up(tmp_path):
         (2, slice(290, 500), np.s_[:105]),  # S in the coronal plane
     ]:
         image = Image((outwards_mm[..., side] > 0) * 100 + noise, grid)
-        same = register(image, image, model=tiny_model(strength=0.0))
-        write_overview(same, tmp_path / "o.png")
+        same = Affine.identity()
+        stages = (TweeningStage("affine", same),)
+        result = Registration(image, image, "none", same, stages, {})
+        write_overview(result, tmp_path / "o.png")
         fixed = np.asarray(Picture.open(tmp_path / "o.png").convert("L"))[rows, 10:224]
         assert fixed[half].mean() > 0.8 * 255
         assert fixed.mean() < 0.6 * 255

@@ -1,19 +1,26 @@
-"""What is asked of two registered scans, above all of a transform that folds."""
+"""The result of a registration: its figures, its inverse, and removal of folds."""
 
 import numpy as np
 import pytest
 
-from support.scans import FIXED, MOVING, TO_MOVING, oblique_grid, random_points_mm
-from voltween.errors import FoldingWarning
+from support.scans import (
+    FIXED,
+    MOVING,
+    TO_MOVING,
+    label_blocks,
+    oblique_grid,
+    random_points_mm,
+)
+from voltween.errors import FoldingWarning, InputError
 from voltween.registration import Registration
 from voltween.registration import result as module
 from voltween.registration.result import TweeningStage
-from voltween.spatial import Affine, DisplacementField, Grid
+from voltween.spatial import Affine, DisplacementField, Grid, LabelMap
 from voltween.spatial.unfolding import Unfolded
 
 
 def registered(transform, moving_to_fixed=None):
-    """A registration whose last transform is given."""
+    """A registration with the given transform after its last stage."""
     stages = (
         TweeningStage("affine", TO_MOVING),
         TweeningStage("dense 1", transform, moving_to_fixed),
@@ -30,59 +37,90 @@ def folded(grid=FIXED.grid, depth=3.5):
     return TO_MOVING @ DisplacementField.from_flow(flow, grid)
 
 
-def test_what_does_not_fold_is_given_back_itself():
-    found = registered(TO_MOVING)
-    assert found.without_folding() is found
+@pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning")
+def test_reading_a_result_changes_nothing_in_it():
+    result = registered(folded())
+    before = dict(vars(result)) | {"seconds": dict(result.seconds)}
+    assert result.moved.grid is FIXED.grid
+    assert result.field.grid is FIXED.grid
+    assert result.correlation["after"] < 1
+    assert result.moving_to_fixed is not None
+    assert before.items() <= vars(result).items()
+    assert result.moved is result.moved  # computed once
+
+
+def test_dice_is_given_for_shared_labels_at_every_stage():
+    fixed, moving = label_blocks(FIXED.grid), label_blocks(MOVING.grid)
+    without = LabelMap(np.where(moving.data == 7, 0, moving.data), moving.grid)
+    dice = registered(TO_MOVING).dice(fixed, without)
+    assert list(dice) == ["before", "affine", "dense 1"]
+    assert all(list(per_label) == [1, 2, 40] for per_label in dice.values())
+    assert 0 < dice["before"][1] < 1
+
+
+def test_dice_without_shared_labels_is_refused():
+    other = LabelMap(np.full(MOVING.grid.shape, 99), MOVING.grid)
+    with pytest.raises(InputError, match="label"):
+        registered(TO_MOVING).dice(label_blocks(FIXED.grid), other)
+
+
+def test_a_registration_without_folds_is_returned_itself():
+    result = registered(TO_MOVING)
+    assert result.without_folding() is result
 
 
 def test_folding_is_measured_on_the_fixed_images_own_grid():
     far = Grid(FIXED.grid.shape, TO_MOVING.matrix @ FIXED.grid.affine)
-    elsewhere = far.padded(3)
+    elsewhere = far.pad(3)
     assert registered(folded(elsewhere)).folding_percent == 0
-    found = registered(folded())
-    determinants = found.fixed_to_moving.to_field(FIXED.grid).jacobian_determinant()
+    result = registered(folded())
+    determinants = result.fixed_to_moving.to_field(FIXED.grid).jacobian_determinant()
     assert determinants.shape == FIXED.grid.shape
-    assert found.folding_percent == 100 * (determinants <= 0).mean() > 0
+    assert result.folding_percent == 100 * (determinants <= 0).mean() > 0
 
 
 @pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning")
-def test_folds_are_taken_out_and_all_else_stays():
-    found = registered(folded(), moving_to_fixed=Affine.identity())
-    before_mm = found.moving_to_fixed.map_positions(random_points_mm(MOVING.grid))
-    straight = found.without_folding()
+def test_folds_are_removed_and_all_else_stays():
+    result = registered(folded(), moving_to_fixed=Affine.identity())
+    before_mm = result.moving_to_fixed.map_positions(random_points_mm(MOVING.grid))
+    straight = result.without_folding()
     assert straight.folding_percent == 0
-    assert found.folding_percent > 0
+    assert result.folding_percent > 0
     assert [stage.name for stage in straight.stages] == ["affine", "dense 1"]
-    assert straight.stages[0] is found.stages[0]
-    assert {"network", "unfolding"} <= set(straight.seconds)
+    assert straight.stages[0] is result.stages[0]
+    assert list(straight.seconds) == ["network", "unfolding"]
     assert straight.seconds["network"] == 1.5
-    assert "unfolding" not in found.seconds
-    # The way back is that of the transform without folds, not the one that came.
+    assert result.seconds == {"network": 1.5}
+    # The inverse is that of the transform without folds, not the one that was given.
     points = random_points_mm(FIXED.grid)
-    there = straight.fixed_to_moving.map_positions(points)
-    back = straight.moving_to_fixed.map_positions(there)
-    assert np.median(np.linalg.norm(back - points, axis=1)) < 0.1
+    moved = straight.fixed_to_moving.map_positions(points)
+    again = straight.moving_to_fixed.map_positions(moved)
+    assert np.median(np.linalg.norm(again - points, axis=1)) < 0.1
     after_mm = straight.moving_to_fixed.map_positions(random_points_mm(MOVING.grid))
     assert np.linalg.norm(after_mm - before_mm, axis=1).mean() > 1
 
 
-def test_folds_on_the_fixed_grid_go_where_the_field_is_coarser():
+def test_folds_on_the_fixed_grid_go_if_the_field_is_coarser():
     coarse = oblique_grid((9, 8, 7), seed=1, spacing_mm=(2.2, 3.4, 4.6))
-    found = registered(folded(coarse, depth=2.5))
-    assert found.folding_percent > 0
-    assert found.without_folding().folding_percent == 0
+    result = registered(folded(coarse, depth=2.5))
+    assert result.folding_percent > 0
+    assert result.without_folding().folding_percent == 0
 
 
-def test_a_mirror_folds_everywhere_and_it_says_so():
+def test_a_mirror_folds_everywhere_and_a_warning_says_so():
     mirror = TO_MOVING @ Affine(np.diag([-1.0, 1, 1, 1]))
-    with pytest.warns(FoldingWarning, match="100 % of the fixed image's voxels fold"):
+    with pytest.warns(
+        FoldingWarning, match="100 % of the fixed image's voxels still fold"
+    ):
         left = registered(mirror).without_folding()
     assert left.folding_percent == 100
 
 
-def test_folds_that_stay_are_told(monkeypatch):
+def test_a_warning_states_the_folds_that_stay(monkeypatch):
     stubborn = folded()
-    monkeypatch.setattr(module, "unfolded", lambda *_, onto: Unfolded(stubborn, 0.25))
+    monkeypatch.setattr(
+        module, "remove_folds", lambda *_, onto: Unfolded(stubborn, 0.25)
+    )
     with pytest.warns(FoldingWarning, match=r"0\.25 % of the fixed image's voxels"):
-        left = registered(folded()).without_folding()
-    assert left.fixed_to_moving is stubborn
+        result = registered(folded()).without_folding()
+    assert result.fixed_to_moving is stubborn

@@ -1,3 +1,5 @@
+"""The figure of a cascade: its panels, and lines where a known transform puts them."""
+
 import sys
 
 import numpy as np
@@ -36,22 +38,22 @@ def shift(*mm):
 
 @pytest.fixture(name="rendered")
 def rendered_fixture(monkeypatch):
-    """What would be rendered: scans with their structures, and lines."""
-    seen = {"scans": [], "lines": []}
+    """Collects what would be rendered: scans with their structures, and lines."""
+    calls = {"scans": [], "lines": []}
     blank = np.full((8, 8, 3), 255, np.uint8)
 
     def scan(scene, image, labels=None, structures=()):
-        seen["scans"].append((image, labels, structures))
+        calls["scans"].append((image, labels, structures))
         return blank
 
     def lines(scene, lines_mm, values, *, most):
-        seen["lines"].append((lines_mm, values, most))
+        calls["lines"].append((lines_mm, values, most))
         return blank
 
     monkeypatch.setattr(module, "import_pyvista", lambda: None)
     monkeypatch.setattr(module, "render_scan", scan)
     monkeypatch.setattr(module, "render_lines", lines)
-    return seen
+    return calls
 
 
 def test_a_known_shift_moves_every_line_by_it_against_its_direction():
@@ -63,7 +65,7 @@ def test_a_known_shift_moves_every_line_by_it_against_its_direction():
         np.testing.assert_allclose(moves, 5.0)
 
 
-def test_what_came_in_moves_no_line():
+def test_the_initial_alignment_moves_no_line():
     start = shift(30.0, -20.0, 10.0)
     mesh = deformed_grid(registration_of(start, before=start), GRID)
     assert max(moves.max() for moves in mesh.displacements_mm) < 1e-9
@@ -74,7 +76,7 @@ def test_lines_pass_through_the_known_points_of_a_known_field():
     mesh = deformed_grid(registration_of(field), GRID)
     still = deformed_grid(registration_of(Affine.identity()), GRID)
     for line, came_from in zip(mesh.lines_mm, still.lines_mm, strict=True):
-        # The inverse is found at voxels, and read linearly up to 2.3 mm between them.
+        # The inverse is exact at voxels and linear over up to 2.3 mm between them.
         np.testing.assert_allclose(field.map_positions(line), came_from, atol=0.1)
     assert max(moves.max() for moves in mesh.displacements_mm) > 0.3
 

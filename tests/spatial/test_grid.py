@@ -47,7 +47,7 @@ def test_nearest_world_axes_of_a_permuted_grid():
 
 def test_padding_keeps_old_voxels_in_place():
     grid = oblique_grid()
-    padded = grid.padded(3)
+    padded = grid.pad(3)
     assert padded.shape == (21, 18, 16)
     np.testing.assert_allclose(
         padded.voxel_to_world(np.array([3.0, 3.0, 3.0])), grid.affine[:3, 3], atol=1e-9

@@ -1,13 +1,25 @@
-"""Small cohorts on disk: blobs that differ in place and shape, with labels."""
+"""Small cohorts on disk, with labels, in mixed storage orders.
+
+`write_cohort`: blobs that differ in place and shape, in no unit. `write_ct_cohort`: a
+body with a bone in Hounsfield units, off the center of tilted scans.
+"""
 
 import csv
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from support.scans import STORAGE_ORDERS, stored
+from support.scans import STORAGE_ORDERS, oblique_grid, stored
 from voltween import io
-from voltween.spatial import Grid, Image, LabelMap
+from voltween.spatial import Grid, Image, LabelMap, directions_to_ras
+
+# As stored: RAS, LPI, permuted, permuted and flipped.
+CT_ORDERS = [
+    ((0, 1, 2), (False, False, False)),
+    ((0, 1, 2), (True, True, True)),
+    ((2, 0, 1), (False, False, False)),
+    ((1, 2, 0), (True, False, True)),
+]
 
 LIVER, SPLEEN = 1, 2  # labels of `trunk`
 
@@ -74,4 +86,31 @@ def write_cohort(folder, train=4, val=2, suffix=".nii.gz"):
         )
     with (folder / "cases.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["case", "image", "labels", "split"], *rows])
+    return folder / "cases.csv"
+
+
+def ct_scan(seed):
+    """A small body with a bone in Hounsfield units, off the middle of a tilted scan."""
+    rng = np.random.default_rng(seed)
+    grid = oblique_grid((32, 30, 28), seed, spacing_mm=(2.0, 2.0, 2.0))
+    along = (grid.voxel_centers_mm() - grid.center_mm) @ directions_to_ras(grid)
+    along = along - rng.uniform(-12, 12, 3)
+    body = np.square(along / (13.0, 10.5, 12.0)).sum(axis=-1) < 1
+    bone = np.square(along / (5.0, 4.0, 6.0)).sum(axis=-1) < 1
+    units = np.where(bone, 1300.0, np.where(body, 40.0, -1000.0))
+    units = gaussian_filter(units, 0.5) + rng.normal(0, 15, grid.shape)
+    labels = body.astype(np.uint8) + bone
+    return Image(units.clip(-1024, None), grid), LabelMap(labels, grid)
+
+
+def write_ct_cohort(folder, offsets=(0, 0, 0, 0, 0, 0)):
+    """Four training and two validation scans as NRRD in mixed orientations."""
+    lines = ["case,image,labels,split"]
+    for n, offset in enumerate(offsets):
+        image, labels = (stored(v, CT_ORDERS[n % 4]) for v in ct_scan(n))
+        io.write(Image(image.data + offset, image.grid), folder / f"image{n}.nrrd")
+        io.write(labels, folder / f"labels{n}.nrrd")
+        split = "train" if n < 4 else "val"
+        lines.append(f"case{n},image{n}.nrrd,labels{n}.nrrd,{split}")
+    (folder / "cases.csv").write_text("\n".join(lines))
     return folder / "cases.csv"

@@ -1,3 +1,5 @@
+"""Augmentation: within its ranges, the same for the same seed."""
+
 import numpy as np
 import pytest
 import torch

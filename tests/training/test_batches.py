@@ -1,3 +1,5 @@
+"""Pairs of a step: drawn, shared among devices, prepared by other processes."""
+
 import pytest
 import torch
 
@@ -6,7 +8,7 @@ from voltween.cohorts import read_manifest
 from voltween.errors import InputError
 from voltween.preprocessing import Preprocessing
 from voltween.training import Augmentation, Objective, TrainConfig
-from voltween.training.batches import Share, TrainingPairs, batches
+from voltween.training.batches import PairSampler, Share, batches
 from voltween.training.samples import Sample, store_samples
 
 PREPROCESSING = Preprocessing((16, 16, 16), (2.5, 2.5, 2.5))
@@ -21,7 +23,7 @@ def pairs(tmp_path_factory):
     cases = read_manifest(write_cohort(folder, 4, 0))
     plain = store_samples(cases, PREPROCESSING, folder / "cache")
     masked = store_samples(cases, PREPROCESSING, folder / "cache", is_masked=True)
-    return TrainingPairs(plain, masked, None, CONFIG)
+    return PairSampler(plain, masked, None, CONFIG)
 
 
 def assert_same(one, other):
@@ -33,7 +35,7 @@ def assert_same(one, other):
 def test_pairs_are_of_distinct_cases_and_cover_all(pairs):
     samples = [Sample(str(n), torch.rand(1, 8, 8, 8), None) for n in range(4)]
     config = TrainConfig(augmentation=Augmentation(displacement=0.0))
-    many = TrainingPairs(samples, None, None, config).batch(1, range(150))
+    many = PairSampler(samples, None, None, config).batch(1, range(150))
     drawn = set(many.names.split(", "))
     assert drawn == {f"{f} <- {m}" for f in range(4) for m in range(4) if f != m}
 
@@ -67,7 +69,7 @@ def test_pairs_that_cannot_be_shared_evenly_are_refused():
 
 def test_workers_prepare_the_same_batches(pairs):
     here = list(batches(pairs, Share(0, 1), first_step=2, workers=0))
-    there = list(batches(pairs, Share(0, 1), first_step=2, workers=2))
+    there = list(batches(pairs, Share(0, 1), first_step=2, workers=1))
     assert len(here) == len(there) == 2  # steps 2 and 3
     for one, other in zip(here, there, strict=True):
         assert_same(one[0], other[0])

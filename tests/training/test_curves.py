@@ -1,3 +1,5 @@
+"""Curves of runs: what is drawn from their tables."""
+
 import numpy as np
 import pytest
 
@@ -66,7 +68,9 @@ def test_a_run_not_yet_validated_has_its_losses_alone(tmp_path):
 
 
 def test_no_runs_are_refused():
-    with pytest.raises(InputError, match="curves need the folder of a training run"):
+    with pytest.raises(
+        InputError, match="curves: expected the folder of a training run"
+    ):
         curves_figure([])
 
 

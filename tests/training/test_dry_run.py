@@ -1,3 +1,5 @@
+"""What a few steps tell of a whole training."""
+
 from dataclasses import replace
 
 import pytest
@@ -6,7 +8,7 @@ import voltween.training.dry_run as module
 from support.cohorts import write_cohort
 from voltween.cli import main
 from voltween.cohorts import read_manifest
-from voltween.errors import InputError
+from voltween.errors import OutputError
 from voltween.networks import CascadeConfig
 from voltween.preprocessing import Preprocessing
 from voltween.training import Hardware, Recipe, TrainConfig, try_training
@@ -48,7 +50,7 @@ def test_time_grows_with_the_steps(cohort, tmp_path):
 
 def test_a_disk_that_is_too_small_is_refused(cohort, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_BYTES_PER_WEIGHT", 10**12)
-    with pytest.raises(InputError, match=r"cannot be written: needs .* MB are free"):
+    with pytest.raises(OutputError, match=r"MB of free space to write it, got"):
         try_training(
             read_manifest(cohort), RECIPE, out=tmp_path, hardware=Hardware("cpu")
         )

@@ -22,7 +22,7 @@ from voltween.training import (
     total_loss,
     write_plan,
 )
-from voltween.training.objective import RCN, Pairs, Similarity, pair_losses
+from voltween.training.objective import RCN, PairBatch, Similarity, pair_losses
 from voltween.training.plan_file import TrainingPlan
 
 
@@ -46,8 +46,8 @@ def test_table_1():
     affine, first, second, third = tweening.stages
     expected = {
         "affine similarity": losses.correlation_loss(fixed, affine.moved),
-        "affine orthogonality": 0.1 * losses.orthogonality_loss(affine.matrix),
-        "affine determinant": 0.1 * losses.determinant_loss(affine.matrix),
+        "affine orthogonality": 0.1 * losses.orthogonality_loss(affine.parts.matrix),
+        "affine determinant": 0.1 * losses.determinant_loss(affine.parts.matrix),
         "dense 1 total variation": losses.total_variation_loss(first.own_flow),
         "dense 2 total variation": losses.total_variation_loss(second.own_flow),
         "dense 2 similarity": 0.05 * losses.correlation_loss(fixed, second.moved),
@@ -86,9 +86,9 @@ def test_invertibility_registers_both_ways():
     with torch.no_grad():
         network.dense[0].flow.weight.normal_(0, 0.3)
     fixed, moving = torch.rand(2, 1, 1, 16, 16, 16)
-    one_way = pair_losses(network, Pairs(fixed, moving), Objective())
-    both = pair_losses(network, Pairs(fixed, moving), Objective(invertibility=0.5))
-    other_way = pair_losses(network, Pairs(moving, fixed), Objective())
+    one_way = pair_losses(network, PairBatch(fixed, moving), Objective())
+    both = pair_losses(network, PairBatch(fixed, moving), Objective(invertibility=0.5))
+    other_way = pair_losses(network, PairBatch(moving, fixed), Objective())
     assert set(both) == {*one_way, "invertibility"}
     for name, term in one_way.items():
         torch.testing.assert_close(both[name], (term + other_way[name]) / 2)
@@ -101,7 +101,7 @@ def test_invertibility_registers_both_ways():
 def test_every_similarity_can_be_trained(similarity):
     network = VolumeTweeningNetwork(CascadeConfig("AD", (16, 16, 16), 2))
     objective = Objective(last_similarity=similarity)
-    terms = pair_losses(network, Pairs(*torch.rand(2, 1, 1, 16, 16, 16)), objective)
+    terms = pair_losses(network, PairBatch(*torch.rand(2, 1, 1, 16, 16, 16)), objective)
     total_loss(terms).backward()
     gradient = network.dense[0].flow.weight.grad
     assert torch.isfinite(gradient).all()
@@ -141,21 +141,21 @@ def test_overlap_is_the_dice_of_labels_moved_by_the_last_flow():
         network.dense[0].flow.weight.normal_(0, 0.3)
     images = torch.rand(2, 1, 1, 16, 16, 16)
     labels = (torch.rand(2, 1, 3, 16, 16, 16) > 0.5).float()
-    pairs = Pairs(*images, *labels)
+    pairs = PairBatch(*images, *labels)
     terms = pair_losses(network, pairs, Objective(overlap=(2.0,)))
     moved = warp(labels[1], network(*images).flow)
     expected = 2 * dice_loss(labels[0], moved)
     torch.testing.assert_close(terms["dense 1 overlap"], expected)
     assert "affine overlap" not in terms
     with pytest.raises(ValueError, match="label maps of both"):
-        pair_losses(network, Pairs(*images), Objective(overlap=(2.0,)))
+        pair_losses(network, PairBatch(*images), Objective(overlap=(2.0,)))
 
 
 def test_affine_overlap_pulls_on_structures_that_do_not_touch():
     fixed, moving = torch.zeros(2, 1, 1, 32, 32, 32)
     fixed[..., 8:14, 14:18, 14:18], moving[..., 18:24, 14:18, 14:18] = 1, 1
     network = VolumeTweeningNetwork(CascadeConfig("AD", (32, 32, 32), 2))
-    pairs = Pairs(torch.rand(1, 1, 32, 32, 32), torch.rand(1, 1, 32, 32, 32))
+    pairs = PairBatch(torch.rand(1, 1, 32, 32, 32), torch.rand(1, 1, 32, 32, 32))
     pairs = pairs._replace(fixed_labels=fixed, moving_labels=moving)
     terms = pair_losses(network, pairs, Objective(overlap=(0.0, 1.0)))
     terms["affine overlap"].backward()
@@ -169,10 +169,10 @@ def test_supervised_training_minimizes_end_point_error_and_irregularity():
     images = torch.rand(2, 1, 1, 16, 16, 16)
     target = torch.zeros(1, 3, 16, 16, 16)
     target[:, 0] = 2.0  # and the untrained network's flow is 0
-    terms = pair_losses(network, Pairs(*images, target=target), SUPERVISED)
+    terms = pair_losses(network, PairBatch(*images, target=target), SUPERVISED)
     assert float(terms["end-point error"].detach()) == pytest.approx(2, abs=1e-5)
     similarities = [v for n, v in terms.items() if n.endswith("similarity")]
     assert all(value == 0 for value in similarities)
     assert "dense 1 total variation" in terms
-    with pytest.raises(ValueError, match="needs target flows"):
-        pair_losses(network, Pairs(*images), SUPERVISED)
+    with pytest.raises(ValueError, match="needs target flows, got none"):
+        pair_losses(network, PairBatch(*images), SUPERVISED)

@@ -1,3 +1,5 @@
+"""Plans: what is written is read, and faults are named with file and key."""
+
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,8 +73,7 @@ def test_every_setting_is_written_under_its_text_and_reason(tmp_path):
     lines = path.read_text().splitlines()
     row = lines.index("steps = 7")
     assert lines[row - 2] == (
-        "# Steps in all. The learning rate is halved after four fifths of them "
-        "(the paper:"
+        "# Number of steps. The learning rate is halved after four fifths of them (the"
     )
     row = lines.index("shape = [32, 48, 16]")
     assert lines[row - 2 : row] == [
@@ -107,11 +108,17 @@ def test_keys_that_are_missing_have_their_defaults(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("manifest = ", "expected a plan in TOML, got: Invalid"),
-        ("manifest = 'a.csv'", "plan.toml: preprocessing: missing"),
-        (MINIMAL.replace("manifest", "manifst"), "manifst: unknown; the file may have"),
+        ("manifest = ", "expected a plan in TOML, got Invalid"),
+        ("manifest = 'a.csv'", "plan.toml: preprocessing: expected a value, as"),
+        (
+            MINIMAL.replace("manifest", "manifst"),
+            "manifst: expected one of the keys manifest, pre",
+        ),
         (MINIMAL.replace('"cases.csv"', "3"), "manifest: expected text, got 3"),
-        (MINIMAL.replace("shape =", "# shape ="), "preprocessing.shape: missing"),
+        (
+            MINIMAL.replace("shape =", "# shape ="),
+            "preprocessing.shape: expected a value, as there is",
+        ),
         (
             MINIMAL.replace("[32, 48, 16]", "[32, 48]"),
             r"preprocessing.shape: expected a list of 3 \(each a whole number\), got "
@@ -136,16 +143,19 @@ def test_keys_that_are_missing_have_their_defaults(tmp_path):
         ),
         (MINIMAL + "[cascade]\nshape = [32, 48, 16]", "cascade.shape: .*remove it"),
         (MINIMAL + "[cascade]\nstages = 'DA'", r"\[cascade\]: stages must be"),
-        (MINIMAL + "[cascde]", "cascde: unknown"),
+        (MINIMAL + "[cascde]", "cascde: expected one of the keys"),
         ("cascade = 3\n" + MINIMAL, "cascade: expected a section, got 3"),
         (MINIMAL + "[training]\nsteps = true", "steps: expected a whole number, got T"),
         (MINIMAL + "[training]\nsteps = 10.0", "steps: expected a whole number"),
-        (MINIMAL + "[training]\nsteps = 0", r"\[training\]: steps must be at least 1"),
+        (
+            MINIMAL + "[training]\nsteps = 0",
+            r"\[training\]: steps: expected at least 1",
+        ),
         (MINIMAL + "[training]\nlearning_rate = '1e-4'", "rate: expected a number"),
         (MINIMAL + "[training]\nrecompute_features = 1", "expected true or false"),
         (
             MINIMAL + "[training.objective]\noverlaps = 1",
-            "training.objective.overlaps: unknown; .training.objective. may have",
+            r"training.objective.overlaps: expected one of the keys affine_similarity,",
         ),
         (
             MINIMAL + "[training.objective]\noverlap = [1, 'a']",
@@ -161,7 +171,7 @@ def test_faults_are_named_with_file_key_and_expectation(text, message, tmp_path)
 
 
 def test_missing_and_binary_files_are_refused(tmp_path):
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="expected a file, got none of this name"):
         read_plan(tmp_path / "none.toml")
     (tmp_path / "plan.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="expected a plan in TOML"):
@@ -169,7 +179,7 @@ def test_missing_and_binary_files_are_refused(tmp_path):
 
 
 def test_a_network_on_another_grid_than_the_scans_is_refused(tmp_path):
-    with pytest.raises(InputError, match="must be that of the canonical grid"):
+    with pytest.raises(InputError, match="expected that of the canonical grid"):
         replace(some_plan(tmp_path), cascade=CascadeConfig(shape=(16, 16, 16)))
 
 
@@ -189,7 +199,7 @@ class NewerPlan(TrainingPlan):
 
 
 def test_new_fields_need_no_new_code(tmp_path, monkeypatch):
-    monkeypatch.setattr("voltween.settings.TrainingPlan", NewerPlan)
+    monkeypatch.setattr("voltween.training.plan_file.TrainingPlan", NewerPlan)
     plan = read_text(tmp_path, MINIMAL)
     training = Newer(device="cpu", cache=Path("there"), patience=2.5)
     newer = NewerPlan(plan.manifest, plan.preprocessing, plan.cascade, training)

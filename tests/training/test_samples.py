@@ -1,3 +1,5 @@
+"""Samples on disk: made once, checked, and made again if damaged."""
+
 import numpy as np
 import pytest
 import torch
@@ -64,6 +66,6 @@ def test_damaged_file_is_made_again_with_a_warning(cases, tmp_path, damage):
     else:
         content[-100] ^= 1
     path.write_bytes(content)
-    with pytest.warns(UserWarning, match="damaged, made again"):
+    with pytest.warns(UserWarning, match="damaged sample, prepared again"):
         again = store_samples(cases[:1], PREPROCESSING, tmp_path / "cache")
     np.testing.assert_array_equal(again[0].image, expected)

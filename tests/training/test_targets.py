@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from voltween.errors import InputError
+from voltween.errors import InputError, OutputError
 from voltween.training.samples import Sample
 from voltween.training.targets import TargetFlows, target_pairs
 from voltween.training.teachers import Teacher
@@ -76,7 +76,7 @@ class TestTargetFlows:
         content = bytearray(file.read_bytes())
         content[place] ^= 255
         file.write_bytes(content)
-        with pytest.warns(UserWarning, match="damaged file: made again"):
+        with pytest.warns(UserWarning, match="damaged target flow, found again"):
             again = flows.flow(0)
         torch.testing.assert_close(again, expected, rtol=0, atol=0)
         torch.testing.assert_close(flows.flow(0), expected, rtol=0, atol=0)
@@ -88,16 +88,18 @@ class TestTargetFlows:
         (file,) = tmp_path.iterdir()
         for content in (file.read_bytes()[:-9], b"", b"text"):
             file.write_bytes(content)
-            with pytest.warns(UserWarning, match="made again"):
+            with pytest.warns(UserWarning, match="found again"):
                 flows.flow(0)
 
     def test_a_pair_that_the_teacher_refuses_is_named(self, teacher, tmp_path):
         def refused(fixed, moving):
-            raise InputError("it is constant")
+            raise InputError(expected="contrast", got="a constant image")
 
         refusing = replace(teacher, find=refused)
         flows = TargetFlows(smooth_samples(2), [(0, 1)], refusing, tmp_path)
-        with pytest.raises(InputError, match=r"^0 <- 1: it is constant$"):
+        with pytest.raises(
+            InputError, match=r"^0 <- 1: expected contrast, got a const"
+        ):
             flows.flow(0)
         assert list(tmp_path.iterdir()) == []
 
@@ -106,7 +108,7 @@ class TestTargetFlows:
         other.image.mul_(1e5)
         flows = TargetFlows([one, other], [(0, 1)], teacher, tmp_path)
         with pytest.raises(
-            InputError, match="0 <- 1: the flow found by Nobody must be"
+            InputError, match="0 <- 1: expected a finite flow from Nobody, got NaN"
         ):
             flows.flow(0)
         assert list(tmp_path.iterdir()) == []
@@ -114,7 +116,7 @@ class TestTargetFlows:
     def test_a_folder_that_cannot_be_written_is_named(self, teacher, tmp_path):
         (tmp_path / "file").touch()
         flows = TargetFlows(smooth_samples(2), [(0, 1)], teacher, tmp_path / "file")
-        with pytest.raises(InputError, match="cannot make folder"):
+        with pytest.raises(OutputError, match="expected a folder that can be made"):
             flows.flow(0)
         assert teacher.asked == []
 
@@ -130,5 +132,7 @@ class TestTargetPairs:
 
     @pytest.mark.parametrize("pairs", [0, 7])
     def test_no_more_than_there_are(self, pairs):
-        with pytest.raises(InputError, match=f"1 to 6, got {pairs}"):
+        with pytest.raises(
+            InputError, match=f"expected 1 to 6, .* of 3 cases, got {pairs}"
+        ):
             target_pairs(3, pairs, seed=0)

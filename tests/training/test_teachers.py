@@ -3,7 +3,7 @@
 import pickle
 import tempfile
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,18 +11,26 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from support.scans import tiny_model
-from voltween.baselines import ants_syn, tools
+from voltween import process
+from voltween.baselines import TOOLS
 from voltween.errors import InputError
 from voltween.losses import local_correlation_loss
 from voltween.models import load_model, save_model
-from voltween.ops import FlowParts, warp
+from voltween.ops import warp
 from voltween.preprocessing import Preprocessing
-from voltween.refinement import FAST, REFINEMENTS, Evidence, Watch
-from voltween.refinement.search import PairSearch
+from voltween.refinement import (
+    FAST,
+    REFINEMENTS,
+    Evidence,
+    Problem,
+    Watch,
+    find_transform,
+)
 from voltween.spatial import Grid, Image
 from voltween.training import teachers
 from voltween.training.teachers import Ants, teacher_named
 
+ANTS = TOOLS["ants-syn"]
 SHAPE = (36, 28, 44)
 SHIFT = (3, -2, 1)  # of the moving image's content, in voxels along each array axis
 SMALL = (16, 16, 16)
@@ -53,7 +61,7 @@ def positions_inside(flow):
 def ants():
     """Tests that need the tool itself."""
     try:
-        ants_syn.check_installed()
+        ANTS.check_installed()
     except InputError as error:
         pytest.skip(str(error))
 
@@ -69,15 +77,17 @@ class TestAnts:
         middle = shifted[:, 8:-8, 8:-8, 8:-8].mean((1, 2, 3))
         np.testing.assert_allclose(middle, SHIFT, atol=0.1)
 
-    def test_warping_by_it_gives_the_image_that_ants_moved(self, ants):
+    def test_warping_by_it_gives_the_image_that_ants_moved(self, ants, monkeypatch):
         """That ANTs' own image is the one of its transform is tested with the tools."""
         fixed = smooth_box((8, 8, 8))
         # Something else is mixed in, so that the deformation is no mere shift.
         moving = smooth_box([8 - s for s in SHIFT]) + 0.4 * smooth_box((5, 9, 4), 1)
-        flow = Ants().flow(fixed, moving)
         grid = Grid(SHAPE, np.eye(4))
         images = [Image(image[0].numpy(), grid) for image in (fixed, moving)]
-        transform, _ = ants_syn.run(*images, threads=1)
+        transform, used = ANTS.run(*images, threads=1)
+        done = SimpleNamespace(run=lambda *images, threads: (transform, used))
+        monkeypatch.setattr(teachers, "_ANTS", done)
+        flow = Ants().flow(fixed, moving)
         moved = transform.resample(images[1], onto=grid).data
         ours = warp(moving[None], flow[None])[0, 0].numpy()
         inside = positions_inside(flow)
@@ -99,17 +109,14 @@ class TestAnts:
             Ants().flow(fixed, torch.zeros_like(fixed))
 
     def test_its_flows_depend_on_the_version(self, monkeypatch):
-        monkeypatch.setattr(tools, "version", lambda package: "1.2.3")
-        monkeypatch.setattr(teachers, "version", lambda package: "1.2.3")
+        monkeypatch.setattr(process, "installed_version", lambda package: "1.2.3")
         assert teacher_named("ants", Preprocessing(SMALL, (1.0, 1.0, 1.0))) == Ants()
         assert Ants().facts == "antspyx 1.2.3"
 
     def test_a_missing_package_says_what_to_install(self, monkeypatch):
-        def missing(package):
-            raise PackageNotFoundError(package)
-
-        monkeypatch.setattr(tools, "version", missing)
-        with pytest.raises(InputError, match=r"pip install voltween\[baselines\]"):
+        missing = replace(ANTS, package="no-such-package")
+        monkeypatch.setattr(teachers, "_ANTS", missing)
+        with pytest.raises(InputError, match=r"pip install .*voltween\[baselines\]"):
             _ = Ants().facts
 
 
@@ -164,8 +171,8 @@ class TestRefinedModel:
         fixed, moving = smooth_pair()
         with torch.inference_mode():
             stages = load_model(model).registrar(fixed[None], moving[None]).stages
-        search = PairSearch(Evidence(fixed[None], moving[None]), FAST, Watch())
-        new = search.run(FlowParts.of_stage(stages[-1])).flow[0]
+        problem = Problem(Evidence(fixed[None], moving[None]), FAST, Watch())
+        new = find_transform(problem, stages[-1].parts.clone()).flow[0]
         torch.testing.assert_close(other.flow(fixed, moving), new)
 
     @pytest.mark.parametrize(

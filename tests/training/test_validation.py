@@ -1,3 +1,5 @@
+"""Figures of a network on validation pairs, stage by stage."""
+
 import numpy as np
 import pytest
 import torch

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from voltween.benchmarks.measure import Effort, Timing, Work, alternate, threads
 from voltween.benchmarks.memory import peak_bytes
-from voltween.benchmarks.voxelmorph import (
+from voltween.benchmarks.timing import Repetitions, Timing, Work, alternate, threads
+from voltween.benchmarks.voxelmorph_package import (
     SETTINGS,
     VOXELMORPH_MULTIPLE,
     installed_version,
@@ -50,19 +50,21 @@ class GrowthResult:
     """Of `ADDD` (inference) and `warp` (1 channel)."""
 
 
-def measure_cascade(stages: str, side: int, effort: Effort) -> Iterator[NetworkResult]:
+def measure_cascade(
+    stages: str, side: int, repetitions: Repetitions
+) -> Iterator[NetworkResult]:
     """Inference, then a training step, of one cascade against plain PyTorch."""
     plain = Workload("inference", "plain PyTorch", stages, side)
     ours = replace(plain, contender="voltween")
     half = [replace(plain, contender="voltween bf16")] if has_fast_bf16() else []
-    yield _measure(stages, _by_contender(ours, *half, plain), effort)
+    yield _measure(stages, _by_contender(ours, *half, plain), repetitions)
     recomputing = replace(plain, contender="voltween recomputing")
     tasks = (ours, *half, recomputing, plain)
     steps = [replace(task, purpose="training") for task in tasks]
-    yield _measure(stages, _by_contender(*steps), effort)
+    yield _measure(stages, _by_contender(*steps), repetitions)
 
 
-def measure_voxelmorph(side: int, effort: Effort) -> Iterator[NetworkResult]:
+def measure_voxelmorph(side: int, repetitions: Repetitions) -> Iterator[NetworkResult]:
     """ADDD against the networks of the voxelmorph package.
 
     Nothing if the package is missing, or the cube cannot be halved 5 times as it wants.
@@ -73,10 +75,12 @@ def measure_voxelmorph(side: int, effort: Effort) -> Iterator[NetworkResult]:
     for purpose in purposes:
         contenders = {"ADDD": Workload(purpose, "voltween", "ADDD", side)}
         contenders |= {name: Workload(purpose, name, "", side) for name in SETTINGS}
-        yield _measure("voxelmorph", contenders, effort)
+        yield _measure("voxelmorph", contenders, repetitions)
 
 
-def measure_growth(sides: tuple[int, ...], effort: Effort) -> Iterator[GrowthResult]:
+def measure_growth(
+    sides: tuple[int, ...], repetitions: Repetitions
+) -> Iterator[GrowthResult]:
     """ADDD and warp for all sides, with 1, 2, 4, ... threads up to those there are."""
     counts = [1]
     while counts[-1] * 2 <= torch.get_num_threads():
@@ -88,7 +92,7 @@ def measure_growth(sides: tuple[int, ...], effort: Effort) -> Iterator[GrowthRes
             key: _with_threads(works[name], count)
             for (name, count), key in keys.items()
         }
-        timings = alternate(contenders, effort)
+        timings = alternate(contenders, repetitions)
         for count in counts:
             own = {name: timings[keys[name, count]] for name in works}
             yield GrowthResult(side, count, own)
@@ -103,13 +107,15 @@ def _with_threads(work: Work, count: int) -> Work:
 
 
 def _measure(
-    name: str, contenders: Mapping[str, Workload], effort: Effort
+    name: str, contenders: Mapping[str, Workload], repetitions: Repetitions
 ) -> NetworkResult:
     peaks = {key: peak_bytes(task) for key, task in contenders.items()}
     works = {key: task.prepare() for key, task in contenders.items()}
     purpose = next(iter(contenders.values())).purpose
     differences = _differences(works) if purpose == "inference" else {}
-    return NetworkResult(name, purpose, alternate(works, effort), peaks, differences)
+    return NetworkResult(
+        name, purpose, alternate(works, repetitions), peaks, differences
+    )
 
 
 def _by_contender(*tasks: Workload) -> dict[str, Workload]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from voltween.benchmarks.measure import Effort, Timing
+from voltween.benchmarks.timing import Repetitions, Timing
 from voltween.benchmarks.workloads import smooth_image
 from voltween.io import write
 from voltween.spatial import Grid, Image
@@ -37,12 +37,14 @@ class ColdStart:
         return Timing(tuple(w - i - n for w, i, n in zip(*parts, strict=True)))
 
 
-def measure_cold_start(side: int, effort: Effort) -> ColdStart:
+def measure_cold_start(side: int, repetitions: Repetitions) -> ColdStart:
     """Register two scans of `side` voxels a side, in a process of its own each time."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         scans = [_scan(folder / f"{seed}.nii.gz", side, seed) for seed in (1, 2)]
-        rounds = [_round(scans, folder / "out") for _ in range(effort.fewest_rounds)]
+        rounds = [
+            _round(scans, folder / "out") for _ in range(repetitions.fewest_rounds)
+        ]
     whole, imports, network = (Timing(times) for times in zip(*rounds, strict=True))
     return ColdStart(side, whole, imports, network)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch.nn.functional import conv3d
 
-from voltween.benchmarks.measure import Effort, Work, alternate
+from voltween.benchmarks.timing import Repetitions, Work, alternate
 from voltween.networks import has_fast_bf16
 from voltween.ops import instruction_set
 
@@ -80,7 +80,7 @@ def machine() -> Machine:
     )
 
 
-def measure_limits(effort: Effort) -> Limits:
+def measure_limits(repetitions: Repetitions) -> Limits:
     """Copy bandwidth and arithmetic of this machine with its current threads."""
     elements, side = 64 * 1024 * 1024, 1536
     source, target = torch.ones(elements), torch.zeros(elements)
@@ -92,7 +92,8 @@ def measure_limits(effort: Effort) -> Limits:
     if has_fast_bf16():
         contenders["bf16"] = _product(side, torch.bfloat16)
     best = {
-        name: timing.minimum for name, timing in alternate(contenders, effort).items()
+        name: timing.minimum
+        for name, timing in alternate(contenders, repetitions).items()
     }
     return Limits(
         copy_bytes_per_second=2 * 4 * elements / best["copy"],

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from voltween.benchmarks import naive
-from voltween.benchmarks.measure import Effort, Timing, Work, alternate
+from voltween.benchmarks.timing import Repetitions, Timing, Work, alternate
 from voltween.benchmarks.workloads import smooth_flow, smooth_image
 from voltween.losses import (
     correlation_loss,
@@ -44,11 +44,13 @@ class _Case:
     inputs: tuple[Tensor, ...]
 
 
-def measure_operations(side: int, effort: Effort) -> Iterator[OperationResult]:
+def measure_operations(
+    side: int, repetitions: Repetitions
+) -> Iterator[OperationResult]:
     """Every operation on a cube of `side` voxels, forward and backward."""
     for case in _cases(side):
         for is_backward in (False, True):
-            yield _measure(case, is_backward, effort)
+            yield _measure(case, is_backward, repetitions)
 
 
 def _cases(side: int) -> list[_Case]:
@@ -97,7 +99,9 @@ def _sampled(image: Tensor) -> Tensor:
     return image.flatten(1)[:, ::step][:, :_SAMPLED_VOXELS].contiguous()
 
 
-def _measure(case: _Case, is_backward: bool, effort: Effort) -> OperationResult:
+def _measure(
+    case: _Case, is_backward: bool, repetitions: Repetitions
+) -> OperationResult:
     prepare = _with_gradients if is_backward else _forward
     contenders: dict[str, Callable[[], tuple[Tensor, ...]]] = {
         "voltween": prepare(case.ours, case.inputs),
@@ -105,7 +109,7 @@ def _measure(case: _Case, is_backward: bool, effort: Effort) -> OperationResult:
     }
     ours, plain = (work() for work in contenders.values())
     difference = max(map(_relative_difference, ours, plain))
-    timings = alternate(dict[str, Work](contenders), effort)
+    timings = alternate(dict[str, Work](contenders), repetitions)
     return OperationResult(case.name, is_backward, timings, difference)
 
 

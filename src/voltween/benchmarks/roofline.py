@@ -16,7 +16,7 @@ from torch import Tensor
 
 from voltween.benchmarks.costs import Cost, cascade_cost, step_costs
 from voltween.benchmarks.machine import Limits
-from voltween.benchmarks.measure import Effort, Timing, Work, alternate
+from voltween.benchmarks.timing import Repetitions, Timing, Work, alternate
 from voltween.benchmarks.workloads import random_network, smooth_flow, smooth_image
 from voltween.networks import (
     AffineSubnetwork,
@@ -51,7 +51,7 @@ class StepResult:
         return shortest / self.timing.minimum
 
 
-def measure_roofline(side: int, effort: Effort) -> Iterator[StepResult]:
+def measure_roofline(side: int, repetitions: Repetitions) -> Iterator[StepResult]:
     """Every step of ADDD on a cube of `side` voxels, and the whole of it."""
     network = random_network("ADDD", side).eval()
     costs = step_costs(network.config) | {"ADDD, whole": cascade_cost(network.config)}
@@ -59,7 +59,7 @@ def measure_roofline(side: int, effort: Effort) -> Iterator[StepResult]:
     works["ADDD, whole"] = _whole(network, side)
     without_gradients = torch.inference_mode()
     contenders = {name: without_gradients(work) for name, work in works.items()}
-    for name, timing in alternate(contenders, effort).items():
+    for name, timing in alternate(contenders, repetitions).items():
         yield StepResult(name, costs[name], timing)
 
 

@@ -14,10 +14,10 @@ from voltween.benchmarks.cascades import (
 )
 from voltween.benchmarks.cold_start import ColdStart, measure_cold_start
 from voltween.benchmarks.machine import Limits, Machine, machine, measure_limits
-from voltween.benchmarks.measure import Effort
 from voltween.benchmarks.operations import OperationResult, measure_operations
 from voltween.benchmarks.roofline import StepResult, measure_roofline
-from voltween.benchmarks.voxelmorph import installed_version
+from voltween.benchmarks.timing import Repetitions
+from voltween.benchmarks.voxelmorph_package import installed_version
 from voltween.networks import CascadeConfig
 
 _FULL_SIDES = (128, 64, 96, 192)
@@ -58,9 +58,9 @@ class Settings:
         return ("ADD",) if self.is_quick else CASCADES
 
     @property
-    def effort(self) -> Effort:
+    def repetitions(self) -> Repetitions:
         """Repetitions of each comparison."""
-        return Effort(2, 3, 1.0) if self.is_quick else Effort()
+        return Repetitions(2, 3, 1.0) if self.is_quick else Repetitions()
 
     @property
     def command(self) -> str:
@@ -90,24 +90,24 @@ def run_suite(
     settings: Settings, on_part: Callable[[str], object] = lambda name: None
 ) -> Results:
     """Run all benchmarks; `on_part` is told what is measured now."""
-    side, effort = settings.side, settings.effort
+    side, repetitions = settings.side, settings.repetitions
     description = machine()
     on_part("limits of the machine")
-    limits = measure_limits(effort)
+    limits = measure_limits(repetitions)
     on_part("operations")
-    operations = list(measure_operations(side, effort))
+    operations = list(measure_operations(side, repetitions))
     networks: list[NetworkResult] = []
     for stages in settings.cascades:
         on_part(f"cascade {stages}")
-        networks += measure_cascade(stages, side, effort)
+        networks += measure_cascade(stages, side, repetitions)
     on_part("voxelmorph")
-    voxelmorph = list(measure_voxelmorph(side, effort))
+    voxelmorph = list(measure_voxelmorph(side, repetitions))
     on_part("growth with size and threads")
-    growth = list(measure_growth(tuple(sorted(settings.all_sides)), effort))
+    growth = list(measure_growth(tuple(sorted(settings.all_sides)), repetitions))
     on_part("steps against the limits")
-    roofline = list(measure_roofline(side, effort))
+    roofline = list(measure_roofline(side, repetitions))
     on_part("cold start")
-    cold_start = measure_cold_start(side, effort)
+    cold_start = measure_cold_start(side, repetitions)
     return Results(
         settings=settings,
         date=datetime.now(UTC).date().isoformat(),

@@ -12,10 +12,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from voltween.benchmarks.measure import Work
 from voltween.benchmarks.naive import naive_correlation_loss, naive_total_variation_loss
 from voltween.benchmarks.naive_cascade import naive_copy, naive_objective
-from voltween.benchmarks.voxelmorph import VoxelMorphName, voxelmorph_network
+from voltween.benchmarks.timing import Work
+from voltween.benchmarks.voxelmorph_package import VoxelMorphName, voxelmorph_network
 from voltween.networks import CascadeConfig, VolumeTweeningNetwork, optimize
 from voltween.training import VTN_LIVER, stage_losses, total_loss
 

@@ -38,8 +38,7 @@ def _show(result: DemoResult) -> None:
         values = [f"{dice[label]:.3f}" for label in TISSUES]
         table.add_row(stage, *values, f"{result.error_mm[stage]:.2f}")
     console.print(table)
-    seconds = sum(result.registration.seconds.values())
     console.print(
         "Error: mean distance to the true position, over the brain. Folding "
-        f"{result.registration.folding_percent:.3g} %. {seconds:.1f} s in all."
+        f"{result.registration.folding_percent:.3g} %. {result.seconds:.1f} s in all."
     )

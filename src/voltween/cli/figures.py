@@ -150,7 +150,7 @@ class Curves:
 
     def figure(self) -> "Figure":
         """Read and draw."""
-        from voltween.training.curves import curves_figure
+        from voltween.training import curves_figure
 
         return curves_figure(self.runs)
 

@@ -23,7 +23,7 @@ from voltween.refinement import (
     Refinement,
     Step,
 )
-from voltween.registration import Guidance, register, write_registration
+from voltween.registration import Guidance, Side, register, write_registration
 from voltween.spatial import LabelMap, Points
 
 DEFAULT_MODEL = "brain"
@@ -104,16 +104,19 @@ class Refine:
                 expected="--fixed-labels and --moving-labels",
                 got="not both",
             )
-        return Guidance(
-            fixed_mask=_labels(self.fixed_mask),
-            moving_mask=_labels(self.moving_mask),
-            fixed_labels=fixed_labels if self.guide_by_labels else None,
-            moving_labels=moving_labels if self.guide_by_labels else None,
-            fixed_points=_points(self.fixed_points),
-            moving_points=_points(self.moving_points),
-            fixed_channels=tuple(io.read(path) for path in self.fixed_channels),
-            moving_channels=tuple(io.read(path) for path in self.moving_channels),
+        fixed = Side(
+            mask=_labels(self.fixed_mask),
+            labels=fixed_labels if self.guide_by_labels else None,
+            points=_points(self.fixed_points),
+            channels=tuple(io.read(path) for path in self.fixed_channels),
         )
+        moving = Side(
+            mask=_labels(self.moving_mask),
+            labels=moving_labels if self.guide_by_labels else None,
+            points=_points(self.moving_points),
+            channels=tuple(io.read(path) for path in self.moving_channels),
+        )
+        return Guidance(fixed, moving)
 
 
 @tyro.conf.configure(tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)

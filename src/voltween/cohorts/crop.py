@@ -19,8 +19,8 @@ from voltween.spatial import (
     LabelMap,
     Volume,
     directions_to_ras,
-    in_ras_order,
-    reorder_to_ras,
+    reorder_grid_to_ras,
+    reorder_volume_to_ras,
 )
 
 V = TypeVar("V", bound=Volume)
@@ -62,7 +62,7 @@ class Crop:
         Raises:
             InputError: If the volume is on another grid.
         """
-        if not reorder_to_ras(volume.grid).is_close(self.of_grid):
+        if not reorder_grid_to_ras(volume.grid).is_close(self.of_grid):
             raise InputError(
                 about="crop",
                 expected=f"a volume on the scan's grid of {self.of_grid.shape}",
@@ -71,12 +71,12 @@ class Crop:
             )
         ends = np.add(self.first_voxel, self.grid.shape)
         box = tuple(map(slice, self.first_voxel, ends))
-        return type(volume)(in_ras_order(volume).data[box], self.grid)
+        return type(volume)(reorder_volume_to_ras(volume).data[box], self.grid)
 
 
 def whole(image: Image) -> Crop:
     """The crop that keeps all voxels, in the order R, A, S."""
-    grid = reorder_to_ras(image.grid)
+    grid = reorder_grid_to_ras(image.grid)
     return Crop(grid, grid, "nothing cut")
 
 
@@ -85,7 +85,7 @@ def head_crop(head: Image) -> Crop:
 
     It contains the brain, the eyes and most of the face.
     """
-    grid = reorder_to_ras(head.grid)
+    grid = reorder_grid_to_ras(head.grid)
     # Along the scan's axes, which may be oblique.
     along_mm = np.array(list(np.ndindex(2, 2, 2))) - 0.5
     center_mm = head_center_mm(head, _HEAD_MM)
@@ -110,7 +110,7 @@ def liver_crop(
     Raises:
         InputError: If none of the labels occurs, or no soft tissue is that thick.
     """
-    grid = reorder_to_ras(ct.grid)
+    grid = reorder_grid_to_ras(ct.grid)
     if labels is None:
         coarse = coarse_view(ct)
         hounsfield = coarse.data - hounsfield_offset(ct)
@@ -126,7 +126,7 @@ def liver_crop(
             got=labels.labels[:9],
             advice="name the liver's labels, or crop without labels",
         )
-    mask = in_ras_order(LabelMap(is_liver.astype(np.uint8), labels.grid))
+    mask = reorder_volume_to_ras(LabelMap(is_liver.astype(np.uint8), labels.grid))
     margin = _MASK_MARGIN_MM / mask.grid.spacing_mm
     box = _box(mask.data > 0) + np.array([-margin, margin])
     corners = grid.world_to_voxel(mask.grid.voxel_to_world(_all_corners(box)))

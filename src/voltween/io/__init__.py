@@ -1,8 +1,9 @@
-"""Files of images, label maps, points and transforms, read into scanner space.
+"""Reads and writes images, label maps, points and transforms.
 
-What comes out is in RAS+ mm, whatever the file says it is in. ITK, ANTs and Slicer
-store LPS+ mm: the module `itk` converts it, and LPS is known nowhere else. A file is
-written whole or not at all.
+Everything read is in RAS+ mm, whatever frame the file uses. ITK, ANTs and Slicer store
+LPS+ mm: the module `itk` converts between the two, and no other module knows LPS. A
+transform maps fixed to moving world mm, in files too. Files are written whole or not at
+all.
 """
 
 from voltween.io.points import read_points as read_points

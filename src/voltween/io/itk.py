@@ -1,8 +1,8 @@
-"""Between ITK objects and scanner space. The only place that says LPS.
+"""Converts between ITK objects (LPS+ mm) and scanner space (RAS+ mm).
 
-ITK, ANTs and Slicer files are in LPS+ mm: x to the left and y to the back. Everything
-that crosses this module is turned over here, once: affines become D M D, vectors and
-positions have components 0 and 1 negated, D = diag(-1, -1, 1, 1).
+ITK, ANTs and Slicer files are in LPS+ mm: x points left and y points back. This is the
+only module that knows LPS. Affines M become D M D with D = diag(-1, -1, 1, 1); vectors
+and positions have components 0 and 1 negated.
 """
 
 import functools
@@ -25,23 +25,23 @@ _FRAME_SIGNS = {"RAS": 1.0, "LPS": -1.0, "0": 1.0, "1": -1.0}
 
 
 def to_ras(positions: Float[np.ndarray, "n 3"], frame: str) -> Float[np.ndarray, "n 3"]:
-    """Positions given in a frame, RAS or LPS, in RAS+ mm.
+    """Converts positions in mm from a named frame, RAS or LPS, to RAS+ mm.
 
     Raises:
-        InputError: If the frame is another.
+        InputError: If the frame has another name.
     """
     if frame not in _FRAME_SIGNS:
-        raise InputError(f"points must be in frame RAS or LPS, got {frame!r}")
+        raise InputError(about="frame", expected="RAS or LPS", got=repr(frame))
     return positions * [_FRAME_SIGNS[frame], _FRAME_SIGNS[frame], 1.0]
 
 
 def to_itk_vectors(vectors_mm: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
-    """Vectors in RAS+ mm as ITK stores them, in LPS+ mm, of the same precision."""
+    """Converts vectors from RAS+ mm to ITK's LPS+ mm; keeps their precision."""
     return vectors_mm * np.diag(_FLIP)[:3].astype(vectors_mm.dtype)
 
 
 def field_from_itk(image: sitk.Image) -> DisplacementField:
-    """The displacement field in an ITK image of LPS vectors, in RAS+ mm."""
+    """Converts an ITK image of displacements in LPS to a field in RAS+ mm."""
     vectors_lps = sitk.GetArrayFromImage(image).transpose(2, 1, 0, 3)
     return DisplacementField(grid_from_itk(image), vectors_lps * np.diag(_FLIP)[:3])
 
@@ -49,7 +49,7 @@ def field_from_itk(image: sitk.Image) -> DisplacementField:
 def grid_from_itk(image: sitk.Image | sitk.ImageFileReader) -> Grid:
     """The grid of an ITK image, in RAS+ mm."""
     affine_lps = np.eye(4)
-    dimensions = len(image.GetSize())  # a fourth, of one volume, is left out
+    dimensions = len(image.GetSize())  # a fourth dimension, of one volume, is dropped
     directions = np.array(image.GetDirection()).reshape(dimensions, dimensions)
     affine_lps[:3, :3] = directions[:3, :3] * image.GetSpacing()[:3]
     affine_lps[:3, 3] = image.GetOrigin()[:3]
@@ -57,11 +57,17 @@ def grid_from_itk(image: sitk.Image | sitk.ImageFileReader) -> Grid:
 
 
 def image_to_itk(data: np.ndarray, grid: Grid) -> sitk.Image:
-    """ITK image of numbers (I, J, K) or vectors (I, J, K, 3), placed in LPS."""
+    """Makes an ITK image (LPS) of numbers (I, J, K) or LPS vectors (I, J, K, 3).
+
+    Raises:
+        InputError: If the grid is sheared.
+    """
     if not is_perpendicular(grid):
         raise InputError(
-            "ITK files need perpendicular axes, got a sheared grid: write NIfTI, or "
-            "resample onto a Grid with perpendicular axes first"
+            about="grid",
+            expected="perpendicular axes, which ITK's file formats need",
+            got="a sheared grid",
+            advice="write NIfTI, or resample onto a Grid with perpendicular axes first",
         )
     is_vector = data.ndim == 4
     in_itk_order = data.transpose(2, 1, 0, 3) if is_vector else data.T
@@ -82,7 +88,7 @@ def is_perpendicular(grid: Grid) -> bool:
 
 
 def transform_to_itk(transform: Transform) -> sitk.Transform:
-    """The ITK transform (LPS) that maps as the transform does."""
+    """Converts a transform to the same map as an ITK transform (LPS)."""
     parts = [_part_to_itk(part) for part in transform.parts()]
     return parts[0] if len(parts) == 1 else sitk.CompositeTransform(parts)
 
@@ -96,13 +102,13 @@ def _part_to_itk(part: Affine | DisplacementField) -> sitk.Transform:
 
 
 def transform_from_itk(itk: sitk.Transform) -> Transform:
-    """The transform in RAS+ mm that maps as the ITK transform does.
+    """Converts an ITK transform (LPS) to the same map in RAS+ mm.
 
     Raises:
-        InputError: If it is not 3D or of a kind that is not supported.
+        InputError: If it is not 3D, or of a kind that is not supported.
     """
     if itk.GetDimension() != 3:
-        raise InputError(f"transform must be 3D, got {itk.GetDimension()}D")
+        raise InputError(expected="a 3D transform", got=f"{itk.GetDimension()}D")
     if itk.IsLinear():
         return Affine(_FLIP @ _matrix_of(itk) @ _FLIP)
     itk = itk.Downcast()
@@ -115,13 +121,15 @@ def transform_from_itk(itk: sitk.Transform) -> Transform:
     if isinstance(itk, sitk.DisplacementFieldTransform):
         return field_from_itk(itk.GetDisplacementField())
     raise InputError(
-        f"a {itk.GetName()} is not supported: convert it to a displacement field "
-        "(SimpleITK: TransformToDisplacementField) first"
+        expected="affine parts and displacement fields",
+        got=f"a {itk.GetName()}",
+        advice="convert it to a displacement field (SimpleITK: "
+        "TransformToDisplacementField) first",
     )
 
 
 def _matrix_of(itk: sitk.Transform) -> Float[np.ndarray, "4 4"]:
-    """Matrix (LPS) of any linear ITK transform, whatever its parameters mean."""
+    """Matrix (LPS) of a linear ITK transform of any parametrization."""
     matrix = np.eye(4)
     matrix[:3, 3] = itk.TransformPoint((0.0, 0.0, 0.0))
     for axis in range(3):
@@ -131,7 +139,7 @@ def _matrix_of(itk: sitk.Transform) -> Float[np.ndarray, "4 4"]:
 
 @contextmanager
 def quiet_itk() -> Iterator[None]:
-    """ITK's own warnings on damaged files, lines long, are replaced by our one line."""
+    """Silences ITK's warnings on damaged files: our error says the same in one line."""
     before = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:

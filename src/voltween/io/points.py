@@ -1,30 +1,56 @@
-"""Points files: CSV and Slicer's .fcsv and .mrk.json."""
+"""Points files: CSV and Slicer's .fcsv and .mrk.json, positions in mm."""
 
 import csv
 import json
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from voltween.errors import InputError
-from voltween.files import (
-    PathLike,
-    existing_file,
-    naming,
-)
+from voltween.files import PathLike, existing_file, naming
 from voltween.io.itk import to_ras
 from voltween.spatial import Points
 
 POINT_SUFFIXES = (".csv", ".fcsv", ".mrk.json")
 _FCSV_COLUMNS = "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID"
 
-RawPoints = tuple[list[list[float]], list[str], str]
+
+class _StoredPoints(NamedTuple):
+    """Points as a file states them."""
+
+    positions: list[list[float]]
+    names: list[str]
+    frame: str
 
 
-def parse_points(path: Path) -> RawPoints:
-    """Positions, names and frame of a points file, as they stand.
+def read_points(path: PathLike, frame: str | None = None) -> Points:
+    """Reads points from a CSV (columns x, y, z) or Slicer file (.fcsv, .mrk.json).
+
+    A CSV states its frame, RAS or LPS, in a column `frame`. The argument overrides the
+    file's frame; a CSV without a frame is in RAS. Returns points in RAS+ mm.
+
+    Raises:
+        InputError: If the file is missing, has other columns, or an unknown frame.
+    """
+    file = existing_file(Path(path))
+    with naming(file):
+        try:
+            stored = _parse(file)
+            mm = np.array(stored.positions, dtype=np.float64).reshape(-1, 3)
+        except (ValueError, KeyError, TypeError, IndexError, csv.Error) as error:
+            raise InputError(
+                expected="points as a CSV with columns x,y,z or a Slicer .fcsv or "
+                ".mrk.json file",
+                got=f"something else ({error})",
+            ) from error
+        return Points(to_ras(mm, frame or stored.frame), tuple(stored.names))
+
+
+def _parse(path: Path) -> _StoredPoints:
+    """Parses a points file by its suffix.
 
     Raises:
         ValueError, KeyError, IndexError, TypeError, csv.Error: If the text is not such
@@ -35,7 +61,7 @@ def parse_points(path: Path) -> RawPoints:
     return _parse_fcsv(path) if path.suffix == ".fcsv" else _parse_csv(path)
 
 
-def _parse_csv(path: Path) -> RawPoints:
+def _parse_csv(path: Path) -> _StoredPoints:
     with path.open(newline="", encoding="utf-8-sig") as file:
         header, *lines = csv.reader(file)
     columns = [column.strip().lower() for column in header]
@@ -46,13 +72,11 @@ def _parse_csv(path: Path) -> RawPoints:
     names = [row["name"] for row in rows if "name" in row]
     frames = {row["frame"].strip().upper() for row in rows if "frame" in row} or {"RAS"}
     if len(frames) != 1:
-        raise ValueError(
-            f"points of one file must share one frame, got {sorted(frames)}"
-        )
-    return positions, names, frames.pop()
+        raise ValueError(f"expected one frame for all points, got {sorted(frames)}")
+    return _StoredPoints(positions, names, frames.pop())
 
 
-def _parse_fcsv(path: Path) -> RawPoints:
+def _parse_fcsv(path: Path) -> _StoredPoints:
     lines = path.read_text().splitlines()
     header = dict(
         line.lstrip("# ").split(" = ", 1)
@@ -68,19 +92,19 @@ def _parse_fcsv(path: Path) -> RawPoints:
     ]
     positions = [[float(row[axis]) for axis in "xyz"] for row in rows]
     names = [row.get("label", "") for row in rows]
-    return positions, names, header["CoordinateSystem"].strip()
+    return _StoredPoints(positions, names, header["CoordinateSystem"].strip())
 
 
-def _parse_markups(path: Path) -> RawPoints:
+def _parse_markups(path: Path) -> _StoredPoints:
     markups = json.loads(path.read_text())["markups"][0]
     points = markups["controlPoints"]
     names = [point.get("label", "") for point in points]
     positions = [list(map(float, point["position"])) for point in points]
-    return positions, names, markups["coordinateSystem"]
+    return _StoredPoints(positions, names, markups["coordinateSystem"])
 
 
 def format_points(points: Points, file_name: str) -> str:
-    """Text of a points file in RAS, of the kind its name says."""
+    """Text of a points file in RAS, in the format that the file name's suffix says."""
     names = points.names or tuple(str(n + 1) for n in range(len(points.mm)))
     rows = [(*xyz, name) for xyz, name in zip(points.mm.tolist(), names, strict=True)]
     if file_name.endswith(".csv"):
@@ -116,25 +140,3 @@ def _csv_text(header: list[str] | None, rows: Sequence[tuple[object, ...]]) -> s
         writer.writerow(header)
     writer.writerows(rows)
     return text.getvalue()
-
-
-def read_points(path: PathLike, frame: str | None = None) -> Points:
-    """Points in a CSV (columns x, y, z) or Slicer file (.fcsv, .mrk.json), in RAS+ mm.
-
-    A CSV says its frame, RAS or LPS, in a column `frame`; `frame` overrides it, and
-    without either it is RAS. Slicer files carry their own.
-
-    Raises:
-        InputError: If the file is missing, has other columns, or an unknown frame.
-    """
-    path = existing_file(Path(path))
-    try:
-        positions, names, file_frame = parse_points(path)
-        mm = np.array(positions, dtype=np.float64).reshape(-1, 3)
-    except (ValueError, KeyError, TypeError, IndexError, csv.Error) as error:
-        raise InputError(
-            f"{path}: expected points as a CSV with columns x,y,z or a Slicer .fcsv or "
-            f".mrk.json file, got something else ({error})"
-        ) from error
-    with naming(path):
-        return Points(to_ras(mm, frame or file_frame), tuple(names))

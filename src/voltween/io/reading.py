@@ -1,4 +1,4 @@
-"""Reading images, label maps and transforms into scanner space."""
+"""Reads images, label maps and transforms into scanner space, RAS+ mm."""
 
 import math
 import warnings
@@ -39,125 +39,123 @@ _QFORM_TOLERANCE_MM = 0.1
 
 
 def read(path: PathLike) -> Image:
-    """The intensity image in a file (NIfTI, NRRD, MetaImage) or DICOM series folder.
+    """Reads the intensity image in a file (NIfTI, NRRD, MetaImage) or DICOM folder.
+
+    A DICOM folder must hold one series.
 
     Raises:
         InputError: If it is missing, unreadable, not 3D, not scalar, or not finite.
     """
-    data, grid = _read_volume(Path(path))
-    with naming(path):
-        return Image(data, grid)
+    scan = _existing_scan(path)
+    with naming(scan):
+        return Image(*_read_volume(scan))
 
 
 def read_labels(path: PathLike) -> LabelMap:
-    """The label map in a file; whole numbers, whatever type they are stored in.
+    """Reads the label map in a file: whole numbers, in whatever type they are stored.
 
     Raises:
         InputError: If it cannot be read as an image, or has fractions.
     """
-    data, grid = _read_volume(Path(path))
-    with naming(path):
-        return LabelMap(data, grid)
+    scan = _existing_scan(path)
+    with naming(scan):
+        return LabelMap(*_read_volume(scan))
 
 
 def read_transform(path: PathLike) -> Transform:
-    """The transform in an ITK file (.h5, .tfm, .txt, .mat) or displacement field image.
+    """Reads a transform: an ITK file (.h5, .tfm, .txt, .mat) or a displacement image.
 
-    Reads what Voltween, SimpleITK, ANTs and Slicer write; LPS is turned into RAS+.
+    Accepts the files that Voltween, SimpleITK, ANTs and Slicer write, and converts
+    them from LPS to RAS+.
 
     Raises:
-        InputError: If the file is missing, no transform, or of a kind not supported.
+        InputError: If the file is missing, holds no transform, or one of a kind that
+            is not supported.
     """
-    path = existing_file(Path(path))
-    if path.name.endswith((*IMAGE_SUFFIXES, ".mhd")):
-        return _read_field(path)
-    with _damage_named(path, f"an ITK transform ({', '.join(TRANSFORM_SUFFIXES)})"):
-        itk = sitk.ReadTransform(str(path))
-    with naming(path):
+    file = existing_file(Path(path))
+    with naming(file):
+        if file.name.endswith((*IMAGE_SUFFIXES, ".mhd")):
+            return _read_field(file)
+        with _reporting_damage(f"an ITK transform ({', '.join(TRANSFORM_SUFFIXES)})"):
+            itk = sitk.ReadTransform(str(file))
         return transform_from_itk(itk)
 
 
+def _existing_scan(path: PathLike) -> Path:
+    """The path of a file that can be read, or of a folder."""
+    scan = Path(path)
+    return scan if scan.is_dir() else existing_file(scan)
+
+
 def _read_volume(path: Path) -> tuple[np.ndarray, Grid]:
-    if path.is_dir():
-        image = _read_dicom(path)
-    elif path.name.endswith((".nii", ".nii.gz")):
-        return _read_nifti(existing_file(path))
-    else:
-        image = _read_itk_image(existing_file(path))
-    _check_is_volume(path, image.GetSize(), image.GetNumberOfComponentsPerPixel())
+    if path.name.endswith((".nii", ".nii.gz")) and not path.is_dir():
+        return _read_nifti(path)
+    image = _read_dicom(path) if path.is_dir() else _read_itk_image(path)
+    _check_is_volume(image.GetSize(), image.GetNumberOfComponentsPerPixel())
     data = sitk.GetArrayFromImage(image).T.reshape(image.GetSize()[:3])
-    with naming(path):
-        return data, grid_from_itk(image)
+    return data, grid_from_itk(image)
 
 
 def _read_nifti(path: Path) -> tuple[np.ndarray, Grid]:
-    """Place by ITK, as ANTs and Slicer see it, and voxels by nibabel.
+    """Reads the grid by ITK, as ANTs and Slicer see it, and the voxels by nibabel.
 
-    ITK fills a file that was cut short with zeros, and makes NaN zero, without a word.
+    ITK fills a file that was cut short with zeros and turns NaN into zero, silently.
     """
+    with _reporting_damage("a NIfTI image"), quiet_itk():
+        image = nibabel.load(path)
+        header = _itk_header(path)
+    if header is None:
+        _check_is_volume(image.shape, 1)
+    else:
+        _check_is_volume(header.GetSize(), header.GetNumberOfComponents())
+    with _reporting_damage("a NIfTI image"):
+        data = np.asarray(image.dataobj).reshape(image.shape[:3])
+    by_nibabel = Grid(data.shape, image.affine)
+    if header is None:
+        return data, by_nibabel
+    grid = grid_from_itk(header)
+    if not grid.is_close(by_nibabel, _QFORM_TOLERANCE_MM):
+        warnings.warn(
+            f"{path}: its qform and sform place the image differently; using the one "
+            "that ITK, ANTs and Slicer use (nibabel, FSL and FreeSurfer use the other)",
+            stacklevel=2,
+        )
+    return data, grid
+
+
+def _itk_header(path: Path) -> sitk.ImageFileReader | None:
+    """The header of a NIfTI file; None if its axes are sheared, which ITK refuses."""
     header = sitk.ImageFileReader()
     header.SetFileName(str(path))
-    with _damage_named(path, "a NIfTI image"), quiet_itk():
-        image = nibabel.load(path)
-        try:
-            header.ReadImageInformation()
-        except RuntimeError as error:
-            if "orthonormal" not in str(error):
-                raise
-            return _read_sheared_nifti(path, image)
-    _check_is_volume(path, header.GetSize(), header.GetNumberOfComponents())
-    with _damage_named(path, "a NIfTI image"):
-        data = np.asarray(image.dataobj).reshape(header.GetSize()[:3])
-    with naming(path):
-        grid = grid_from_itk(header)
-        if not grid.is_close(Grid(grid.shape, image.affine), _QFORM_TOLERANCE_MM):
-            warnings.warn(
-                f"{path}: its qform and sform place it differently; taken where ITK, "
-                "ANTs and Slicer see it (nibabel, FSL and FreeSurfer see it elsewhere)",
-                stacklevel=2,
-            )
-        return data, grid
+    try:
+        header.ReadImageInformation()
+    except RuntimeError as error:
+        if "orthonormal" not in str(error):
+            raise
+        return None
+    return header
 
 
-def _read_sheared_nifti(
-    path: Path, image: nibabel.Nifti1Image
-) -> tuple[np.ndarray, Grid]:
-    """A NIfTI image whose axes are not perpendicular, which ITK refuses."""
-    data = np.asarray(image.dataobj)
-    _check_is_volume(path, data.shape, 1)
-    with naming(path):
-        return data.reshape(data.shape[:3]), Grid(data.shape[:3], image.affine)
-
-
-def _check_is_volume(path: Path, size: tuple[int, ...], components: int) -> None:
-    """Refuse all but one 3D image of one number per voxel."""
+def _check_is_volume(size: tuple[int, ...], components: int) -> None:
+    """Checks that a file holds one 3D image with one number per voxel."""
     if len(size) < 3 or min(size[:3]) < 2 or math.prod(size[3:]) != 1:
-        advice = ": save the volume you mean as a file of its own" * (len(size) > 3)
-        stored = " x ".join(map(str, size))
-        raise InputError(f"{path}: expected one 3D image, got size {stored}{advice}")
+        advice = "save the volume you mean as a file of its own" if size[3:] else ""
+        raise InputError(
+            expected="one 3D image",
+            got=f"size {' x '.join(map(str, size))}",
+            advice=advice,
+        )
     if components != 1:
         raise InputError(
-            f"{path}: expected one number per voxel, got {components} (colors, "
-            "vectors or complex)"
+            expected="one number per voxel",
+            got=f"{components} (colors, vectors or complex numbers)",
         )
 
 
 def _read_itk_image(path: Path) -> sitk.Image:
     kind = "an image (NIfTI, NRRD, MetaImage or a DICOM folder)"
-    with _damage_named(path, kind), quiet_itk():
+    with _reporting_damage(kind), quiet_itk():
         return sitk.ReadImage(str(path))
-
-
-@contextmanager
-def _damage_named(path: Path, kind: str) -> Iterator[None]:
-    """Turn whatever a reader raises on a bad file into one line that names the file."""
-    try:
-        yield
-    except _READING_ERRORS as error:
-        raise InputError(
-            f"{path}: expected {kind}, got a file that is damaged, cut short or of "
-            "another kind"
-        ) from error
 
 
 def _read_dicom(folder: Path) -> sitk.Image:
@@ -165,20 +163,34 @@ def _read_dicom(folder: Path) -> sitk.Image:
         series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
         if len(series) != 1:
             raise InputError(
-                f"{folder}: expected a folder with one DICOM series, got {len(series)}"
-                + (": copy the one you mean into a folder of its own" if series else "")
+                expected="a folder with one DICOM series",
+                got=len(series),
+                advice="copy the one you mean into a folder of its own"
+                if series
+                else "",
             )
         files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
-        with _damage_named(folder, "a DICOM series"):
+        with _reporting_damage("a DICOM series"):
             return sitk.ReadImage(files)
 
 
 def _read_field(path: Path) -> DisplacementField:
     image = _read_itk_image(path)
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 3:
+    dimensions, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
+    if (dimensions, components) != (3, 3):
         raise InputError(
-            f"{path}: expected a displacement field (3D, 3 numbers per voxel), got "
-            f"{image.GetDimension()}D with {image.GetNumberOfComponentsPerPixel()}"
+            expected="a displacement field (3D, 3 numbers per voxel)",
+            got=f"{dimensions}D with {components}",
         )
-    with naming(path):
-        return field_from_itk(image)
+    return field_from_itk(image)
+
+
+@contextmanager
+def _reporting_damage(kind: str) -> Iterator[None]:
+    """Turns any error of a reader on a bad file into one that a user understands."""
+    try:
+        yield
+    except _READING_ERRORS as error:
+        raise InputError(
+            expected=kind, got="a file that is damaged, cut short or of another kind"
+        ) from error

@@ -27,12 +27,13 @@ from voltween.spatial import DisplacementField, Grid, Image, LabelMap, Points, T
 
 
 def write(thing: Image | LabelMap | Points | Transform, path: PathLike) -> Path:
-    """Write an image, label map, points or transform; the suffix says the format.
+    """Writes an image, label map, points or transform in the format of the suffix.
 
-    The file appears whole or not at all.
+    The file is written whole or not at all. Returns its path.
 
     Raises:
-        InputError: If the suffix does not fit the thing or the folder is not writable.
+        InputError: If the suffix does not fit the thing.
+        OutputError: If the file cannot be written.
     """
     path = Path(path)
     if isinstance(thing, Image | LabelMap):
@@ -48,7 +49,7 @@ def write(thing: Image | LabelMap | Points | Transform, path: PathLike) -> Path:
 
 
 def _write_volume(data: np.ndarray, grid: Grid, path: Path) -> None:
-    """Write numbers (I, J, K) or LPS vectors (I, J, K, 3) of a grid's voxels."""
+    """Writes numbers (I, J, K) or LPS vectors (I, J, K, 3) on a grid."""
     with whole_file(path) as partial, quiet_itk():
         if path.name.endswith(".nii.gz"):
             with scratch_file(partial.with_suffix("")) as plain:
@@ -73,16 +74,18 @@ def _write_transform(transform: Transform, path: Path) -> None:
     if path.name.endswith(IMAGE_SUFFIXES):
         if not isinstance(transform, DisplacementField):
             raise InputError(
-                f"{path}: only a displacement field can be an image file: write .h5, "
-                "or transform.to_field(grid)"
+                about=path,
+                expected="a displacement field, to be written as an image",
+                got=f"a transform of type {type(transform).__name__}",
+                advice="write .h5, or transform.to_field(grid)",
             )
-        # ANTs reads and writes single precision: 1e-5 mm at the size of a body.
+        # ANTs reads and writes single precision, which is 1e-5 mm at body size.
         vectors_lps = to_itk_vectors(transform.vectors_mm.astype(np.float32))
         _write_volume(vectors_lps, transform.grid, path)
         return
     check_suffix(path, (".h5", ".tfm"), "a transform")
     fields = [p for p in transform.parts() if isinstance(p, DisplacementField)]
     with whole_file(path) as partial:
-        # Asked first: HDF5 meets a full disk with pages of its own messages.
+        # Checked first: on a full disk HDF5 prints pages of messages.
         check_free_space(path, sum(field.vectors_mm.nbytes for field in fields))
         sitk.WriteTransform(transform_to_itk(transform), str(partial))

@@ -1,8 +1,8 @@
-"""How well two scans agree: overlap, surfaces, landmarks, regularity of a transform.
+"""Agreement of two scans: overlap, surfaces, landmarks, regularity of a transform.
 
-Overlap takes label arrays on one grid. Distances are in mm of the space that the
-function names; a fixed landmark is mapped by the transform and compared in moving
-space.
+Overlap and surface distances compare label arrays on one grid, fixed and moved.
+Landmark distances are |T(fixed) - moving| in moving world mm, RAS+; inverse consistency
+is in fixed world mm. Positions and transforms are those of `spatial`.
 """
 
 from voltween.metrics.landmarks import (

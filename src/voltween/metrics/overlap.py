@@ -9,20 +9,21 @@ from voltween.errors import InputError
 def dice_per_label(
     fixed: Integer[np.ndarray, "i j k"], moved: Integer[np.ndarray, "i j k"]
 ) -> dict[int, float]:
-    """Dice coefficient, 0 to 1, of each label in either map; 0 is background.
+    """Computes the Dice coefficient, 0 to 1, of each label in either map.
 
-    2 |F and M| / (|F| + |M|), with F and M the voxels of the label.
+    Dice is 2 |F and M| / (|F| + |M|), with F and M the voxels of the label in the two
+    maps. Label 0 is background and is left out.
 
     Raises:
         InputError: If the two maps have different shapes.
     """
-    check_share_one_grid(fixed, moved)
+    check_same_shape(fixed, moved)
     sizes_fixed = _voxels_per_label(fixed)
     sizes_moved = _voxels_per_label(moved)
-    shared = _voxels_per_label(fixed[fixed == moved])
+    sizes_shared = _voxels_per_label(fixed[fixed == moved])
     return {
         label: 2
-        * shared.get(label, 0)
+        * sizes_shared.get(label, 0)
         / (sizes_fixed.get(label, 0) + sizes_moved.get(label, 0))
         for label in sorted(sizes_fixed | sizes_moved)
     }
@@ -33,18 +34,20 @@ def iou_from_dice(dice: float) -> float:
     return dice / (2 - dice)
 
 
-def check_share_one_grid(
+def check_same_shape(
     fixed: Integer[np.ndarray, "..."], moved: Integer[np.ndarray, "..."]
 ) -> None:
-    """Refuses label maps of different shapes.
+    """Checks that two label maps can be compared voxel by voxel.
 
     Raises:
-        InputError: If the shapes differ.
+        InputError: If their shapes differ.
     """
     if fixed.shape != moved.shape:
         raise InputError(
-            f"label maps must share one grid, got {fixed.shape} and {moved.shape}: "
-            "resample the moving one onto the fixed grid"
+            about="label maps",
+            expected="two maps on one grid",
+            got=f"shapes {fixed.shape} and {moved.shape}",
+            advice="resample the moving map onto the fixed grid",
         )
 
 

@@ -1,7 +1,7 @@
-"""How regular a deformation is: folding, spread of volume change, way there and back.
+"""Regularity of a deformation: folding, spread of volume change, inverse consistency.
 
-Volume change J is the Jacobian determinant: local volume in moving space over that in
-fixed space.
+The volume change J is the Jacobian determinant: local volume in moving space over
+local volume in fixed space.
 """
 
 import math
@@ -19,33 +19,33 @@ _LEARN2REG_RANGE = 1e-9, 1e9
 
 @dataclass(frozen=True)
 class Regularity:
-    """Figures of the volume change J of a field. NaN: no voxel to measure it at."""
+    """Statistics of the volume change J of a field; NaN if no voxel counts."""
 
     folding_percent: float
-    """Voxels with J <= 0."""
+    """Percentage of voxels with J <= 0."""
     sd_log_jacobian: float
     """Standard deviation of log J over the voxels with J > 0."""
     folding_percent_learn2reg: float
-    """Voxels with J + 3 <= 0; see `measure_regularity`."""
+    """Percentage of voxels with J + 3 <= 0; see `measure_regularity`."""
     sd_log_jacobian_learn2reg: float
-    """Standard deviation of log(J + 3), with J + 3 held within 1e-9 to 1e9."""
+    """Standard deviation of log(J + 3), with J + 3 clipped to 1e-9 to 1e9."""
 
 
 def measure_regularity(field: DisplacementField) -> Regularity:
-    """Folding and spread of the volume change, at the voxels of the field's grid.
+    """Measures folding and the spread of volume change at the voxels of the field.
 
-    For another transform, ask `transform.to_field(grid)` first.
+    For another transform, call `transform.to_field(grid)` first.
 
-    Twice: as they are commonly defined, at all voxels, and as the evaluation of the
-    Learn2Reg challenge has them. That one takes central differences of the displacement
-    in voxels, which is what `DisplacementField.jacobian_determinant` does too away from
-    the border, leaves out 2 voxels at every border, and adds 3 to J. It counts folded
-    voxels after it has held J + 3 above 0, so that its count is always 0; here they are
-    counted before, and given in percent.
+    Both are measured in two ways: as commonly defined, over all voxels, and as in the
+    evaluation of the Learn2Reg challenge. The challenge takes central differences of
+    the displacement in voxels (as `DisplacementField.jacobian_determinant` does away
+    from the border), leaves out 2 voxels at every border, and adds 3 to J. It counts
+    folded voxels after clipping J + 3 to positive values, so that its count is always
+    0; here they are counted before clipping, and given in percent.
 
     References:
         github.com/MDL-UzL/L2R, evaluation/evaluation.py ("sdlogj") and utils.py
-        (jacobian_determinant); its issues 7 and 8 ask what the 3 is for.
+        (jacobian_determinant); issues 7 and 8 there ask why 3 is added.
     """
     growth = field.jacobian_determinant()
     inner = slice(_LEARN2REG_MARGIN, -_LEARN2REG_MARGIN)
@@ -61,15 +61,16 @@ def measure_regularity(field: DisplacementField) -> Regularity:
 def inverse_consistency_mm(
     forward: Transform, backward: Transform, *, fixed: Grid, moving: Grid
 ) -> float:
-    """Mean of |backward(forward(x)) - x|, fixed world mm, over the fixed grid's voxels.
+    """Computes the mean of |backward(forward(x)) - x| over the fixed grid, in mm.
 
-    `forward` maps fixed to moving world mm, `backward` moving to fixed. Voxels that
-    `forward` takes out of the moving grid (half a voxel beyond its outermost centers)
-    do not count, as nothing there could be registered; NaN if none is left.
+    `forward` maps fixed to moving world mm, `backward` maps moving to fixed world mm.
+    Voxels that `forward` maps outside the moving grid (more than half a voxel beyond
+    its outermost centers) do not count, because nothing there can be registered. NaN if
+    no voxel is left.
     """
-    there = fixed.voxel_centers_mm() + forward.to_field(fixed).vectors_mm
+    mapped_mm = fixed.voxel_centers_mm() + forward.to_field(fixed).vectors_mm
     errors_mm = np.linalg.norm((backward @ forward).to_field(fixed).vectors_mm, axis=-1)
-    inside = _is_inside(moving, there)
+    inside = _is_inside(moving, mapped_mm)
     return float(errors_mm[inside].mean()) if inside.any() else math.nan
 
 

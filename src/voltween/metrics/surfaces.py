@@ -1,4 +1,4 @@
-"""Distances between the surfaces of labels."""
+"""Distances between the surfaces of a label in two label maps."""
 
 import math
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from voltween.metrics.overlap import check_share_one_grid
+from voltween.metrics.overlap import check_same_shape
 
 
 @dataclass(frozen=True)
 class SurfaceDistances:
-    """How far apart a label's surfaces are in two maps, mm. NaN: in one map alone."""
+    """Distances in mm between a label's surfaces; NaN if one map lacks the label."""
 
     hd95_mm: float
     """95th percentile Hausdorff distance."""
@@ -25,18 +25,19 @@ def surface_distances_per_label(
     *,
     spacing_mm: Float[np.ndarray, " 3"],
 ) -> dict[int, SurfaceDistances]:
-    """Surface distances, mm, of each label in either map; 0 is background.
+    """Computes the surface distances, in mm, of each label in either map.
 
-    A label's surface is those of its voxels that have a face neighbor outside it, or
-    lie at the border of the grid. From every voxel of one surface, the distance to the
-    nearest voxel center of the other is taken, both ways. HD95 is the larger of the two
-    95th percentiles, the mean that of all distances of both ways. (Learn2Reg's HD95 is
-    in voxels and weighs surface voxels by area.)
+    The surface of a label is the set of its voxels that have a face neighbor outside
+    the label or lie at the border of the grid. Distances are measured from every voxel
+    of one surface to the nearest voxel center of the other surface, in both
+    directions. HD95 is the larger of the two 95th percentiles; the mean is over the
+    distances of both directions. (Learn2Reg's HD95 is in voxels and weights surface
+    voxels by area.) Label 0 is background and is left out.
 
     Raises:
         InputError: If the two maps have different shapes.
     """
-    check_share_one_grid(fixed, moved)
+    check_same_shape(fixed, moved)
     return {
         label: _surface_distances(
             fixed[box] == label, moved[box] == label, spacing_mm=spacing_mm
@@ -49,10 +50,10 @@ def _box_per_label(
     fixed: Integer[np.ndarray, "i j k"], moved: Integer[np.ndarray, "i j k"]
 ) -> dict[int, tuple[slice, ...]]:
     """The smallest box of voxels that holds the label in both maps, by label."""
-    from scipy.ndimage import find_objects  # not for those who want Dice alone: 0.2 s
+    from scipy.ndimage import find_objects  # takes 0.2 s, which Dice does not need
 
-    labels, places = np.unique([fixed, moved], return_inverse=True)
-    boxes = find_objects(places.reshape(2, *fixed.shape) + 1)
+    labels, indices = np.unique([fixed, moved], return_inverse=True)
+    boxes = find_objects(indices.reshape(2, *fixed.shape) + 1)
     pairs = zip(labels.tolist(), boxes, strict=True)
     return {label: box[1:] for label, box in pairs if label != 0}
 
@@ -63,15 +64,32 @@ def _surface_distances(
     *,
     spacing_mm: Float[np.ndarray, " 3"],
 ) -> SurfaceDistances:
-    # MONAI takes 2 s to import, more than all labels of a brain take to measure.
-    from monai.metrics import get_mask_edges, get_surface_distance
-
     if not (fixed.any() and moved.any()):
         return SurfaceDistances(math.nan, math.nan)
-    one, other = get_mask_edges(fixed, moved)
-    there = get_surface_distance(one, other, spacing=spacing_mm)
-    back = get_surface_distance(other, one, spacing=spacing_mm)
+    surfaces = _surface(fixed), _surface(moved)
+    to_moved = _distances_mm(*surfaces, spacing_mm=spacing_mm)
+    to_fixed = _distances_mm(*surfaces[::-1], spacing_mm=spacing_mm)
     return SurfaceDistances(
-        hd95_mm=max(float(np.percentile(d, 95)) for d in (there, back)),
-        surface_distance_mm=float(np.concatenate([there, back]).mean()),
+        hd95_mm=max(float(np.percentile(d, 95)) for d in (to_moved, to_fixed)),
+        surface_distance_mm=float(np.concatenate([to_moved, to_fixed]).mean()),
     )
+
+
+def _surface(mask: Bool[np.ndarray, "i j k"]) -> Bool[np.ndarray, "i j k"]:
+    from scipy.ndimage import binary_erosion
+
+    return mask & ~binary_erosion(mask)
+
+
+def _distances_mm(
+    surface: Bool[np.ndarray, "i j k"],
+    other: Bool[np.ndarray, "i j k"],
+    *,
+    spacing_mm: Float[np.ndarray, " 3"],
+) -> Float[np.ndarray, " n"]:
+    """Distance in mm from each voxel of a surface to the nearest one of the other."""
+    from scipy.ndimage import distance_transform_edt
+
+    distances_mm = distance_transform_edt(~other, sampling=spacing_mm)[surface]
+    # In single precision, as MONAI has them: the same figures to the last digit.
+    return distances_mm.astype(np.float32)

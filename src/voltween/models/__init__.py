@@ -1,5 +1,6 @@
 """Trained networks with their preprocessing, on disk; the models that are shipped."""
 
+from voltween.models.facts import dataclass_from_facts as dataclass_from_facts
 from voltween.models.model import Model as Model
 from voltween.models.model import installed_models as installed_models
 from voltween.models.model import load_model as load_model

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from voltween.errors import InputError
 from voltween.files import PathLike
+from voltween.models.facts import dataclass_from_facts
 from voltween.models.tensor_files import (
     SUFFIX,
     read_description,
@@ -90,7 +91,9 @@ def load_model(name_or_path: PathLike) -> Model:
     tensors, description = read_tensors(path)
     with _naming_misfits(path):
         config = config_from_facts(description)
-        preprocessing = Preprocessing(**_with_tuples(description["preprocessing"]))
+        preprocessing = dataclass_from_facts(
+            Preprocessing, description["preprocessing"], "preprocessing"
+        )
     network = build(config)
     with _naming_misfits(path):
         network.load_state_dict(tensors_under(_NETWORK, tensors))
@@ -156,11 +159,6 @@ def _naming_misfits(path: Path) -> Iterator[None]:
             f"{path}: its configuration and weights do not fit this version of "
             f"Voltween ({str(error).splitlines()[0]})"
         ) from error
-
-
-def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """The values with the lists that JSON made of tuples turned back."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
 
 
 def model_path(name_or_path: PathLike) -> Path:

@@ -26,4 +26,4 @@ from voltween.networks.kinds import weights_for as weights_for
 from voltween.networks.voxelmorph import VOXELMORPH_2_FEATURES as VOXELMORPH_2_FEATURES
 from voltween.networks.voxelmorph import VoxelMorphConfig as VoxelMorphConfig
 from voltween.networks.voxelmorph import VoxelMorphNetwork as VoxelMorphNetwork
-from voltween.networks.voxelmorph import vxm_pairwise as vxm_pairwise
+from voltween.networks.voxelmorph import build_voxelmorph as build_voxelmorph

@@ -75,7 +75,7 @@ class VoxelMorphNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.recomputes_features = False
-        self.pairwise = vxm_pairwise(VOXELMORPH_2_FEATURES, integration_steps=0)
+        self.pairwise = build_voxelmorph(VOXELMORPH_2_FEATURES, integration_steps=0)
 
     def forward(
         self, fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]
@@ -107,7 +107,7 @@ class VoxelMorphNetwork(nn.Module):
             return self.pairwise.flow_layer(features.to(fixed.dtype))
 
 
-def vxm_pairwise(features: tuple[int, ...], *, integration_steps: int) -> Any:
+def build_voxelmorph(features: tuple[int, ...], *, integration_steps: int) -> Any:
     """A network of the package: called with moving, fixed image it gives the flow.
 
     Raises:

@@ -1,7 +1,7 @@
-"""The compiled operations (src/native) on contiguous arrays, results written in place.
+"""The compiled operations (src/native): contiguous arrays, results written in place.
 
-An array of another type or number of axes raises TypeError. The modules that register
-the operations with PyTorch check the shapes.
+An array of another type or number of axes raises TypeError. The modules of voltween.ops
+that define a NativeOperation call these functions, and check the shapes.
 """
 
 from torch import Tensor

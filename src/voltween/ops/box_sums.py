@@ -1,4 +1,4 @@
-"""Sums over boxes of voxels, with PyTorch alone, for tensors of any device."""
+"""Sums over boxes of voxels, by PyTorch alone, for tensors of any device."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from torch.nn import functional
 def sum_boxes(
     image: Float[Tensor, "b c i j k"], width: int
 ) -> Float[Tensor, "b c i2 j2 k2"]:
-    """Sums over every cube of `width` voxels that lies inside: width - 1 voxels less.
+    """Returns the sum over every cube of `width` voxels that lies inside the image.
 
-    Differentiable once.
+    The result has width - 1 voxels less along each axis. Differentiable once.
 
     Raises:
-        ValueError: If the image is smaller than a cube.
+        ValueError: If the image is smaller than one cube.
     """
     if min(image.shape[2:]) < width:
         raise ValueError(
@@ -29,15 +29,15 @@ def sum_boxes(
 def sum_centered_boxes(
     image: Float[Tensor, "b c i j k"], width: int
 ) -> Float[Tensor, "b c i j k"]:
-    """Sums over the cube of `width` voxels (odd) around every voxel.
+    """Returns the sum over the cube of `width` voxels (odd) around every voxel.
 
-    Beyond the border there is nothing.
+    Voxels beyond the border count as 0.
     """
     return sum_boxes(functional.pad(image, [width // 2] * 6), width)
 
 
 class _BoxSums(torch.autograd.Function):
-    # By hand, because autograd would fill a whole volume for every shifted view.
+    # Written by hand: autograd would fill a whole volume for every shifted view.
 
     @staticmethod
     def forward(ctx: Any, image: Tensor, width: int) -> Tensor:
@@ -46,12 +46,12 @@ class _BoxSums(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        # A voxel is in all cubes that end at it or at one of the width - 1 after it.
+        # A voxel is in the cubes that end at it or at one of the next width - 1 voxels.
         return _sums(functional.pad(gradient, [ctx.width - 1] * 6), ctx.width), None
 
 
 def _sums(image: Tensor, width: int) -> Tensor:
-    """One axis after the other: the sum over a cube is separable."""
+    # One axis after the other: the sum over a cube is separable.
     for axis in (2, 3, 4):
         length = image.shape[axis] - width + 1
         total = image.narrow(axis, 0, length)

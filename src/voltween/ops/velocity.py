@@ -1,8 +1,8 @@
-"""Stationary velocities: their flows, which do not fold, and the way back.
+"""Stationary velocity fields: exponential and logarithm.
 
 A velocity v, in voxels of its grid, moves a point along dx/dt = v(x) from t = 0 to 1.
-Where the point that starts at x ends is x + flow(x): a smooth map with a smooth
-inverse, which is the flow of -v.
+A point that starts at x ends at x + flow(x). For a smooth v this map does not fold, and
+its inverse is the flow of -v.
 """
 
 import torch
@@ -11,22 +11,22 @@ from torch import Tensor
 
 from voltween.ops.warping import compose, warp
 
-# The first step is 1/128 of the velocity. It folds only if velocities differ by some
-# 128 voxels from one voxel to the next, and what it neglects, the change of velocity
-# along the step, adds up to about 0.01 voxels for smooth velocities of 6 voxels.
+# The first step is 1/128 of the velocity. It folds only if neighboring velocities
+# differ by some 128 voxels. It neglects the change of velocity along the step, which
+# adds up to about 0.01 voxels for smooth velocities of 6 voxels.
 _SQUARINGS = 7
-_LOGARITHM_ROUNDS = 10  # later ones gain thousandths of a voxel
+_LOGARITHM_ROUNDS = 10  # further rounds gain thousandths of a voxel
 
 
 def exponential(velocity: Float[Tensor, "b 3 i j k"]) -> Float[Tensor, "b 3 i j k"]:
     """Flow, in voxels, of following a velocity for one unit of time. Differentiable.
 
-    By scaling and squaring: 1/128 of the velocity is taken for a flow and seven times
-    composed with itself. Beyond the border the velocity is that at the border.
+    Scaling and squaring: 1/128 of the velocity serves as a flow, which is composed with
+    itself seven times. Beyond the border, the velocity is the one at the border.
 
-    Flows are read linearly between voxels, so that exponential(-v) is the inverse to
-    about a tenth of a voxel, and to less where a velocity turns within a few voxels.
-    There the flow can fold after all, if seldom.
+    Flows are interpolated linearly between voxels. Therefore exponential(-v) is the
+    inverse only to about a tenth of a voxel, and is less accurate where the velocity
+    changes direction within a few voxels; there the flow may rarely fold.
 
     Raises:
         ValueError: If the velocity is not of shape (B, 3, I, J, K).
@@ -46,14 +46,14 @@ def exponential(velocity: Float[Tensor, "b 3 i j k"]) -> Float[Tensor, "b 3 i j 
 def logarithm(flow: Float[Tensor, "b 3 i j k"]) -> Float[Tensor, "b 3 i j k"]:
     """Velocity, in voxels, whose exponential is the flow; without gradient.
 
-    In rounds, from 0: what the exponential lacks to the flow is added to the velocity,
-    half the way along: what a point lacks at its end it missed on its whole way, and on
-    average in the middle of it.
+    Starts from 0. Each round adds the difference between the flow and the exponential
+    to the velocity, at the middle of each point's path: the error at the end of the
+    path accumulates along all of it, on average at its middle.
 
-    For smooth flows of up to about 6 voxels the exponential of the result is the flow
-    to a few hundredths of a voxel, where it compresses much to about a tenth. Not every
-    flow has a logarithm: one that folds or tears has none, nor has one that turns by
-    half a turn. What is found for them is not their logarithm; compare its exponential.
+    For smooth flows of up to about 6 voxels, the exponential of the result equals the
+    flow to a few hundredths of a voxel, or to about a tenth under strong compression.
+    Flows that fold, tear or rotate by half a turn have no logarithm; for them, compare
+    the exponential of the result with the flow.
 
     Raises:
         ValueError: If the flow is not of shape (B, 3, I, J, K).

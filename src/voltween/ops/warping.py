@@ -1,44 +1,56 @@
-"""Warping images by flows, and composing flows and affine maps (paper III-A, C-C).
+"""Warping images by flows and composing flows (paper III-A, C-C).
 
-All tensors live on one voxel grid. A `flow` is (B, 3, I, J, K) in voxels, component c
-along array axis c. A flow that is not a number gives values that are not numbers; an
-infinite one gives the border.
+All tensors lie on one voxel grid. A NaN in a flow gives NaN in the result; an infinite
+displacement gives the value at the border.
 """
 
+from collections.abc import Sequence
+
 import torch
+import torch.nn.functional as nn_functional
 from jaxtyping import Float
 from torch import Tensor
 
-from voltween.ops import native, stock
-from voltween.ops.stock import voxel_positions
+from voltween.ops import _native
+from voltween.ops.arguments import (
+    allocate_wanted,
+    check_shape,
+    check_volume,
+    lay_out,
+    or_none,
+    same_precision,
+)
+from voltween.ops.operation import Kernel, NativeOperation
+from voltween.ops.positions import voxel_positions
 
 
 def warp(
     image: Float[Tensor, "b c i j k"], flow: Float[Tensor, "b 3 i j k"]
 ) -> Float[Tensor, "b c i j k"]:
-    """Image at x + flow(x) for every voxel x, trilinear.
+    """Returns the image at x + flow(x) for every voxel x, trilinear.
 
     Points beyond the grid are first moved to the nearest point of the grid
     (paper III-A). Differentiable in image and flow.
 
     Raises:
-        ValueError: If the flow has not 3 components or lies on another grid.
+        ValueError: If the flow does not have 3 components or lies on another grid.
     """
-    _check_flow(flow, image)
-    return _warp(image, flow, is_composition=False)
+    check_flow_and_image(flow, image)
+    image, flow = same_precision(image, flow)
+    return WARP(image, flow, False)
 
 
 def warp_nearest(
     image: Float[Tensor, "b c i j k"], flow: Float[Tensor, "b 3 i j k"]
 ) -> Float[Tensor, "b c i j k"]:
-    """Image at the voxel nearest to x + flow(x): for label maps. Not differentiable.
+    """Returns the image at the voxel nearest to x + flow(x); meant for label maps.
 
-    Where the flow is not a number the value is 0, the background.
+    Not differentiable. Where the flow is NaN, the value is 0, the background.
 
     Raises:
-        ValueError: If the flow has not 3 components or lies on another grid.
+        ValueError: If the flow does not have 3 components or lies on another grid.
     """
-    _check_flow(flow, image)
+    check_flow_and_image(flow, image)
     shape = torch.tensor(flow.shape[2:], device=flow.device)[None, :, None, None, None]
     nearest = (voxel_positions(flow.shape[2:], like=flow) + flow).round()
     nearest = nearest.clamp(torch.zeros_like(shape), shape - 1)
@@ -52,51 +64,26 @@ def warp_nearest(
 def compose(
     outer: Float[Tensor, "b 3 i j k"], inner: Float[Tensor, "b 3 i j k"]
 ) -> Float[Tensor, "b 3 i j k"]:
-    """Flow of x -> outer(inner(x)), in voxels of the shared grid (eq. 3).
+    """Returns the flow of x -> outer(inner(x)), in voxels of the shared grid (eq. 3).
 
-    The result is inner(x) + outer(x + inner(x)); outer is read linearly and held
-    constant beyond the border, so that warp(warp(I, outer), inner) is
-    warp(I, compose(outer, inner)) but for interpolation (eq. 4).
+    The result is inner(x) + outer(x + inner(x)); outer is interpolated linearly and
+    held constant beyond the border, so that warp(warp(I, outer), inner) is
+    warp(I, compose(outer, inner)) up to interpolation (eq. 4).
 
     Raises:
         ValueError: If the two flows are not both flows of one grid.
     """
-    _check_flow(inner, outer)
-    return _warp(outer, inner, is_composition=True)
+    check_flow_and_image(inner, outer)
+    outer, inner = same_precision(outer, inner)
+    return WARP(outer, inner, True)
 
 
-def affine_flow(
-    matrix: Float[Tensor, "b 3 3"],
-    translation: Float[Tensor, "b 3"],
-    shape: tuple[int, ...] | torch.Size,
-) -> Float[Tensor, "b 3 i j k"]:
-    """Flow A x + b in voxels, with x counted from the center of the grid (eq. 11)."""
-    rest = matrix.new_zeros(1).expand(len(matrix), 3, *shape)
-    return compose_affine(matrix, translation, rest)
+def check_flow_and_image(flow: Tensor, image: Tensor) -> None:
+    """Refuses an image that the flow cannot warp.
 
-
-def compose_affine(
-    matrix: Float[Tensor, "b 3 3"],
-    translation: Float[Tensor, "b 3"],
-    inner: Float[Tensor, "b 3 i j k"],
-) -> Float[Tensor, "b 3 i j k"]:
-    """Flow of the affine flow A x + b after `inner`: (I + A) inner + A x + b (eq. 19).
-
-    Exact: nothing is interpolated and no domain shrinks.
+    Raises:
+        ValueError: If the flow does not have 3 components or lies on another grid.
     """
-    numbers = torch.cat([matrix.flatten(1), translation], dim=1)
-    numbers, inner = native.same_precision(numbers, inner)
-    operations = native if native.is_native(numbers, inner) else stock
-    return operations.compose_affine(numbers, inner)
-
-
-def _warp(image: Tensor, flow: Tensor, *, is_composition: bool) -> Tensor:
-    image, flow = native.same_precision(image, flow)
-    operations = native if native.is_native(image, flow) else stock
-    return operations.warp(image, flow, is_composition)
-
-
-def _check_flow(flow: Tensor, image: Tensor) -> None:
     if flow.ndim != 5 or flow.shape[1] != 3:
         raise ValueError(
             f"flow must have shape (B, 3, I, J, K), got {tuple(flow.shape)}"
@@ -106,3 +93,86 @@ def _check_flow(flow: Tensor, image: Tensor) -> None:
             "image must have shape (B, C, I, J, K) on the flow's grid "
             f"{tuple(flow.shape[2:])}, got {tuple(image.shape)}"
         )
+
+
+def _allocate(image: Tensor, flow: Tensor, is_composition: bool) -> Tensor:
+    return image.new_empty(image.shape)
+
+
+def _forward(image: Tensor, flow: Tensor, is_composition: bool) -> Tensor:
+    image, flow = lay_out(image, flow)
+    check_volume("image", image)
+    check_shape("flow", flow, len(image), 3, *image.shape[2:])
+    if is_composition:
+        check_shape("outer flow", image, *flow.shape)
+    moved = _allocate(image, flow, is_composition)
+    _native.warp(image, flow, is_composition, moved, torch.get_num_threads())
+    return moved
+
+
+def _allocate_gradients(
+    image: Tensor,
+    flow: Tensor,
+    gradient: Tensor,
+    is_composition: bool,
+    wants: Sequence[bool],
+) -> tuple[Tensor, Tensor]:
+    return allocate_wanted(image, flow, wants)
+
+
+def _backward(
+    image: Tensor,
+    flow: Tensor,
+    gradient: Tensor,
+    is_composition: bool,
+    wants: Sequence[bool],
+) -> tuple[Tensor, Tensor]:
+    image, flow, gradient = lay_out(image, flow, gradient)
+    gradients = allocate_wanted(image, flow, wants)
+    _native.warp_backward(
+        image,
+        flow,
+        gradient,
+        is_composition,
+        *or_none(gradients, wants),
+        torch.get_num_threads(),
+    )
+    return gradients
+
+
+def _stock(
+    image: Float[Tensor, "b c i j k"],
+    flow: Float[Tensor, "b 3 i j k"],
+    is_composition: bool,
+) -> Float[Tensor, "b c i j k"]:
+    positions = voxel_positions(flow.shape[2:], like=flow) + flow
+    moved = nn_functional.grid_sample(
+        image,
+        _to_grid_sample_order(positions),
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=True,
+    )
+    # grid_sample takes NaN for the border; it must stay visible.
+    moved = moved.masked_fill(flow.isnan().any(dim=1, keepdim=True), torch.nan)
+    return flow + moved if is_composition else moved
+
+
+def _to_grid_sample_order(
+    positions: Float[Tensor, "b 3 i j k"],
+) -> Float[Tensor, "b i j k 3"]:
+    # grid_sample expects the last axis first, scaled so that -1 and 1 are the centers
+    # of the outermost voxels. An axis of one voxel has one position for any number.
+    scale = [2 / max(n - 1, 1) for n in positions.shape[2:]]
+    components = [positions[:, axis] * scale[axis] - 1 for axis in (2, 1, 0)]
+    return torch.stack(components, dim=-1)
+
+
+WARP = NativeOperation(
+    "warp",
+    forward=Kernel(_forward, _allocate),
+    backward=Kernel(_backward, _allocate_gradients),
+    stock=_stock,
+    skips_unwanted=True,
+)
+"""(image, flow, is_composition): image at x + flow(x), plus flow(x) if composing."""

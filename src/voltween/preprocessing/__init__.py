@@ -3,13 +3,13 @@
 Input and output are images in RAS+ mm. Intensities of the output are 0 to 1.
 """
 
-from voltween.preprocessing.foreground import coarse_view as coarse_view
-from voltween.preprocessing.foreground import foreground_of as foreground_of
+from voltween.preprocessing.foreground import find_foreground as find_foreground
 from voltween.preprocessing.foreground import head_center_mm as head_center_mm
+from voltween.preprocessing.foreground import resample_coarsely as resample_coarsely
 from voltween.preprocessing.hounsfield import DENSER_THAN_LUNG as DENSER_THAN_LUNG
 from voltween.preprocessing.hounsfield import hounsfield_offset as hounsfield_offset
 from voltween.preprocessing.hounsfield import looks_like_ct as looks_like_ct
-from voltween.preprocessing.hounsfield import some_voxels as some_voxels
+from voltween.preprocessing.hounsfield import sample_voxels as sample_voxels
 from voltween.preprocessing.preprocess import Placement as Placement
 from voltween.preprocessing.preprocess import Preprocessing as Preprocessing
 from voltween.preprocessing.preprocess import check_has_contrast as check_has_contrast

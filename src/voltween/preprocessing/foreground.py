@@ -31,7 +31,7 @@ class Foreground(NamedTuple):
     """Intensity above which a voxel belongs to the foreground."""
 
 
-def foreground_of(image: Image, *, is_ct: bool = False) -> Foreground:
+def find_foreground(image: Image, *, is_ct: bool = False) -> Foreground:
     """Where the foreground of a scan lies; the whole scan where nothing is bright.
 
     The outermost thousandth at either end is left out, so that specks do not count.
@@ -45,7 +45,7 @@ def foreground_of(image: Image, *, is_ct: bool = False) -> Foreground:
     )
 
 
-def coarse_view(image: Image) -> Image:
+def resample_coarsely(image: Image) -> Image:
     """The whole image in RAS order on cubic voxels of 4 mm, or less if it is small."""
     directions = directions_to_ras(image.grid)
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(image.grid.shape) - 1.0)
@@ -103,7 +103,7 @@ def _survey(image: Image, *, is_ct: bool) -> _Survey:
     if is_ct:  # the padding of some scanners, -2000 or less, would pass for background
         air = _CT_AIR + hounsfield_offset(image)
         image = Image(image.data.clip(air, None), image.grid)
-    coarse = coarse_view(image)
+    coarse = resample_coarsely(image)
     threshold = _threshold(coarse.data, darkest=image.outside_value)
     return _Survey(coarse.grid, coarse.data > threshold, threshold)
 

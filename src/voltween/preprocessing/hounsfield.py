@@ -27,7 +27,7 @@ def looks_like_ct(image: Image) -> bool:
     There is air, something as dense as bone, and most of the rest is as dense as
     water. An MR scan could meet this by chance, a cohort hardly.
     """
-    units = some_voxels(image.data) - hounsfield_offset(image)
+    units = sample_voxels(image.data) - hounsfield_offset(image)
     low, high = _TISSUE
     body = units[units > DENSER_THAN_LUNG]
     if units.min() > _AIR or units.max() < _BONE or body.size == 0:
@@ -35,7 +35,7 @@ def looks_like_ct(image: Image) -> bool:
     return bool(np.mean((body > low) & (body < high)) >= _TISSUE_SHARE)
 
 
-def some_voxels(data: np.ndarray) -> np.ndarray:
+def sample_voxels(data: np.ndarray) -> np.ndarray:
     """Every so many-th voxel along each axis, about a million in all."""
     step = max(1, round((data.size / _SAMPLED_VOXELS) ** (1 / 3)))
     return data[::step, ::step, ::step]

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from voltween.errors import InputError
-from voltween.preprocessing.foreground import foreground_of, head_center_mm
+from voltween.preprocessing.foreground import find_foreground, head_center_mm
 from voltween.preprocessing.hounsfield import hounsfield_offset
 from voltween.spatial import (
     Grid,
@@ -73,7 +73,7 @@ class Preprocessing:
         if self.placement == "head":
             center_mm = head_center_mm(image, extent_mm, is_ct=is_ct)
         elif self.placement == "foreground":
-            center_mm = foreground_of(image, is_ct=is_ct).center_mm
+            center_mm = find_foreground(image, is_ct=is_ct).center_mm
         else:
             center_mm = image.grid.center_mm
         return Grid.centered(
@@ -83,7 +83,7 @@ class Preprocessing:
             directions=directions,
         )
 
-    def normalized(self, image: Image, *, onto: Grid | None = None) -> Image:
+    def normalize(self, image: Image, *, onto: Grid | None = None) -> Image:
         """The image on its canonical grid, or another, intensities from 0 to 1.
 
         Raises:

@@ -1,13 +1,14 @@
-"""Instance optimization: the transform of one pair, sought on the pair itself.
+"""Instance optimization: the transform of one pair, optimized on the pair itself.
 
-Images and flows are tensors on one grid, in voxels; the transform maps fixed to moving
-and is given as `FlowParts`, affine after dense.
+Images and flows are tensors on one grid, and lengths are in its voxels. The transform
+maps fixed to moving and is given as `FlowParts`: an affine part after a dense part.
 """
 
 from voltween.refinement.descent import Step as Step
 from voltween.refinement.descent import Watch as Watch
-from voltween.refinement.evidence import Evidence as Evidence
-from voltween.refinement.matching import WHOLE as WHOLE
+from voltween.refinement.pair_losses import LEAST_UNMASKED_SHARE as LEAST_UNMASKED_SHARE
+from voltween.refinement.pair_tensors import PairTensors as PairTensors
+from voltween.refinement.pair_tensors import SideTensors as SideTensors
 from voltween.refinement.presets import ACCURATE as ACCURATE
 from voltween.refinement.presets import ACCURATE_ALONE as ACCURATE_ALONE
 from voltween.refinement.presets import ALONE as ALONE

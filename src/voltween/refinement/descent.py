@@ -1,4 +1,4 @@
-"""Gradient descent on one pair: when it ends, and what it tells while it runs."""
+"""Gradient descent on one pair: its steps, its end, and reports of its progress."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,59 +9,68 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_NO_GRADIENT = (
-    0.03  # less, where a parameter stands for its voxels, is no reason to move
-)
+# Adam's epsilon, in units of a gradient summed over the voxels of one parameter:
+# smaller gradients are rounding and hardly move the parameter.
+_NO_GRADIENT = 0.03
 _RECENT_STEPS = 8
 
 
 class Step(NamedTuple):
-    """Where a refinement stands."""
+    """The progress of a refinement after one step."""
 
     part: str
     """"affine" or "dense"."""
     level: int
-    """From 1."""
+    """Number of the level, from 1."""
     levels: int
+    """Number of levels of this part."""
     step: int
-    """Of this level, from 1."""
+    """Number of the step in this level, from 1."""
     steps: int
+    """Most steps that this level takes."""
     similarity_loss: float
-    """What the images still differ by: smaller is more alike."""
+    """Remaining difference of the images: smaller means more alike."""
 
 
 @dataclass(frozen=True)
 class Watch:
-    """Who is told of every step, and when all has to end."""
+    """Receives every step of a search, and limits its time."""
 
     on_step: Callable[[Step], object] = lambda step: None
     deadline: float | None = None
-    """In seconds of `time.perf_counter`; None: no hurry."""
+    """Time at which the search ends, in seconds of `time.perf_counter`; None: never."""
 
     @property
     def is_over(self) -> bool:
-        """Whether the time is used up."""
+        """Whether the deadline has passed."""
         return self.deadline is not None and time.perf_counter() >= self.deadline
 
 
 class Losses(NamedTuple):
-    """What one step looks at: all that is minimized, and the images' part of it."""
+    """The losses of one step."""
 
     total: Float[Tensor, ""]
+    """The loss that is minimized."""
     similarity: Float[Tensor, ""]
+    """The part of it that compares the images."""
 
 
 @dataclass(frozen=True)
 class Descent:
-    """Adam for at most so many steps, ended early where nothing is gained any more."""
+    """Adam for a limited number of steps; ends early when the loss hardly falls."""
 
     steps: int
+    """Most steps."""
     step_size: float
-    """How far a parameter moves in a step, at most about."""
+    """About the largest change of a parameter in one step."""
     gradient_scale: float
-    """How many voxels' or control points' mean the loss is, for each parameter."""
+    """Factor of the loss before its gradient is taken.
+
+    The loss is a mean over voxels or control points. Their number as a factor makes the
+    gradient of a parameter independent of the size of the grid.
+    """
     tolerance: float
-    """What the last 8 steps have to gain over the 8 before them, in total loss."""
+    """Least gain in total loss, mean of the last 8 steps against the 8 before them."""
 
     def run(
         self,
@@ -71,9 +80,10 @@ class Descent:
         on_step: Callable[[int, float], object],
         watch: Watch,
     ) -> None:
-        """Move the parameters, in place, to where the total loss is small.
+        """Moves the parameters, in place, to where the total loss is small.
 
-        `losses` is asked with the number of the step, from 0.
+        `losses` is called with the number of the step from 0, `on_step` with that from
+        1 and the similarity loss.
         """
         optimizer = torch.optim.Adam([parameters], lr=self.step_size, eps=_NO_GRADIENT)
         totals: list[float] = []
@@ -81,19 +91,17 @@ class Descent:
             if watch.is_over or _has_settled(totals, self.tolerance):
                 return
             optimizer.zero_grad()
-            found = losses(step)
-            (self.gradient_scale * found.total).backward()
+            current = losses(step)
+            (self.gradient_scale * current.total).backward()
             optimizer.step()
-            totals.append(found.total.item())
-            on_step(step + 1, found.similarity.item())
+            totals.append(current.total.item())
+            on_step(step + 1, current.similarity.item())
 
 
 def _has_settled(totals: Sequence[float], tolerance: float) -> bool:
     """Whether recent steps gained less than the tolerance over those before them."""
     if len(totals) < 2 * _RECENT_STEPS:
         return False
-    recent, before = (
-        totals[-_RECENT_STEPS:],
-        totals[-2 * _RECENT_STEPS : -_RECENT_STEPS],
-    )
+    recent = totals[-_RECENT_STEPS:]
+    before = totals[-2 * _RECENT_STEPS : -_RECENT_STEPS]
     return sum(before) - sum(recent) < tolerance * _RECENT_STEPS

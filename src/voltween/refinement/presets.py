@@ -5,13 +5,14 @@ from typing import Literal, cast, get_args
 from voltween.refinement.settings import AffineLevel, Level, Refinement
 
 WITHOUT_MODEL = "none"
-"""Stands in a model's place where a transform is sought on the pair alone."""
+"""Takes the place of a model's name where the transform is sought without a model."""
 
 
 def split_name(name: str) -> tuple[str, Refinement | None]:
-    """A shipped model or a file, and how its answers are refined on the pair, if so.
+    """Splits a name into the model and its refinement, None where it has none.
 
-    "hippocampus+fast" is the shipped model hippocampus, refined fast.
+    "hippocampus+fast" is the shipped model hippocampus with the fast refinement. A
+    model file may have plus signs in its own name.
     """
     model, plus, effort = name.rpartition("+")
     efforts = ALONE if model == WITHOUT_MODEL else REFINEMENTS
@@ -21,10 +22,10 @@ def split_name(name: str) -> tuple[str, Refinement | None]:
 
 
 FAST = Refinement((Level(2, 15, 0.5), Level(1, 10, 0.2)), update_variation=2.0)
-"""After a network: some times as long as it."""
+"""After a network: takes a few times as long as the network."""
 
 ACCURATE = Refinement((Level(4, 15, 0.5), Level(2, 20, 0.5), Level(1, 20, 0.2)))
-"""After a network: where more steps gained nothing."""
+"""After a network: as many steps as improved the result."""
 
 _AFFINE_LEVELS = (AffineLevel(4, 40, 0.3), AffineLevel(2, 30, 0.3))
 
@@ -32,7 +33,7 @@ FAST_ALONE = Refinement(
     (Level(2, 40, 0.5, 4), Level(2, 20, 0.5, 2), Level(2, 10, 0.5)),
     affine_levels=_AFFINE_LEVELS,
 )
-"""Without a network: affine part and dense part from nothing."""
+"""Without a network: affine and dense part from the identity."""
 
 ACCURATE_ALONE = Refinement(
     (
@@ -43,11 +44,11 @@ ACCURATE_ALONE = Refinement(
     ),
     affine_levels=_AFFINE_LEVELS,
 )
-"""Without a network: where more steps gained nothing."""
+"""Without a network: as many steps as improved the result."""
 
 Effort = Literal["fast", "accurate"]
 REFINEMENTS: dict[Effort, Refinement] = {"fast": FAST, "accurate": ACCURATE}
-"""Usual ones after a network."""
+"""The usual refinements after a network."""
 
 ALONE: dict[Effort, Refinement] = {"fast": FAST_ALONE, "accurate": ACCURATE_ALONE}
-"""Usual ones without a network."""
+"""The usual refinements without a network."""

@@ -1,4 +1,4 @@
-"""The problem that the affine and the dense search solve, and what both need."""
+"""The problem that the affine and the dense search solve."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,25 +10,26 @@ from torch.nn import functional
 
 from voltween.losses import Similarity, measure_named
 from voltween.refinement.descent import Step, Watch
-from voltween.refinement.evidence import Evidence
-from voltween.refinement.matching import Matching
+from voltween.refinement.pair_losses import PairLosses
+from voltween.refinement.pair_tensors import PairTensors
 from voltween.refinement.settings import AffineLevel, Level, Refinement
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A pair, how its transform is sought, and who watches."""
+    """A pair, the settings of its refinement, and the watch over the search."""
 
-    evidence: Evidence
+    pair: PairTensors
     refinement: Refinement
     watch: Watch
 
-    def matching(self, evidence: Evidence, similarity: Similarity) -> Matching:
-        """What tells how far the evidence differs."""
+    def losses(self, pair: PairTensors, similarity: Similarity) -> PairLosses:
+        """Prepares the losses of the pair, or of a version of it on wider voxels."""
         measure = measure_named(similarity, window_voxels=self.refinement.window_voxels)
-        channels = evidence.fixed.shape[1]
-        given = self.refinement.channel_weights[:channels]
-        return Matching(evidence, measure, (*given, *[1.0] * (channels - len(given))))
+        channels = pair.fixed.image.shape[1]
+        weights = self.refinement.channel_weights[:channels]
+        missing = [1.0] * (channels - len(weights))
+        return PairLosses(pair, measure, (*weights, *missing))
 
     def reporter(
         self, part: Literal["affine", "dense"], number: int, level: AffineLevel | Level
@@ -44,5 +45,5 @@ class Problem:
 def average_field(
     field: Float[Tensor, "1 3 i j k"], factor: int
 ) -> Float[Tensor, "1 3 i2 j2 k2"]:
-    """The field on voxels that many times as wide, in these."""
+    """Returns the field on voxels `factor` times as wide, in units of these voxels."""
     return field if factor == 1 else functional.avg_pool3d(field, factor) / factor

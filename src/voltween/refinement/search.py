@@ -1,10 +1,10 @@
 """Instance optimization: the transform of one pair, by gradient descent on the pair.
 
-It starts from a network's transform or from the identity. First the affine part is
-optimized, then the dense part: an update of the flow (or of the velocity whose
-exponential the flow is) that makes the images more similar, is smooth itself and lets
-nothing fold. Both go from coarse to fine in two ways: images on wider voxels, and
-control points further apart.
+The search starts from a network's transform or from the identity. It optimizes the
+affine part first, then the dense part: a smooth update of the flow (or of the velocity
+whose exponential is the flow) that makes the images more similar without folding. Both
+parts go from coarse to fine in two ways: from wide to narrow voxels, and from distant
+to close control points.
 """
 
 from voltween.ops import FlowParts, exponential, logarithm
@@ -14,11 +14,11 @@ from voltween.refinement.problem import Problem
 
 
 def find_transform(problem: Problem, start: FlowParts | None) -> FlowParts:
-    """Finds the transform of a pair, from a network's transform or from none.
+    """Finds the transform of a pair, from a network's transform or from the identity.
 
-    The start must be on the images' grid, whose sides must be multiples of the
-    refinement's largest shrink factor. The same pair gives the same transform, unless
-    the time limit ends the search.
+    The start must be on the pair's grid, and the sides of this grid must be multiples
+    of the refinement's largest shrink factor. The same pair gives the same transform,
+    unless the time limit ends the search.
     """
     return find_dense_part(problem, find_affine_part(problem, start))
 
@@ -29,7 +29,7 @@ def find_affine_part(problem: Problem, start: FlowParts | None) -> FlowParts:
     Without a start, several shifts and rotations are tried on the widest voxels, and
     the best one is continued.
     """
-    parts = start or FlowParts.at_rest(problem.evidence.moving)
+    parts = start or FlowParts.at_rest(problem.pair.moving.image)
     for number, level in enumerate(problem.refinement.affine_levels, 1):
         search = AffineSearch(problem, parts, level)
         is_open = start is None and number == 1

@@ -1,7 +1,4 @@
-"""Refinement: how a transform is sought on the pair itself, and the usual ways.
-
-See `pair_search` for what it does.
-"""
+"""Settings of a refinement; `voltween.refinement.search` carries it out."""
 
 import math
 from dataclasses import dataclass, replace
@@ -9,124 +6,112 @@ from itertools import accumulate
 from typing import Literal, NamedTuple
 
 from voltween.errors import InputError
-from voltween.losses import Similarity
+from voltween.losses import Similarity, check_window
 
 
 class AffineLevel(NamedTuple):
     """One pass of the search for the affine part."""
 
     shrink: int
-    """Images on voxels that many times as wide."""
+    """Factor by which the images' voxels are wider than those of the grid."""
     steps: int
-    """At most: it ends before, where nothing is gained any more."""
+    """Most steps; the level ends early when the loss hardly falls."""
     step_voxels: float
-    """How far the border moves in a step, at most about."""
+    """About the largest displacement of the grid's border in one step."""
 
 
 class Level(NamedTuple):
     """One pass of the search for the dense part."""
 
     control_voxels: int
-    """Distance of the control points; between them the update is linear."""
+    """Distance of the control points; the update is linear between them."""
     steps: int
-    """At most: it ends before, where nothing is gained any more."""
+    """Most steps; the level ends early when the loss hardly falls."""
     step_voxels: float
-    """How far a control point moves in a step, at most about."""
+    """About the largest displacement of a control point in one step."""
     shrink: int = 1
-    """Images on voxels that many times as wide; all lengths here are in these."""
+    """Factor by which the images' voxels are wider than those of the grid.
+
+    All lengths of the level are in these wider voxels.
+    """
 
 
 @dataclass(frozen=True)
 class Refinement:
-    """How a transform is sought on the pair itself.
+    """Settings by which a transform is optimized on the pair itself.
 
     Raises:
         InputError: If there is no level, a number is out of range, or the symmetric
-            variant is asked for without velocities.
+            variant is requested without velocities.
     """
 
     levels: tuple[Level, ...]
-    """One after the other, each from where the one before ended."""
+    """Of the dense part; each starts from the result of the level before it."""
     affine_levels: tuple[AffineLevel, ...] = ()
-    """Before them, likewise; without any the affine part stays as it is."""
+    """Of the affine part, before the dense levels; without any, this part stays."""
     similarity: Similarity = "local correlation"
     window_voxels: int = 5
     """Side of the cubes of the local correlation: an odd number."""
     channel_weights: tuple[float, ...] = ()
-    """Of the images, where there are several a side; 1 where it ends."""
+    """Weights of the scan and of its further channels; missing weights are 1."""
     update_variation: float = 1.0
     """Weight of the total variation (eq. 10) of each level's update."""
     folding: float = 10.0
-    """Weight of what the Jacobian determinant lacks to 0.2, mean over the voxels."""
+    """Weight of the Jacobian determinant's lack to 0.2, averaged over the voxels."""
     overlap: float = 1.0
-    """Weight of 1 - Dice of structures, where label maps are given."""
+    """Weight of 1 - Dice of structures, where label maps guide the refinement."""
     landmarks: float = 0.1
-    """Weight of the landmarks' mean distance in voxels, where landmarks are given."""
+    """Weight of the landmarks' mean distance in voxels, where they guide it."""
     diffeomorphic: bool = False
-    """Seek a stationary velocity field, whose exponential has an inverse."""
+    """Whether to seek a stationary velocity field, whose exponential is invertible."""
     symmetric: bool = False
-    """Compare the images in both directions; for velocity fields."""
+    """Whether to compare the images in both directions; needs velocities."""
     spacing_mm: float | Literal["own"] | None = None
-    """Voxel size to search on: "own" is the fixed scan's; None that of the model."""
+    """Voxel size of the search; "own" is the fixed scan's, None the model's."""
     tolerance: float = 1e-4
-    """A level ends when its last 8 steps gained less than this over the 8 before."""
+    """A level ends when its loss, mean of 8 steps, fell by less over the 8 before."""
     seconds: float | None = None
-    """End when so long has passed since the registration began; None: no hurry."""
+    """Time limit, counted from the start of the registration; None: no limit."""
 
     def __post_init__(self) -> None:
-        self._check_levels()
-        if self.window_voxels < 1 or self.window_voxels % 2 == 0:
-            raise InputError(
-                f"window_voxels must be odd and at least 1, got {self.window_voxels}"
-            )
-        if not all(0 < weight < math.inf for weight in self.channel_weights):
-            raise InputError(
-                f"channel_weights must be > 0 and finite, got {self.channel_weights}"
-            )
+        _check_levels(self.levels, self.affine_levels)
+        check_window(self.window_voxels, "window_voxels")
+        for weight in self.channel_weights:
+            _check_positive("channel_weights", weight)
         for name in ("seconds", "spacing_mm"):
             value = getattr(self, name)
-            if isinstance(value, int | float) and not 0 < value < math.inf:
-                raise InputError(f"{name} must be > 0 and finite, got {value}")
+            if isinstance(value, int | float):
+                _check_positive(name, value)
         if self.symmetric and not self.diffeomorphic:
-            raise InputError("symmetric needs velocities: give diffeomorphic, too")
-
-    def _check_levels(self) -> None:
-        if not self.levels:
-            raise InputError("refinement needs levels of its dense part, got none")
-        levels: list[AffineLevel | Level] = [*self.levels, *self.affine_levels]
-        for level in levels:
-            if min(level.shrink, level.steps) < 1 or level.step_voxels <= 0:
-                raise InputError(
-                    "refinement needs levels of at least 1 step > 0 on voxels at least "
-                    f"as wide as the grid's, got {level}"
-                )
-        if any(level.control_voxels < 1 for level in self.levels):
             raise InputError(
-                "refinement needs control points at least 1 voxel apart, got "
-                f"{self.levels}"
+                about="symmetric refinement",
+                expected="velocities",
+                got="displacements",
+                advice="set diffeomorphic as well",
             )
 
     @property
-    def widest(self) -> int:
-        """Of the levels' shrinking: sides of the grid have to be multiples of it."""
+    def largest_shrink(self) -> int:
+        """Largest shrink factor of the levels; the grid's sides must be multiples."""
         dense = max(level.shrink for level in self.levels)
         return max([dense, *(level.shrink for level in self.affine_levels)])
 
     @property
     def steps(self) -> int:
-        """Of all levels of the dense part, at most."""
+        """Most steps of all levels of the dense part."""
         return sum(level.steps for level in self.levels)
 
     def with_steps(self, steps: int) -> "Refinement":
-        """The same with that many steps in all, shared among the dense levels.
+        """Returns the same refinement with `steps` steps, shared by the dense levels.
 
         Raises:
             InputError: If there are fewer steps than levels.
         """
         if steps < len(self.levels):
             raise InputError(
-                f"refinement has {len(self.levels)} levels and needs as many steps, "
-                f"got {steps}"
+                about="refinement",
+                expected=f"at least {len(self.levels)} steps, one per level",
+                got=steps,
             )
         free = steps - len(self.levels)  # every level has at least one
         ends = list(accumulate(level.steps for level in self.levels))
@@ -138,3 +123,30 @@ class Refinement:
             )
         ]
         return replace(self, levels=tuple(levels))
+
+
+def _check_levels(dense: tuple[Level, ...], affine: tuple[AffineLevel, ...]) -> None:
+    if not dense:
+        raise InputError(
+            about="refinement", expected="levels of its dense part", got="none"
+        )
+    levels: list[AffineLevel | Level] = [*dense, *affine]
+    for level in levels:
+        if min(level.shrink, level.steps) < 1 or level.step_voxels <= 0:
+            raise InputError(
+                about="level of a refinement",
+                expected="shrink and steps of at least 1, and step_voxels > 0",
+                got=level,
+            )
+    for level in dense:
+        if level.control_voxels < 1:
+            raise InputError(
+                about="level of a refinement",
+                expected="control points at least 1 voxel apart",
+                got=level,
+            )
+
+
+def _check_positive(name: str, value: float) -> None:
+    if not 0 < value < math.inf:
+        raise InputError(about=name, expected="a finite number > 0", got=value)

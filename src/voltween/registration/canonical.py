@@ -1,13 +1,13 @@
 """Between the canonical grids of two scans and the scans' own worlds.
 
-A network's answer on the grids becomes a transform between the worlds:
+The transform that a network finds on the grids becomes one between the worlds:
 
     fixed_to_moving = moving canonical affine
                       o (identity + flow)
                       o inverse of the fixed canonical affine
 
-The affine part stays an exact `Affine`; the dense part becomes a `DisplacementField`
-that fades to nothing around the canonical grid, so that the transform is continuous
+The affine part stays an exact `Affine`. The dense part becomes a `DisplacementField`
+that fades to zero around the canonical grid, so that the transform is continuous
 wherever the scans reach.
 """
 
@@ -33,11 +33,11 @@ _STEEPEST_FADE = 0.5  # voxels of displacement lost per voxel: well below foldin
 
 
 FEWEST_BLOCKS = 2
-"""Of voxels along an axis: derivatives need two on the widest voxels, too."""
+"""Blocks along each axis, as derivatives need two voxels on the widest voxels too."""
 
 
 class Grids(NamedTuple):
-    """The canonical grids of a pair: of one shape and one voxel size."""
+    """The canonical grids of a pair, of one shape and one voxel size."""
 
     fixed: Grid
     moving: Grid
@@ -45,17 +45,21 @@ class Grids(NamedTuple):
     def with_voxels(
         self, spacing_mm: Float[np.ndarray, " 3"], multiple: int
     ) -> "Grids":
-        """Grids in the same place with other voxels, and sides of that multiple."""
+        """Returns grids in the same place with other voxels.
+
+        Their sides are multiples of `multiple`.
+        """
         extent_mm = np.array(self.fixed.shape) * self.fixed.spacing_mm
         blocks = np.ceil(extent_mm / spacing_mm / multiple - 1e-6).astype(int)
-        blocks = blocks.clip(FEWEST_BLOCKS)
+        shape = multiple * blocks.clip(FEWEST_BLOCKS)
         return Grids(
-            *(_with_voxels(grid, spacing_mm, multiple * blocks) for grid in self)
+            fixed=_with_voxels(self.fixed, spacing_mm, shape),
+            moving=_with_voxels(self.moving, spacing_mm, shape),
         )
 
 
 def align_centers(fixed: Grid, moving: Grid) -> Affine:
-    """Rigid map that lays two grids' middles and axes (in RAS order) on each other."""
+    """Rigid map from fixed to moving mm that aligns two grids' centers and RAS axes."""
     rotation = directions_to_ras(moving) @ directions_to_ras(fixed).T
     matrix = np.eye(4)
     matrix[:3, :3] = rotation
@@ -64,36 +68,37 @@ def align_centers(fixed: Grid, moving: Grid) -> Affine:
 
 
 def world_transform(parts: FlowParts, grids: Grids) -> Transform:
-    """Fixed to moving world mm of a transform on a pair's canonical grids."""
+    """Transform from fixed to moving mm, of a transform on a pair's canonical grids."""
     affine = _world_affine(parts, grids)
     if not parts.dense_flow.any():
         return affine
-    flow, grid = _faded(_in_numpy(parts.dense_flow), grids.fixed)
+    flow, grid = _fade_out(_to_numpy(parts.dense_flow), grids.fixed)
     return affine @ DisplacementField.from_flow(flow, grid)
 
 
 def world_transforms(
     parts: FlowParts, grids: Grids
 ) -> tuple[Transform, Transform | None]:
-    """Fixed to moving world mm, and its inverse if the parts have a velocity.
+    """Transform from fixed to moving mm, and its inverse if the parts have a velocity.
 
-    Both are exponentials of the velocity continued around its grid, so that the one
-    undoes the other as far as voxels can show it.
+    Both are exponentials of the velocity continued around its grid, so that each undoes
+    the other as far as the voxel size allows.
     """
     if parts.velocity is None:
         return world_transform(parts, grids), None
     affine = _world_affine(parts, grids)
-    velocity, grid = _faded(_in_numpy(parts.velocity), grids.fixed)
-    there, back = (
-        DisplacementField.from_flow(_in_numpy(exponential(sign * field)), grid)
-        for field in (torch.from_numpy(velocity)[None],)
-        for sign in (1, -1)
-    )
-    return affine @ there, back @ affine.inverse()
+    data, grid = _fade_out(_to_numpy(parts.velocity), grids.fixed)
+    velocity = torch.from_numpy(data)[None]
+    forward = DisplacementField.from_flow(_to_numpy(exponential(velocity)), grid)
+    backward = DisplacementField.from_flow(_to_numpy(exponential(-velocity)), grid)
+    return affine @ forward, backward @ affine.inverse()
 
 
 def regrid(parts: FlowParts, before: Grids, after: Grids) -> FlowParts:
-    """The same transform on other grids in the same place; cubic between voxels."""
+    """Returns the same transform on other grids in the same place.
+
+    Between voxels, the dense flow is interpolated by cubic splines.
+    """
     ratio = before.fixed.spacing_mm / after.fixed.spacing_mm
     centers = [(np.array(grids.fixed.shape) - 1) / 2 for grids in (before, after)]
     dense = [
@@ -105,7 +110,7 @@ def regrid(parts: FlowParts, before: Grids, after: Grids) -> FlowParts:
             output_shape=after.fixed.shape,
             mode="nearest",
         )
-        for factor, component in zip(ratio, _in_numpy(parts.dense_flow), strict=True)
+        for factor, component in zip(ratio, _to_numpy(parts.dense_flow), strict=True)
     ]
     scale = torch.from_numpy(ratio).to(parts.matrix)
     return FlowParts(
@@ -131,7 +136,7 @@ def _with_voxels(
     )
 
 
-def _in_numpy(flow: Float[torch.Tensor, "1 3 i j k"]) -> Float[np.ndarray, "3 i j k"]:
+def _to_numpy(flow: Float[torch.Tensor, "1 3 i j k"]) -> Float[np.ndarray, "3 i j k"]:
     return flow[0].cpu().numpy().astype(np.float64)
 
 
@@ -147,12 +152,12 @@ def _voxel_matrix(
     return matrix
 
 
-def _faded(
+def _fade_out(
     flow: Float[np.ndarray, "3 i j k"], grid: Grid
 ) -> tuple[Float[np.ndarray, "3 a b c"], Grid]:
-    """The flow continued around its grid, from its border value down to 0.
+    """Continues the flow around its grid, from its border value down to zero.
 
-    Beyond a field ITK applies no displacement; without the fade, the moved image would
+    Beyond a field, ITK applies no displacement: without the fade, the moved image would
     be torn along the border of the canonical grid.
     """
     border = np.abs(flow).copy()
@@ -163,4 +168,4 @@ def _faded(
         ramp = np.arange(width) / width
         weights = np.concatenate([ramp, np.ones(size), ramp[::-1]])
         padded *= np.expand_dims(weights, [n for n in range(4) if n != axis])
-    return padded, grid.padded(width)
+    return padded, grid.pad(width)

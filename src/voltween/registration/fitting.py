@@ -1,52 +1,57 @@
-"""How a pair is seen where no model says it: a grid and intensities fitted to both."""
+"""Registration without a model: grids and intensity rules fitted to both scans."""
 
 from dataclasses import replace
 
 import numpy as np
+import torch
 
-from voltween.errors import InputError
-from voltween.preprocessing import (
-    Preprocessing,
-    check_has_contrast,
-    foreground_of,
-    looks_like_ct,
-)
+from voltween.preprocessing import Preprocessing, find_foreground, looks_like_ct
 from voltween.registration.canonical import FEWEST_BLOCKS
-from voltween.spatial import Image
+from voltween.registration.pair_view import PairView, SideView
+from voltween.spatial import Grid, Image, directions_to_ras
 
-_MARGIN = 1.1  # of the foreground, that nothing is cut where it is moved to the middle
+_MARGIN = 1.1  # of the foreground, so that moving its center cuts nothing off
 _MOST_VOXELS = 1.0e6
 _CT_WINDOW = (-300.0, 700.0)  # air and fat dark, soft tissue and bone told apart
 
 
-def fit_to_pair(
-    fixed: Image, moving: Image, *, multiple: int
-) -> tuple[Preprocessing, Preprocessing]:
-    """How each of the scans is seen: grids of one shape, around what is bright in them.
+def fit_to_pair(fixed: Image, moving: Image, *, multiple: int) -> PairView:
+    """Places grids of one shape around the foregrounds of two scans.
 
-    Cubic voxels as fine as the finer scan's finest side, or wider where there would be
-    more than a million; sides of that `multiple`.
-
-    Raises:
-        InputError: If a scan is constant, or a label map.
+    The voxels are cubic and as narrow as the narrowest of both scans, or wider where
+    this would give more than a million. The grids' sides are multiples of `multiple`.
     """
-    seen = []
-    for side, image in (("fixed", fixed), ("moving", moving)):
-        try:
-            check_has_contrast(image)
-        except InputError as error:
-            raise InputError(f"{side} {error}") from error
-        seen.append((image, looks_like_ct(image)))
-    extent_mm = _MARGIN * np.max(
-        [foreground_of(image, is_ct=is_ct).extent_mm for image, is_ct in seen], axis=0
-    )
-    finest_mm = min(image.grid.spacing_mm.min() for image, _ in seen)
+    scans = (fixed, moving)
+    are_ct = [looks_like_ct(scan) for scan in scans]
+    foregrounds = [
+        find_foreground(scan, is_ct=is_ct)
+        for scan, is_ct in zip(scans, are_ct, strict=True)
+    ]
+    extent_mm = _MARGIN * np.max([each.extent_mm for each in foregrounds], axis=0)
+    finest_mm = min(scan.grid.spacing_mm.min() for scan in scans)
     spacing_mm = max(float(finest_mm), float(np.cbrt(extent_mm.prod() / _MOST_VOXELS)))
     blocks = np.ceil(extent_mm / spacing_mm / multiple - 1e-6).clip(FEWEST_BLOCKS)
     i, j, k = (int(n) * multiple for n in blocks)
-    plain = Preprocessing(
+    rule = Preprocessing(
         (i, j, k), (spacing_mm,) * 3, placement="foreground", surroundings="border"
     )
-    window = replace(plain, hounsfield_window=_CT_WINDOW)
-    one, other = (window if is_ct else plain for _, is_ct in seen)
-    return one, other
+    sides = [
+        _view(scan, rule, foreground.center_mm, is_ct=is_ct)
+        for scan, foreground, is_ct in zip(scans, foregrounds, are_ct, strict=True)
+    ]
+    return PairView(*sides)
+
+
+def _view(
+    scan: Image, rule: Preprocessing, center_mm: np.ndarray, *, is_ct: bool
+) -> SideView:
+    """The scan on the rule's grid around a known center of its foreground."""
+    grid = Grid.centered(
+        rule.shape,
+        center_mm=center_mm,
+        spacing_mm=rule.spacing_mm,
+        directions=directions_to_ras(scan.grid),
+    )
+    if is_ct:
+        rule = replace(rule, hounsfield_window=_CT_WINDOW)
+    return SideView(scan, rule, grid, torch.device("cpu"))

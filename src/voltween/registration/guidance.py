@@ -1,7 +1,7 @@
-"""What is known of a pair beyond its two images, all in scanner space."""
+"""Guidance of a refinement beyond the two images, all in scanner space (RAS+ mm)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -10,69 +10,93 @@ from voltween.spatial import Image, LabelMap, Points, labels_in_common
 
 
 @dataclass(frozen=True, eq=False)
-class Guidance:
-    """Masks, structures, landmarks and further images of a pair, for its refinement.
+class Side:
+    """Guidance from one scan of a pair: mask, structures, landmarks, further channels.
 
-    Label maps, points and images may have grids of their own; they belong to the same
-    world as the image of their side.
-
-    Raises:
-        InputError: If one side has structures, landmarks or further images that the
-            other has not.
+    Each may have a grid of its own, in the same world as the scan.
     """
 
-    fixed_mask: LabelMap | None = None
-    """Voxels > 0 count when images are compared; without it all count."""
-    moving_mask: LabelMap | None = None
-    fixed_labels: LabelMap | None = None
-    """Structures to lay on those of the same number in the moving image."""
-    moving_labels: LabelMap | None = None
-    fixed_points: Points | None = None
-    """Landmarks: by name if both sides have the same names, else in the same order."""
-    moving_points: Points | None = None
-    fixed_channels: tuple[Image, ...] = ()
-    """Further images of the same scanning session, such as T2, in the same order."""
-    moving_channels: tuple[Image, ...] = ()
+    mask: LabelMap | None = None
+    """Voxels > 0 count when images are compared; without a mask all count."""
+    labels: LabelMap | None = None
+    """Structures to be aligned with those of the same number in the other scan."""
+    points: Points | None = None
+    """Landmarks to be aligned with those of the other scan.
 
-    def __post_init__(self) -> None:
-        for kind in ("labels", "points"):
-            sides = [getattr(self, f"{side}_{kind}") for side in ("fixed", "moving")]
-            if (sides[0] is None) != (sides[1] is None):
-                raise InputError(
-                    f"guidance needs {kind} of both scans, got those of one: give the "
-                    "other's, too, or none"
-                )
-        if len(self.fixed_channels) != len(self.moving_channels):
-            raise InputError(
-                "guidance needs as many further images of the fixed as of the moving "
-                f"scan, got {len(self.fixed_channels)} and {len(self.moving_channels)}"
-            )
-        if self.fixed_labels is not None and self.moving_labels is not None:
-            labels_in_common(self.fixed_labels, self.moving_labels)  # are there any?
-        if self.fixed_points is not None and self.moving_points is not None:
-            object.__setattr__(
-                self, "moving_points", _ordered(self.fixed_points, self.moving_points)
-            )
+    By name if both sides have the same names, else in their order.
+    """
+    channels: tuple[Image, ...] = ()
+    """Further images of the session, such as T2, in the same order on both sides."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is known."""
+        """Whether there is no guidance."""
         return all(not value for value in vars(self).values())
 
 
-def _ordered(fixed: Points, moving: Points) -> Points:
-    """The moving landmarks in the order of the fixed ones."""
-    if len(fixed.mm) != len(moving.mm):
+@dataclass(frozen=True, eq=False)
+class Guidance:
+    """Guidance from both scans of a pair.
+
+    Masks may be of one side alone. Of labels, points and channels, each side needs what
+    the other has. Landmarks of the same names are sorted on the moving side into the
+    order of the fixed side.
+
+    Raises:
+        InputError: If one side has labels, points or channels that the other lacks, or
+            the label maps have no label in common.
+    """
+
+    fixed: Side = field(default_factory=Side)
+    moving: Side = field(default_factory=Side)
+
+    def __post_init__(self) -> None:
+        fixed, moving = self.fixed, self.moving
+        _check_on_both_sides("labels", fixed.labels, moving.labels)
+        _check_on_both_sides("points", fixed.points, moving.points)
+        _check_equal_number("channels", len(fixed.channels), len(moving.channels))
+        if fixed.labels is not None and moving.labels is not None:
+            labels_in_common(fixed.labels, moving.labels)  # raises if there is none
+        if fixed.points is not None and moving.points is not None:
+            points = _sort_landmarks(fixed.points, moving.points)
+            object.__setattr__(self, "moving", replace(moving, points=points))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether neither side has guidance."""
+        return self.fixed.is_empty and self.moving.is_empty
+
+
+def _check_on_both_sides(
+    kind: str, fixed: object | None, moving: object | None
+) -> None:
+    if (fixed is None) != (moving is None):
         raise InputError(
-            "landmarks of both scans must be as many, got "
-            f"{len(fixed.mm)} and {len(moving.mm)}"
+            about="guidance",
+            expected=f"{kind} of both scans",
+            got=f"only those of the {'moving' if fixed is None else 'fixed'} scan",
+            advice="give those of the other scan as well, or none",
         )
-    if not _is_named_alike(fixed.names, moving.names):
+
+
+def _check_equal_number(kind: str, fixed: int, moving: int) -> None:
+    if fixed != moving:
+        raise InputError(
+            about="guidance",
+            expected=f"as many {kind} of the fixed as of the moving scan",
+            got=f"{fixed} and {moving}",
+        )
+
+
+def _sort_landmarks(fixed: Points, moving: Points) -> Points:
+    """The moving landmarks in the order of the fixed ones."""
+    _check_equal_number("points", len(fixed.mm), len(moving.mm))
+    if not _are_paired_by_name(fixed.names, moving.names):
         return moving
     order = [moving.names.index(name) for name in fixed.names]
     return Points(moving.mm[np.array(order, int)], fixed.names)
 
 
-def _is_named_alike(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Whether names say which landmark is which."""
+def _are_paired_by_name(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether both have the same names, and no name twice."""
     return len(set(one)) == len(one) > 0 and sorted(one) == sorted(other)

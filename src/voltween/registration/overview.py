@@ -1,6 +1,6 @@
-"""The picture by which one sees whether a registration worked.
+"""The overview picture, which shows at a glance whether a registration worked.
 
-Painted pixel by pixel into an array; Pillow adds the words and writes the file.
+It is painted pixel by pixel into an array; Pillow adds the text and writes the file.
 """
 
 from collections.abc import Iterator
@@ -27,16 +27,20 @@ from voltween.spatial import Affine, DisplacementField, Grid
 _GRID_LINES = 20
 _GRID_LINE_PIXELS = 1.2
 _CHECKER_SQUARES = 8
-_MOST_LOG_JACOBIAN = 1.5
+_LARGEST_LOG_JACOBIAN = 1.5  # to base 2, either way: where the colors end
 _CYAN = np.array([0.0, 1.0, 1.0])
-# Growing and shrinking tissue: the ends of the color map RdBu, turned around.
+# Growing and shrinking tissue: the ends of the color map RdBu, reversed.
 _RED, _BLUE = np.array([0.70, 0.09, 0.17]), np.array([0.13, 0.40, 0.67])
 
 
 def write_overview(registration: Registration, path: Path) -> None:
-    """Write a PNG: fixed, every tweening frame, checkerboard, deformed grid, Jacobian.
+    """Writes a PNG: fixed, every tweening frame, checkerboard, deformed grid, Jacobian.
 
-    Three planes through the middle of the fixed image, R, A and S to the right or up.
+    The rows are three planes through the center of the fixed image, with R, A and S to
+    the right or up.
+
+    Raises:
+        OutputError: If the file cannot be written.
     """
     columns = dict(_columns(registration, display_grid(registration.fixed.grid)))
     picture = paint_mosaic(_title(registration), columns)
@@ -47,7 +51,7 @@ def write_overview(registration: Registration, path: Path) -> None:
 def _columns(
     registration: Registration, grid: Grid
 ) -> Iterator[tuple[str, list[Colors]]]:
-    """Heading and the three planes of every column of the picture."""
+    """Yields the heading and the three planes of every column of the picture."""
     fixed = sections(registration.fixed, Affine.identity(), grid)
     yield "fixed", [gray(section) for section in fixed]
     moved = fixed
@@ -56,38 +60,38 @@ def _columns(
         heading = "moving, centered" if name == "before" else f"after {name}"
         yield heading, [gray(section) for section in moved]
     pairs = zip(fixed, moved, strict=True)
-    yield "fixed / moved", [gray(np.where(_checkers(f), f, m)) for f, m in pairs]
+    yield "fixed / moved", [gray(np.where(_checkerboard(f), f, m)) for f, m in pairs]
     slabs = [plane.slab(grid, 3) for plane in PLANES]
     fields = [registration.fixed_to_moving.to_field(slab) for slab in slabs]
     triples = list(zip(PLANES, fields, moved, strict=True))
-    yield "deformed grid", [_with_grid_lines(m, f, p) for p, f, m in triples]
-    yield "log2 Jacobian (red > 0)", [_jacobian(f, p) for p, f, _ in triples]
+    yield "deformed grid", [_draw_grid_lines(m, f, p) for p, f, m in triples]
+    yield "log2 Jacobian (red > 0)", [_color_jacobian(f, p) for p, f, _ in triples]
 
 
-def _checkers(section: Section) -> Bool[np.ndarray, "_ _"]:
+def _checkerboard(section: Section) -> Bool[np.ndarray, "_ _"]:
     size = max(2, LONGEST_SIDE_VOXELS // _CHECKER_SQUARES)
     return (np.indices(section.shape) // size).sum(axis=0) % 2 == 0
 
 
-def _with_grid_lines(
+def _draw_grid_lines(
     section: Section, field: DisplacementField, plane: Plane
 ) -> Colors:
-    """Lines of equal moving position: the moving image's grid on the moved image."""
+    """Draws lines of equal moving position: the moving grid on the moved image."""
     positions = field.to_flow() + np.indices(field.grid.shape)
     opacity = np.zeros(section.shape)
     for axis in {0, 1, 2} - {plane.axis}:
         lines = plane.section(positions[axis]) * (_GRID_LINES / LONGEST_SIDE_VOXELS)
         slope = np.hypot(*np.gradient(lines))
-        from_line = np.abs(lines - np.rint(lines)) / slope.clip(1e-6)  # pixels
-        opacity = np.maximum(opacity, _GRID_LINE_PIXELS / 2 + 0.5 - from_line)
+        pixels_away = np.abs(lines - np.rint(lines)) / slope.clip(1e-6)
+        opacity = np.maximum(opacity, _GRID_LINE_PIXELS / 2 + 0.5 - pixels_away)
     opacity = opacity.clip(0, 1)[..., None]
     return (1 - opacity) * gray(section) + opacity * _CYAN
 
 
-def _jacobian(field: DisplacementField, plane: Plane) -> Colors:
-    """Red where the moving image's tissue is larger, blue where it is smaller."""
+def _color_jacobian(field: DisplacementField, plane: Plane) -> Colors:
+    """Colors red where the moving image's tissue is larger, blue where smaller."""
     determinant = plane.section(field.jacobian_determinant())
-    share = np.log2(determinant.clip(2.0**-6)) / _MOST_LOG_JACOBIAN
+    share = np.log2(determinant.clip(2.0**-6)) / _LARGEST_LOG_JACOBIAN
     share = share.clip(-1, 1)[..., None]
     end = np.where(share > 0, _RED, _BLUE)
     return 1 - np.abs(share) * (1 - end)

@@ -1,16 +1,14 @@
-"""Registering two scans: where scanner space and tensors meet.
+"""Registration of two scans, where scanner space and tensors meet.
 
-Each scan is put on its own canonical grid, the network runs and its answer is refined
-on the pair, or a transform is sought without a network; what is found becomes a
-transform between the scans' own worlds (see `canonical`).
+Each scan is put on its own canonical grid. There a network finds a transform and a
+refinement optimizes it on the pair, or a refinement finds one without a network. The
+result becomes a transform between the scans' own worlds (see `canonical`).
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from voltween.errors import InputError
@@ -33,8 +31,9 @@ from voltween.registration.canonical import (
 )
 from voltween.registration.fitting import fit_to_pair
 from voltween.registration.guidance import Guidance
-from voltween.registration.pair_view import PairView
+from voltween.registration.pair_view import PairView, SideView
 from voltween.registration.result import Registration, TweeningStage
+from voltween.registration.timing import timing
 from voltween.spatial import Image
 
 AFFINE, REFINED = "affine", "refined"
@@ -50,33 +49,34 @@ def register(
     guidance: Guidance | None = None,
     on_step: Callable[[Step], object] = lambda step: None,
 ) -> Registration:
-    """Register `moving` to `fixed`; both as stored, of any orientation and spacing.
+    """Registers `moving` to `fixed`; both as stored, of any orientation and spacing.
 
-    With a `refinement` the network's answer is polished on this pair, as a stage of its
-    own; without a model the transform is sought from nothing, affine part and dense
-    part. The guidance is for the refinement; `on_step` is told of its every step.
+    A `refinement` optimizes the network's transform on this pair, as a stage of its
+    own. Without a model, the refinement finds the affine and the dense part itself. The
+    `guidance` is for the refinement, and `on_step` is called after each of its steps.
 
     Raises:
-        InputError: If an image is constant or looks like a label map, or there is
-            neither model nor refinement, or guidance without a refinement or elsewhere.
+        InputError: If an image is constant or looks like a label map, if there is
+            neither model nor refinement, or if guidance has no refinement to guide or
+            does not lie where the scan is.
     """
     start = time.perf_counter()
     guidance = guidance or Guidance()
     _check_can_run(model, refinement, guidance)
     _check_is_volume(fixed)
     seconds: dict[str, float] = {}
-    with _timed(seconds, "preparing"):
-        view = _view(fixed, moving, model, refinement)
+    with timing(seconds, "preparing"):
+        view = _view_pair(fixed, moving, model, refinement)
         images = view.images()
-    with _timed(seconds, "network"):
-        found = {} if model is None else _network_stages(model, *images)
-    stages = {name: (parts, view.grids) for name, parts in found.items()}
-    with _timed(seconds, "refinement"):
+    with timing(seconds, "network"):
+        by_network = {} if model is None else _run_network(model, *images)
+    stages = {name: (parts, view.grids) for name, parts in by_network.items()}
+    with timing(seconds, "refinement"):
         if refinement is not None:
             watch = Watch(on_step, start + (refinement.seconds or math.inf))
-            last = [*found.values()][-1] if found else None
-            stages |= _refined(view, last, guidance, refinement, watch)
-    with _timed(seconds, "transforms"):
+            last = [*by_network.values()][-1] if by_network else None
+            stages |= _refine(view, last, guidance, refinement, watch)
+    with timing(seconds, "transforms"):
         world = [TweeningStage(n, *world_transforms(*at)) for n, at in stages.items()]
     return Registration(
         fixed=fixed,
@@ -93,68 +93,75 @@ def _check_can_run(
     model: Model | None, refinement: Refinement | None, guidance: Guidance
 ) -> None:
     if refinement is None and model is None:
-        raise InputError("without a model there is nothing but a refinement: give one")
+        raise InputError(
+            about="registration without a model",
+            expected="a refinement",
+            got="none",
+            advice="give one, such as ACCURATE_ALONE",
+        )
     if refinement is None and not guidance.is_empty:
         raise InputError(
-            "masks, labels, landmarks and further images guide a refinement, got none: "
-            "give one"
+            about="guidance",
+            expected="a refinement to guide",
+            got="none",
+            advice="give one, such as ACCURATE",
         )
-    images = 1 + len(guidance.fixed_channels)
+    images = 1 + len(guidance.fixed.channels)
     if refinement is not None and len(refinement.channel_weights) > images:
         raise InputError(
-            f"channel_weights must be at most {images}, one an image of a side, got "
-            f"{refinement.channel_weights}: give the further images, too"
+            about="channel_weights",
+            expected=f"at most {images}, one per image of a side",
+            got=refinement.channel_weights,
+            advice="give the further channels as well",
         )
 
 
 def _check_is_volume(fixed: Image) -> None:
-    """Refuse a single slice: a transform of one has no Jacobian determinant."""
+    """Checks for a single slice, as its transform has no Jacobian determinant."""
     if min(fixed.grid.shape) < 2:
         raise InputError(
-            "fixed image must have at least 2 voxels along each axis, got "
-            f"{' x '.join(map(str, fixed.grid.shape))}: give a whole volume"
+            about="fixed image",
+            expected="at least 2 voxels along each axis",
+            got=" x ".join(map(str, fixed.grid.shape)),
+            advice="give a whole volume",
         )
 
 
-def _view(
+def _view_pair(
     fixed: Image, moving: Image, model: Model | None, refinement: Refinement | None
 ) -> PairView:
-    """Both scans as the model sees them; without one, as fits them."""
+    """Both scans as the model sees them; without a model, as a refinement needs them.
+
+    One of model and refinement is given.
+    """
     if model is not None:
-        rules = model.preprocessing, model.preprocessing
-        return PairView.of(fixed, moving, rules, model.device)
+        rule, device = model.preprocessing, model.device
+        sides = [SideView.of(scan, rule, device) for scan in (fixed, moving)]
+        return PairView(*sides)
     assert refinement is not None
-    rules = fit_to_pair(fixed, moving, multiple=refinement.widest)
-    return PairView.of(fixed, moving, rules, torch.device("cpu"))
+    view = fit_to_pair(fixed, moving, multiple=refinement.largest_shrink)
+    return view.for_refinement(refinement)
 
 
-def _network_stages(
-    model: Model, fixed: Tensor, moving: Tensor
-) -> dict[str, FlowParts]:
+def _run_network(model: Model, fixed: Tensor, moving: Tensor) -> dict[str, FlowParts]:
+    """The network's transform after each stage, by the stages' names."""
     stages = model.registrar(fixed, moving).stages
     names = model.network.config.stage_names
     return {n: stage.parts.clone() for n, stage in zip(names, stages, strict=True)}
 
 
-def _refined(
+def _refine(
     view: PairView,
     start: FlowParts | None,
     guidance: Guidance,
     refinement: Refinement,
     watch: Watch,
 ) -> dict[str, tuple[FlowParts, Grids]]:
-    """The stages of the refinement, on its own grids."""
+    """The stages of the refinement, each with the grids on which it is."""
     finer = view.for_refinement(refinement)
     if start is not None and finer is not view:
         start = regrid(start, view.grids, finer.grids)
-    problem = Problem(finer.evidence(guidance), refinement, watch)
+    problem = Problem(finer.tensors(guidance), refinement, watch)
     affine = find_affine_part(problem, start)
     refined = {REFINED: (find_dense_part(problem, affine), finer.grids)}
     return refined if start is not None else {AFFINE: (affine, finer.grids)} | refined
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    seconds[name] = time.perf_counter() - start

@@ -2,8 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -29,46 +28,46 @@ class TweeningStage:
     name: str
     fixed_to_moving: Transform
     moving_to_fixed: Transform | None = None
-    """Its inverse, where it came with the transform: that of a velocity field."""
+    """The inverse, where it came with the transform, as that of a velocity field."""
 
 
 @dataclass(frozen=True)
 class Registration:
-    """Two registered scans. All transforms are between the scans' own worlds (mm)."""
+    """Two registered scans; all transforms are between the scans' own worlds (mm).
+
+    Images, fields and inverses are computed when they are first read, and kept.
+    """
 
     fixed: Image
     moving: Image
     model_name: str
     before: Transform
-    """The scans' middles and axes laid on one another: what came in."""
+    """Initial alignment, fixed to moving: of the scans' centers and axes."""
     stages: tuple[TweeningStage, ...]
-    seconds: dict[str, float]
-    """Time taken by each part of the work."""
+    seconds: Mapping[str, float]
+    """Time that each part of the registration took."""
     refinement: Refinement | None = None
-    """How the last stage was sought on the pair, if it was."""
+    """Settings by which the last stage was optimized on the pair, if it was."""
 
     @property
     def fixed_to_moving(self) -> Transform:
-        """Carries points fixed to moving, and the moving image onto the fixed grid."""
+        """Maps points from fixed to moving mm; moves images onto the fixed grid."""
         return self.stages[-1].fixed_to_moving
 
     @cached_property
     def moving_to_fixed(self) -> Transform:
-        """The inverse: points moving to fixed, the fixed image onto the moving grid."""
-        with self._timed("inverse"):
-            return self.stages[-1].moving_to_fixed or self.fixed_to_moving.inverse()
+        """The inverse: maps points from moving to fixed mm."""
+        return self.stages[-1].moving_to_fixed or self.fixed_to_moving.inverse()
 
     @cached_property
     def moved(self) -> Image:
         """The moving image on the fixed image's own grid."""
-        with self._timed("resampling"):
-            return self.fixed_to_moving.resample(self.moving, onto=self.fixed.grid)
+        return self.fixed_to_moving.resample(self.moving, onto=self.fixed.grid)
 
     @cached_property
     def field(self) -> DisplacementField:
-        """fixed_to_moving as displacements at the fixed image's voxels."""
-        with self._timed("field"):
-            return self.fixed_to_moving.to_field(self.fixed.grid)
+        """`fixed_to_moving` as displacements at the fixed image's voxels."""
+        return self.fixed_to_moving.to_field(self.fixed.grid)
 
     @cached_property
     def folding_percent(self) -> float:
@@ -76,11 +75,12 @@ class Registration:
         return self.field.folding_percent()
 
     def without_folding(self) -> "Registration":
-        """The same, changed around folds until no voxel of the fixed image folds.
+        """Returns the registration changed until no voxel of the fixed image folds.
 
-        Nor any of the transform's own fields, so that it has an inverse. The same
-        object if none folds as it is. A `FoldingWarning` says what is left where that
-        could not be reached.
+        The transform changes around its folds alone. No voxel of its own displacement
+        fields folds afterwards either, so that it has an inverse. Returns the same
+        object if nothing folds. A `FoldingWarning` states the percentage of folding
+        voxels where folds could not be removed.
         """
         start = time.perf_counter()
         transform, left_percent = remove_folds(
@@ -88,7 +88,7 @@ class Registration:
         )
         if left_percent > 0:
             warnings.warn(
-                f"{left_percent:.3g} % of the fixed image's voxels fold still, and no "
+                f"{left_percent:.3g} % of the fixed image's voxels still fold, and no "
                 "way was found to unfold them: refine with velocities (diffeomorphic)",
                 FoldingWarning,
                 stacklevel=2,
@@ -96,7 +96,7 @@ class Registration:
         if transform is self.fixed_to_moving:
             return self
         stage = TweeningStage(self.stages[-1].name, transform)
-        seconds = self.seconds | {"unfolding": time.perf_counter() - start}
+        seconds = {**self.seconds, "unfolding": time.perf_counter() - start}
         return replace(self, stages=(*self.stages[:-1], stage), seconds=seconds)
 
     @cached_property
@@ -111,7 +111,8 @@ class Registration:
     def dice(self, fixed: LabelMap, moving: LabelMap) -> dict[str, dict[int, float]]:
         """Dice of every label present in both maps, before and after each stage.
 
-        Measured on the fixed label map's grid, labels resampled by nearest neighbor.
+        Measured on the fixed label map's grid, with labels resampled by nearest
+        neighbor.
 
         Raises:
             InputError: If the two maps have no label in common.
@@ -132,12 +133,6 @@ class Registration:
         """
         stages = {stage.name: stage.fixed_to_moving for stage in self.stages}
         return {"before": self.before, **stages}
-
-    @contextmanager
-    def _timed(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = time.perf_counter() - start
 
 
 def _correlation(one: Image, other: Image) -> float:

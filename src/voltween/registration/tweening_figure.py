@@ -1,4 +1,4 @@
-"""The cascade in three dimensions: figures 1 and 7 of the VTN paper."""
+"""Three-dimensional figure of a cascade, as figures 1 and 7 of the VTN paper."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,63 +24,69 @@ from voltween.spatial import Affine, Grid, LabelMap, Transform
 
 _PANEL_INCHES = 2.4
 _LINES = 9
-_POINTS_A_LINE = 60
+_POINTS_PER_LINE = 60
 
 
 @dataclass(frozen=True, eq=False)
 class Structures:
-    """Labels of both scans to be shown as colored surfaces."""
+    """Labels of both scans to be shown as colored surfaces.
+
+    Raises:
+        InputError: If too few or too many labels are chosen, or neither scan has one.
+    """
 
     fixed: LabelMap
     moving: LabelMap
     chosen: tuple[int, ...]
-    """At most six labels."""
+    """Labels that are shown: at most six."""
 
     def __post_init__(self) -> None:
         absent = set(self.chosen) - set(self.fixed.labels + self.moving.labels)
         if absent or not 0 < len(self.chosen) <= len(STRUCTURE_COLORS):
             raise InputError(
-                f"expected 1 to {len(STRUCTURE_COLORS)} structures that the scans "
-                f"have, got {list(self.chosen)}: choose some with --structures"
+                about="structures",
+                expected=f"1 to {len(STRUCTURE_COLORS)} labels that the scans have",
+                got=list(self.chosen),
+                advice="choose some with --structures",
             )
 
 
 @dataclass(frozen=True, eq=False)
 class DeformedGrid:
-    """Lines of the moving scan carried into fixed space."""
+    """Grid lines of the moving scan, mapped into fixed space."""
 
     lines_mm: list[Float[np.ndarray, "n 3"]]
-    """Fixed world mm."""
+    """Positions along each line, fixed mm."""
     displacements_mm: list[Float[np.ndarray, " n"]]
-    """How far the registration took each point from where it came in, fixed mm."""
+    """Distance of each point from its position in the initial alignment, mm."""
 
 
 def tweening_figure(
     registration: Registration, structures: Structures | None = None
 ) -> Figure:
-    """Fixed, moving, the moving scan after each stage, and its grid, in a row.
+    """Draws fixed, moving, the moving scan after each stage, and its grid, in a row.
 
     Raises:
         MissingPackageError: If PyVista is not installed.
     """
-    import_pyvista()  # says at once what is missing
+    import_pyvista()  # raises before any work is done
     scene = Scene.around(registration.fixed)
-    panels = {"fixed": _panel(scene, registration, None, structures)}
+    panels = {"fixed": _render_panel(scene, registration, None, structures)}
     for name, transform in registration.tweening.items():
         heading = "moving" if name == "before" else f"after {name}"
-        panels[heading] = _panel(scene, registration, transform, structures)
+        panels[heading] = _render_panel(scene, registration, transform, structures)
     mesh = deformed_grid(registration, scene.grid)
-    most = max(float(max(values.max() for values in mesh.displacements_mm)), 1e-3)
+    largest_mm = max(float(max(values.max() for values in mesh.displacements_mm)), 1e-3)
     panels["deformed grid"] = render_lines(
-        scene, mesh.lines_mm, mesh.displacements_mm, most=most
+        scene, mesh.lines_mm, mesh.displacements_mm, most=largest_mm
     )
-    return _row(panels, most, structures, registration)
+    return _draw_row(panels, largest_mm, structures, registration)
 
 
 def deformed_grid(registration: Registration, grid: Grid) -> DeformedGrid:
-    """The lines that are straight in the moving scan, where they are in fixed space.
+    """Maps lines that are straight in the moving scan into fixed space.
 
-    Before the registration they are the lines of `grid`, in fixed space.
+    In the initial alignment they are lines of `grid`, which is in fixed space.
     """
     before_mm = [grid.voxel_to_world(line) for line in _straight_lines(grid)]
     after_mm = [
@@ -95,28 +101,28 @@ def deformed_grid(registration: Registration, grid: Grid) -> DeformedGrid:
 
 
 def _straight_lines(grid: Grid) -> list[Float[np.ndarray, "n 3"]]:
-    """Lines along each axis, on the three middle planes, in voxels."""
-    top = np.array(grid.shape) - 1.0
+    """Lines along the axes of the three central planes, in voxels."""
+    last = np.array(grid.shape) - 1.0
     lines = []
     for cut in range(3):
         one, other = (axis for axis in range(3) if axis != cut)
         for along, across in ((one, other), (other, one)):
             for share in np.linspace(0, 1, _LINES):
-                line = np.empty((_POINTS_A_LINE, 3))
-                line[:, cut] = top[cut] / 2
-                line[:, across] = share * top[across]
-                line[:, along] = np.linspace(0, top[along], _POINTS_A_LINE)
+                line = np.empty((_POINTS_PER_LINE, 3))
+                line[:, cut] = last[cut] / 2
+                line[:, across] = share * last[across]
+                line[:, along] = np.linspace(0, last[along], _POINTS_PER_LINE)
                 lines.append(line)
     return lines
 
 
-def _panel(
+def _render_panel(
     scene: Scene,
     registration: Registration,
     transform: Transform | None,
     structures: Structures | None,
 ) -> Pixels:
-    """The moving scan under a transform, or the fixed one."""
+    """Renders the moving scan under a transform; without one, the fixed scan."""
     image = registration.moving if transform else registration.fixed
     shown = (transform or Affine.identity()).resample(image, onto=scene.grid)
     if structures is None:
@@ -126,9 +132,9 @@ def _panel(
     return render_scan(scene, shown, moved, structures.chosen)
 
 
-def _row(
+def _draw_row(
     panels: dict[str, Pixels],
-    most: float,
+    largest_mm: float,
     structures: Structures | None,
     registration: Registration,
 ) -> Figure:
@@ -139,7 +145,7 @@ def _row(
         panel.imshow(pixels)
         panel.set_title(heading, fontsize=10)
         panel.set_axis_off()
-    colors = ScalarMappable(Normalize(0, most), "viridis")
+    colors = ScalarMappable(Normalize(0, largest_mm), "viridis")
     figure.colorbar(colors, ax=axes[-1], label="displacement, mm", shrink=0.7)
     figure.suptitle(f"Volume tweening, model {registration.model_name}", fontsize=10)
     if structures is not None:

@@ -94,7 +94,7 @@ class Grid:
         """World position, RAS+ mm, of every voxel center."""
         return self.voxel_to_world(np.moveaxis(np.indices(self.shape, float), 0, -1))
 
-    def padded(self, voxels: int) -> "Grid":
+    def pad(self, voxels: int) -> "Grid":
         """The grid with `voxels` more on every side; its old voxels stay in place."""
         affine = self.affine.copy()
         affine[:3, 3] = self.voxel_to_world(np.full(3, -float(voxels)))

@@ -14,13 +14,13 @@ from voltween.spatial.volume import Volume
 V = TypeVar("V", bound=Volume)
 
 
-def in_ras_order(volume: V) -> V:
+def reorder_volume_to_ras(volume: V) -> V:
     """The same voxels at the same places (RAS+ mm), stored R, A, S."""
     data = _reordered(volume.data, volume.grid)
-    return type(volume)(data, reorder_to_ras(volume.grid))
+    return type(volume)(data, reorder_grid_to_ras(volume.grid))
 
 
-def reorder_to_ras(grid: Grid) -> Grid:
+def reorder_grid_to_ras(grid: Grid) -> Grid:
     """The same voxel centres (RAS+ mm), in the order R, A, S."""
     order = np.argsort(nearest_world_axes(grid))
     first = np.where(_is_turned(grid), np.array(grid.shape) - 1.0, 0.0)

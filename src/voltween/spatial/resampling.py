@@ -42,4 +42,4 @@ def _with_soft_edge(image: Image) -> Image:
     edge, as they do where both grids have one spacing, are not in or out by rounding.
     """
     data = np.pad(image.data, 1, constant_values=image.outside_value)
-    return Image(data, image.grid.padded(1))
+    return Image(data, image.grid.pad(1))

@@ -1,6 +1,7 @@
-"""Training: recipe, plan, loop, and the folder of a run.
+"""Training of networks: a cohort's fingerprint, plan and recipe, the loop, its folder.
 
-Samples are tensors on the canonical grid of the preprocessing, intensities 0 to 1.
+Samples are tensors on the canonical grid of the preprocessing, indexed by voxels along
+R, A, S; intensities are 0 to 1, flows in voxels from fixed to moving.
 """
 
 from voltween.training.augmentation import Augmentation as Augmentation
@@ -19,11 +20,17 @@ from voltween.training.objective import VTN_LIVER as VTN_LIVER
 from voltween.training.objective import Objective as Objective
 from voltween.training.objective import stage_losses as stage_losses
 from voltween.training.objective import total_loss as total_loss
+from voltween.training.options import TrainingOptions as TrainingOptions
+from voltween.training.options import default_training as default_training
+from voltween.training.options import read_recipe as read_recipe
 from voltween.training.plan_file import read_plan as read_plan
 from voltween.training.plan_file import write_plan as write_plan
 from voltween.training.planning import FLOW_MULTIPLIER as FLOW_MULTIPLIER
 from voltween.training.planning import fit_preprocessing as fit_preprocessing
 from voltween.training.planning import plan as plan
+from voltween.training.recipe import PUBLISHED_TRAINING as PUBLISHED_TRAINING
+from voltween.training.recipe import SHIPPED_AUGMENTATION as SHIPPED_AUGMENTATION
+from voltween.training.recipe import SHIPPED_LEARNING_RATE as SHIPPED_LEARNING_RATE
 from voltween.training.recipe import VOXELMORPH_TRAINING as VOXELMORPH_TRAINING
 from voltween.training.recipe import Recipe as Recipe
 from voltween.training.recipe import TrainConfig as TrainConfig

@@ -1,4 +1,4 @@
-"""Random variations of training images: pose, smooth deformation, intensities."""
+"""Augmentation of training images: random pose, smooth deformation, intensities."""
 
 from dataclasses import dataclass
 
@@ -14,34 +14,34 @@ _BIAS_CONTROL_POINTS = 4
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How much training images are varied; all zeros switches it off."""
+    """Ranges of the random variations of training images; zeros switch them off."""
 
     deforms_fixed: bool = False
-    """Whether the fixed image is varied in pose and shape too, not the moving alone."""
+    """Vary pose and shape of the fixed image too, not only of the moving image."""
     displacement: float = 0.1
-    """Largest displacement at a control point, as a share of each side of the grid."""
+    """Largest displacement of a control point, as a share of each side of the grid."""
     control_points: int = 5
     """Control points of the cubic B-spline field along each axis."""
     rotation_degrees: float = 0.0
     """Largest rotation."""
     scaling: float = 0.0
-    """Largest logarithm of the scale, for each axis by itself."""
+    """Largest logarithm of the scale factor, drawn per axis."""
     translation: float = 0.0
     """Largest shift, as a share of each side of the grid."""
     gamma: float = 0.0
-    """Largest logarithm of the exponent applied to intensities, for both images."""
+    """Largest logarithm of the exponent of the intensities, for both images."""
     bias: float = 0.0
-    """Largest logarithm of a smooth factor on intensities, for both images: the uneven
-    field of an MR coil."""
+    """Largest logarithm of a smooth factor on the intensities, for both images: the
+    bias field of an MR coil."""
     noise: float = 0.0
-    """Largest standard deviation of Gaussian noise, for both images; 1 is the range of
-    intensities."""
+    """Largest standard deviation of Gaussian noise, for both images, as a share of the
+    intensity range."""
 
 
 def augment_intensities(
     image: Float[Tensor, "1 i j k"], config: Augmentation, rng: np.random.Generator
 ) -> Float[Tensor, "1 i j k"]:
-    """The image, 0 to 1, raised to a random power, shaded, and with noise; 0 to 1."""
+    """Varies intensities of 0 to 1 by a random power, bias field and noise; 0 to 1."""
     image = image ** float(np.exp(config.gamma * rng.uniform(-1, 1)))
     if config.bias > 0:
         control = config.bias * rng.uniform(-1, 1, (1, *(_BIAS_CONTROL_POINTS,) * 3))
@@ -55,8 +55,8 @@ def augment_intensities(
 def random_flow(
     shape: tuple[int, ...] | torch.Size, config: Augmentation, rng: np.random.Generator
 ) -> Float[Tensor, "1 3 i j k"]:
-    """Random affine map after a random B-spline flow, in voxels."""
-    from scipy.spatial.transform import Rotation  # slow to import, seldom needed
+    """Draws a flow in voxels: a random affine map after a random B-spline flow."""
+    from scipy.spatial.transform import Rotation  # slow to import, for training only
 
     sides = np.array(shape)
     rotation = Rotation.from_rotvec(
@@ -75,7 +75,7 @@ def random_flow(
 def bspline_field(
     control: Float[np.ndarray, "n a b c"], shape: tuple[int, ...] | torch.Size
 ) -> Float[Tensor, "1 n i j k"]:
-    """Uniform cubic B-spline of a control grid stretched over the whole grid."""
+    """Uniform cubic B-spline whose control points span a grid of the given shape."""
     bases = [
         _bspline_basis(voxels, points)
         for voxels, points in zip(shape, control.shape[1:], strict=True)
@@ -87,7 +87,7 @@ def bspline_field(
 def _control_displacements(
     shape: tuple[int, ...] | torch.Size, config: Augmentation, rng: np.random.Generator
 ) -> Float[np.ndarray, "3 a b c"]:
-    # The square makes small deformations likelier, as in the authors' code.
+    # The square favors small deformations, as in the authors' code.
     amplitude = config.displacement * rng.uniform(0, 1) ** 2 * np.array(shape)
     values = rng.uniform(-1, 1, (3, *(config.control_points,) * 3))
     return values * amplitude[:, None, None, None]
@@ -100,7 +100,7 @@ def _bspline_basis(voxels: int, points: int) -> Float[np.ndarray, "voxels points
     near = 2 / 3 - distance**2 + distance**3 / 2
     far = (2 - distance).clip(0) ** 3 / 6
     weights = np.where(distance < 1, near, far)
-    # One control point more on each side, equal to the outermost.
+    # One more control point on each side, equal to the outermost.
     weights[:, 1] += weights[:, 0]
     weights[:, -2] += weights[:, -1]
     return weights[:, 1:-1]

@@ -1,7 +1,7 @@
-"""The pairs of a training step: drawn, augmented, stacked, and handed out.
+"""The pairs of a training step: drawn, augmented, stacked, shared among devices.
 
-A pair depends on the seed, the step and its place in the step alone: not on which
-process prepares it, nor on how many there are, nor on where a run was resumed.
+A pair depends only on the seed, the step and its place in the step, and therefore not
+on the number of processes or on the step at which a run was resumed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,41 +17,41 @@ from torch.utils.data import DataLoader, Dataset
 from voltween.errors import InputError
 from voltween.ops import warp, warp_nearest
 from voltween.training.augmentation import augment_intensities, random_flow
-from voltween.training.objective import Pairs
+from voltween.training.objective import PairBatch
 from voltween.training.recipe import TrainConfig
 from voltween.training.samples import Sample
 from voltween.training.targets import TargetFlows
 
 
-class Batch(NamedTuple):
-    """Pairs to train on, and their names for messages."""
+class NamedBatch(NamedTuple):
+    """Pairs to train on, with their names for error messages."""
 
-    pairs: Pairs
+    pairs: PairBatch
     names: str
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingPairs:
-    """Where the pairs of a training come from.
+class PairSampler:
+    """Draws and augments the pairs of every step.
 
-    `masked` are the same samples, masked. With target flows, the pairs are those that
-    have one, and they are not deformed.
+    With target flows, only pairs with a target are drawn, and they are not deformed.
     """
 
     plain: Sequence[Sample]
     masked: Sequence[Sample] | None
+    """The same samples, masked by their labels."""
     targets: TargetFlows | None
     config: TrainConfig
 
-    def batch(self, step: int, places: Sequence[int]) -> Batch:
-        """The pairs at some places (from 0) of a step (from 1)."""
+    def batch(self, step: int, places: Sequence[int]) -> NamedBatch:
+        """The pairs at the given places (from 0) of a step (from 1)."""
         drawn = [self._draw(step, place) for place in places]
         names = ", ".join(name for _, name in drawn)
         parts = zip(*(pair for pair, _ in drawn), strict=True)
         joined = [None if part[0] is None else torch.cat(part) for part in parts]
-        return Batch(Pairs(*joined), names)  # type: ignore[arg-type]  # two are there
+        return NamedBatch(PairBatch(*joined), names)  # type: ignore[arg-type]  # images are never None
 
-    def _draw(self, step: int, place: int) -> tuple[Pairs, str]:
+    def _draw(self, step: int, place: int) -> tuple[PairBatch, str]:
         """One pair and its name."""
         rng = np.random.default_rng([self.config.seed, step, place])
         target = None
@@ -69,29 +69,29 @@ class TrainingPairs:
 
     def _images_and_labels(
         self, fixed: Sample, moving: Sample, rng: np.random.Generator
-    ) -> Pairs:
-        """The scans in other poses, shapes and intensities."""
+    ) -> PairBatch:
+        """The scans after augmentation, with label maps if the objective needs them."""
         augmentation = self.config.augmentation
         fixed_flow = self._flow(fixed, rng, is_at_rest=not augmentation.deforms_fixed)
         moving_flow = self._flow(moving, rng, is_at_rest=False)
         images = [
-            augment_intensities(_deformed(scan.image, flow), augmentation, rng)[None]
+            augment_intensities(_deform(scan.image, flow), augmentation, rng)[None]
             for scan, flow in ((fixed, fixed_flow), (moving, moving_flow))
         ]
         if not self.config.objective.has_overlap:
-            return Pairs(*images)
+            return PairBatch(*images)
         labels = (
-            _deformed_labels(fixed, fixed_flow),
-            _deformed_labels(moving, moving_flow),
+            _deform_labels(fixed, fixed_flow),
+            _deform_labels(moving, moving_flow),
         )
         most = self.config.labels_per_pair
         chosen = rng.permutation(_shared_labels(*labels))[:most].tolist()
-        return Pairs(*images, *(_maps(part, chosen, most) for part in labels))
+        return PairBatch(*images, *(_label_maps(part, chosen, most) for part in labels))
 
     def _flow(
         self, sample: Sample, rng: np.random.Generator, *, is_at_rest: bool
     ) -> Float[Tensor, "1 3 i j k"] | None:
-        """Random pose and shape; None leaves the scan as a target flow knows it."""
+        """A random pose and shape; None for scans at rest and with target flows."""
         if is_at_rest or self.targets is not None:
             return None
         return random_flow(sample.image.shape[1:], self.config.augmentation, rng)
@@ -99,31 +99,36 @@ class TrainingPairs:
 
 @dataclass(frozen=True)
 class Share:
-    """What one of several devices does of every step."""
+    """The share of one device in the pairs of every step."""
 
     rank: int
     devices: int
 
     def portions(self, config: TrainConfig) -> list[list[int]]:
-        """Places of this device's pairs, those it takes at once together.
+        """Places of the pairs of this device, one list per forward pass.
 
         Raises:
-            InputError: If the pairs of a step cannot be shared out evenly.
+            InputError: If the devices cannot share the pairs of a step evenly.
         """
         at_once = config.pairs_at_once or max(1, config.pairs_per_step // self.devices)
         if config.pairs_per_step % (self.devices * at_once):
             raise InputError(
-                f"pairs_per_step must be a multiple of devices x pairs_at_once = "
-                f"{self.devices} x {at_once}, got {config.pairs_per_step}"
+                about="pairs_per_step",
+                expected="a multiple of devices x pairs_at_once = "
+                f"{self.devices} x {at_once}",
+                got=config.pairs_per_step,
             )
-        own = range(self.rank, config.pairs_per_step, self.devices)
-        return [list(own[n : n + at_once]) for n in range(0, len(own), at_once)]
+        places = range(self.rank, config.pairs_per_step, self.devices)
+        return [list(places[n : n + at_once]) for n in range(0, len(places), at_once)]
 
 
 def batches(
-    pairs: TrainingPairs, share: Share, *, first_step: int, workers: int
-) -> Iterator[list[Batch]]:
-    """This device's batches of every step from `first_step` on, prepared ahead."""
+    pairs: PairSampler, share: Share, *, first_step: int, workers: int
+) -> Iterator[list[NamedBatch]]:
+    """Yields the batches of one device for every step from `first_step` on.
+
+    With workers, other processes prepare them ahead.
+    """
     steps = range(first_step, pairs.config.steps + 1)
     dataset = _Steps(pairs, share.portions(pairs.config))
     loader = DataLoader(
@@ -131,38 +136,38 @@ def batches(
         batch_size=None,
         sampler=steps,
         num_workers=workers,
-        collate_fn=_as_it_is,
-        # Forked processes would inherit locks of the threads that compute.
+        collate_fn=_unchanged,
+        # Forked processes would inherit the locks of computing threads.
         multiprocessing_context="spawn" if workers else None,
     )
     return iter(loader)
 
 
-class _Steps(Dataset[list[Batch]]):
-    """The batches of a step by its number."""
+class _Steps(Dataset[list[NamedBatch]]):
+    """The batches of each step, by its number."""
 
-    def __init__(self, pairs: TrainingPairs, portions: list[list[int]]) -> None:
+    def __init__(self, pairs: PairSampler, portions: list[list[int]]) -> None:
         self._pairs = pairs
         self._portions = portions
 
-    def __getitem__(self, step: int) -> list[Batch]:
+    def __getitem__(self, step: int) -> list[NamedBatch]:
         return [self._pairs.batch(step, places) for places in self._portions]
 
 
-def _as_it_is(batch: list[Batch]) -> list[Batch]:
+def _unchanged(batch: list[NamedBatch]) -> list[NamedBatch]:
     return batch
 
 
-def _deformed(
+def _deform(
     image: Float[Tensor, "1 i j k"], flow: Float[Tensor, "1 3 i j k"] | None
 ) -> Float[Tensor, "1 i j k"]:
     return image if flow is None else warp(image[None], flow)[0]
 
 
-def _deformed_labels(
+def _deform_labels(
     sample: Sample, flow: Float[Tensor, "1 3 i j k"] | None
 ) -> Int[Tensor, "1 i j k"]:
-    assert sample.labels is not None
+    assert sample.labels is not None  # checked for every case before training
     if flow is None:
         return sample.labels
     return warp_nearest(sample.labels[None].float(), flow)[0].int()
@@ -175,10 +180,10 @@ def _shared_labels(
     return shared[shared != 0]
 
 
-def _maps(
+def _label_maps(
     labels: Tensor, chosen: Sequence[int], channels: int
 ) -> Float[Tensor, "1 labels i j k"]:
-    """1 where a voxel has the label, a channel a label; what is missing is empty."""
+    """One channel per label, 1 at its voxels; channels without a label are 0."""
     maps = torch.zeros(1, channels, *labels.shape[1:])
     for channel, label in enumerate(chosen):
         maps[0, channel] = labels[0] == label

@@ -1,4 +1,4 @@
-"""Curves of a training run: what the losses and every stage's Dice did."""
+"""Curves of training runs: loss terms, and the Dice after every stage."""
 
 import csv
 from collections import defaultdict
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
+from voltween import process
 from voltween.errors import InputError
 from voltween.files import existing_file, whole_file
 from voltween.training.run_folder import LOG, VALIDATION
@@ -18,23 +19,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-_SMOOTHED_OVER = 0.02  # of all steps
-_SMALL_LOSS = 1e-4
+_SMOOTHED_OVER = 0.02  # share of all steps
+_SMALL_LOSS = 1e-4  # the axis of losses is linear below
 _WORDS = {"dice": "Dice", "correlation": "correlation"}
 
-Curves = dict[str, tuple[list[int], list[float]]]
+Curves = dict[str, tuple[list[int], list[float]]]  # steps and values by name
 
 
 def write_progress(folder: Path, path: Path) -> None:
-    """Write a PNG of a run's log.csv and validation.csv.
+    """Writes a PNG of the log.csv and validation.csv of a run.
 
-    Left the weighted loss terms; right the Dice, or the correlation where there are no
-    labels, after each stage.
+    Left: the weighted loss terms. Right: the Dice after each stage, or the correlation
+    if there are no labels.
+
+    Raises:
+        MissingPackageError: If Matplotlib is not installed.
+        OutputError: If the file cannot be written.
     """
-    from matplotlib.figure import Figure  # 0.5 s, needed here alone
-
-    figure = Figure(figsize=(11, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, left, right = _two_panels()
     for name, (steps, values) in _losses(folder / LOG).items():
         left.plot(steps, _smoothed(np.array(values)), label=name, linewidth=1)
     left.set_yscale("symlog", linthresh=_SMALL_LOSS)  # mutual information is negative
@@ -49,21 +51,21 @@ def write_progress(folder: Path, path: Path) -> None:
 
 
 def curves_figure(runs: Sequence[Path]) -> "Figure":
-    """Several runs in one figure, a color each, by the names of their folders.
+    """Draws several runs in one figure, one color per run, by the names of the folders.
 
-    Left the sum of the weighted loss terms; right the Dice, or the correlation where
-    there are no labels, after the last stage and, dotted, before the first.
+    Left: the sum of the weighted loss terms. Right: the Dice after the last stage and,
+    dotted, before the first; the correlation if there are no labels.
 
     Raises:
-        InputError: If there is no folder, or one has no training log, or tables of
+        InputError: If no folder is given, or one has no training log or tables of
             another kind.
+        MissingPackageError: If Matplotlib is not installed.
     """
     if not runs:
-        raise InputError("curves need the folder of a training run, got none")
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+        raise InputError(
+            about="curves", expected="the folder of a training run", got="none"
+        )
+    figure, left, right = _two_panels()
     measures = set()
     for n, (run, name) in enumerate(zip(runs, _run_names(runs), strict=True)):
         steps, totals = _totals(existing_file(run / LOG))
@@ -82,8 +84,17 @@ def curves_figure(runs: Sequence[Path]) -> "Figure":
     return figure
 
 
+def _two_panels() -> "tuple[Figure, Axes, Axes]":
+    process.require("matplotlib", extra="figures", purpose="curves of a training")
+    from matplotlib.figure import Figure  # 0.5 s
+
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    return figure, left, right
+
+
 def _totals(path: Path) -> tuple[list[int], Float[np.ndarray, " n"]]:
-    """The sum of the loss terms by step."""
+    """Steps, and the sum of the loss terms of each."""
     rows = _rows(path)
     try:
         sums = [
@@ -93,13 +104,14 @@ def _totals(path: Path) -> tuple[list[int], Float[np.ndarray, " n"]]:
         return [int(row["step"]) for row in rows], np.array(sums)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path}: expected the log of a training run, numbers in columns of which "
-            "one is step, got another table"
+            about=path,
+            expected="the log of a training run: numbers, and a column named step",
+            got="another table",
         ) from error
 
 
 def _run_names(runs: Sequence[Path]) -> list[str]:
-    """The folders' names, with those above where two would look alike."""
+    """The names of the folders; full paths for those with the same name."""
     names = [run.resolve().name for run in runs]
     return [
         name if names.count(name) == 1 else str(run)
@@ -125,7 +137,7 @@ def _losses(path: Path) -> Curves:
 
 
 def _stages(path: Path) -> tuple[str, Curves]:
-    """The measure shown, and its curve for each stage."""
+    """The measure shown, and its curve for every stage."""
     rows = _rows(path)
     curves: Curves = defaultdict(lambda: ([], []))
     try:
@@ -135,8 +147,10 @@ def _stages(path: Path) -> tuple[str, Curves]:
             curves[row["stage"]][1].append(float(row[measure]))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path}: expected the validation of a training run, with columns step, "
-            "stage, dice and correlation, got another table"
+            about=path,
+            expected="the validation of a training run: columns step, stage, dice and "
+            "correlation",
+            got="another table",
         ) from error
     return measure, curves
 
@@ -149,12 +163,12 @@ def _rows(path: Path) -> list[dict[str, str]]:
             return list(csv.DictReader(file))
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(
-            f"{path}: expected a table, got a file of another kind"
+            about=path, expected="a table", got="a file of another kind"
         ) from error
 
 
 def _smoothed(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Running mean of the last values; the first ones over what there is."""
+    """Running mean over the preceding values, fewer of them at the beginning."""
     width = max(1, round(_SMOOTHED_OVER * len(values)))
     sums = np.concatenate([[0.0], values.cumsum()])
     ends = np.arange(1, len(values) + 1)

@@ -1,4 +1,4 @@
-"""A few steps of a training, thrown away: whether it will run, for how long."""
+"""A few steps of a training, thrown away: whether it will run, and for how long."""
 
 import os
 import resource
@@ -15,8 +15,9 @@ from voltween.cohorts import Case
 from voltween.files import check_free_space, output_folder
 from voltween.training.batches import batches
 from voltween.training.hardware import Hardware
-from voltween.training.loop import Training, load_cohort
-from voltween.training.recipe import Recipe
+from voltween.training.loop import Training
+from voltween.training.recipe import Recipe, TrainConfig
+from voltween.training.training_data import load_training_data
 
 _STEPS = 3  # after one that is not timed
 _VALIDATION_PAIRS = 2
@@ -25,21 +26,22 @@ _BYTES_PER_WEIGHT = 12  # in a state: the weight and Adam's two moments
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a training will need."""
+    """The resources that a training will need."""
 
     scans: int
-    """That were read and are usable."""
+    """Number of usable scans."""
     weights: int
-    """Numbers that are learnt."""
+    """Number of weights of the network."""
     losses: dict[str, float]
     """Loss terms of the last step that was tried."""
     seconds: float
-    """For the whole run, if nothing else runs."""
+    """Estimated time of the whole run, on a machine that does nothing else."""
     memory_bytes: int
-    """At most so far, of this process or of the GPU."""
+    """Peak memory so far, of this process or of the GPU."""
     memory_available_bytes: int
+    """Memory of the machine or of the GPU."""
     disk_bytes: int
-    """For states and models, beside the cache."""
+    """Space for states and models, in addition to the cache."""
 
 
 def try_training(
@@ -50,13 +52,13 @@ def try_training(
     hardware: Hardware | None = None,
     cache: Path | None = None,
 ) -> DryRun:
-    """Read every scan, take a few steps, validate two pairs; nothing is kept of them.
+    """Reads every scan, takes a few steps and validates two pairs.
 
-    The scans on their canonical grids stay in the cache, for the run itself.
+    Only the scans on their canonical grids are kept, in the cache, for the run itself.
 
     Raises:
-        InputError: If a case cannot be used, the first losses are not finite, or the
-            disk is too small.
+        InputError: If a case cannot be used, or the first losses are not finite.
+        OutputError: If the disk is too small.
     """
     hardware = hardware or Hardware()
     config = recipe.training
@@ -64,31 +66,36 @@ def try_training(
     cache = cache or out / "cache"
     with TemporaryDirectory() as folder:
         training = Training(cases, recipe, out=Path(folder), fabric=fabric)
-        cohort = load_cohort(cases, recipe, cache, fabric)
-        prepared = batches(cohort.pairs, training.share, first_step=1, workers=0)
-        times, losses = [], {}
+        data = load_training_data(cases, recipe, cache, fabric)
+        prepared = batches(data.pairs, training.share, first_step=1, workers=0)
+        step_seconds, losses = [], {}
         for step in range(1, min(_STEPS + 1, config.steps) + 1):
             start = time.perf_counter()
             losses = training.take_step(step, next(prepared))
-            times.append(time.perf_counter() - start)
+            step_seconds.append(time.perf_counter() - start)
         start = time.perf_counter()
-        training.validate(cohort.val[:_VALIDATION_PAIRS])
-        for_validation = time.perf_counter() - start
+        training.validate(data.val[:_VALIDATION_PAIRS])
+        validation_seconds = time.perf_counter() - start
     weights = sum(weight.numel() for weight in training.network.parameters())
     disk_bytes = weights * _BYTES_PER_WEIGHT * (config.kept_states + 1)
     check_free_space(output_folder(out) / "states", disk_bytes)
-    validations = -(-config.steps // config.validate_every)
-    pairs = min(config.validation_pairs, len(cohort.val) * (len(cohort.val) - 1))
+    validated_pairs = _validated_pairs(config, len(data.val))
     return DryRun(
-        scans=len(cohort.pairs.plain) + len(cohort.val),
+        scans=len(data.pairs.plain) + len(data.val),
         weights=weights,
         losses=losses,
-        seconds=min(times) * config.steps
-        + for_validation / _VALIDATION_PAIRS * pairs * validations,
+        seconds=min(step_seconds) * config.steps
+        + validation_seconds / _VALIDATION_PAIRS * validated_pairs,
         memory_bytes=_peak_bytes(fabric.device),
         memory_available_bytes=_available_bytes(fabric.device),
         disk_bytes=disk_bytes,
     )
+
+
+def _validated_pairs(config: TrainConfig, cases: int) -> int:
+    """Number of pairs in all validations of a run."""
+    validations = -(-config.steps // config.validate_every)
+    return min(config.validation_pairs, cases * (cases - 1)) * validations
 
 
 def _peak_bytes(device: torch.device) -> int:

@@ -1,4 +1,4 @@
-"""What a cohort is like: how large, how bright and how labeled its scans are."""
+"""The fingerprint of a cohort: sizes, intensities and labels of its scans."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -12,16 +12,16 @@ from voltween.files import naming
 from voltween.preprocessing import (
     DENSER_THAN_LUNG,
     check_has_contrast,
-    foreground_of,
+    find_foreground,
     hounsfield_offset,
     looks_like_ct,
-    some_voxels,
+    sample_voxels,
 )
 from voltween.spatial import Image, LabelMap, directions_to_ras, spacing_and_shape
 
 Three = tuple[float, float, float]
 
-_MOST_CASES = 0.9  # a share that passes for all of them
+_MOST_CASES = 0.9  # share of cases that decides for the cohort
 _USUAL_PERCENT = 95
 _LISTED_STRUCTURES = 12
 _PERCENTILES = (2, 50, 98)
@@ -29,12 +29,12 @@ _PERCENTILES = (2, 50, 98)
 
 @dataclass(frozen=True)
 class Spread:
-    """A quantity along the scans' axes nearest to R, A and S, over a cohort."""
+    """Range of a quantity over a cohort, along the axes nearest to R, A and S."""
 
     smallest: Three
     median: Three
     usual: Three
-    """95th percentile: what nearly all scans stay below."""
+    """95th percentile."""
     largest: Three
 
 
@@ -44,38 +44,38 @@ class Structure:
 
     label: int
     cases: int
-    """In how many scans it is present."""
+    """Number of scans with the label."""
     volume_ml: float
-    """Median over those."""
+    """Median over these scans."""
 
 
 @dataclass(frozen=True)
 class CohortFingerprint:
-    """What is known of a cohort; all but `splits` is of its `train` cases alone."""
+    """Properties of a cohort; all but `splits` describe its `train` cases only."""
 
     splits: dict[str, int]
-    """Cases by split."""
+    """Number of cases per split."""
     labeled: int
-    """Training cases with a label map."""
+    """Number of training cases with a label map."""
     spacing_mm: Spread
     shape: Spread
-    """Voxels."""
+    """Number of voxels."""
     field_of_view_mm: Spread
     foreground_mm: Spread
     """Sides of the box around the foreground."""
     foreground_offset_mm: Spread
-    """From the middle of the scan to the middle of that box."""
+    """From the center of the scan to the center of that box."""
     lowest: tuple[float, float]
-    """Least and greatest of the scans' lowest values."""
+    """Smallest and largest of the lowest values of the scans."""
     intensities: Three
-    """2nd, 50th and 98th percentile of the foreground, median over scans. In a cohort
-    of CT: Hounsfield units, of what is denser than lung or labeled."""
+    """2nd, 50th and 98th percentile of the foreground, median over scans. For CT: in
+    Hounsfield units, of voxels that are denser than lung or labeled."""
     is_ct: bool
     structures: tuple[Structure, ...]
 
     @property
     def cases(self) -> int:
-        """Training cases."""
+        """Number of training cases."""
         return self.splits["train"]
 
     @property
@@ -85,8 +85,8 @@ class CohortFingerprint:
 
 
 @dataclass(frozen=True, eq=False)
-class _Measured:
-    """What one scan contributes."""
+class _ScanFacts:
+    """Properties of one scan."""
 
     spacing_mm: Float[np.ndarray, " 3"]
     shape: Float[np.ndarray, " 3"]
@@ -103,9 +103,11 @@ class _Measured:
 def measure_fingerprint(
     cases: Sequence[Case], on_case: Callable[[str], None] = lambda name: None
 ) -> CohortFingerprint:
-    """What the `train` cases are like; the others are counted, not looked at.
+    """Measures the `train` cases of a cohort; other cases are counted, not read.
 
-    `on_case` is called with the name of every case before it is read.
+    Args:
+        cases: The cohort.
+        on_case: Called with the name of every case before it is read.
 
     Raises:
         InputError: If there are fewer than two `train` cases, or one cannot be read.
@@ -113,7 +115,7 @@ def measure_fingerprint(
     measured = []
     for case in cases_of_split(cases, "train"):
         on_case(case.name)
-        measured.append(_measured(case))
+        measured.append(_measure(case))
     is_ct = sum(scan.is_ct for scan in measured) >= _MOST_CASES * len(measured)
     intensities = [
         scan.intensities - (scan.offset if is_ct else 0) for scan in measured
@@ -136,36 +138,40 @@ def measure_fingerprint(
 
 
 def spread(values: Iterable[Float[np.ndarray, " 3"]]) -> Spread:
-    """Smallest, median, usual and largest of each component."""
+    """Smallest, median, usual and largest value of each component."""
     low, median, usual, high = np.percentile(
         list(values), (0, 50, _USUAL_PERCENT, 100), axis=0
     )
     return Spread(_three(low), _three(median), _three(usual), _three(high))
 
 
-def describe_fingerprint(found: CohortFingerprint) -> dict[str, str]:
-    """What was found, for people: a line of text by what it is about."""
-    low, middle, high = found.intensities
-    lowest = sorted(set(found.lowest))
-    unit = "Hounsfield units" if found.is_ct else "as stored"
-    offset = found.foreground_offset_mm
+def describe_fingerprint(fingerprint: CohortFingerprint) -> dict[str, str]:
+    """The fingerprint for people: lines of text by their headings."""
+    low, middle, high = fingerprint.intensities
+    lowest = sorted(set(fingerprint.lowest))
+    unit = "Hounsfield units" if fingerprint.is_ct else "as stored"
+    offset = fingerprint.foreground_offset_mm
     return {
-        "scans": ", ".join(f"{n} {split}" for split, n in found.splits.items()),
-        "with labels": f"{found.labeled} of {found.cases} train",
-        "voxel size, mm": _range(found.spacing_mm.smallest, found.spacing_mm.largest),
-        "voxels": _range(found.shape.smallest, found.shape.largest),
+        "scans": ", ".join(f"{n} {split}" for split, n in fingerprint.splits.items()),
+        "with labels": f"{fingerprint.labeled} of {fingerprint.cases} train",
+        "voxel size, mm": _range(
+            fingerprint.spacing_mm.smallest, fingerprint.spacing_mm.largest
+        ),
+        "voxels": _range(fingerprint.shape.smallest, fingerprint.shape.largest),
         "field of view, mm": _range(
-            found.field_of_view_mm.smallest, found.field_of_view_mm.largest
+            fingerprint.field_of_view_mm.smallest, fingerprint.field_of_view_mm.largest
         ),
         "foreground, mm": _range(
-            found.foreground_mm.smallest, found.foreground_mm.largest
+            fingerprint.foreground_mm.smallest, fingerprint.foreground_mm.largest
         ),
-        "its middle off the scan's, mm": _range(offset.smallest, offset.largest),
-        "kind": "CT" if found.is_ct else "not CT",
+        "foreground center from scan center, mm": _range(
+            offset.smallest, offset.largest
+        ),
+        "kind": "CT" if fingerprint.is_ct else "not CT",
         "lowest values": " to ".join(f"{value:g}" for value in lowest) + ", as stored",
         "foreground intensities": f"{low:.4g} to {high:.4g}, median {middle:.4g} "
         f"({unit})",
-        "labels": _structures_text(found),
+        "labels": _structures_text(fingerprint),
     }
 
 
@@ -174,15 +180,15 @@ def along_axes(values: Three) -> str:
     return " x ".join(f"{value:.3g}" for value in values)
 
 
-def _measured(case: Case) -> _Measured:
+def _measure(case: Case) -> _ScanFacts:
     image, labels = load_case(case)
     with naming(f"{case.name} ({case.image})"):
         check_has_contrast(image)
     grid = image.grid
     spacing_mm, shape = spacing_and_shape(grid)
     is_ct = looks_like_ct(image)
-    foreground = foreground_of(image, is_ct=is_ct)
-    return _Measured(
+    foreground = find_foreground(image, is_ct=is_ct)
+    return _ScanFacts(
         spacing_mm=spacing_mm,
         shape=shape,
         foreground_mm=foreground.extent_mm,
@@ -202,15 +208,15 @@ def _measured(case: Case) -> _Measured:
 def _percentiles(
     image: Image, labels: LabelMap | None, threshold: float | None
 ) -> Float[np.ndarray, " 3"]:
-    """Percentiles of what is above the threshold; of a CT if that is None."""
-    values = some_voxels(image.data)
+    """Percentiles of voxels above the threshold; None: of CT, denser than lung."""
+    values = sample_voxels(image.data)
     if threshold is not None:
-        shown = values > threshold
+        is_used = values > threshold
     else:
-        shown = values > DENSER_THAN_LUNG + hounsfield_offset(image)
-        if labels is not None:  # such as lungs
-            shown |= some_voxels(labels.data) > 0
-    return np.percentile(values[shown] if shown.any() else values, _PERCENTILES)
+        is_used = values > DENSER_THAN_LUNG + hounsfield_offset(image)
+        if labels is not None:  # which may include lungs
+            is_used |= sample_voxels(labels.data) > 0
+    return np.percentile(values[is_used] if is_used.any() else values, _PERCENTILES)
 
 
 def _volumes_ml(labels: LabelMap) -> dict[int, float]:
@@ -221,10 +227,10 @@ def _volumes_ml(labels: LabelMap) -> dict[int, float]:
 
 
 def _structures(volumes_ml: Sequence[dict[int, float]]) -> tuple[Structure, ...]:
-    found = sorted({label for volumes in volumes_ml for label in volumes})
+    labels = sorted({label for volumes in volumes_ml for label in volumes})
     per_label = {
         label: [volumes[label] for volumes in volumes_ml if label in volumes]
-        for label in found
+        for label in labels
     }
     return tuple(
         Structure(label, len(values), float(np.median(values)))
@@ -237,21 +243,21 @@ def _three(values: Float[np.ndarray, " 3"]) -> Three:
     return r, a, s
 
 
-def _structures_text(found: CohortFingerprint) -> str:
-    texts = [_structure_text(item, found) for item in found.structures]
+def _structures_text(fingerprint: CohortFingerprint) -> str:
+    texts = [_structure_text(item, fingerprint) for item in fingerprint.structures]
     more = len(texts) - _LISTED_STRUCTURES
     listed = ", ".join(texts[:_LISTED_STRUCTURES])
     return f"{listed}, and {more} more" if more > 0 else listed or "none"
 
 
-def _structure_text(item: Structure, found: CohortFingerprint) -> str:
+def _structure_text(item: Structure, fingerprint: CohortFingerprint) -> str:
     text = f"{item.label} ({item.volume_ml:.3g} ml"
-    if item.cases < found.labeled:
-        text += f", in {item.cases} of {found.labeled}"
+    if item.cases < fingerprint.labeled:
+        text += f", in {item.cases} of {fingerprint.labeled}"
     return text + ")"
 
 
 def _range(smallest: Three, largest: Three) -> str:
-    """Both as text, or one where they are the same."""
+    """Both as text; one if they are the same."""
     low, high = along_axes(smallest), along_axes(largest)
     return low if low == high else f"{low} to {high}"

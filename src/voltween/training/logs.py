@@ -1,53 +1,65 @@
-"""What a run shows while it goes on: tables, curves, TensorBoard, pictures."""
+"""Records of a run in progress: tables, curves, TensorBoard, pictures."""
 
+import warnings
 from dataclasses import asdict, dataclass
 
 from PIL import Image as Picture
 
+from voltween import process
 from voltween.figures import tweening_picture
 from voltween.files import whole_file
 from voltween.networks import Network
 from voltween.training.curves import write_progress
-from voltween.training.run_folder import RunFolder
+from voltween.training.run_folder import CURVES, RunFolder
 from voltween.training.samples import Sample
 from voltween.training.validation import StageValidation, tween
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """What a step did: loss terms, and the stages if they were validated."""
+    """Loss terms of a step, and its validation if there was one."""
 
     step: int
     losses: dict[str, float]
     stages: tuple[StageValidation, ...] = ()
+    """One per stage, and one before the first; empty in steps without validation."""
 
 
 class Logs:
-    """Writes what happens into a run's folder.
+    """Writes loss terms, validations, curves and pictures into the folder of a run.
 
-    After each validation the tweening of one and the same pair is shown.
+    The pictures show the tweening of one pair, the same after every validation.
+    Without Matplotlib there are no curves, with one warning per run.
     """
 
     def __init__(
         self, folder: RunFolder, steps_done: int, shown: tuple[Sample, Sample] | None
     ) -> None:
-        from tensorboardX import SummaryWriter  # 0.3 s, needed for training alone
+        from tensorboardX import SummaryWriter  # 0.3 s
 
         self._folder = folder
         self._shown = shown
         self._board = SummaryWriter(
             str(folder.path / "tensorboard"), purge_step=steps_done + 1
         )
+        self._draws_curves = process.installed_version("matplotlib") is not None
+        if not self._draws_curves:
+            warnings.warn(
+                f"{CURVES} is not drawn, as Matplotlib is not installed: "
+                "pip install 'voltween[figures]'",
+                stacklevel=2,
+            )
 
     def write(self, report: StepReport, network: Network) -> None:
-        """One step, and its validation if there was one."""
+        """Writes the report of a step."""
         self._folder.log_losses(report.step, report.losses)
         for name, value in report.losses.items():
             self._scalar(f"loss/{name}", value, report.step)
         if report.stages:
             self._folder.log_validation(report.step, report.stages)
             self._write_stages(report)
-            write_progress(self._folder.path, self._folder.path / "progress.png")
+            if self._draws_curves:
+                write_progress(self._folder.path, self._folder.path / CURVES)
         if report.stages and self._shown:
             self._write_picture(report.step, network, *self._shown)
         self._board.flush()
@@ -60,13 +72,13 @@ class Logs:
                     self._scalar(name, value, report.step)
 
     def _scalar(self, name: str, value: float, step: int) -> None:
-        # TensorBoard knows no blanks, and warns of them.
+        # TensorBoard does not allow blanks in names and would warn.
         self._board.add_scalar(name.replace(" ", "_"), value, step)
 
     def _write_picture(
         self, step: int, network: Network, fixed: Sample, moving: Sample
     ) -> None:
-        """The pair's tweening, for TensorBoard and as tweening.png."""
+        """Writes the tweening of the pair, for TensorBoard and as tweening.png."""
         _, tweening = tween(network, fixed, moving)
         frames = {"fixed": fixed.image[0].numpy(), "moving": moving.image[0].numpy()}
         for name, stage in zip(

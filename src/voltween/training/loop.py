@@ -1,34 +1,32 @@
 """The training loop (paper section V): random ordered pairs, Adam, halved rates.
 
-Each step's pairs and augmentation depend on the seed and the step alone, so a run that
-was killed and resumed is the run that was not, and a run on two devices is the run on
-one, up to rounding.
+Pairs and augmentation depend on the seed and the step alone. A run that was killed and
+resumed therefore ends with the weights of an uninterrupted run, and a run on two
+devices with those of a run on one, up to rounding.
 """
 
 import json
-import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from voltween.cohorts import Case, cases_of_split
+from voltween import process
+from voltween.cohorts import Case
 from voltween.errors import InputError
 from voltween.models import load_model
 from voltween.networks import Network, build, config_facts, weights_for
-from voltween.training.batches import Batch, Share, TrainingPairs, batches
+from voltween.training.batches import NamedBatch, Share, batches
 from voltween.training.hardware import Hardware
 from voltween.training.logs import Logs, StepReport
-from voltween.training.objective import Objective, Pairs, pair_losses, total_loss
+from voltween.training.objective import Objective, PairBatch, pair_losses, total_loss
 from voltween.training.recipe import Recipe, learning_rate
 from voltween.training.run_folder import Progress, RunFolder, environment
-from voltween.training.samples import Sample, store_samples
-from voltween.training.targets import TargetFlows, target_pairs
-from voltween.training.teachers import teacher_named
+from voltween.training.samples import Sample
+from voltween.training.training_data import TrainingData, load_training_data
 from voltween.training.validation import (
     StageValidation,
     measure_stages,
@@ -41,17 +39,6 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class Cohort:
-    """What is trained on, and the samples to validate on."""
-
-    pairs: TrainingPairs
-    val: Sequence[Sample]
-
-
 def train(
     cases: Sequence[Case],
     recipe: Recipe,
@@ -61,42 +48,52 @@ def train(
     cache: Path | None = None,
     on_step: Callable[[StepReport], None] = lambda report: None,
 ) -> Path:
-    """Train a network on the `train` cases; returns the file of the best model.
+    """Trains a network on the `train` cases and returns the file of the best model.
 
-    Best is the highest mean Dice on pairs of `val` cases on the network's grid, or the
-    highest correlation where they have no labels. If `out` holds a run of the same
-    recipe that was cut short, it goes on from there with the same result. `cache` is
-    where the cases are kept on their canonical grids: in `out` if not given.
+    The best model has the highest mean Dice on pairs of `val` cases on the network's
+    grid, or the highest correlation if they have no labels.
+
+    Args:
+        cases: The cohort.
+        recipe: Grid, network and settings.
+        out: Folder of the run. If it holds a run of the same recipe that was cut short,
+            the run resumes, with the same result.
+        hardware: Devices and processes; one device if not given.
+        cache: Folder for the cases on their canonical grids; in `out` if not given.
+        on_step: Called after every step, in the first process.
 
     Raises:
-        InputError: If the cases cannot be used, `out` cannot be written to or holds a
-            run of another recipe, or the loss is not finite.
+        InputError: If the cases cannot be used, `out` holds a run of another recipe, or
+            the loss is not finite.
+        MissingPackageError: If a package of the extra `train` is not installed.
+        OutputError: If a folder cannot be written to.
     """
+    process.require("tensorboardX", extra="train", purpose="training")
     hardware = hardware or Hardware()
     fabric = hardware.fabric(recipe.training.precision)
     training = Training(cases, recipe, out=out, fabric=fabric)
     if training.is_finished:
         return training.folder.best
-    cohort = load_cohort(cases, recipe, cache or out / "cache", fabric)
-    training.run(cohort, workers=hardware.workers, on_step=on_step)
+    data = load_training_data(cases, recipe, cache or out / "cache", fabric)
+    training.run(data, workers=hardware.workers, on_step=on_step)
     return training.folder.best
 
 
 class TrainingStep(nn.Module):
-    """From pairs to weighted loss terms by name: what every device does."""
+    """Weighted loss terms of pairs, as a module that Fabric can run on every device."""
 
     def __init__(self, network: Network, objective: Objective) -> None:
         super().__init__()
         self.network = network
         self.objective = objective
 
-    def forward(self, pairs: Pairs) -> dict[str, Tensor]:
-        """Loss terms of the pairs, means over them."""
+    def forward(self, pairs: PairBatch) -> dict[str, Tensor]:
+        """Loss terms by name, means over the pairs."""
         return pair_losses(self.network, pairs, self.objective)
 
 
 class Training:
-    """A run: network, optimizer, folder, and how far it has come."""
+    """A run: its network, optimizer, folder and progress."""
 
     def __init__(
         self, cases: Sequence[Case], recipe: Recipe, *, out: Path, fabric: "Fabric"
@@ -126,18 +123,18 @@ class Training:
         )
 
     def run(
-        self, cohort: Cohort, *, workers: int, on_step: Callable[[StepReport], None]
+        self, data: TrainingData, *, workers: int, on_step: Callable[[StepReport], None]
     ) -> None:
-        """All steps that are left."""
+        """Takes all remaining steps."""
         config = self.recipe.training
         first = self.progress.step + 1
-        logs = self._logs(cohort)
+        logs = self._logs(data)
         for step, portions in enumerate(
-            batches(cohort.pairs, self.share, first_step=first, workers=workers), first
+            batches(data.pairs, self.share, first_step=first, workers=workers), first
         ):
             losses = self.take_step(step, portions)
             is_validated = step == config.steps or step % config.validate_every == 0
-            stages = self.validate(cohort.val) if is_validated else ()
+            stages = self.validate(data.val) if is_validated else ()
             if logs:
                 report = StepReport(step, losses, stages)
                 logs.write(report, self.network)
@@ -146,10 +143,17 @@ class Training:
                 self.keep(step, stages)
             if self.is_finished:
                 break
-        self.fabric.barrier()  # nobody leaves before the files are written
+        self.fabric.barrier()  # no process ends before the files are written
 
-    def take_step(self, step: int, portions: Sequence[Batch]) -> dict[str, float]:
-        """Learn from the pairs of a step; loss terms, means over all devices' pairs."""
+    def take_step(self, step: int, portions: Sequence[NamedBatch]) -> dict[str, float]:
+        """Updates the weights by the pairs of a step.
+
+        Returns:
+            Loss terms by name, means over the pairs of all devices.
+
+        Raises:
+            InputError: If the loss or a weight is not finite.
+        """
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(step, self.recipe.training)
         self._stepper.zero_grad()
@@ -164,24 +168,24 @@ class Training:
         self._check_finite(step, total_loss(sums), portions)
         self._stepper.step()
         self._check_finite(step, self._largest_weight(), portions)
-        means = self._reduced(torch.stack(list(sums.values())), "mean")
+        means = self._reduce(torch.stack(list(sums.values())), "mean")
         return dict(zip(sums, means.tolist(), strict=True))
 
     def validate(self, samples: Sequence[Sample]) -> tuple[StageValidation, ...]:
-        """Every stage on the validation pairs, shared out over the devices."""
+        """Means of every stage over the validation pairs, which devices share."""
         pairs = validation_pairs(samples, self.recipe.training.validation_pairs)
         if not pairs:
             return ()
         names = self.recipe.network.stage_names
         figures = torch.zeros(len(pairs), len(names) + 1, 3)
-        own = slice(self.share.rank, None, self.share.devices)
-        measured = measure_stages(self.network, samples, pairs[own])
-        figures[own] = torch.from_numpy(measured).float()
-        summed = self._reduced(figures, "sum").double()
+        of_this_device = slice(self.share.rank, None, self.share.devices)
+        measured = measure_stages(self.network, samples, pairs[of_this_device])
+        figures[of_this_device] = torch.from_numpy(measured).float()
+        summed = self._reduce(figures, "sum").double()
         return tuple(stage_means(summed.numpy(), names))
 
     def keep(self, step: int, stages: Sequence[StageValidation]) -> None:
-        """Save the state, and the model if it is the best so far."""
+        """Saves the state, and the model if it is the best so far."""
         reached = merit(stages) if stages else None
         best = self.progress.best
         is_better = best is None or reached is None or reached > best
@@ -200,53 +204,55 @@ class Training:
             self.folder.save_best(self.network, self.recipe.preprocessing, figures)
         self.folder.save_state(self.network, self._optimizer, self.progress)
 
-    def _logs(self, cohort: Cohort) -> Logs | None:
-        """Where the first process writes what happens."""
+    def _logs(self, data: TrainingData) -> Logs | None:
+        """The logs of the run; None in all processes but the first."""
         if not self.fabric.is_global_zero:
             return None
         self.folder.begin(self.progress, environment())
-        pairs = validation_pairs(cohort.val, 1)
-        shown = [(cohort.val[f], cohort.val[m]) for f, m in pairs]
+        pairs = validation_pairs(data.val, 1)
+        shown = [(data.val[f], data.val[m]) for f, m in pairs]
         return Logs(self.folder, self.progress.step, shown[0] if shown else None)
 
     def _check_finite(
-        self, step: int, value: Tensor, portions: Sequence[Batch]
+        self, step: int, value: Tensor, portions: Sequence[NamedBatch]
     ) -> None:
-        """Stop on every device if the loss or a weight is not finite on any.
+        """Stops all devices if the loss or a weight is not finite on one of them.
 
-        Weights, too: a state with such weights must never be saved.
+        Weights are checked too, as a state with such weights must never be saved.
         """
         is_finite = torch.isfinite(value)
-        if self._reduced(is_finite.float(), "mean") == 1:
+        if self._reduce(is_finite.float(), "mean") == 1:
             return
         names = ", ".join(batch.names for batch in portions)
         where = f"pairs {names}" if not is_finite else "pairs of another device"
         states = self.folder.states
-        last = states[-1] if states else "none was saved yet"
+        last = states[-1] if states else "none yet"
         raise InputError(
-            f"the loss or a weight is not finite at step {step} ({where}); last good "
-            f"state: {last}. Look at these scans, or start again with a lower learning "
-            "rate"
+            about=f"step {step} ({where})",
+            expected="a finite loss and finite weights",
+            got="NaN or infinity",
+            advice=f"look at these scans, or start again with a lower learning rate "
+            f"(last good state: {last})",
         )
 
     def _largest_weight(self) -> Tensor:
-        """Not a number if one of the weights is not."""
+        """Largest magnitude of a weight; NaN if a weight is NaN."""
         weights = self.network.parameters()
         return torch.stack([weight.detach().abs().max() for weight in weights]).max()
 
-    def _reduced(self, values: Tensor, how: str) -> Tensor:
-        """Mean or sum over all devices."""
+    def _reduce(self, values: Tensor, how: str) -> Tensor:
+        """The mean or the sum over all devices."""
         reduced = self.fabric.all_reduce(values.to(self.fabric.device), reduce_op=how)
         assert isinstance(reduced, Tensor)
         return reduced.cpu()
 
 
 def initial_network(recipe: Recipe) -> Network:
-    """The network before its first step.
+    """Builds the network as it is before the first step.
 
     Raises:
-        InputError: If the model to start from has another network, or the package that
-            the network comes from is missing.
+        InputError: If the model to start from has another network.
+        MissingPackageError: If the package that the network comes from is missing.
     """
     config = recipe.training
     torch.manual_seed(config.seed)
@@ -257,67 +263,19 @@ def initial_network(recipe: Recipe) -> Network:
         state = weights_for(recipe.network, model.network)
         if state is None:
             raise InputError(
-                f"{config.start_from}: expected a model of {recipe.network}, got "
-                f"{model.network.config}: train with the network of that model"
+                about=config.start_from,
+                expected=f"a model of {recipe.network}",
+                got=model.network.config,
+                advice="train with the network of that model",
             )
         network.load_state_dict(state)
     return network
 
 
-def load_cohort(
-    cases: Sequence[Case], recipe: Recipe, cache: Path, fabric: "Fabric"
-) -> Cohort:
-    """The cases on their canonical grids, each made by one of the processes.
-
-    Raises:
-        InputError: If a case cannot be used, or lacks labels that training needs, or
-            the teacher cannot be used.
-    """
-    config = recipe.training
-    is_taught = config.objective.end_point_error > 0
-    # What cannot teach is said before scans are read.
-    teacher = teacher_named(config.teacher, recipe.preprocessing) if is_taught else None
-    chosen = cases_of_split(cases, "train")
-    unlabeled = [case.name for case in chosen if case.labels is None]
-    if config.objective.has_overlap and unlabeled:
-        raise InputError(
-            "an overlap term needs labels of every training case; these have none: "
-            f"{', '.join(unlabeled)}"
-        )
-    val = [case for case in cases if case.split == "val"]
-    everything = slice(None)
-    own = slice(fabric.global_rank, None, fabric.world_size)
-    # Of several processes each first makes its own; then all is there.
-    for part in (own, everything) if fabric.world_size > 1 else (everything,):
-        plain = store_samples(chosen[part], recipe.preprocessing, cache)
-        masked = (
-            store_samples(chosen[part], recipe.preprocessing, cache, is_masked=True)
-            if config.masked_share > 0
-            else None
-        )
-        validation = store_samples(val[part], recipe.preprocessing, cache)
-        fabric.barrier()
-    targets = None
-    if teacher is not None:
-        pairs = target_pairs(len(plain), config.target_pairs, config.seed)
-        targets = TargetFlows(plain, pairs, teacher, cache / "targets")
-        _make(targets, fabric)
-    return Cohort(TrainingPairs(plain, masked, targets, config), validation)
-
-
-def _make(targets: TargetFlows, fabric: "Fabric") -> None:
-    """Have all processes together make the target flows."""
-    count, name = len(targets.pairs), targets.teacher.name
-    for number in range(fabric.global_rank, count, fabric.world_size):
-        logger.info("target flow %d of %d, by %s", number + 1, count, name)
-        targets.flow(number)
-    fabric.barrier()
-
-
 def recipe_facts(cases: Sequence[Case], recipe: Recipe) -> dict[str, Any]:
-    """All that decides the run's result, as JSON types."""
+    """Everything that decides the result of a run, as JSON types."""
     facts = {
-        "voltween": version("voltween"),
+        "voltween": process.installed_version("voltween"),
         "torch": torch.__version__,
         "train_cases": [case.name for case in cases if case.split == "train"],
         "val_cases": [case.name for case in cases if case.split == "val"],

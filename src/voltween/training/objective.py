@@ -1,4 +1,4 @@
-"""What training minimizes: the losses of all stages, weighted as in Table I."""
+"""The objective of a training: losses of all stages, weighted as in Table I."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from voltween.errors import InputError
 from voltween.losses import (
     Similarity,
+    check_window,
     correlation_loss,
     determinant_loss,
     dice_loss,
@@ -29,54 +29,51 @@ _BLUR_VOXELS = 8
 
 @dataclass(frozen=True)
 class Objective:
-    """Relative weights of all losses, stage by stage.
+    """Weights of the losses of every stage.
 
-    A tuple counts stages from the last one backwards, 0 where it ends, so that one
-    objective serves cascades of every length.
+    Tuples start at the last stage and go backwards; stages beyond their end have weight
+    0. One objective therefore serves cascades of every length.
 
     Raises:
         InputError: If `window_voxels` is not odd.
     """
 
     affine_similarity: float = 1.0
-    """Of the image moved by the affine stage alone."""
+    """Weight of the similarity of the image moved by the affine stage."""
     orthogonality: float = 0.1
-    """Of the affine matrix."""
+    """Weight of the orthogonality loss of the affine matrix."""
     determinant: float = 0.1
-    """Of the affine matrix."""
+    """Weight of the determinant loss of the affine matrix."""
     dense_similarity: tuple[float, ...] = (1.0, 0.05)
-    """Of the last dense stage, the one before it, ..."""
+    """Weights of the similarity after the last dense stage, the one before it, ..."""
     total_variation: float = 1.0
-    """On every dense subnetwork's own flow."""
+    """Weight of the total variation of the flow of every dense subnetwork."""
     last_similarity: Similarity = "correlation"
-    """Similarity on the last dense stage; the other stages use the correlation."""
+    """Similarity after the last dense stage; the other stages use the correlation."""
     window_voxels: int = 5
     """Side of the cubes of the local correlation: an odd number."""
     overlap: tuple[float, ...] = ()
-    """Of 1 - Dice of labels after the last stage, the one before it, ... (the affine
-    stage counts): weak supervision, for which every training case needs labels. The
+    """Weights of 1 - Dice of labels after the last stage, the one before it, ..., the
+    affine stage included: weak supervision. Every training case needs labels; the
     network itself never sees them."""
     invertibility: float = 0.0
-    """Of the round trip (eq. 12; the paper: 1e-3 of a sum over voxels). If not 0, both
-    directions are predicted in every step, which takes twice the time."""
+    """Weight of the invertibility loss (eq. 12; the paper: 1e-3 of a sum over voxels).
+    If not 0, every step predicts both directions, which takes twice the time."""
     end_point_error: float = 0.0
-    """Of the final flow, to a flow that a teacher found, such as ANTs: the supervised
-    variant if it stands alone, but it goes with all other terms."""
+    """Weight of the distance between the final flow and the flow of a teacher, such as
+    ANTs. By itself this is the paper's supervised variant; it can be combined with all
+    other terms."""
 
     def __post_init__(self) -> None:
-        if self.window_voxels < 1 or self.window_voxels % 2 == 0:
-            raise InputError(
-                "window_voxels must be odd and at least 1, got "
-                f"{self.window_voxels}: take {max(1, self.window_voxels) | 1}"
-            )
+        check_window(self.window_voxels, "window_voxels")
 
     @property
     def has_overlap(self) -> bool:
-        """Whether labels take part."""
+        """Whether labels are part of the objective."""
         return any(weight > 0 for weight in self.overlap)
 
 
-# The published weights. In Table I, and so for every cascade:
+# The published weights (Table I), for cascades of every length:
 #
 #   stage                 similarity   orthogonality   determinant   total variation
 #   affine                1            0.1             0.1           -
@@ -84,13 +81,11 @@ class Objective:
 #   last dense but one    0.05         -               -             1
 #   last dense            1            -               -             1
 #
-# The affine similarity is not printed there; the text asks for one.
+# The affine similarity is not in the table; the text of the paper mentions it.
 
 VTN_LIVER = Objective()
-"""Table I of the paper."""
-
-VTN_BRAIN = VTN_LIVER
-"""The paper prints no other ratios for its brain networks (section V-B)."""
+"""Table I of the paper, for its liver and its brain networks: section V-B has no other
+ratios."""
 
 RCN = Objective(
     affine_similarity=0.0,
@@ -98,23 +93,23 @@ RCN = Objective(
     dense_similarity=(1.0,),
     total_variation=0.5,
 )
-"""The authors' later code (Recursive Cascaded Networks): halves of two terms, and the
-similarity of the last stage alone."""
+"""The authors' later code (Recursive Cascaded Networks): two weights are halved, and
+the similarity is that of the last stage only."""
 
 SUPERVISED = Objective(affine_similarity=0.0, dense_similarity=(), end_point_error=1.0)
-"""The paper's row "supervised": end-point error plus regularization (section V-A3)."""
+"""The paper's supervised variant: end-point error plus regularization (V-A3)."""
 
 
-# The loss of VoxelMorph's code is -mean(cc^2) + 1.0 * gradient, with
+# The loss in VoxelMorph's code is -mean(cc^2) + 1.0 * gradient, with
 #
 #   gradient = (X + Y + Z) / 3, X = mean over components and voxels of (du / dx)^2, ...
 #            = sum over directions, components, voxels of (du / d.)^2 / (3 * 3 * voxels)
 #
-# while our total variation is summed over components: the same sum / (3 * voxels), so
-# a third of it is meant. (A mean of n - 1 differences along an axis of n voxels is
-# larger by n / (n - 1).) Our local correlation is 1 - mean(cc^2). It differs in cubes
-# over the border, where theirs sees zeros, and in those with next to no contrast, which
-# have 1 with us and 0 with them, and no gradient with either.
+# Our total variation is summed over components, the same sum / (3 * voxels), so that
+# their gradient is a third of it. (Their mean has n - 1 differences along an axis of n
+# voxels and is larger by n / (n - 1).) Our local correlation is 1 - mean(cc^2). It
+# differs in cubes over the border, where theirs sees zeros, and in cubes with almost no
+# contrast, which count as 1 here and as 0 there; neither has a gradient in them.
 
 VOXELMORPH = Objective(
     dense_similarity=(1.0,),
@@ -122,52 +117,58 @@ VOXELMORPH = Objective(
     last_similarity="local correlation",
     window_voxels=9,
 )
-"""VoxelMorph's own: local correlation and smoothness, as its code recommends them."""
+"""VoxelMorph's objective: local correlation and smoothness, with the weights that its
+code recommends."""
 
 
-class Pairs(NamedTuple):
-    """Images to register, and soft label maps (a channel a label) if there are any."""
+class PairBatch(NamedTuple):
+    """Pairs of images to register, stacked, with label maps and target flows if any."""
 
     fixed: Float[Tensor, "b 1 i j k"]
     moving: Float[Tensor, "b 1 i j k"]
     fixed_labels: Float[Tensor, "b labels i j k"] | None = None
+    """One channel per label: 1 inside, 0 outside, soft at the border."""
     moving_labels: Float[Tensor, "b labels i j k"] | None = None
     target: Float[Tensor, "b 3 i j k"] | None = None
-    """Flow to learn, in voxels."""
+    """Flow to learn, in voxels, from fixed to moving."""
 
     @property
-    def swapped(self) -> "Pairs":
-        """The same the other way round, for which no target flow is known."""
-        return Pairs(self.moving, self.fixed, self.moving_labels, self.fixed_labels)
+    def swapped(self) -> "PairBatch":
+        """The pairs with fixed and moving exchanged, without a target flow."""
+        return PairBatch(self.moving, self.fixed, self.moving_labels, self.fixed_labels)
 
-    def to(self, device: torch.device) -> "Pairs":
-        """The same on another device."""
+    def to(self, device: torch.device) -> "PairBatch":
+        """The pairs on another device."""
         parts = [None if part is None else part.to(device) for part in self]
-        return Pairs(*parts)  # type: ignore[arg-type]  # the first two are there
+        return PairBatch(*parts)  # type: ignore[arg-type]  # images are never None
 
 
 def pair_losses(
-    network: Callable[[Tensor, Tensor], Tweening], pairs: Pairs, objective: Objective
+    network: Callable[[Tensor, Tensor], Tweening],
+    pairs: PairBatch,
+    objective: Objective,
 ) -> dict[str, Float[Tensor, ""]]:
-    """Weighted loss terms by name of registering the moving images to the fixed ones.
+    """Registers the pairs and returns the weighted loss terms by name.
 
-    With an invertibility term both directions are registered, and every other term is
-    the mean of the two.
+    With an invertibility term the network registers both directions, and every other
+    term is the mean of the two.
     """
-    terms, there = _one_way(network, pairs, objective)
+    terms, flow = _losses_and_flow(network, pairs, objective)
     if objective.invertibility == 0:
         return terms
-    back_terms, back = _one_way(network, pairs.swapped, objective)
+    back_terms, back_flow = _losses_and_flow(network, pairs.swapped, objective)
     terms = {name: (term + back_terms[name]) / 2 for name, term in terms.items()}
-    with without_autocast(there):
-        round_trip = invertibility_loss(there, back)
+    with without_autocast(flow):
+        round_trip = invertibility_loss(flow, back_flow)
     return terms | {"invertibility": objective.invertibility * round_trip}
 
 
-def _one_way(
-    network: Callable[[Tensor, Tensor], Tweening], pairs: Pairs, objective: Objective
+def _losses_and_flow(
+    network: Callable[[Tensor, Tensor], Tweening],
+    pairs: PairBatch,
+    objective: Objective,
 ) -> tuple[dict[str, Tensor], Float[Tensor, "b 3 i j k"]]:
-    """Loss terms and the flow; the losses in single precision in any case."""
+    """Loss terms and the flow from fixed to moving; losses are in single precision."""
     tweening = network(pairs.fixed, pairs.moving)
     with without_autocast(pairs.fixed):
         terms = stage_losses(tweening, pairs.fixed, objective)
@@ -175,7 +176,7 @@ def _one_way(
             terms |= _overlap_losses(tweening, pairs, objective)
         if objective.end_point_error > 0:
             if pairs.target is None:
-                raise ValueError("an end-point error needs target flows")
+                raise ValueError("an end-point error needs target flows, got none")
             error = end_point_error(tweening.flow, pairs.target)
             terms["end-point error"] = objective.end_point_error * error
     return terms, tweening.flow
@@ -184,7 +185,7 @@ def _one_way(
 def stage_losses(
     tweening: Tweening, fixed: Float[Tensor, "b 1 i j k"], objective: Objective
 ) -> dict[str, Float[Tensor, ""]]:
-    """Weighted loss terms by name, such as 'dense 2 total variation'; sum them up."""
+    """Weighted loss terms by name, such as "dense 2 total variation", to be summed."""
     affine = [stage for stage in tweening.stages if stage.is_affine]
     dense = [stage for stage in tweening.stages if not stage.is_affine]
     terms: dict[str, Tensor] = {}
@@ -196,7 +197,7 @@ def stage_losses(
 
 
 def total_loss(terms: dict[str, Float[Tensor, ""]]) -> Float[Tensor, ""]:
-    """Sum of all terms."""
+    """Sum of all loss terms."""
     return torch.stack(list(terms.values())).sum()
 
 
@@ -230,33 +231,35 @@ def _dense_losses(
 
 
 def _overlap_losses(
-    tweening: Tweening, pairs: Pairs, objective: Objective
+    tweening: Tweening, pairs: PairBatch, objective: Objective
 ) -> dict[str, Tensor]:
     if pairs.fixed_labels is None or pairs.moving_labels is None:
-        raise ValueError("an overlap term needs label maps of both images")
+        raise ValueError("an overlap term needs label maps of both images, got none")
     terms = {}
-    stages = zip(reversed(_names(tweening)), reversed(tweening.stages), strict=True)
+    stages = zip(
+        reversed(_stage_names(tweening)), reversed(tweening.stages), strict=True
+    )
     for (name, stage), weight in zip(stages, objective.overlap, strict=False):
         if weight == 0:
             continue
         fixed, moving = pairs.fixed_labels, pairs.moving_labels
-        if stage.is_affine:  # structures that do not touch yet attract one another
-            fixed, moving = _blurred(fixed), _blurred(moving)
+        if stage.is_affine:  # so that structures attract each other before they touch
+            fixed, moving = _blur(fixed), _blur(moving)
         overlap = dice_loss(fixed, warp(moving, stage.flow))
         terms[f"{name} overlap"] = weight * overlap
     return terms
 
 
-def _names(tweening: Tweening) -> list[str]:
+def _stage_names(tweening: Tweening) -> list[str]:
     """Names of the stages: affine, dense 1, dense 2, ..."""
     affine = sum(stage.is_affine for stage in tweening.stages)
     dense = len(tweening.stages) - affine
     return ["affine"] * affine + [f"dense {n + 1}" for n in range(dense)]
 
 
-def _blurred(
+def _blur(
     maps: Float[Tensor, "b labels i j k"],
 ) -> Float[Tensor, "b labels i j k"]:
-    """The maps as seen by voxels 8 times the size, smooth in between."""
+    """The maps averaged over cubes of 8 voxels and interpolated in between."""
     coarse = functional.avg_pool3d(maps, _BLUR_VOXELS)
     return functional.interpolate(coarse, size=maps.shape[2:], mode="trilinear")

@@ -7,29 +7,26 @@ import os
 import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
+from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
 from inspect import cleandoc
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
-import tomlkit
-from docstring_parser import parse_from_object
-
+from voltween import process
 from voltween.errors import InputError
 from voltween.files import PathLike, existing_file, naming, whole_file
+from voltween.models import dataclass_from_facts
 from voltween.networks import CascadeConfig
 from voltween.preprocessing import Preprocessing
 from voltween.training.recipe import Recipe, TrainConfig
 
 _WIDTH = 88
-_REPEATED = "cascade.shape"  # is preprocessing.shape, and said there alone
+_REPEATED = "cascade.shape"  # written once, as preprocessing.shape
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """All that training needs to know.
+    """Everything that a training depends on: cases, grid, network, and settings.
 
     Raises:
         InputError: If the network's grid is not the canonical grid.
@@ -43,15 +40,15 @@ class TrainingPlan:
 
     @property
     def recipe(self) -> Recipe:
-        """All of it but where the cases are."""
+        """The plan without the cases."""
         return Recipe(self.preprocessing, self.cascade, self.training)
 
     def __post_init__(self) -> None:
-        Recipe(self.preprocessing, self.cascade, self.training)  # do they fit?
+        Recipe(self.preprocessing, self.cascade, self.training)  # checks the grid
 
 
 def read_plan(path: PathLike) -> TrainingPlan:
-    """The plan of a TOML file; keys that are missing have their defaults.
+    """Reads the plan in a TOML file; missing keys have their defaults.
 
     Raises:
         InputError: If there is no such file, it is not TOML, a key is unknown or
@@ -61,9 +58,9 @@ def read_plan(path: PathLike) -> TrainingPlan:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a plan in TOML, got: {error}") from error
+        raise InputError(about=path, expected="a plan in TOML", got=error) from error
     with naming(path):
-        plan: TrainingPlan = _converted(_with_shape(values), TrainingPlan, "")
+        plan = dataclass_from_facts(TrainingPlan, _with_shape(values))
     return replace(plan, manifest=(path.parent / plan.manifest).resolve())
 
 
@@ -74,14 +71,21 @@ def write_plan(
     heading: Sequence[str] = (),
     notes: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write a plan as commented TOML; returns the path.
+    """Writes a plan as commented TOML and returns the path.
 
-    `heading` are lines for the top of the file; `notes` are reasons by dotted key,
-    such as "preprocessing.shape", which are put before that key.
+    Args:
+        plan: The plan; its manifest is written relative to the file.
+        path: The file.
+        heading: Lines of the comment at the top of the file.
+        notes: Reasons by dotted key, such as "preprocessing.shape"; each is written as
+            a comment above its key.
 
     Raises:
-        InputError: If the file cannot be written.
+        MissingPackageError: If tomlkit or docstring-parser is not installed.
+        OutputError: If the file cannot be written.
     """
+    for package in ("tomlkit", "docstring-parser"):
+        process.require(package, extra="train", purpose="writing a plan")
     path = Path(path)
     portable = replace(plan, manifest=_relative(plan.manifest, path.parent))
     lines = [*_comment("\n".join(heading)), *_section(portable, "", notes or {})]
@@ -91,29 +95,31 @@ def write_plan(
 
 
 def _relative(path: Path, folder: Path) -> Path:
-    """The path as seen from the folder, where there is a way."""
+    """The path relative to the folder; absolute if it is on another drive."""
     try:
         return Path(os.path.relpath(path.resolve(), folder.resolve()))
-    except ValueError:  # another drive
+    except ValueError:  # Windows, another drive
         return path.resolve()
 
 
 def _section(value: Any, name: str, notes: Mapping[str, str]) -> Iterator[str]:
     """Lines of a dataclass: its own keys, then its dataclasses as sections."""
+    from docstring_parser import parse_from_object
+
     texts = {
         part.arg_name: cleandoc(part.description or "")
         for part in parse_from_object(type(value)).params
     }
     inner = [f for f in fields(value) if is_dataclass(getattr(value, f.name))]
     for item in fields(value):
-        key = _joined(name, item.name)
+        key = f"{name}.{item.name}".removeprefix(".")
         if item not in inner and key != _REPEATED:
             yield ""
             yield from _comment(texts.get(item.name))
             yield from _comment(notes.get(key), mark="-> ")
             yield _assignment(item, getattr(value, item.name))
     for item in inner:
-        key = _joined(name, item.name)
+        key = f"{name}.{item.name}".removeprefix(".")
         yield from ("", "")
         yield from _comment(texts.get(item.name))
         yield from _comment(notes.get(key), mark="-> ")
@@ -122,6 +128,8 @@ def _section(value: Any, name: str, notes: Mapping[str, str]) -> Iterator[str]:
 
 
 def _assignment(item: "Field[Any]", value: Any) -> str:
+    import tomlkit
+
     if value is None:
         return f"# {item.name} =   # not set"
     plain = value.as_posix() if isinstance(value, Path) else value
@@ -141,99 +149,18 @@ def _comment(text: str | None, *, mark: str = "") -> list[str]:
 
 
 def _with_shape(values: dict[str, Any]) -> dict[str, Any]:
-    """The values with the cascade's shape filled in from the preprocessing's."""
+    """The values with the shape of the preprocessing as the cascade's shape."""
     preprocessing, cascade = (
         values.get(name, {}) for name in ("preprocessing", "cascade")
     )
     if not isinstance(preprocessing, dict) or not isinstance(cascade, dict):
-        return values  # will be refused with the right words
+        return values  # refused when the plan is built
     if "shape" in cascade:
         raise InputError(
-            f"{_REPEATED}: expected no such key, for preprocessing.shape is the shape "
-            "of the network's grid: remove it"
+            about=_REPEATED,
+            expected="no such key, as the network has the shape of the preprocessing",
+            got=cascade["shape"],
+            advice="remove it",
         )
     filled = cascade | {"shape": preprocessing.get("shape")}
     return values | {"cascade": filled}
-
-
-def _converted(value: Any, kind: Any, key: str) -> Any:
-    """A value of TOML as the type that a dataclass says its field has.
-
-    By hand, as libraries that do this take true for 1, or say what is wrong but not
-    where.
-    """
-    origin = get_origin(kind)
-    if origin in (Union, UnionType):
-        return _any_of(value, get_args(kind), key)
-    if origin is tuple and isinstance(value, list):
-        return _tuple(value, kind, key)
-    if is_dataclass(kind) and isinstance(value, dict):
-        return _dataclass(value, kind, key)
-    if (kind, type(value)) in ((float, int), (Path, str)):
-        return kind(value)
-    is_choice = origin is Literal and value in get_args(kind)
-    if type(value) is not kind and not is_choice:
-        raise InputError(f"{key}: expected {_in_words(kind)}, got {value!r}")
-    return value
-
-
-def _any_of(value: Any, kinds: tuple[Any, ...], key: str) -> Any:
-    """The value as the first type that it fits; None is said by leaving the key out."""
-    errors = []
-    for kind in kinds:
-        if kind is not NoneType:
-            try:
-                return _converted(value, kind, key)
-            except InputError as error:
-                errors.append(error)
-    raise errors[-1]
-
-
-def _dataclass(values: dict[str, Any], kind: Any, key: str) -> Any:
-    names = [item.name for item in fields(kind)]
-    if unknown := [_joined(key, name) for name in values if name not in names]:
-        raise InputError(
-            f"{', '.join(unknown)}: unknown; {f'[{key}]' if key else 'the file'} may "
-            f"have {', '.join(names)}"
-        )
-    needed = [f.name for f in fields(kind) if f.default is f.default_factory is MISSING]
-    if missing := [_joined(key, name) for name in needed if name not in values]:
-        raise InputError(f"{', '.join(missing)}: missing, and has no default")
-    hints = get_type_hints(kind)
-    converted = {
-        name: _converted(values[name], hints[name], _joined(key, name))
-        for name in names
-        if name in values
-    }
-    with naming(f"[{key}]") if key else nullcontext():
-        return kind(**converted)
-
-
-def _tuple(values: list[Any], kind: Any, key: str) -> tuple[Any, ...]:
-    kinds = get_args(kind)
-    if kinds[-1] is Ellipsis:
-        kinds = (kinds[0],) * len(values)
-    if len(kinds) != len(values):
-        raise InputError(f"{key}: expected {_in_words(kind)}, got {values!r}")
-    return tuple(
-        _converted(value, inner, f"{key}[{n}]")
-        for n, (value, inner) in enumerate(zip(values, kinds, strict=True))
-    )
-
-
-def _in_words(kind: Any) -> str:
-    """A type as people call it who write TOML."""
-    if is_dataclass(kind):
-        return "a section"
-    if get_origin(kind) is Literal:
-        return f"one of {', '.join(map(repr, get_args(kind)))}"
-    if get_origin(kind) is tuple:
-        inner = get_args(kind)
-        count = "any number" if inner[-1] is Ellipsis else str(len(inner))
-        return f"a list of {count} (each {_in_words(inner[0])})"
-    names = {int: "a whole number", float: "a number", bool: "true or false"}
-    return names.get(kind, "text")
-
-
-def _joined(section: str, name: str) -> str:
-    return f"{section}.{name}" if section else name

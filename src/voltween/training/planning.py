@@ -1,6 +1,7 @@
-"""From what a cohort is like to how to train on it, each decision with its reason."""
+"""Plans a training from the fingerprint of a cohort, with a reason per decision."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,21 +15,21 @@ from voltween.training.augmentation import Augmentation
 from voltween.training.fingerprint import CohortFingerprint, Three, along_axes, spread
 from voltween.training.objective import Objective
 from voltween.training.plan_file import TrainingPlan
-from voltween.training.recipe import TrainConfig
+from voltween.training.recipe import SHIPPED_TRAINING, TrainConfig
 
 Notes = dict[str, str]
 
 FLOW_MULTIPLIER = 10.0
-"""Of dense subnetworks in new trainings: flows grow faster than with the paper's 1, for
-a better Dice after equal steps (docs/experiments.md)."""
+"""Flow multiplier of dense subnetworks in new trainings. Flows grow faster than with
+the paper's 1, and the Dice after equal steps is better (docs/experiments.md)."""
 
 _MOST_VOXELS = 128**3
 _MOST_VOXELS_WITHOUT_GPU = 64 * 80 * 80
 _SIDE_MULTIPLE = 16
-_FORGIVEN_VOXELS = 0.16  # of a side: rounding must not cost another 16 voxels
-_COARSENING = 1.01
+_FORGIVEN_VOXELS = 0.16  # of a side, so that rounding does not cost 16 voxels more
+_COARSENING = 1.01  # factor on the voxel size per attempt to fit the grid
 
-_MARGIN = 1.1  # around the foreground: augmentation and placement move it
+_MARGIN = 1.1  # factor on the foreground, which augmentation and placement move
 _SMALL_FOREGROUND = 0.7  # share of the field of view
 
 _THREE_DENSE_VOXELS_WITHOUT_GPU = 200_000
@@ -43,20 +44,24 @@ _MOST_VALIDATION_PAIRS = 20
 
 
 def plan(
-    manifest: Path, found: CohortFingerprint, *, has_gpu: bool
+    manifest: Path, fingerprint: CohortFingerprint, *, has_gpu: bool
 ) -> tuple[TrainingPlan, Notes]:
-    """How to train on a cohort, and the reasons by dotted key of the setting."""
-    preprocessing, notes = _preprocessing(found, has_gpu=has_gpu)
+    """Plans a training on a cohort.
+
+    Returns:
+        The plan, and reasons by the dotted keys of its settings.
+    """
+    preprocessing, notes = _preprocessing(fingerprint, has_gpu=has_gpu)
     cascade, cascade_notes = _cascade(preprocessing.shape, has_gpu=has_gpu)
-    training, training_notes = _training(found, cascade)
+    training, training_notes = _training(fingerprint, cascade)
     decided = TrainingPlan(manifest.resolve(), preprocessing, cascade, training)
     return decided, notes | cascade_notes | training_notes
 
 
 def fit_preprocessing(cases: Iterable[Case]) -> Preprocessing:
-    """A canonical grid for a cohort: its median voxel size, its widest field of view.
+    """Fits a canonical grid to a cohort: median voxel size, widest field of view.
 
-    Coarser where that would be more than 128^3 voxels. Widest is the 95th percentile.
+    Widest is the 95th percentile. The grid is coarser if it would exceed 128^3 voxels.
     """
     grids = [spacing_and_shape(io.read(case.image).grid) for case in cases]
     extent = spread(spacing * shape for spacing, shape in grids)
@@ -70,7 +75,7 @@ def fitted_grid(
 ) -> tuple[tuple[int, int, int], Three]:
     """Shape, in multiples of 16, and voxel size of a grid that covers an extent.
 
-    Where that would be too many voxels it gets coarser, first along the finest axis.
+    If it would exceed `most_voxels` it gets coarser, first along the finest axis.
     """
     finest = min(spacing_mm)
     while True:
@@ -84,16 +89,16 @@ def fitted_grid(
 
 
 def _preprocessing(
-    found: CohortFingerprint, *, has_gpu: bool
+    fingerprint: CohortFingerprint, *, has_gpu: bool
 ) -> tuple[Preprocessing, Notes]:
-    field_mm = np.array(found.field_of_view_mm.usual)
-    body_mm = np.minimum(field_mm, np.array(found.foreground_mm.usual) * _MARGIN)
+    field_mm = np.array(fingerprint.field_of_view_mm.usual)
+    body_mm = np.minimum(field_mm, np.array(fingerprint.foreground_mm.usual) * _MARGIN)
     share = float(body_mm.prod() / field_mm.prod())
     is_small = share < _SMALL_FOREGROUND
     r, a, s = (float(mm) for mm in (body_mm if is_small else field_mm))
-    what = "foregrounds and a tenth more" if is_small else "fields of view"
-    shape, spacing_mm, spacing_note = _grid((r, a, s), found, has_gpu=has_gpu)
-    window, intensity_notes = _intensities(found)
+    covered = "foregrounds with a margin" if is_small else "fields of view"
+    shape, spacing_mm, spacing_note = _grid((r, a, s), fingerprint, has_gpu=has_gpu)
+    window, intensity_notes = _intensities(fingerprint)
     preprocessing = Preprocessing(
         shape=shape,
         spacing_mm=spacing_mm,
@@ -102,7 +107,7 @@ def _preprocessing(
     )
     return preprocessing, {
         "preprocessing.shape": f"multiples of {_SIDE_MULTIPLE} that cover "
-        f"{along_axes((r, a, s))} mm, 95 % of the {what}",
+        f"{along_axes((r, a, s))} mm, enough for 95 % of the {covered}",
         "preprocessing.spacing_mm": spacing_note,
         "preprocessing.placement": f"the foreground with a margin takes {share:.0%} of "
         f"the field of view; below {_SMALL_FOREGROUND:.0%} the grid is placed on it",
@@ -111,30 +116,32 @@ def _preprocessing(
 
 
 def _grid(
-    extent_mm: Three, found: CohortFingerprint, *, has_gpu: bool
+    extent_mm: Three, fingerprint: CohortFingerprint, *, has_gpu: bool
 ) -> tuple[tuple[int, int, int], Three, str]:
-    """Shape, voxel size and its reason."""
-    median_mm = found.spacing_mm.median
+    """Shape and voxel size, and the reason for the latter."""
+    median_mm = fingerprint.spacing_mm.median
     most_voxels = _MOST_VOXELS if has_gpu else _MOST_VOXELS_WITHOUT_GPU
     shape, spacing_mm = fitted_grid(extent_mm, median_mm, most_voxels)
     reason = f"the median of the scans is {along_axes(median_mm)} mm"
     if not np.allclose(spacing_mm, median_mm, atol=1e-3):
-        reason += f"; coarser, for the grid to stay within {most_voxels} voxels"
+        reason += f"; coarser, so that the grid has at most {most_voxels} voxels"
         reason += "" if has_gpu else ", as no GPU was found"
     return shape, spacing_mm, reason
 
 
-def _intensities(found: CohortFingerprint) -> tuple[tuple[float, float] | None, Notes]:
-    """The Hounsfield window of CT; None for percentiles."""
-    if not found.is_ct:
+def _intensities(
+    fingerprint: CohortFingerprint,
+) -> tuple[tuple[float, float] | None, Notes]:
+    """The Hounsfield window of CT; None for intensity percentiles."""
+    if not fingerprint.is_ct:
         return None, {
-            "preprocessing.intensity_percentiles": "as not (nearly) all scans look "
-            "like CT; if they are CT, set hounsfield_window instead"
+            "preprocessing.intensity_percentiles": "used because fewer than 90 % of "
+            "the scans look like CT; if they are CT, set hounsfield_window instead"
         }
-    low, _, high = (round(value, -1) for value in found.intensities)
+    low, _, high = (round(value, -1) for value in fingerprint.intensities)
     return (low, max(high, low + 10)), {
-        "preprocessing.hounsfield_window": "CT: 2nd and 98th percentile of what "
-        "is denser than lung or labeled"
+        "preprocessing.hounsfield_window": "CT: 2nd and 98th percentile of voxels "
+        "that are denser than lung or labeled"
     }
 
 
@@ -164,27 +171,26 @@ def _cascade(
 
 
 def _training(
-    found: CohortFingerprint, cascade: CascadeConfig
+    fingerprint: CohortFingerprint, cascade: CascadeConfig
 ) -> tuple[TrainConfig, Notes]:
-    objective, objective_notes = _objective(found, cascade)
-    augmentation, augmentation_notes = _augmentation(found)
-    if found.cases < _FEW_CASES:
-        steps, reason = _STEPS_OF_FEW, f"{found.cases} scans are soon known by heart"
+    objective, objective_notes = _objective(fingerprint, cascade)
+    augmentation, augmentation_notes = _augmentation(fingerprint)
+    if fingerprint.cases < _FEW_CASES:
+        steps, reason = _STEPS_OF_FEW, f"{fingerprint.cases} scans are soon overfitted"
     else:
         steps = _STEPS
-        reason = "about an hour on two cores for 400 000 voxels, in proportion for less"
-    pairs, pairs_reason = _validation_pairs(found.splits["val"])
-    training = TrainConfig(
+        reason = "about an hour on two cores for 400 000 voxels, proportional to voxels"
+    pairs, pairs_reason = _validation_pairs(fingerprint.splits["val"])
+    training = replace(
+        SHIPPED_TRAINING,
         steps=steps,
-        pairs_per_step=2,
-        learning_rate=5e-4,
         objective=objective,
         augmentation=augmentation,
         validation_pairs=pairs,
     )
     return training, {
         "training.steps": reason,
-        "training.learning_rate": "that of the shipped models",
+        "training.learning_rate": "as for the shipped models",
         "training.validation_pairs": pairs_reason,
         **objective_notes,
         **augmentation_notes,
@@ -194,46 +200,39 @@ def _training(
 def _validation_pairs(cases: int) -> tuple[int, str]:
     pairs = cases * (cases - 1)
     if pairs == 0:
-        reason = "not used, as pairs need two `val` cases: the last model will be kept"
+        reason = "not used, as pairs need two `val` cases: the last model is kept"
         return _MOST_VALIDATION_PAIRS, reason
-    reason = f"of the {pairs} that {cases} `val` cases make"
+    reason = f"{cases} `val` cases make {pairs} ordered pairs"
     return min(pairs, _MOST_VALIDATION_PAIRS), reason
 
 
 def _objective(
-    found: CohortFingerprint, cascade: CascadeConfig
+    fingerprint: CohortFingerprint, cascade: CascadeConfig
 ) -> tuple[Objective, Notes]:
-    if found.is_labeled:
+    if fingerprint.is_labeled:
         between = (0.0,) * (cascade.stages.count("D") - 1)
         overlap: tuple[float, ...] = (2.0, *between, 0.5)
         reason = (
-            "weak supervision, as every training case has labels: their overlap on "
-            "the last and the affine stage is trained for; [] trains on images alone"
+            "weak supervision of the last and the affine stage, as every training case "
+            "has labels; [] trains on images only"
         )
     else:
         overlap = ()
         reason = (
-            f"not used: {found.labeled} of {found.cases} training cases are labeled"
+            f"not used: {fingerprint.labeled} of {fingerprint.cases} training cases "
+            "have labels"
         )
-    objective = Objective(last_similarity="local correlation", overlap=overlap)
-    return objective, {
-        "training.objective.last_similarity": "follows detail where the correlation "
-        "sees the whole only",
+    return replace(SHIPPED_TRAINING.objective, overlap=overlap), {
+        "training.objective.last_similarity": "local correlation follows detail; "
+        "the correlation only sees the whole image",
         "training.objective.overlap": reason,
     }
 
 
-def _augmentation(found: CohortFingerprint) -> tuple[Augmentation, Notes]:
-    augmentation = Augmentation(
-        displacement=0.05,
-        rotation_degrees=15.0,
-        scaling=0.1,
-        translation=0.08,
-        gamma=0.2 if found.is_ct else 0.3,
-        bias=0.0 if found.is_ct else 0.2,
-        noise=0.03,
-    )
-    reason = "scans of unlike pose and shape; intensities vary as those of MR do"
-    if found.is_ct:
-        reason = "scans of unlike pose and shape; Hounsfield units vary little"
+def _augmentation(fingerprint: CohortFingerprint) -> tuple[Augmentation, Notes]:
+    augmentation = SHIPPED_TRAINING.augmentation
+    reason = "scans differ in pose and shape, and their intensities vary as in MR"
+    if fingerprint.is_ct:
+        augmentation = replace(augmentation, gamma=0.2, bias=0.0)
+        reason = "scans differ in pose and shape; Hounsfield units vary little"
     return augmentation, {"training.augmentation": reason}

@@ -1,6 +1,6 @@
-"""All that decides how a network is trained, and so what comes out."""
+"""Recipes: every setting that decides which weights a training ends with."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from voltween.errors import InputError
@@ -10,9 +10,16 @@ from voltween.refinement import split_name
 from voltween.training.augmentation import Augmentation
 from voltween.training.objective import VOXELMORPH, VTN_LIVER, Objective
 
-Precision = Literal["fp32", "bf16", "fp16"]
+TrainingPrecision = Literal["fp32", "bf16", "fp16"]
 
-_ANTS = "ants"  # the default of the supervised variant
+PUBLISHED_LEARNING_RATE = 1e-4
+"""Initial rate of Adam in the paper (section V-A3) and in VoxelMorph's code."""
+
+SHIPPED_LEARNING_RATE = 5e-4
+"""Initial rate of Adam for the shipped models (runs/hippocampus.sh, runs/brain.sh,
+runs/headneck.sh): better after the few thousand steps that two CPU cores allow."""
+
+_ANTS = "ants"  # the teacher of the paper's supervised variant
 _EPOCHS = 5
 _FULL_RATE_EPOCHS = 4
 _AT_LEAST_ONE = (
@@ -24,98 +31,131 @@ _AT_LEAST_ONE = (
     "kept_states",
     "target_pairs",
     "labels_per_pair",
+    "patience",
 )
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train; the defaults are the paper's where two CPU cores allow.
+    """Settings of a training; by default the paper's rate and losses, in fewer steps.
 
     Raises:
-        InputError: If a number is out of range, the teacher is unknown, or target flows
-            are asked for both ways.
+        InputError: If a number is out of range, the teacher is unknown, or the
+            objective has both an end-point error and an invertibility term.
     """
 
     steps: int = 2000
-    """Steps in all. The learning rate is halved after four fifths of them (the paper:
-    5 epochs, halved every epoch after the 4th)."""
+    """Number of steps. The learning rate is halved after four fifths of them (the
+    paper: 5 epochs, halved every epoch after the 4th)."""
     pairs_per_step: int = 2
-    """Pairs in a step, on all devices together: the result does not depend on how many
-    devices share them."""
+    """Pairs per step, over all devices: the result does not depend on how many devices
+    share them."""
     pairs_at_once: int | None = None
-    """Pairs in a device's memory at once; gradients of a step's others are added up. If
-    not given, all of the device's share."""
-    learning_rate: float = 1e-4
-    """Of Adam, at the start."""
+    """Pairs in the memory of a device at once; the gradients of a step's further pairs
+    are accumulated. If not given, all pairs of the device."""
+    learning_rate: float = PUBLISHED_LEARNING_RATE
+    """Initial learning rate of Adam."""
     objective: Objective = VTN_LIVER
     augmentation: Augmentation = field(default_factory=Augmentation)
     masked_share: float = 0.0
     """Share of pairs in which both images are masked by labels > 0."""
     labels_per_pair: int = 8
-    """With an overlap term: structures of a pair that count in a step, drawn from those
-    that both scans have. Others have their turn in other steps."""
+    """With an overlap term: number of structures per pair and step, drawn at random
+    from those that both scans have."""
     seed: int = 0
-    """Of weights, pairs and augmentation."""
+    """Seed of weights, pairs and augmentation."""
     start_from: str | None = None
-    """Shipped model or model file whose weights to start from, of the same network; the
-    flow multiplier may be another, and the flows are the same all the same."""
-    precision: Precision = "fp32"
-    """Of features: bf16 is faster on processors with AMX, bf16 and fp16 on GPUs, and
-    they halve the memory. Weights, flows, warps and losses are in single precision in
-    any case."""
+    """Shipped model or model file with the initial weights. It must have the same
+    network; its flow multiplier may differ: the weights are rescaled so that the flows
+    stay the same."""
+    precision: TrainingPrecision = "fp32"
+    """Precision of features: bf16 is faster on processors with AMX, bf16 and fp16 on
+    GPUs, and both halve the memory. Weights, flows, warps and losses are always in
+    single precision."""
     recompute_features: bool = False
-    """Compute features anew for the gradients: less memory, a third more time."""
+    """Recompute features for the gradients: less memory, a third more time."""
     validate_every: int = 200
-    """Steps between validations; each also saves the state to resume from."""
+    """Steps between validations; each validation also saves a state to resume from."""
     validation_pairs: int = 20
-    """Ordered pairs of `val` cases to validate on."""
+    """Number of ordered pairs of `val` cases for validation."""
     patience: int | None = None
-    """Stop after that many validations without a better model; if not given, never."""
+    """Stop after this many validations without a better model; if not given, never."""
     kept_states: int = 2
-    """States to resume from that are kept: the latest ones."""
+    """Number of states to resume from that are kept; older ones are deleted."""
     target_pairs: int = 100
-    """With an end-point error: training pairs that the teacher registers."""
+    """With an end-point error: number of training pairs that the teacher registers."""
     teacher: str = _ANTS
-    """Who registers them: "ants" (needs voltween[baselines]), or a shipped model or
-    model file of the same grid, refined on each pair, such as "brain+accurate" or
-    "FILE+fast"."""
+    """Method that registers them: "ants" (needs voltween[baselines]), or a shipped
+    model or model file of the same grid, refined on each pair, such as "brain+accurate"
+    or "FILE+fast"."""
 
     def __post_init__(self) -> None:
-        for name in (*_AT_LEAST_ONE, "patience"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1, got {value}")
-        if self.learning_rate <= 0:
-            raise InputError(f"learning_rate must be > 0, got {self.learning_rate}")
-        if not 0 <= self.masked_share <= 1:
-            raise InputError(f"masked_share must be 0 to 1, got {self.masked_share}")
+        self._check_numbers()
         if self.teacher != _ANTS and split_name(self.teacher)[1] is None:
             raise InputError(
-                'teacher must be "ants", or a model that ends in +fast or +accurate, '
-                f"got {self.teacher!r}"
+                about="teacher",
+                expected='"ants", or a model with +fast or +accurate at its end',
+                got=repr(self.teacher),
             )
         if self.objective.end_point_error > 0 and self.objective.invertibility > 0:
             raise InputError(
-                "target flows lead one way: give either an end_point_error or an "
-                "invertibility term, got both"
+                about="objective",
+                expected="an end_point_error or an invertibility term, as target "
+                "flows exist for one direction only",
+                got="both",
+            )
+
+    def _check_numbers(self) -> None:
+        for name in _AT_LEAST_ONE:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(about=name, expected="at least 1", got=value)
+        if self.learning_rate <= 0:
+            raise InputError(
+                about="learning_rate", expected="above 0", got=self.learning_rate
+            )
+        if not 0 <= self.masked_share <= 1:
+            raise InputError(
+                about="masked_share", expected="0 to 1", got=self.masked_share
             )
 
 
+PUBLISHED_TRAINING = TrainConfig(steps=100_000, pairs_per_step=8)
+"""The paper's training of its own networks (sections V-A1 and V-A3): 5 epochs of 20 000
+steps, 8 pairs per step, Adam at 1e-4, the losses of Table I."""
+
 VOXELMORPH_TRAINING = TrainConfig(
-    steps=5000, pairs_per_step=4, learning_rate=1e-4, objective=VOXELMORPH
+    steps=5000,
+    pairs_per_step=4,
+    learning_rate=PUBLISHED_LEARNING_RATE,
+    objective=VOXELMORPH,
 )
-"""VoxelMorph-2: batches and steps as the paper trained it (section V-A3), rate and
-objective as its authors' code. Pairs, augmentation and the halving of the rate are
+"""The paper's training of VoxelMorph-2: batches and steps of section V-A3, rate and
+objective of VoxelMorph's own code. Pairs, augmentation and the halving of the rate are
 those of every network here."""
+
+SHIPPED_AUGMENTATION = Augmentation(
+    displacement=0.05, rotation_degrees=15.0, scaling=0.1, translation=0.08, gamma=0.3
+)
+"""Augmentation of the shipped models, without the bias field and the noise of scanners;
+their scripts vary it for heads and for CT."""
+
+SHIPPED_TRAINING = TrainConfig(
+    learning_rate=SHIPPED_LEARNING_RATE,
+    objective=Objective(last_similarity="local correlation"),
+    augmentation=replace(SHIPPED_AUGMENTATION, bias=0.2, noise=0.03),
+)
+"""The training of the shipped models, from which every plan starts; steps, overlap term
+and augmentation then depend on the cohort."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A grid, a network, and how it is trained.
+    """A canonical grid, a network on it, and the settings of its training.
 
     Raises:
-        InputError: If the network's grid is not the canonical grid, or a teacher is
-            named whose flows have no weight.
+        InputError: If the network has another grid, or a teacher is given whose flows
+            have no weight in the objective.
     """
 
     preprocessing: Preprocessing
@@ -125,14 +165,17 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.network.shape != self.preprocessing.shape:
             raise InputError(
-                "the network's shape must be that of the canonical grid, "
-                f"{self.preprocessing.shape}, got {self.network.shape}"
+                about="shape of the network",
+                expected=f"that of the canonical grid, {self.preprocessing.shape}",
+                got=self.network.shape,
             )
         training = self.training
         if training.teacher != _ANTS and training.objective.end_point_error == 0:
             raise InputError(
-                f"teacher {training.teacher}: its flows need a weight: give an "
-                "end_point_error above 0, or no teacher"
+                about=f"teacher {training.teacher}",
+                expected="an end_point_error above 0 as the weight of its flows",
+                got=0,
+                advice="give a weight, or no teacher",
             )
 
 

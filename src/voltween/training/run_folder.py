@@ -1,11 +1,11 @@
 """The folder of a training run: states to resume from, logs, the best model.
 
-state-00000200.safetensors   weights and optimizer; the latest ones are kept
+state-00000200.safetensors   weights and optimizer; the latest are kept
 best.safetensors             the best model so far, to register with
 log.csv                      loss terms of every step
-validation.csv               Dice, correlation, folding of every stage
-recipe.json                  all that decides the result, and where it ran
-progress.png, tensorboard/   the same as pictures
+validation.csv               Dice, correlation and folding of every stage
+recipe.json                  everything that decides the result, and the machine
+progress.png, tensorboard/   both tables as curves
 """
 
 import csv
@@ -16,17 +16,18 @@ import platform
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from voltween import process
 from voltween.errors import InputError
 from voltween.files import output_folder, whole_file
 from voltween.models import (
     Model,
+    dataclass_from_facts,
     network_tensors,
     read_tensors,
     save_model,
@@ -41,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 LOG = "log.csv"
 VALIDATION = "validation.csv"
+CURVES = "progress.png"
 _STATE = "state-{:08d}.safetensors"
 _ADAM = "optimizer."
 _PACKAGES = (
@@ -50,25 +52,29 @@ _PACKAGES = (
     "scipy",
     "SimpleITK",
     "lightning-fabric",
-    "antspyx",  # target flows come from it
-    "voxelmorph",  # its network,
-    "neurite",  # and the layers of that
+    "antspyx",  # finds target flows
+    "voxelmorph",  # has the network VoxelMorph-2
+    "neurite",  # has the layers of that network
 )
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come."""
+    """The progress of a run."""
 
     step: int = 0
+    """Number of steps taken."""
     best: float | None = None
-    """Merit of the best model so far."""
+    """Merit of the best model so far; None before the first validation."""
     without_better: int = 0
-    """Validations since then."""
+    """Number of validations since the best model."""
 
 
 class RunFolder:
-    """What a run leaves on disk. Every file appears whole or not at all."""
+    """The files of a run. States, models and the recipe appear whole or not at all.
+
+    The tables grow row by row; rows that a later run takes again are cut.
+    """
 
     def __init__(self, path: Path, recipe: dict[str, Any], kept_states: int) -> None:
         self.path = output_folder(path)
@@ -86,9 +92,9 @@ class RunFolder:
         return sorted(self.path.glob("state-*.safetensors"))
 
     def resume(self, network: Network, optimizer: torch.optim.Optimizer) -> Progress:
-        """Load the latest state into network and optimizer; where the run stands.
+        """Loads the latest state into network and optimizer; returns its progress.
 
-        A damaged state is passed over, with a warning, for the one before it.
+        A damaged state is skipped with a warning, and the one before it is used.
 
         Raises:
             InputError: If the folder holds a run of another recipe, or all of its
@@ -100,14 +106,14 @@ class RunFolder:
         self._check_recipe(description["recipe"])
         network.load_state_dict(tensors_under("network.", tensors))
         _load_optimizer(optimizer, tensors_under(_ADAM, tensors))
-        progress = Progress(**description["progress"])
-        logger.info("going on from step %d of %s", progress.step, self.path)
+        progress = dataclass_from_facts(Progress, description["progress"], "progress")
+        logger.info("resuming at step %d of %s", progress.step, self.path)
         return progress
 
     def begin(self, progress: Progress, environment: dict[str, Any]) -> None:
-        """Write the recipe; drop what the logs say of steps that will be done again."""
+        """Writes the recipe, and cuts the tables after the steps already taken."""
         for name in (LOG, VALIDATION):
-            _cut(self.path / name, progress.step)
+            _cut_table(self.path / name, progress.step)
         facts = {"recipe": self._recipe, "environment": environment}
         with whole_file(self.path / "recipe.json") as partial:
             partial.write_text(json.dumps(facts, indent=1))
@@ -118,7 +124,7 @@ class RunFolder:
         optimizer: torch.optim.Optimizer,
         progress: Progress,
     ) -> None:
-        """Write a state to resume from; the oldest goes."""
+        """Writes a state to resume from, and deletes the oldest."""
         tensors = network_tensors(network)
         for index, state in optimizer.state_dict()["state"].items():
             for name, value in state.items():
@@ -130,19 +136,19 @@ class RunFolder:
             old.unlink()
 
     def save_best(self, network: Network, preprocessing: Any, figures: dict) -> None:
-        """Write the best model, with the recipe and what it reached."""
+        """Writes the best model, with the recipe and its figures as provenance."""
         model = Model("best", network, preprocessing, self._recipe | figures)
         save_model(model, self.best)
 
     def log_losses(self, step: int, losses: dict[str, float]) -> None:
-        """One row more in log.csv."""
-        _append(self.path / LOG, ["step", *losses], [[step, *losses.values()]])
+        """Appends a row to log.csv."""
+        _append_rows(self.path / LOG, ["step", *losses], [[step, *losses.values()]])
 
     def log_validation(self, step: int, stages: Sequence[StageValidation]) -> None:
-        """One row a stage more in validation.csv."""
+        """Appends one row per stage to validation.csv."""
         columns = ["step", *asdict(stages[0])]
         rows = [[step, *asdict(stage).values()] for stage in stages]
-        _append(self.path / VALIDATION, columns, rows)
+        _append_rows(self.path / VALIDATION, columns, rows)
 
     def _latest_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         *earlier, latest = self.states
@@ -150,29 +156,33 @@ class RunFolder:
             try:
                 return read_tensors(path)
             except InputError as error:
-                warnings.warn(f"{error}: passed over", stacklevel=3)
+                warnings.warn(f"{error}: skipped", stacklevel=3)
         raise InputError(
-            f"{self.path}: all states to resume from are damaged: give another folder, "
-            "or start from best.safetensors with --start-from"
+            about=self.path,
+            expected="a state to resume from",
+            got="damaged states only",
+            advice="give another folder, or start from best.safetensors with "
+            "--start-from",
         )
 
-    def _check_recipe(self, found: dict[str, Any]) -> None:
+    def _check_recipe(self, stored: dict[str, Any]) -> None:
         different = [
-            key for key, value in self._recipe.items() if found.get(key) != value
+            key for key, value in self._recipe.items() if stored.get(key) != value
         ]
         if different:
             raise InputError(
-                f"{self.path}: holds a run with other settings "
-                f"({', '.join(different)}): give another folder, or the settings of "
-                "that run to go on with it"
+                about=self.path,
+                expected="a run of the same recipe",
+                got=f"one with other settings ({', '.join(different)})",
+                advice="give another folder, or the settings of that run to resume it",
             )
 
 
 def environment() -> dict[str, Any]:
-    """What a run depends on beside its recipe, for whoever wants to repeat it."""
+    """Versions and machine of a run, for those who want to repeat it."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
-        "versions": {name: _installed(name) for name in _PACKAGES},
+        "versions": {name: process.installed_version(name) for name in _PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),
@@ -181,14 +191,6 @@ def environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "gpu": gpu,
     }
-
-
-def _installed(package: str) -> str | None:
-    """Version of a package; None where it is missing."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _load_optimizer(
@@ -202,7 +204,7 @@ def _load_optimizer(
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _append(path: Path, columns: list[str], rows: list[list]) -> None:
+def _append_rows(path: Path, columns: list[str], rows: list[list]) -> None:
     is_new = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.writer(file)
@@ -211,8 +213,8 @@ def _append(path: Path, columns: list[str], rows: list[list]) -> None:
         writer.writerows(rows)
 
 
-def _cut(path: Path, step: int) -> None:
-    """Drop the rows of later steps; a row cut short by a kill is one of them."""
+def _cut_table(path: Path, step: int) -> None:
+    """Removes the rows of later steps, and a row that was cut short by a kill."""
     if not path.exists():
         return
     if step == 0:

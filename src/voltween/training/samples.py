@@ -1,7 +1,7 @@
-"""Scans on their canonical grids as tensors, made once, kept on disk.
+"""Samples: scans on their canonical grids as tensors, prepared once and kept on disk.
 
-A cohort of any size trains in the memory of a few scans: files are mapped, not read.
-A file is known by what it was made from, and checked to be what was written.
+Files are mapped into memory, so that a cohort of any size trains in the memory of a few
+scans. A file is named by a hash of its sources and holds a hash of its content.
 """
 
 import hashlib
@@ -20,19 +20,19 @@ from torch import Tensor
 
 from voltween.cohorts import Case, load_case, mask_by_labels
 from voltween.errors import InputError
-from voltween.files import output_folder
+from voltween.files import naming, output_folder
 from voltween.models import read_tensors, write_tensors
 from voltween.preprocessing import Preprocessing
 from voltween.spatial import Affine
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 1  # of files and of what preprocessing does; older files are made again
+_FORMAT = 1  # raised when files or the preprocessing change: samples are made again
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One scan on its canonical grid, ready for the network."""
+    """A scan on its canonical grid: intensities 0 to 1, and labels if it has any."""
 
     name: str
     image: Float[Tensor, "1 i j k"]
@@ -40,7 +40,7 @@ class Sample:
 
 
 class StoredSamples(Sequence[Sample]):
-    """Samples on disk; each is mapped into memory when it is asked for."""
+    """Samples on disk; each is mapped into memory on access."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._files = tuple(files)
@@ -66,25 +66,28 @@ def store_samples(
     *,
     is_masked: bool = False,
 ) -> StoredSamples:
-    """The cases on their canonical grids, from the folder or made and put there.
+    """Prepares the cases on their canonical grids, as far as the folder lacks them.
 
     Raises:
-        InputError: If a scan cannot be used, masks are asked of cases without labels,
-            or the folder cannot be written to.
+        InputError: If a scan cannot be used, or a case to be masked has no labels.
+        OutputError: If the folder cannot be written to.
     """
     folder = output_folder(folder)
     return StoredSamples(
-        [_stored(case, preprocessing, folder, is_masked) for case in cases]
+        [_store(case, preprocessing, folder, is_masked) for case in cases]
     )
 
 
-def _stored(
+def _store(
     case: Case, preprocessing: Preprocessing, folder: Path, is_masked: bool
 ) -> Path:
+    """The file of the sample, which is made if it is missing or damaged."""
     source = _source_hash(case, preprocessing, is_masked)
     path = folder / f"{source[:24]}.safetensors"
     if path.exists() and not _is_whole(path):
-        warnings.warn(f"{path}: damaged, made again from {case.image}", stacklevel=4)
+        warnings.warn(
+            f"{path}: damaged sample, prepared again from {case.image}", stacklevel=4
+        )
         path.unlink()
     if not path.exists():
         sample = load_sample(case, preprocessing, is_masked=is_masked)
@@ -98,7 +101,7 @@ def _stored(
 
 
 def _source_hash(case: Case, preprocessing: Preprocessing, is_masked: bool) -> str:
-    """Of all that the sample is made from."""
+    """SHA-256 of the settings and files that the sample is made from."""
     settings = [_FORMAT, case.name, asdict(preprocessing), is_masked]
     digest = hashlib.sha256(json.dumps(settings).encode())
     for path in (case.image, case.labels):
@@ -108,7 +111,7 @@ def _source_hash(case: Case, preprocessing: Preprocessing, is_masked: bool) -> s
 
 
 def _files_of(path: Path | None) -> list[Path]:
-    """The file, or all of a folder (DICOM), in a fixed order."""
+    """The file itself, or all files of a folder (DICOM) in a fixed order."""
     if path is None:
         return []
     if path.is_dir():
@@ -135,21 +138,18 @@ def _content_hash(tensors: dict[str, Tensor]) -> str:
 def load_sample(
     case: Case, preprocessing: Preprocessing, *, is_masked: bool = False
 ) -> Sample:
-    """The case on its canonical grid; masked by its labels if asked.
+    """Reads a case on its canonical grid; with `is_masked`, masked by its labels.
 
     Raises:
-        InputError: If a file cannot be used, or a mask is asked of a case without
-            labels.
+        InputError: If a file cannot be used, or a case to be masked has no labels.
     """
     image, labels = load_case(case)
     if is_masked:
         if labels is None:
-            raise InputError(f"{case.name}: has no labels to mask it with")
+            raise InputError(about=case.name, expected="labels as mask", got="none")
         image = mask_by_labels(image, labels)
-    try:
-        canonical = preprocessing.normalized(image)
-    except InputError as error:
-        raise InputError(f"{case.name}: {error}") from error
+    with naming(case.name):
+        canonical = preprocessing.normalize(image)
     label_tensor = None
     if labels is not None:
         on_grid = Affine.identity().resample(labels, onto=canonical.grid)

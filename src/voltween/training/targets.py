@@ -1,4 +1,4 @@
-"""Target flows to learn: what a teacher finds for a pair, kept on disk."""
+"""Target flows: flows that a teacher found for training pairs, kept on disk."""
 
 import hashlib
 import warnings
@@ -14,24 +14,25 @@ from safetensors.torch import save
 from torch import Tensor
 
 from voltween.errors import InputError
-from voltween.files import output_folder, whole_file
+from voltween.files import naming, output_folder, whole_file
 from voltween.training.samples import Sample
 from voltween.training.teachers import Teacher
 
-_FORMAT = 2  # part of the files' names: to be raised when targets change
+_FORMAT = 2  # part of the file names; raised when targets change
 
 
 def target_pairs(count: int, pairs: int, seed: int) -> list[tuple[int, int]]:
-    """Indices (fixed, moving) of `pairs` ordered pairs of `count` cases, all different.
+    """Draws `pairs` different ordered pairs of `count` cases: indices (fixed, moving).
 
     Raises:
-        InputError: If there are not so many.
+        InputError: If the cases make fewer pairs.
     """
     most = count * (count - 1)
     if not 0 < pairs <= most:
         raise InputError(
-            f"{count} cases have {most} ordered pairs: expected target flows for 1 to "
-            f"{most}, got {pairs}"
+            about="target_pairs",
+            expected=f"1 to {most}, the number of ordered pairs of {count} cases",
+            got=pairs,
         )
     chosen = np.random.default_rng(seed).choice(most, size=pairs, replace=False)
     rows = [divmod(int(number), count - 1) for number in chosen]
@@ -40,11 +41,11 @@ def target_pairs(count: int, pairs: int, seed: int) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True, eq=False)
 class TargetFlows:
-    """Target flows of pairs of samples, made when first asked for, kept in a folder.
+    """Target flows of pairs of samples, found on first use and kept in a folder.
 
-    A file's name is made of the two images' voxels and what decides the teacher's
-    flows: other images, versions or weights never meet an old target, and folders can
-    be shared.
+    A file is named by a hash of the two images and of the facts that decide the
+    teacher's flows. Other images, versions or weights therefore never get an old
+    target, and trainings can share the folder.
     """
 
     samples: Sequence[Sample]
@@ -54,14 +55,17 @@ class TargetFlows:
     folder: Path
 
     def flow(self, number: int) -> Float[Tensor, "3 i j k"]:
-        """Target flow of `pairs[number]`, in voxels of the canonical grid.
+        """Reads or finds the target flow of `pairs[number]`.
 
-        It is where the teacher finds fixed voxel x in the moving image, less x; rounded
-        to half precision, 0.01 voxels at most for flows below 32 voxels.
+        Returns:
+            For every fixed voxel the displacement to its position in the moving image,
+            in voxels of the canonical grid. Rounding to half precision changes flows
+            below 32 voxels by at most 0.01 voxels.
 
         Raises:
-            InputError: If the teacher is not installed or fails on the pair, or the
-                folder cannot be written to.
+            InputError: If the teacher fails on the pair.
+            MissingPackageError: If the teacher is not installed.
+            OutputError: If the folder cannot be written to.
         """
         path = self._path(number)
         shape = self.samples[self.pairs[number][0]].image.shape[1:]
@@ -70,25 +74,26 @@ class TargetFlows:
             if stored is not None and stored.shape[1:] == shape:
                 return stored.float()
             warnings.warn(
-                f"{path}: expected a target flow, got a damaged file: made again",
+                f"{path}: damaged target flow, found again",
                 stacklevel=2,
             )
-        flow = self._made(number)
+        flow = self._find(number)
         _write(flow, path)
         return flow.float()
 
-    def _made(self, number: int) -> Float[Tensor, "3 i j k"]:
-        """The flow, anew, in half precision."""
-        output_folder(self.folder)  # before minutes of work, not after
+    def _find(self, number: int) -> Float[Tensor, "3 i j k"]:
+        """The flow that the teacher finds, in half precision."""
+        output_folder(self.folder)  # fails before minutes of work, not after
         fixed, moving = (self.samples[index] for index in self.pairs[number])
-        try:
+        pair = f"{fixed.name} <- {moving.name}"
+        with naming(pair):
             flow = self.teacher.flow(fixed.image, moving.image).half()
-        except InputError as error:
-            raise InputError(f"{fixed.name} <- {moving.name}: {error}") from error
         if not flow.isfinite().all():
             raise InputError(
-                f"{fixed.name} <- {moving.name}: the flow found by {self.teacher.name} "
-                "must be finite, got NaN or infinity: leave one of them out"
+                about=pair,
+                expected=f"a finite flow from {self.teacher.name}",
+                got="NaN or infinity",
+                advice="leave one of the two out",
             )
         return flow
 
@@ -100,7 +105,7 @@ class TargetFlows:
 
     @cached_property
     def _digests(self) -> list[str]:
-        """What stands for each sample's image."""
+        """Hash of the image of every sample."""
         return [_digest(sample.image) for sample in self.samples]
 
 
@@ -117,7 +122,7 @@ def _write(flow: Float[Tensor, "3 i j k"], path: Path) -> None:
 
 
 def _read(path: Path) -> Float[Tensor, "3 i j k"] | None:
-    """The stored flow, if the file is whole and unchanged."""
+    """The stored flow; None if the file is damaged."""
     try:
         with safe_open(path, framework="pt") as file:
             flow, metadata = file.get_tensor("flow"), file.metadata() or {}

@@ -1,13 +1,12 @@
-"""Who finds the flows that a network learns: ANTs, or a model polished on each pair.
+"""Teachers, which find the flows that a network learns: ANTs, or a refined model.
 
-With a polished model, what optimization finds on a few pairs is spread over all pairs
-that the network will ever see (amortised optimization).
+A refined model carries the result of instance optimization on a few pairs over to every
+pair that the network will see (amortized optimization).
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version
 from typing import final
 
 import numpy as np
@@ -15,14 +14,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from voltween import process
 from voltween.baselines import TOOLS
 from voltween.errors import InputError
 from voltween.models import Model, load_model, weights_digest
 from voltween.preprocessing import Preprocessing
 from voltween.refinement import (
-    Evidence,
+    PairTensors,
     Problem,
     Refinement,
+    SideTensors,
     Watch,
     find_transform,
     split_name,
@@ -33,39 +34,40 @@ _ANTS = TOOLS["ants-syn"]
 
 
 class Teacher(ABC):
-    """Who finds a flow for a pair; the same each time for the same images."""
+    """A method that finds flows; the same images always get the same flow."""
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """As people call it."""
+        """Name for people."""
 
     @property
     @abstractmethod
     def facts(self) -> str:
-        """All that decides its flows, but for the images: versions, weights.
+        """Everything but the images that decides its flows: versions, weights.
 
         Raises:
-            InputError: If it is not installed.
+            MissingPackageError: If it is not installed.
         """
 
     @abstractmethod
     def flow(
         self, fixed: Float[Tensor, "1 i j k"], moving: Float[Tensor, "1 i j k"]
     ) -> Float[Tensor, "3 i j k"]:
-        """Flow in voxels: it leads from fixed voxel x to where that is in `moving`.
+        """Finds the flow in voxels from fixed voxels to their positions in `moving`.
 
         Raises:
-            InputError: If it is not installed or fails on the pair.
+            InputError: If it fails on the pair.
+            MissingPackageError: If it is not installed.
         """
 
 
 @final
 @dataclass(frozen=True)
 class Ants(Teacher):
-    """ANTs' SyN, affine and deformation together, with antspyx's defaults.
+    """SyN of ANTs, affine and deformation, with the defaults of antspyx.
 
-    It is given the arrays as images of 1 mm voxels, and one thread.
+    It gets the arrays as images with voxels of 1 mm, and one thread.
     """
 
     @property
@@ -75,7 +77,7 @@ class Ants(Teacher):
     @property
     def facts(self) -> str:
         _ANTS.check_installed()
-        return f"{_ANTS.package} {version(_ANTS.package)}"
+        return f"{_ANTS.package} {process.installed_version(_ANTS.package)}"
 
     def flow(
         self, fixed: Float[Tensor, "1 i j k"], moving: Float[Tensor, "1 i j k"]
@@ -91,15 +93,16 @@ class Ants(Teacher):
 @final
 @dataclass(frozen=True)
 class RefinedModel(Teacher):
-    """A model whose flow is polished on each pair, on the grid that is trained on.
+    """A model with instance optimization on each pair, on the grid of the training.
 
-    It is known by name and digest, so that other processes get no weights.
+    It holds the name and digest of the model, not its weights, which other processes
+    would otherwise be sent.
     """
 
     model: str
     """Shipped model or model file."""
     digest: str
-    """Of its file."""
+    """SHA-256 of its file."""
     refinement: Refinement
 
     @property
@@ -114,37 +117,41 @@ class RefinedModel(Teacher):
         self, fixed: Float[Tensor, "1 i j k"], moving: Float[Tensor, "1 i j k"]
     ) -> Float[Tensor, "3 i j k"]:
         images = fixed[None], moving[None]
-        stage = _loaded(self.model, self.digest).registrar(*images).stages[-1]
-        problem = Problem(Evidence(*images), self.refinement, Watch())
+        stage = _load(self.model, self.digest).registrar(*images).stages[-1]
+        pair = PairTensors(*map(SideTensors, images))
+        problem = Problem(pair, self.refinement, Watch())
         return find_transform(problem, stage.parts.clone()).flow[0]
 
 
 def teacher_named(name: str, preprocessing: Preprocessing) -> Teacher:
-    """The teacher for a canonical grid: "ants", or a model such as "brain+accurate".
+    """The teacher of a name, "ants" or a model such as "brain+accurate", for a grid.
 
     Raises:
-        InputError: If there is no such model, or it is made for another grid.
+        InputError: If there is no such model, or it has another grid.
     """
     model, refinement = split_name(name)
     if refinement is None:
         return Ants()
     digest = weights_digest(model)
-    its = _loaded(model, digest).preprocessing
-    wanted = preprocessing.shape, preprocessing.spacing_mm
-    if (its.shape, its.spacing_mm) != wanted:
+    grid, grid_of_model = (
+        (p.shape, p.spacing_mm)
+        for p in (preprocessing, _load(model, digest).preprocessing)
+    )
+    if grid_of_model != grid:
         raise InputError(
-            f"teacher {name}: expected a model for the grid that is trained on, "
-            f"{_in_words(preprocessing)}, got one for {_in_words(its)}: train on that "
-            "grid, or with another teacher"
+            about=f"teacher {name}",
+            expected=f"a model for the grid of the training, {_in_words(*grid)}",
+            got=f"one for {_in_words(*grid_of_model)}",
+            advice="train on that grid, or with another teacher",
         )
     return RefinedModel(model, digest, refinement)
 
 
 @lru_cache(maxsize=1)
-def _loaded(model: str, digest: str) -> Model:
-    """The model; the digest sees to it that a file written anew is read anew."""
+def _load(model: str, digest: str) -> Model:
+    """The model; the digest makes a file with new content be read again."""
     return load_model(model)
 
 
-def _in_words(preprocessing: Preprocessing) -> str:
-    return f"{preprocessing.shape} voxels of {preprocessing.spacing_mm} mm"
+def _in_words(shape: tuple[int, ...], spacing_mm: tuple[float, ...]) -> str:
+    return f"{shape} voxels of {spacing_mm} mm"

@@ -1,4 +1,4 @@
-"""How good a network is in the middle of its training, stage by stage."""
+"""Validation of a network during training, stage by stage."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ from voltween.training.samples import Sample
 
 @dataclass(frozen=True)
 class StageValidation:
-    """Means over validation pairs after one stage, on the network's grid."""
+    """Means over the validation pairs after one stage, on the network's grid."""
 
     stage: str
     dice: float | None
-    """Over the labels of each pair; None where no scan has any."""
+    """Mean over the labels of each pair; None if no scan has labels."""
     correlation: float
     folding_percent: float
 
 
 def validation_pairs(samples: Sequence[Sample], most: int) -> list[tuple[int, int]]:
-    """Indices (fixed, moving) of pairs, labeled ones if there are any.
+    """Indices (fixed, moving) of up to `most` pairs, of labeled samples if possible.
 
-    The same ones in every call with samples of the same names.
+    Every call with the same samples returns the same pairs.
     """
     labeled = [n for n in range(len(samples)) if samples[n].labels is not None]
     usable = labeled if len(labeled) > 1 else range(len(samples))
@@ -44,26 +44,26 @@ def measure_stages(
     samples: Sequence[Sample],
     pairs: Iterable[tuple[int, int]],
 ) -> Float[np.ndarray, "pairs stages 3"]:
-    """Dice, correlation and folding (%) of every pair, before and after each stage.
+    """Measures Dice, correlation and folding (%) of pairs, before and after each stage.
 
-    Dice is NaN where one of the scans has no labels.
+    Dice is NaN if one of the scans has no labels, or they have none in common.
     """
-    rows = [list(_measured(network, samples[f], samples[m])) for f, m in pairs]
+    rows = [list(_measure_pair(network, samples[f], samples[m])) for f, m in pairs]
     return np.array(rows).reshape(-1, len(network.config.stage_names) + 1, 3)
 
 
 def stage_means(
     figures: Float[np.ndarray, "pairs stages 3"], stage_names: Sequence[str]
 ) -> list[StageValidation]:
-    """Means over pairs of what `measure_stages` found, the first row "before"."""
+    """Means over pairs of the figures of `measure_stages`; the first is "before"."""
     rows = []
     for number, name in enumerate(("before", *stage_names)):
         dice, correlations, folding = figures[:, number].T
-        known = dice[~np.isnan(dice)]
+        finite = dice[~np.isnan(dice)]
         rows.append(
             StageValidation(
                 stage=name,
-                dice=float(known.mean()) if known.size else None,
+                dice=float(finite.mean()) if finite.size else None,
                 correlation=float(correlations.mean()),
                 folding_percent=float(folding.mean()),
             )
@@ -72,20 +72,23 @@ def stage_means(
 
 
 def merit(stages: Sequence[StageValidation]) -> float:
-    """What the best model has most of: Dice after the last stage, or correlation."""
+    """The figure that is highest for the best model: the last Dice, or correlation."""
     last = stages[-1]
     return last.correlation if last.dice is None else last.dice
 
 
 def tween(network: Network, fixed: Sample, moving: Sample) -> tuple[Tensor, Tweening]:
-    """The moving image, and what the network made of it, without gradients."""
+    """Registers two samples without gradients; returns the moving image and the result.
+
+    Both are on the device of the network.
+    """
     device = next(network.parameters()).device
     images = fixed.image[None].to(device), moving.image[None].to(device)
     with torch.inference_mode():
         return images[1], network(*images)
 
 
-def _measured(
+def _measure_pair(
     network: Network, fixed: Sample, moving: Sample
 ) -> Iterator[tuple[float, float, float]]:
     image, tweening = tween(network, fixed, moving)

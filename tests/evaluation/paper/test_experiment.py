@@ -136,7 +136,14 @@ def test_rows_must_differ(other):
     [
         ("title = 3 4", "expected an experiment"),
         ('title = "x"', "expected an experiment"),
-        ('title = "x"\n[[row]]\nname = "a"\nnetwrk = "D"', "got netwrk"),
+        (
+            'title = "x"\n[[row]]\nname = "a"\nnetwrk = "D"',
+            r"row\[1\].netwrk: expected one of the keys name, method",
+        ),
+        (
+            'title = "x"\n[[row]]\nname = "a"\nnetwork = "D"\ntrain_share = "1"',
+            r"row\[1\].train_share: expected a number, got '1'",
+        ),
     ],
 )
 def test_other_files_are_refused(text, message, tmp_path):

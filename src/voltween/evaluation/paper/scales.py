@@ -12,10 +12,13 @@ from voltween.networks import CascadeConfig, NetworkConfig, VoxelMorphConfig
 from voltween.preprocessing import Preprocessing
 from voltween.training import (
     FLOW_MULTIPLIER,
+    PUBLISHED_TRAINING,
+    SHIPPED_AUGMENTATION,
+    SHIPPED_LEARNING_RATE,
     SUPERVISED,
     VOXELMORPH,
+    VOXELMORPH_TRAINING,
     VTN_LIVER,
-    Augmentation,
     Objective,
     Recipe,
     TrainConfig,
@@ -36,9 +39,6 @@ class Scale:
     voxelmorph_pairs_per_step: int
 
 
-_AUGMENTATION = Augmentation(
-    displacement=0.05, rotation_degrees=15.0, scaling=0.1, translation=0.08, gamma=0.3
-)
 SCALES: dict[ScaleName, Scale] = {
     # For two processor cores; every network sees as many pairs as any other.
     "small": Scale(
@@ -47,8 +47,8 @@ SCALES: dict[ScaleName, Scale] = {
         training=TrainConfig(
             steps=1000,
             pairs_per_step=2,
-            learning_rate=5e-4,
-            augmentation=_AUGMENTATION,
+            learning_rate=SHIPPED_LEARNING_RATE,
+            augmentation=SHIPPED_AUGMENTATION,
             validate_every=500,
             kept_states=1,
         ),
@@ -59,14 +59,13 @@ SCALES: dict[ScaleName, Scale] = {
     "full": Scale(
         coarsening=1,
         channels=16,
-        training=TrainConfig(
-            steps=100_000,
-            pairs_per_step=8,
-            augmentation=_AUGMENTATION,
+        training=replace(
+            PUBLISHED_TRAINING,
+            augmentation=SHIPPED_AUGMENTATION,
             validate_every=2000,
         ),
-        voxelmorph_steps=5000,
-        voxelmorph_pairs_per_step=4,
+        voxelmorph_steps=VOXELMORPH_TRAINING.steps,
+        voxelmorph_pairs_per_step=VOXELMORPH_TRAINING.pairs_per_step,
     ),
 }
 

@@ -2,12 +2,12 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from voltween.errors import InputError
-from voltween.files import existing_file
+from voltween.files import existing_file, naming
+from voltween.models import dataclass_from_facts
 
 VOXELMORPH_2 = "VoxelMorph-2"
 TABLES = Path(__file__).with_name("tables")
@@ -93,7 +93,11 @@ def read_experiment(table: Path) -> Experiment:
     path = table if table.suffix else _installed_table(table.name)
     try:
         content = tomllib.loads(existing_file(path).read_text())
-        rows = tuple(_row(path, values) for values in content["row"])
+        with naming(path):
+            rows = tuple(
+                dataclass_from_facts(Row, values, f"row[{number}]")
+                for number, values in enumerate(content["row"], 1)
+            )
         return Experiment(path.stem, content["title"], rows)
     except (tomllib.TOMLDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise InputError(
@@ -112,13 +116,3 @@ def _installed_table(name: str) -> Path:
             got="neither",
         )
     return path
-
-
-def _row(path: Path, values: dict[str, Any]) -> Row:
-    known = {item.name for item in fields(Row)}
-    if unknown := sorted(set(values) - known):
-        raise InputError(
-            f"{path}: a row may have {', '.join(sorted(known))}, got "
-            f"{', '.join(unknown)}"
-        )
-    return Row(**values)

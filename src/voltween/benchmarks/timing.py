@@ -41,7 +41,7 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Effort:
+class Repetitions:
     """How often to repeat a comparison."""
 
     fewest_rounds: int = 5
@@ -52,14 +52,16 @@ class Effort:
     """After this time no round is begun beyond the fewest."""
 
 
-def alternate(contenders: Mapping[str, Work], effort: Effort) -> dict[str, Timing]:
+def alternate(
+    contenders: Mapping[str, Work], repetitions: Repetitions
+) -> dict[str, Timing]:
     """Times of all contenders, called in turn; a first call of each is not counted."""
     for work in contenders.values():
         work()
     times: dict[str, list[float]] = {name: [] for name in contenders}
-    end = time.perf_counter() + effort.seconds
-    for number in range(effort.most_rounds):
-        if number >= effort.fewest_rounds and time.perf_counter() > end:
+    end = time.perf_counter() + repetitions.seconds
+    for number in range(repetitions.most_rounds):
+        if number >= repetitions.fewest_rounds and time.perf_counter() > end:
             break
         for name, work in contenders.items():
             times[name].append(_seconds_of(work))

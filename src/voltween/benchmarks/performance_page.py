@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from voltween.benchmarks import tables
+from voltween.benchmarks import markdown_tables
 from voltween.benchmarks.suite import Results
 from voltween.files import output_folder, whole_file
 
@@ -120,22 +120,22 @@ def performance_page(results: Results) -> str:
         date=results.date,
         command=results.settings.command,
         caution=_QUICK if results.settings.is_quick else "",
-        machine=tables.machine_table(results.machine, results.limits),
-        operations=tables.operation_table(results.operations),
-        inference=tables.cascade_table(by_purpose["inference"]),
+        machine=markdown_tables.machine_table(results.machine, results.limits),
+        operations=markdown_tables.operation_table(results.operations),
+        inference=markdown_tables.cascade_table(by_purpose["inference"]),
         differences=_differences(results),
-        training=tables.cascade_table(by_purpose["training"]),
+        training=markdown_tables.cascade_table(by_purpose["training"]),
         voxelmorph=_voxelmorph(results),
-        growth=tables.growth_table(results.growth),
-        roofline=tables.roofline_table(results.roofline, results.limits),
-        cold_start=tables.cold_start_table(results.cold_start),
+        growth=markdown_tables.growth_table(results.growth),
+        roofline=markdown_tables.roofline_table(results.roofline, results.limits),
+        cold_start=markdown_tables.cold_start_table(results.cold_start),
     )
 
 
 def _voxelmorph(results: Results) -> str:
     if not results.voxelmorph:
         return _NO_VOXELMORPH
-    table = tables.voxelmorph_table(results.voxelmorph)
+    table = markdown_tables.voxelmorph_table(results.voxelmorph)
     return f"{_VOXELMORPH.format(version=results.voxelmorph_version)}\n{table}"
 
 

@@ -10,7 +10,7 @@ References:
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
-from voltween.networks import VOXELMORPH_2_FEATURES, vxm_pairwise
+from voltween.networks import VOXELMORPH_2_FEATURES, build_voxelmorph
 
 VoxelMorphName = Literal["VoxelMorph", "VoxelMorph-2"]
 
@@ -38,4 +38,4 @@ def installed_version() -> str | None:
 def voxelmorph_network(name: VoxelMorphName) -> Any:
     """Network of the settings `name`; call it with moving, fixed image."""
     features, integration_steps = SETTINGS[name]
-    return vxm_pairwise(features, integration_steps=integration_steps)
+    return build_voxelmorph(features, integration_steps=integration_steps)

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from voltween.benchmarks.cascades import GrowthResult, NetworkResult
 from voltween.benchmarks.cold_start import ColdStart
 from voltween.benchmarks.machine import Limits, Machine
-from voltween.benchmarks.measure import Timing, ratio_of_medians, ratio_of_minima
 from voltween.benchmarks.operations import OperationResult
 from voltween.benchmarks.roofline import StepResult
+from voltween.benchmarks.timing import Timing, ratio_of_medians, ratio_of_minima
 
 OURS, PLAIN = "voltween", "plain PyTorch"
 

@@ -1,0 +1,103 @@
+"""Losses of a pair under a flow: of its images, structures and landmarks."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from voltween.losses import Measure, dice_loss, landmark_distance
+from voltween.ops import warp
+from voltween.refinement.pair_tensors import PairTensors
+
+LEAST_UNMASKED_SHARE = 0.99
+"""Share of a voxel that the mask must hold for the voxel to count."""
+_LABELS_PER_STEP = 8  # of many structures; the next steps take the next ones
+
+
+class PairLosses:
+    """The losses of a pair, with everything prepared that is the same for all flows.
+
+    Features of the moving image are computed once, and the flow warps the features.
+    """
+
+    def __init__(
+        self, pair: PairTensors, measure: Measure, channel_weights: Sequence[float]
+    ) -> None:
+        self._pair = pair
+        self._loss = measure.loss
+        total = sum(channel_weights)
+        self._shares = [weight / total for weight in channel_weights]
+        fixed, moving = pair.fixed.image, pair.moving.image
+        self._fixed = [measure.describe(c) for c in fixed.split(1, dim=1)]
+        features = [measure.describe(c) for c in moving.split(1, dim=1)]
+        self._sizes = [channel.shape[1] for channel in features]
+        self._moving = torch.cat(features, dim=1)
+        self._labels = pair.shared_labels
+
+    def similarity_loss(self, flow: Float[Tensor, "b 3 i j k"]) -> Float[Tensor, ""]:
+        """Returns the weighted mean over the channels, averaged over the flows."""
+        count = len(flow)
+        moved = warp(_repeat(self._moving, count), flow).split(self._sizes, dim=1)
+        voxel_weights = self._voxel_weights(flow.detach())
+        losses = [
+            share * self._loss(_repeat(fixed, count), channel, voxel_weights)
+            for share, fixed, channel in zip(
+                self._shares, self._fixed, moved, strict=True
+            )
+        ]
+        return torch.stack(losses).sum()
+
+    def overlap_loss(
+        self, flow: Float[Tensor, "1 3 i j k"], step: int
+    ) -> Float[Tensor, ""]:
+        """Returns 1 - Dice, averaged over up to 8 shared structures.
+
+        Where there are more than 8, successive steps take them in turn.
+        """
+        fixed, moving = self._pair.fixed.labels, self._pair.moving.labels
+        if fixed is None or moving is None or not self._labels:
+            return flow.new_zeros(())
+        first = step * _LABELS_PER_STEP
+        numbers = [
+            self._labels[(first + n) % len(self._labels)]
+            for n in range(min(_LABELS_PER_STEP, len(self._labels)))
+        ]
+        chosen = torch.tensor(numbers, device=flow.device)[None, :, None, None, None]
+        moved = warp((moving == chosen).to(flow.dtype), flow)
+        return dice_loss((fixed == chosen).to(flow.dtype), moved)
+
+    def landmark_loss(self, flow: Float[Tensor, "b 3 i j k"]) -> Float[Tensor, ""]:
+        """Returns the mean distance of mapped from given landmarks, in voxels."""
+        fixed, moving = self._pair.fixed.points, self._pair.moving.points
+        if fixed is None or moving is None or fixed.shape[1] == 0:
+            return flow.new_zeros(())
+        count = len(flow)
+        return landmark_distance(
+            flow, fixed.expand(count, -1, -1), moving.expand(count, -1, -1)
+        )
+
+    def _voxel_weights(
+        self, flow: Float[Tensor, "b 3 i j k"]
+    ) -> Float[Tensor, "b 1 i j k"] | None:
+        """Returns 1 for voxels that both masks hold, else 0; None without masks.
+
+        The caller detaches the flow: through a gradient of the weights, the flow could
+        lower the loss by pushing differences out of the masks. Partly masked voxels get
+        0, as they mix in intensities that the masks exclude.
+        """
+        fixed, moving = self._pair.fixed.mask, self._pair.moving.mask
+        if fixed is None and moving is None:
+            return None
+        shares = flow.new_ones(len(flow), 1, *flow.shape[2:])
+        if fixed is not None:
+            shares = shares * fixed
+        if moving is not None:
+            shares = shares.minimum(warp(_repeat(moving, len(flow)), flow))
+        return (shares > LEAST_UNMASKED_SHARE).to(flow.dtype)
+
+
+def _repeat(
+    tensor: Float[Tensor, "1 c i j k"], count: int
+) -> Float[Tensor, "b c i j k"]:
+    return tensor if count == 1 else tensor.expand(count, -1, -1, -1, -1).contiguous()

@@ -1,0 +1,144 @@
+"""Settings of a training as options: the changes to a plan that has only defaults."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from voltween.cohorts import cases_of_split, read_manifest
+from voltween.errors import InputError
+from voltween.networks import CascadeConfig, NetworkConfig, VoxelMorphConfig
+from voltween.preprocessing import Placement, Preprocessing
+from voltween.training.objective import SUPERVISED
+from voltween.training.plan_file import read_plan
+from voltween.training.planning import FLOW_MULTIPLIER, fit_preprocessing
+from voltween.training.recipe import VOXELMORPH_TRAINING, Recipe, TrainConfig
+
+NetworkName = Literal["vtn", "voxelmorph-2"]
+
+_TRAINING: dict[NetworkName, TrainConfig] = {
+    "vtn": TrainConfig(),
+    "voxelmorph-2": VOXELMORPH_TRAINING,
+}
+_OF_CASCADES = ("cascade", "channels", "levels", "flow_multiplier")
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Network and grid of a training without a plan.
+
+    The grid is fitted to the cohort as far as it is not given.
+    """
+
+    network: NetworkName = "vtn"
+    """vtn: the cascade. voxelmorph-2: for comparison (needs voltween[baselines]), by
+    default 5000 steps of 4 pairs with its authors' objective."""
+    cascade: str = "ADD"
+    """Subnetworks: at most one A (affine), then any number of D (dense)."""
+    shape: tuple[int, int, int] | None = None
+    """Voxels of the network's grid along R, A, S; fitted to the cohort if not given."""
+    spacing_mm: tuple[float, float, float] | None = None
+    """Voxel size of that grid; fitted to the cohort if not given."""
+    placement: Placement = "grid centre"
+    """Position of the grid on each scan: the center of the scan, the upper part of a
+    head, or the center of the foreground."""
+    hounsfield_window: tuple[float, float] | None = None
+    """For CT: the Hounsfield units that are mapped to 0 and 1, such as -300 700."""
+    channels: int = 16
+    """Channels after the first halving."""
+    levels: int = 6
+    """Halvings of the grid, fewer if its shape does not allow as many."""
+    flow_multiplier: float = FLOW_MULTIPLIER
+    """Factor on the output of every dense subnetwork, which scales how fast flows
+    grow."""
+    supervised: bool = False
+    """Learn flows computed by ANTs (needs voltween[baselines]), with the weights of the
+    paper's supervised training and no other losses."""
+
+
+def default_training(network: NetworkName) -> TrainConfig:
+    """Settings of a training without a plan, as far as options do not change them."""
+    return _TRAINING[network]
+
+
+def read_recipe(
+    source: Path, options: TrainingOptions, training: TrainConfig
+) -> tuple[Path, Recipe]:
+    """Reads manifest and recipe of a training: a plan, or a manifest with options.
+
+    Args:
+        source: A plan, if its name ends in .toml; otherwise a manifest.
+        options: Network and grid; beside a plan they must be the defaults.
+        training: Further settings; beside a plan they must be the defaults.
+
+    Returns:
+        The path of the manifest, and the recipe.
+
+    Raises:
+        InputError: If the source cannot be read, an option is given beside a plan, the
+            network does not have a given option, or a value is out of range.
+    """
+    if source.suffix != ".toml":
+        return source, _recipe_from_options(source, options, training)
+    if options.network != "vtn":
+        raise InputError(
+            about=source,
+            expected="no --network, as a plan is for a cascade",
+            got=f"--network {options.network}",
+            advice="give the manifest, and settings as options",
+        )
+    defaults = TrainingOptions(), default_training("vtn")
+    if changed := [*_changed(options, defaults[0]), *_changed(training, defaults[1])]:
+        raise InputError(
+            about=_as_typed(changed),
+            expected=f"no settings beside the plan {source}",
+            got="options that the plan decides",
+            advice="change them in the plan",
+        )
+    plan = read_plan(source)
+    return plan.manifest, plan.recipe
+
+
+def _recipe_from_options(
+    manifest: Path, options: TrainingOptions, training: TrainConfig
+) -> Recipe:
+    fitted = fit_preprocessing(cases_of_split(read_manifest(manifest), "train"))
+    preprocessing = Preprocessing(
+        shape=options.shape or fitted.shape,
+        spacing_mm=options.spacing_mm or fitted.spacing_mm,
+        placement=options.placement,
+        hounsfield_window=options.hounsfield_window,
+    )
+    if options.supervised:
+        training = replace(training, objective=SUPERVISED)
+    return Recipe(preprocessing, _network(options, preprocessing.shape), training)
+
+
+def _network(options: TrainingOptions, shape: tuple[int, int, int]) -> NetworkConfig:
+    if options.network == "vtn":
+        return CascadeConfig(
+            options.cascade,
+            shape,
+            channels=options.channels,
+            levels=options.levels,
+            flow_multiplier=options.flow_multiplier,
+        )
+    changed = _changed(options, TrainingOptions(options.network))
+    if of_cascades := [name for name in changed if name in _OF_CASCADES]:
+        raise InputError(
+            about=_as_typed(of_cascades),
+            expected="options that the network has",
+            got=f"options of cascades, with --network {options.network}",
+            advice="leave them out",
+        )
+    return VoxelMorphConfig(shape)
+
+
+def _changed(options: Any, defaults: Any) -> list[str]:
+    """Names of the fields that differ from the defaults."""
+    names = [item.name for item in fields(options)]
+    return [name for name in names if getattr(options, name) != getattr(defaults, name)]
+
+
+def _as_typed(names: Sequence[str]) -> str:
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)

@@ -1,0 +1,88 @@
+"""The data of a training: its pairs, with target flows if a teacher finds some."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voltween.cohorts import Case, cases_of_split
+from voltween.errors import InputError
+from voltween.training.batches import PairSampler
+from voltween.training.recipe import Recipe, TrainConfig
+from voltween.training.samples import Sample, store_samples
+from voltween.training.targets import TargetFlows, target_pairs
+from voltween.training.teachers import teacher_named
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Pairs to train on, and samples to validate on."""
+
+    pairs: PairSampler
+    val: Sequence[Sample]
+
+
+def load_training_data(
+    cases: Sequence[Case], recipe: Recipe, cache: Path, fabric: "Fabric"
+) -> TrainingData:
+    """Prepares the cases on their canonical grids, and target flows if needed.
+
+    Several processes share the work; afterwards each has all of its results.
+
+    Raises:
+        InputError: If a case cannot be used or lacks labels that training needs, or
+            the teacher cannot be used.
+    """
+    config = recipe.training
+    is_taught = config.objective.end_point_error > 0
+    # A teacher that cannot be used is reported before any scan is read.
+    teacher = teacher_named(config.teacher, recipe.preprocessing) if is_taught else None
+    train_cases = cases_of_split(cases, "train")
+    _check_labels(train_cases, config)
+    val = [case for case in cases if case.split == "val"]
+    all_cases = slice(None)
+    of_this_process = slice(fabric.global_rank, None, fabric.world_size)
+    # Each of several processes first prepares its share; then every file is there.
+    for part in (of_this_process, all_cases) if fabric.world_size > 1 else (all_cases,):
+        plain = store_samples(train_cases[part], recipe.preprocessing, cache)
+        masked = (
+            store_samples(
+                train_cases[part], recipe.preprocessing, cache, is_masked=True
+            )
+            if config.masked_share > 0
+            else None
+        )
+        validation = store_samples(val[part], recipe.preprocessing, cache)
+        fabric.barrier()
+    targets = None
+    if teacher is not None:
+        pairs = target_pairs(len(plain), config.target_pairs, config.seed)
+        targets = TargetFlows(plain, pairs, teacher, cache / "targets")
+        _find_flows(targets, fabric)
+    return TrainingData(PairSampler(plain, masked, targets, config), validation)
+
+
+def _check_labels(cases: Sequence[Case], config: TrainConfig) -> None:
+    unlabeled = [case.name for case in cases if case.labels is None]
+    if config.objective.has_overlap and unlabeled:
+        raise InputError(
+            about="overlap term",
+            expected="labels of every training case",
+            got=f"none for {', '.join(unlabeled)}",
+            advice="give labels in the manifest, or train without the term",
+        )
+
+
+def _find_flows(targets: TargetFlows, fabric: "Fabric") -> None:
+    """Has all processes together find the target flows."""
+    count, name = len(targets.pairs), targets.teacher.name
+    for number in range(fabric.global_rank, count, fabric.world_size):
+        logger.info("target flow %d of %d, by %s", number + 1, count, name)
+        targets.flow(number)
+    fabric.barrier()
