@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from scipy import ndimage
 
 from voltween.errors import InputError
-from voltween.preprocessing import coarse_view, head_center_mm, hounsfield_offset
+from voltween.preprocessing import head_center_mm, hounsfield_offset, resample_coarsely
 from voltween.spatial import (
     Grid,
     Image,
@@ -112,7 +112,7 @@ def liver_crop(
     """
     grid = reorder_grid_to_ras(ct.grid)
     if labels is None:
-        coarse = coarse_view(ct)
+        coarse = resample_coarsely(ct)
         hounsfield = coarse.data - hounsfield_offset(ct)
         box = _liver_box(hounsfield, float(coarse.grid.spacing_mm[0]))
         corners_mm = coarse.grid.voxel_to_world(_all_corners(box))
