@@ -12,6 +12,12 @@ from voltween.errors import InputError
 from voltween.spatial import Grid, Image, LabelMap
 
 
+def every_second_voxel(image):
+    data = image.data[::2, ::2, ::2]
+    affine = image.grid.affine @ np.diag([2.0, 2.0, 2.0, 1.0])
+    return Image(data, Grid(data.shape, affine))
+
+
 def share_kept(crop, labels, *names):
     kept, all_of_it = crop.cut(labels).data, labels.data
     return np.isin(kept, names).sum() / np.isin(all_of_it, names).sum()
@@ -99,10 +105,11 @@ def test_the_whole_brain_of_real_heads_is_kept_in_every_storage_order(shared_dat
     cases = read_manifest(shared_data / "brain_ixi" / "cases.csv")
     for number, case in enumerate(cases):
         image, labels = load_case(case)
-        crop = head_crop(image)
-        # Every head in two of the 48 orders, all of them in 24 heads.
-        for order in (STORAGE_ORDERS[2 * number % 48], STORAGE_ORDERS[-number - 1]):
-            in_order = head_crop(stored(image, order))
-            assert in_order.grid.is_close(crop.grid), case.name
-        kept = crop.cut(labels).data
+        kept = head_crop(image).cut(labels).data
         assert (kept > 0).sum() == (labels.data > 0).sum(), case.name
+        # Every head in two of the 48 orders, all of them in 24 heads.
+        coarse = every_second_voxel(image)
+        crop = head_crop(coarse)
+        for order in (STORAGE_ORDERS[2 * number % 48], STORAGE_ORDERS[-number - 1]):
+            in_order = head_crop(stored(coarse, order))
+            assert in_order.grid.is_close(crop.grid), case.name
