@@ -2,13 +2,13 @@ import pytest
 
 from support.downloads import adhd200
 from voltween.cli import main
-from voltween.cohorts import COHORTS
+from voltween.cohorts import DOWNLOADS
 
 
 def test_recipes_are_listed_and_described(capsys):
     main(["prepare"])
     said = capsys.readouterr().out
-    assert all(cohort.name in said for cohort in COHORTS)
+    assert all(cohort.name in said for cohort in DOWNLOADS)
     main(["prepare", "lpba40"])
     said = capsys.readouterr().out
     assert "delineation_space/S01/S01.delineation.skullstripped.hdr" in said
@@ -20,7 +20,7 @@ def test_help_names_every_recipe(capsys):
         main(["prepare", "--help"])
     assert caught.value.code == 0
     said = capsys.readouterr().out
-    assert all(cohort.name in said for cohort in COHORTS)
+    assert all(cohort.name in said for cohort in DOWNLOADS)
 
 
 def test_the_exit_code_tells_that_some_cases_were_not_prepared(tmp_path, capsys):
@@ -41,10 +41,13 @@ def test_the_exit_code_tells_that_some_cases_were_not_prepared(tmp_path, capsys)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nothing"], "no recipe 'nothing': there are lits,"),
+        (["nothing"], "recipe: expected one of lits,"),
         (["lits", "SOURCE"], "--out: expected a folder"),
-        (["lits", "SOURCE", "--out", "OUT"], "SOURCE: no such folder or file"),
-        (["lits", "SOURCE", "--out", "OUT", "--val-share", "2"], "val_share must be"),
+        (
+            ["lits", "SOURCE", "--out", "OUT"],
+            "SOURCE: expected a folder or a zip file, got nothing",
+        ),
+        (["lits", "SOURCE", "--out", "OUT", "--val-share", "2"], "val_share: expected"),
     ],
 )
 def test_wrong_use_ends_in_one_line(words, message, capsys, tmp_path, monkeypatch):

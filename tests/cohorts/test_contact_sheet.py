@@ -1,11 +1,13 @@
+"""Contact sheets: sides, outlines and pages."""
+
 import numpy as np
 import pytest
 from PIL import Image as Picture
 
 from voltween import io
 from voltween.cohorts.contact_sheet import (
-    CASES_A_PAGE,
-    Shown,
+    CASES_PER_PAGE,
+    SheetCase,
     page_names,
     write_contact_sheets,
 )
@@ -23,7 +25,7 @@ def shown_fixture(tmp_path):
     labels[2:6, 8:12, 14:18] = 1
     io.write(Image(data, GRID), tmp_path / "image.nii.gz")
     io.write(LabelMap(labels, GRID), tmp_path / "labels.nii.gz")
-    return Shown("one", tmp_path / "image.nii.gz", tmp_path / "labels.nii.gz")
+    return SheetCase("one", tmp_path / "image.nii.gz", tmp_path / "labels.nii.gz")
 
 
 def test_right_is_right_and_front_and_top_are_up(shown, tmp_path):
@@ -49,8 +51,8 @@ def test_labels_are_outlined_not_filled(shown, tmp_path):
 
 
 def test_many_cases_make_many_pages_and_old_ones_go(shown, tmp_path):
-    assert page_names(CASES_A_PAGE) == ["contact_sheet.png"]
+    assert page_names(CASES_PER_PAGE) == ["contact_sheet.png"]
     (tmp_path / "contact_sheet_9.png").write_bytes(b"old")
-    pages = write_contact_sheets([shown] * (CASES_A_PAGE + 1), tmp_path)
+    pages = write_contact_sheets([shown] * (CASES_PER_PAGE + 1), tmp_path)
     assert [page.name for page in pages] == ["contact_sheet.png", "contact_sheet_2.png"]
     assert sorted(tmp_path.glob("contact_sheet*")) == sorted(pages)

@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-from test_crop import trunk
 
+from support.cohorts import trunk
 from support.scans import oblique_grid, smooth_image
 from voltween import io
 from voltween.cohorts.crop import liver_crop
 from voltween.cohorts.intensities import (
     histogram_distance,
     match_histogram,
-    normalized_foreground,
+    normalize_foreground,
 )
 from voltween.errors import InputError
 from voltween.spatial import Image
@@ -47,7 +47,7 @@ def test_foreground_goes_from_0_to_1_whatever_the_background():
     image = smooth_image(oblique_grid())
     inside = image.data > np.median(image.data)
     head = Image(np.where(inside, image.data, 0), image.grid)
-    scaled, (low, high) = normalized_foreground(head)
+    scaled, (low, high) = normalize_foreground(head)
     expected = np.percentile(
         head.data[head.data > 0.001 * head.data.max()], [0.5, 99.5]
     )
@@ -57,11 +57,11 @@ def test_foreground_goes_from_0_to_1_whatever_the_background():
     )
 
 
-@pytest.mark.parametrize("function", [normalized_foreground, matched_histogram])
+@pytest.mark.parametrize("function", [normalize_foreground, match_histogram])
 def test_constant_images_are_refused(function):
     constant = Image(np.ones((4, 4, 4)), oblique_grid((4, 4, 4)))
     with pytest.raises(InputError, match="image is constant"):
-        function(*[constant] * (1 + (function is matched_histogram)))
+        function(*[constant] * (1 + (function is match_histogram)))
 
 
 def test_real_scans_of_two_scanners_get_one_histogram(shared_data):
@@ -70,6 +70,6 @@ def test_real_scans_of_two_scanners_get_one_histogram(shared_data):
         io.read(folder / f"{name}.nii.gz")
         for name in ("chaos_ct_sample", "totalsegmentator_example_ct_sm")
     )
-    one, other = liver_crop(one).of(one), liver_crop(other).of(other)
+    one, other = liver_crop(one).cut(one), liver_crop(other).cut(other)
     assert histogram_distance(one, other) > 70
     assert histogram_distance(match_histogram(one, other), other) < 10

@@ -1,21 +1,18 @@
-import numpy as np
+"""The manifest: what is read, what is refused, and what is written."""
+
 import pytest
 
 from support.cohorts import write_cohort
-from voltween import io
-from voltween.cohorts import manifest as data
+from voltween.cohorts import Case, cases_of_split, read_manifest, write_manifest
 from voltween.errors import InputError
-from voltween.preprocessing import Preprocessing
-
-PREPROCESSING = Preprocessing((16, 16, 16), (2.0, 2.0, 2.0))
 
 
 def test_manifest_paths_are_relative_to_its_folder(tmp_path):
-    cases = data.read_manifest(write_cohort(tmp_path))
+    cases = read_manifest(write_cohort(tmp_path))
     assert [case.name for case in cases] == [f"case{n}" for n in range(6)]
     assert cases[0].image == tmp_path / "image0.nii.gz"
     assert cases[0].points is None
-    assert [c.split for c in data.cases_of_split(cases, "val")] == ["val", "val"]
+    assert [c.split for c in cases_of_split(cases, "val")] == ["val", "val"]
 
 
 @pytest.mark.parametrize(
@@ -32,55 +29,43 @@ def test_faults_of_a_manifest_are_named(text, message, tmp_path):
     write_cohort(tmp_path, 2, 0)
     (tmp_path / "bad.csv").write_text(text)
     with pytest.raises(InputError, match=message):
-        data.read_manifest(tmp_path / "bad.csv")
+        read_manifest(tmp_path / "bad.csv")
 
 
 def test_a_manifest_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "cases.csv").write_bytes(b"\x1f\x8b\xff\x00\xfe")
     with pytest.raises(InputError, match="another kind of file"):
-        data.read_manifest(tmp_path / "cases.csv")
+        read_manifest(tmp_path / "cases.csv")
 
 
 def test_missing_manifest_and_empty_split_are_refused(tmp_path):
-    with pytest.raises(InputError, match="no such manifest"):
-        data.read_manifest(tmp_path / "none.csv")
-    cases = data.read_manifest(write_cohort(tmp_path, 2, 1))
-    with pytest.raises(InputError, match="at least two cases with split 'val', got 1"):
-        data.cases_of_split(cases, "val")
+    with pytest.raises(InputError, match=r"none\.csv: expected a file, got none"):
+        read_manifest(tmp_path / "none.csv")
+    cases = read_manifest(write_cohort(tmp_path, 2, 1))
+    with pytest.raises(InputError, match="split 'val': expected at least two cases"):
+        cases_of_split(cases, "val")
 
 
-def test_samples_are_on_the_canonical_grid_with_their_labels(tmp_path):
-    cases = data.read_manifest(write_cohort(tmp_path, 2, 0))
-    for sample in (data.load_sample(case, PREPROCESSING) for case in cases):
-        assert sample.image.shape == sample.labels.shape == (1, 16, 16, 16)
-        bright = sample.image[0].numpy() > 0.5
-        assert (sample.labels[0].numpy()[bright] > 0).mean() > 0.95
-
-
-def test_masked_samples_are_dark_outside_their_labels(tmp_path):
-    cases = data.read_manifest(write_cohort(tmp_path, 2, 0))
-    plain = data.load_sample(cases[0], PREPROCESSING)
-    masked = data.load_sample(cases[0], PREPROCESSING, is_masked=True)
-    assert (plain.image == 0).float().mean() < 0.2
-    assert (masked.image == 0).float().mean() > 0.5
-
-
-def test_masking_without_labels_is_refused(tmp_path):
-    write_cohort(tmp_path, 2, 0)
-    (tmp_path / "bare.csv").write_text("case,image,split\na,image0.nii.gz,train\n")
-    cases = data.read_manifest(tmp_path / "bare.csv")
-    with pytest.raises(InputError, match="no labels to mask"):
-        data.load_sample(cases[0], PREPROCESSING, is_masked=True)
-
-
-def test_labels_on_another_grid_are_brought_to_the_image(tmp_path):
-    cases = data.read_manifest(write_cohort(tmp_path, 2, 0))
-    labels = io.read_labels(cases[0].labels)
-    affine = labels.grid.affine.copy()
-    affine[:3, 3] = labels.grid.voxel_to_world(np.array([1.0, 2.0, 0.0]))
-    cropped = labels.data[1:, 2:]
-    grid = type(labels.grid)(cropped.shape, affine)
-    io.write(type(labels)(cropped, grid), cases[0].labels)
-    image, again = data.load_case(cases[0])
-    assert again.grid.is_close(image.grid)
-    np.testing.assert_array_equal(again.data, labels.data)
+@pytest.mark.parametrize("line_ending", ["\n", "\r\n"])
+def test_a_written_manifest_reads_the_same_and_is_written_once(line_ending, tmp_path):
+    path = tmp_path / "cases.csv"
+    (tmp_path / "images").mkdir()
+    for name in ("images/a.nii.gz", "b, c.nii", "b.csv"):
+        (tmp_path / name).touch()
+    cases = (
+        Case("a", tmp_path / "images" / "a.nii.gz", None, None, "train"),
+        Case("é", tmp_path / "b, c.nii", None, tmp_path / "b.csv", "test"),
+    )
+    assert write_manifest(cases, path, line_ending=line_ending)
+    assert read_manifest(path) == cases
+    lines = (
+        "case,image,labels,points,split",
+        "a,images/a.nii.gz,,,train",
+        'é,"b, c.nii",,b.csv,test',
+    )
+    text = "".join(line + line_ending for line in lines)
+    assert path.read_bytes() == text.encode()
+    written = path.stat().st_mtime_ns
+    assert not write_manifest(cases, path, line_ending=line_ending)
+    assert path.stat().st_mtime_ns == written
+    assert write_manifest(cases[:1], path, line_ending=line_ending)

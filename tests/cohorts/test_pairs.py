@@ -1,3 +1,5 @@
+"""Which pairs are registered: all, onto an atlas, of a list, drawn."""
+
 import pytest
 
 from voltween.cohorts import atlas_pairs, draw_pairs, ordered_pairs, read_pairs
@@ -16,7 +18,7 @@ def test_all_ordered_pairs_or_a_fixed_draw_of_them():
 
 def test_all_onto_an_atlas():
     assert atlas_pairs(["a", "b", "c"], "b") == [("b", "a"), ("b", "c")]
-    with pytest.raises(InputError, match="atlas must be one of a, b"):
+    with pytest.raises(InputError, match="atlas: expected one of a, b, got 'c'"):
         atlas_pairs(["a", "b"], "c")
 
 
@@ -26,7 +28,7 @@ def test_pairs_of_a_list(tmp_path):
     assert read_pairs(path) == [("a", "b"), ("a", "c")]
     for text, message in (
         ("from,to\na,b\n", "columns fixed"),
-        ("fixed,moving\n", "no"),
+        ("fixed,moving\n", "expected a list of pairs, got no pairs"),
     ):
         path.write_text(text)
         with pytest.raises(InputError, match=message):

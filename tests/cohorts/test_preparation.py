@@ -12,14 +12,14 @@ from support.downloads import STANDINS, abdomen, lits, zipped
 from support.scans import tiny_model
 from voltween import io
 from voltween.cohorts import (
-    COHORTS,
-    Choices,
+    DOWNLOADS,
+    PreparationOptions,
     cases_of_split,
-    cohort_named,
+    download_named,
     prepare,
     read_manifest,
 )
-from voltween.errors import InputError
+from voltween.errors import InputError, OutputError
 from voltween.evaluation import evaluate, method_named
 from voltween.io import nifti
 from voltween.models import save_model
@@ -47,7 +47,7 @@ def cohort(request, tmp_path_factory):
         pytest.importorskip("h5py", reason="not installed (extra `cohorts`)")
     source, out = (tmp_path_factory.mktemp(f"{name}_{kind}") for kind in ("in", "out"))
     truth = request.param(source)
-    return name, source, out, truth, prepare(cohort_named(name), source, out=out)
+    return name, source, out, truth, prepare(download_named(name), source, out=out)
 
 
 def rows(path):
@@ -102,7 +102,7 @@ def test_every_case_is_on_record(cohort):
 def test_preparing_again_changes_nothing(cohort):
     name, source, out, _, _ = cohort
     before = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()}
-    again = prepare(cohort_named(name), source, out=out)
+    again = prepare(download_named(name), source, out=out)
     assert again.made == ()
     assert {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()} == before
 
@@ -112,9 +112,9 @@ def test_a_zip_gives_the_same_as_the_folder(cohort, tmp_path):
     path = zipped(source, tmp_path / "download")
     if name == "rcn":
         with pytest.raises(InputError, match="unpack it"):
-            prepare(cohort_named(name), path, out=tmp_path / "out")
+            prepare(download_named(name), path, out=tmp_path / "out")
         return
-    same = prepare(cohort_named(name), path, out=tmp_path / "out")
+    same = prepare(download_named(name), path, out=tmp_path / "out")
     assert same.splits == prepared.splits
     for kind in ("images", "labels", "points"):
         for file in (out / kind).glob("*"):
@@ -153,7 +153,7 @@ def ct_fixture(tmp_path):
     return batch, tmp_path / "in", tmp_path / "out"
 
 
-LITS = cohort_named("lits")
+LITS = download_named("lits")
 
 
 def test_everything_that_is_wrong_is_named_and_the_rest_is_prepared(ct):
@@ -169,12 +169,17 @@ def test_everything_that_is_wrong_is_named_and_the_rest_is_prepared(ct):
     (source / "more.zip").write_bytes(b"x")
     prepared = prepare(LITS, source, out=out)
     said = "\n".join(prepared.faults)
-    assert "lits-0: has an image (media/nas/Training Batch 1/volume-0.nii) but" in said
+    assert (
+        "lits-0: expected labels, got an image alone (media/nas/Training Batch 1/volume"
+        in said
+    )
     assert "lits-1: media/nas/Training Batch 1/volume-1.nii: expected a NIfTI" in said
-    assert "lits-2: image found 2 times (copy/volume-2.nii, media" in said
-    assert "lits-7: has labels (copy/segmentation-7.nii) but no image" in said
-    assert "more.tgz: is packed" in said
-    assert "more.zip: cannot be unzipped" in said
+    assert "lits-2: expected one image, got 2 (copy/volume-2.nii, media" in said
+    assert (
+        "lits-7: expected an image, got labels alone (copy/segmentation-7.nii)" in said
+    )
+    assert "more.tgz: expected a folder or a zip file" in said
+    assert "more.zip: expected a zip file, got one that cannot be unzipped" in said
     assert "missing: lits-4 to lits-6, lits-8 to lits-130" in said
     assert list(prepared.splits) == ["lits-3"]
     assert str(out.parent) not in said
@@ -202,10 +207,10 @@ def test_another_reference_changes_all(ct, tmp_path):
     image, _ = abdomen(3)
     brighter = type(image)(image.data * 1.5 + 100, image.grid)
     io.write(brighter, tmp_path / "reference.nrrd")
-    choices = Choices(reference=tmp_path / "reference.nrrd")
-    assert len(prepare(LITS, source, out=out, choices=choices).made) == 4
-    with pytest.raises(InputError, match="--reference is for CT"):
-        prepare(cohort_named("oasis"), source, out=out, choices=choices)
+    options = PreparationOptions(reference=tmp_path / "reference.nrrd")
+    assert len(prepare(LITS, source, out=out, options=options).made) == 4
+    with pytest.raises(InputError, match="--reference: expected a cohort of CT"):
+        prepare(download_named("oasis"), source, out=out, options=options)
     ready = io.read(out / "images" / "lits-1.nii.gz")
     assert ready.data.max() == pytest.approx(brighter.data.max(), rel=0.02)
 
@@ -224,20 +229,24 @@ def test_val_is_drawn_by_person_and_always_the_same(ct):
     splits = prepare(LITS, source, out=out).splits
     assert sorted(splits.values()) == ["train", "train", "val", "val"]
     assert prepare(LITS, source, out=out).splits == splits
-    none = prepare(LITS, source, out=out, choices=Choices(val_share=0.0)).splits
+    none = prepare(
+        LITS, source, out=out, options=PreparationOptions(val_share=0.0)
+    ).splits
     assert set(none.values()) == {"train"}
-    with pytest.raises(InputError, match="val_share must be"):
-        Choices(val_share=1.5)
+    with pytest.raises(InputError, match="val_share: expected a number from 0"):
+        PreparationOptions(val_share=1.5)
 
 
 def test_a_download_of_something_else_is_refused_and_nothing_is_written(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "notes.txt").write_text("nothing")
-    for cohort in COHORTS:
+    for cohort in DOWNLOADS:
         with pytest.raises(InputError, match=r"expected .*dataset.json|as downloaded"):
             prepare(cohort, tmp_path / "in", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    with pytest.raises(InputError, match="no such folder or file"):
+    with pytest.raises(
+        InputError, match="expected a folder or a zip file, got nothing"
+    ):
         prepare(LITS, tmp_path / "nowhere", out=tmp_path / "out")
 
 
@@ -245,7 +254,9 @@ def test_what_is_wrong_with_all_cases_ends_in_one_short_line(ct):
     _, source, out = ct
     for file in source.rglob("volume*"):
         file.write_bytes(file.read_bytes()[:500])
-    with pytest.raises(InputError, match=r"lits-0: .*lits-1: .* and 2 more: see volt"):
+    with pytest.raises(
+        InputError, match=r"lits-0: .*lits-1: .* and 2 more\): see volt"
+    ):
         prepare(LITS, source, out=out)
     assert not out.exists()
 
@@ -262,7 +273,7 @@ def test_a_full_disk_ends_it_all_and_the_next_run_goes_on(ct, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(nifti.shutil, "copyfileobj", fail_at_last)
-        with pytest.raises(InputError, match="No space left on device"):
+        with pytest.raises(OutputError, match="No space left on device"):
             prepare(LITS, source, out=out)
     assert not (out / "cases.csv").exists()
     assert not (out / "labels" / "lits-2.nii.gz").exists()

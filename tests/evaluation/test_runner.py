@@ -240,7 +240,7 @@ def test_landmarks_are_measured_in_mm_and_voxels(cases, tmp_path):
 
 def test_bad_requests_are_refused(cases, tmp_path):
     method = method_named("identity")
-    with pytest.raises(InputError, match="pairs must be of cases of the split, got x"):
+    with pytest.raises(InputError, match="pairs: expected cases of the split, got x"):
         evaluate([method], cases, pairs=[("x", cases[0].name)], out=tmp_path)
     bare = [replace(case, labels=None) for case in cases]
     with pytest.raises(InputError, match="masking needs labels"):

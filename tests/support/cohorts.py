@@ -21,6 +21,8 @@ CT_ORDERS = [
     ((1, 2, 0), (True, False, True)),
 ]
 
+LIVER, SPLEEN = 1, 2  # labels of `trunk`
+
 
 def blob(seed, shape=(18, 18, 18)):
     """A bright ellipsoid with a core, shifted and stretched by the seed; its labels."""
@@ -37,6 +39,31 @@ def blob(seed, shape=(18, 18, 18)):
     data = gaussian_filter(400.0 * (labels > 0) + 300 * (labels > 1), 0.8)
     data += rng.uniform(0, 10, shape)
     return Image(data, grid), LabelMap(labels, grid)
+
+
+def trunk(spacing_mm=5.0):
+    """A CT of fat, muscle, spine, liver and a large spleen; labels of the last two."""
+    shape = (72, 52, 48)
+    grid = Grid.centered(
+        shape,
+        center_mm=np.array([12.0, -30.0, 200.0]),
+        spacing_mm=(spacing_mm,) * 3,
+        directions=np.eye(3),
+    )
+    r, a, s = np.moveaxis(grid.voxel_centers_mm() - grid.center_mm, -1, 0)
+    hounsfield = np.full(shape, -1000.0)
+    hounsfield[(r / 165) ** 2 + (a / 115) ** 2 < 1] = -90  # fat
+    ring = (r / 150) ** 2 + (a / 100) ** 2
+    hounsfield[(ring < 1) & (ring > 0.75)] = 50  # muscle
+    hounsfield[r**2 + (a + 75) ** 2 < 20**2] = 400  # spine
+    labels = np.zeros(shape, np.uint8)
+    labels[((r + 75) / 50) ** 2 + (a / 65) ** 2 + (s / 100) ** 2 < 1] = SPLEEN
+    labels[((r - 55) / 60) ** 2 + ((a - 5) / 60) ** 2 + (s / 75) ** 2 < 1] = LIVER
+    lobe = (np.abs(r + 20) < 45) & (np.abs(a - 35) < 12) & (np.abs(s - 30) < 20)
+    labels[lobe & (labels == 0)] = LIVER
+    hounsfield[labels > 0] = 110
+    noise = np.random.default_rng(0).normal(0, 15, shape)
+    return Image(hounsfield + noise, grid), LabelMap(labels, grid)
 
 
 def write_cohort(folder, train=4, val=2, suffix=".nii.gz"):

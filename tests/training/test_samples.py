@@ -1,11 +1,14 @@
 """Samples on disk: made once, checked, and made again if damaged."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from support.cohorts import write_cohort
 from voltween.cohorts import read_manifest
+from voltween.errors import InputError
 from voltween.preprocessing import Preprocessing
 from voltween.training.samples import load_sample, store_samples
 
@@ -69,3 +72,23 @@ def test_damaged_file_is_made_again_with_a_warning(cases, tmp_path, damage):
     with pytest.warns(UserWarning, match="damaged sample, prepared again"):
         again = store_samples(cases[:1], PREPROCESSING, tmp_path / "cache")
     np.testing.assert_array_equal(again[0].image, expected)
+
+
+def test_samples_are_on_the_canonical_grid_with_their_labels(cases):
+    for sample in (load_sample(case, PREPROCESSING) for case in cases):
+        assert sample.image.shape == sample.labels.shape == (1, 16, 16, 16)
+        bright = sample.image[0].numpy() > 0.5
+        assert (sample.labels[0].numpy()[bright] > 0).mean() > 0.95
+
+
+def test_masked_samples_are_dark_outside_their_labels(cases):
+    close = Preprocessing((16, 16, 16), (2.0, 2.0, 2.0))  # little around the blob
+    plain = load_sample(cases[0], close)
+    masked = load_sample(cases[0], close, is_masked=True)
+    assert (plain.image == 0).float().mean() < 0.2
+    assert (masked.image == 0).float().mean() > 0.5
+
+
+def test_masking_without_labels_is_refused(cases):
+    with pytest.raises(InputError, match="labels"):
+        load_sample(replace(cases[0], labels=None), PREPROCESSING, is_masked=True)

@@ -11,7 +11,13 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from voltween.cli.console import console, error_console
-from voltween.cohorts import COHORTS, Choices, Prepared, cohort_named, prepare
+from voltween.cohorts import (
+    DOWNLOADS,
+    PreparationOptions,
+    PreparedCohort,
+    download_named,
+    prepare,
+)
 from voltween.errors import InputError
 
 
@@ -34,7 +40,9 @@ class Prepare:
     out: Path | None = None
     """Folder for images/, labels/, points/, cases.csv, provenance.json, log.csv and
     contact_sheet.png (an overview to check by eye)."""
-    choices: Annotated[Choices, tyro.conf.arg(name="")] = field(default_factory=Choices)
+    options: Annotated[PreparationOptions, tyro.conf.arg(name="")] = field(
+        default_factory=PreparationOptions
+    )
 
     def run(self) -> None:
         """List, describe, or prepare."""
@@ -46,7 +54,7 @@ class Prepare:
             self._prepare(self.name, self.source)
 
     def _prepare(self, name: str, source: Path) -> None:
-        cohort = cohort_named(name)
+        cohort = download_named(name)
         if self.out is None:
             raise InputError(
                 about="--out", expected="a folder for the prepared cohort", got="none"
@@ -56,7 +64,7 @@ class Prepare:
                 cohort,
                 source,
                 out=self.out,
-                choices=self.choices,
+                options=self.options,
                 on_case=lambda text: status.update(f"Preparing {text}"),
             )
         _show(prepared)
@@ -66,20 +74,20 @@ class Prepare:
 
 def _list_recipes() -> None:
     table = Table("recipe", "cohort")
-    for cohort in COHORTS:
+    for cohort in DOWNLOADS:
         table.add_row(cohort.name, cohort.title)
     console.print(table)
 
 
 def _describe_recipe(name: str) -> None:
     """Shows the contents of a cohort, where to download it, and its layout on disk."""
-    cohort = cohort_named(name)
+    cohort = download_named(name)
     rows = [f"  {row}" for row in cohort.disk]
-    for line in (cohort.title, f"From {cohort.download}", "On disk:", *rows):
+    for line in (cohort.title, f"From {cohort.origin}", "On disk:", *rows):
         console.print(line, markup=False)
 
 
-def _show(prepared: Prepared) -> None:
+def _show(prepared: PreparedCohort) -> None:
     """Shows the number of finished cases and the faults of the others."""
     for fault in prepared.faults:
         error_console.print(f"voltween: {fault}", markup=False)

@@ -1,8 +1,8 @@
-"""One case of a cohort made ready: axes, crop and intensities, with a line for the log.
+"""Preparation of one case of a cohort: axes, crop and intensities, with a log.
 
 References:
     Lau et al. 2019, section V-A2 (liver) and V-B b (brain): crop around the organ,
-    axes in one orientation, intensities that agree.
+    axes in one orientation, comparable intensities.
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from voltween.cohorts.crop import Crop, head_crop, liver_crop, whole
-from voltween.cohorts.downloads.download import Cohort, Exposure, Loaded
-from voltween.cohorts.intensities import match_histogram, normalized_foreground
+from voltween.cohorts.downloads.download import Download, IntensityRule, LoadedCase
+from voltween.cohorts.intensities import match_histogram, normalize_foreground
 from voltween.errors import InputError
 from voltween.preprocessing import check_has_contrast, hounsfield_offset
 from voltween.spatial import Grid, Image, LabelMap, Points
 
-HOUNSFIELD: Exposure = "Hounsfield units, matched"
-_ROUNDING_SHARE = 0.1  # of a voxel: headers of image and labels are rounded apart
+HOUNSFIELD: IntensityRule = "Hounsfield units, matched"
+_ROUNDING_SHARE = 0.1  # of a voxel: headers of image and labels round differently
 _AXES = ("RL", "AP", "SI")
 
 
@@ -29,28 +29,29 @@ class PreparedCase:
     labels: LabelMap | None
     points: Points | None
     log: dict[str, str]
-    """What was found and done, by column."""
+    """Facts and steps of the preparation, by column of the log."""
 
 
 def prepare_case(
-    loaded: Loaded, cohort: Cohort, *, reference: Image | None
+    loaded: LoadedCase, download: Download, *, reference: Image | None
 ) -> PreparedCase:
-    """The case in RAS order, cropped, its intensities as the cohort's recipe says.
+    """Reorders the case to RAS, crops it and applies the recipe's intensity rule.
 
-    `reference` has the histogram that CT is matched to; None leaves the units.
+    The histogram of a CT is matched to `reference`; None keeps its Hounsfield units.
 
     Raises:
-        InputError: If the image has no contrast, or its labels are not of its voxels.
+        InputError: If the image has no contrast, or the labels have other voxels.
     """
     check_has_contrast(loaded.image)
-    image = whole(loaded.image).of(loaded.image)
-    image, offset = _in_hounsfield_units(image, cohort)
-    labels, remarks = _on_image(loaded, image.grid)
-    if labels is not None and cohort.one_label:
-        labels = _merged(labels, cohort.one_label)
-    crop = _crop(image, labels, cohort)
-    ready, rule = _exposed(crop.of(image), cohort, reference)
+    image = whole(loaded.image).cut(loaded.image)
+    image, offset = _subtract_offset(image, download)
+    labels, remarks = _fit_labels(loaded, image.grid)
+    if labels is not None and download.one_label:
+        labels = _merge_labels(labels, download.one_label)
+    crop = _crop(image, labels, download)
+    ready, rule = _apply_intensity_rule(crop.cut(image), download, reference)
     stored = loaded.image.grid
+    remarks = (*loaded.remarks, *remarks, download.remark)
     log = {
         "stored_axes": stored.axcodes,
         "stored_shape": _text(stored.shape),
@@ -60,75 +61,86 @@ def prepare_case(
         "box_voxels": _box_voxels(image.grid, crop.grid),
         "box_mm": _box_mm(crop.grid),
         "intensity_rule": offset + rule,
-        "remarks": "; ".join(filter(None, (*loaded.remarks, *remarks, cohort.remark))),
+        "remarks": "; ".join(filter(None, remarks)),
     }
-    cut_labels = None if labels is None else crop.of(labels)
-    return PreparedCase(ready, cut_labels, loaded.points, log)
+    cropped_labels = None if labels is None else crop.cut(labels)
+    return PreparedCase(ready, cropped_labels, loaded.points, log)
 
 
-def _in_hounsfield_units(image: Image, cohort: Cohort) -> tuple[Image, str]:
-    if cohort.exposure != HOUNSFIELD or (offset := hounsfield_offset(image)) == 0:
+def _subtract_offset(image: Image, download: Download) -> tuple[Image, str]:
+    """The CT in Hounsfield units, and the log's text if an offset was subtracted."""
+    if download.intensity_rule != HOUNSFIELD:
+        return image, ""
+    offset = hounsfield_offset(image)
+    if offset == 0:
         return image, ""
     return Image(image.data - offset, image.grid), f"{offset:g} taken off; "
 
 
-def _on_image(loaded: Loaded, grid: Grid) -> tuple[LabelMap | None, tuple[str, ...]]:
-    """The labels on the image's own grid in RAS order; nothing is resampled.
+def _fit_labels(
+    loaded: LoadedCase, grid: Grid
+) -> tuple[LabelMap | None, tuple[str, ...]]:
+    """The labels on the image's grid in RAS order, without resampling, and remarks.
 
     Raises:
-        InputError: If they have other voxels.
+        InputError: If the labels have other voxels.
     """
     labels = loaded.labels
     if labels is None:
         return None, ()
-    ordered = _ordered(labels)
+    ordered = _order(labels)
     if ordered.grid.is_close(grid, _ROUNDING_SHARE * float(grid.spacing_mm.min())):
         return LabelMap(ordered.data, grid), ()
     if labels.data.shape != loaded.image.data.shape:
         raise InputError(
-            f"labels must have the image's shape {loaded.image.data.shape}, got "
-            f"{labels.data.shape}: are they of another scan?"
+            about="labels",
+            expected=f"the image's shape {loaded.image.data.shape}",
+            got=labels.data.shape,
+            advice="check whether they belong to another scan",
         )
     remark = "header of the labels lays them elsewhere: taken voxel by voxel"
-    return _ordered(LabelMap(labels.data, loaded.image.grid)), (remark,)
+    return _order(LabelMap(labels.data, loaded.image.grid)), (remark,)
 
 
-def _ordered(labels: LabelMap) -> LabelMap:
+def _order(labels: LabelMap) -> LabelMap:
     """The labels with axes in RAS order."""
-    return whole(Image(labels.data, labels.grid)).of(labels)
+    return whole(Image(labels.data, labels.grid)).cut(labels)
 
 
-def _merged(labels: LabelMap, one_label: dict[int, int]) -> LabelMap:
+def _merge_labels(labels: LabelMap, one_label: dict[int, int]) -> LabelMap:
     data = labels.data.copy()
     for old, new in one_label.items():
         data[labels.data == old] = new
     return LabelMap(data, labels.grid)
 
 
-def _crop(image: Image, labels: LabelMap | None, cohort: Cohort) -> Crop:
-    if cohort.region == "liver":
+def _crop(image: Image, labels: LabelMap | None, download: Download) -> Crop:
+    if download.region == "liver":
         return liver_crop(image, labels)
-    return head_crop(image) if cohort.region == "head" else whole(image)
+    return head_crop(image) if download.region == "head" else whole(image)
 
 
-def _exposed(
-    image: Image, cohort: Cohort, reference: Image | None
+def _apply_intensity_rule(
+    image: Image, download: Download, reference: Image | None
 ) -> tuple[Image, str]:
-    """The image with the intensities of the recipe, and the rule with its numbers."""
-    if cohort.exposure == HOUNSFIELD:
-        if reference is None:
-            return image, "Hounsfield units; all others are matched to this"
-        low, high = (float(v) for v in np.percentile(image.data, (1, 99)))
-        matched = match_histogram(image, reference)
-        ends = (float(v) for v in np.percentile(matched.data, (1, 99)))
-        return matched, (
-            "histogram matched to the reference: percentiles 1 and 99 were "
-            f"{low:.5g} {high:.5g}, are {' '.join(f'{v:.5g}' for v in ends)}"
-        )
-    if cohort.exposure == "as stored":
+    """The image with the recipe's intensities, and the rule with its numbers."""
+    if download.intensity_rule == "as stored":
         return image, "as stored"
-    ready, (low, high) = normalized_foreground(image)
-    return ready, f"{low:.6g} became 0 and {high:.6g} became 1, by the foreground"
+    if download.intensity_rule != HOUNSFIELD:
+        ready, (low, high) = normalize_foreground(image)
+        return ready, f"{low:.6g} became 0 and {high:.6g} became 1, by the foreground"
+    if reference is None:
+        return image, "Hounsfield units; all others are matched to this"
+    matched = match_histogram(image, reference)
+    return matched, (
+        "histogram matched to the reference: percentiles 1 and 99 were "
+        f"{_range_text(image)}, are {_range_text(matched)}"
+    )
+
+
+def _range_text(image: Image) -> str:
+    low, high = (float(value) for value in np.percentile(image.data, (1, 99)))
+    return f"{low:.5g} {high:.5g}"
 
 
 def _axes_rule(axcodes: str) -> str:
@@ -141,14 +153,14 @@ def _axes_rule(axcodes: str) -> str:
 
 
 def _box_voxels(scan: Grid, box: Grid) -> str:
-    """The box in voxels of the whole scan in RAS order, first and last."""
+    """First and last index of the box along each axis of the whole scan in RAS."""
     first = np.rint(scan.world_to_voxel(box.affine[:3, 3])).astype(int)
     last = first + box.shape - 1
     return " ".join(f"{a}:{b}" for a, b in zip(first, last, strict=True))
 
 
 def _box_mm(grid: Grid) -> str:
-    """First and last voxel's center, RAS+ mm."""
+    """Centers of the first and last voxel, RAS+ mm."""
     first = grid.affine[:3, 3]
     last = grid.voxel_to_world(np.array(grid.shape) - 1.0)
     return " to ".join(_text(np.round(corner, 2).tolist()) for corner in (first, last))

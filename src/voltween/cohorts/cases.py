@@ -6,11 +6,50 @@ import numpy as np
 
 from voltween import io
 from voltween.cohorts.manifest import Case
+from voltween.errors import InputError
 from voltween.spatial import Affine, Image, LabelMap, Points
 
 
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A scan of a cohort with its ground truth for measurements."""
+
+    name: str
+    image: Image
+    labels: LabelMap | None
+    """On the image's grid."""
+    points: Points | None
+    """Landmarks, RAS+ mm."""
+
+
+def read_scan(case: Case, *, is_masked: bool = False) -> Scan:
+    """Reads a case's image, labels and landmarks.
+
+    If `is_masked`, the image is 0 outside its labels.
+
+    Raises:
+        InputError: If a file cannot be read, or there are no labels to mask by.
+    """
+    image, labels = load_case(case)
+    if is_masked:
+        if labels is None:
+            raise InputError(
+                about=case.name,
+                expected="labels to mask the image by",
+                got="none in the manifest",
+                advice="add them to the manifest, or use the image without a mask",
+            )
+        image = mask_by_labels(image, labels)
+    points = io.read_points(case.points) if case.points else None
+    return Scan(case.name, image, labels, points)
+
+
 def load_case(case: Case) -> tuple[Image, LabelMap | None]:
-    """The case's image and, if it has one, its label map on the image's grid."""
+    """Reads the case's image and, if it has one, its label map on the image's grid.
+
+    Raises:
+        InputError: If a file cannot be read.
+    """
     image = io.read(case.image)
     if case.labels is None:
         return image, None
@@ -21,15 +60,5 @@ def load_case(case: Case) -> tuple[Image, LabelMap | None]:
 
 
 def mask_by_labels(image: Image, labels: LabelMap) -> Image:
-    """The image with 0 wherever there is no label, such as a skull-stripped brain."""
+    """Sets the image to 0 outside all labels, which strips the skull of a head."""
     return Image(np.where(labels.data > 0, image.data, 0), image.grid)
-
-
-@dataclass(frozen=True, eq=False)
-class Scan:
-    """A scan of a cohort with what can be measured on it."""
-
-    name: str
-    image: Image
-    labels: LabelMap | None
-    points: Points | None

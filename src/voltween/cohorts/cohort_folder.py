@@ -1,18 +1,16 @@
-"""What is said of a prepared cohort beside its scans: manifest, log, provenance."""
+"""Files that describe a prepared cohort: manifest, log, pairs and provenance."""
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from voltween.cohorts.downloads.download import Cohort
+from voltween.cohorts.downloads.download import Download
 from voltween.cohorts.finished_cases import FinishedCase
+from voltween.cohorts.manifest import Case, write_manifest
 from voltween.cohorts.pairs import Pair
-from voltween.files import whole_file
+from voltween.cohorts.text_files import csv_text, write_if_changed
 
 MANIFEST = "cases.csv"
-_ROLES = ("image", "labels", "points")
 
 
 def write_tables(
@@ -22,26 +20,23 @@ def write_tables(
     splits: Mapping[str, str],
     pairs: Sequence[Pair],
 ) -> bool:
-    """Write the manifest, the log, and the pairs that the download asks for.
+    """Writes the manifest, the log, and the pairs that the download defines.
 
-    Returns whether the manifest says something new.
+    Returns whether the manifest changed.
 
     Raises:
-        InputError: If the folder cannot be written to.
+        OutputError: If the folder cannot be written to.
     """
-    rows = [
-        [name, *(case.files.get(role, "") for role in _ROLES), splits[name]]
-        for name, case in finished.items()
-    ]
-    is_new = _write(out / MANIFEST, _csv_text(["case", *_ROLES, "split"], rows))
+    cases = [_case(name, case, out, splits[name]) for name, case in finished.items()]
+    is_new = write_manifest(cases, out / MANIFEST)
     columns = list(next(iter(finished.values())).log)
     log = [
         [name, *(case.log[column] for column in columns)]
         for name, case in finished.items()
     ]
-    _write(out / "log.csv", _csv_text(["case", *columns], log))
+    write_if_changed(out / "log.csv", csv_text(["case", *columns], log))
     if pairs:
-        _write(out / "pairs.csv", _csv_text(["fixed", "moving"], pairs))
+        write_if_changed(out / "pairs.csv", csv_text(["fixed", "moving"], pairs))
     return is_new
 
 
@@ -49,14 +44,14 @@ def write_provenance(
     finished: Mapping[str, FinishedCase],
     out: Path,
     *,
-    cohort: Cohort,
+    download: Download,
     source: Path,
     faults: Sequence[str],
 ) -> None:
-    """Write what every case was made from, when, and by which version.
+    """Writes the sources, date and package version of every case.
 
     Raises:
-        InputError: If the folder cannot be written to.
+        OutputError: If the folder cannot be written to.
     """
     cases = {
         name: {
@@ -68,28 +63,19 @@ def write_provenance(
         for name, case in finished.items()
     }
     facts = {
-        "recipe": cohort.name,
-        "cohort": cohort.title,
-        "download": cohort.download,
+        "recipe": download.name,
+        "cohort": download.title,
+        "download": download.origin,
         "source": source.name,
         "cases": cases,
         "not_prepared": list(faults),
     }
-    _write(out / "provenance.json", json.dumps(facts, indent=1))
+    write_if_changed(out / "provenance.json", json.dumps(facts, indent=1))
 
 
-def _csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _write(path: Path, text: str) -> bool:
-    """Write a text file, if it does not say that already; whether it was written."""
-    if path.exists() and path.read_text() == text:
-        return False
-    with whole_file(path) as partial:
-        partial.write_text(text)
-    return True
+def _case(name: str, case: FinishedCase, out: Path, split: str) -> Case:
+    labels, points = (
+        out / case.files[role] if role in case.files else None
+        for role in ("labels", "points")
+    )
+    return Case(name, out / case.files["image"], labels, points, split)

@@ -1,6 +1,6 @@
-"""All cases of a cohort on a page: a wrong flip is seen at a glance.
+"""Contact sheets: all cases of a cohort on a page, which makes wrong flips obvious.
 
-Of every case a middle axial and a middle coronal section, labels outlined.
+Every case is shown by a middle axial and a middle coronal section, labels outlined.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,8 +17,8 @@ from voltween.figures import PLANES, Plane, name_sides
 from voltween.files import whole_file
 from voltween.spatial import Image, LabelMap
 
-CASES_A_PAGE = 40
-_CASES_A_ROW = 4
+CASES_PER_PAGE = 40
+_CASES_PER_ROW = 4
 _SIDE_PIXELS = 128
 _TEXT_PIXELS = 16
 _GAP_PIXELS = 6
@@ -28,8 +28,8 @@ _PERCENTILES = (1, 99.5)
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A case to be shown; its files have axes in RAS order."""
+class SheetCase:
+    """A case on a contact sheet; its files have axes in RAS order."""
 
     name: str
     image: Path
@@ -40,23 +40,24 @@ _VIEWS = PLANES[:2]  # axial and coronal
 
 
 def page_names(cases: int) -> list[str]:
-    """File names of the pages that show that many cases."""
-    pages = -(-cases // CASES_A_PAGE)
+    """File names of the pages for this number of cases."""
+    pages = -(-cases // CASES_PER_PAGE)
     return [
         "contact_sheet.png",
         *(f"contact_sheet_{n + 1}.png" for n in range(1, pages)),
     ]
 
 
-def write_contact_sheets(cases: Sequence[Shown], folder: Path) -> list[Path]:
-    """Write the pages as PNG, and take away older ones that are too many.
+def write_contact_sheets(cases: Sequence[SheetCase], folder: Path) -> list[Path]:
+    """Writes the pages as PNG and deletes surplus older ones; returns their paths.
 
     Raises:
-        InputError: If a file cannot be read, or the folder not be written to.
+        InputError: If a file cannot be read.
+        OutputError: If the folder cannot be written to.
     """
     paths = [folder / name for name in page_names(len(cases))]
     for number, path in enumerate(paths):
-        page = _page(cases[number * CASES_A_PAGE :][:CASES_A_PAGE])
+        page = _page(cases[number * CASES_PER_PAGE :][:CASES_PER_PAGE])
         with whole_file(path) as partial:
             page.save(partial, format="png")
     for old in folder.glob("contact_sheet*.png"):
@@ -65,10 +66,10 @@ def write_contact_sheets(cases: Sequence[Shown], folder: Path) -> list[Path]:
     return paths
 
 
-def _page(cases: Sequence[Shown]) -> Picture.Image:
+def _page(cases: Sequence[SheetCase]) -> Picture.Image:
     width = len(_VIEWS) * _SIDE_PIXELS + _GAP_PIXELS
     height = _TEXT_PIXELS + _SIDE_PIXELS + _GAP_PIXELS
-    columns = min(_CASES_A_ROW, len(cases))
+    columns = min(_CASES_PER_ROW, len(cases))
     rows = -(-len(cases) // columns)
     page = Picture.new("RGB", (columns * width, rows * height), _WHITE)
     draw = ImageDraw.Draw(page)
@@ -84,24 +85,24 @@ def _page(cases: Sequence[Shown]) -> Picture.Image:
 
 
 def _sections(
-    case: Shown,
+    case: SheetCase,
 ) -> Iterator[tuple[Plane, UInt8[np.ndarray, "height width 3"]]]:
     image = io.read(case.image)
     labels = io.read_labels(case.labels) if case.labels else None
     low, high = np.percentile(image.data, _PERCENTILES)
     for view in _VIEWS:
         index = _middle(image, labels, view.axis)
-        section = _seen(image.data.take(index, view.axis), image, view)
+        section = _display(image.data.take(index, view.axis), image, view)
         gray = ((section - low) / max(high - low, 1e-6)).clip(0, 1) * 255
         colors = np.repeat(gray.astype(np.uint8)[..., None], 3, axis=-1)
         if labels is not None:
-            shown = _seen(labels.data.take(index, view.axis), image, view)
-            colors[_outline(shown)] = _OUTLINE
+            section_labels = _display(labels.data.take(index, view.axis), image, view)
+            colors[_outline(section_labels)] = _OUTLINE
         yield view, colors
 
 
 def _middle(image: Image, labels: LabelMap | None, axis: int) -> int:
-    """The plane through the middle of the labels, or of the scan without any."""
+    """Index of the plane through the middle of the labels, or of an unlabeled scan."""
     if labels is None or not labels.labels:
         return image.grid.shape[axis] // 2
     others = tuple({0, 1, 2} - {axis})
@@ -109,15 +110,15 @@ def _middle(image: Image, labels: LabelMap | None, axis: int) -> int:
     return int(occupied[len(occupied) // 2])
 
 
-def _seen(
+def _display(
     plane: Num[np.ndarray, "right up"], image: Image, view: Plane
 ) -> Num[np.ndarray, "height width"]:
-    """The plane with square pixels, its second axis up, within the side of a picture.
+    """Resamples the plane to square pixels that fit a picture, its second axis up.
 
-    The nearest voxel is taken, so that labels stay labels.
+    Pixels take the nearest voxel, so that labels stay labels.
     """
-    shown = [axis for axis in range(3) if axis != view.axis]
-    spacing = image.grid.spacing_mm[shown]
+    plane_axes = [axis for axis in range(3) if axis != view.axis]
+    spacing = image.grid.spacing_mm[plane_axes]
     extent_mm = np.array(plane.shape) * spacing
     sizes = np.maximum(extent_mm * (_SIDE_PIXELS / extent_mm.max()), 1).astype(int)
     right, up = (
@@ -130,7 +131,7 @@ def _seen(
 def _outline(
     labels: Num[np.ndarray, "height width"],
 ) -> Bool[np.ndarray, "height width"]:
-    """Where a label meets another or the background, on the label's side."""
+    """Border pixels of the labels, next to another label or the background."""
     padded = np.pad(labels, 1, mode="edge")
     neighbors = (
         padded[:-2, 1:-1],

@@ -1,7 +1,7 @@
-"""Boxes around what a cohort is about: the liver of a CT, the brain of a head.
+"""Crops of scans around the organ of a cohort: the liver of a CT, the brain of a head.
 
-A crop keeps the scan's own voxels at their places in the world; it only leaves voxels
-out and stores the others in the order R, A, S (section V-A 2).
+A crop keeps the scan's voxels and their positions in the world: it drops the voxels
+outside a box and stores the others in the order R, A, S (section V-A 2).
 """
 
 from dataclasses import dataclass
@@ -25,49 +25,49 @@ from voltween.spatial import (
 
 V = TypeVar("V", bound=Volume)
 Corners = Float[np.ndarray, "2 3"]
-"""First and last voxel of a box, maybe between voxels or beyond the grid."""
+"""First and last voxel of a box; may be fractional or outside the grid."""
 
-_HEAD_MM = np.array([180.0, 220.0, 180.0])  # along R, A and S; 11 mm more than brains
+_HEAD_MM = np.array([180.0, 220.0, 180.0])  # along R, A and S; 11 mm larger than brains
 _MASK_MARGIN_MM = 10.0
 _BODY_HOUNSFIELD = -200.0
-_SOFT_TISSUE_HOUNSFIELD = (
-    0.0,
-    220.0,
-)  # liver, with contrast or without; no fat or bone
+# Liver with or without contrast agent; excludes fat and bone.
+_SOFT_TISSUE_HOUNSFIELD = (0.0, 220.0)
 _SMOOTHING_MM = 4.0
-_CORE_DEPTH_MM = 15.0  # muscle and bowel are not as thick
-# Beyond the core, grown back: the left lobe is thin and reaches far.
+_CORE_DEPTH_MM = 15.0  # muscle and bowel are thinner
+# Beyond the core after regrowth: the left lobe is thin and long.
 _LEFT_MARGIN_MM, _MARGIN_MM = 60.0, 30.0
 
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """Which voxels of a scan to keep, and why."""
+    """A box of voxels to keep of a scan, and the rule behind it."""
 
     of_grid: Grid
     """The scan's grid in the order R, A, S."""
     grid: Grid
-    """The voxels kept, in the order R, A, S."""
+    """The grid of the voxels to keep, in the order R, A, S."""
     rule: str
-    """What decided over the box, in one line."""
+    """How the box was chosen, in one line for the log."""
 
     @property
     def first_voxel(self) -> tuple[int, int, int]:
-        """Index in the scan, stored R, A, S, of the first voxel kept."""
+        """Index of the first voxel to keep, in the scan in the order R, A, S."""
         position = self.of_grid.world_to_voxel(self.grid.affine[:3, 3])
         i, j, k = np.rint(position).astype(int).tolist()
         return i, j, k
 
-    def of(self, volume: V) -> V:
-        """The kept voxels of the scan, or of a label map on the scan's grid.
+    def cut(self, volume: V) -> V:
+        """Cuts the box out of the scan, or out of a label map on the scan's grid.
 
         Raises:
             InputError: If the volume is on another grid.
         """
         if not reorder_grid_to_ras(volume.grid).is_close(self.of_grid):
             raise InputError(
-                f"crop: expected a volume on the scan's grid of {self.of_grid.shape}, "
-                f"got one of {volume.grid.shape} elsewhere: resample it first"
+                about="crop",
+                expected=f"a volume on the scan's grid of {self.of_grid.shape}",
+                got=f"a volume on another grid of {volume.grid.shape}",
+                advice="resample it first",
             )
         ends = np.add(self.first_voxel, self.grid.shape)
         box = tuple(map(slice, self.first_voxel, ends))
@@ -75,21 +75,22 @@ class Crop:
 
 
 def whole(image: Image) -> Crop:
-    """All voxels, in the order R, A, S."""
+    """The crop that keeps all voxels, in the order R, A, S."""
     grid = reorder_grid_to_ras(image.grid)
     return Crop(grid, grid, "nothing cut")
 
 
 def head_crop(head: Image) -> Crop:
-    """The box of 180 x 220 x 180 mm that hangs from the top of a head.
+    """The box of 180 x 220 x 180 mm below the top of a head, with or without skull.
 
-    With skull or without. The brain is within, and so are eyes and most of the face.
+    It contains the brain, the eyes and most of the face.
     """
     grid = reorder_grid_to_ras(head.grid)
-    along_mm = np.array(list(np.ndindex(2, 2, 2))) - 0.5  # its own axes, maybe oblique
+    # Along the scan's axes, which may be oblique.
+    along_mm = np.array(list(np.ndindex(2, 2, 2))) - 0.5
     center_mm = head_center_mm(head, _HEAD_MM)
     corners_mm = center_mm + (along_mm * _HEAD_MM) @ directions_to_ras(head.grid).T
-    return _cropped(
+    return _enclose(
         grid,
         grid.world_to_voxel(corners_mm),
         "180 x 220 x 180 mm from the top of the head downwards",
@@ -99,15 +100,15 @@ def head_crop(head: Image) -> Crop:
 def liver_crop(
     ct: Image, labels: LabelMap | None = None, *, liver: tuple[int, ...] = (1,)
 ) -> Crop:
-    """The box around the liver: of its labels where given, by thresholds where not.
+    """The box around the liver, from its labels if available, else from thresholds.
 
-    Labels: their box and 10 mm. Thresholds: of the soft tissue (0 to 220 HU, smoothed)
-    more than 15 mm below its surface, the connected part that lies most to the right of
-    the body's middle; its box and 15 mm, and 60 mm more to the left (the thin left
-    lobe) and 30 mm elsewhere, as far as the body reaches.
+    With labels: their bounding box plus 10 mm. With thresholds: soft tissue (0 to 220
+    HU, smoothed) deeper than 15 mm below its surface, of which the connected component
+    that lies most to the right of the body's middle; its bounding box plus 15 mm, plus
+    60 mm to the left (the thin left lobe) and 30 mm elsewhere, within the body.
 
     Raises:
-        InputError: If none of the labels is there, or no soft tissue is that thick.
+        InputError: If none of the labels occurs, or no soft tissue is that thick.
     """
     grid = reorder_grid_to_ras(ct.grid)
     if labels is None:
@@ -116,24 +117,26 @@ def liver_crop(
         box = _liver_box(hounsfield, float(coarse.grid.spacing_mm[0]))
         corners_mm = coarse.grid.voxel_to_world(_all_corners(box))
         corners = grid.world_to_voxel(corners_mm)
-        return _cropped(grid, corners, "thickest soft tissue on the right, 0 to 220 HU")
+        return _enclose(grid, corners, "thickest soft tissue on the right, 0 to 220 HU")
     is_liver = np.isin(labels.data, liver)
     if not is_liver.any():
         raise InputError(
-            f"liver: expected one of the labels {liver}, got {labels.labels[:9]}: name "
-            "the liver's labels, or crop without labels"
+            about="liver",
+            expected=f"one of the labels {liver}",
+            got=labels.labels[:9],
+            advice="name the liver's labels, or crop without labels",
         )
     mask = reorder_volume_to_ras(LabelMap(is_liver.astype(np.uint8), labels.grid))
     margin = _MASK_MARGIN_MM / mask.grid.spacing_mm
     box = _box(mask.data > 0) + np.array([-margin, margin])
     corners = grid.world_to_voxel(mask.grid.voxel_to_world(_all_corners(box)))
-    return _cropped(grid, corners, f"labels {liver} and {_MASK_MARGIN_MM:g} mm")
+    return _enclose(grid, corners, f"labels {liver} and {_MASK_MARGIN_MM:g} mm")
 
 
 def _liver_box(hounsfield: Float[np.ndarray, "i j k"], voxel_mm: float) -> Corners:
-    """Where the liver is in a CT on cubic voxels in the order R, A, S."""
+    """The liver's box in a CT with cubic voxels in the order R, A, S."""
     body = _box(hounsfield > _BODY_HOUNSFIELD)
-    core = _most_on_the_right(_core(hounsfield, voxel_mm), body[:, 0].mean())
+    core = _rightmost_component(_core(hounsfield, voxel_mm), body[:, 0].mean())
     first, last = _box(core)
     first = first - (_CORE_DEPTH_MM + _MARGIN_MM) / voxel_mm
     first[0] -= (_LEFT_MARGIN_MM - _MARGIN_MM) / voxel_mm
@@ -144,7 +147,7 @@ def _liver_box(hounsfield: Float[np.ndarray, "i j k"], voxel_mm: float) -> Corne
 def _core(
     hounsfield: Float[np.ndarray, "i j k"], voxel_mm: float
 ) -> Bool[np.ndarray, "i j k"]:
-    """Soft tissue that lies deep; what the field of view cuts off goes on beyond it."""
+    """Deep soft tissue; tissue cut off by the field of view counts as continuing."""
     low, high = _SOFT_TISSUE_HOUNSFIELD
     smooth = ndimage.gaussian_filter(hounsfield, _SMOOTHING_MM / voxel_mm)
     is_soft = np.pad((smooth > low) & (smooth < high), 1, mode="edge")
@@ -152,19 +155,21 @@ def _core(
     return depth_mm > _CORE_DEPTH_MM
 
 
-def _most_on_the_right(
+def _rightmost_component(
     core: Bool[np.ndarray, "i j k"], middle: float
 ) -> Bool[np.ndarray, "i j k"]:
-    """The connected part with most voxels more on the right than on the left.
+    """The connected component with the largest excess of voxels on the right side.
 
-    So are told from the liver heart and spleen, which lie left, and brain, bladder and
-    the muscles of the back, which are as much on one side as on the other.
+    This separates the liver from heart and spleen, which lie on the left, and from
+    brain, bladder and back muscles, which are symmetric.
     """
     parts, count = ndimage.label(core)
     if count == 0:
         raise InputError(
-            f"liver: expected soft tissue thicker than {2 * _CORE_DEPTH_MM:g} mm, got "
-            "none: is this a CT of the abdomen in Hounsfield units?"
+            about="liver",
+            expected=f"soft tissue thicker than {2 * _CORE_DEPTH_MM:g} mm",
+            got="none",
+            advice="check that this is a CT of the abdomen in Hounsfield units",
         )
     sides = np.sign(np.arange(core.shape[0]) - middle)[:, None, None]
     excess = ndimage.sum_labels(sides * core, parts, range(1, count + 1))
@@ -172,7 +177,7 @@ def _most_on_the_right(
 
 
 def _box(mask: Bool[np.ndarray, "i j k"]) -> Corners:
-    """First and last occupied voxel along every axis; the whole where there is none."""
+    """First and last occupied voxel along every axis; all voxels if none is."""
     occupied = np.argwhere(mask) if mask.any() else np.argwhere(~mask)
     return np.stack([occupied.min(axis=0), occupied.max(axis=0)]).astype(float)
 
@@ -186,10 +191,10 @@ def _all_corners(box: Corners) -> Float[np.ndarray, "8 3"]:
     )
 
 
-def _cropped(grid: Grid, corners: Float[np.ndarray, "n 3"], rule: str) -> Crop:
-    """The smallest box of a grid's voxels that holds the positions (in its voxels).
+def _enclose(grid: Grid, corners: Float[np.ndarray, "n 3"], rule: str) -> Crop:
+    """The smallest box of the grid's voxels that contains the positions (in voxels).
 
-    Rounding in the last digit must not decide over one voxel more.
+    The tolerance keeps rounding errors from adding a voxel.
     """
     sizes = np.array(grid.shape)
     first = np.floor(corners.min(axis=0) + 1e-6).astype(int).clip(0, sizes - 1)

@@ -1,7 +1,7 @@
-"""Prepared cases on disk, so that a preparation that was stopped can go on.
+"""Finished cases on disk, so that an interrupted preparation can continue.
 
-A JSON file a case says what it was made from and what was written. A case whose source
-or recipe has changed since, or whose files are gone, does not count as finished.
+One JSON file per case records what it was made from and which files were written. A
+case counts as unfinished if its source or recipe has changed or its files are missing.
 """
 
 import json
@@ -21,14 +21,14 @@ _FOLDER = "finished"
 
 @dataclass(frozen=True)
 class FinishedCase:
-    """What was made of a case, of what, and when."""
+    """The record of a finished case: its origin, files, log and date."""
 
     facts: dict[str, Any]
-    """What decided it: sources, recipe, reference."""
+    """Everything that determines the result: sources, recipe, reference."""
     files: dict[str, str]
-    """Of the image, labels and points: paths from the cohort's folder."""
+    """Paths of image, labels and points, relative to the cohort's folder."""
     sizes: dict[str, int]
-    """Their bytes."""
+    """Sizes of these files in bytes."""
     log: dict[str, str]
     made: str
     voltween: str
@@ -37,25 +37,25 @@ class FinishedCase:
 def find_finished(
     folder: Path, name: str, facts: Mapping[str, Any]
 ) -> FinishedCase | None:
-    """The case as it was finished from the same facts, if its files are still there."""
+    """The case if it was finished from the same facts and its files are unchanged."""
     try:
         case = FinishedCase(**json.loads(_path(folder, name).read_text()))
-    except (OSError, ValueError, TypeError):  # not there, or cut short by others
+    except (OSError, ValueError, TypeError):  # missing, or damaged by something else
         return None
     files = {role: folder / path for role, path in case.files.items()}
     if case.facts != json.loads(json.dumps(facts)):
         return None
-    there = {role: file.stat().st_size for role, file in files.items() if file.exists()}
-    return case if there == case.sizes else None
+    sizes = {role: f.stat().st_size for role, f in files.items() if f.exists()}
+    return case if sizes == case.sizes else None
 
 
-def keep_finished(
+def write_finished(
     case: PreparedCase, folder: Path, *, name: str, facts: dict[str, Any]
 ) -> FinishedCase:
-    """Write the case's files, and then the record of it.
+    """Writes the case's files and then its record, which is returned.
 
     Raises:
-        InputError: If the folder cannot be written to.
+        OutputError: If the folder cannot be written to.
     """
     parts = {"image": case.image, "labels": case.labels, "points": case.points}
     files, sizes = {}, {}

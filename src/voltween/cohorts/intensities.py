@@ -1,7 +1,7 @@
-"""Intensities of a cohort's scans made alike: CT by histogram, MR by foreground.
+"""Comparable intensities for the scans of a cohort: CT by histogram, MR by foreground.
 
-As the paper prepares its cohorts (section V-A 2). Shipped models need neither: their
-own preprocessing knows Hounsfield windows and percentiles.
+The paper prepares its cohorts in this way (section V-A 2). Shipped models need neither:
+their own preprocessing has Hounsfield windows and percentiles.
 """
 
 import numpy as np
@@ -17,16 +17,17 @@ _PERCENTILES = (0.5, 99.5)
 
 
 def match_histogram(image: Image, reference: Image) -> Image:
-    """The image with its intensities mapped so that its histogram is the reference's.
+    """Maps the image's intensities so that its histogram matches the reference's.
 
-    The map rises, so that what was brighter stays brighter. Only voxels above the mean
-    decide, in both: most of a CT is air, more or less of it by field of view.
+    The map is monotonic: brighter voxels stay brighter. Only voxels above the mean of
+    each image count, because most of a CT is air, in an amount that depends on the
+    field of view.
 
     Raises:
-        InputError: If either is constant.
+        InputError: If either image is constant.
 
     References:
-        Nyul, Udupa, Zhang 2000, doi:10.1109/42.836373, as in ITK.
+        Nyul, Udupa, Zhang 2000, doi:10.1109/42.836373, as implemented in ITK.
     """
     for volume in (image, reference):
         check_has_contrast(volume)
@@ -41,30 +42,29 @@ def match_histogram(image: Image, reference: Image) -> Image:
 
 
 def histogram_distance(image: Image, reference: Image) -> float:
-    """Mean distance of matching quantiles above the mean, in units of intensity.
+    """Earth mover's distance between the two histograms, in units of intensity.
 
-    The earth mover's distance of the two histograms; 0 if they are the same.
+    It is the mean distance of matching quantiles of the voxels above the mean; 0 if
+    the histograms are equal.
     """
-    from scipy.stats import wasserstein_distance  # 0.6 s, needed here alone
+    from scipy.stats import wasserstein_distance  # takes 0.6 s, only needed here
 
     return float(wasserstein_distance(_above_mean(image), _above_mean(reference)))
 
 
-def normalized_foreground(image: Image) -> tuple[Image, tuple[float, float]]:
-    """The image from 0 to 1, and the two intensities that became 0 and 1.
+def normalize_foreground(image: Image) -> tuple[Image, tuple[float, float]]:
+    """Scales the image to 0..1; also returns the intensities that became 0 and 1.
 
-    These are the 0.5th and 99.5th percentile of the foreground; what lies beyond is
-    clipped.
+    These are the 0.5th and 99.5th percentiles of the foreground; values beyond them
+    are clipped.
 
     Raises:
         InputError: If the image is constant.
     """
     check_has_contrast(image)
     low, high = foreground_range(image, _PERCENTILES)
-    return Image(((image.data - low) / (high - low)).clip(0, 1), image.grid), (
-        low,
-        high,
-    )
+    scaled = ((image.data - low) / (high - low)).clip(0, 1)
+    return Image(scaled, image.grid), (low, high)
 
 
 def _above_mean(image: Image) -> Float[np.ndarray, " n"]:

@@ -1,19 +1,23 @@
-"""Cohorts of scans: the manifest that lists them, and their tensors for training."""
+"""The manifest: a CSV that lists the cases of a cohort and the files of each."""
 
 import csv
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from voltween.cohorts.text_files import csv_text, write_if_changed
 from voltween.errors import InputError
-from voltween.files import PathLike
+from voltween.files import PathLike, existing_file
 
 SPLITS = ("train", "val", "test")
+_REQUIRED = {"case", "image", "split"}
+_COLUMNS = ("case", "image", "labels", "points", "split")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One scan of a manifest, with what belongs to it."""
+    """One scan of a manifest and the files that belong to it."""
 
     name: str
     image: Path
@@ -23,40 +27,38 @@ class Case:
 
 
 def read_manifest(path: PathLike) -> tuple[Case, ...]:
-    """Cases of a CSV with columns case, image, split, and maybe labels and points.
+    """Reads a CSV with columns case, image, split and optionally labels and points.
 
-    Paths are relative to the manifest's folder. `split` is train, val or test.
+    Paths are relative to the manifest's folder; a split is train, val or test.
 
     Raises:
-        InputError: If a column or file is missing, a case is named twice, or a split
-            is unknown. All faults are named at once.
+        InputError: If a column or file is missing, a case is listed twice, or a split
+            is unknown. One error names all faults.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such manifest")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restval="")
-            rows = list(reader)
-    except (UnicodeDecodeError, csv.Error) as error:
+    path = existing_file(Path(path))
+    cases = tuple(_case(row, path.parent) for row in _rows(path))
+    if faults := [*_case_faults(cases), *_repeated_names(cases)]:
         raise InputError(
-            f"{path}: expected a manifest (CSV text), got another kind of file"
-        ) from error
-    missing = {"case", "image", "split"} - set(reader.fieldnames or ())
-    if missing:
-        raise InputError(
-            f"{path}: a manifest needs the columns case, image, split (and may have "
-            f"labels, points), got no {', '.join(sorted(missing))}"
+            about=path,
+            expected="a manifest of existing files, each case listed once",
+            got=f"{len(faults)} fault(s): {'; '.join(faults)}",
         )
-    cases = tuple(_case(row, path.parent) for row in rows)
-    faults = [fault for case in cases for fault in _faults(case)]
-    names = [case.name for case in cases]
-    faults += [
-        f"{name} is listed twice" for name in {n for n in names if names.count(n) > 1}
-    ]
-    if faults:
-        raise InputError(f"{path}: {len(faults)} fault(s): {'; '.join(faults)}")
     return cases
+
+
+def write_manifest(
+    cases: Iterable[Case], path: Path, *, line_ending: str = "\n"
+) -> bool:
+    """Writes a manifest for `read_manifest`; returns whether the file changed.
+
+    Paths are written relative to the manifest's folder. A file that has the same
+    content already is not touched.
+
+    Raises:
+        OutputError: If the folder cannot be written to.
+    """
+    rows = [_row(case, path.parent) for case in cases]
+    return write_if_changed(path, csv_text(_COLUMNS, rows, line_ending=line_ending))
 
 
 def cases_of_split(cases: Iterable[Case], split: str) -> tuple[Case, ...]:
@@ -68,9 +70,30 @@ def cases_of_split(cases: Iterable[Case], split: str) -> tuple[Case, ...]:
     chosen = tuple(case for case in cases if case.split == split)
     if len(chosen) < 2:
         raise InputError(
-            f"pairs need at least two cases with split {split!r}, got {len(chosen)}"
+            about=f"split {split!r}",
+            expected="at least two cases, to form pairs",
+            got=len(chosen),
         )
     return chosen
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restval="")
+            rows = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            about=path, expected="a manifest (CSV text)", got="another kind of file"
+        ) from error
+    if missing := _REQUIRED - set(reader.fieldnames or ()):
+        raise InputError(
+            about=path,
+            expected="a manifest with columns case, image, split (and optionally "
+            "labels, points)",
+            got=f"no {', '.join(sorted(missing))}",
+        )
+    return rows
 
 
 def _case(row: dict[str, str], folder: Path) -> Case:
@@ -83,11 +106,28 @@ def _case(row: dict[str, str], folder: Path) -> Case:
     )
 
 
-def _faults(case: Case) -> list[str]:
-    files = (case.image, case.labels, case.points)
-    faults = [
-        f"{case.name}: no file {file}" for file in files if file and not file.exists()
-    ]
-    if case.split not in SPLITS:
-        faults.append(f"{case.name}: split must be one of {SPLITS}, got {case.split!r}")
+def _row(case: Case, folder: Path) -> list[str]:
+    files = (
+        Path(os.path.relpath(file, folder)).as_posix() if file else ""
+        for file in (case.image, case.labels, case.points)
+    )
+    return [case.name, *files, case.split]
+
+
+def _case_faults(cases: Iterable[Case]) -> list[str]:
+    """Missing files and unknown splits."""
+    faults = []
+    for case in cases:
+        files = (case.image, case.labels, case.points)
+        faults += [f"{case.name}: no file {f}" for f in files if f and not f.exists()]
+        if case.split not in SPLITS:
+            faults.append(
+                f"{case.name}: split must be one of {SPLITS}, got {case.split!r}"
+            )
     return faults
+
+
+def _repeated_names(cases: Sequence[Case]) -> list[str]:
+    names = [case.name for case in cases]
+    repeated = {name for name in names if names.count(name) > 1}
+    return [f"{name} is listed twice" for name in sorted(repeated)]

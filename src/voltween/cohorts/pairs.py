@@ -1,4 +1,4 @@
-"""Which pairs of a cohort are registered."""
+"""The pairs of a cohort that are to be registered."""
 
 import csv
 from collections.abc import Sequence
@@ -20,37 +20,40 @@ def ordered_pairs(names: Sequence[str]) -> list[Pair]:
 
 
 def atlas_pairs(names: Sequence[str], atlas: str) -> list[Pair]:
-    """Every other case to be moved onto one.
+    """The pairs that register every other case to the atlas.
 
     Raises:
-        InputError: If there is no such case.
+        InputError: If no case has the atlas's name.
     """
     if atlas not in names:
-        raise InputError(f"atlas must be one of {', '.join(names)}, got {atlas!r}")
+        raise InputError(
+            about="atlas", expected=f"one of {', '.join(names)}", got=repr(atlas)
+        )
     return [(atlas, name) for name in names if name != atlas]
 
 
 def read_pairs(path: Path) -> list[Pair]:
-    """The pairs of a CSV with columns fixed and moving.
+    """Reads pairs from a CSV with columns fixed and moving.
 
     Raises:
-        InputError: If the file is missing, or is no such list.
+        InputError: If the file is missing, has other columns, or lists no pairs.
     """
     with existing_file(path).open(newline="", encoding="utf-8-sig") as file:
         try:
             pairs = [(row["fixed"], row["moving"]) for row in csv.DictReader(file)]
         except (KeyError, UnicodeDecodeError, csv.Error) as error:
             raise InputError(
-                f"{path}: expected a CSV with columns fixed and moving, got something "
-                "else"
+                about=path,
+                expected="a CSV with columns fixed and moving",
+                got="something else",
             ) from error
     if not pairs:
-        raise InputError(f"{path}: lists no pairs")
+        raise InputError(about=path, expected="a list of pairs", got="no pairs")
     return pairs
 
 
 def draw_pairs(pairs: Sequence[Pair], most: int) -> list[Pair]:
-    """The pairs, or `most` of them drawn by seed 0; 0 takes all."""
+    """Draws at most `most` pairs with seed 0; 0 returns all."""
     if not 0 < most < len(pairs):
         return list(pairs)
     order = np.random.default_rng(0).permutation(len(pairs))[:most]
@@ -58,13 +61,15 @@ def draw_pairs(pairs: Sequence[Pair], most: int) -> list[Pair]:
 
 
 def check_pairs(pairs: Sequence[Pair], names: Sequence[str]) -> None:
-    """Refuse pairs of what is not among the names.
+    """Checks that all cases of the pairs are among the names.
 
     Raises:
-        InputError: If there are such.
+        InputError: If a pair names another case.
     """
     if unknown := sorted({name for pair in pairs for name in pair} - set(names)):
         raise InputError(
-            f"pairs must be of cases of the split, got {', '.join(unknown)}: give "
-            "another --split or another list"
+            about="pairs",
+            expected="cases of the split",
+            got=", ".join(unknown),
+            advice="give another --split or another list",
         )

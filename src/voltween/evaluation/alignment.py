@@ -5,7 +5,6 @@ ANTs has laid on an atlas, in training and in use (section V-B). What they find 
 carried back to the scans' own worlds exactly, so that nothing has to be corrected for.
 """
 
-import csv
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ import numpy as np
 
 from voltween import io
 from voltween.baselines import TOOLS
-from voltween.cohorts import Case, load_case
+from voltween.cohorts import Case, load_case, write_manifest
 from voltween.errors import InputError, OutputError
 from voltween.evaluation.methods import Answer, Method, Registering
 from voltween.files import output_folder, whole_file
@@ -111,10 +110,7 @@ def align_cases(
             raise
         except InputError as error:
             faults.append(f"{case.name}: {error}")
-    with whole_file(out / "cases.csv") as partial, partial.open("w") as file:
-        writer = csv.writer(file)
-        writer.writerow(["case", "image", "labels", "points", "split"])
-        writer.writerows(_manifest_row(case) for case in aligned)
+    write_manifest(aligned, out / "cases.csv", line_ending="\r\n")
     if faults:
         raise InputError(
             f"{out}: {len(faults)} of {len(cases)} cases could not be aligned and are "
@@ -168,11 +164,6 @@ def _aligned_case(case: Case, alignment: Alignment, out: Path) -> Case:
         points = affine.inverse().map_points(io.read_points(case.points))
         points_path = io.write(points, out / f"{case.name}_points.csv")
     return Case(case.name, image_path, labels_path, points_path, case.split)
-
-
-def _manifest_row(case: Case) -> list[str]:
-    files = (case.image, case.labels, case.points)
-    return [case.name, *(path.name if path else "" for path in files), case.split]
 
 
 def _digest(image: Image) -> str:

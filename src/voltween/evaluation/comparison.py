@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voltween import io
-from voltween.cohorts import Case, Pair, Scan, load_case, mask_by_labels
+from voltween.cohorts import Case, Pair, Scan, read_scan
 from voltween.errors import InputError
 from voltween.evaluation.records import Record, Records, kept_transform
 from voltween.evaluation.report.summaries import (
@@ -69,7 +69,7 @@ def read_compared_pair(
             "pairs.csv"
         )
     is_masked = Records(folder).is_masked(next(iter(methods)), pair)
-    fixed, moving = (_scan(by_name[name], is_masked=is_masked) for name in pair)
+    fixed, moving = (read_scan(by_name[name], is_masked=is_masked) for name in pair)
     return ComparedPair(fixed, moving, methods, chosen)
 
 
@@ -127,11 +127,3 @@ def _result(folder: Path, method: str, pair: Pair) -> MethodResult:
     record = Records(folder).read(method, pair)
     assert record is not None  # its score comes from there
     return MethodResult(io.read_transform(path), record)
-
-
-def _scan(case: Case, *, is_masked: bool) -> Scan:
-    image, labels = load_case(case)
-    if is_masked and labels is not None:
-        image = mask_by_labels(image, labels)
-    points = io.read_points(case.points) if case.points else None
-    return Scan(case.name, image, labels, points)

@@ -1,29 +1,28 @@
 """Downloads as they are found: names, halves, headers that say nothing or the wrong."""
 
-import builtins
 import json
 import re
 
-import cohort_standins as standins
 import numpy as np
 import pytest
-from test_crop import trunk
 
+from support import downloads as standins
+from support.cohorts import trunk
 from support.downloads import centered, head, in_order, write, write_analyze
 from support.scans import STORAGE_ORDERS, stored
-from voltween import io
-from voltween.cohorts import COHORTS, cohort_named, prepare, read_manifest
+from voltween import io, process
+from voltween.cohorts import DOWNLOADS, download_named, prepare, read_manifest
 from voltween.cohorts.downloads.analyze import directions_of
-from voltween.cohorts.downloads.download import Loaded
-from voltween.cohorts.downloads.lpba40 import place_by_labels
-from voltween.cohorts.downloads.scans import scans_of
+from voltween.cohorts.downloads.download import LoadedCase
+from voltween.cohorts.downloads.lpba40 import orient_by_labels
+from voltween.cohorts.downloads.scans import group_scans
 from voltween.cohorts.downloads.sources import natural_order, open_source
 from voltween.errors import InputError, MissingPackageError
 from voltween.spatial import Affine, Grid, Image, LabelMap
 
 
 def found(name, source):
-    return cohort_named(name).find(open_source(source))
+    return download_named(name).find(open_source(source))
 
 
 def test_numbers_in_names_are_ordered_as_numbers():
@@ -65,8 +64,8 @@ class TestAnalyze:
     """Pairs of .hdr and .img."""
 
     def read(self, folder, axes="LAS"):
-        (scan,) = scans_of(open_source(folder).files)
-        return scan.image(axes=axes)[0]
+        (scan,) = group_scans(open_source(folder).files)
+        return scan.read_image(axes=axes)[0]
 
     @pytest.mark.parametrize("packed", [False, True])
     @pytest.mark.parametrize("axes", ["RAS", "LAS", "ASL", "PIR"])
@@ -82,11 +81,15 @@ class TestAnalyze:
     def test_a_missing_half_is_named(self, tmp_path):
         write_analyze(head(1)[0], tmp_path / "a", axes="LAS")
         (tmp_path / "a.hdr").rename(tmp_path / "b.hdr")
-        halves = scans_of(open_source(tmp_path).files)
-        with pytest.raises(InputError, match=r"^a.img: its other half, .hdr, is miss"):
-            halves[0].image(axes="LAS")
-        with pytest.raises(InputError, match=r"^b.hdr: its other half, .img, is miss"):
-            halves[1].image(axes="LAS")
+        halves = group_scans(open_source(tmp_path).files)
+        with pytest.raises(
+            InputError, match=r"^a.img: expected a pair of files with a .hdr"
+        ):
+            halves[0].read_image(axes="LAS")
+        with pytest.raises(
+            InputError, match=r"^b.hdr: expected a pair of files with a .img"
+        ):
+            halves[1].read_image(axes="LAS")
 
     @pytest.mark.parametrize("packed", [False, True])
     def test_voxels_cut_short_are_refused(self, packed, tmp_path):
@@ -107,8 +110,8 @@ class TestLpba40:
         labels = standins._structures(image)
         true_image, true_labels = stored(image, order), stored(labels, order)
         wrong = Grid(true_image.grid.shape, np.diag([-2.0, 2, 2, 1]))
-        placed = place_by_labels(
-            Loaded(Image(true_image.data, wrong), LabelMap(true_labels.data, wrong))
+        placed = orient_by_labels(
+            LoadedCase(Image(true_image.data, wrong), LabelMap(true_labels.data, wrong))
         )
         assert placed.image.grid.axcodes == true_image.grid.axcodes
         assert placed.labels.grid.is_close(placed.image.grid)
@@ -118,8 +121,8 @@ class TestLpba40:
     def test_a_header_that_agrees_is_left_alone(self):
         image = in_order(head(2)[0], 4)
         labels = in_order(standins._structures(head(2)[0]), 4)
-        loaded = Loaded(image, labels)
-        assert place_by_labels(loaded) is loaded
+        loaded = LoadedCase(image, labels)
+        assert orient_by_labels(loaded) is loaded
 
     def test_a_mirrored_nifti_is_turned_back_and_that_is_in_the_log(self, tmp_path):
         image = head(2)[0]
@@ -130,7 +133,7 @@ class TestLpba40:
             for kind, volume in (("skullstripped", image), ("structure.label", labels)):
                 there = type(volume)(volume.data, Grid(volume.grid.shape, mirror))
                 write(there, tmp_path / "in" / f"{name}.{kind}.nii.gz")
-        prepare(cohort_named("lpba40"), tmp_path / "in", out=tmp_path / "out")
+        prepare(download_named("lpba40"), tmp_path / "in", out=tmp_path / "out")
         ready = io.read_labels(tmp_path / "out" / "labels" / "S01.nii.gz")
         across = ready.grid.voxel_centers_mm()[..., 0]
         assert across[ready.data == 21].mean() < across[ready.data == 22].mean()
@@ -150,7 +153,7 @@ def test_scans_of_one_person_stay_in_one_split(tmp_path):
             scan = f"I{number}{visit[:4]}"
             place = tmp_path / "ADNI" / f"00{number}_S_0413" / "MPRAGE" / visit / scan
             write(head(number)[0], place / "T1.nii")
-    splits = prepare(cohort_named("adni"), tmp_path, out=tmp_path / "out").splits
+    splits = prepare(download_named("adni"), tmp_path, out=tmp_path / "out").splits
     assert len(splits) == 12
     of_person = {}
     for name, split in splits.items():
@@ -192,7 +195,7 @@ class TestLearn2Reg:
         path.write_text(json.dumps(json.loads(path.read_text()) | facts))
 
     def test_points_are_turned_from_voxels_to_world(self, task, tmp_path):
-        prepare(cohort_named("learn2reg"), task, out=tmp_path / "out")
+        prepare(download_named("learn2reg"), task, out=tmp_path / "out")
         stored_image = io.read(task / "imagesTr" / "Task_0001_0000.nii.gz")
         points = io.read_points(tmp_path / "out" / "points" / "Task_0001_0000.csv")
         there = stored_image.grid.world_to_voxel(points.mm)
@@ -210,7 +213,7 @@ class TestLearn2Reg:
         facts = json.loads((task / "Task_dataset.json").read_text())
         facts["training"].pop(1)
         self.change(task, training=facts["training"])
-        ready = prepare(cohort_named("learn2reg"), task, out=tmp_path / "out")
+        ready = prepare(download_named("learn2reg"), task, out=tmp_path / "out")
         assert ready.splits == {
             "Task_0000_0000": "train",
             "Task_0001_0000": "val",
@@ -226,8 +229,8 @@ class TestLearn2Reg:
         (task / "keypointsTr" / "Task_0001_0000.csv").write_text("a,b,c\n")
         listed = found("learn2reg", task)
         assert [case.name[-9:] for case in listed.cases] == ["0001_0000", "0001_0001"]
-        assert "Task_0000_0000: is listed, but there is no ./images" in listed.faults[0]
-        assert "Task_0000_0001: its labels are listed, but" in listed.faults[1]
+        assert "Task_0000_0000: expected its image ./images" in listed.faults[0]
+        assert "Task_0000_0001: expected its labels ./labels" in listed.faults[1]
         with pytest.raises(InputError, match="expected rows of three numbers"):
             listed.cases[0].load()
 
@@ -237,7 +240,7 @@ class TestLearn2Reg:
             found("learn2reg", task)
         (task / "Task_dataset.json").unlink()
         (task / "dataset.json").write_text("no json")
-        with pytest.raises(InputError, match=r"dataset.json: is no JSON"):
+        with pytest.raises(InputError, match=r"dataset.json: expected a JSON object"):
             found("learn2reg", task)
         (task / "dataset.json").write_text('{"training": [{"label": "a.nii"}]}')
         with pytest.raises(InputError, match=r"expected a path 'image' in training"):
@@ -298,21 +301,14 @@ class TestRcn:
         assert listed.faults[0].startswith("adni.h5: expected an .h5 file")
 
     def test_the_missing_package_is_named(self, tmp_path, monkeypatch):
-        real = builtins.__import__
-
-        def without_h5py(name, *rest, **more):
-            if name == "h5py":
-                raise ModuleNotFoundError(name)
-            return real(name, *rest, **more)
-
-        monkeypatch.setattr(builtins, "__import__", without_h5py)
+        monkeypatch.setattr(process, "installed_version", lambda package: None)
         with pytest.raises(MissingPackageError, match=r"voltween\[cohorts\]"):
             found("rcn", tmp_path)
 
 
 def test_every_recipe_says_where_it_is_and_how_it_looks():
-    for cohort in COHORTS:
-        assert "https://" in cohort.download
+    for cohort in DOWNLOADS:
+        assert "https://" in cohort.origin
         assert cohort.disk
         assert re.fullmatch(r"[a-z0-9]+", cohort.name)
 
@@ -327,7 +323,7 @@ def test_real_scans_in_the_layout_of_a_decathlon_task(shared_data, tmp_path):
             (tmp_path / "in" / f"{kind}Tr" / file).symlink_to(origin / kind / file)
         rows.append({"image": f"./imagesTr/{file}", "label": f"./labelsTr/{file}"})
     (tmp_path / "in" / "dataset.json").write_text(json.dumps({"training": rows}))
-    ready = prepare(cohort_named("learn2reg"), tmp_path / "in", out=tmp_path / "out")
+    ready = prepare(download_named("learn2reg"), tmp_path / "in", out=tmp_path / "out")
     assert ready.faults == ()
     image = io.read(origin / "images" / "hippocampus_001.nii.gz")
     again = io.read(tmp_path / "out" / "images" / "hippocampus_001.nii.gz")
@@ -339,7 +335,7 @@ def test_lits_without_labels_is_test_and_cut_by_thresholds(tmp_path):
     standins.lits(tmp_path / "in")
     ct, labels = trunk()
     io.write(stored(ct, STORAGE_ORDERS[30]), tmp_path / "in" / "test-volume-3.nii")
-    ready = prepare(cohort_named("lits"), tmp_path / "in", out=tmp_path / "out")
+    ready = prepare(download_named("lits"), tmp_path / "in", out=tmp_path / "out")
     assert ready.splits["lits-test-3"] == "test"
     case = {case.name: case for case in read_manifest(ready.manifest)}["lits-test-3"]
     assert case.labels is None
@@ -358,7 +354,7 @@ def test_real_abdomen_in_the_layout_of_lits(shared_data, tmp_path):
     ):
         path = tmp_path / "in" / f"{name}.nii.gz"
         path.symlink_to(origin / f"{file}.nii.gz")
-    prepare(cohort_named("lits"), tmp_path / "in", out=tmp_path / "out")
+    prepare(download_named("lits"), tmp_path / "in", out=tmp_path / "out")
     labels = io.read_labels(tmp_path / "out" / "labels" / "lits-0.nii.gz")
     stored_labels = io.read_labels(origin / "labels" / "chaos_ct_sample_liver.nii.gz")
     assert labels.grid.axcodes == "RAS"

@@ -1,1 +1,1 @@
-"""Recipes: how a downloaded cohort becomes a manifest, one module per cohort."""
+"""Recipes that turn downloaded cohorts into manifests, one module per source."""

@@ -1,21 +1,21 @@
-"""ADNI: T1 heads, as the image archive of LONI packs a collection."""
+"""ADNI: T1 heads, in the layout of a collection from the image archive of LONI."""
 
 from functools import partial
 
-from voltween.cohorts.downloads.download import Cohort
+from voltween.cohorts.downloads.download import Download
 from voltween.cohorts.downloads.layouts import Layout, find_by_layouts
 
-_DATE = r"(?:^|/)(?P<person>\d{3}_S_\d{4,5})/[^/]+/[^/]+/"  # and series and date
+_DATE = r"(?:^|/)(?P<person>\d{3}_S_\d{4,5})/[^/]+/[^/]+/"  # person/series/date
 
-ADNI = Cohort(
+ADNI = Download(
     name="adni",
     title="ADNI: T1 heads of persons with Alzheimer's disease and others",
-    download="https://ida.loni.usc.edu (application): a collection of MPRAGE scans",
+    origin="https://ida.loni.usc.edu (application): a collection of MPRAGE scans",
     disk=(
         "ADNI/002_S_0413/MPRAGE/2006-05-02_12_31_52.0/I13893/*.dcm    one DICOM series",
         "ADNI/002_S_0413/MPRAGE/2006-05-02_12_31_52.0/I13893/*.nii    or one NIfTI",
         "ADNI/002_S_0413/MPRAGE/2006-05-02_12_31_52.0/S13893/*_I45117.nii  older",
-        "every I... is a case of its own; those of one person stay in one split",
+        "every I... is a separate case; those of one person stay in one split",
     ),
     find=partial(
         find_by_layouts,
@@ -26,6 +26,6 @@ ADNI = Cohort(
         ],
     ),
     region="head",
-    exposure="foreground to 0..1",
+    intensity_rule="foreground to 0..1",
     split="train",
 )

@@ -1,4 +1,4 @@
-"""Pairs of .hdr and .img: NIfTI, or Analyze 7.5, which does not say where it lies."""
+"""Pairs of .hdr and .img: NIfTI, or Analyze 7.5, which has no orientation."""
 
 import math
 from pathlib import Path
@@ -14,24 +14,27 @@ _READING_ERRORS = (OSError, ValueError, nibabel.filebasedimages.ImageFileError)
 
 
 def read_pair(header: Path, *, axes: str) -> tuple[np.ndarray, Grid]:
-    """The voxels of a pair and where they are, RAS+ mm.
+    """Reads the voxels of a pair and their grid, RAS+ mm.
 
-    An Analyze header has no directions that programs agree on: `axes` are taken, such
-    as LAS where the first axis runs to the left, and the middle is laid at 0.
+    Programs disagree on the directions in an Analyze header. It gets the directions
+    `axes`, such as LAS if the first axis runs to the left, and its center is at 0 mm.
 
     Raises:
-        InputError: If it is damaged, cut short, or not one 3D image.
+        InputError: If the pair is damaged, truncated, or not a single 3D image.
     """
     try:
         image = nibabel.load(header)
         data = np.asarray(image.dataobj)
     except _READING_ERRORS as error:
         raise InputError(
-            f"{header}: expected a pair of .hdr and .img, got files that are damaged, "
-            "cut short or of another kind"
+            about=header,
+            expected="a pair of .hdr and .img",
+            got="files that are damaged, cut short or of another kind",
         ) from error
     if data.ndim < 3 or math.prod(data.shape[3:]) != 1:
-        raise InputError(f"{header}: expected one 3D image, got shape {data.shape}")
+        raise InputError(
+            about=header, expected="one 3D image", got=f"shape {data.shape}"
+        )
     i, j, k = data.shape[:3]
     data = data.reshape(i, j, k)
     if isinstance(image, nibabel.Nifti1Pair):
@@ -47,7 +50,7 @@ def read_pair(header: Path, *, axes: str) -> tuple[np.ndarray, Grid]:
 
 
 def directions_of(axes: str) -> np.ndarray:
-    """(3, 3), column c the direction in RAS of array axis c, named as in 'LAS'."""
+    """Matrix (3, 3) whose column c is the RAS direction of letter c of, say, 'LAS'."""
     directions = np.zeros((3, 3))
     for column, letter in enumerate(axes):
         directions[_AXIS_OF_LETTER[letter], column] = 1 if letter in "RAS" else -1

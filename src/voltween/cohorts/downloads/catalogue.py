@@ -1,7 +1,7 @@
 """All recipes by name."""
 
 from voltween.cohorts.downloads.adni import ADNI
-from voltween.cohorts.downloads.download import Cohort
+from voltween.cohorts.downloads.download import Download
 from voltween.cohorts.downloads.indi import ABIDE, ADHD200
 from voltween.cohorts.downloads.learn2reg import LEARN2REG
 from voltween.cohorts.downloads.liver import LITS, SLIVER07
@@ -10,17 +10,17 @@ from voltween.cohorts.downloads.oasis import OASIS
 from voltween.cohorts.downloads.rcn import RCN
 from voltween.errors import InputError
 
-COHORTS = (LITS, SLIVER07, LPBA40, ABIDE, ADHD200, ADNI, OASIS, LEARN2REG, RCN)
+DOWNLOADS = (LITS, SLIVER07, LPBA40, ABIDE, ADHD200, ADNI, OASIS, LEARN2REG, RCN)
 
 
-def cohort_named(name: str) -> Cohort:
-    """The recipe of that name.
+def download_named(name: str) -> Download:
+    """The recipe with this name.
 
     Raises:
         InputError: If there is none.
     """
-    for cohort in COHORTS:
-        if cohort.name == name:
-            return cohort
-    names = ", ".join(cohort.name for cohort in COHORTS)
-    raise InputError(f"no recipe {name!r}: there are {names}")
+    for download in DOWNLOADS:
+        if download.name == name:
+            return download
+    names = ", ".join(download.name for download in DOWNLOADS)
+    raise InputError(about="recipe", expected=f"one of {names}", got=repr(name))

@@ -1,4 +1,4 @@
-"""What a cohort is: where it comes from, how it lies on disk, what is done to it."""
+"""The recipe of a cohort: its origin, its layout on disk, and its preparation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,60 +9,60 @@ from voltween.cohorts.pairs import Pair
 from voltween.spatial import Image, LabelMap, Points
 
 Region = Literal["liver", "head", "whole"]
-Exposure = Literal["Hounsfield units, matched", "foreground to 0..1", "as stored"]
+IntensityRule = Literal["Hounsfield units, matched", "foreground to 0..1", "as stored"]
 
 
 @dataclass(frozen=True, eq=False)
-class Loaded:
-    """A case as it was read, nothing done to it."""
+class LoadedCase:
+    """A case as it was read, without any processing."""
 
     image: Image
     labels: LabelMap | None = None
     points: Points | None = None
     remarks: tuple[str, ...] = ()
-    """What is to be said of it in the log."""
+    """Remarks for the log."""
 
 
 @dataclass(frozen=True)
-class FoundCase:
-    """A case of a download, not yet read."""
+class SourceCase:
+    """A case of a download that has not been read yet."""
 
     name: str
     person: str
-    """Scans of one person never part between train and val."""
+    """Scans of one person are never divided between train and val."""
     sources: tuple[Callable[[], dict[str, Any]], ...]
-    """Of all it is made from: name, size in bytes and SHA-256."""
-    load: Callable[[], Loaded]
+    """Functions that return the name, size in bytes and SHA-256 of each source."""
+    load: Callable[[], LoadedCase]
     split: str | None = None
-    """What the download itself says, if it does."""
+    """The download's own split, if it defines one."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """The cases of a download that are whole, and what is wrong with the others."""
+class Contents:
+    """The complete cases of a download, and the faults of the others."""
 
-    cases: tuple[FoundCase, ...]
+    cases: tuple[SourceCase, ...]
     faults: tuple[str, ...]
     pairs: tuple[Pair, ...] = ()
-    """Pairs that the download itself asks to be registered."""
+    """Pairs that the download itself defines for registration."""
 
 
 @dataclass(frozen=True)
-class Cohort:
-    """The recipe that turns a download into a manifest."""
+class Download:
+    """The recipe that turns a downloaded cohort into a manifest."""
 
     name: str
     title: str
-    download: str
-    """Where it is, and what has to be done to get it."""
+    origin: str
+    """Address of the download, and the steps to get it."""
     disk: tuple[str, ...]
-    """How it looks on disk, a line each."""
-    find: Callable[[Source], Found]
+    """The layout on disk, one line per entry."""
+    find: Callable[[Source], Contents]
     region: Region
-    exposure: Exposure
+    intensity_rule: IntensityRule
     split: Literal["train", "test"]
-    """Of cases of which the download does not say."""
+    """Split of the cases for which the download defines none."""
     one_label: dict[int, int] = field(default_factory=dict)
-    """Labels that become another."""
+    """Labels to be replaced, with the label that replaces each."""
     remark: str = ""
-    """What is assumed, for the log of every case."""
+    """An assumption of the recipe, for the log of every case."""

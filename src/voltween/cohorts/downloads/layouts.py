@@ -1,4 +1,4 @@
-"""Cases by the names of their files."""
+"""Recognition of cases by the names of their files."""
 
 import re
 from collections import defaultdict
@@ -7,58 +7,58 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 
-from voltween.cohorts.downloads.download import Found, FoundCase, Loaded
-from voltween.cohorts.downloads.scans import Scan, scans_of
+from voltween.cohorts.downloads.download import Contents, LoadedCase, SourceCase
+from voltween.cohorts.downloads.scans import SourceScan, group_scans
 from voltween.cohorts.downloads.sources import Source, natural_order
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One way in which a cohort lies on disk.
+    """One layout of a cohort on disk.
 
-    The patterns are searched for in a scan's path without its suffix (of DICOM: in its
-    folder's). Their group `person` names the case; `scan`, if it is there and not 1, is
-    added.
+    The patterns are searched for in the path of a scan without its suffix, or of the
+    folder of a DICOM series. Their group `person` names the case; their group `scan`
+    is appended if it exists and is not 1.
     """
 
     image: str
     labels: str | None = None
     prefix: str = ""
-    """What a case's name begins with."""
+    """Beginning of a case's name."""
     axes: str = "LAS"
-    """Of Analyze files, which do not say (see `read_pair`)."""
-    placed: Callable[[Loaded], Loaded] = lambda loaded: loaded
-    """What puts right a place that the files do not know."""
+    """Directions of Analyze files, which record none (see `read_pair`)."""
+    correct: Callable[[LoadedCase], LoadedCase] = lambda loaded: loaded
+    """Corrects an orientation that the files do not record."""
     split: str | None = None
-    """Split of its cases, where it is not the cohort's."""
+    """Split of its cases, if it differs from the recipe's."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Case:
     person: str
-    images: tuple[Scan, ...]
-    labels: tuple[Scan, ...]
+    images: tuple[SourceScan, ...]
+    labels: tuple[SourceScan, ...]
     layout: Layout
 
 
 def find_by_layouts(
     source: Source, *, layouts: Sequence[Layout], expected: Sequence[str] = ()
-) -> Found:
-    """Cases of the first layout that has their image; all else is a fault.
+) -> Contents:
+    """The cases in a download, each by the first layout that fits, and all faults.
 
-    Faults are labels without image and images without labels, where the layout has
-    labels; scans that are there more than once; and missing ones of `expected`.
+    Faults are labels without an image; images without labels, if the layout has
+    labels; duplicate scans; and missing cases of `expected`.
     """
-    scans = scans_of(source.files)
+    scans = group_scans(source.files)
     cases: dict[str, _Case] = {}
     for layout in layouts:
-        found = _cases_of(scans, layout)
-        cases |= {name: case for name, case in found.items() if name not in cases}
+        matches = _match_cases(scans, layout)
+        cases |= {name: case for name, case in matches.items() if name not in cases}
     faults = {name: _fault(name, case) for name, case in cases.items()}
     names = sorted(cases, key=natural_order)
-    missing = _stretches(expected, cases)
-    return Found(
-        tuple(_found(name, cases[name]) for name in names if not faults[name]),
+    missing = _missing_ranges(expected, cases)
+    return Contents(
+        tuple(_source_case(name, cases[name]) for name in names if not faults[name]),
         (
             *source.faults,
             *(faults[name] for name in names if faults[name]),
@@ -67,28 +67,32 @@ def find_by_layouts(
     )
 
 
-def _stretches(expected: Sequence[str], there: Container[str]) -> list[str]:
-    """Names that are not there, those in a row as 'first to last'."""
-    rows = groupby(expected, key=lambda name: name in there)
-    missing = [list(row) for is_there, row in rows if not is_there]
-    return [row[0] if len(row) == 1 else f"{row[0]} to {row[-1]}" for row in missing]
+def _missing_ranges(expected: Sequence[str], present: Container[str]) -> list[str]:
+    """Missing names; consecutive ones as 'first to last'."""
+    runs = groupby(expected, key=lambda name: name in present)
+    missing = [list(run) for is_present, run in runs if not is_present]
+    return [run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in missing]
 
 
 def load_scans(
-    image: Scan, labels: Scan | None, *, axes: str, placed: Callable[[Loaded], Loaded]
-) -> Loaded:
-    """The case that the scans make up.
+    image: SourceScan,
+    labels: SourceScan | None,
+    *,
+    axes: str,
+    correct: Callable[[LoadedCase], LoadedCase],
+) -> LoadedCase:
+    """Reads the scans of a case.
 
     Raises:
         InputError: If one of them cannot be read.
     """
-    read, remarks = image.image(axes=axes)
-    label_map = labels.labels(axes=axes) if labels else None
-    return placed(Loaded(read, label_map, remarks=remarks))
+    volume, remarks = image.read_image(axes=axes)
+    label_map = labels.read_labels(axes=axes) if labels else None
+    return correct(LoadedCase(volume, label_map, remarks=remarks))
 
 
-def _cases_of(scans: Iterable[Scan], layout: Layout) -> dict[str, _Case]:
-    by_role: dict[str, dict[str, list[Scan]]] = {}
+def _match_cases(scans: Iterable[SourceScan], layout: Layout) -> dict[str, _Case]:
+    by_role: dict[str, dict[str, list[SourceScan]]] = {}
     persons: dict[str, str] = {}
     for role, pattern in (("image", layout.image), ("labels", layout.labels)):
         by_role[role] = defaultdict(list)
@@ -115,25 +119,25 @@ def _name(match: re.Match[str], prefix: str) -> str:
 
 
 def _fault(name: str, case: _Case) -> str:
-    """What is wrong with a case; empty if nothing is."""
+    """The fault of a case; empty if it is complete."""
     for role, scans in (("image", case.images), ("labels", case.labels)):
         if len(scans) > 1:
             places = ", ".join(scan.shown for scan in scans)
-            return f"{name}: {role} found {len(scans)} times ({places}): keep one"
+            return f"{name}: expected one {role}, got {len(scans)} ({places}): keep one"
     if not case.images:
-        return f"{name}: has labels ({case.labels[0].shown}) but no image"
+        return f"{name}: expected an image, got labels alone ({case.labels[0].shown})"
     if case.layout.labels and not case.labels:
-        return f"{name}: has an image ({case.images[0].shown}) but no labels"
+        return f"{name}: expected labels, got an image alone ({case.images[0].shown})"
     return ""
 
 
-def _found(name: str, case: _Case) -> FoundCase:
+def _source_case(name: str, case: _Case) -> SourceCase:
     image = case.images[0]
     labels = case.labels[0] if case.labels else None
     load = partial(
-        load_scans, image, labels, axes=case.layout.axes, placed=case.layout.placed
+        load_scans, image, labels, axes=case.layout.axes, correct=case.layout.correct
     )
     files = (*image.files, *(labels.files if labels else ()))
     person = f"{case.layout.prefix}{case.person}"
     sources = tuple(file.facts for file in files)
-    return FoundCase(name, person, sources, load, split=case.layout.split)
+    return SourceCase(name, person, sources, load, split=case.layout.split)

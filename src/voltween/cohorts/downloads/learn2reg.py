@@ -1,4 +1,4 @@
-"""Tasks of Learn2Reg and of the Medical Segmentation Decathlon: a dataset.json."""
+"""Tasks of Learn2Reg and of the Medical Segmentation Decathlon, by dataset.json."""
 
 import json
 import re
@@ -10,28 +10,33 @@ from typing import Any
 
 import numpy as np
 
-from voltween.cohorts.downloads.download import Cohort, Found, FoundCase, Loaded
+from voltween.cohorts.downloads.download import (
+    Contents,
+    Download,
+    LoadedCase,
+    SourceCase,
+)
 from voltween.cohorts.downloads.layouts import load_scans
-from voltween.cohorts.downloads.scans import Scan, scans_of
+from voltween.cohorts.downloads.scans import SourceScan, group_scans
 from voltween.cohorts.downloads.sources import Source, SourceFile
 from voltween.cohorts.pairs import Pair
 from voltween.errors import InputError
 from voltween.spatial import Points
 
-_POINTS = ("landmarks", "keypoints")  # in this order: those set by hand first
-_PERSON = re.compile(r"(.+_\d{4})_\d{4}")  # NAME_0001_0000: a person, a scan of it
+_POINTS = ("landmarks", "keypoints")  # in order of preference: manual ones first
+_PERSON = re.compile(r"(.+_\d{4})_\d{4}")  # NAME_0001_0000: person and scan
 
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """What a dataset.json says, and the files it speaks of, by path from its folder."""
+    """The content of a dataset.json and its files, by path relative to its folder."""
 
     facts: Mapping[str, Any]
-    scans: Mapping[str, Scan]
+    scans: Mapping[str, SourceScan]
     files: Mapping[str, SourceFile]
 
     def rows(self, key: str) -> list[dict[str, str]]:
-        """Entries of a list of scans; a bare path is that of an image.
+        """Entries of a list of scans; a plain path is an image.
 
         Raises:
             InputError: If an entry names no image.
@@ -39,112 +44,126 @@ class _Task:
         entries = [
             {"image": e} if isinstance(e, str) else e for e in self._entries(key)
         ]
-        return [e for e in entries if _names(e, "image", key)]
+        return [e for e in entries if _check_path(e, "image", key)]
 
     def pairs(self, key: str) -> tuple[Pair, ...]:
         """Names of the cases of a list of pairs, (fixed, moving).
 
         Raises:
-            InputError: If an entry names no two images.
+            InputError: If an entry does not name two images.
         """
         return tuple(
             (_stem(e["fixed"]), _stem(e["moving"]))
             for e in self._entries(key)
-            if _names(e, "fixed", key) and _names(e, "moving", key)
+            if _check_path(e, "fixed", key) and _check_path(e, "moving", key)
         )
 
     def _entries(self, key: str) -> Any:
         return self.facts.get(key) or []
 
 
-def find_listed(source: Source) -> Found:
+def find_listed(source: Source) -> Contents:
     """The cases that the download's dataset.json lists.
 
     Raises:
-        InputError: If there is not exactly one such file, or it is none.
+        InputError: If there is not exactly one such file, or it has other content.
     """
     task = _task(source)
     val, test = task.pairs("registration_val"), task.pairs("registration_test")
     split_of = {name: "test" for pair in test for name in pair}
     split_of |= {name: "val" for pair in val for name in pair}
-    own_split = {"training": "train" if val else None, "test": "test"}
-    cases: dict[str, FoundCase] = {}
+    split_of_list = {"training": "train" if val else None, "test": "test"}
+    cases: dict[str, SourceCase] = {}
     faults: list[str] = []
-    for key, split in own_split.items():
+    for key, split in split_of_list.items():
         for row in task.rows(key):
             name = _stem(row["image"])
             try:
                 case = _case(task, row)
             except InputError as error:
-                faults.append(f"{name}: {error}")
+                faults.append(str(error.add_context(name)))
                 continue
             if name in cases:
                 faults.append(f"{name}: is listed twice in dataset.json: keep one")
             cases[name] = replace(case, split=split_of.get(name, split))
     pairs = tuple(pair for pair in val if set(pair) <= set(cases))
-    return Found(tuple(cases.values()), (*source.faults, *faults), pairs)
+    return Contents(tuple(cases.values()), (*source.faults, *faults), pairs)
 
 
-def _names(entry: Any, role: str, key: str) -> bool:
-    """Whether an entry has a path; it is refused if not."""
+def _check_path(entry: Any, role: str, key: str) -> bool:
+    """True if the entry has a path.
+
+    Raises:
+        InputError: If it has none.
+    """
     if isinstance(entry, dict) and isinstance(entry.get(role), str):
         return True
-    raise InputError(f"dataset.json: expected a path {role!r} in {key}, got {entry!r}")
+    raise InputError(
+        about="dataset.json", expected=f"a path {role!r} in {key}", got=repr(entry)
+    )
 
 
 def _task(source: Source) -> _Task:
     lists = [f for f in source.files if f.name.endswith("dataset.json")]
     if len(lists) != 1:
         raise InputError(
-            f"{source.path}: expected one dataset.json, got {len(lists)}: give the "
-            "folder of one task"
+            about=source.path,
+            expected="one dataset.json",
+            got=len(lists),
+            advice="give the folder of one task",
         )
-    with lists[0].opened() as file:
+    with lists[0].open() as file:
         try:
             facts = json.load(file)
             if not isinstance(facts, dict):
-                raise ValueError(f"expected an object, got {type(facts).__name__}")
+                raise ValueError(f"JSON of type {type(facts).__name__}")
             folder = PurePosixPath(lists[0].name).parent
             return _Task(
                 facts,
-                {_under(folder, s.stem): s for s in scans_of(source.files)},
+                {_under(folder, s.stem): s for s in group_scans(source.files)},
                 {_under(folder, f.name): f for f in source.files},
             )
         except ValueError as error:
-            raise InputError(f"{lists[0].shown}: is no JSON: {error}") from error
+            raise InputError(
+                about=lists[0].shown, expected="a JSON object", got=error
+            ) from error
 
 
-def _case(task: _Task, row: Mapping[str, str]) -> FoundCase:
+def _case(task: _Task, row: Mapping[str, str]) -> SourceCase:
     stem = _path(row["image"])
     image = task.scans.get(stem)
     if image is None:
-        raise InputError(f"is listed, but there is no {row['image']}")
+        raise InputError(expected=f"its image {row['image']}", got="no such file")
     named = row.get("label")
     labels = task.scans.get(_path(named or stem.replace("images", "labels", 1)))
     if named and labels is None:
-        raise InputError(f"its labels are listed, but there is no {named}")
+        raise InputError(expected=f"its labels {named}", got="no such file")
     points = _points_file(task, stem)
     files = [*image.files, *(labels.files if labels else ()), *filter(None, [points])]
     person = _PERSON.fullmatch(_stem(row["image"]))
-    return FoundCase(
+    return SourceCase(
         _stem(row["image"]),
         person[1] if person else _stem(row["image"]),
         tuple(file.facts for file in files),
-        partial(_loaded, image, labels, points),
+        partial(_load, image, labels, points),
     )
 
 
-def _loaded(image: Scan, labels: Scan | None, points: SourceFile | None) -> Loaded:
-    loaded = load_scans(image, labels, axes="LAS", placed=lambda loaded: loaded)
+def _load(
+    image: SourceScan, labels: SourceScan | None, points: SourceFile | None
+) -> LoadedCase:
+    loaded = load_scans(image, labels, axes="LAS", correct=lambda loaded: loaded)
     if points is None:
         return loaded
-    with points.opened() as file:
+    with points.open() as file:
         try:
             voxels = np.loadtxt(file, delimiter=",", ndmin=2)
             mm = loaded.image.grid.voxel_to_world(voxels)
         except ValueError as error:
             raise InputError(
-                f"{points.shown}: expected rows of three numbers, voxels: {error}"
+                about=points.shown,
+                expected="rows of three numbers, in voxels",
+                got=error,
             ) from error
     folder = PurePosixPath(points.name).parent.name
     return replace(
@@ -162,12 +181,12 @@ def _points_file(task: _Task, stem: str) -> SourceFile | None:
 
 
 def _under(folder: PurePosixPath, path: str) -> str:
-    """The path as seen from a folder, if it is in it."""
+    """The path relative to the folder, if it lies in the folder."""
     return path.removeprefix(f"{folder}/") if str(folder) != "." else path
 
 
 def _path(listed: str) -> str:
-    """A path of dataset.json, without its suffix, as scans have it."""
+    """A path of dataset.json without its suffix, like the stem of a scan."""
     return re.sub(r"\.(nii|nii\.gz|mha|nrrd)$", "", listed.removeprefix("./"))
 
 
@@ -175,19 +194,19 @@ def _stem(listed: str) -> str:
     return PurePosixPath(_path(listed)).name
 
 
-LEARN2REG = Cohort(
+LEARN2REG = Download(
     name="learn2reg",
     title="Any task of Learn2Reg or of the Medical Segmentation Decathlon",
-    download="https://learn2reg.grand-challenge.org/Datasets, http://medicaldecathlon.com",
+    origin="https://learn2reg.grand-challenge.org/Datasets, http://medicaldecathlon.com",
     disk=(
         "dataset.json (or NAME_dataset.json)    training, test, registration_val",
         "imagesTr/NAME_0001_0000.nii.gz         image",
-        "labelsTr/NAME_0001_0000.nii.gz         labels, where there are any",
+        "labelsTr/NAME_0001_0000.nii.gz         labels, optional",
         "landmarksTr/NAME_0001_0000.csv         or keypointsTr: points in voxels",
         "keypoints01Tr/, keypoints02Tr/         not used: they belong to pairs",
     ),
     find=find_listed,
     region="whole",
-    exposure="as stored",
+    intensity_rule="as stored",
     split="train",
 )

@@ -1,14 +1,14 @@
-"""CT of the liver: LiTS to train on, SLIVER07 (MICCAI'07) to test on."""
+"""CT of the liver: LiTS for training, SLIVER07 (MICCAI'07) for tests."""
 
 from functools import partial
 
-from voltween.cohorts.downloads.download import Cohort
+from voltween.cohorts.downloads.download import Download
 from voltween.cohorts.downloads.layouts import Layout, find_by_layouts
 
-LITS = Cohort(
+LITS = Download(
     name="lits",
     title="LiTS: 131 abdominal CT with liver (1) and tumour (2), several hospitals",
-    download="https://competitions.codalab.org/competitions/17094 (registration)",
+    origin="https://competitions.codalab.org/competitions/17094 (registration)",
     disk=(
         "Training Batch 1/volume-0.nii          image, Hounsfield units",
         "Training Batch 1/segmentation-0.nii    liver 1, tumour 2",
@@ -23,7 +23,7 @@ LITS = Cohort(
                 labels=r"(?:^|/)segmentation-(?P<person>\d+)$",
                 prefix="lits-",
             ),
-            Layout(  # 70, whose labels are not public
+            Layout(  # 70 cases, whose labels are not public
                 image=r"(?:^|/)test-volume-(?P<person>\d+)$",
                 prefix="lits-test-",
                 split="test",
@@ -32,16 +32,16 @@ LITS = Cohort(
         expected=[f"lits-{n}" for n in range(131)],
     ),
     region="liver",
-    exposure="Hounsfield units, matched",
+    intensity_rule="Hounsfield units, matched",
     split="train",
     one_label={2: 1},
     remark="tumour is part of the liver: label 2 became 1",
 )
 
-SLIVER07 = Cohort(
+SLIVER07 = Download(
     name="sliver07",
     title="SLIVER07 (MICCAI'07): 20 contrast-enhanced abdominal CT with liver (1)",
-    download="https://sliver07.grand-challenge.org (registration), training data",
+    origin="https://sliver07.grand-challenge.org (registration), training data",
     disk=(
         "scan/liver-orig001.mhd, liver-orig001.raw    image, Hounsfield units",
         "label/liver-seg001.mhd, liver-seg001.raw     liver 1",
@@ -59,6 +59,6 @@ SLIVER07 = Cohort(
         expected=[f"sliver07-{n:03}" for n in range(1, 21)],
     ),
     region="liver",
-    exposure="Hounsfield units, matched",
+    intensity_rule="Hounsfield units, matched",
     split="test",
 )

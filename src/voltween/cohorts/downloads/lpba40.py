@@ -1,8 +1,8 @@
-"""LPBA40: 40 delineated brains, placed by their labels.
+"""LPBA40: 40 delineated brains, oriented by their labels.
 
-The files are Analyze 7.5, which does not say left from right. Their labels do: odd ones
-are on the left and even ones on the right, frontal ones in front of occipital ones, and
-cerebellum and brainstem below all.
+The files are Analyze 7.5, which does not tell left from right. The labels do: odd ones
+are on the left and even ones on the right, frontal lobes in front of occipital lobes,
+and cerebellum and brainstem below the rest.
 """
 
 from dataclasses import replace
@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from voltween.cohorts.downloads.analyze import directions_of
-from voltween.cohorts.downloads.download import Cohort, Loaded
+from voltween.cohorts.downloads.download import Download, LoadedCase
 from voltween.cohorts.downloads.layouts import Layout, find_by_layouts
 from voltween.spatial import Grid, Image, LabelMap
 
@@ -23,9 +23,9 @@ _BELOW = (181, 182)
 _LETTERS = ("LR", "PA", "IS")
 
 
-def place_by_labels(loaded: Loaded) -> Loaded:
-    """The case with its axes turned to where its labels say, if they say otherwise."""
-    if loaded.labels is None or not _tells(loaded.labels):
+def orient_by_labels(loaded: LoadedCase) -> LoadedCase:
+    """Corrects the case's axes if its labels show that the header is wrong."""
+    if loaded.labels is None or not _determine_axes(loaded.labels):
         return loaded
     axes = _axes_by_labels(loaded.labels)
     stored = loaded.labels.grid
@@ -47,8 +47,8 @@ def place_by_labels(loaded: Loaded) -> Loaded:
     )
 
 
-def _tells(labels: LabelMap) -> bool:
-    """Whether there are labels on all sides."""
+def _determine_axes(labels: LabelMap) -> bool:
+    """Whether labels occur on all sides of the brain."""
     present = set(labels.labels)
     sides = (_FRONTAL, _OCCIPITAL, _BELOW)
     return all(present & set(side) for side in sides) and {
@@ -57,14 +57,14 @@ def _tells(labels: LabelMap) -> bool:
 
 
 def _axes_by_labels(labels: LabelMap) -> str:
-    """Direction in which each array axis runs, such as 'LAS'."""
+    """Direction of each array axis according to the labels, such as 'LAS'."""
     odd = [label for label in _PAIRED if label % 2]
     even = [label for label in _PAIRED if label % 2 == 0]
-    to_ras = np.array(  # row w: from left to right, back to front, bottom to top
+    to_ras = np.array(  # rows: left to right, back to front, bottom to top
         [
-            _middle(labels, even) - _middle(labels, odd),
-            _middle(labels, _FRONTAL) - _middle(labels, _OCCIPITAL),
-            _middle(labels, _PAIRED) - _middle(labels, _BELOW),
+            _centroid(labels, even) - _centroid(labels, odd),
+            _centroid(labels, _FRONTAL) - _centroid(labels, _OCCIPITAL),
+            _centroid(labels, _PAIRED) - _centroid(labels, _BELOW),
         ]
     )
     to_ras /= np.linalg.norm(to_ras, axis=1, keepdims=True)
@@ -74,18 +74,18 @@ def _axes_by_labels(labels: LabelMap) -> str:
     )
 
 
-def _middle(
+def _centroid(
     labels: LabelMap, which: range | list[int] | tuple[int, ...]
 ) -> Float[np.ndarray, " 3"]:
-    """Mean position of labels in mm along the array axes."""
+    """Mean position of the labels in mm along the array axes."""
     voxels = np.argwhere(np.isin(labels.data, list(which)))
     return voxels.mean(axis=0) * labels.grid.spacing_mm
 
 
-LPBA40 = Cohort(
+LPBA40 = Download(
     name="lpba40",
     title="LPBA40: 40 skull-stripped T1 brains with 56 structures (21 to 182)",
-    download="https://resource.loni.usc.edu/resources/atlases-downloads "
+    origin="https://resource.loni.usc.edu/resources/atlases-downloads "
     "(registration): LPBA40 Subjects Delineation Space",
     disk=(
         "delineation_space/S01/S01.delineation.skullstripped.hdr, .img.gz    image",
@@ -99,13 +99,13 @@ LPBA40 = Cohort(
             Layout(
                 image=r"(?:^|/)(?P<person>S\d\d)\.delineation\.skullstripped$",
                 labels=r"(?:^|/)(?P<person>S\d\d)\.delineation\.structure\.label$",
-                placed=place_by_labels,
+                correct=orient_by_labels,
             )
         ],
         expected=[f"S{n:02}" for n in range(1, 41)],
     ),
     region="head",
-    exposure="foreground to 0..1",
+    intensity_rule="foreground to 0..1",
     split="test",
     remark="left, right, front and top are taken from the labels",
 )

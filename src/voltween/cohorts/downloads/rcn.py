@@ -11,9 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from voltween.cohorts.downloads.download import Cohort, Found, FoundCase, Loaded
+from voltween.cohorts.downloads.download import (
+    Contents,
+    Download,
+    LoadedCase,
+    SourceCase,
+)
 from voltween.cohorts.downloads.sources import Source, SourceFile
-from voltween.errors import InputError, MissingPackageError
+from voltween.errors import InputError
+from voltween.process import require
 from voltween.spatial import Grid, Image, LabelMap, Points
 
 _LISTS = ("brain.json", "liver.json")
@@ -24,7 +30,7 @@ _ASSUMED = "array without header: axes taken as R, A, S and voxels as 1 mm"
 
 @dataclass(frozen=True)
 class _Group:
-    """A group with a `volume` in an .h5 file; also a `segmentation` and `point`s."""
+    """A group of an .h5 file with a `volume`, and maybe `segmentation` and `point`."""
 
     file: SourceFile
     key: str
@@ -35,12 +41,12 @@ class _Group:
         return f"{stem}-{self.key.replace('/', '_')}"
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Its arrays, as stored.
+        """Reads the arrays as stored.
 
         Raises:
             InputError: If they cannot be read.
         """
-        with _opened(self.file) as h5:
+        with _open(self.file) as h5:
             group = h5[self.key]
             return {part: group[part][()] for part in _PARTS if part in group}
 
@@ -57,19 +63,21 @@ class _Group:
         }
 
 
-def find_groups(source: Source) -> Found:
-    """The groups with a volume of all .h5 files, split as a JSON beside them says.
+def find_groups(source: Source) -> Contents:
+    """The groups with a volume in all .h5 files, with the split of the JSON lists.
 
     Raises:
         MissingPackageError: If h5py is not installed.
     """
-    _check_installed()
+    require("h5py", extra="cohorts", purpose="the recipe rcn")
     subsets = _subsets(source)
-    cases: list[FoundCase] = []
+    cases: list[SourceCase] = []
     faults = [*source.faults]
     for file in (f for f in source.files if f.name.endswith(".h5")):
         if file.member is not None:
-            faults.append(f"{file.shown}: .h5 files are not read in a zip: unpack it")
+            faults.append(
+                f"{file.shown}: expected an unpacked .h5 file, got a zip: unpack it"
+            )
             continue
         try:
             keys = _keys(file)
@@ -78,20 +86,24 @@ def find_groups(source: Source) -> Found:
             continue
         is_test = PurePosixPath(file.name).stem.endswith("_val")
         for group in (_Group(file, key) for key in keys):
-            told = subsets.get((PurePosixPath(file.name).name, group.key))
-            if subsets and told is None:
-                continue  # the authors' lists leave it out
-            split = told or ("test" if is_test else None)
-            load = partial(_loaded, group)
-            cases.append(FoundCase(group.name, group.name, (group.facts,), load, split))
-    return Found(tuple(cases), tuple(faults))
+            listed = subsets.get((PurePosixPath(file.name).name, group.key))
+            if subsets and listed is None:
+                continue  # the authors' lists omit it
+            split = listed or ("test" if is_test else None)
+            load = partial(_load, group)
+            cases.append(
+                SourceCase(group.name, group.name, (group.facts,), load, split)
+            )
+    return Contents(tuple(cases), tuple(faults))
 
 
-def _loaded(group: _Group) -> Loaded:
+def _load(group: _Group) -> LoadedCase:
     arrays = group.arrays()
     volume = arrays["volume"]
     if volume.ndim != 3:
-        raise InputError(f"volume must be 3D, got shape {volume.shape}")
+        raise InputError(
+            about="volume", expected="three axes", got=f"shape {volume.shape}"
+        )
     affine = np.eye(4)
     affine[:3, 3] = -(np.array(volume.shape) - 1) / 2
     grid = Grid(volume.shape, affine)
@@ -99,7 +111,7 @@ def _loaded(group: _Group) -> Loaded:
     if labels is not None and labels.max() == _LIVER:
         labels = (labels > _LIVER // 2).astype(np.uint8)
     points, remarks = _points(arrays, grid)
-    return Loaded(
+    return LoadedCase(
         Image(volume, grid),
         None if labels is None else LabelMap(labels, grid),
         points,
@@ -110,7 +122,7 @@ def _loaded(group: _Group) -> Loaded:
 def _points(
     arrays: Mapping[str, np.ndarray], grid: Grid
 ) -> tuple[Points | None, tuple[str, ...]]:
-    """Landmarks in mm. None where one is missing (-1): the n-th is one everywhere."""
+    """Landmarks in mm; none if one is missing (-1), because their order counts."""
     voxels = arrays.get("point")
     if voxels is None:
         return None, ()
@@ -123,49 +135,53 @@ def _subsets(source: Source) -> dict[tuple[str, str], str]:
     """Split by (.h5 file, group), from the authors' liver.json or brain.json.
 
     Raises:
-        InputError: If a file of such a name is none of theirs.
+        InputError: If a file of this name has other content.
     """
     split_of: dict[tuple[str, str], str] = {}
     for file in source.files:
         if PurePosixPath(file.name).name not in _LISTS:
             continue
-        with file.opened() as text:
+        with file.open() as text:
             try:
                 facts = json.load(text)
                 paths = {k: f["path"] for k, f in facts["files"].items()}
                 subsets = facts["subsets"]
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise InputError(
-                    f"{file.shown}: expected the authors' list of files and subsets: "
-                    "take it away, or download it again"
+                    about=file.shown,
+                    expected="the authors' list of files and subsets",
+                    got="other content",
+                    advice="remove it, or download it again",
                 ) from error
         for subset, entries in subsets.items():
             for entry in entries:
                 first, _, rest = entry.partition("/")
                 path, key = (paths[first], rest) if first in paths else ("", entry)
-                path = path or paths.get("/", "")  # "/": the group's name is whole
+                path = path or paths.get(
+                    "/", ""
+                )  # "/": the entry is the whole group name
                 split = "train" if subset.endswith("train") else "test"
                 split_of[PurePosixPath(path).name, key] = split
     return split_of
 
 
 def _keys(file: SourceFile) -> list[str]:
-    """Paths of the groups that have a volume."""
+    """Paths of all groups with a volume."""
     import h5py
 
-    found: list[str] = []
+    keys: list[str] = []
 
-    def look(name: str, thing: Any) -> None:
-        if isinstance(thing, h5py.Group) and "volume" in thing:
-            found.append(name)
+    def add_group(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Group) and "volume" in item:
+            keys.append(name)
 
-    with _opened(file) as h5:
-        h5.visititems(look)
-    return sorted(found)
+    with _open(file) as h5:
+        h5.visititems(add_group)
+    return sorted(keys)
 
 
 @contextmanager
-def _opened(file: SourceFile) -> Iterator[Any]:
+def _open(file: SourceFile) -> Iterator[Any]:
     import h5py
 
     try:
@@ -173,34 +189,26 @@ def _opened(file: SourceFile) -> Iterator[Any]:
             yield h5
     except (OSError, KeyError) as error:
         raise InputError(
-            f"{file.shown}: expected an .h5 file, got one that is damaged or cut short"
+            about=file.shown,
+            expected="an .h5 file",
+            got="one that is damaged or cut short",
         ) from error
 
 
-def _check_installed() -> None:
-    try:
-        import h5py  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(
-            "rcn needs the package h5py, which is not installed: "
-            "pip install voltween[cohorts]"
-        ) from error
-
-
-RCN = Cohort(
+RCN = Download(
     name="rcn",
     title="The VTN authors' preprocessed liver CT and brain MR, 128^3 arrays",
-    download="https://github.com/microsoft/Recursive-Cascaded-Networks, Datasets",
+    origin="https://github.com/microsoft/Recursive-Cascaded-Networks, Datasets",
     disk=(
-        "lpba_val.h5, sliver_val.h5, lits_val.h5, lspig_val.h5     to test on",
+        "lpba_val.h5, sliver_val.h5, lits_val.h5, lspig_val.h5     test",
         "adni.h5, abide.h5, abidef.h5, adhd.h5, msd_dataset.h5, youyi_liver.h5   train",
         "  GROUP/volume         128^3, 0..255",
         "  GROUP/segmentation   liver 255, or the structures of LPBA40",
         "  GROUP/point          6 x 3, voxels; -1 where there is none",
-        "brain.json, liver.json    if there: only what they list, split as they say",
+        "brain.json, liver.json    optional: select and split the cases",
     ),
     find=find_groups,
     region="whole",
-    exposure="as stored",
+    intensity_rule="as stored",
     split="train",
 )

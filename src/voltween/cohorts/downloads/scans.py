@@ -1,4 +1,4 @@
-"""Scans among the files of a download: one file, a pair of files, or a DICOM folder."""
+"""The scans in a download: single files, pairs of files, and DICOM folders."""
 
 import gzip
 import shutil
@@ -17,6 +17,7 @@ from voltween.cohorts.downloads.sources import SourceFile
 from voltween.errors import InputError
 from voltween.spatial import Image, LabelMap
 
+# The kind of scan that a file belongs to, by its suffix.
 _KINDS = {
     ".nii.gz": ".nii.gz",
     ".nii": ".nii",
@@ -31,88 +32,93 @@ _KINDS = {
     ".zraw": ".mhd",
     ".dcm": ".dcm",
     ".ima": ".dcm",
-}  # what a file ends in, and what kind of scan it then belongs to
+}
 _HALVES = {
     ".hdr": ((".hdr", ".hdr.gz"), (".img", ".img.gz")),
     ".mhd": ((".mhd",), (".raw", ".zraw")),
 }
-_UNPACKED = (".hdr.gz", ".img.gz")  # neither ITK nor nibabel reads one of them packed
+_UNPACKED = (".hdr.gz", ".img.gz")  # ITK and nibabel cannot read them compressed
 
 
 @dataclass(frozen=True)
-class Scan:
-    """A scan of a download, not yet read."""
+class SourceScan:
+    """A scan of a download that has not been read yet."""
 
     stem: str
-    """Its path inside the download without suffix, or its folder if it is DICOM."""
+    """Path inside the download without suffix, or the folder of a DICOM series."""
     kind: str
-    """What its file ends in, or the header of a pair, or the slices of DICOM."""
+    """Suffix of the file, of the header of a pair, or of the slices of DICOM."""
     files: tuple[SourceFile, ...]
 
     @property
     def shown(self) -> str:
-        """Its name for people."""
+        """The name for messages."""
         if self.kind == ".dcm":
             return self.stem
         return self.files[0].shown
 
-    def image(self, *, axes: str) -> tuple[Image, tuple[str, ...]]:
-        """The image, and what was said while it was read.
+    def read_image(self, *, axes: str) -> tuple[Image, tuple[str, ...]]:
+        """Reads the image; also returns the warnings of its reader.
 
-        `axes` are those of Analyze files (see `read_pair`).
+        `axes` are the directions of Analyze files (see `read_pair`).
 
         Raises:
-            InputError: If it is damaged, or a half of it is missing.
+            InputError: If it is damaged, or one file of a pair is missing.
         """
-        with self._laid_out() as path, warnings.catch_warnings(record=True) as said:
+        with self._unpack() as path, warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             if self.kind == ".hdr":
                 image = Image(*read_pair(path, axes=axes))
             else:
                 image = io.read(path)
-            remarks = [str(w.message).replace(str(path), self.shown) for w in said]
+            remarks = [str(w.message).replace(str(path), self.shown) for w in caught]
         return image, tuple(remarks)
 
-    def labels(self, *, axes: str) -> LabelMap:
-        """The label map; `axes` as for images.
+    def read_labels(self, *, axes: str) -> LabelMap:
+        """Reads the label map; `axes` as for images.
 
         Raises:
-            InputError: If it is damaged, has fractions, or a half of it is missing.
+            InputError: If it is damaged, has fractional values, or one file of a pair
+                is missing.
         """
-        with self._laid_out() as path, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # said of the image already
+        with self._unpack() as path, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the image gave the same warnings
             if self.kind == ".hdr":
                 return LabelMap(*read_pair(path, axes=axes))
             return io.read_labels(path)
 
     @contextmanager
-    def _laid_out(self) -> Iterator[Path]:
-        """The path of the scan in a folder of its own; errors name it as `shown`."""
+    def _unpack(self) -> Iterator[Path]:
+        """Yields the path of the scan in a folder of its own; errors name `shown`."""
         for half in _HALVES.get(self.kind, ()):
             if not any(file.name.lower().endswith(half) for file in self.files):
-                raise InputError(f"{self.shown}: its other half, {half[0]}, is missing")
+                raise InputError(
+                    about=self.shown,
+                    expected=f"a pair of files with a {half[0]}",
+                    got="no such file",
+                )
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             for file in self.files:
-                _lay(file, folder)
+                _copy_unpacked(file, folder)
             is_series = self.kind == ".dcm"
             path = folder if is_series else folder / self._header_name()
             try:
                 yield path
             except InputError as error:
-                text = str(error).replace(str(path), self.shown)
-                raise InputError(text) from error
+                name = error.about.replace(str(path), self.shown) or self.shown
+                raise error.replace(about=name) from error
 
     def _header_name(self) -> str:
-        """The name of the file to read; of a pair, of its header."""
+        """Name of the file to read, the header of a pair."""
         names = [PurePosixPath(file.name).name for file in self.files]
         if self.kind in _HALVES:
             names = [name.removesuffix(".gz") for name in names]
         return next(name for name in names if name.lower().endswith(self.kind))
 
 
-def scans_of(files: Iterable[SourceFile]) -> tuple[Scan, ...]:
-    """The scans that the files make up, in the order of their first files."""
+def group_scans(files: Iterable[SourceFile]) -> tuple[SourceScan, ...]:
+    """Groups the files into scans, in the order of their first files."""
     groups: dict[tuple[str, str, str], list[SourceFile]] = defaultdict(list)
     for file in files:
         if suffix := _suffix(file.name):
@@ -121,24 +127,30 @@ def scans_of(files: Iterable[SourceFile]) -> tuple[Scan, ...]:
             folder = str(PurePosixPath(file.name).parent)
             stem = folder if is_slice else file.name[: -len(suffix)]
             groups[stem, kind, str(file.path) if file.member else ""].append(file)
-    return tuple(Scan(stem, kind, tuple(g)) for (stem, kind, _), g in groups.items())
+    return tuple(
+        SourceScan(stem, kind, tuple(g)) for (stem, kind, _), g in groups.items()
+    )
 
 
 def _suffix(name: str) -> str:
-    """The longest known suffix of a name; empty if there is none."""
-    known = (suffix for suffix in _KINDS if name.lower().endswith(suffix))
-    return max(known, key=len, default="")
+    """The longest supported suffix of a name; empty if there is none."""
+    suffixes = (suffix for suffix in _KINDS if name.lower().endswith(suffix))
+    return max(suffixes, key=len, default="")
 
 
-def _lay(file: SourceFile, folder: Path) -> None:
-    """Lay a file into the folder, unpacked where readers would not do that."""
+def _copy_unpacked(file: SourceFile, folder: Path) -> None:
+    """Copies a file into the folder, decompressed if readers cannot do that."""
     name = PurePosixPath(file.name).name
     if not name.lower().endswith(_UNPACKED):
         file.copy_to(folder / name)
         return
     target = folder / name.removesuffix(".gz")
     try:
-        with file.opened() as packed, target.open("wb") as plain:
+        with file.open() as packed, target.open("wb") as plain:
             shutil.copyfileobj(gzip.GzipFile(fileobj=packed), plain)
     except (EOFError, zlib.error, InputError) as error:
-        raise InputError(f"{file.shown}: is damaged or cut short") from error
+        raise InputError(
+            about=file.shown,
+            expected="a gzip file",
+            got="one that is damaged or cut short",
+        ) from error

@@ -1,4 +1,4 @@
-"""The files of a download, in a folder or in zips: one list, whatever they lie in."""
+"""The files of a download as one list, from a folder and from zips alike."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ from voltween.files import PathLike
 
 _PIECE_BYTES = 2**20
 _PACKED = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".7z", ".rar")
-_NOT_FOR_US = "__MACOSX"
+_MACOS_EXTRAS = "__MACOSX"
 _READING_ERRORS = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
@@ -27,23 +27,23 @@ class SourceFile:
     """One file of a download."""
 
     name: str
-    """Its path inside the download, parts divided by /."""
+    """Path inside the download, with / between its parts."""
     path: Path
-    """The file, or the zip that it is in."""
+    """The file itself, or the zip that contains it."""
     member: str | None = None
-    """Its name in the zip, if it is in one."""
+    """Name inside the zip, if a zip contains it."""
 
     @property
     def shown(self) -> str:
-        """Its name, after that of the zip if it is in one."""
+        """The name for messages; starts with the zip's name if it is in a zip."""
         return self.name if self.member is None else f"{self.path.name}: {self.name}"
 
     @contextmanager
-    def opened(self) -> Iterator[IO[bytes]]:
-        """Its bytes.
+    def open(self) -> Iterator[IO[bytes]]:
+        """Opens the file for reading bytes.
 
         Raises:
-            InputError: If they cannot be read.
+            InputError: If it cannot be read.
         """
         try:
             if self.member is None:
@@ -56,10 +56,12 @@ class SourceFile:
                 ):
                     yield file
         except _READING_ERRORS as error:
-            raise InputError(f"{self.shown}: cannot be read: {error}") from error
+            raise InputError(
+                about=self.shown, expected="a readable file", got=error
+            ) from error
 
     def copy_to(self, target: Path) -> None:
-        """Lay the file at `target`; a link where that does.
+        """Puts the file at `target`: a link, or a copy if it is in a zip.
 
         Raises:
             InputError: If it cannot be read.
@@ -67,20 +69,20 @@ class SourceFile:
         if self.member is None:
             target.symlink_to(self.path.resolve())
             return
-        with self.opened() as file, target.open("wb") as copy:
+        with self.open() as file, target.open("wb") as copy:
             shutil.copyfileobj(file, copy, _PIECE_BYTES)
 
     @cached_property
     def _digest(self) -> tuple[int, str]:
         digest, size = hashlib.sha256(), 0
-        with self.opened() as file:
+        with self.open() as file:
             while piece := file.read(_PIECE_BYTES):
                 digest.update(piece)
                 size += len(piece)
         return size, digest.hexdigest()
 
     def facts(self) -> dict[str, Any]:
-        """Its name, size in bytes and SHA-256.
+        """The name, size in bytes and SHA-256 of the file.
 
         Raises:
             InputError: If it cannot be read.
@@ -91,7 +93,7 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Source:
-    """All files of a download, and what could not be looked into."""
+    """All files of a download, and the faults of archives that cannot be read."""
 
     path: Path
     files: tuple[SourceFile, ...]
@@ -99,26 +101,28 @@ class Source:
 
 
 def open_source(path: PathLike) -> Source:
-    """The files of a folder, of its zips, or of one zip; hidden ones are left out.
+    """Lists the files of a folder, of its zips, or of one zip, without hidden ones.
 
     Raises:
-        InputError: If the path is no folder and no zip.
+        InputError: If the path does not exist.
     """
     path = Path(path)
     if path.is_dir():
-        found = list(_files_below(path))
+        paths = list(_files_below(path))
     elif path.is_file():
-        found, path = [path], path.parent
+        paths, path = [path], path.parent
     else:
-        raise InputError(f"{path}: no such folder or file")
+        raise InputError(
+            about=path, expected="a folder or a zip file", got="nothing of this name"
+        )
     files: list[SourceFile] = []
     faults: list[str] = []
-    for file in sorted(found):
+    for file in sorted(paths):
         name = file.relative_to(path).as_posix()
         if _is_hidden(name):
             continue
         if name.endswith(_PACKED):
-            faults.append(f"{name}: is packed: unpack it, and take it away")
+            faults.append(str(_packed(name)))
             continue
         try:
             files += _members(file, name) if _is_zip(name) else [SourceFile(name, file)]
@@ -129,21 +133,30 @@ def open_source(path: PathLike) -> Source:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """All files in a folder, those behind links, too; no folder twice."""
-    seen: set[Path] = set()
+    """All files below a folder, also behind links; visits every folder once."""
+    visited: set[Path] = set()
     for name, folders, files in os.walk(folder, followlinks=True):
         real = Path(name).resolve()
-        if real in seen:
+        if real in visited:
             folders.clear()
             continue
-        seen.add(real)
+        visited.add(real)
         yield from (Path(name) / file for file in files)
 
 
 def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
-    """A key by which 2 is before 10."""
+    """Sort key that places 2 before 10."""
     parts = re.split(r"(\d+)", name)
     return tuple((int(p.isdigit()), int(p) if p.isdigit() else 0, p) for p in parts)
+
+
+def _packed(name: str) -> InputError:
+    return InputError(
+        about=name,
+        expected="a folder or a zip file",
+        got="another kind of archive",
+        advice="unpack it and move the archive away",
+    )
 
 
 def _is_zip(name: str) -> bool:
@@ -151,7 +164,7 @@ def _is_zip(name: str) -> bool:
 
 
 def _members(path: Path, name: str) -> list[SourceFile]:
-    """The files of a zip, as if they lay in its folder.
+    """The files of a zip, named as if they were in the zip's folder.
 
     Raises:
         InputError: If it is damaged.
@@ -161,7 +174,10 @@ def _members(path: Path, name: str) -> list[SourceFile]:
             members = [m.filename for m in archive.infolist() if not m.is_dir()]
     except (OSError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"{name}: cannot be unzipped ({error}): download it again"
+            about=name,
+            expected="a zip file",
+            got=f"one that cannot be unzipped ({error})",
+            advice="download it again",
         ) from error
     folder = PurePosixPath(name).parent
     return [
@@ -173,4 +189,4 @@ def _members(path: Path, name: str) -> list[SourceFile]:
 
 def _is_hidden(name: str) -> bool:
     parts = PurePosixPath(name).parts
-    return any(part.startswith(".") or part == _NOT_FOR_US for part in parts)
+    return any(part.startswith(".") or part == _MACOS_EXTRAS for part in parts)
