@@ -1,0 +1,169 @@
+"""VoxelMorph-2 as a network to train: its objective, its run."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from support.cohorts import write_cohort
+from support.voxelmorph import (
+    CUBE,
+    PREPROCESSING,
+    image_pair,
+    random_voxelmorph,
+    voxelmorph_model,
+)
+from voltween.cohorts import read_manifest
+from voltween.errors import InputError
+from voltween.losses import local_correlation_loss, total_variation_loss
+from voltween.models import read_tensors, save_model
+from voltween.networks import CascadeConfig, VoxelMorphConfig
+from voltween.training import (
+    VOXELMORPH,
+    VOXELMORPH_TRAINING,
+    Hardware,
+    Objective,
+    Recipe,
+    TrainConfig,
+    total_loss,
+    train,
+    try_training,
+)
+from voltween.training.objective import Pairs, pair_losses
+
+pytest.importorskip("voxelmorph", reason="needs the extra `baselines`")
+
+CONFIG = replace(
+    VOXELMORPH_TRAINING,
+    steps=4,
+    pairs_per_step=2,
+    learning_rate=2e-3,
+    validate_every=2,
+    validation_pairs=2,
+)
+
+
+@pytest.fixture(scope="module", name="manifest")
+def manifest_fixture(tmp_path_factory):
+    return write_cohort(tmp_path_factory.mktemp("cohort"))
+
+
+def run(manifest, out, config=CONFIG, on_step=lambda report: None):
+    recipe = Recipe(PREPROCESSING, VoxelMorphConfig(CUBE), config)
+    cases = read_manifest(manifest)
+    return train(cases, recipe, out=out, hardware=Hardware("cpu"), on_step=on_step)
+
+
+def test_the_network_must_have_the_canonical_grid():
+    with pytest.raises(InputError, match="must be that of the canonical grid"):
+        Recipe(PREPROCESSING, VoxelMorphConfig((16, 32, 48)), CONFIG)
+
+
+class TestObjective:
+    """The weights of `VOXELMORPH` make our losses those of VoxelMorph's code."""
+
+    def test_smoothness_is_a_third_of_our_total_variation(self):
+        from neurite.nn.functional import spatial_gradient
+
+        flow = torch.randn(2, 3, 24, 24, 24)
+        ours = VOXELMORPH.total_variation * total_variation_loss(flow)
+        # Theirs is a mean of 23 differences along each axis, ours of 24, one of them 0.
+        torch.testing.assert_close(ours * 24 / 23, spatial_gradient(flow))
+
+    def test_similarity_is_their_local_correlation(self):
+        from neurite.nn.functional import ncc
+
+        # Cubes over the border see zeros only: there the two treat nothing differently.
+        images = torch.zeros(2, 2, 1, 40, 40, 40)
+        images[..., 9:-9, 9:-9, 9:-9] = 10 * torch.rand(2, 2, 1, 22, 22, 22)
+        fixed = images[0]
+        moved = ((images[0] + images[1]) / 2).requires_grad_()
+        ours = 1 - local_correlation_loss(fixed, moved, VOXELMORPH.window_voxels)
+        theirs = ncc(fixed, moved).squeeze()
+        # Cubes without contrast have 1 with us, 0 with them; no gradient with either.
+        assert ours > theirs + 0.5
+        gradients = [torch.autograd.grad(one, moved)[0] for one in (ours, theirs)]
+        # Our floor under the contrast is higher: it shows where a cube has a corner.
+        largest = float(gradients[1].abs().max())
+        torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-3 * largest)
+
+    def test_all_of_it_is_what_training_minimizes(self):
+        network = random_voxelmorph(strength=0.3)
+        pairs = Pairs(*image_pair())
+        tweening = network(*pairs[:2])
+        terms = pair_losses(network, pairs, VOXELMORPH)
+        similarity = local_correlation_loss(pairs.fixed, tweening.moved, 9)
+        smoothness = total_variation_loss(tweening.flow) / 3
+        torch.testing.assert_close(terms["dense 1 similarity"], similarity)
+        torch.testing.assert_close(terms["dense 1 total variation"], smoothness)
+        assert len(terms) == 2
+
+    def test_cubes_without_a_middle_are_refused(self):
+        with pytest.raises(InputError, match="window_voxels must be odd"):
+            Objective(window_voxels=4)
+
+
+def test_features_computed_anew_give_the_same_gradients():
+    gradients = []
+    for recomputes in (False, True):
+        network = random_voxelmorph(strength=0.1)
+        network.recomputes_features = recomputes
+        terms = pair_losses(network, Pairs(*image_pair()), VOXELMORPH)
+        total_loss(terms).backward()
+        gradients.append([weight.grad for weight in network.parameters()])
+    assert all(map(torch.equal, *gradients))
+    assert all(gradient.norm() > 0 for gradient in gradients[0])
+
+
+def test_it_learns_and_the_run_leaves_what_every_run_leaves(manifest, tmp_path):
+    reports = []
+    config = replace(CONFIG, steps=30, validate_every=30, learning_rate=5e-3)
+    run(manifest, tmp_path, config, reports.append)
+    before, after = reports[-1].stages
+    assert after.stage == "dense 1"
+    assert after.correlation > before.correlation + 0.05
+    files = {path.name for path in tmp_path.iterdir()}
+    expected = {"best.safetensors", "log.csv", "tweening.png", "progress.png"}
+    assert expected | {"recipe.json", "tensorboard", "validation.csv"} <= files
+    facts = (tmp_path / "recipe.json").read_text()
+    assert '"voxelmorph-2"' in facts
+    assert '"neurite"' in facts
+
+
+def test_resumed_run_equals_an_uninterrupted_one(manifest, tmp_path):
+    run(manifest, tmp_path / "whole")
+
+    class KilledError(Exception):
+        pass
+
+    def die(report):
+        if report.step == 3:  # not a step that was saved
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        run(manifest, tmp_path / "killed", on_step=die)
+    run(manifest, tmp_path / "killed")
+    for file in ("state-00000004.safetensors", "best.safetensors"):
+        whole, killed = (
+            read_tensors(tmp_path / name / file)[0] for name in ("whole", "killed")
+        )
+        assert whole.keys() == killed.keys()
+        assert all(torch.equal(whole[name], killed[name]) for name in whole)
+
+
+def test_it_starts_from_a_model_of_its_own_kind_alone(manifest, tmp_path):
+    own = save_model(voxelmorph_model(), tmp_path / "own.safetensors")
+    run(manifest, tmp_path / "own", replace(CONFIG, steps=1, start_from=str(own)))
+    cascade = Recipe(
+        PREPROCESSING,
+        CascadeConfig("D", CUBE),
+        TrainConfig(start_from=str(own)),
+    )
+    with pytest.raises(InputError, match="train with the network of that model"):
+        train(read_manifest(manifest), cascade, out=tmp_path / "other")
+
+
+def test_dry_run_counts_its_weights(manifest, tmp_path):
+    recipe = Recipe(PREPROCESSING, VoxelMorphConfig(CUBE), CONFIG)
+    report = try_training(read_manifest(manifest), recipe, out=tmp_path)
+    assert report.weights == 250233
