@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from support.scans import FIXED, MOVING, STORAGE_ORDERS, random_points_mm, stored
-from support.voxelmorph import CUBE, voxelmorph_model
+from support.voxelmorph import CUBE, some_model
 from voltween.registration import register
 
 pytest.importorskip("voxelmorph", reason="needs the extra `baselines`")
@@ -13,7 +13,7 @@ pytest.importorskip("voxelmorph", reason="needs the extra `baselines`")
 
 @pytest.mark.parametrize("order", STORAGE_ORDERS[5::14])
 def test_registering_a_scan_stored_otherwise_gives_the_same(order):
-    model = voxelmorph_model()
+    model = some_model()
     straight = register(FIXED, MOVING, model=model)
     for fixed, moving in (
         (stored(FIXED, order), MOVING),
@@ -29,9 +29,9 @@ def test_registering_a_scan_stored_otherwise_gives_the_same(order):
 
 
 def test_registration_is_the_networks_flow_between_the_canonical_grids():
-    model = voxelmorph_model()
+    model = some_model()
     result = register(FIXED, MOVING, model=model)
-    fixed, moving = (model.preprocessing.normalized(i) for i in (FIXED, MOVING))
+    fixed, moving = (model.preprocessing.normalize(i) for i in (FIXED, MOVING))
     tensors = [torch.from_numpy(i.data.copy())[None, None] for i in (fixed, moving)]
     with torch.no_grad():
         flow = model.network(*tensors).flow[0].numpy()
