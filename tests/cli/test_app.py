@@ -201,7 +201,7 @@ BAD_INPUT = {
         ("text", "expected a NIfTI image"),
         ("cut short", "cut short"),
         ("NaN", "1 of 4032 that are NaN"),
-        ("constant", "fixed image is constant"),
+        ("constant", "constant image"),
         ("2D", "expected one 3D image, got size 9 x 9"),
         ("4D", "got size 9 x 9 x 9 x 3"),
         ("labels", "looks like a label map"),

@@ -165,7 +165,7 @@ def test_no_folding_leaves_none(folder, tmp_path):
         ("--fixed-channels fixed.nii.gz", "as many further images"),
         (
             "--fixed-channels flat.nii.gz --moving-channels moving.nrrd",
-            "fixed channel 1: image is constant",
+            "fixed channel 1: expected intensities that differ",
         ),
         ("--fixed-mask nothing.nii.gz", "nothing.nii.gz: no such file"),
         ("--fixed-mask fixed.nii.gz", "is this an intensity image"),

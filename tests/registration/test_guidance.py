@@ -34,7 +34,7 @@ def test_what_one_side_alone_has_is_refused(given):
 
 def test_structures_have_to_have_a_number_in_common():
     other = LabelMap((label_blocks(GRID).data > 0) * 99, GRID)
-    with pytest.raises(InputError, match="must share a label"):
+    with pytest.raises(InputError, match="a label that occurs in both"):
         Guidance(fixed_labels=label_blocks(GRID), moving_labels=other)
 
 

@@ -142,7 +142,7 @@ def test_a_landmark_beyond_the_grid_is_kept_where_others_are_on_it():
 def test_a_further_image_that_says_nothing_is_named():
     flat = Image(np.full(MOVING.grid.shape, 4), MOVING.grid)
     known = Guidance(fixed_channels=(FIXED, FIXED), moving_channels=(MOVING, flat))
-    with pytest.raises(InputError, match="moving channel 2: image is constant"):
+    with pytest.raises(InputError, match=r"moving channel 2: .*constant image"):
         view().evidence(known)
 
 

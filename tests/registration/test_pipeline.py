@@ -134,7 +134,7 @@ def test_dice_is_given_for_shared_labels_at_every_stage(result):
 
 def test_dice_without_shared_labels_is_refused(result):
     other = LabelMap(np.full(MOVING.grid.shape, 99), MOVING.grid)
-    with pytest.raises(InputError, match="must share a label"):
+    with pytest.raises(InputError, match="a label that occurs in both"):
         result.dice(label_blocks(FIXED.grid), other)
 
 
@@ -142,7 +142,7 @@ def test_dice_without_shared_labels_is_refused(result):
 def test_images_that_cannot_be_registered_are_named(role, model):
     constant = Image(np.full(FIXED.grid.shape, 4), FIXED.grid)
     pair = (constant, MOVING) if role == "fixed" else (FIXED, constant)
-    with pytest.raises(InputError, match=f"{role} image is constant"):
+    with pytest.raises(InputError, match=f"{role}.*constant image"):
         register(*pair, model=model)
 
 
@@ -364,7 +364,7 @@ def test_guidance_without_a_refinement_is_refused(model):
 def test_without_a_model_too_images_that_cannot_be_registered_are_named(role):
     constant = Image(np.full(FIXED.grid.shape, 4), FIXED.grid)
     pair = (constant, MOVING) if role == "fixed" else (FIXED, constant)
-    with pytest.raises(InputError, match=f"{role} image is constant"):
+    with pytest.raises(InputError, match=f"{role}.*constant image"):
         register(*pair, model=None, refinement=FAST_ALONE)
 
 
