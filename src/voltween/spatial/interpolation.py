@@ -22,19 +22,18 @@ def read_linearly(
     # An axis of one voxel has no upper neighbor; the neighbor's share is 0 there.
     strides = np.cumprod([1, *shape[:0:-1, 0]])[::-1] * (shape[:, 0] > 1)
     first = np.ravel_multi_index(tuple(lower), components.shape[1:])
-    values = [_read(c.reshape(-1), first, strides, share) for c in components]
-    return np.stack(values)
+    return _read(components.reshape(len(components), -1), first, strides, share)
 
 
 def _read(
-    values: Float[np.ndarray, " m"],
+    values: Float[np.ndarray, "c m"],
     first: Int[np.ndarray, " n"],
     strides: Int[np.ndarray, " axes"],
     share: Float[np.ndarray, "axes n"],
-) -> Float[np.ndarray, " n"]:
+) -> Float[np.ndarray, "c n"]:
     """Interpolates from the values at flat indices `first` to their upper neighbors."""
     if len(strides) == 0:
-        return values[first]
+        return values.take(first, axis=1)
     low = _read(values, first, strides[1:], share[1:])
     high = _read(values, first + strides[0], strides[1:], share[1:])
     high -= low
