@@ -36,9 +36,9 @@ class Preprocessing:
     """
 
     shape: tuple[int, int, int]
-    """Number of voxels of the canonical grid along R, A and S."""
+    """Voxels of the canonical grid."""
     spacing_mm: tuple[float, float, float]
-    """Voxel size of the canonical grid along R, A and S."""
+    """Its voxel size along R, A and S."""
     placement: Placement = "grid centre"
     """Place of the canonical grid: centered on the scan, on the upper part of a head
     (from the top of the foreground downwards), or on the foreground."""
