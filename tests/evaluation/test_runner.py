@@ -9,9 +9,10 @@ from support.cohorts import write_cohort
 from support.scans import tiny_model
 from voltween import io
 from voltween.cohorts import ordered_pairs, read_manifest
-from voltween.errors import InputError
-from voltween.evaluation import Method, EvaluationProtocol, evaluate, method_named
-from voltween.evaluation.methods import Answer, centers, identity
+from voltween.errors import InputError, OutputError
+from voltween.evaluation import EvaluationProtocol, Method, evaluate, method_named
+from voltween.evaluation.method_names import centers, identity
+from voltween.evaluation.methods import Answer
 from voltween.metrics import dice_per_label
 from voltween.models import save_model
 from voltween.registration import register
@@ -111,13 +112,13 @@ def test_a_transform_that_cannot_be_kept_ends_the_run(
     cases, counted, tmp_path, monkeypatch
 ):
     def full(path, needed_bytes):
-        raise InputError(f"{path}: cannot be written: make room")
+        raise OutputError(about=path, expected="space", got="none", advice="make room")
 
-    monkeypatch.setattr(io, "check_free_space", full)
+    monkeypatch.setattr("voltween.io.writing.check_free_space", full)
     method, asked = counted
     pairs = ordered_pairs([case.name for case in cases])
     protocol = EvaluationProtocol(keep_transforms=True)
-    with pytest.raises(InputError, match="make room"):
+    with pytest.raises(OutputError, match="make room"):
         evaluate([method], cases, pairs=pairs, out=tmp_path / "out", protocol=protocol)
     assert len(asked) == 1  # not hours of other pairs, each for nothing
 
@@ -243,8 +244,14 @@ def test_bad_requests_are_refused(cases, tmp_path):
     with pytest.raises(InputError, match="pairs: expected cases of the split, got x"):
         evaluate([method], cases, pairs=[("x", cases[0].name)], out=tmp_path)
     bare = [replace(case, labels=None) for case in cases]
-    with pytest.raises(InputError, match="masking needs labels"):
-        evaluate([method], bare, pairs=[], out=tmp_path, protocol=EvaluationProtocol(masked=True))
+    with pytest.raises(InputError, match="masking: expected labels"):
+        evaluate(
+            [method],
+            bare,
+            pairs=[],
+            out=tmp_path,
+            protocol=EvaluationProtocol(masked=True),
+        )
 
 
 @pytest.mark.parametrize("name", ["antz", "model", "models:brain"])

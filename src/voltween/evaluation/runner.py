@@ -65,9 +65,7 @@ def evaluate(
     check_pairs(pairs, [case.name for case in cases])
     unlabeled = [case.name for case in cases if case.labels is None]
     if protocol.masked and unlabeled:
-        raise InputError(
-            about="--masked", expected="labels", got=f"none of {unlabeled}"
-        )
+        raise InputError(about="masking", expected="labels", got=f"none of {unlabeled}")
     output_folder(out)
     comparison = _Comparison(cases, protocol, out)
     records = []

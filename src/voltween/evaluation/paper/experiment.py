@@ -52,8 +52,8 @@ def run_experiment(
 ) -> Scores:
     """Trains and compares all rows on pairs of the `val` cases.
 
-    An interrupted run continues. The folder of the table's name in `out` gets the report
-    of a comparison, and table.md with the published numbers beside the measured ones.
+    An interrupted run continues. The folder of the table's name in `out` gets the
+    report of a comparison, and table.md with published beside measured numbers.
 
     Raises:
         InputError: If the cases cannot be used.
