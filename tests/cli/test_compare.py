@@ -1,10 +1,9 @@
 import csv
-from importlib.metadata import PackageNotFoundError
 
 import pytest
 
 from support.cohorts import write_cohort
-from voltween.baselines import tools
+from voltween import process
 from voltween.cli import main
 from voltween.models import load_model
 from voltween.networks import VoxelMorphConfig
@@ -13,10 +12,7 @@ from voltween.networks import VoxelMorphConfig
 def test_compare_measures_all_methods_and_marks_what_is_missing(
     tmp_path, capsys, monkeypatch
 ):
-    def absent(package):
-        raise PackageNotFoundError(package)
-
-    monkeypatch.setattr(tools, "version", absent)
+    monkeypatch.setattr(process, "installed_version", lambda package: None)
     manifest = str(write_cohort(tmp_path, 1, 2))
     out = tmp_path / "compared"
     command = ["compare", manifest, "--methods", "identity, centres,elastix"]
@@ -28,7 +24,7 @@ def test_compare_measures_all_methods_and_marks_what_is_missing(
     assert [row["method"] for row in rows] == ["identity", "centres", "elastix"]
     assert [row["status"] for row in rows] == ["ok", "ok", "unavailable"]
     assert rows[2]["dice"] == ""
-    assert "pip install voltween[baselines]" in (out / "summary.md").read_text()
+    assert "pip install 'voltween[baselines]'" in (out / "summary.md").read_text()
     assert float(rows[1]["dice"]) > float(rows[0]["dice"])
     for picture in ("boxplots.png", "time_accuracy.png"):
         assert (out / picture).read_bytes().startswith(b"\x89PNG")
