@@ -5,17 +5,13 @@ import pytest
 import SimpleITK as sitk
 
 import voltween as vt
-from voltween.baselines import TOOLS
 from voltween.cohorts import (
     cases_of_split,
     draw_pairs,
-    load_case,
     ordered_pairs,
     read_manifest,
 )
-from voltween.errors import InputError
 from voltween.evaluation import EvaluationProtocol, evaluate, method_named
-from voltween.metrics import dice_per_label
 
 
 def val_cases(shared_data, cohort):
@@ -33,32 +29,19 @@ def val_cases(shared_data, cohort):
 )
 def test_shipped_models_on_val_pairs(cohort, model, least_dice, shared_data, tmp_path):
     cases = val_cases(shared_data, cohort.split(",")[0])
-    most_pairs = 12 if cohort == "hippocampus" else 2
-    scores = evaluate(
+    most_pairs = 40 if cohort == "hippocampus" else 3
+    found = evaluate(
         [method_named(f"model:{model}")],
         cases,
         pairs=draw_pairs(ordered_pairs([case.name for case in cases]), most_pairs),
         out=tmp_path,
         protocol=EvaluationProtocol(masked=cohort.endswith("stripped")),
     )
-    assert {score.status for score in scores.pairs} == {"ok"}
-    assert np.mean([score.dice for score in scores.pairs]) > least_dice
-    assert np.mean([score.folding_percent for score in scores.pairs]) < 0.5
-    stages = [stage for stage in scores.stages if stage.stage == "before"]
+    assert {score.status for score in found.pairs} == {"ok"}
+    assert np.mean([score.dice for score in found.pairs]) > least_dice
+    assert np.mean([score.folding_percent for score in found.pairs]) < 0.5
+    stages = [stage for stage in found.stages if stage.stage == "before"]
     assert np.mean([stage.dice for stage in stages]) < least_dice - 0.1
-
-
-def test_antspyx_on_real_scans_moves_the_image_as_ants_does(shared_data):
-    try:
-        TOOLS["ants-syn"].check_installed()
-    except InputError as error:
-        pytest.skip(str(error))
-    cases = val_cases(shared_data, "hippocampus")
-    fixed, moving = (load_case(case) for case in cases[:2])
-    transform = TOOLS["ants-syn"](fixed[0], moving[0])  # raises unless the images agree
-    moved = transform.resample(moving[1], onto=fixed[1].grid)
-    dice = dice_per_label(fixed[1].data, moved.data)
-    assert np.mean([dice[1], dice[2]]) > 0.65
 
 
 def test_same_alignment_when_a_scan_is_stored_in_another_way(shared_data, tmp_path):

@@ -1,10 +1,9 @@
 import csv
-from importlib.metadata import PackageNotFoundError
 
 import pytest
 
 from support.cohorts import write_cohort
-from voltween.baselines import tools
+from voltween import process
 from voltween.cli import main
 from voltween.models import load_model
 from voltween.networks import VoxelMorphConfig
@@ -13,10 +12,12 @@ from voltween.networks import VoxelMorphConfig
 def test_compare_measures_all_methods_and_marks_what_is_missing(
     tmp_path, capsys, monkeypatch
 ):
-    def absent(package):
-        raise PackageNotFoundError(package)
-
-    monkeypatch.setattr(tools, "version", absent)
+    installed = process.installed_version
+    monkeypatch.setattr(
+        process,
+        "installed_version",
+        lambda package: None if package == "itk-elastix" else installed(package),
+    )
     manifest = str(write_cohort(tmp_path, 1, 2))
     out = tmp_path / "compared"
     command = ["compare", manifest, "--methods", "identity, centres,elastix"]
@@ -28,7 +29,7 @@ def test_compare_measures_all_methods_and_marks_what_is_missing(
     assert [row["method"] for row in rows] == ["identity", "centres", "elastix"]
     assert [row["status"] for row in rows] == ["ok", "ok", "unavailable"]
     assert rows[2]["dice"] == ""
-    assert "pip install voltween[baselines]" in (out / "summary.md").read_text()
+    assert "pip install 'voltween[baselines]'" in (out / "summary.md").read_text()
     assert float(rows[1]["dice"]) > float(rows[0]["dice"])
     for picture in ("boxplots.png", "time_accuracy.png"):
         assert (out / picture).read_bytes().startswith(b"\x89PNG")
@@ -38,19 +39,28 @@ def test_compare_measures_all_methods_and_marks_what_is_missing(
     ("options", "message"),
     [
         (["--methods", "identity,magic"], "got 'magic'"),
-        (["--methods", "identity,identity"], "--methods must name different methods"),
-        (["--methods", "aligned:ants"], "needs --aligned DIR, made by"),
+        (
+            ["--methods", "identity,identity"],
+            "--methods: expected names of different methods",
+        ),
+        (["--methods", "aligned:ants"], "expected --aligned DIR, a folder made by"),
         (
             ["--methods", "aligned:voxelmorph", "--aligned", "folder"],
-            "on scans that are not aligned",
+            "expected a network trained on aligned scans",
         ),
         (
             ["--methods", "aligned:identity", "--aligned", "folder"],
             "folder: expected a folder made by `voltween align`",
         ),
         (["--methods", "model:nobody"], "nobody: expected a shipped model"),
-        (["--methods", "identity", "--pairs", "list"], "belong together"),
-        (["--methods", "identity", "--atlas", "case1"], "--atlas needs --pairs atlas"),
+        (
+            ["--methods", "identity", "--pairs", "list"],
+            "--pairs list: expected --pair-list FILE",
+        ),
+        (
+            ["--methods", "identity", "--atlas", "case1"],
+            "--atlas: expected --pairs atlas",
+        ),
         (["--methods", "identity", "--split", "test"], "at least two cases"),
     ],
 )

@@ -63,7 +63,7 @@ def register(folder, out, words, model="tiny.safetensors"):
     "words",
     [
         "--refine fast",
-        "--seconds 0.5",
+        "--seconds 30",
         "--refine 12",
         "--refine 6 --voxels own --diffeomorphic",
         "--refine 6 --voxels 2.0 --symmetric",

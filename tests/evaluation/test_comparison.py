@@ -117,7 +117,7 @@ def test_what_cannot_be_read_is_said_in_one_line(compared, tmp_path):
         read_compared_pair(tmp_path, cases)
     with pytest.raises(InputError, match="case0 to case0, which no method registered"):
         read_compared_pair(out, cases, ("case0", "case0"))
-    with pytest.raises(InputError, match="the manifest has no case case1"):
+    with pytest.raises(InputError, match="without the case case1"):
         read_compared_pair(out, cases[:1])
     kept_transform(out, "identity", PAIRS[1]).unlink()
     with pytest.raises(InputError, match=r"case1--case0.h5: no such transform: give"):

@@ -1,6 +1,7 @@
-"""Other registration tools, each a function (fixed, moving) -> Transform.
+"""Other registration tools, each called with (fixed, moving) for a Transform.
 
-Scans and transforms are in RAS+ mm. Every tool runs in a process of its own.
+Scans are in RAS+ mm, and the transform maps fixed to moving world mm. Every tool runs
+in a separate process.
 """
 
 from voltween.baselines.catalogue import TOOLS as TOOLS

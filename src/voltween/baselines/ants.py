@@ -1,4 +1,4 @@
-"""ANTs, by the package antspyx: the paper's command lines, and SyN as most use it.
+"""ANTs through the package antspyx: the paper's commands, and SyN with its defaults.
 
 References:
     Avants et al. 2011, A reproducible evaluation of ANTs similarity metric performance
@@ -11,7 +11,7 @@ from voltween import io
 from voltween.baselines.tools import Tool
 from voltween.spatial import Transform
 
-# Appendix C-E of the paper, word for word.
+# Appendix C-E of the paper, verbatim.
 _RIGID_AND_AFFINE = """
 -d 3 -o <OutFileSpec>
 -u 1 -w [0.025,0.975]
@@ -45,7 +45,7 @@ def _command(text: str) -> dict[str, str]:
 
 
 def _read(folder: Path) -> Transform:
-    """What ANTs wrote: an affine transform after a displacement field, if any."""
+    """Reads ANTs's output: an affine transform after a displacement field, if any."""
     affine = io.read_transform(folder / "0GenericAffine.mat")
     warp = folder / "1Warp.nii.gz"
     return affine @ io.read_transform(warp) if warp.exists() else affine
@@ -58,7 +58,7 @@ ants = Tool(
     read=_read,
     moved="moved.nii",
 )
-"""Fixed to moving world mm by the paper's command: rigid, affine, SyN with CC."""
+"""The paper's command: rigid, affine, then SyN with CC; fixed to moving world mm."""
 
 ants_affine = Tool(
     name="ANTs",
@@ -67,7 +67,7 @@ ants_affine = Tool(
     read=_read,
     moved="moved.nii",
 )
-"""Fixed to moving world mm, affine, by the paper's command for pre-alignment."""
+"""The paper's command for affine pre-alignment; fixed to moving world mm."""
 
 ants_syn = Tool(
     name="ANTs",
@@ -76,7 +76,7 @@ ants_syn = Tool(
     read=_read,
     moved="moved.nii",
 )
-"""Fixed to moving world mm by antspyx's own defaults for SyN, which most run."""
+"""SyN with antspyx's defaults, the most common use; fixed to moving world mm."""
 
 ants_syncc = Tool(
     name="ANTs",
@@ -85,4 +85,4 @@ ants_syncc = Tool(
     read=_read,
     moved="moved.nii",
 )
-"""Fixed to moving world mm by antspyx's SyNCC: local correlation, most accurate."""
+"""antspyx's SyNCC: local correlation, most accurate; fixed to moving world mm."""

@@ -1,4 +1,4 @@
-"""The other tools by the names that comparisons know them by."""
+"""The other tools by the names that comparisons use."""
 
 from voltween.baselines.ants import ants, ants_affine, ants_syn, ants_syncc
 from voltween.baselines.elastix import elastix
@@ -11,4 +11,4 @@ TOOLS: dict[str, Tool] = {
     "ants-syncc": ants_syncc,
     "elastix": elastix,
 }
-"""Every tool by its name; calling one maps (fixed, moving) to a Transform in mm."""
+"""Every tool by name; calling one with (fixed, moving) returns a Transform in mm."""

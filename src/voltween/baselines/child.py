@@ -1,10 +1,10 @@
-"""Run as a script, in a process of its own: ANTs or elastix on two files of a folder.
+"""Script that runs ANTs or elastix on two files of a folder, in a separate process.
 
-ANTs, itk and SimpleITK each bring an ITK of their own; two of them in one process can
-end in a crash, and so can a tool on a bad image. Nothing of Voltween is imported here:
-what is measured is the tool.
+ANTs, itk and SimpleITK each contain their own ITK. Two of them in one process can
+crash, and so can a tool on a bad image. The script imports nothing of Voltween, so that
+only the tool is measured.
 
-Reads task.json; writes moved.nii or .mha, the transform, and used.json.
+It reads task.json and writes moved.nii or moved.mha, the transform, and used.json.
 """
 
 import json
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_SEED = 1  # both tools sample the images at random
+_SEED = 1  # both tools sample the images randomly
 
 
 def _ants(folder: Path, task: dict[str, Any]) -> Callable[[], None]:
@@ -44,28 +44,28 @@ def _elastix(folder: Path, task: dict[str, Any]) -> Callable[[], None]:
 
     parameters = itk.ParameterObject.New()
     for kind, changes in task["stages"]:
-        chosen = parameters.GetDefaultParameterMap(kind)
+        stage = parameters.GetDefaultParameterMap(kind)
         for name, value in {**changes, "RandomSeed": str(_SEED)}.items():
-            chosen[name] = [value]
-        parameters.AddParameterMap(chosen)
+            stage[name] = [value]
+        parameters.AddParameterMap(stage)
 
     def register() -> None:
         images = [
             itk.imread(str(folder / f"{name}.nii"), itk.F)
             for name in ("fixed", "moving")
         ]
-        moved, found = itk.elastix_registration_method(
+        moved, result = itk.elastix_registration_method(
             *images, parameter_object=parameters, log_to_console=False
         )
         itk.imwrite(moved, str(folder / "moved.mha"))
-        field = itk.transformix_deformation_field(images[1], found)
+        field = itk.transformix_deformation_field(images[1], result)
         itk.imwrite(field, str(folder / "field.mha"))
 
     return register
 
 
 def _discard(result: object) -> None:
-    """A command line answers by files."""
+    """Drops the return value: a command line writes its results to files."""
 
 
 def _main() -> None:

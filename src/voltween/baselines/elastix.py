@@ -1,4 +1,4 @@
-"""elastix, by the package itk-elastix: affine, then B-spline with 1000 iterations.
+"""elastix through the package itk-elastix: affine, then B-spline, 1000 iterations.
 
 References:
     Klein et al. 2010, elastix: A Toolbox for Intensity-Based Medical Image
@@ -14,9 +14,9 @@ _ITERATIONS = "1000"
 
 
 def _task() -> dict[str, Any]:
-    # Linear only for the moved image that it makes at the end: so is ours.
+    # Final interpolation is linear, like ours, so that moved images are comparable.
     linear = {"ResampleInterpolator": "FinalLinearInterpolator"}
-    # Else scans that lie apart in the world cannot be registered at all.
+    # Without this, scans that are far apart in the world cannot be registered.
     affine = {**linear, "AutomaticTransformInitialization": "true"}
     splines = {**linear, "MaximumNumberOfIterations": _ITERATIONS}
     return {"tool": "elastix", "stages": [["affine", affine], ["bspline", splines]]}
@@ -29,9 +29,9 @@ elastix = Tool(
     read=lambda folder: io.read_transform(folder / "field.mha"),
     moved="moved.mha",
 )
-"""Fixed to moving world mm, a field on the fixed grid, by elastix' default parameters.
+"""elastix with its default parameters; a field on the fixed grid, fixed to moving mm.
 
-The B-spline has 1000 iterations a resolution, as the name of the paper's parameter file
-says (the file is not printed); its control points are 10 mm apart at the end. The
-affine stage starts with the scans' middles laid on each other.
+The B-spline has 1000 iterations per resolution, according to the name of the paper's
+parameter file (the file itself is not published); its final control point spacing is
+10 mm. The affine stage starts with the centers of the two scans aligned.
 """

@@ -1,4 +1,4 @@
-"""How a tool is run: on files, in a process of its own, its answer checked."""
+"""Runs a tool on files in a separate process, and checks its transform."""
 
 import json
 import os
@@ -7,14 +7,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from voltween import io
-from voltween.baselines.checked import checked
-from voltween.errors import InputError, MissingPackageError
-from voltween.process import Used
+from voltween.baselines.transform_check import check_transform
+from voltween.errors import InputError
+from voltween.files import naming
+from voltween.process import Used, require
 from voltween.spatial import Image, Transform
 
 _CHILD = Path(__file__).with_name("child.py")
@@ -23,37 +23,38 @@ _THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
 
 @dataclass(frozen=True, eq=False)
 class Tool:
-    """Another program that registers: what it is told, and how its answer is read."""
+    """Another registration program: its task, and the reader of its output."""
 
     name: str
     package: str
-    """The Python package it comes in."""
+    """The Python package that contains it."""
     task: Callable[[], Mapping[str, Any]]
-    """What `child.py` is told."""
+    """Returns the content of task.json for `child.py`."""
     read: Callable[[Path], Transform]
-    """Fixed to moving world mm, from the folder with its files."""
+    """Reads the transform, fixed to moving world mm, from the tool's folder."""
     moved: str
-    """File name of its own moved image."""
+    """File name of the tool's moved image."""
 
     def __call__(self, fixed: Image, moving: Image) -> Transform:
-        """Fixed to moving world mm, checked against the tool's own moved image.
+        """Registers the scans; returns the transform, fixed to moving world mm.
 
         Raises:
-            InputError: If the package is missing, the tool fails, or its moved image is
-                not ours.
+            MissingPackageError: If the package is missing.
+            InputError: If the tool fails, or its moved image differs from ours.
         """
         return self.run(fixed, moving)[0]
 
     def run(
         self, fixed: Image, moving: Image, *, threads: int | None = None
     ) -> tuple[Transform, Used]:
-        """The transform, and what the tool took for it.
+        """Registers the scans; returns the transform and the resources of the tool.
 
-        ITK takes as many threads as there are processors, or as the environment says
-        (ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS), if `threads` is not given.
+        Without `threads`, ITK uses ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS of the
+        environment, or one thread per processor.
 
         Raises:
-            InputError: As when called.
+            MissingPackageError: If the package is missing.
+            InputError: If the tool fails, or its moved image differs from ours.
         """
         self.check_installed()
         with tempfile.TemporaryDirectory() as name:
@@ -61,31 +62,27 @@ class Tool:
             io.write(fixed, folder / "fixed.nii")
             io.write(moving, folder / "moving.nii")
             used = self._run_child(folder, threads)
-            own = io.read(folder / self.moved)
-            transform = checked(self.name, self.read(folder), fixed, moving, own)
+            tool_moved = io.read(folder / self.moved)
+            transform = self.read(folder)
+        with naming(self.name):
+            check_transform(transform, fixed, moving, tool_moved=tool_moved)
         return transform, used
 
     def check_installed(self) -> None:
-        """Say what to install.
+        """Checks that the tool's package is installed.
 
         Raises:
-            MissingPackageError: If the package is missing.
+            MissingPackageError: If it is missing; the advice names what to install.
         """
-        try:
-            version(self.package)
-        except PackageNotFoundError as error:
-            raise MissingPackageError(
-                f"{self.name} needs the package {self.package}, which is not "
-                "installed: pip install voltween[baselines]"
-            ) from error
+        require(self.package, extra="baselines", purpose=self.name)
 
     def _run_child(self, folder: Path, threads: int | None) -> Used:
         (folder / "task.json").write_text(json.dumps(self.task()))
         environment = {} if threads is None else {_THREADS: str(threads)}
-        # -P: the child's own folder has modules named as the tools are.
+        # -P: the script's folder has modules with the names of the tools.
         child = subprocess.run(
             [sys.executable, "-P", str(_CHILD), str(folder)],
-            cwd=folder,  # where elastix leaves files that nobody asked for
+            cwd=folder,  # elastix leaves extra files in its working folder
             capture_output=True,
             text=True,
             errors="replace",
@@ -94,14 +91,16 @@ class Tool:
         )
         if child.returncode != 0:
             raise InputError(
-                f"{self.name} cannot register these images ({_reason(child)}): leave "
-                "them out"
+                about=self.name,
+                expected="images that it can register",
+                got=f"a failure ({_reason(child)})",
+                advice="leave these images out",
             )
         return Used(**json.loads((folder / "used.json").read_text()))
 
 
 def _reason(child: subprocess.CompletedProcess[str]) -> str:
-    """The last line a tool wrote, or how it ended."""
+    """The last line of the tool's error output, or its exit code or signal."""
     lines = [line.strip() for line in child.stderr.splitlines() if line.strip()]
     if child.returncode < 0:
         return f"it crashed, signal {-child.returncode}"
