@@ -1,9 +1,13 @@
+"""Clocks and memory of the process, and the packages it can import."""
+
 import mmap
 import time
+from importlib.metadata import version
 
 import pytest
 
-from voltween.process import held_bytes, measuring
+from voltween.errors import MissingPackageError
+from voltween.process import held_bytes, installed_version, measuring, require
 
 
 def test_clocks_tell_waiting_from_working():
@@ -13,8 +17,8 @@ def test_clocks_tell_waiting_from_working():
     assert used.processor_seconds < 0.15
 
 
-def touched(size):
-    """Memory straight from the kernel, which goes back there: malloc may keep it."""
+def touch_memory(size):
+    """Allocate memory from the kernel itself: malloc may keep what is freed."""
     block = mmap.mmap(-1, size)
     for page in range(0, size, mmap.PAGESIZE):
         block[page] = 1
@@ -23,9 +27,24 @@ def touched(size):
 
 def test_the_peak_is_that_of_the_work_alone():
     if held_bytes() is None:
-        pytest.skip("the kernel does not tell")
-    touched(300_000_000).close()
+        pytest.skip("needs Linux's /proc")
+    touch_memory(300_000_000).close()
     before = held_bytes()
     with measuring() as used:
-        touched(150_000_000).close()
+        touch_memory(150_000_000).close()
     assert 140e6 < used.peak_bytes - before < 250e6
+
+
+def test_versions_are_those_of_the_installed_packages():
+    assert installed_version("numpy") == version("numpy")
+    assert installed_version("no-such-package") is None
+
+
+def test_a_missing_package_is_named_with_what_installs_it():
+    assert require("numpy", extra="none", purpose="arrays") == version("numpy")
+    with pytest.raises(MissingPackageError) as caught:
+        require("no-such-package", extra="bench", purpose="Speed")
+    assert str(caught.value) == (
+        "Speed: expected the no-such-package package, got none installed: "
+        "pip install 'voltween[bench]'"
+    )

@@ -11,7 +11,7 @@ from voltween.cohorts import (
     ordered_pairs,
     read_manifest,
 )
-from voltween.evaluation import Protocol, evaluate, method_named
+from voltween.evaluation import EvaluationProtocol, evaluate, method_named
 
 
 def val_cases(shared_data, cohort):
@@ -35,7 +35,7 @@ def test_shipped_models_on_val_pairs(cohort, model, least_dice, shared_data, tmp
         cases,
         pairs=draw_pairs(ordered_pairs([case.name for case in cases]), most_pairs),
         out=tmp_path,
-        protocol=Protocol(masked=cohort.endswith("stripped")),
+        protocol=EvaluationProtocol(masked=cohort.endswith("stripped")),
     )
     assert {score.status for score in found.pairs} == {"ok"}
     assert np.mean([score.dice for score in found.pairs]) > least_dice

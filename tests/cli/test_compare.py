@@ -44,7 +44,7 @@ def test_compare_measures_all_methods_and_marks_what_is_missing(
             ["--methods", "aligned:identity", "--aligned", "folder"],
             "folder: expected a folder made by `voltween align`",
         ),
-        (["--methods", "model:nobody"], "nobody: no such model"),
+        (["--methods", "model:nobody"], "nobody: expected a shipped model"),
         (["--methods", "identity", "--pairs", "list"], "belong together"),
         (["--methods", "identity", "--atlas", "case1"], "--atlas needs --pairs atlas"),
         (["--methods", "identity", "--split", "test"], "at least two cases"),

@@ -51,7 +51,7 @@ def test_a_name_that_is_all_ending_is_written_too(tmp_path):
 
 def test_curves_of_no_run_are_refused(tmp_path, capsys):
     error = error_of(capsys, "curves", "--out", tmp_path / "figure.png")
-    assert "curves need the folder of a training run" in error
+    assert "curves: expected the folder of a training run" in error
 
 
 def test_a_folder_made_for_a_figure_goes_when_there_is_none(tmp_path, capsys):
@@ -111,7 +111,7 @@ def test_structures_that_no_scan_has_and_unknown_models_are_refused(folder, caps
     error = error_of(capsys, *tweening(folder, *options, "--structures", "9"))
     assert "got [9]: choose some with --structures" in error
     error = error_of(capsys, *tweening(folder, model="nobody"))
-    assert "nobody: no such model" in error
+    assert "nobody: expected a shipped model" in error
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ def test_no_folding_leaves_none(folder, tmp_path):
         ("--fixed-mask fixed.nii.gz", "is this an intensity image"),
         ("--fixed-mask far_mask.nii.gz", "fixed: mask: expected whole voxels > 0"),
         ("--moving-mask far_mask.nii.gz", "moving: mask: expected whole voxels > 0"),
-        ("--model None", "None: no such model"),
+        ("--model None", "None: expected a shipped model"),
     ],
 )
 def test_what_cannot_be_ends_in_one_line_and_leaves_nothing(

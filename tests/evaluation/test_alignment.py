@@ -10,8 +10,8 @@ from voltween import io
 from voltween.cli import main
 from voltween.cohorts import load_case, read_manifest
 from voltween.errors import InputError, OutputError
-from voltween.evaluation import Method, align_cases, alignment, prealign
-from voltween.evaluation.alignment import Alignment
+from voltween.evaluation import Method, align_cases, alignment
+from voltween.evaluation.alignment import Alignment, prealign
 from voltween.evaluation.methods import Answer
 from voltween.files import whole_file
 from voltween.process import Used
@@ -39,7 +39,7 @@ class Known:
 @pytest.fixture(name="known")
 def known_fixture(monkeypatch):
     known = Known()
-    monkeypatch.setattr(alignment, "ants_affine", known)
+    monkeypatch.setitem(alignment.TOOLS, "ants-affine", known)
     monkeypatch.setattr(alignment, "version", lambda package: "1")
     return known
 
@@ -127,7 +127,7 @@ def test_a_case_that_fails_is_named_and_the_others_are_aligned(known, tmp_path):
     cases = read_manifest(write_cohort(tmp_path / "cohort", 2, 2))
     atlas = load_case(cases[0])[0]
     cases[1].image.write_bytes(b"no scan")
-    with pytest.raises(InputError, match=r"1 of 4 cases .* case1: .*image1.nii.gz"):
+    with pytest.raises(InputError, match=r"expected 4 cases .* case1: .*image1.nii.gz"):
         align_cases(cases, Alignment(atlas, tmp_path / "kept"), tmp_path / "aligned")
     made = read_manifest(tmp_path / "aligned" / "cases.csv")
     assert [case.name for case in made] == ["case0", "case2", "case3"]
@@ -152,7 +152,7 @@ def test_a_full_disk_ends_the_run_in_one_line(name, known, tmp_path, monkeypatch
     aligned = tmp_path / "aligned"
     cases = read_manifest(manifest)
     found = Alignment(load_case(cases[0])[0], tmp_path / "kept")
-    with pytest.raises(OutputError, match=r"^\S+: cannot be written: No space left"):
+    with pytest.raises(OutputError, match="No space left"):
         align_cases(cases, found, aligned)
     assert known.asked == (2 if name == "case1.nii.gz" else 1)
     assert not (aligned / "cases.csv").exists()

@@ -113,9 +113,9 @@ def test_without_a_model_the_best_method_chooses_and_without_overlap_the_first_p
 
 def test_what_cannot_be_read_is_said_in_one_line(compared, tmp_path):
     out, cases = compared
-    with pytest.raises(InputError, match=r"^\S+pairs.csv: no such file$"):
+    with pytest.raises(InputError, match=r"^\S+pairs.csv: expected a file"):
         read_compared_pair(tmp_path, cases)
-    with pytest.raises(InputError, match="no method registered case0 to case0"):
+    with pytest.raises(InputError, match="case0 to case0, which no method registered"):
         read_compared_pair(out, cases, ("case0", "case0"))
     with pytest.raises(InputError, match="the manifest has no case case1"):
         read_compared_pair(out, cases[:1])

@@ -47,7 +47,7 @@ def compared(tmp_path_factory):
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    command = ["compare", str(manifest), "--methods", "identity,centers"]
+    command = ["compare", str(manifest), "--methods", "identity,centres"]
     main([*command, "--keep-transforms", "--out", str(folder / "out")])
     return folder / "out", manifest
 
@@ -223,9 +223,9 @@ def test_a_landmark_mapped_out_of_the_window_is_said_to_be():
 def test_scans_without_labels_or_landmarks_are_refused():
     pair = made_pair((0.0, 0.0, 0.0), Affine.identity())
     bare = replace(pair, moving=replace(pair.moving, labels=None, points=None))
-    with pytest.raises(InputError, match="fixed and moving: need labels"):
+    with pytest.raises(InputError, match="fixed and moving: expected labels"):
         structures_figure(bare)
-    with pytest.raises(InputError, match="fixed and moving: need landmarks"):
+    with pytest.raises(InputError, match="fixed and moving: expected landmarks"):
         landmarks_figure(bare)
     none = replace(pair.moving, points=Points(np.empty((0, 3))))
     with pytest.raises(InputError, match="need landmarks, one has none"):
@@ -245,9 +245,9 @@ def test_the_same_figure_is_the_same_file(suffix, compared, tmp_path):
 def test_what_is_missing_is_said_in_one_line(compared, tmp_path):
     folder, manifest = compared
     cases = read_manifest(manifest)
-    with pytest.raises(InputError, match=r"no such file"):
+    with pytest.raises(InputError, match=r"expected a file"):
         read_scores(tmp_path)
-    with pytest.raises(InputError, match="the manifest has no case nobody"):
+    with pytest.raises(InputError, match="without the case nobody"):
         read_compared_pair(folder, cases, ("nobody", cases[0].name))
     pair = read_compared_pair(folder, cases)
     with pytest.raises(InputError, match=r"structures \[99\] are not in both scans"):
@@ -269,7 +269,7 @@ def test_the_command_writes_a_figure_and_refuses_other_endings(
     assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(SystemExit):
         main([*command, str(tmp_path / "s.jpg")])
-    assert "a figure can be written as .png, .pdf" in capsys.readouterr().err
+    assert "a name for a figure that ends in .png, .pdf" in capsys.readouterr().err
 
 
 def test_curves_of_runs_show_sums_of_losses_and_the_last_stage(tmp_path):
@@ -286,5 +286,5 @@ def test_curves_of_runs_show_sums_of_losses_and_the_last_stage(tmp_path):
     assert [line.get_label() for line in left.lines] == ["one", "two"]
     assert left.lines[1].get_ydata()[0] == 4
     assert [list(line.get_ydata()) for line in right.lines[::2]] == [[0.4], [0.5]]
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="expected a file"):
         curves_figure([tmp_path / "three"])

@@ -9,9 +9,10 @@ from support.cohorts import write_cohort
 from support.scans import tiny_model
 from voltween import io
 from voltween.cohorts import ordered_pairs, read_manifest
-from voltween.errors import InputError
-from voltween.evaluation import Method, Protocol, evaluate, method_named
-from voltween.evaluation.methods import Answer, centers, identity
+from voltween.errors import InputError, OutputError
+from voltween.evaluation import EvaluationProtocol, Method, evaluate, method_named
+from voltween.evaluation.method_names import centers, identity
+from voltween.evaluation.methods import Answer
 from voltween.metrics import dice_per_label
 from voltween.models import save_model
 from voltween.registration import register
@@ -96,7 +97,7 @@ def test_changed_scans_are_measured_anew(cases, counted, tmp_path):
 def test_kept_transforms_are_measured_instead(cases, counted, tmp_path):
     method, asked = counted
     out, pairs = tmp_path / "out", [(cases[0].name, cases[1].name)]
-    protocol = Protocol(keep_transforms=True)
+    protocol = EvaluationProtocol(keep_transforms=True)
     first = evaluate([method], cases, pairs=pairs, out=out, protocol=protocol)
     (file,) = (out / "transforms" / "counted").glob("*.h5")
     assert isinstance(io.read_transform(file), Affine)
@@ -111,13 +112,13 @@ def test_a_transform_that_cannot_be_kept_ends_the_run(
     cases, counted, tmp_path, monkeypatch
 ):
     def full(path, needed_bytes):
-        raise InputError(f"{path}: cannot be written: make room")
+        raise OutputError(about=path, expected="space", got="none", advice="make room")
 
-    monkeypatch.setattr(io, "check_free_space", full)
+    monkeypatch.setattr("voltween.io.writing.check_free_space", full)
     method, asked = counted
     pairs = ordered_pairs([case.name for case in cases])
-    protocol = Protocol(keep_transforms=True)
-    with pytest.raises(InputError, match="make room"):
+    protocol = EvaluationProtocol(keep_transforms=True)
+    with pytest.raises(OutputError, match="make room"):
         evaluate([method], cases, pairs=pairs, out=tmp_path / "out", protocol=protocol)
     assert len(asked) == 1  # not hours of other pairs, each for nothing
 
@@ -163,7 +164,7 @@ def test_there_and_back_of_rigid_maps_misses_by_nothing(cases, tmp_path):
         cases,
         pairs=[(cases[0].name, cases[1].name)],
         out=tmp_path / "out",
-        protocol=Protocol(inverse_consistency=True),
+        protocol=EvaluationProtocol(inverse_consistency=True),
     )
     assert found.pairs[0].inverse_consistency_mm == pytest.approx(0, abs=1e-6)
 
@@ -243,8 +244,14 @@ def test_bad_requests_are_refused(cases, tmp_path):
     with pytest.raises(InputError, match="pairs: expected cases of the split, got x"):
         evaluate([method], cases, pairs=[("x", cases[0].name)], out=tmp_path)
     bare = [replace(case, labels=None) for case in cases]
-    with pytest.raises(InputError, match="masking needs labels"):
-        evaluate([method], bare, pairs=[], out=tmp_path, protocol=Protocol(masked=True))
+    with pytest.raises(InputError, match="masking: expected labels"):
+        evaluate(
+            [method],
+            bare,
+            pairs=[],
+            out=tmp_path,
+            protocol=EvaluationProtocol(masked=True),
+        )
 
 
 @pytest.mark.parametrize("name", ["antz", "model", "models:brain"])
@@ -259,4 +266,4 @@ def test_a_device_that_is_not_there_makes_a_model_unavailable(cases, tmp_path):
     pairs = [(cases[0].name, cases[1].name)]
     found = evaluate([method], cases, pairs=pairs, out=tmp_path / "out")
     assert found.pairs[0].status == "unavailable"
-    assert "device 'cuda:99' cannot be used here" in found.pairs[0].note
+    assert "device 'cuda:99': expected a device that PyTorch" in found.pairs[0].note

@@ -1,3 +1,5 @@
+"""Models on disk: they come back whole, and other files are refused."""
+
 import json
 
 import pytest
@@ -12,13 +14,13 @@ from voltween.models import installed_models, load_model, save_model
 def test_a_model_comes_back_whole(tmp_path):
     model = tiny_model()
     path = save_model(model, tmp_path / "mine.safetensors", is_half=False)
-    back = load_model(path)
-    assert back.name == "mine"
-    assert back.network.config == model.network.config
-    assert back.preprocessing == model.preprocessing
+    loaded = load_model(path)
+    assert loaded.name == "mine"
+    assert loaded.network.config == model.network.config
+    assert loaded.preprocessing == model.preprocessing
     images = torch.rand(2, 1, 1, 16, 16, 16)
     with torch.inference_mode():
-        assert torch.equal(back.network(*images).flow, model.network(*images).flow)
+        assert torch.equal(loaded.network(*images).flow, model.network(*images).flow)
 
 
 def test_half_precision_halves_the_file_and_hardly_moves_the_flow(tmp_path):
@@ -32,7 +34,7 @@ def test_half_precision_halves_the_file_and_hardly_moves_the_flow(tmp_path):
     assert (flow - rounded).abs().max() < 0.01 * flow.abs().max()
 
 
-def test_shipped_models_load_and_say_what_they_were_trained_on():
+def test_shipped_models_load_and_name_their_training_data():
     shipped = dict(installed_models())
     assert set(shipped) == {"brain", "headneck", "hippocampus"}
     for name, description in shipped.items():
@@ -61,15 +63,15 @@ def broken(kind, path):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("missing", "no such model; expected .* shipped model"),
+        ("missing", "expected a shipped model .*, got none of this name"),
         ("cut short", "damaged or of another kind"),
         ("text", "damaged or of another kind"),
         ("foreign", "another program's safetensors file"),
         ("newer", "expected model format 2, got 99"),
-        ("other weights", "do not fit this version"),
+        ("other weights", "expected configuration and weights that fit this version"),
     ],
 )
-def test_files_that_are_no_models_are_refused(kind, message, tmp_path):
+def test_files_that_are_not_models_are_refused(kind, message, tmp_path):
     path = tmp_path / "model.safetensors"
     broken(kind, path)
     with pytest.raises(InputError, match=message) as caught:

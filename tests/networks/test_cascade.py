@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from jaxtyping import TypeCheckError
 
 from voltween.networks import (
     AffineSubnetwork,
@@ -10,6 +9,7 @@ from voltween.networks import (
     DenseSubnetwork,
     VolumeTweeningNetwork,
 )
+from voltween.networks.cascade import check_pair
 from voltween.ops import affine_flow, compose, warp
 
 
@@ -19,10 +19,10 @@ def parameters(module):
 
 def shapes_of(module, names, *inputs):
     """Output shapes (channels, side) of submodules by their class, in order of use."""
-    seen = []
+    shapes = []
     hooks = [
         layer.register_forward_hook(
-            lambda _, __, output: seen.append((output.shape[1], output.shape[2]))
+            lambda _, __, output: shapes.append((output.shape[1], output.shape[2]))
         )
         for layer in module.modules()
         if type(layer).__name__ in names
@@ -30,7 +30,7 @@ def shapes_of(module, names, *inputs):
     module(*inputs)
     for hook in hooks:
         hook.remove()
-    return seen
+    return shapes
 
 
 def randomized(network):
@@ -105,12 +105,12 @@ def test_stages_compose_as_the_paper_says():
     network = randomized(VolumeTweeningNetwork(CascadeConfig("ADD", (16, 16, 16), 4)))
     fixed, moving = torch.rand(2, 1, 1, 16, 16, 16)
     affine, first, second = network(fixed, moving).stages
-    expected = affine_flow(affine.matrix, affine.translation, (16, 16, 16))
+    expected = affine_flow(*affine.parts[:2], (16, 16, 16))
     torch.testing.assert_close(affine.flow, expected)
     assert torch.equal(network.dense[0](fixed, affine.moved), first.own_flow)
     assert torch.equal(network.dense[1](fixed, first.moved), second.own_flow)
     torch.testing.assert_close(
-        second.dense_flow, compose(first.own_flow, second.own_flow)
+        second.parts.dense_flow, compose(first.own_flow, second.own_flow)
     )
     for stage in (affine, first, second):
         assert torch.equal(stage.moved, warp(moving, stage.flow))
@@ -125,6 +125,12 @@ def test_gradients_reach_every_parameter():
         n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()
     ]
     assert without == []
+
+
+@pytest.mark.parametrize("name", ["channels", "levels", "affine_levels"])
+def test_numbers_below_1_are_refused(name):
+    with pytest.raises(ValueError, match=f"{name}: expected at least 1, got 0"):
+        CascadeConfig(**{name: 0})
 
 
 @pytest.mark.parametrize("stages", ["", "DA", "AA", "ADX", "a"])
@@ -151,10 +157,17 @@ def test_affine_subnetwork_says_that_its_shape_is_fixed():
         subnetwork(*torch.zeros(2, 1, 1, 24, 16, 16))
 
 
-def test_images_of_different_shapes_are_refused():
-    network = VolumeTweeningNetwork(CascadeConfig("D", (16, 16, 16), 2))
-    with pytest.raises((ValueError, TypeCheckError)):
-        network(torch.zeros(1, 1, 16, 16, 16), torch.zeros(1, 1, 16, 16, 8))
+@pytest.mark.parametrize(
+    ("fixed", "moving"),
+    [
+        ((1, 1, 16, 16, 16), (1, 1, 16, 16, 8)),
+        ((1, 2, 16, 16, 16), (1, 2, 16, 16, 16)),
+        ((1, 16, 16, 16), (1, 16, 16, 16)),
+    ],
+)
+def test_images_that_are_not_pairs_are_refused(fixed, moving):
+    with pytest.raises(ValueError, match=r"must both have shape \(B, 1, I, J, K\)"):
+        check_pair(torch.zeros(fixed), torch.zeros(moving))
 
 
 def losses_and_gradients(network, fixed, moving):
@@ -180,11 +193,11 @@ def test_half_precision_keeps_flows_and_affine_numbers_single():
     fixed, moving = torch.rand(2, 1, 1, 16, 16, 16)
     expected = network(fixed, moving)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = network(fixed, moving)
-    for stage in found.stages:
-        assert stage.matrix.dtype == stage.flow.dtype == stage.moved.dtype
-        assert stage.flow.dtype == torch.float32
-    difference = (found.flow - expected.flow).abs().mean()
+        tweening = network(fixed, moving)
+    for stage in tweening.stages:
+        for tensor in (stage.parts.matrix, stage.flow, stage.moved):
+            assert tensor.dtype == torch.float32
+    difference = (tweening.flow - expected.flow).abs().mean()
     assert 0 < difference < 0.02 * expected.flow.abs().mean()
-    found.moved.sum().backward()
+    tweening.moved.sum().backward()
     assert all(p.grad.dtype == torch.float32 for p in network.parameters())

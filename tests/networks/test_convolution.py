@@ -31,15 +31,15 @@ def test_values_and_gradients(case, has_bias):
     ]
     ours = [leaf.clone().requires_grad_() for leaf in leaves]
     exact = [leaf.double().requires_grad_() for leaf in leaves]
-    found = convolve(ours[0], ours[1], ours[2] if has_bias else None, stride)
+    result = convolve(ours[0], ours[1], ours[2] if has_bias else None, stride)
     expected = torch.nn.functional.conv3d(
         *exact, *(() if has_bias else (None,)), stride=stride, padding=1
     )
-    torch.testing.assert_close(found.double(), expected, atol=1e-4, rtol=1e-5)
-    weights = torch.randn_like(found)
-    found_gradients = torch.autograd.grad(found, ours, weights)
+    torch.testing.assert_close(result.double(), expected, atol=1e-4, rtol=1e-5)
+    weights = torch.randn_like(result)
+    gradients = torch.autograd.grad(result, ours, weights)
     expected_gradients = torch.autograd.grad(expected, exact, weights.double())
-    for our, their in zip(found_gradients, expected_gradients, strict=True):
+    for our, their in zip(gradients, expected_gradients, strict=True):
         torch.testing.assert_close(our.double(), their, atol=1e-3, rtol=1e-4)
 
 

@@ -1,12 +1,8 @@
 """VoxelMorph-2 against its own package, as a network and as a model."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 import torch
 
-from support.scans import FIXED, MOVING, STORAGE_ORDERS, random_points_mm, stored
 from support.voxelmorph import (
     CUBE,
     SHAPE,
@@ -18,11 +14,9 @@ from support.voxelmorph import (
 )
 from voltween.errors import InputError
 from voltween.models import load_model, save_model
-from voltween.models.model import describe
 from voltween.networks import VoxelMorphConfig, build
 from voltween.networks.cascade import check_pair
 from voltween.ops import warp
-from voltween.registration import register
 
 skip_without_voxelmorph()
 
@@ -105,66 +99,6 @@ def test_shapes_that_cannot_be_halved_four_times_are_refused(shape, nearest):
     with pytest.raises(InputError, match="multiples of 16") as caught:
         VoxelMorphConfig(shape)
     assert str(caught.value).endswith(f"nearest legal shape is {nearest}")
-
-
-class TestModel:
-    def test_it_comes_back_whole(self, tmp_path):
-        model = some_model()
-        path = save_model(model, tmp_path / "mine.safetensors", is_half=False)
-        back = load_model(path)
-        assert back.network.config == model.network.config
-        with torch.no_grad():
-            expected, found = (m.network(*pair(CUBE)).flow for m in (model, back))
-        assert torch.equal(expected, found)
-
-    def test_files_say_which_network_is_in_them(self):
-        kinds = describe(some_model()).keys()
-        assert kinds == {"voxelmorph-2", "preprocessing", "provenance"}
-
-    @pytest.mark.parametrize("order", STORAGE_ORDERS[5::14])
-    def test_registering_a_scan_stored_otherwise_gives_the_same(self, order):
-        model = some_model()
-        straight = register(FIXED, MOVING, model=model)
-        for fixed, moving in (
-            (stored(FIXED, order), MOVING),
-            (FIXED, stored(MOVING, order)),
-        ):
-            turned = register(fixed, moving, model=model)
-            points = random_points_mm(FIXED.grid)
-            np.testing.assert_allclose(
-                turned.fixed_to_moving.map_positions(points),
-                straight.fixed_to_moving.map_positions(points),
-                atol=1e-4,
-            )
-
-    def test_registration_is_the_networks_flow_between_the_canonical_grids(self):
-        model = some_model()
-        result = register(FIXED, MOVING, model=model)
-        fixed, moving = (model.preprocessing.normalized(i) for i in (FIXED, MOVING))
-        tensors = [torch.from_numpy(i.data.copy())[None, None] for i in (fixed, moving)]
-        with torch.no_grad():
-            flow = model.network(*tensors).flow[0].numpy()
-        assert [stage.name for stage in result.stages] == ["dense 1"]
-        voxels = np.moveaxis(np.indices(CUBE), 0, -1).reshape(-1, 3)
-        np.testing.assert_allclose(
-            result.fixed_to_moving.map_positions(
-                fixed.grid.voxel_to_world(voxels * 1.0)
-            ),
-            moving.grid.voxel_to_world(voxels + flow.reshape(3, -1).T),
-            atol=1e-4,
-        )
-
-    def test_half_precision_hardly_moves_the_flow(self):
-        model = some_model()
-        images = pair(CUBE)
-        full, half = (
-            replace(model, precision=p).registrar(*images).flow
-            for p in ("fp32", "bf16")
-        )
-        with torch.no_grad():
-            assert torch.equal(full, model.network(*images).flow)
-        assert half.dtype == torch.float32
-        assert 0 < (half - full).abs().max() < 0.1
 
 
 class TestWithoutThePackage:

@@ -74,7 +74,7 @@ def test_a_method_may_be_refined(tmp_path):
     fixed, moving = small_images()
     assert "refined" not in plain.load()(fixed, moving).stages
     assert "refined" in fast.load()(fixed, moving).stages
-    with pytest.raises(InputError, match=r"\+slow: no such model"):
+    with pytest.raises(InputError, match=r"\+slow: expected a shipped model"):
         method_named(f"model:{file}+slow")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from support.known_pair import MOVED_SCENE, SCENE, error_mm, known_pair, scene_points_mm
 from support.scans import STORAGE_ORDERS, oblique_grid, stored, tiny_model
-from voltween.refinement import FAST_ALONE, Level, Refinement
+from voltween.refinement import AffineLevel, Level, Refinement
 from voltween.registration import Guidance, Side, align_centers, register
 from voltween.spatial import Image, LabelMap, Points
 
@@ -95,14 +95,14 @@ def test_a_further_channel_of_another_modality_helps(scene):
     others = known_pair(7)[0], known_pair(8)[1]
     inverted = Image(2000 - 1.5 * moving.data, moving.grid)
     guidance = Guidance(Side(channels=(fixed,)), Side(channels=(inverted,)))
-    heard = replace(
-        FAST_ALONE,
-        levels=FAST_ALONE.levels[:1],
+    by_second = Refinement(
+        (Level(2, 15, 0.5, 2),),
+        affine_levels=(AffineLevel(4, 25, 0.4),),
         similarity="normalized mutual information",
         channel_weights=(0.01, 1.0),
     )
-    result = register(*others, model=None, refinement=heard, guidance=guidance)
+    result = register(*others, model=None, refinement=by_second, guidance=guidance)
     assert error_mm(result.fixed_to_moving) < 1.0
-    unheard = replace(heard, channel_weights=(1.0, 0.01))
-    missed = register(*others, model=None, refinement=unheard, guidance=guidance)
+    by_first = replace(by_second, channel_weights=(1.0, 0.01))
+    missed = register(*others, model=None, refinement=by_first, guidance=guidance)
     assert error_mm(missed.fixed_to_moving) > 2.0

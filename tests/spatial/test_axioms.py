@@ -51,8 +51,8 @@ def test_composition_is_associative(transform, other):
 
 
 def test_inverse_undoes_the_transform(transform):
-    there = transform.map_positions(POINTS_MM)
-    back = transform.inverse().map_positions(there)
+    mapped_mm = transform.map_positions(POINTS_MM)
+    back = transform.inverse().map_positions(mapped_mm)
     # A field's inverse is a field again: linear between voxels, so exact only at them.
     np.testing.assert_allclose(back, POINTS_MM, atol=0.15)
     assert np.linalg.norm(back - POINTS_MM, axis=1).mean() < 0.02

@@ -1,3 +1,5 @@
+"""Fields smoothed at their folds, and only there."""
+
 from itertools import product
 
 import numpy as np
@@ -16,7 +18,7 @@ def field_of(flow):
     return DisplacementField.from_flow(flow, GRID)
 
 
-def mend(field, around_mm=NOWHERE, *, beyond="nearest"):
+def smooth(field, around_mm=NOWHERE, *, beyond="nearest"):
     return smooth_folds(field, around_mm, reach_voxels=2, beyond=beyond)
 
 
@@ -27,7 +29,7 @@ def changes_voxels(one, other):
 
 def test_smallest_determinants_equal_a_naive_loop():
     flow = np.random.default_rng(0).standard_normal((3, 4, 3, 5))
-    found = smallest_determinants(flow)
+    smallest = smallest_determinants(flow)
     for voxel in product(*map(range, flow.shape[1:])):
         determinants = []
         for signs in product((1, -1), repeat=3):
@@ -40,7 +42,7 @@ def test_smallest_determinants_equal_a_naive_loop():
                     for o, s in zip(others, signs, strict=True)
                 ]
                 determinants.append(np.linalg.det(np.eye(3) + np.array(steps)))
-        assert found[voxel] == pytest.approx(min(determinants))
+        assert smallest[voxel] == pytest.approx(min(determinants))
 
 
 def test_positive_from_all_sides_is_positive_for_central_differences():
@@ -53,8 +55,8 @@ def test_positive_from_all_sides_is_positive_for_central_differences():
 
 def test_field_without_folds_stays_the_same_object():
     field = smooth_field(GRID)
-    assert mend(field) is field
-    assert mend(field, np.array([[1e4, 0, 0]])) is field  # beyond its grid
+    assert smooth(field) is field
+    assert smooth(field, np.array([[1e4, 0, 0]])) is field  # beyond its grid
 
 
 def test_two_voxels_that_swap_places_are_put_in_order():
@@ -64,9 +66,9 @@ def test_two_voxels_that_swap_places_are_put_in_order():
     field = field_of(flow)
     assert field.folding_percent() == 0
     assert smallest_determinants(flow).min() < -1
-    found = mend(field)
-    assert smallest_determinants(found.to_flow()).min() > 0
-    changes = changes_voxels(found, field)
+    smoothed = smooth(field)
+    assert smallest_determinants(smoothed.to_flow()).min() > 0
+    changes = changes_voxels(smoothed, field)
     assert changes.max() < 1.2
     assert (changes > 0).sum() < 200
 
@@ -75,35 +77,37 @@ def test_field_changes_near_folds_alone():
     flow = smooth_field(GRID, largest_voxels=3, sigma=2).to_flow()
     folds = smallest_determinants(flow) <= 0
     assert 0.001 < folds.mean() < 0.05
-    found = mend(field_of(flow))
-    assert smallest_determinants(found.to_flow()).min() > 0
+    smoothed = smooth(field_of(flow))
+    assert smallest_determinants(smoothed.to_flow()).min() > 0
     is_far = distance_transform_edt(~folds) > 6
     assert is_far.mean() > 0.1
-    assert np.array_equal(found.vectors_mm[is_far], field_of(flow).vectors_mm[is_far])
+    assert np.array_equal(
+        smoothed.vectors_mm[is_far], field_of(flow).vectors_mm[is_far]
+    )
 
 
 def test_field_at_rest_at_its_border_stays_so():
     flow = np.zeros((3, *GRID.shape))
     flow[2, :, :, 1] = -2.5  # over the border and back
-    found = mend(field_of(flow)).to_flow()
-    assert smallest_determinants(found).min() > 0
-    assert not found[..., 0].any()
-    assert found[..., 1].any()
+    smoothed = smooth(field_of(flow)).to_flow()
+    assert smallest_determinants(smoothed).min() > 0
+    assert not smoothed[..., 0].any()
+    assert smoothed[..., 1].any()
 
 
-def test_fold_at_a_border_that_moves_is_mended():
+def test_fold_at_a_border_that_moves_is_smoothed():
     flow = np.full((3, *GRID.shape), 4.0)
     flow[0, 0] += 3
-    found = mend(field_of(flow)).to_flow()
-    assert smallest_determinants(found).min() > 0
-    assert found.min() == pytest.approx(4)  # not drawn towards the identity
+    smoothed = smooth(field_of(flow)).to_flow()
+    assert smallest_determinants(smoothed).min() > 0
+    assert smoothed.min() == pytest.approx(4)  # not drawn towards the identity
 
 
 def test_field_is_smoothed_at_the_positions_given():
     flow = smooth_field(GRID).to_flow()
     voxel = np.array([9, 8, 7])
-    found = mend(field_of(flow), GRID.voxel_to_world(voxel + 0.3)[None])
-    changes = changes_voxels(found, field_of(flow))
+    smoothed = smooth(field_of(flow), GRID.voxel_to_world(voxel + 0.3)[None])
+    changes = changes_voxels(smoothed, field_of(flow))
     assert changes[tuple(voxel)] > 0
     distances = np.linalg.norm(np.indices(GRID.shape).T - voxel, axis=-1).T
     assert (changes[distances >= 2] == 0).all()

@@ -1,3 +1,5 @@
+"""Grids: places of voxels, directions, corners, and what cannot be a grid."""
+
 import numpy as np
 import pytest
 
@@ -17,8 +19,8 @@ def test_integer_index_is_the_voxel_center():
 def test_world_to_voxel_undoes_voxel_to_world():
     grid = oblique_grid()
     voxels = np.random.default_rng(0).uniform(-5, 20, (50, 3))
-    there = grid.voxel_to_world(voxels)
-    np.testing.assert_allclose(grid.world_to_voxel(there), voxels, atol=1e-12)
+    mm = grid.voxel_to_world(voxels)
+    np.testing.assert_allclose(grid.world_to_voxel(mm), voxels, atol=1e-12)
 
 
 def test_axcodes_name_the_direction_of_each_array_axis():
@@ -54,6 +56,27 @@ def test_padding_keeps_old_voxels_in_place():
     )
 
 
+def test_corners_by_hand():
+    grid = Grid((3, 4, 5), np.diag([2.0, 3.0, -4.0, 1.0]))
+    corners_mm = grid.corners_mm()
+    assert corners_mm.min(axis=0).tolist() == [0, 0, -16]
+    assert corners_mm.max(axis=0).tolist() == [4, 9, 0]
+    assert len(np.unique(corners_mm, axis=0)) == 8
+    outer_mm = grid.corners_mm(margin_voxels=0.5)
+    assert outer_mm.min(axis=0).tolist() == [-1, -1.5, -18]
+    assert outer_mm.max(axis=0).tolist() == [5, 10.5, 2]
+
+
+def test_extent_is_measured_along_the_directions_asked_for():
+    grid = oblique_grid((15, 12, 10), spacing_mm=(1.1, 1.7, 2.3))
+    own = directions_to_ras(grid)
+    np.testing.assert_allclose(grid.extent_mm(own), [14 * 1.1, 11 * 1.7, 9 * 2.3])
+    centers_mm = grid.voxel_centers_mm().reshape(-1, 3)
+    expected_mm = np.ptp(centers_mm, axis=0)
+    np.testing.assert_allclose(grid.extent_mm(np.eye(3)), expected_mm)
+    assert (expected_mm > [14 * 1.1, 11 * 1.7, 9 * 2.3]).all()
+
+
 def test_affine_is_read_only_and_copied():
     affine = np.eye(4)
     grid = Grid((2, 2, 2), affine)
@@ -66,7 +89,7 @@ def test_affine_is_read_only_and_copied():
 @pytest.mark.parametrize(
     ("shape", "affine", "message"),
     [
-        ((2, 2, 2), np.zeros((4, 4)), "end in 0 0 0 1"),
+        ((2, 2, 2), np.zeros((4, 4)), "last row of 0 0 0 1"),
         ((2, 2, 2), np.diag([1.0, 1.0, 0.0, 1.0]), "three directions"),
         ((2, 2, 2), np.full((4, 4), np.nan), "finite"),
         ((2, 0, 2), np.eye(4), "positive sizes"),

@@ -1,3 +1,5 @@
+"""Linear interpolation, against SciPy."""
+
 import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates

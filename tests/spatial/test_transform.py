@@ -1,3 +1,5 @@
+"""Fields and affines: units, inverses, what is beyond, and what is refused."""
+
 import warnings
 
 import numpy as np
@@ -9,9 +11,9 @@ from voltween.spatial import Affine, DisplacementField
 
 
 def folding_field():
-    grid = oblique_grid((12, 12, 12))
-    flow = np.zeros((3, 12, 12, 12))
-    flow[0, 4:6, 3:9, 3:9] = 4.0
+    grid = oblique_grid((10, 7, 7))
+    flow = np.zeros((3, 10, 7, 7))
+    flow[0, 4:6, 2:5, 2:5] = 4.0
     return DisplacementField.from_flow(flow, grid)
 
 

@@ -1,9 +1,17 @@
+"""Images, label maps and points: what they hold, refuse and are told by."""
+
 import numpy as np
 import pytest
 
 from support.scans import label_blocks, oblique_grid, smooth_image
 from voltween.errors import InputError
-from voltween.spatial import Image, LabelMap, Points, looks_like_labels
+from voltween.spatial import (
+    Image,
+    LabelMap,
+    Points,
+    labels_in_common,
+    looks_like_labels,
+)
 
 
 def test_image_is_float32_and_read_only():
@@ -24,7 +32,7 @@ def test_image_refuses_voxels_that_are_not_numbers(bad):
 def test_image_refuses_an_array_of_another_shape():
     with pytest.raises(InputError, match=r"\(15, 12, 10\), got \(3, 3, 3\)"):
         Image(np.ones((3, 3, 3)), oblique_grid())
-    with pytest.raises(InputError, match="must be 3D"):
+    with pytest.raises(InputError, match="3D array, got one of shape"):
         Image(np.ones((3, 3)), oblique_grid())
 
 
@@ -45,9 +53,20 @@ def test_label_map_refuses_fractions():
         LabelMap(np.full((15, 12, 10), 0.5), oblique_grid())
 
 
+def test_labels_in_common_leave_out_background_and_labels_of_one_map():
+    grid = oblique_grid((1, 1, 4))
+    fixed = LabelMap(np.array([[[0, 1, 9, 4]]]), grid)
+    moving = LabelMap(np.array([[[9, 0, 4, 7]]]), grid)
+    assert labels_in_common(fixed, moving) == (4, 9)
+    with pytest.raises(InputError, match=r"both .* got \(1, 4, 9\) and \(2,\)"):
+        labels_in_common(fixed, LabelMap(np.full((1, 1, 4), 2), grid))
+
+
 def test_points_refuse_wrong_shapes_and_names():
-    with pytest.raises(InputError, match=r"\(N, 3\)"):
+    with pytest.raises(InputError, match=r"\(N, 3\), got \(2, 2\)"):
         Points(np.zeros((2, 2)))
+    with pytest.raises(InputError, match="finite positions"):
+        Points(np.full((2, 3), np.nan))
     with pytest.raises(InputError, match="as many names"):
         Points(np.zeros((2, 3)), ("a",))
 

@@ -131,7 +131,7 @@ def test_keys_that_are_missing_have_their_defaults(tmp_path):
         (MINIMAL.replace("48", "30"), r"\[cascade\]: each side of shape must be"),
         (
             MINIMAL.replace("2.5", "0"),
-            r"\[preprocessing\]: spacing_mm must be positive",
+            r"\[preprocessing\]: spacing_mm: expected positive values",
         ),
         (
             MINIMAL + "placement = 'heart'",

@@ -21,8 +21,9 @@ from voltween.preprocessing import Preprocessing
 from voltween.refinement import (
     FAST,
     REFINEMENTS,
-    Evidence,
+    PairTensors,
     Problem,
+    SideTensors,
     Watch,
     find_transform,
 )
@@ -171,7 +172,8 @@ class TestRefinedModel:
         fixed, moving = smooth_pair()
         with torch.inference_mode():
             stages = load_model(model).registrar(fixed[None], moving[None]).stages
-        problem = Problem(Evidence(fixed[None], moving[None]), FAST, Watch())
+        pair = PairTensors(SideTensors(fixed[None]), SideTensors(moving[None]))
+        problem = Problem(pair, FAST, Watch())
         new = find_transform(problem, stages[-1].parts.clone()).flow[0]
         torch.testing.assert_close(other.flow(fixed, moving), new)
 
@@ -188,5 +190,5 @@ class TestRefinedModel:
 
     @pytest.mark.parametrize("effort", REFINEMENTS)
     def test_a_model_that_is_not_there_is_named(self, effort):
-        with pytest.raises(InputError, match="nobody: no such model"):
+        with pytest.raises(InputError, match="nobody: expected a shipped model"):
             teacher_named(f"nobody+{effort}", Preprocessing(SMALL, (1.5, 1.5, 1.5)))

@@ -71,7 +71,7 @@ class TestObjective:
         images[..., 9:-9, 9:-9, 9:-9] = 10 * torch.rand(2, 2, 1, 22, 22, 22)
         fixed = images[0]
         moved = ((images[0] + images[1]) / 2).requires_grad_()
-        ours = 1 - local_correlation_loss(fixed, moved, VOXELMORPH.window_voxels)
+        ours = 1 - local_correlation_loss(fixed, moved, width=VOXELMORPH.window_voxels)
         theirs = ncc(fixed, moved).squeeze()
         # Cubes without contrast have 1 with us, 0 with them; no gradient with either.
         assert ours > theirs + 0.5
@@ -85,7 +85,7 @@ class TestObjective:
         pairs = PairBatch(*pair(CUBE))
         tweening = network(*pairs[:2])
         terms = pair_losses(network, pairs, VOXELMORPH)
-        similarity = local_correlation_loss(pairs.fixed, tweening.moved, 9)
+        similarity = local_correlation_loss(pairs.fixed, tweening.moved, width=9)
         smoothness = total_variation_loss(tweening.flow) / 3
         torch.testing.assert_close(terms["dense 1 similarity"], similarity)
         torch.testing.assert_close(terms["dense 1 total variation"], smoothness)

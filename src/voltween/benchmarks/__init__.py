@@ -1,6 +1,7 @@
-"""How fast the package is, against the same operations in plain PyTorch (`naive`).
+"""Speed and memory, compared with the same operations in plain PyTorch (`naive`).
 
-Times are ratios measured in one run on one machine; memory is the peak of a process.
+Ratios of times come from one run on one machine, in which the contenders take turns.
+Memory is the peak of a process, in bytes.
 """
 
 from voltween.benchmarks.performance_page import write_report as write_report

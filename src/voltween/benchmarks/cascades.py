@@ -1,4 +1,4 @@
-"""Whole networks: inference, training step, memory."""
+"""Times and memory of whole networks: inference and training step."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from voltween.networks import Tweening, has_fast_bf16, optimize
 from voltween.ops import warp
 
 CASCADES = ("D", "DD", "DDD", "AD", "ADD", "ADDD")
-_GROWTH_LEVELS = 5  # what 64, 96, 128 and 192 voxels all allow: one network for all
+_GROWTH_LEVELS = 5  # possible for 64, 96, 128 and 192 voxels: the same network for all
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class NetworkResult:
     timings: dict[str, Timing]
     """By contender."""
     peak_bytes: dict[str, int | None]
-    """By contender, beyond what exists before the call; None where not measured."""
+    """By contender, beyond the memory held before the call; None where not measured."""
     differences: dict[str, float]
-    """Largest difference of each contender's flow to that of plain PyTorch, voxels."""
+    """Largest difference of a contender's flow from plain PyTorch's, in voxels."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class GrowthResult:
 def measure_cascade(
     stages: str, side: int, repetitions: Repetitions
 ) -> Iterator[NetworkResult]:
-    """Inference, then a training step, of one cascade against plain PyTorch."""
+    """Measures inference, then a training step, of one cascade and of plain PyTorch."""
     plain = Workload("inference", "plain PyTorch", stages, side)
     ours = replace(plain, contender="voltween")
     half = [replace(plain, contender="voltween bf16")] if has_fast_bf16() else []
@@ -65,9 +65,9 @@ def measure_cascade(
 
 
 def measure_voxelmorph(side: int, repetitions: Repetitions) -> Iterator[NetworkResult]:
-    """ADDD against the networks of the voxelmorph package.
+    """Measures ADDD against the networks of the voxelmorph package.
 
-    Nothing if the package is missing, or the cube cannot be halved 5 times as it wants.
+    Yields nothing if the package is missing or the cube cannot be halved 5 times.
     """
     if installed_version() is None or side % VOXELMORPH_MULTIPLE:
         return
@@ -81,7 +81,7 @@ def measure_voxelmorph(side: int, repetitions: Repetitions) -> Iterator[NetworkR
 def measure_growth(
     sides: tuple[int, ...], repetitions: Repetitions
 ) -> Iterator[GrowthResult]:
-    """ADDD and warp for all sides, with 1, 2, 4, ... threads up to those there are."""
+    """Measures ADDD and warp for all sides, with 1, 2, 4, ... threads up to all."""
     counts = [1]
     while counts[-1] * 2 <= torch.get_num_threads():
         counts.append(counts[-1] * 2)
@@ -94,8 +94,8 @@ def measure_growth(
         }
         timings = alternate(contenders, repetitions)
         for count in counts:
-            own = {name: timings[keys[name, count]] for name in works}
-            yield GrowthResult(side, count, own)
+            by_name = {name: timings[keys[name, count]] for name in works}
+            yield GrowthResult(side, count, by_name)
 
 
 def _with_threads(work: Work, count: int) -> Work:

@@ -1,4 +1,4 @@
-"""The whole of `voltween register`, from the start of the process to files on disk."""
+"""Time of `voltween register`, from the start of the process to files on disk."""
 
 import json
 import subprocess
@@ -20,25 +20,28 @@ _MODEL = "brain"
 
 @dataclass(frozen=True)
 class ColdStart:
-    """Times of the command's process and of parts of it, over the same rounds."""
+    """Times of the command's process and of its parts, over the same rounds."""
 
     side: int
-    """Voxels along each axis of the two scans, which are smooth noise."""
+    """Voxels per axis of the two scans, which are smooth noise."""
     whole: Timing
     imports: Timing
-    """Of a process that imports what the command imports, and ends."""
+    """Times of a process that only imports what the command imports."""
     network: Timing
-    """Of the network within the command, packing of its weights included."""
+    """Times of the network within the command, including packing of its weights."""
 
     @property
     def rest(self) -> Timing:
-        """What is neither imports nor network: reading, transforms, files, picture."""
+        """Times of everything else: reading, transforms, files, picture."""
         parts = (self.whole.seconds, self.imports.seconds, self.network.seconds)
-        return Timing(tuple(w - i - n for w, i, n in zip(*parts, strict=True)))
+        rounds = zip(*parts, strict=True)
+        return Timing(
+            tuple(whole - imports - network for whole, imports, network in rounds)
+        )
 
 
 def measure_cold_start(side: int, repetitions: Repetitions) -> ColdStart:
-    """Register two scans of `side` voxels a side, in a process of its own each time."""
+    """Registers two scans of `side` voxels per axis, each time in a new process."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         scans = [_scan(folder / f"{seed}.nii.gz", side, seed) for seed in (1, 2)]
@@ -56,7 +59,7 @@ def _scan(path: Path, side: int, seed: int) -> Path:
 
 
 def _round(scans: list[Path], out: Path) -> tuple[float, float, float]:
-    """Seconds of the whole command, of its imports, and of its network."""
+    """Returns the seconds of the whole command, of its imports, and of its network."""
     imports = _seconds("-c", "import voltween.cli")
     code = "from voltween.cli import main; main()"
     arguments = [*map(str, scans), "--out", str(out), "--model", _MODEL]

@@ -1,8 +1,8 @@
 """Operations and bytes of each step of a cascade.
 
-Counted from the layer table (paper IV-B): a multiplication
-and an addition are 2 operations; every step reads its inputs and weights once and
-writes its result once, in float32.
+Counted from the layer table (paper IV-B): a multiplication and an addition are 2
+operations; every step reads its inputs and weights once and writes its result once, in
+float32.
 """
 
 import math
@@ -29,21 +29,21 @@ class Cost:
 
 
 def convolution_cost(inputs: int, outputs: int, voxels: int, stride: int = 1) -> Cost:
-    """3^3 convolution with bias to `outputs` channels on `voxels` output voxels."""
+    """Cost of a 3^3 convolution with bias to `outputs` channels on `voxels` voxels."""
     weights = (27 * inputs + 1) * outputs
     numbers = inputs * voxels * stride**3 + outputs * voxels + weights
     return Cost(2 * 27 * inputs * outputs * voxels, _BYTES * numbers)
 
 
 def upsampling_cost(inputs: int, outputs: int, voxels: int) -> Cost:
-    """Transposed 4^3 convolution of stride 2 from `voxels` coarse voxels."""
+    """Cost of a transposed 4^3 convolution of stride 2 from `voxels` coarse voxels."""
     weights = 64 * inputs * outputs
     numbers = inputs * voxels + 8 * outputs * voxels + weights
     return Cost(2 * 64 * inputs * outputs * voxels, _BYTES * numbers)
 
 
 def encoder_cost(channels: int, halvings: int, voxels: int) -> Cost:
-    """All convolutions from the image pair on `voxels` voxels down (figure 4)."""
+    """Cost of an encoder's convolutions for images of `voxels` voxels (figure 4)."""
     total, inputs = Cost(0, 0), 2
     for level in range(1, halvings + 1):
         outputs, voxels = level_channels(channels, level), voxels // 8
@@ -55,7 +55,7 @@ def encoder_cost(channels: int, halvings: int, voxels: int) -> Cost:
 
 
 def decoder_cost(channels: int, halvings: int, voxels: int) -> Cost:
-    """All refinement steps up to half the grid of `voxels` voxels (figure 5)."""
+    """Cost of the refinement steps up to half a grid of `voxels` voxels (figure 5)."""
     total, inputs = Cost(0, 0), level_channels(channels, halvings)
     for level in range(halvings - 1, 0, -1):
         coarse, outputs = voxels // 8 ** (level + 1), level_channels(channels, level)
@@ -67,12 +67,12 @@ def decoder_cost(channels: int, halvings: int, voxels: int) -> Cost:
 
 
 def last_layer_cost(channels: int, voxels: int) -> Cost:
-    """The layer from half the grid to the flow on `voxels` voxels."""
+    """Cost of the layer from half the grid to the flow on `voxels` voxels."""
     return upsampling_cost(2 * channels + 3, 3, voxels // 8)
 
 
 def head_cost(config: CascadeConfig) -> Cost:
-    """The affine subnetwork's fully connected layer."""
+    """Cost of the affine subnetwork's fully connected layer."""
     voxels = math.prod(config.shape) // 8**config.affine_halvings
     inputs = voxels * level_channels(config.channels, config.affine_halvings)
     numbers = inputs * (1 + _MATRIX_NUMBERS)
@@ -80,23 +80,23 @@ def head_cost(config: CascadeConfig) -> Cost:
 
 
 def warp_cost(channels: int, voxels: int) -> Cost:
-    """Trilinear warp: 7 interpolations of 3 operations a channel, 12 for the place."""
+    """Cost of a warp: per voxel 12 operations, per channel 7 interpolations of 3."""
     operations = (12 + 21 * channels) * voxels
     return Cost(operations, _BYTES * (3 + 2 * channels) * voxels)
 
 
 def composition_cost(voxels: int) -> Cost:
-    """Warp of 3 channels, and the inner flow added."""
+    """Cost of a composition: a warp of 3 channels, and the inner flow added."""
     return warp_cost(3, voxels) + Cost(3 * voxels, 0)
 
 
 def affine_composition_cost(voxels: int) -> Cost:
-    """(I + A) f + A x + b in every voxel: 9 products, 15 sums; 3 read, 3 written."""
+    """Cost of (I + A) f + A x + b per voxel: 9 products, 15 sums; 3 read, 3 written."""
     return Cost(24 * voxels, _BYTES * 6 * voxels)
 
 
 def step_costs(config: CascadeConfig) -> dict[str, Cost]:
-    """What each step of the cascade costs, once."""
+    """Cost of one run of each step of the cascade."""
     channels, voxels = config.channels, math.prod(config.shape)
     return {
         "affine encoder": encoder_cost(channels, config.affine_halvings, voxels),
@@ -110,7 +110,7 @@ def step_costs(config: CascadeConfig) -> dict[str, Cost]:
 
 
 def cascade_cost(config: CascadeConfig) -> Cost:
-    """One pass of the whole cascade; the first dense flow has nothing to compose."""
+    """Cost of the whole cascade; its first dense flow needs no composition."""
     costs, dense = step_costs(config), config.stages.count("D")
     subnetwork = costs["encoder"] + costs["decoder"] + costs["last layer"]
     total = (subnetwork + costs["warp"]) * dense

@@ -1,10 +1,9 @@
-"""The machine the benchmarks run on, and what it can do at best, measured."""
+"""The machine that the benchmarks run on, and its measured limits."""
 
 import os
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -13,9 +12,10 @@ from torch.nn.functional import conv3d
 from voltween.benchmarks.timing import Repetitions, Work, alternate
 from voltween.networks import has_fast_bf16
 from voltween.ops import instruction_set
+from voltween.process import installed_version
 
-# The instruction sets that decide the speed of these operations, as Linux spells them.
-_TELLING_FLAGS = (
+# Instruction sets that determine the speed of these operations, in Linux's spelling.
+_RELEVANT_FLAGS = (
     *("avx2", "fma", "f16c", "avx512f", "avx512vl", "avx512_vnni", "avx512_bf16"),
     *("amx_tile", "amx_bf16", "asimd", "sve", "sve2", "bf16", "i8mm"),
 )
@@ -23,7 +23,7 @@ _TELLING_FLAGS = (
 
 @dataclass(frozen=True)
 class Machine:
-    """What a figure must be read with."""
+    """Description of the machine, without which no figure can be read."""
 
     processor: str
     cores: int
@@ -34,9 +34,9 @@ class Machine:
     caches: tuple[str, ...]
     instruction_sets: tuple[str, ...]
     used_instruction_set: str
-    """The one the package's operations chose."""
+    """The one that the package's operations use."""
     load: float
-    """Processes waiting or running, mean over the minute before the benchmarks."""
+    """Mean number of waiting and running processes in the minute before the run."""
     system: str
     python: str
     torch: str
@@ -45,7 +45,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Limits:
-    """Best of many measurements; no operation of the package can be expected above."""
+    """Best of many measurements: upper bounds for every operation of the package."""
 
     copy_bytes_per_second: float
     """Copying 256 MB: bytes read plus bytes written."""
@@ -54,7 +54,7 @@ class Limits:
     convolution_flops: float
     """float32 3^3 convolution, 64 to 64 channels on 32^3 voxels."""
     bf16_product_flops: float | None
-    """bfloat16 matrix product; None where the processor has no fast one."""
+    """bfloat16 matrix product; None if the processor has no fast one."""
 
     @property
     def flops(self) -> float:
@@ -62,8 +62,8 @@ class Limits:
         return max(self.product_flops, self.convolution_flops)
 
 
-def machine() -> Machine:
-    """Description of this machine."""
+def describe_machine() -> Machine:
+    """Returns the description of this machine."""
     return Machine(
         processor=_cpu_field("model name") or platform.processor() or "unknown",
         cores=_usable_cores(),
@@ -76,12 +76,12 @@ def machine() -> Machine:
         system=platform.platform(),
         python=platform.python_version(),
         torch=torch.__version__,
-        voltween=version("voltween"),
+        voltween=installed_version("voltween") or "unknown",
     )
 
 
 def measure_limits(repetitions: Repetitions) -> Limits:
-    """Copy bandwidth and arithmetic of this machine with its current threads."""
+    """Measures memory bandwidth and arithmetic with the current number of threads."""
     elements, side = 64 * 1024 * 1024, 1536
     source, target = torch.ones(elements), torch.zeros(elements)
     contenders: dict[str, Work] = {
@@ -125,7 +125,7 @@ def _usable_cores() -> int:
 
 
 def _cpu_field(name: str) -> str:
-    """First value of a field of /proc/cpuinfo; empty where there is none."""
+    """First value of a field of /proc/cpuinfo; empty if there is none."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.exists() else []
     values = [line.partition(":")[2] for line in lines if line.startswith(name)]
@@ -134,11 +134,11 @@ def _cpu_field(name: str) -> str:
 
 def _instruction_sets() -> tuple[str, ...]:
     present = (_cpu_field("flags") or _cpu_field("Features")).split()
-    return tuple(flag for flag in _TELLING_FLAGS if flag in present)
+    return tuple(flag for flag in _RELEVANT_FLAGS if flag in present)
 
 
 def _caches() -> Iterator[str]:
-    """Such as 'L2 512K', as the first core sees them; nothing off Linux."""
+    """Yields the first core's caches, such as 'L2 512K'; nothing except on Linux."""
     folders = Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")
     for folder in sorted(folders):
         level, kind, size = (

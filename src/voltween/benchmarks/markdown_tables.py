@@ -13,12 +13,12 @@ OURS, PLAIN = "voltween", "plain PyTorch"
 
 
 def machine_table(machine: Machine, limits: Limits) -> str:
-    """The machine and its measured limits."""
+    """Table of the machine and its measured limits."""
     bf16 = limits.bf16_product_flops
     rows = [
         ("processor", machine.processor),
         ("cores, threads used", f"{machine.cores}, {machine.threads}"),
-        ("caches of a core", ", ".join(machine.caches) or "unknown"),
+        ("caches per core", ", ".join(machine.caches) or "unknown"),
         ("memory", f"{machine.memory_bytes / 2**30:.0f} GiB"),
         ("instruction sets", " ".join(machine.instruction_sets) or "unknown"),
         ("used by our operations", machine.used_instruction_set),
@@ -37,7 +37,7 @@ def machine_table(machine: Machine, limits: Limits) -> str:
 
 
 def operation_table(results: Iterable[OperationResult]) -> str:
-    """Every operation, forward and backward, against its plain form."""
+    """Table of every operation, forward and backward, against its plain form."""
     head = ("operation", "", OURS, PLAIN, *_RATIO_HEAD, "largest difference")
     rows = [
         (
@@ -54,7 +54,7 @@ def operation_table(results: Iterable[OperationResult]) -> str:
 
 
 def cascade_table(results: Sequence[NetworkResult]) -> str:
-    """One purpose of every cascade; every fast form in a row of its own."""
+    """Table of all cascades for one purpose, one row per fast form."""
     head = ("cascade", "", "time", PLAIN, *_RATIO_HEAD, "memory", "memory, plain")
     rows = [
         (
@@ -74,7 +74,7 @@ def cascade_table(results: Sequence[NetworkResult]) -> str:
 
 
 def voxelmorph_table(results: Iterable[NetworkResult]) -> str:
-    """ADDD and the VoxelMorph networks."""
+    """Table of ADDD and the VoxelMorph networks."""
     rows = [
         (
             name,
@@ -91,7 +91,7 @@ def voxelmorph_table(results: Iterable[NetworkResult]) -> str:
 
 
 def growth_table(results: Iterable[GrowthResult]) -> str:
-    """Time and time a voxel, by size and threads."""
+    """Table of the time, and the time per voxel, by size and threads."""
     rows = [
         (
             f"{result.side}^3",
@@ -104,12 +104,12 @@ def growth_table(results: Iterable[GrowthResult]) -> str:
         )
         for result in results
     ]
-    head = ("voxels", "threads", "ADDD", "ns a voxel", "warp", "ns a voxel")
+    head = ("voxels", "threads", "ADDD", "ns per voxel", "warp", "ns per voxel")
     return markdown_table(head, rows)
 
 
 def roofline_table(results: Iterable[StepResult], limits: Limits) -> str:
-    """Every step's cost, speed, limit and share of it."""
+    """Table of every step's cost, speed, limit and share of the limit."""
     rows = [
         (
             step.name,
@@ -128,7 +128,7 @@ def roofline_table(results: Iterable[StepResult], limits: Limits) -> str:
 
 
 def cold_start_table(result: ColdStart) -> str:
-    """The command's process and its parts."""
+    """Table of the time of the command's process and of its parts."""
     rows = [
         ("whole process", _time(result.whole)),
         ("imports alone", _time(result.imports)),
@@ -139,7 +139,7 @@ def cold_start_table(result: ColdStart) -> str:
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Returns a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -155,7 +155,7 @@ def _ratios(slow: Timing, fast: Timing) -> tuple[str, str]:
 
 
 def _time(timing: Timing) -> str:
-    """Median and quartiles, in the unit that suits the median."""
+    """Median and quartiles as text, in the unit that suits the median."""
     unit, factor = ("s", 1.0) if timing.median >= 1 else ("ms", 1e3)
     low, high = (factor * seconds for seconds in timing.quartiles)
     median = _digits(factor * timing.median)
@@ -167,7 +167,7 @@ def _nanoseconds(timing: Timing, side: int) -> str:
 
 
 def _digits(value: float) -> str:
-    """Three digits, or all before the point if there are more."""
+    """The value with three digits, or with all digits before the point if more."""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 

@@ -1,7 +1,7 @@
-"""Peak memory of a workload, each in a fresh process.
+"""Peak memory of a workload, measured in a new process.
 
-The high-water mark of a process cannot be trusted after other work has run in it.
-Linux only: it is the kernel that keeps the mark.
+The high-water mark of a process is unreliable after other work has run in it. Linux
+only, because the kernel keeps the mark.
 """
 
 import json
@@ -16,15 +16,15 @@ from voltween.benchmarks.workloads import Workload
 from voltween.process import begin_peak, held_bytes
 from voltween.process import peak_bytes as process_peak_bytes
 
-# glibc keeps freed tensors for later ones, so that the peak would depend on what the
-# process did before. With a fixed threshold every larger block goes back at once.
+# glibc keeps freed tensors for later ones, so the peak would depend on earlier work of
+# the process. With a fixed threshold, every larger block is returned at once.
 _ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "262144"}
 
 
 def peak_bytes(workload: Workload) -> int | None:
-    """Bytes one call needs at most, beyond what exists before it; None off Linux.
+    """Peak bytes of one call, beyond those held before; None except on Linux.
 
-    Before the call there are inputs and weights, in training also gradients and the
+    Inputs and weights are held before the call, and in training also gradients and the
     optimizer's state.
     """
     if held_bytes() is None:
@@ -43,7 +43,7 @@ def peak_bytes(workload: Workload) -> int | None:
 
 def _peak_bytes_here(workload: Workload) -> int:
     work = workload.prepare()
-    begin_peak()  # preparing may have needed more than the call will
+    begin_peak()  # preparation may have needed more than the call
     before = held_bytes()
     work()
     peak = process_peak_bytes()

@@ -1,7 +1,7 @@
-"""Operations in plain PyTorch, as one would write them: the references.
+"""Operations in plain PyTorch, written in the obvious way: the references.
 
-The package's own operations are measured against these and must give the same results.
-Names, shapes and units are those of `warp`, `losses` and `jacobian`.
+The package's own operations are compared with these and must give the same results.
+Names, shapes and units are those of `ops` and `losses`.
 """
 
 import torch
@@ -26,9 +26,9 @@ def naive_warp(
     flow: Float[Tensor, "b 3 i j k"],
     mode: str = "bilinear",
 ) -> Float[Tensor, "b c i j k"]:
-    """Image at x + flow(x), flow in voxels; the border's value beyond the grid."""
+    """Image at x + flow(x), flow in voxels; the value at the border beyond the grid."""
     positions = naive_positions(flow.shape[2:], like=flow) + flow
-    # grid_sample wants the last axis first, and -1 to 1 between outermost centers.
+    # grid_sample expects the last axis first, and -1 to 1 between outermost centers.
     scale = [2 / max(n - 1, 1) for n in flow.shape[2:]]
     components = [positions[:, axis] * scale[axis] - 1 for axis in (2, 1, 0)]
     return nn_functional.grid_sample(
@@ -113,7 +113,7 @@ def naive_mutual_information(
     """Mutual information of n sampled intensities, in nats (eq. 15, 17).
 
     Entropies with the kernel exp(-decay |x - y|) between all pairs of samples: n^2
-    numbers an image.
+    numbers per image.
     """
     near_f = (-decay * (fixed[:, :, None] - fixed[:, None, :]).abs()).exp()
     near_m = (-decay * (moved[:, :, None] - moved[:, None, :]).abs()).exp()

@@ -1,6 +1,6 @@
 """The Volume Tweening Network in plain PyTorch: the reference for speed and results.
 
-Written apart from `networks`, with the same parameter names, so that weights load.
+It does not use `networks`, but has the same parameter names, so that weights load.
 """
 
 import math
@@ -24,7 +24,7 @@ from voltween.training import VTN_LIVER
 
 
 class NaiveEncoder(nn.Module):
-    """3^3 convolutions of stride 2, a second one from the third halving on."""
+    """3^3 convolutions of stride 2, followed by a second one from the third on."""
 
     def __init__(self, channels: int, halvings: int) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class NaiveEncoder(nn.Module):
             inputs = outputs
 
     def forward(self, fixed: Tensor, moving: Tensor) -> list[Tensor]:
-        """Features after each halving, finest first."""
+        """Returns the features after each halving, finest first."""
         features = [torch.cat([fixed, moving], dim=1)]
         for level in self.levels:
             features.append(level(features[-1]))
@@ -59,7 +59,7 @@ class NaiveAffine(nn.Module):
         self.half_sides = torch.tensor(config.shape) / 2
 
     def forward(self, fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
-        """A (no unit) and b (voxels)."""
+        """Returns A (no unit) and b (voxels)."""
         numbers = self.head(self.encoder(fixed, moving)[-1].flatten(1))
         matrix = numbers[:, :9].unflatten(1, (3, 3)) / self.half_sides
         return matrix, numbers[:, 9:]
@@ -75,14 +75,14 @@ class NaiveStep(nn.Module):
         self.feature_upsampling = _doubling(inputs, outputs)
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
-        """[skip, upsampled features, upsampled prediction] on the finer grid."""
+        """Returns [skip, upsampled features, upsampled flow] on the finer grid."""
         prediction = self.prediction_upsampling(self.prediction(coarse))
         features = leaky_relu(self.feature_upsampling(coarse), 0.1)
         return torch.cat([skip, features, prediction], dim=1)
 
 
 class NaiveDense(nn.Module):
-    """Encoder, decoder and last layer: a flow in voxels."""
+    """Encoder, decoder and last layer; predicts a flow in voxels."""
 
     def __init__(self, config: CascadeConfig) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class NaiveDense(nn.Module):
         self.flow = _doubling(inputs, 3)
 
     def forward(self, fixed: Tensor, moving: Tensor) -> Tensor:
-        """Flow in voxels."""
+        """Returns the flow in voxels."""
         *skips, coarse = self.encoder(fixed, moving)
         for step, skip in zip(self.steps, reversed(skips), strict=True):
             coarse = step(coarse, skip)
@@ -105,7 +105,7 @@ class NaiveDense(nn.Module):
 
 
 class NaiveCascade(nn.Module):
-    """The cascade of figure 2: each subnetwork sees the moving image warped so far."""
+    """The cascade of figure 2: each subnetwork gets the moving image warped so far."""
 
     def __init__(self, config: CascadeConfig) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class NaiveCascade(nn.Module):
     def forward(
         self, fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]
     ) -> Tweening:
-        """Register `moving` to `fixed`, both on the network's grid."""
+        """Registers `moving` to `fixed`, both on the network's grid."""
         matrix = moving.new_zeros(len(moving), 3, 3)
         translation = moving.new_zeros(len(moving), 3)
         dense_flow = moving.new_zeros(len(moving), 3, *moving.shape[2:])
@@ -126,8 +126,15 @@ class NaiveCascade(nn.Module):
             matrix, translation = self.affine(fixed, moving)
             flow = naive_affine_flow(matrix, translation, dense_flow)
             moved = naive_warp(moving, flow)
-            parts = FlowParts(matrix, translation, dense_flow)
-            stages.append(Stage(True, flow, flow, moved, parts))
+            stages.append(
+                Stage(
+                    is_affine=True,
+                    own_flow=flow,
+                    flow=flow,
+                    moved=moved,
+                    parts=FlowParts(matrix, translation, dense_flow),
+                )
+            )
         for number, subnetwork in enumerate(self.dense):
             own_flow = subnetwork(fixed, moved)
             dense_flow = naive_compose(dense_flow, own_flow) if number else own_flow
@@ -135,13 +142,20 @@ class NaiveCascade(nn.Module):
             if self.affine is not None:
                 flow = naive_affine_flow(matrix, translation, dense_flow)
             moved = naive_warp(moving, flow)
-            parts = FlowParts(matrix, translation, dense_flow)
-            stages.append(Stage(False, own_flow, flow, moved, parts))
+            stages.append(
+                Stage(
+                    is_affine=False,
+                    own_flow=own_flow,
+                    flow=flow,
+                    moved=moved,
+                    parts=FlowParts(matrix, translation, dense_flow),
+                )
+            )
         return Tweening(flow, moved, tuple(stages))
 
 
 def naive_copy(network: VolumeTweeningNetwork) -> NaiveCascade:
-    """The plain PyTorch network with the same weights."""
+    """Returns a plain PyTorch network with the same weights."""
     copy = NaiveCascade(network.config)
     copy.load_state_dict(network.state_dict())
     return copy

@@ -1,4 +1,4 @@
-"""Every operation of the package against its plain PyTorch form."""
+"""Times of every operation of the package and of its plain PyTorch form."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,15 +25,15 @@ _SHARPNESS = 20.0
 
 @dataclass(frozen=True)
 class OperationResult:
-    """Times of one operation, forward alone or with the gradients of all inputs."""
+    """Times of one operation, forward only or with the gradients of all inputs."""
 
     name: str
     is_backward: bool
     timings: dict[str, Timing]
-    """Of `voltween` and of `plain PyTorch`."""
+    """Times of `voltween` and of `plain PyTorch`."""
     difference: float
-    """Largest difference of the results (backward: of the gradients), as a share of
-    the largest value."""
+    """Largest difference of the results (backward: of the gradients), divided by the
+    largest value."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class _Case:
 def measure_operations(
     side: int, repetitions: Repetitions
 ) -> Iterator[OperationResult]:
-    """Every operation on a cube of `side` voxels, forward and backward."""
+    """Measures every operation on a cube of `side` voxels, forward and backward."""
     for case in _cases(side):
         for is_backward in (False, True):
             yield _measure(case, is_backward, repetitions)
@@ -126,8 +126,8 @@ def _forward(
 def _with_gradients(
     operation: Operation, inputs: tuple[Tensor, ...]
 ) -> Callable[[], tuple[Tensor, ...]]:
-    # The forward pass is timed along: an operation may well do part of its gradient
-    # there, and only the sum is fair.
+    # The time includes the forward pass: an operation may compute part of its gradient
+    # there, so only the sum is fair.
     leaves = [tensor.clone().requires_grad_() for tensor in inputs]
     weights = torch.ones_like(operation(*inputs))
 

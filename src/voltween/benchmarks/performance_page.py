@@ -1,4 +1,4 @@
-"""The benchmarks' page: results with what one must know to read them."""
+"""The benchmarks' page: the results, and how to read them."""
 
 import json
 from dataclasses import asdict
@@ -21,36 +21,36 @@ on {date} with
 {machine}
 
 **How to read the tables.** The contenders of a row took turns in one run, so that
-whatever else the machine did met all of them. A time is the median, with the quartiles
-in brackets; "times as fast" is the plain form's median over ours, "by minima" the same
-of the shortest times: where the two disagree, the machine was disturbed. *Plain
-PyTorch* is the same operation or network as one would write it with PyTorch and nothing
-else (`voltween.benchmarks.naive`, `naive_cascade`), with the same weights and results.
+other load on the machine affected all of them. A time is the median, with the quartiles
+in brackets; "times as fast" is the plain form's median divided by ours, "by minima" the
+same for the shortest times. Where the two disagree, the machine was disturbed.
+*Plain PyTorch* is the same operation or network written in the obvious way with PyTorch
+alone (`voltween.benchmarks.naive`, `naive_cascade`), with the same weights and results.
 
 ## Operations
 
-"Largest difference" is between the two forms' results (backward: gradients), as a share
-of the largest value. Backward is timed together with its forward pass and gives the
-gradients of all inputs. Flows are smooth, mostly below 6 voxels. The gradient to a flow
-jumps from one cell of the grid to the next: where the plain form's rounding puts a
-position into the other cell, a warp's two forms differ by the jump.
+"Largest difference" is the difference between the results of the two forms (backward:
+gradients), divided by the largest value. Backward includes the forward pass and gives
+the gradients of all inputs. Flows are smooth, mostly below 6 voxels. The gradient with
+respect to a flow jumps between neighboring cells of the grid: where rounding in the
+plain form moves a position into the other cell, the two forms differ by the jump.
 
 {operations}
 
 ## Inference
 
 The whole cascade, from a normalized pair to the flow and all tweening frames. Memory is
-the peak during one call, beyond images and weights, in a process of its own that gives
-freed memory back at once.
+the peak during one call, beyond images and weights, in a separate process that returns
+freed memory at once.
 
 {inference}
 
-Largest difference of the flow to plain PyTorch's: {differences}.
+Largest difference of the flow from plain PyTorch's: {differences}.
 
 ## Training step
 
 Forward pass, the losses of Table I, backward pass, Adam. Memory is the peak during the
-step beyond images, weights, gradients and Adam's state.
+step, beyond images, weights, gradients and Adam's state.
 
 {training}
 
@@ -60,17 +60,19 @@ step beyond images, weights, gradients and Adam's state.
 
 ## Growth with size and threads
 
-Time should grow as the number of voxels: a constant time a voxel says so. ADDD is
-inference with 5 halvings, which most sizes allow, so that the network stays the same.
+Time should be proportional to the number of voxels, so the time per voxel should be
+constant. ADDD is inference with 5 halvings, which most sizes allow, so that the network
+stays the same.
 
 {growth}
 
 ## Steps against the limits of the machine
 
-A step is counted as the operations of its convolutions and interpolations, and as the
-bytes it must read (inputs and weights, once) and write (its result, once). The limit is
-whichever of the two takes longer at the machine's measured best, and the share is that
-time over the shortest measured. Over 100 % is possible where data stay in the cache.
+The cost of a step is the operations of its convolutions and interpolations, and the
+bytes that it must read (inputs and weights, once) and write (its result, once). The
+limit is the one of the two that takes longer at the machine's best measured speed. The
+share is that time divided by the shortest measured time; it can exceed 100 % if data
+stay in the cache.
 
 {roofline}
 
@@ -84,11 +86,11 @@ _QUICK = "\nA quick run: too few repetitions for figures to be quoted.\n"
 _VOXELMORPH = """\
 The networks of the `voxelmorph` package {version}, in turn with our ADDD cascade:
 *VoxelMorph* with the package's defaults (16 features on 5 levels, 5 steps of
-integration), *VoxelMorph-2* with 16, 32, 32, 32 features and no integration, as near to
-that paper's network as the package's symmetric U-Net comes. They convolve at full
-resolution and register once; ADDD registers four times. The training step has the
-plain correlation and total-variation losses for them, and Adam. The job is the same,
-the networks are not: times say nothing about the quality of the result.
+integration), *VoxelMorph-2* with 16, 32, 32, 32 features and no integration, as close
+to that paper's network as the package's symmetric U-Net can be. They convolve at full
+resolution and register once; ADDD registers four times. Their training step uses the
+plain correlation and total-variation losses, and Adam. The task is the same but the
+networks differ: times say nothing about the quality of the result.
 """
 _NO_VOXELMORPH = (
     "Not measured: the `voxelmorph` package is not installed (extra `bench`)."
@@ -96,10 +98,10 @@ _NO_VOXELMORPH = (
 
 
 def write_report(results: Results, out: Path) -> str:
-    """Write performance.md and results.json into the folder; returns the page.
+    """Writes performance.md and results.json into the folder; returns the page.
 
     Raises:
-        InputError: If the folder cannot be written to.
+        OutputError: If the folder cannot be made or written to.
     """
     folder, page = output_folder(out), performance_page(results)
     with whole_file(folder / "performance.md") as file:
@@ -110,7 +112,7 @@ def write_report(results: Results, out: Path) -> str:
 
 
 def performance_page(results: Results) -> str:
-    """The whole page in Markdown."""
+    """Returns the whole page in Markdown."""
     by_purpose = {
         purpose: [result for result in results.networks if result.purpose == purpose]
         for purpose in ("inference", "training")
@@ -140,7 +142,7 @@ def _voxelmorph(results: Results) -> str:
 
 
 def _differences(results: Results) -> str:
-    """Such as 'voltween 0.0001 voxels', the worst over the cascades."""
+    """Largest differences over the cascades, such as 'voltween 0.0001 voxels'."""
     worst: dict[str, float] = {}
     for result in results.networks:
         for name, voxels in result.differences.items():

@@ -1,8 +1,7 @@
-"""How near the steps of a cascade come to the limits of the machine.
+"""Speed of the steps of a cascade as a share of the limits of the machine.
 
 No step can take less time than the larger of operations / (operations per second) and
-bytes / (bytes per second),
-with the best figures that the machine was measured at.
+bytes / (bytes per second), with the machine's best measured figures.
 
 References:
     Williams, Waterman, Patterson 2009, Roofline, doi:10.1145/1498765.1498785.
@@ -31,20 +30,20 @@ from voltween.ops import compose, compose_affine, warp
 
 @dataclass(frozen=True)
 class StepResult:
-    """One step: what it costs, and how long it takes."""
+    """Cost and time of one step."""
 
     name: str
     cost: Cost
     timing: Timing
 
     def is_limited_by_memory(self, limits: Limits) -> bool:
-        """Whether memory, not arithmetic, sets the shortest possible time."""
+        """Whether memory, rather than arithmetic, sets the shortest possible time."""
         return _memory_seconds(self.cost, limits) > _arithmetic_seconds(
             self.cost, limits
         )
 
     def share_of_limit(self, limits: Limits) -> float:
-        """Shortest possible time over the shortest measured; 1 is the best."""
+        """Shortest possible time over the shortest measured time; 1 is best."""
         shortest = max(
             _memory_seconds(self.cost, limits), _arithmetic_seconds(self.cost, limits)
         )
@@ -52,7 +51,7 @@ class StepResult:
 
 
 def measure_roofline(side: int, repetitions: Repetitions) -> Iterator[StepResult]:
-    """Every step of ADDD on a cube of `side` voxels, and the whole of it."""
+    """Measures every step of ADDD on a cube of `side` voxels, and all of it."""
     network = random_network("ADDD", side).eval()
     costs = step_costs(network.config) | {"ADDD, whole": cascade_cost(network.config)}
     works = _subnetwork_works(network.config) | _flow_works(side)

@@ -1,4 +1,4 @@
-"""All benchmarks in one run."""
+"""One run of all benchmarks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,12 @@ from voltween.benchmarks.cascades import (
     measure_voxelmorph,
 )
 from voltween.benchmarks.cold_start import ColdStart, measure_cold_start
-from voltween.benchmarks.machine import Limits, Machine, machine, measure_limits
+from voltween.benchmarks.machine import (
+    Limits,
+    Machine,
+    describe_machine,
+    measure_limits,
+)
 from voltween.benchmarks.operations import OperationResult, measure_operations
 from voltween.benchmarks.roofline import StepResult, measure_roofline
 from voltween.benchmarks.timing import Repetitions
@@ -26,17 +31,17 @@ _QUICK_SIDES = (32, 16)
 
 @dataclass(frozen=True)
 class Settings:
-    """Which benchmarks to run.
+    """Selection of benchmarks to run.
 
     Raises:
         InputError: If a side is not a multiple of 8 voxels.
     """
 
     sides: tuple[int, ...] = ()
-    """Voxels along the sides of the cubes: the first for all tables, all for growth.
+    """Sides of the cubes in voxels: the first for all tables, all for growth.
     If empty, those of the published tables, or small ones for a quick run."""
     is_quick: bool = False
-    """One cascade and few repetitions: shows that it works, measures little."""
+    """One cascade and few repetitions: shows that it works, but is imprecise."""
 
     def __post_init__(self) -> None:
         for side in self.sides:
@@ -49,7 +54,7 @@ class Settings:
 
     @property
     def side(self) -> int:
-        """Side of the cube of all tables but that of growth."""
+        """Side of the cube of all tables except that of growth."""
         return self.all_sides[0]
 
     @property
@@ -60,18 +65,21 @@ class Settings:
     @property
     def repetitions(self) -> Repetitions:
         """Repetitions of each comparison."""
-        return Repetitions(2, 3, 1.0) if self.is_quick else Repetitions()
+        if self.is_quick:
+            return Repetitions(fewest_rounds=2, most_rounds=3, seconds=1.0)
+        return Repetitions()
 
     @property
     def command(self) -> str:
         """The command line that repeats the run."""
         sizes = " ".join(map(str, self.all_sides))
-        return f"voltween bench --sizes {sizes}" + " --quick" * self.is_quick
+        command = f"voltween bench --sizes {sizes}"
+        return f"{command} --quick" if self.is_quick else command
 
 
 @dataclass(frozen=True)
 class Results:
-    """Everything that was measured."""
+    """All results of a run."""
 
     settings: Settings
     date: str
@@ -89,9 +97,9 @@ class Results:
 def run_suite(
     settings: Settings, on_part: Callable[[str], object] = lambda name: None
 ) -> Results:
-    """Run all benchmarks; `on_part` is told what is measured now."""
+    """Runs all benchmarks; calls `on_part` with the name of each part as it begins."""
     side, repetitions = settings.side, settings.repetitions
-    description = machine()
+    machine = describe_machine()
     on_part("limits of the machine")
     limits = measure_limits(repetitions)
     on_part("operations")
@@ -111,7 +119,7 @@ def run_suite(
     return Results(
         settings=settings,
         date=datetime.now(UTC).date().isoformat(),
-        machine=description,
+        machine=machine,
         limits=limits,
         operations=operations,
         networks=networks,

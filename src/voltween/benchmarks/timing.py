@@ -1,7 +1,7 @@
-"""Times that can be compared on a noisy machine.
+"""Timing of contenders so that they can be compared on a noisy machine.
 
-Contenders take turns (A B A B ...), so that whatever else the machine does meets all of
-them; medians and minima are compared, and the quartiles say how much to believe.
+Contenders take turns (A B A B ...), so that other load on the machine affects all of
+them. Medians and minima are compared; the quartiles show how reliable they are.
 """
 
 import statistics
@@ -17,23 +17,23 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True)
 class Timing:
-    """Wall-clock times of one contender's calls, in seconds, in the order taken."""
+    """Wall-clock times of one contender's calls, in seconds, in their order."""
 
     seconds: tuple[float, ...]
 
     @property
     def median(self) -> float:
-        """Median, seconds."""
+        """Median in seconds."""
         return statistics.median(self.seconds)
 
     @property
     def minimum(self) -> float:
-        """Shortest, seconds: what the machine can do when nobody disturbs it."""
+        """Shortest time in seconds: the one least disturbed by other load."""
         return min(self.seconds)
 
     @property
     def quartiles(self) -> tuple[float, float]:
-        """Lower and upper quartile, seconds; the only time itself if there is one."""
+        """Lower and upper quartile in seconds; twice the time if there is only one."""
         if len(self.seconds) == 1:
             return self.seconds[0], self.seconds[0]
         low, _, high = statistics.quantiles(self.seconds, n=4, method="inclusive")
@@ -42,20 +42,20 @@ class Timing:
 
 @dataclass(frozen=True)
 class Repetitions:
-    """How often to repeat a comparison."""
+    """Number of repetitions of a comparison."""
 
     fewest_rounds: int = 5
-    """Calls of every contender, however long they take."""
+    """Calls of every contender, regardless of time."""
     most_rounds: int = 30
-    """Calls of every contender at most."""
+    """Maximum number of calls of every contender."""
     seconds: float = 8.0
-    """After this time no round is begun beyond the fewest."""
+    """Time after which no further round begins, once the fewest are done."""
 
 
 def alternate(
     contenders: Mapping[str, Work], repetitions: Repetitions
 ) -> dict[str, Timing]:
-    """Times of all contenders, called in turn; a first call of each is not counted."""
+    """Times all contenders, called in turn; the first call of each does not count."""
     for work in contenders.values():
         work()
     times: dict[str, list[float]] = {name: [] for name in contenders}
@@ -69,18 +69,18 @@ def alternate(
 
 
 def ratio_of_medians(slow: Timing, fast: Timing) -> float:
-    """How many times as long `slow` takes, by the medians."""
+    """Ratio of the median times: slow / fast."""
     return slow.median / fast.median
 
 
 def ratio_of_minima(slow: Timing, fast: Timing) -> float:
-    """How many times as long `slow` takes, by the shortest times."""
+    """Ratio of the shortest times: slow / fast."""
     return slow.minimum / fast.minimum
 
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """PyTorch and the package's operations use `count` threads inside."""
+    """Lets PyTorch and the package's operations use `count` threads in the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -1,6 +1,6 @@
-"""What the benchmarks run: networks of all makes, their inputs, their training steps.
+"""Workloads of the benchmarks: networks of all contenders, inputs, training steps.
 
-Inputs and weights are drawn by fixed seeds, so every contender gets the same.
+Inputs and weights are drawn with fixed seeds, so every contender gets the same.
 """
 
 from collections.abc import Callable
@@ -29,19 +29,20 @@ _LEARNING_RATE = 1e-4
 
 @dataclass(frozen=True)
 class Workload:
-    """A forward pass or a training step of one contender, one pair on a cube."""
+    """A forward pass or a training step of one contender, for one pair of cubes."""
 
     purpose: Purpose
     contender: Contender
     stages: str
-    """Of the cascade; the VoxelMorph networks have none."""
+    """Stages of the cascade; the VoxelMorph networks have none."""
     side: int
     """Voxels along each axis."""
 
     def prepare(self) -> Work:
-        """The call to measure; weights, gradients, optimizer and inputs exist already.
+        """Returns the call to measure, after making all that it needs.
 
-        An inference call returns the network's result.
+        Weights, gradients, optimizer and inputs exist then. An inference call returns
+        the network's result.
         """
         fixed, moving = smooth_image(self.side, seed=1), smooth_image(self.side, seed=2)
         prepare = _training if self.purpose == "training" else _inference
@@ -51,7 +52,7 @@ class Workload:
 def random_network(
     stages: str, side: int, levels: int = CascadeConfig.levels
 ) -> VolumeTweeningNetwork:
-    """The paper's network for a cube, its last layers away from 0: flows of voxels."""
+    """Returns the paper's network with random last layers: flows voxels long."""
     torch.manual_seed(0)
     network = VolumeTweeningNetwork(
         CascadeConfig(stages, (side, side, side), levels=levels)
@@ -65,12 +66,12 @@ def random_network(
 
 
 def smooth_image(side: int, *, seed: int) -> Float[Tensor, "1 1 i j k"]:
-    """Smooth intensities around 0, of standard deviation near 1."""
+    """Returns smooth intensities around 0, with a standard deviation near 1."""
     return _smooth_noise(1, side, seed)
 
 
 def smooth_flow(side: int, *, seed: int) -> Float[Tensor, "1 3 i j k"]:
-    """A smooth flow, mostly below 6 voxels along each axis."""
+    """Returns a smooth flow, mostly below 6 voxels along each axis."""
     return 3 * _smooth_noise(3, side, seed)
 
 
@@ -124,7 +125,7 @@ def _training(workload: Workload, fixed: Tensor, moving: Tensor) -> Work:
 def _trainable(
     workload: Workload,
 ) -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
-    """A network and its loss as a function of fixed and moving image."""
+    """Returns a network, and its loss as a function of fixed and moving image."""
     if workload.contender == "VoxelMorph" or workload.contender == "VoxelMorph-2":
         voxelmorph = voxelmorph_network(workload.contender)
         forward = _in_our_order(voxelmorph)
@@ -147,7 +148,7 @@ def _our_loss(
 
 
 def _voxelmorph_loss(result: tuple[Tensor, Tensor], fixed: Tensor) -> Tensor:
-    # The same terms as ours, so that the steps differ by the network alone.
+    # The same terms as ours, so that the steps differ in the network only.
     flow, moved = result
     return naive_correlation_loss(fixed, moved) + naive_total_variation_loss(flow)
 
@@ -155,5 +156,5 @@ def _voxelmorph_loss(result: tuple[Tensor, Tensor], fixed: Tensor) -> Tensor:
 def _in_our_order(
     network: nn.Module,
 ) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """A VoxelMorph network as a function of fixed, moving that gives flow, moved."""
+    """Returns a VoxelMorph network as a function (fixed, moving) -> (flow, moved)."""
     return lambda fixed, moving: network(moving, fixed, return_warped_source=True)

@@ -7,19 +7,14 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from voltween.cli.evaluate import Choice, measure_pairs
-from voltween.cohorts import Case, cases_of_split, read_manifest
-from voltween.errors import InputError
+from voltween.cli.evaluate import measure_pairs
+from voltween.cohorts import cases_of_split, read_manifest
 from voltween.evaluation import (
-    Method,
-    Protocol,
-    method_named,
-    prealign,
-    read_alignment,
-    voxelmorph_method,
+    EvaluationProtocol,
+    PairSelection,
+    Preparation,
+    methods_named,
 )
-
-_ALIGNED = "aligned:"
 
 
 @dataclass(frozen=True)
@@ -48,42 +43,20 @@ class Compare:
     """Training steps of `voxelmorph`; if not given, the published 5000."""
     device: str = "cpu"
     """Device of the models, such as cpu or cuda."""
-    choice: Annotated[Choice, tyro.conf.arg(name="")] = field(default_factory=Choice)
-    protocol: Annotated[Protocol, tyro.conf.arg(name="")] = field(
-        default_factory=Protocol
+    selection: Annotated[PairSelection, tyro.conf.arg(name="")] = field(
+        default_factory=PairSelection
+    )
+    protocol: Annotated[EvaluationProtocol, tyro.conf.arg(name="")] = field(
+        default_factory=EvaluationProtocol
     )
 
     def run(self) -> None:
         """Measure and write."""
         everything = read_manifest(self.manifest)
-        cases = cases_of_split(everything, self.choice.split)
+        cases = cases_of_split(everything, self.selection.split)
         names = [name.strip() for name in self.methods.split(",") if name.strip()]
-        if not names or len(set(names)) < len(names):
-            raise InputError(
-                f"--methods must name different methods, got {self.methods!r}"
-            )
-        methods = [self._method(name, everything) for name in names]
-        measure_pairs(methods, cases, self.choice, self.protocol, self.out)
-
-    def _method(self, name: str, cases: tuple[Case, ...]) -> Method:
-        if name.startswith(_ALIGNED):
-            if self.aligned is None:
-                raise InputError(
-                    f"{name}: needs --aligned DIR, made by `voltween align`"
-                )
-            inner_name = name.removeprefix(_ALIGNED)
-            if inner_name == "voxelmorph":
-                raise InputError(
-                    f"{name}: would be trained on scans that are not aligned: train it "
-                    "on those of `voltween align`, then give aligned:voxelmorph:FILE"
-                )
-            inner = self._method(inner_name, cases)
-            return prealign(inner, read_alignment(self.aligned), name=name)
-        if name == "voxelmorph":
-            return voxelmorph_method(
-                cases,
-                self.out / "voxelmorph",
-                steps=self.voxelmorph_steps,
-                device=self.device,
-            )
-        return method_named(name, device=self.device)
+        preparation = Preparation(
+            everything, self.out, self.voxelmorph_steps, self.aligned
+        )
+        methods = methods_named(names, preparation, device=self.device)
+        measure_pairs(methods, cases, self.selection, self.protocol, self.out)

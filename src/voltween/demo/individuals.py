@@ -74,8 +74,7 @@ def random_field(
 
     Its longest vector is `largest_displacement_mm`.
     """
-    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(around.shape) - 1.0)
-    extent_mm = np.ptp(around.voxel_to_world(corners), axis=0) + 2 * _FIELD_MARGIN_MM
+    extent_mm = np.ptp(around.corners_mm(), axis=0) + 2 * _FIELD_MARGIN_MM
     sizes = np.ceil(extent_mm / _FIELD_SPACING_MM).astype(int)
     grid = Grid.centered(
         (int(sizes[0]), int(sizes[1]), int(sizes[2])),
@@ -117,8 +116,7 @@ def _scan_grid(template: Grid, character: Individuality) -> Grid:
     axes = [columns[code] for code in character.axes]
     signs = [1 if code in "RAS" else -1 for code in character.axes]
     directions = np.eye(3)[:, axes] * signs
-    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(template.shape) - 1.0)
-    extent_mm = np.ptp(template.voxel_to_world(corners), axis=0)[axes]
+    extent_mm = np.ptp(template.corners_mm(), axis=0)[axes]
     sizes = np.ceil(extent_mm / character.spacing_mm).astype(int)
     head_mm = _pose(character).inverse().map_positions(template.center_mm[None])[0]
     return Grid.centered(

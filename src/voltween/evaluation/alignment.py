@@ -1,8 +1,8 @@
-"""Affine pre-alignment of scans to an atlas by ANTs, as the paper's starred rows have.
+"""Affine pre-alignment of scans to an atlas by ANTs, as in the paper's starred rows.
 
-Methods without an affine stage (VoxelMorph, cascades without A) are given scans that
-ANTs has laid on an atlas, in training and in use (section V-B). What they find there is
-carried back to the scans' own worlds exactly, so that nothing has to be corrected for.
+Methods without an affine stage (VoxelMorph, cascades without A) get scans that ANTs has
+aligned to an atlas, in training and in use (section V-B). Their transforms are mapped
+back to the scans' own worlds exactly, so that no correction is needed.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ import numpy as np
 from voltween import io
 from voltween.baselines import TOOLS
 from voltween.cohorts import Case, load_case, write_manifest
-from voltween.errors import InputError, OutputError
+from voltween.errors import InputError
 from voltween.evaluation.methods import Answer, Method, Registering
 from voltween.files import output_folder, whole_file
 from voltween.spatial import Affine, Image, Transform
@@ -27,7 +27,7 @@ _ALIGNMENT, _ATLAS = "alignment", "atlas.nii.gz"
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """Affine transforms of scans to an atlas, found once and kept in a folder."""
+    """Affine transforms of scans to an atlas, computed once and kept in a folder."""
 
     atlas: Image
     folder: Path
@@ -36,16 +36,16 @@ class Alignment:
         """Atlas world mm to the image's world mm.
 
         Raises:
-            InputError: If antspyx is missing, ANTs fails, or the folder cannot be
-                written to.
+            InputError: If antspyx is missing or ANTs fails.
+            OutputError: If the folder cannot be written to.
         """
         path = self._path(image)
         if not path.exists():
             output_folder(self.folder)
-            found, used = TOOLS["ants-affine"].run(self.atlas, image)
+            transform, used = TOOLS["ants-affine"].run(self.atlas, image)
             with whole_file(path.with_suffix(".json")) as partial:
                 partial.write_text(json.dumps({"seconds": used.seconds}))
-            io.write(found, path)
+            io.write(transform, path)
         affine = io.read_transform(path)
         assert isinstance(affine, Affine)
         return affine
@@ -58,10 +58,10 @@ class Alignment:
 
 
 def new_alignment(atlas: Image, out: Path) -> Alignment:
-    """The alignment to an atlas that is kept, with the atlas, in out/alignment.
+    """The alignment to an atlas, kept with the atlas in out/alignment.
 
     Raises:
-        InputError: If the folder cannot be written to.
+        OutputError: If the folder cannot be written to.
     """
     folder = output_folder(out / _ALIGNMENT)
     io.write(atlas, folder / _ATLAS)
@@ -69,16 +69,17 @@ def new_alignment(atlas: Image, out: Path) -> Alignment:
 
 
 def read_alignment(out: Path) -> Alignment:
-    """The alignment that is kept in a folder made by `voltween align`.
+    """The alignment in a folder made by `voltween align`.
 
     Raises:
-        InputError: If none is there.
+        InputError: If the folder has none.
     """
     folder = out / _ALIGNMENT
     if not (folder / _ATLAS).exists():
         raise InputError(
-            f"{out}: expected a folder made by `voltween align`, got none with "
-            f"{_ALIGNMENT}/{_ATLAS}"
+            about=out,
+            expected="a folder made by `voltween align`",
+            got=f"one without {_ALIGNMENT}/{_ATLAS}",
         )
     return Alignment(io.read(folder / _ATLAS), folder)
 
@@ -90,39 +91,39 @@ def align_cases(
     *,
     on_case: Callable[[str], None] = lambda name: None,
 ) -> tuple[Case, ...]:
-    """The cases on the atlas's grid, written to a folder with a manifest, cases.csv.
+    """Writes the cases on the atlas's grid to a folder with a manifest, cases.csv.
 
-    Beside each its transform, NAME_from_atlas.tfm: atlas world to the scan's own. What
-    ANTs found before is not sought again.
+    Beside each scan it writes the transform NAME_from_atlas.tfm, which maps atlas world
+    to the scan's world. Existing alignments are not computed again.
 
     Raises:
         OutputError: At the first case that cannot be written.
-        InputError: After all others are done and in the manifest, if a case could not
-            be read or aligned.
+        InputError: If a case could not be read or aligned, after all other cases are
+            done and in the manifest.
     """
     output_folder(out)
     aligned, faults = [], []
     for case in cases:
         on_case(case.name)
         try:
-            aligned.append(_aligned_case(case, alignment, out))
-        except OutputError:  # a full disk is no fault of the case
-            raise
+            aligned.append(_align_case(case, alignment, out))
         except InputError as error:
-            faults.append(f"{case.name}: {error}")
+            faults.append(str(error.add_context(case.name)))
     write_manifest(aligned, out / "cases.csv", line_ending="\r\n")
     if faults:
         raise InputError(
-            f"{out}: {len(faults)} of {len(cases)} cases could not be aligned and are "
-            f"not in cases.csv: {'; '.join(faults)}"
+            about=out,
+            expected=f"{len(cases)} cases that can be aligned",
+            got=f"{len(faults)} that cannot and are not in cases.csv",
+            advice="; ".join(faults),
         )
     return tuple(aligned)
 
 
 def prealign(method: Method, alignment: Alignment, *, name: str) -> Method:
-    """The method, given scans on the atlas instead of as they are, as `name`.
+    """The method applied to scans on the atlas, as a method called `name`.
 
-    The alignment is not part of a pair's time, as in the paper.
+    The time of the alignment does not count as time of the pair, as in the paper.
     """
 
     def load() -> Registering:
@@ -131,16 +132,16 @@ def prealign(method: Method, alignment: Alignment, *, name: str) -> Method:
         def answer(fixed: Image, moving: Image) -> Answer:
             to_fixed, to_moving = alignment.of(fixed), alignment.of(moving)
             grid = alignment.atlas.grid
-            found = register(
+            on_atlas = register(
                 to_fixed.resample(fixed, onto=grid),
                 to_moving.resample(moving, onto=grid),
             )
 
-            def carried(transform: Transform) -> Transform:
+            def map_back(transform: Transform) -> Transform:
                 return to_moving @ transform @ to_fixed.inverse()
 
-            stages = {name: carried(stage) for name, stage in found.stages.items()}
-            return Answer(carried(found.fixed_to_moving), stages, found.used)
+            stages = {name: map_back(t) for name, t in on_atlas.stages.items()}
+            return Answer(map_back(on_atlas.fixed_to_moving), stages, on_atlas.used)
 
         return answer
 
@@ -148,8 +149,8 @@ def prealign(method: Method, alignment: Alignment, *, name: str) -> Method:
     return replace(method, name=name, load=load, facts=facts, prepare=alignment.of)
 
 
-def _aligned_case(case: Case, alignment: Alignment, out: Path) -> Case:
-    """Written anew each time, which is quick: files of other scans must not stay."""
+def _align_case(case: Case, alignment: Alignment, out: Path) -> Case:
+    """Writes an aligned case, each time anew, so that no file of another scan stays."""
     image, labels = load_case(case)
     affine, grid = alignment.of(image), alignment.atlas.grid
     image_path = io.write(
@@ -167,6 +168,6 @@ def _aligned_case(case: Case, alignment: Alignment, out: Path) -> Case:
 
 
 def _digest(image: Image) -> str:
-    """What stands for an image: its voxels and where they are."""
+    """Digest of an image: its voxels and its grid."""
     content = np.ascontiguousarray(image.data).tobytes() + image.grid.affine.tobytes()
     return hashlib.sha256(f"{image.grid.shape}".encode() + content).hexdigest()

@@ -1,4 +1,4 @@
-"""A finished comparison read back: a pair of it, its transforms and its scores."""
+"""Reads a finished comparison: a pair, its transforms and its scores."""
 
 import csv
 import statistics
@@ -24,7 +24,7 @@ _COLUMNS = {"method", "fixed", "moving", "status"}
 
 @dataclass(frozen=True, eq=False)
 class MethodResult:
-    """What a method made of a pair, and what was measured of it."""
+    """The transform of a pair by one method, and its record."""
 
     fixed_to_moving: Transform
     record: Record
@@ -32,32 +32,36 @@ class MethodResult:
 
 @dataclass(frozen=True, eq=False)
 class ComparedPair:
-    """A pair of a comparison as every method registered it."""
+    """A pair of a comparison with the results of every method."""
 
     fixed: Scan
     moving: Scan
     methods: dict[str, MethodResult]
-    """By name, in the order they were asked for; those that registered the pair."""
+    """Methods that registered the pair, by name, in the order of the comparison."""
     chosen: str
-    """Why it is this pair, in words."""
+    """Reason for the choice of this pair, in words."""
 
 
 def read_compared_pair(
     folder: Path, cases: Sequence[Case], pair: Pair | None = None
 ) -> ComparedPair:
-    """A pair (fixed, moving) of a finished comparison that kept its transforms.
+    """Reads a pair (fixed, moving) of a finished comparison that kept its transforms.
 
-    If no pair is given, the median one by IoU of the report's reference method.
+    If no pair is given, it is the median one by IoU of the report's reference method.
 
     Raises:
-        InputError: If the folder is no finished comparison, has not this pair or no
-            transforms of it, or the manifest has not its cases.
+        InputError: If the folder holds no finished comparison, lacks this pair or its
+            transforms, or the manifest lacks its cases.
     """
     scores = read_scores(folder)
     pair, chosen = (pair, "pair as asked for") if pair else median_pair(scores)
     by_name = {case.name: case for case in cases}
     if absent := [name for name in pair if name not in by_name]:
-        raise InputError(f"{folder}: the manifest has no case {', '.join(absent)}")
+        raise InputError(
+            about=folder,
+            expected="the manifest of the comparison",
+            got=f"one without the case {', '.join(absent)}",
+        )
     methods = {
         score.method: _result(folder, score.method, pair)
         for score in scores.pairs
@@ -65,8 +69,9 @@ def read_compared_pair(
     }
     if not methods:
         raise InputError(
-            f"{folder}: no method registered {pair[1]} to {pair[0]}: its pairs are in "
-            "pairs.csv"
+            about=folder,
+            expected="a pair of pairs.csv",
+            got=f"{pair[1]} to {pair[0]}, which no method registered",
         )
     is_masked = Records(folder).is_masked(next(iter(methods)), pair)
     fixed, moving = (read_scan(by_name[name], is_masked=is_masked) for name in pair)
@@ -74,38 +79,39 @@ def read_compared_pair(
 
 
 def read_scores(folder: Path) -> Scores:
-    """Scores of all pairs that were registered, in the order of pairs.csv.
+    """Reads the scores of all registered pairs, in the order of pairs.csv.
 
     Raises:
         InputError: If the folder has none.
     """
     with existing_file(folder / "pairs.csv").open(newline="") as file:
         table = csv.DictReader(file)
-        # None of the rows of a table of another kind counts.
+        # A table of another kind has no rows that count.
         is_known = set(table.fieldnames or ()) >= _COLUMNS
         rows = [row for row in table if is_known and row["status"] == "ok"]
     records = [
         Records(folder).read(row["method"], (row["fixed"], row["moving"]))
         for row in rows
     ]
-    found = [record for record in records if record is not None]
-    if not found:
+    measured = [record for record in records if record is not None]
+    if not measured:
         raise InputError(
-            f"{folder}: expected the folder of a finished `voltween compare`, got one "
-            "without measured pairs"
+            about=folder,
+            expected="the folder of a finished `voltween compare`",
+            got="one without measured pairs",
         )
     return Scores(
-        tuple(record.pair for record in found),
-        tuple(row for record in found for row in record.structures),
-        tuple(row for record in found for row in record.stages),
+        tuple(record.pair for record in measured),
+        tuple(row for record in measured for row in record.structures),
+        tuple(row for record in measured for row in record.stages),
     )
 
 
 def median_pair(scores: Scores) -> tuple[Pair, str]:
-    """The pair at the median IoU of the reference method, and that in words.
+    """The pair with the median IoU of the reference method, and the reason in words.
 
-    Of an even number the lower of the two in the middle; the first pair where no
-    overlap was measured.
+    For an even number, it is the lower of the two middle pairs; without any measured
+    overlap, the first pair.
     """
     reference = reference_method(summary_rows(scores))
     if reference is None:
@@ -122,7 +128,10 @@ def _result(folder: Path, method: str, pair: Pair) -> MethodResult:
     path = kept_transform(folder, method, pair)
     if not path.exists():
         raise InputError(
-            f"{path}: no such transform: give `voltween compare` --keep-transforms"
+            about=path,
+            expected="a transform",
+            got="no such file",
+            advice="give `voltween compare` --keep-transforms",
         )
     record = Records(folder).read(method, pair)
     assert record is not None  # its score comes from there

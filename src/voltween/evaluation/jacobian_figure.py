@@ -21,7 +21,7 @@ _FOLDING_COLOR, _BEYOND_COLOR = "#FFD800", "#888888"
 
 
 def jacobian_figure(pair: ComparedPair) -> Figure:
-    """Three planes through the fixed scan's middle, a column a method.
+    """Draws three planes through the fixed scan's center, one column per method.
 
     Red: the moving tissue is larger, blue: smaller. Yellow: voxels of the fixed grid
     that fold; the share of all of them stands below.
@@ -51,7 +51,7 @@ def jacobian_figure(pair: ComparedPair) -> Figure:
 
 
 def _draw_change(axes: Axes, view: View, growth: Image, folding: LabelMap) -> AxesImage:
-    """The map, with nothing beyond the fixed scan."""
+    """Draws the map, with a gray area beyond the fixed scan."""
     half = view.half_mm
     extent = (-half, half, -half, half)
     everywhere = LabelMap(np.ones(growth.grid.shape, np.uint8), growth.grid)
@@ -69,14 +69,14 @@ def _draw_change(axes: Axes, view: View, growth: Image, folding: LabelMap) -> Ax
 
 
 def volume_change(fixed_to_moving: Transform, grid: Grid) -> tuple[Image, LabelMap]:
-    """log2 of moving over fixed volume at the grid's voxels, and 1 where they fold."""
+    """log2 of moving over fixed volume at the grid's voxels, and a mask of folds."""
     determinant = fixed_to_moving.to_field(grid).jacobian_determinant()
     growth = np.log2(determinant.clip(_SMALLEST))
     return Image(growth, grid), LabelMap((determinant <= 0).astype(np.uint8), grid)
 
 
 def middle_views(grid: Grid) -> list[View]:
-    """The three planes through a grid's middle, as large as its longest side."""
+    """Views of the planes through a grid's center, as wide as its longest side."""
     half_mm = float((np.array(grid.shape) * grid.spacing_mm).max() / 2)
     directions = directions_to_ras(grid)
     return [

@@ -1,15 +1,17 @@
-"""What is measured of one registered pair, on the fixed scan's own grid."""
+"""Measures of one registered pair, on the fixed scan's grid."""
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from voltween.cohorts import Scan
-from voltween.errors import InputError
-from voltween.evaluation.scores import StageScore, StructureScore
+from voltween.evaluation.methods import Answer
+from voltween.evaluation.scores import StageScore, StructureScore, mean_of_measured
+from voltween.files import naming
 from voltween.metrics import (
     dice_per_label,
     inverse_consistency_mm,
@@ -19,115 +21,148 @@ from voltween.metrics import (
     measure_regularity,
     surface_distances_per_label,
 )
-from voltween.spatial import Affine, Grid, Transform
+from voltween.spatial import Affine, DisplacementField, LabelMap, Transform
 
 
-def structure_scores(
-    method: str, fixed: Scan, moving: Scan, fixed_to_moving: Transform
-) -> tuple[StructureScore, ...]:
-    """Overlap and surface distances of every label that either scan has.
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A pair with its transform, fixed to moving, and intermediate results."""
 
-    What only one of them has is noted and not measured. A structure that was moved out
-    of the fixed scan has no overlap, and no surface to measure distances to.
+    fixed: Scan
+    moving: Scan
+    transform: Transform
+
+    @cached_property
+    def labels(self) -> tuple[LabelMap, LabelMap] | None:
+        """Fixed and moved labels on the fixed labels' grid, if both scans have any."""
+        if self.fixed.labels is None or self.moving.labels is None:
+            return None
+        grid = self.fixed.labels.grid
+        return self.fixed.labels, self.transform.resample(self.moving.labels, onto=grid)
+
+    @cached_property
+    def dice(self) -> dict[int, float]:
+        """Dice of every label of the fixed and the moved map."""
+        if self.labels is None:
+            return {}
+        fixed, moved = self.labels
+        return dice_per_label(fixed.data, moved.data)
+
+    @cached_property
+    def field(self) -> DisplacementField:
+        """The transform as a field on the fixed image's grid."""
+        return self.transform.to_field(self.fixed.image.grid)
+
+    @property
+    def folding_percent(self) -> float:
+        """Percentage of the fixed image's voxels that fold."""
+        if isinstance(self.transform, Affine):  # the same everywhere
+            return 0.0 if np.linalg.det(self.transform.matrix) > 0 else 100.0
+        return self.field.folding_percent()
+
+    @property
+    def common_labels(self) -> list[int]:
+        """Labels that both scans have, ascending; none if one has no label map."""
+        if self.fixed.labels is None or self.moving.labels is None:
+            return []
+        return sorted(set(self.fixed.labels.labels) & set(self.moving.labels.labels))
+
+
+def score_stages(
+    method: str, fixed: Scan, moving: Scan, answer: Answer
+) -> tuple[Outcome, tuple[StageScore, ...]]:
+    """Measures overlap and folding after every stage of an answer.
+
+    Returns:
+        The outcome of the answer, which is that of its last stage, and the scores.
     """
-    if fixed.labels is None or moving.labels is None:
+    outcome = Outcome(fixed, moving, answer.fixed_to_moving)
+    scores = []
+    for stage, transform in answer.stages.items():
+        is_last = transform is answer.fixed_to_moving
+        at_stage = outcome if is_last else Outcome(fixed, moving, transform)
+        scores.append(_score_stage(method, stage, at_stage))
+    return outcome, tuple(scores)
+
+
+def _score_stage(method: str, stage: str, outcome: Outcome) -> StageScore:
+    dice = [outcome.dice[label] for label in outcome.common_labels]
+    return StageScore(
+        method=method,
+        fixed=outcome.fixed.name,
+        moving=outcome.moving.name,
+        stage=stage,
+        dice=mean_of_measured(dice),
+        iou=mean_of_measured([iou_from_dice(value) for value in dice]),
+        folding_percent=outcome.folding_percent,
+    )
+
+
+def score_structures(method: str, outcome: Outcome) -> tuple[StructureScore, ...]:
+    """Measures overlap and surface distances of every label that either scan has.
+
+    A label that only one scan has is noted and not measured. A structure that was moved
+    out of the fixed scan has no overlap, and no surface to measure distances to.
+    """
+    moving_labels = outcome.moving.labels
+    if outcome.labels is None or moving_labels is None:
         return ()
-    moved = fixed_to_moving.resample(moving.labels, onto=fixed.labels.grid)
-    in_fixed, in_moving, in_moved = (
-        set(labels.labels) for labels in (fixed.labels, moving.labels, moved)
-    )
-    dice = dice_per_label(fixed.labels.data, moved.data)
+    fixed, moved = outcome.labels
     surfaces = surface_distances_per_label(
-        fixed.labels.data, moved.data, spacing_mm=fixed.labels.grid.spacing_mm
+        fixed.data, moved.data, spacing_mm=fixed.grid.spacing_mm
     )
-    names: Any = {"method": method, "fixed": fixed.name, "moving": moving.name}
-    found = []
+    in_fixed, in_moving, in_moved = (
+        set(labels.labels) for labels in (fixed, moving_labels, moved)
+    )
+    names: Any = {"method": method}
+    names |= {"fixed": outcome.fixed.name, "moving": outcome.moving.name}
+    scores = []
     for label in sorted((in_fixed | in_moving) - {0}):
         measures: dict[str, Any] = {}
         if label in in_fixed & in_moving:
-            overlap = {"dice": dice[label], "iou": iou_from_dice(dice[label])}
-            measures = overlap | asdict(surfaces[label])
+            dice = outcome.dice[label]
+            measures = {"dice": dice, "iou": iou_from_dice(dice)}
+            measures |= asdict(surfaces[label])
         note = _absence(label, in_fixed, in_moving, in_moved)
-        found.append(StructureScore(**names, label=label, note=note, **measures))
-    return tuple(found)
+        scores.append(StructureScore(**names, label=label, note=note, **measures))
+    return tuple(scores)
 
 
-def pair_measures(
-    structures: tuple[StructureScore, ...],
-    fixed: Scan,
-    moving: Scan,
-    fixed_to_moving: Transform,
+def score_pair(
+    outcome: Outcome, structures: tuple[StructureScore, ...]
 ) -> dict[str, Any]:
-    """Fields of a `PairScore`: means over shared structures, landmarks, regularity."""
-    shared = [score for score in structures if not math.isnan(score.dice)]
+    """Fields of a `PairScore`: means over common structures, landmarks, regularity."""
+    measured = [score for score in structures if not math.isnan(score.dice)]
     means = {
-        name: _mean([getattr(score, name) for score in shared])
+        name: mean_of_measured([getattr(score, name) for score in measured])
         for name in ("dice", "iou", "hd95_mm", "surface_distance_mm")
     }
-    field = fixed_to_moving.to_field(fixed.image.grid)
     return {
         **means,
-        **_landmarks(fixed, moving, fixed_to_moving),
-        **asdict(measure_regularity(field)),
-        "structures": len(shared),
-        "note": "; ".join(_remarks(fixed, moving, structures)),
+        **_score_landmarks(outcome),
+        **asdict(measure_regularity(outcome.field)),
+        "structures": len(measured),
+        "note": "; ".join(_remarks(outcome, structures)),
     }
 
 
-def stage_scores(
-    method: str, fixed: Scan, moving: Scan, stages: Mapping[str, Transform]
-) -> tuple[StageScore, ...]:
-    """Overlap and folding as the pair stood after every stage."""
-    found = []
-    for stage, transform in stages.items():
-        dice = _shared_dice(fixed, moving, transform)
-        score = StageScore(
-            method=method,
-            fixed=fixed.name,
-            moving=moving.name,
-            stage=stage,
-            dice=_mean(dice),
-            iou=_mean([iou_from_dice(value) for value in dice]),
-            folding_percent=_folding_percent(transform, fixed.image.grid),
-        )
-        found.append(score)
-    return tuple(found)
+def measure_inverse_consistency(outcome: Outcome, back: Transform) -> float:
+    """Mean inverse-consistency error over the fixed grid, in mm.
 
-
-def _shared_dice(fixed: Scan, moving: Scan, transform: Transform) -> list[float]:
-    """Of every label that both scans have."""
-    if fixed.labels is None or moving.labels is None:
-        return []
-    moved = transform.resample(moving.labels, onto=fixed.labels.grid)
-    per_label = dice_per_label(fixed.labels.data, moved.data)
-    return [per_label[label] for label in sorted(_shared(fixed, moving))]
-
-
-def _folding_percent(transform: Transform, grid: Grid) -> float:
-    if isinstance(transform, Affine):  # the same everywhere
-        return 0.0 if np.linalg.det(transform.matrix) > 0 else 100.0
-    return transform.to_field(grid).folding_percent()
-
-
-def inverse_consistency(
-    fixed: Scan, moving: Scan, there: Transform, back: Transform
-) -> float:
-    """Mean distance in mm by which the way there and back misses, in fixed space."""
+    `back` is the transform of the registration in the other direction.
+    """
     return inverse_consistency_mm(
-        there, back, fixed=fixed.image.grid, moving=moving.image.grid
+        outcome.transform,
+        back,
+        fixed=outcome.fixed.image.grid,
+        moving=outcome.moving.image.grid,
     )
-
-
-def _shared(fixed: Scan, moving: Scan) -> set[int]:
-    if fixed.labels is None or moving.labels is None:
-        return set()
-    return (set(fixed.labels.labels) & set(moving.labels.labels)) - {0}
 
 
 def _absence(
     label: int, in_fixed: set[int], in_moving: set[int], in_moved: set[int]
 ) -> str:
-    """Where a label is missing."""
+    """The place where a label is missing; empty if nowhere."""
     if label not in in_fixed:
         return "not in fixed"
     if label not in in_moving:
@@ -135,11 +170,9 @@ def _absence(
     return "" if label in in_moved else "moved out of the fixed scan"
 
 
-def _remarks(
-    fixed: Scan, moving: Scan, structures: tuple[StructureScore, ...]
-) -> Iterator[str]:
-    """Why something of the pair could not be measured."""
-    for role, scan in (("fixed", fixed), ("moving", moving)):
+def _remarks(outcome: Outcome, structures: tuple[StructureScore, ...]) -> Iterator[str]:
+    """Reasons why parts of the pair could not be measured."""
+    for role, scan in (("fixed", outcome.fixed), ("moving", outcome.moving)):
         if scan.labels is None:
             yield f"{role} has no labels"
     if structures and all(math.isnan(score.dice) for score in structures):
@@ -149,22 +182,15 @@ def _remarks(
         yield f"{note}: {', '.join(labels)}"
 
 
-def _landmarks(fixed: Scan, moving: Scan, transform: Transform) -> dict[str, float]:
+def _score_landmarks(outcome: Outcome) -> dict[str, float]:
+    """Mean landmark distances, in mm and in voxels of the moving scan."""
+    fixed, moving = outcome.fixed, outcome.moving
     if fixed.points is None or moving.points is None:
         return {}
-    try:
-        mm = landmark_distances_mm(transform, fixed.points, moving.points)
+    with naming(f"landmarks of {fixed.name} and {moving.name}"):
+        points = fixed.points, moving.points
+        mm = landmark_distances_mm(outcome.transform, *points)
         voxels = landmark_distances_voxels(
-            transform, fixed.points, moving.points, moving_grid=moving.image.grid
+            outcome.transform, *points, moving_grid=moving.image.grid
         )
-    except InputError as error:
-        raise InputError(
-            f"landmarks of {fixed.name} and {moving.name}: {error}"
-        ) from error
     return {"landmark_mm": float(mm.mean()), "landmark_voxels": float(voxels.mean())}
-
-
-def _mean(values: list[float]) -> float:
-    """Mean of those that could be measured; NaN if none could."""
-    known = [value for value in values if not math.isnan(value)]
-    return float(np.mean(known)) if known else math.nan

@@ -1,4 +1,4 @@
-"""Sections through one pair, a column a method: figures 8 to 13 of the VTN paper."""
+"""Sections of one pair, one column per method: figures 8 to 13 of the VTN paper."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -33,9 +33,9 @@ _AROUND_LANDMARK_MM = 30.0
 
 
 def structures_figure(pair: ComparedPair, structures: Sequence[int] = ()) -> Figure:
-    """Two rows a structure: images with outlines; moved mask over the fixed one.
+    """Draws two rows per structure: images with outlines; masks overlaid.
 
-    The three largest structures of the fixed scan that both scans have, if none given.
+    Without a choice, it draws the three largest structures that both scans have.
 
     Raises:
         InputError: If a scan has no labels, or not the label asked for.
@@ -43,14 +43,17 @@ def structures_figure(pair: ComparedPair, structures: Sequence[int] = ()) -> Fig
     fixed, moving = pair.fixed, pair.moving
     if fixed.labels is None or moving.labels is None:
         raise InputError(
-            f"{fixed.name} and {moving.name}: need labels for figures of structures, "
-            "one has none: name them in the manifest's column labels"
+            about=f"{fixed.name} and {moving.name}",
+            expected="labels of both scans",
+            got="none of one scan",
+            advice="name them in the manifest's column labels",
         )
     shared = set(fixed.labels.labels) & set(moving.labels.labels)
     if absent := set(structures) - shared:
         raise InputError(
-            f"structures {sorted(absent)} are not in both scans, which share "
-            f"{sorted(shared)[:20]}"
+            about="structures",
+            expected=f"labels of both scans, such as {sorted(shared)[:20]}",
+            got=sorted(absent),
         )
     chosen = structures or _largest(fixed.labels, shared)
     figure, axes = _table(pair, 2 * len(chosen))
@@ -66,7 +69,7 @@ def structures_figure(pair: ComparedPair, structures: Sequence[int] = ()) -> Fig
 
 
 def landmarks_figure(pair: ComparedPair, landmarks: Sequence[int] = ()) -> Figure:
-    """A row a landmark: the fixed scan there, and where each method maps it to.
+    """Draws one row per landmark: the fixed scan, and where each method maps it to.
 
     The methods' columns show the moving scan through its own landmark, for there the
     distance is measured. The first three landmarks if no numbers, from 1, are given.
@@ -77,18 +80,23 @@ def landmarks_figure(pair: ComparedPair, landmarks: Sequence[int] = ()) -> Figur
     fixed, moving = pair.fixed.points, pair.moving.points
     if fixed is None or moving is None:
         raise InputError(
-            f"{pair.fixed.name} and {pair.moving.name}: need landmarks for figures of "
-            "them, one has none: name them in the manifest's column points"
+            about=f"{pair.fixed.name} and {pair.moving.name}",
+            expected="landmarks of both scans",
+            got="none of one scan",
+            advice="name them in the manifest's column points",
         )
     count = min(len(fixed.mm), len(moving.mm))
     chosen = landmarks or range(1, min(MOST_STRUCTURES, count) + 1)
     if not count:
         raise InputError(
-            f"{pair.fixed.name} and {pair.moving.name}: need landmarks, one has none "
-            "in its file of points"
+            about=f"{pair.fixed.name} and {pair.moving.name}",
+            expected="landmarks of both scans",
+            got="a file of points without any",
         )
     if absent := [n for n in chosen if not 1 <= n <= count]:
-        raise InputError(f"landmarks {absent} are not there: there are 1 to {count}")
+        raise InputError(
+            about="landmarks", expected=f"numbers from 1 to {count}", got=absent
+        )
     figure, axes = _table(pair, len(chosen))
     for row, number in zip(axes, chosen, strict=True):
         _draw_landmark(row, pair, (fixed, moving), number - 1)
@@ -101,7 +109,7 @@ def landmarks_figure(pair: ComparedPair, landmarks: Sequence[int] = ()) -> Figur
 
 
 def pair_title(pair: ComparedPair) -> str:
-    """What the figure is of."""
+    """Title of a figure: the pair and the reason for its choice."""
     return f"{pair.moving.name} to {pair.fixed.name} ({pair.chosen})"
 
 
@@ -199,5 +207,7 @@ def _largest(labels: LabelMap, shared: set[int]) -> list[int]:
     sizes: Mapping[int, int] = dict(zip(found.tolist(), counts.tolist(), strict=True))
     by_size = sorted(shared, key=lambda label: -sizes[label])
     if not by_size:
-        raise InputError("the scans share no structure: no figure of structures")
+        raise InputError(
+            about="structures", expected="labels that both scans have", got="none"
+        )
     return sorted(by_size[:MOST_STRUCTURES])

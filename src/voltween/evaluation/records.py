@@ -1,8 +1,8 @@
-"""Finished pairs on disk, so that a comparison that was stopped can go on.
+"""Records of finished pairs on disk, so that an interrupted comparison can continue.
 
-One JSON file a method and pair: the scores, and the facts that decided them. A record
-whose facts have changed since (other weights, another version of a tool, other files)
-does not count as finished.
+There is one JSON file per method and pair, with the scores and the facts that they
+depend on. A record whose facts have changed (other weights, another version of a tool,
+other files) does not count as finished.
 """
 
 import json
@@ -16,14 +16,14 @@ from voltween.evaluation.scores import PairScore, StageScore, StructureScore
 from voltween.files import file_name, output_folder, whole_file
 
 Facts = Mapping[str, Any]
-Row = TypeVar("Row", PairScore, StructureScore, StageScore)
+Score = TypeVar("Score", PairScore, StructureScore, StageScore)
 
-_FORMAT = 1  # to be raised when measures change
+_FORMAT = 1  # raise it when measures change
 
 
 @dataclass(frozen=True)
 class Record:
-    """What was measured of one pair by one method."""
+    """The scores of one pair and one method."""
 
     pair: PairScore
     structures: tuple[StructureScore, ...] = ()
@@ -37,21 +37,21 @@ class Records:
     folder: Path
 
     def find(self, method: str, pair: tuple[str, str], facts: Facts) -> Record | None:
-        """The record of a pair that was finished under the same facts, if any."""
+        """The record of a pair finished under the same facts; None if there is none."""
         stored = self._stored(method, pair)
         return _record(stored) if stored.get("facts") == _stored_facts(facts) else None
 
     def read(self, method: str, pair: tuple[str, str]) -> Record | None:
-        """The record of a pair under whatever facts, if it was finished."""
+        """The record of a pair under any facts; None if it is not finished."""
         stored = self._stored(method, pair)
         return _record(stored) if stored else None
 
     def is_masked(self, method: str, pair: tuple[str, str]) -> bool:
-        """Whether the pair was registered with its images masked by their labels."""
+        """Whether the images of the pair were masked by their labels."""
         return bool(self._stored(method, pair).get("facts", {}).get("masked"))
 
     def keep(self, record: Record, facts: Facts) -> None:
-        """Write a record; it is there whole or not at all."""
+        """Writes a record, whole or not at all."""
         pair = record.pair
         path = self._path(pair.method, (pair.fixed, pair.moving))
         output_folder(path.parent)
@@ -62,7 +62,7 @@ class Records:
     def _stored(self, method: str, pair: tuple[str, str]) -> dict[str, Any]:
         try:
             return json.loads(self._path(method, pair).read_text())
-        except (OSError, ValueError):  # not there, or cut short by another program
+        except (OSError, ValueError):  # missing, or truncated by another program
             return {}
 
     def _path(self, method: str, pair: tuple[str, str]) -> Path:
@@ -70,13 +70,13 @@ class Records:
 
 
 def kept_transform(folder: Path, method: str, pair: tuple[str, str]) -> Path:
-    """Where a comparison keeps a pair's transform, fixed to moving (ITK)."""
+    """Path of the kept transform of a pair, fixed to moving (ITK)."""
     name = f"{pair_name(pair)}.h5"
     return folder / "transforms" / file_name(method) / name
 
 
 def pair_name(pair: tuple[str, str]) -> str:
-    """Part of a file's name for a pair (fixed, moving)."""
+    """Part of a file name for a pair (fixed, moving)."""
     return file_name("--".join(pair))
 
 
@@ -92,8 +92,8 @@ def _record(stored: dict[str, Any]) -> Record:
     )
 
 
-def _row(kind: type[Row], values: dict[str, Any]) -> Row:
-    """A row from JSON, in which null stands for NaN."""
+def _row(kind: type[Score], values: dict[str, Any]) -> Score:
+    """A score from JSON, in which null stands for NaN."""
     names = [field.name for field in fields(kind)]
     numbers: dict[str, Any] = {
         k: math.nan if values[k] is None else values[k] for k in names
@@ -102,7 +102,7 @@ def _row(kind: type[Row], values: dict[str, Any]) -> Row:
 
 
 def _without_nan(value: Any) -> Any:
-    """JSON has no NaN."""
+    """The value with None for NaN, which JSON does not have."""
     if isinstance(value, dict):
         return {name: _without_nan(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Methods on pairs of a cohort: every pair registered, measured, and kept."""
+"""Registers the pairs of a cohort with every method, measures them, and keeps both."""
 
 import hashlib
 import json
@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from voltween import io
-from voltween.cohorts import Case, Pair, Scan, check_pairs, load_case, mask_by_labels
+from voltween.cohorts import Case, Pair, Scan, check_pairs, read_scan
 from voltween.errors import InputError
 from voltween.evaluation.measurement import (
-    inverse_consistency,
-    pair_measures,
-    stage_scores,
-    structure_scores,
+    measure_inverse_consistency,
+    score_pair,
+    score_stages,
+    score_structures,
 )
 from voltween.evaluation.methods import Answer, Method, Registering
 from voltween.evaluation.records import Record, Records, kept_transform
@@ -30,17 +30,17 @@ _MEGABYTE = 1e6
 
 
 @dataclass(frozen=True)
-class Protocol:
+class EvaluationProtocol:
     """How pairs are registered and measured."""
 
     masked: bool = False
-    """Mask the images by labels > 0 first, as skull-stripping does."""
+    """Mask the images by labels > 0 first, which strips the skull of a head."""
     inverse_consistency: bool = False
-    """Register every pair the other way round, too (twice the time), and measure by how
-    much there and back misses."""
+    """Register every pair in the other direction too, which takes twice the time, and
+    measure the inverse-consistency error."""
     keep_transforms: bool = False
-    """Keep fixed to moving transforms in the folder `transforms`, and, of methods other
-    than models, measure those that are there instead of registering again."""
+    """Keep the fixed to moving transforms in the folder `transforms`. Existing ones of
+    methods other than models are measured instead of registering again."""
 
 
 def evaluate(
@@ -49,26 +49,28 @@ def evaluate(
     *,
     pairs: Sequence[Pair],
     out: Path,
-    protocol: Protocol = Protocol(),
+    protocol: EvaluationProtocol = EvaluationProtocol(),
     on_pair: Callable[[PairScore], None] = lambda score: None,
 ) -> Scores:
-    """All methods on all pairs; `out` keeps what is finished, and is looked at first.
+    """Measures all methods on all pairs; finished pairs in `out` are not repeated.
 
     A pair that cannot be registered or measured is recorded as failed, and tried again
-    in the next run; a method that cannot run here has all its pairs "unavailable".
+    in the next run. All pairs of a method that cannot run here are "unavailable".
 
     Raises:
-        InputError: If a pair names a case that is not there, an image is to be masked
-            without labels, or `out` cannot be written to.
+        InputError: If a pair names an unknown case, or an image is to be masked without
+            labels.
+        OutputError: If `out` cannot be written to.
     """
     check_pairs(pairs, [case.name for case in cases])
-    if protocol.masked and (bare := [c.name for c in cases if c.labels is None]):
-        raise InputError(f"masking needs labels, these cases have none: {bare}")
+    unlabeled = [case.name for case in cases if case.labels is None]
+    if protocol.masked and unlabeled:
+        raise InputError(about="masking", expected="labels", got=f"none of {unlabeled}")
     output_folder(out)
-    run = _Run(cases, protocol, out)
+    comparison = _Comparison(cases, protocol, out)
     records = []
     for method in methods:
-        for record in run.records(method, pairs):
+        for record in comparison.records_of(method, pairs):
             on_pair(record.pair)
             records.append(record)
     return Scores(
@@ -78,187 +80,169 @@ def evaluate(
     )
 
 
-class _Run:
-    """One comparison: the scans in memory, the folder, how it is done."""
+class _Comparison:
+    """The scans in memory, the folder, and the protocol of one comparison."""
 
-    def __init__(self, cases: Sequence[Case], protocol: Protocol, out: Path) -> None:
-        self._cases = {case.name: case for case in cases}
-        self._protocol = protocol
-        self._out = out
-        self._records = Records(out)
-        self.scan = lru_cache(_SCANS_IN_MEMORY)(self._read)
-        self.digest = lru_cache(None)(self._digest)
-
-    def records(self, method: Method, pairs: Sequence[Pair]) -> Iterator[Record]:
-        """What is measured of the pairs, one after the other."""
-        loaded: _Loaded | None = None
-        for pair in pairs:
-            facts = self._facts(method, pair)
-            record = self._records.find(method.name, pair, facts)
-            if record is None:
-                loaded = loaded or _load(method)
-                if loaded.register is None:
-                    yield Record(_missing(method, pair, "unavailable", loaded.note))
-                    continue
-                record = self._measured(method, loaded, pair)
-                if record.pair.status == "ok":  # others are tried again next time
-                    self._records.keep(record, facts)
-            yield record
-
-    def _measured(self, method: Method, loaded: "_Loaded", pair: Pair) -> Record:
-        """The pair registered and measured, or why that failed."""
-        try:
-            fixed, moving = (self.scan(name) for name in pair)
-            answer, figures = self._answer(method, loaded, fixed, moving)
-        except Exception as error:  # whatever a tool throws
-            return _failed(method, pair, error)
-        self._keep(method, pair, answer, figures)  # a full disk is no fault of the pair
-        try:
-            return self._scored(method, loaded, (fixed, moving), answer, figures)
-        except Exception as error:
-            return _failed(method, pair, error)
-
-    def _answer(
-        self, method: Method, loaded: "_Loaded", fixed: Scan, moving: Scan
-    ) -> tuple[Answer, dict[str, Any]]:
-        """The method's answer and what it took; a kept one if there is one."""
-        pair = fixed.name, moving.name
-        if self._protocol.keep_transforms:
-            facts = self._registration_facts(method, pair)
-            if kept := _kept(kept_transform(self._out, method.name, pair), facts):
-                return kept
-        for scan in (fixed, moving):
-            method.prepare(scan.image)
-        assert loaded.register is not None
-        with measuring() as used:
-            answer = loaded.register(fixed.image, moving.image)
-            if answer.used is None:  # tools also make the moved image
-                answer.fixed_to_moving.resample(moving.image, onto=fixed.image.grid)
-        return answer, _figures(answer.used or used, loaded)
-
-    def _keep(
-        self, method: Method, pair: Pair, answer: Answer, figures: dict[str, Any]
+    def __init__(
+        self, cases: Sequence[Case], protocol: EvaluationProtocol, out: Path
     ) -> None:
-        """The transform, and beside it what it took, if asked and not there yet."""
-        if not self._protocol.keep_transforms:
-            return
-        path = kept_transform(self._out, method.name, pair)
-        facts = self._registration_facts(method, pair)
-        if _kept(path, facts):
-            return
-        output_folder(path.parent)
-        io.write(answer.fixed_to_moving, path)
-        if answer.stages:
-            return  # models register anew: that is quick, and all stages are measured
-        with whole_file(path.with_suffix(".json")) as partial:
-            partial.write_text(json.dumps({"facts": facts, "figures": figures}))
+        self._cases = {case.name: case for case in cases}
+        self.protocol = protocol
+        self.out = out
+        self._records = Records(out)
+        self.scan = lru_cache(_SCANS_IN_MEMORY)(self._read_scan)
+        self._digest = lru_cache(None)(self._digest_files)
 
-    def _scored(
-        self,
-        method: Method,
-        loaded: "_Loaded",
-        scans: tuple[Scan, Scan],
-        answer: Answer,
-        figures: dict[str, Any],
-    ) -> Record:
-        fixed, moving = scans
-        transform = answer.fixed_to_moving
-        structures = structure_scores(method.name, fixed, moving, transform)
-        measures = pair_measures(structures, fixed, moving, transform)
-        measures |= self._round_trip(loaded, fixed, moving, answer)
-        names: Any = {"method": method.name, "fixed": fixed.name, "moving": moving.name}
-        return Record(
-            PairScore(**names, **figures, **measures),
-            structures,
-            stage_scores(method.name, fixed, moving, answer.stages),
-        )
+    def records_of(self, method: Method, pairs: Sequence[Pair]) -> Iterator[Record]:
+        """Records of the pairs, one after the other, read or made."""
+        kept = [self._find(method, pair) for pair in pairs]
+        loaded: _LoadedMethod | None = None
+        reason = ""
+        if None in kept:
+            try:
+                loaded = _LoadedMethod.load(method, self)
+            except InputError as error:
+                reason = str(error)
+        for pair, record in zip(pairs, kept, strict=True):
+            if record is not None:
+                yield record
+            elif loaded is None:
+                yield Record(_missing(method, pair, "unavailable", reason))
+            else:
+                yield self._make_record(loaded, pair)
 
-    def _round_trip(
-        self, loaded: "_Loaded", fixed: Scan, moving: Scan, answer: Answer
-    ) -> dict[str, float]:
-        if not self._protocol.inverse_consistency:
-            return {}
-        assert loaded.register is not None
-        back = loaded.register(moving.image, fixed.image).fixed_to_moving
-        error_mm = inverse_consistency(fixed, moving, answer.fixed_to_moving, back)
-        return {"inverse_consistency_mm": error_mm}
+    def _find(self, method: Method, pair: Pair) -> Record | None:
+        return self._records.find(method.name, pair, self._record_facts(method, pair))
 
-    def _registration_facts(self, method: Method, pair: Pair) -> dict[str, Any]:
-        """What decides a transform."""
+    def _make_record(self, loaded: "_LoadedMethod", pair: Pair) -> Record:
+        record = loaded.record(pair)
+        if record.pair.status == "ok":  # failed pairs are tried again next time
+            self._records.keep(record, self._record_facts(loaded.method, pair))
+        return record
+
+    def transform_facts(self, method: Method, pair: Pair) -> dict[str, Any]:
+        """All facts that a transform depends on."""
         return {
             "method": dict(method.facts),
-            "masked": self._protocol.masked,
-            "files": [self.digest(name) for name in pair],
+            "masked": self.protocol.masked,
+            "files": [self._digest(name) for name in pair],
         }
 
-    def _facts(self, method: Method, pair: Pair) -> dict[str, Any]:
-        """What decides a record."""
-        there_and_back = {"inverse_consistency": self._protocol.inverse_consistency}
-        return self._registration_facts(method, pair) | there_and_back
+    def _record_facts(self, method: Method, pair: Pair) -> dict[str, Any]:
+        """All facts that a record depends on."""
+        both_directions = {"inverse_consistency": self.protocol.inverse_consistency}
+        return self.transform_facts(method, pair) | both_directions
 
-    def _digest(self, name: str) -> str:
-        """What stands for the content of a case's files."""
+    def _digest_files(self, name: str) -> str:
+        """Digest of the content of a case's files."""
         digest = hashlib.sha256()
-        for path in _files(self._cases[name]):
+        for path in _files_of(self._cases[name]):
             digest.update(path.read_bytes())
         return digest.hexdigest()
 
-    def _read(self, name: str) -> Scan:
-        case = self._cases[name]
-        image, labels = load_case(case)
-        if self._protocol.masked:
-            assert labels is not None
-            image = mask_by_labels(image, labels)
-        points = io.read_points(case.points) if case.points else None
-        return Scan(name, image, labels, points)
+    def _read_scan(self, name: str) -> Scan:
+        return read_scan(self._cases[name], is_masked=self.protocol.masked)
 
 
 @dataclass(frozen=True)
-class _Loaded:
-    """A method ready to register, or why it cannot."""
+class _LoadedMethod:
+    """A method that is ready to register, within a comparison."""
 
-    register: Registering | None
-    note: str = ""
-    seconds: float = 0.0
+    method: Method
+    register: Registering
+    loading_seconds: float
+    comparison: _Comparison
 
+    @classmethod
+    def load(cls, method: Method, comparison: _Comparison) -> "_LoadedMethod":
+        """Loads a method.
 
-def _load(method: Method) -> _Loaded:
-    try:
+        Raises:
+            InputError: If it cannot run here.
+        """
         method.make_ready()
         with measuring() as used:
             register = method.load()
-    except InputError as error:
-        return _Loaded(None, str(error))
-    return _Loaded(register, seconds=used.seconds)
+        return cls(method, register, used.seconds, comparison)
+
+    def record(self, pair: Pair) -> Record:
+        """Registers and measures a pair, or notes why that failed."""
+        try:
+            fixed, moving = (self.comparison.scan(name) for name in pair)
+            answer, resources = self._answer(fixed, moving)
+        except Exception as error:  # tools raise all kinds
+            return _failed(self.method, pair, error)
+        self._keep(pair, answer, resources)  # a full disk is no fault of the pair
+        try:
+            return self._score(fixed, moving, answer, resources)
+        except Exception as error:
+            return _failed(self.method, pair, error)
+
+    def _answer(self, fixed: Scan, moving: Scan) -> tuple[Answer, dict[str, Any]]:
+        """The answer for a pair and the resources it took, kept or new."""
+        if kept := self._kept((fixed.name, moving.name)):
+            return kept
+        for scan in (fixed, moving):
+            self.method.prepare(scan.image)
+        with measuring() as used:
+            answer = self.register(fixed.image, moving.image)
+            if answer.used is None:  # tools also make the moved image
+                answer.fixed_to_moving.resample(moving.image, onto=fixed.image.grid)
+        return answer, self._resources(answer.used or used)
+
+    def _resources(self, used: Used) -> dict[str, float]:
+        """Fields of a `PairScore`."""
+        peak = used.peak_bytes
+        return {
+            "loading_seconds": used.loading_seconds or self.loading_seconds,
+            "seconds": used.seconds,
+            "processor_seconds": used.processor_seconds,
+            "peak_memory_mb": float("nan") if peak is None else peak / _MEGABYTE,
+        }
+
+    def _kept(self, pair: Pair) -> tuple[Answer, dict[str, float]] | None:
+        """A transform kept under the same facts, with its resources, if any."""
+        path = kept_transform(self.comparison.out, self.method.name, pair)
+        facts_file = path.with_suffix(".json")
+        if not self.comparison.protocol.keep_transforms or not facts_file.exists():
+            return None
+        stored = json.loads(facts_file.read_text())
+        if stored["facts"] != self.comparison.transform_facts(self.method, pair):
+            return None
+        return Answer(io.read_transform(path)), stored["figures"]
+
+    def _keep(self, pair: Pair, answer: Answer, resources: dict[str, Any]) -> None:
+        """Writes the transform, and its resources beside it, if asked and needed."""
+        if not self.comparison.protocol.keep_transforms or self._kept(pair):
+            return
+        path = kept_transform(self.comparison.out, self.method.name, pair)
+        output_folder(path.parent)
+        io.write(answer.fixed_to_moving, path)
+        if answer.stages:
+            return  # models register again: that is quick, and gives all stages
+        facts = self.comparison.transform_facts(self.method, pair)
+        with whole_file(path.with_suffix(".json")) as partial:
+            partial.write_text(json.dumps({"facts": facts, "figures": resources}))
+
+    def _score(
+        self, fixed: Scan, moving: Scan, answer: Answer, resources: dict[str, Any]
+    ) -> Record:
+        method = self.method.name
+        outcome, stages = score_stages(method, fixed, moving, answer)
+        structures = score_structures(method, outcome)
+        measures = score_pair(outcome, structures)
+        if self.comparison.protocol.inverse_consistency:
+            back = self.register(moving.image, fixed.image).fixed_to_moving
+            error_mm = measure_inverse_consistency(outcome, back)
+            measures["inverse_consistency_mm"] = error_mm
+        names: Any = {"method": method, "fixed": fixed.name, "moving": moving.name}
+        return Record(PairScore(**names, **resources, **measures), structures, stages)
 
 
-def _figures(used: Used, loaded: _Loaded) -> dict[str, float]:
-    """Fields of a `PairScore`."""
-    peak = used.peak_bytes
-    return {
-        "loading_seconds": used.loading_seconds or loaded.seconds,
-        "seconds": used.seconds,
-        "processor_seconds": used.processor_seconds,
-        "peak_memory_mb": float("nan") if peak is None else peak / _MEGABYTE,
-    }
-
-
-def _kept(path: Path, facts: dict[str, Any]) -> tuple[Answer, dict[str, float]] | None:
-    """A transform that was kept under the same facts, and what it took."""
-    beside = path.with_suffix(".json")
-    if not beside.exists():
-        return None
-    stored = json.loads(beside.read_text())
-    if stored["facts"] != facts:
-        return None
-    transform = io.read_transform(path)
-    return Answer(transform), stored["figures"]
-
-
-def _files(case: Case) -> list[Path]:
-    """Of a DICOM folder, all that are in it."""
-    given = [path for path in (case.image, case.labels, case.points) if path]
-    folders = [sorted(path.iterdir()) if path.is_dir() else [path] for path in given]
+def _files_of(case: Case) -> list[Path]:
+    """The files of a case; of a DICOM folder, all that are in it."""
+    paths = [path for path in (case.image, case.labels, case.points) if path]
+    folders = [sorted(path.iterdir()) if path.is_dir() else [path] for path in paths]
     return [path for folder in folders for path in folder if path.is_file()]
 
 
@@ -269,15 +253,14 @@ def _missing(method: Method, pair: Pair, status: Any, note: str) -> PairScore:
 
 
 def _failed(method: Method, pair: Pair, error: Exception) -> Record:
-    """A record of what went wrong, unless the next pair would meet it, too."""
+    """A record of the error, unless it is one that the next pair would meet too."""
     if isinstance(error, OSError):  # of the disk or the output folder
         raise error
     logger.warning("%s on %s failed: %s", method.name, pair, error)
-    return Record(_missing(method, pair, "failed", _described(error)))
+    return Record(_missing(method, pair, "failed", _one_line(error)))
 
 
-def _described(error: Exception) -> str:
-    """One line on what went wrong."""
+def _one_line(error: Exception) -> str:
     lines = str(error).splitlines() or [""]
     kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
     return f"{kind}{lines[0]}"

@@ -1,25 +1,28 @@
-"""What is measured of a registered pair: the rows of pairs.csv and its companions."""
+"""Scores of registered pairs: the rows of pairs.csv, structures.csv and stages.csv."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
 
 Status = Literal["ok", "failed", "unavailable"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairScore:
-    """One pair registered by one method. NaN is what could not be measured.
+    """One pair registered by one method; NaN for measures that could not be taken.
 
     Overlap and surface distances are means over the structures that both scans have.
-    Everything is measured on the fixed scan's own grid, for every method alike.
+    All methods are measured on the fixed scan's grid.
     """
 
     method: str
     fixed: str
     moving: str
     status: Status = "ok"
-    """Failed: this pair was not registered. Unavailable: the method cannot run here."""
+    """failed: the pair was not registered; unavailable: the method cannot run here."""
     dice: float = math.nan
     iou: float = math.nan
     hd95_mm: float = math.nan
@@ -27,24 +30,24 @@ class PairScore:
     landmark_mm: float = math.nan
     """Mean distance of mapped fixed landmarks to the moving ones (TRE)."""
     landmark_voxels: float = math.nan
-    """The same in voxels of the moving scan."""
+    """The landmark distance in voxels of the moving scan."""
     folding_percent: float = math.nan
     sd_log_jacobian: float = math.nan
     folding_percent_learn2reg: float = math.nan
     sd_log_jacobian_learn2reg: float = math.nan
     inverse_consistency_mm: float = math.nan
     seconds: float = math.nan
-    """To register, without reading the scans and without loading model or tool."""
+    """Time to register, without reading the scans and loading the model or tool."""
     processor_seconds: float = math.nan
-    """The same, summed over threads."""
+    """Processor time to register, summed over threads."""
     loading_seconds: float = math.nan
-    """To load the model or the tool, once for all pairs."""
+    """Time to load the model or tool, once for all pairs."""
     peak_memory_mb: float = math.nan
-    """Most memory the process held while it registered."""
+    """Peak memory of the process during the registration."""
     structures: int = 0
-    """How many structures the means are over."""
+    """Number of structures in the means."""
     note: str = ""
-    """Why something is missing."""
+    """Reason why a measure is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +63,12 @@ class StructureScore:
     hd95_mm: float = math.nan
     surface_distance_mm: float = math.nan
     note: str = ""
-    """Why something is missing, such as "not in moving"."""
+    """Reason why a measure is missing, such as "not in moving"."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageScore:
-    """One pair as it stood after one stage of a cascade; means as in `PairScore`."""
+    """One pair after one stage of a cascade; means as in `PairScore`."""
 
     method: str
     fixed: str
@@ -78,9 +81,15 @@ class StageScore:
 
 @dataclass(frozen=True)
 class Scores:
-    """All that was measured, in the order it was asked for."""
+    """All scores of a comparison, in the order of methods and pairs."""
 
     pairs: tuple[PairScore, ...]
     structures: tuple[StructureScore, ...]
     stages: tuple[StageScore, ...]
-    """Of methods that have stages alone."""
+    """Only of methods that have stages."""
+
+
+def mean_of_measured(values: Iterable[float]) -> float:
+    """Mean of the values that are not NaN; NaN if there are none."""
+    measured = [value for value in values if not math.isnan(value)]
+    return float(np.mean(measured)) if measured else math.nan

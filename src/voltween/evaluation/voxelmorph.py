@@ -1,4 +1,4 @@
-"""VoxelMorph-2 as a method that first trains itself, as the paper trained it."""
+"""VoxelMorph-2 as a method that is trained first, as in the paper."""
 
 import hashlib
 import json
@@ -25,9 +25,10 @@ def voxelmorph_method(
     steps: int | None = None,
     device: str = "cpu",
 ) -> Method:
-    """VoxelMorph-2, trained in a folder on the `train` cases if it was not yet.
+    """VoxelMorph-2, trained in a folder on the `train` cases if it is not trained yet.
 
-    On the cohort's own grid, with the published settings but for the steps, if given.
+    It uses the grid fitted to the cohort and the published settings, except for the
+    number of steps if given.
 
     Raises:
         InputError: If there are no cases to train on.
@@ -49,7 +50,7 @@ def voxelmorph_method(
 
 
 def voxelmorph_recipe(cases: Sequence[Case], steps: int | None) -> Recipe:
-    """How VoxelMorph-2 is trained on a cohort."""
+    """The recipe by which VoxelMorph-2 is trained on a cohort."""
     fitted = fit_preprocessing(cases_of_split(cases, "train"))
     network = VoxelMorphConfig.covering(fitted.shape)
     training = VOXELMORPH_TRAINING

@@ -74,10 +74,7 @@ PLANES = (
 def display_grid(grid: Grid) -> Grid:
     """The grid of cubic voxels in RAS order over a field of view, one per pixel."""
     directions = directions_to_ras(grid)
-    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(grid.shape) - 1.0)
-    extent_mm = np.ptp(
-        (grid.voxel_to_world(corners) - grid.center_mm) @ directions, axis=0
-    )
+    extent_mm = grid.extent_mm(directions)
     spacing_mm = extent_mm.max() / (LONGEST_SIDE_VOXELS - 1)
     sizes = np.maximum(np.round(extent_mm / spacing_mm).astype(int) + 1, 2)
     return Grid.centered(

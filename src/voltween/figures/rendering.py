@@ -147,8 +147,7 @@ def render_lines(
 def _cubic_grid(fixed: Grid) -> Grid:
     """The grid of cubic voxels in RAS order over a grid's field of view."""
     directions = directions_to_ras(fixed)
-    corners = np.array(list(np.ndindex(2, 2, 2))) * np.array(fixed.shape) - 0.5
-    extent_mm = np.ptp(fixed.voxel_to_world(corners) @ directions, axis=0)
+    extent_mm = np.ptp(fixed.corners_mm(margin_voxels=0.5) @ directions, axis=0)
     spacing_mm = float(extent_mm.max()) / _LONGEST_SIDE
     i, j, k = (max(2, round(float(n) / spacing_mm)) for n in extent_mm)
     return Grid.centered(

@@ -1,4 +1,8 @@
-"""Trained networks with their preprocessing, on disk; the models that are shipped."""
+"""Trained networks with their preprocessing, on disk, and the models that are shipped.
+
+A model takes scans in scanner space (RAS+ mm) to its network's input, and its network
+finds a flow in voxels of the canonical grid, from fixed to moving.
+"""
 
 from voltween.models.facts import dataclass_from_facts as dataclass_from_facts
 from voltween.models.model import Model as Model

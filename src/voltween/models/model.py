@@ -1,4 +1,4 @@
-"""Trained models on disk: one safetensors file with its configuration as JSON inside.
+"""Trained models on disk: safetensors files with their configuration as JSON inside.
 
 Nothing is ever unpickled. A file appears whole or not at all.
 """
@@ -43,49 +43,53 @@ _NETWORK = "network."
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained network with all that is needed to use it and to judge it."""
+    """A trained network with everything needed to use it and to judge it."""
 
     name: str
     network: Network
     preprocessing: Preprocessing
     provenance: dict[str, Any]
-    """Data, training configuration, steps, package version, measured figures."""
+    """Data, training configuration, steps, package version, measured results."""
     precision: Precision = "fp32"
-    """Of the network's features (see `voltween.inference`): with fp32 the result is the
-    same on all processors, to rounding."""
+    """Precision of the network's features (see `voltween.networks.optimize`).
+
+    With fp32 the result is the same on all processors, up to rounding.
+    """
 
     def to(self, device: str) -> "Model":
-        """The same model, computing on another device, such as "cpu" or "cuda".
+        """Returns a copy of the model on another device, such as "cpu" or "cuda".
 
         Raises:
-            InputError: If PyTorch has no such device here.
+            InputError: If PyTorch cannot use the device here.
         """
         try:
             network = copy.deepcopy(self.network).to(device)
         except (RuntimeError, AssertionError) as error:  # no CUDA in this PyTorch
-            reason = str(error).splitlines()[0]
             raise InputError(
-                f"device {device!r} cannot be used here ({reason}): take cpu"
+                about=f"device {device!r}",
+                expected="a device that PyTorch can use here",
+                got=str(error).splitlines()[0],
+                advice="take cpu",
             ) from error
         return replace(self, network=network)
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """Device that holds the weights."""
         return next(self.network.parameters()).device
 
     @cached_property
     def registrar(self) -> Registrar:
-        """The network made fast for inference."""
+        """The network in its fast form for inference."""
         return optimize(self.network, self.precision)
 
 
 def load_model(name_or_path: PathLike) -> Model:
-    """A model by the name of a shipped one, or from a file that training wrote.
+    """Loads a shipped model by its name, or a model from a file that training wrote.
 
     Raises:
-        InputError: If there is none, the file is damaged or not a Voltween model, or
-            the package that its network comes from is missing.
+        InputError: If there is no such model, the file is damaged or of another kind,
+            or the package that its network comes from is missing.
     """
     path = model_path(name_or_path)
     tensors, description = read_tensors(path)
@@ -104,19 +108,19 @@ def load_model(name_or_path: PathLike) -> Model:
 
 
 def weights_digest(name_or_path: PathLike) -> str:
-    """SHA-256 of a model's file: what stands for its weights and its settings.
+    """SHA-256 of a model's file, which identifies its weights and settings.
 
     Raises:
-        InputError: If there is none.
+        InputError: If there is no such model.
     """
     return hashlib.sha256(model_path(name_or_path).read_bytes()).hexdigest()
 
 
 def save_model(model: Model, path: PathLike, *, is_half: bool = True) -> Path:
-    """Write a model to one file; in half precision unless told otherwise.
+    """Writes a model to one file, by default in half precision; returns its path.
 
     Raises:
-        InputError: If the file cannot be written.
+        OutputError: If the file cannot be written.
     """
     dtype = torch.float16 if is_half else torch.float32
     tensors = network_tensors(model.network, dtype)
@@ -124,7 +128,7 @@ def save_model(model: Model, path: PathLike, *, is_half: bool = True) -> Path:
 
 
 def describe(model: Model) -> dict[str, Any]:
-    """All of a model but its weights, as JSON types."""
+    """Returns everything of a model except its weights, as JSON types."""
     return {
         **config_facts(model.network.config),
         "preprocessing": asdict(model.preprocessing),
@@ -135,13 +139,13 @@ def describe(model: Model) -> dict[str, Any]:
 def network_tensors(
     network: Network, dtype: torch.dtype = torch.float32
 ) -> dict[str, Tensor]:
-    """The weights by their names in a checkpoint."""
+    """Returns the weights by their names in a checkpoint."""
     weights = network.state_dict()
     return {f"{_NETWORK}{name}": weight.to(dtype) for name, weight in weights.items()}
 
 
 def installed_models() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and description of each shipped model, in alphabetical order."""
+    """Yields name and description of each shipped model, in alphabetical order."""
     for path in sorted(_models_folder().glob(f"*{SUFFIX}")):
         with safe_open(path, framework="pt") as file:
             yield (
@@ -152,20 +156,22 @@ def installed_models() -> Iterator[tuple[str, dict[str, Any]]]:
 
 @contextmanager
 def _naming_misfits(path: Path) -> Iterator[None]:
+    """Names the file in errors about a configuration or weights that do not fit."""
     try:
         yield
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(
-            f"{path}: its configuration and weights do not fit this version of "
-            f"Voltween ({str(error).splitlines()[0]})"
+            about=path,
+            expected="configuration and weights that fit this version of Voltween",
+            got=str(error).splitlines()[0],
         ) from error
 
 
 def model_path(name_or_path: PathLike) -> Path:
-    """The file of a model, by the name of a shipped one or by its path.
+    """Path of a model's file, by the name of a shipped model or by its path.
 
     Raises:
-        InputError: If there is none.
+        InputError: If there is no such file.
     """
     shipped = _models_folder() / f"{name_or_path}{SUFFIX}"
     if shipped.is_file():
@@ -176,8 +182,9 @@ def model_path(name_or_path: PathLike) -> Path:
             p.name.removesuffix(SUFFIX) for p in _models_folder().glob(f"*{SUFFIX}")
         )
         raise InputError(
-            f"{name_or_path}: no such model; expected a file that `voltween train` "
-            f"wrote or a shipped model ({names})"
+            about=name_or_path,
+            expected=f"a shipped model ({names}) or a file that `voltween train` wrote",
+            got="none of this name",
         )
     return path
 

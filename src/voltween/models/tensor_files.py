@@ -1,4 +1,4 @@
-"""Tensors with a description in safetensors files."""
+"""Safetensors files of tensors with a description in JSON."""
 
 import json
 from pathlib import Path
@@ -12,21 +12,26 @@ from voltween.errors import InputError
 from voltween.files import whole_file
 
 SUFFIX = ".safetensors"
-FORMAT = 2  # 1: the affine matrix by itself, not its displacements at the border
+FORMAT = 2  # 1 had the affine matrix itself, not its displacements at the border
 
 
 def tensors_under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The tensors whose names start with the prefix, by the rest of their names."""
-    found = {
-        name: tensor for name, tensor in tensors.items() if name.startswith(prefix)
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
     }
-    return {name.removeprefix(prefix): tensor for name, tensor in found.items()}
 
 
 def write_tensors(
     path: Path, tensors: dict[str, Tensor], description: dict[str, Any]
 ) -> Path:
-    """Write tensors and a JSON description to one safetensors file."""
+    """Writes tensors and a description to one safetensors file; returns its path.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     text = json.dumps({"format": FORMAT, **description})
     with whole_file(path) as partial:
@@ -35,10 +40,12 @@ def write_tensors(
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors (floating ones as float32) and description of a file of `write_tensors`.
+    """Reads tensors and description from a file that `write_tensors` wrote.
+
+    Floating-point tensors become float32.
 
     Raises:
-        InputError: If it is missing, damaged, or not one of Voltween's.
+        InputError: If the file is missing, damaged, or not one of Voltween's.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -46,8 +53,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise InputError(
-            f"{path}: expected a Voltween model ({SUFFIX}), got a file that is damaged "
-            "or of another kind"
+            about=path,
+            expected=f"a Voltween model ({SUFFIX})",
+            got="a file that is damaged or of another kind",
         ) from error
     floating = {
         n: t.float() if t.is_floating_point() else t for n, t in tensors.items()
@@ -56,21 +64,24 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def read_description(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:
-    """The description in the metadata of a tensor file.
+    """Reads the description from the metadata of a tensor file.
 
     Raises:
-        InputError: If there is none, or the file is of a newer format.
+        InputError: If there is none, or the file has another format.
     """
     try:
         description: dict[str, Any] = json.loads((metadata or {})["voltween"])
     except (KeyError, ValueError) as error:
         raise InputError(
-            f"{path}: expected a Voltween model, got another program's safetensors file"
+            about=path,
+            expected="a Voltween model",
+            got="another program's safetensors file",
         ) from error
     if description.get("format") != FORMAT:
         raise InputError(
-            f"{path}: expected model format {FORMAT}, got "
-            f"{description.get('format')}: use the version of Voltween that wrote it, "
-            "or a newer one"
+            about=path,
+            expected=f"model format {FORMAT}",
+            got=description.get("format"),
+            advice="use the version of Voltween that wrote it, or a newer one",
         )
     return description

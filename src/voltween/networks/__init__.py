@@ -1,7 +1,7 @@
-"""Networks: the paper's affine and dense subnetworks, their cascade; VoxelMorph-2.
+"""The paper's networks, a VoxelMorph network to compare with, and fast inference.
 
-A network takes a fixed and a moving image (B, 1, I, J, K) on its grid, 0 to 1, and
-returns a `Tweening`: flows in voxels that map fixed to moving.
+A network takes a fixed and a moving image (B, 1, I, J, K) on its grid, with intensities
+from 0 to 1, and returns a `Tweening`: flows in voxels that map fixed to moving.
 """
 
 from voltween.networks.affine import AffineSubnetwork as AffineSubnetwork

@@ -10,13 +10,12 @@ from voltween.networks.blocks import Encoder, level_channels, without_autocast
 
 
 class AffineSubnetwork(nn.Module):
-    """Twelve numbers A and b of the flow A x + b, from fixed and moving image.
+    """Predicts the twelve numbers A and b of the flow A x + b from an image pair.
 
-    One fully connected layer reads the whole of the last features, so the grid's
-    shape is fixed at construction. The layer starts at 0: training starts from the
-    identity. What it says is in voxels for all twelve numbers, those of A being
-    displacements at the border of the grid: one learning rate then suits them all,
-    whatever the shape.
+    One fully connected layer reads all of the last features, so the shape of the grid
+    is fixed at construction. The layer starts at 0: training starts from the identity.
+    Its twelve outputs are all in voxels, those of A being displacements at the border
+    of the grid. One learning rate therefore suits all of them, for any shape.
     """
 
     from_center_to_border: Tensor
@@ -37,7 +36,7 @@ class AffineSubnetwork(nn.Module):
     def forward(
         self, fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]
     ) -> tuple[Float[Tensor, "b 3 3"], Float[Tensor, "b 3"]]:
-        """A (no unit) and b (voxels), x counted from the grid's center (eq. 11).
+        """Returns A (no unit) and b (voxels), with x from the grid's center (eq. 11).
 
         Raises:
             ValueError: If the images are not of the shape fixed at construction.
@@ -49,7 +48,7 @@ class AffineSubnetwork(nn.Module):
                 "or build the network with CascadeConfig(shape=...)"
             )
         features = self.encoder(fixed, moving)[-1].flatten(1)
-        with without_autocast(features):  # half precision would round by tenths
+        with without_autocast(features):  # bfloat16 would round by tenths of a voxel
             numbers = self.head(features.to(self.head.weight.dtype))
         at_border = numbers[:, :9].unflatten(1, (3, 3))
         return at_border / self.from_center_to_border, numbers[:, 9:]

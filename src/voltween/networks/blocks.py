@@ -1,4 +1,4 @@
-"""What subnetworks share: their layers (paper IV-B, figures 4 and 5), how they run."""
+"""Layers that the subnetworks share (paper IV-B, figures 4 and 5)."""
 
 import math
 from typing import Any
@@ -21,7 +21,7 @@ class LinearConvolution(nn.Conv3d):
         super().__init__(inputs, outputs, kernel_size=3, stride=stride, padding=1)
 
     def forward(self, x: Float[Tensor, "b c i j k"]) -> Float[Tensor, "b c2 i2 j2 k2"]:
-        """Features after the convolution."""
+        """Returns the features after the convolution."""
         return convolve(x, self.weight, self.bias, self.stride[0])
 
 
@@ -37,8 +37,8 @@ class Convolution(nn.Sequential):
 class Encoder(nn.Module):
     """Strided convolutions from the image pair down to the smallest grid (figure 4).
 
-    Channels double at each halving, from `channels`; from the third halving on a
-    second convolution (conv3_1, conv4_1, ...) follows the strided one.
+    The first halving gives `channels` channels, each further one doubles them. From the
+    third halving on, a second convolution (conv3_1, conv4_1, ...) follows.
     """
 
     def __init__(self, channels: int, halvings: int) -> None:
@@ -56,8 +56,8 @@ class Encoder(nn.Module):
     def forward(
         self, fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]
     ) -> list[Tensor]:
-        """Features after each halving, finest first."""
-        # Channels last in memory: what a CPU's convolutions are fastest with.
+        """Returns the features after each halving, finest first."""
+        # Channels last in memory, which is fastest for convolutions on a CPU.
         pair = torch.stack([fixed[:, 0], moving[:, 0]], dim=-1)
         features = [pair.permute(0, 4, 1, 2, 3)]
         for level in self.levels:
@@ -68,10 +68,9 @@ class Encoder(nn.Module):
 def run_subnetwork(
     subnetwork: nn.Module, *images: Float[Tensor, "b c i j k"], is_recomputed: bool
 ) -> Any:
-    """What the subnetwork makes of the images.
+    """Returns the output of the subnetwork for the images.
 
-    If `is_recomputed`, none of its features is kept for the gradients: they are
-    computed anew.
+    If `is_recomputed`, the features are not kept for the gradients but recomputed.
     """
     if is_recomputed and torch.is_grad_enabled():
         return checkpoint(subnetwork, *images, use_reentrant=False)
@@ -79,19 +78,24 @@ def run_subnetwork(
 
 
 def without_autocast(features: Tensor) -> torch.autocast:
-    """Context in which operations keep the precision of what they are given."""
+    """Returns a context in which operations keep the precision of their inputs."""
     return torch.autocast(features.device.type, enabled=False)
 
 
+def nearest_multiples(shape: tuple[int, ...], multiple: int) -> tuple[int, ...]:
+    """The nearest shape whose sides are positive multiples of a number."""
+    return tuple(max(1, round(side / multiple)) * multiple for side in shape)
+
+
 def level_channels(channels: int, level: int) -> int:
-    """Channels of the features after `level` halvings."""
+    """Number of channels of the features after `level` halvings."""
     return channels * 2 ** (level - 1)
 
 
 def initialize(layer: nn.Conv3d | Upsampling) -> None:
-    """Uniform weights of bound sqrt(3 / fan), biases 0, as in the authors' code."""
+    """Draws uniform weights within sqrt(3 / fan); biases are 0 (authors' code)."""
     outputs, inputs = layer.weight.shape[:2]
-    # Of a transposed convolution the outputs count: eight phases of eight weights.
+    # The fan of a transposed convolution is that of its outputs: eight weights each.
     is_transposed = isinstance(layer, Upsampling)
     fan = 8 * outputs if is_transposed else 27 * inputs
     bound = math.sqrt(3 / fan)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from voltween.errors import InputError
 from voltween.networks.affine import AffineSubnetwork
-from voltween.networks.blocks import run_subnetwork
+from voltween.networks.blocks import nearest_multiples, run_subnetwork
 from voltween.networks.dense import DenseSubnetwork
 from voltween.ops import FlowParts, affine_flow, compose, warp
 
@@ -19,7 +19,7 @@ _FEWEST_HALVINGS = 3
 
 @dataclass(frozen=True)
 class CascadeConfig:
-    """Which subnetworks, on which grid, how wide and how deep.
+    """Configuration of a cascade: its subnetworks, grid, width and depth.
 
     Raises:
         InputError: If the stages are not A?D*, the shape cannot be halved three times,
@@ -29,50 +29,56 @@ class CascadeConfig:
     stages: str = "ADDD"
     """Subnetworks in order: at most one A (affine), first; then any number of D."""
     shape: tuple[int, int, int] = (128, 128, 128)
-    """Voxels of the grid the network works on."""
+    """Shape of the network's grid, in voxels."""
     channels: int = 16
     """Channels after the first halving; they double with each further one."""
     levels: int = 6
     """Halvings of the dense subnetworks; fewer where the shape allows no more."""
     affine_levels: int = 5
-    """Halvings of the affine subnetwork, likewise. The paper's is 5, RCN's 6."""
+    """Halvings of the affine subnetwork, likewise: 5 in the paper, 6 in RCN."""
     flow_multiplier: float = 1.0
     """Factor on the output of every dense subnetwork."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch("A?D*", self.stages) or not self.stages:
             raise InputError(
-                "stages must be at most one A followed by any number of D, such as "
-                f"'ADD', got {self.stages!r}"
+                about="stages",
+                expected="at most one A followed by any number of D, such as 'ADD'",
+                got=repr(self.stages),
             )
-        if min(self.channels, self.levels, self.affine_levels) < 1:
-            raise InputError("channels, levels and affine_levels must be at least 1")
+        for name in ("channels", "levels", "affine_levels"):
+            if getattr(self, name) < 1:
+                raise InputError(
+                    about=name, expected="at least 1", got=getattr(self, name)
+                )
         multiple = 2**_FEWEST_HALVINGS
         if len(self.shape) != 3 or any(n < 1 or n % multiple for n in self.shape):
-            nearest = tuple(max(1, round(n / multiple)) * multiple for n in self.shape)
+            nearest = nearest_multiples(self.shape, multiple)
             raise InputError(
-                f"each side of shape must be a multiple of {multiple} voxels, got "
-                f"{self.shape}; the nearest legal shape is {nearest}"
+                about="shape",
+                expected=f"three sides that are multiples of {multiple} voxels",
+                got=self.shape,
+                advice=f"the nearest legal shape is {nearest}",
             )
 
     @property
     def halvings(self) -> int:
-        """How often the dense subnetworks halve the grid."""
+        """Number of times that the dense subnetworks halve the grid."""
         return min(self.levels, self._most_halvings)
 
     @property
     def affine_halvings(self) -> int:
-        """How often the affine subnetwork halves the grid."""
+        """Number of times that the affine subnetwork halves the grid."""
         return min(self.affine_levels, self._most_halvings)
 
     @property
     def title(self) -> str:
-        """What people call it."""
+        """Name of the network in texts for people."""
         return self.stages
 
     @property
     def stage_names(self) -> tuple[str, ...]:
-        """Names of the stages for people: affine, dense 1, dense 2, ..."""
+        """Names of the stages in texts: affine, dense 1, dense 2, ..."""
         dense = tuple(f"dense {n + 1}" for n in range(self.stages.count("D")))
         return ("affine", *dense) if self.stages.startswith("A") else dense
 
@@ -83,23 +89,21 @@ class CascadeConfig:
 
 
 class Stage(NamedTuple):
-    """What one subnetwork of the cascade did.
-
-    Flows are in voxels. `own_flow` is what this subnetwork predicted; `flow` is all
-    flows so far, composed; `moved` is the original moving image warped by `flow`: one
-    tweening frame. `parts` are the affine part of `flow` and all the rest, the dense
-    part: `flow` = affine after dense (eq. 19).
-    """
+    """The contribution of one subnetwork of the cascade; flows are in voxels."""
 
     is_affine: bool
     own_flow: Float[Tensor, "b 3 i j k"]
+    """The flow that this subnetwork predicted."""
     flow: Float[Tensor, "b 3 i j k"]
+    """All flows up to this stage, composed."""
     moved: Float[Tensor, "b 1 i j k"]
+    """The original moving image warped by `flow`: one tweening frame."""
     parts: FlowParts
+    """`flow` as an affine part after a dense part (eq. 19)."""
 
 
 class Tweening(NamedTuple):
-    """Result of the cascade: final flow (voxels), final moved image, and all stages."""
+    """Result of a network: final flow (voxels), final moved image, and all stages."""
 
     flow: Float[Tensor, "b 3 i j k"]
     moved: Float[Tensor, "b 1 i j k"]
@@ -109,11 +113,11 @@ class Tweening(NamedTuple):
 class VolumeTweeningNetwork(nn.Module):
     """Cascade of one affine and several dense subnetworks (paper IV-A, figure 2).
 
-    Every subnetwork sees the fixed image and the current moving image, which is always
-    the original moving image warped once by the composed flow so far.
+    Every subnetwork gets the fixed image and the current moving image, which is always
+    the original moving image warped once by the flow composed so far.
 
-    If `recomputes_features` is set, training keeps no features of the subnetworks but
-    computes them anew for the gradients: less memory for a third more time.
+    If `recomputes_features` is set, training does not keep the features of the
+    subnetworks but recomputes them for the gradients: less memory, a third more time.
     """
 
     def __init__(self, config: CascadeConfig) -> None:
@@ -133,7 +137,7 @@ class VolumeTweeningNetwork(nn.Module):
     def forward(
         self, fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]
     ) -> Tweening:
-        """Register `moving` to `fixed`, both normalized images on the network's grid.
+        """Registers `moving` to `fixed`, both normalized images on the network's grid.
 
         Raises:
             ValueError: If the images differ in shape or do not fit the network.
@@ -141,7 +145,7 @@ class VolumeTweeningNetwork(nn.Module):
         check_pair(fixed, moving)
         stages = list(self._affine_stage(fixed, moving))
         for subnetwork in self.dense:
-            current = stages[-1] if stages else _at_rest(moving)
+            current = stages[-1] if stages else _identity_stage(moving)
             own_flow = run_subnetwork(
                 subnetwork,
                 fixed,
@@ -158,15 +162,22 @@ class VolumeTweeningNetwork(nn.Module):
             self.affine, fixed, moving, is_recomputed=self.recomputes_features
         )
         flow = affine_flow(matrix, translation, fixed.shape[2:])
-        parts = FlowParts(matrix, translation, _rest(moving))
-        return (Stage(True, flow, flow, warp(moving, flow), parts),)
+        return (
+            Stage(
+                is_affine=True,
+                own_flow=flow,
+                flow=flow,
+                moved=warp(moving, flow),
+                parts=FlowParts(matrix, translation, _zero_flow(moving)),
+            ),
+        )
 
 
 def check_pair(fixed: Tensor, moving: Tensor) -> None:
-    """Refuse what is not a batch of pairs of images.
+    """Refuses images that are not a batch of pairs.
 
     Raises:
-        ValueError: If the images differ in shape or have not one channel.
+        ValueError: If the images differ in shape or do not have one channel.
     """
     if fixed.shape != moving.shape or fixed.ndim != 5 or fixed.shape[1] != 1:
         raise ValueError(
@@ -176,11 +187,11 @@ def check_pair(fixed: Tensor, moving: Tensor) -> None:
 
 
 def _deform(current: Stage, own_flow: Tensor, moving: Tensor) -> Stage:
-    """The stage after `current` whose subnetwork predicted `own_flow`."""
-    is_first = current.is_affine
-    before = current.parts
-    dense_flow = own_flow if is_first else compose(before.dense_flow, own_flow)
-    parts = before._replace(dense_flow=dense_flow)
+    """Returns the stage after `current` whose subnetwork predicted `own_flow`."""
+    dense_flow = own_flow
+    if not current.is_affine:  # else there is no dense flow yet
+        dense_flow = compose(current.parts.dense_flow, own_flow)
+    parts = current.parts._replace(dense_flow=dense_flow)
     flow = parts.flow
     return Stage(
         is_affine=False,
@@ -191,11 +202,18 @@ def _deform(current: Stage, own_flow: Tensor, moving: Tensor) -> Stage:
     )
 
 
-def _at_rest(moving: Tensor) -> Stage:
-    rest = _rest(moving)
-    return Stage(True, rest, rest, moving, FlowParts.dense(rest))
+def _identity_stage(moving: Tensor) -> Stage:
+    """Stage before a first dense subnetwork: nothing has moved."""
+    flow = _zero_flow(moving)
+    return Stage(
+        is_affine=True,
+        own_flow=flow,
+        flow=flow,
+        moved=moving,
+        parts=FlowParts.dense(flow),
+    )
 
 
-def _rest(moving: Tensor) -> Tensor:
+def _zero_flow(moving: Tensor) -> Tensor:
     """A flow of zeros that takes no memory."""
     return moving.new_zeros(1).expand(len(moving), 3, *moving.shape[2:])

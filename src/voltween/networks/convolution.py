@@ -1,8 +1,8 @@
-"""A 3D convolution of padding 1, in the way that is fastest for its size on a CPU.
+"""A 3D convolution of padding 1 by the fastest algorithm for its size on a CPU.
 
-PyTorch alone chooses badly at both ends: small features of a single pair go to a slow
+PyTorch chooses badly at both ends: it sends small features of a single pair to a slow
 fallback, and several pairs on a grid of a few voxels to kernels that rearrange millions
-of weights for a handful of voxels. The result is the same to rounding.
+of weights for a handful of voxels. Results are equal up to rounding.
 """
 
 from typing import Any
@@ -12,11 +12,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import conv3d, linear, pad
 
-# Up to 5^3 voxels a product of matrices is faster, measured with 1 and 2 pairs.
+# Up to 5^3 voxels, a matrix product is faster, measured with 1 and 2 pairs.
 _FEW_VOXELS = 125
-# Where PyTorch gives a single pair to its fallback (use_mkldnn in its Convolution.cpp).
+# Up to this size PyTorch uses its fallback for one pair (use_mkldnn, Convolution.cpp).
 _FALLBACK_SIZE = 20480
-# oneDNN takes ten times too long for the weights' gradient of 3 channels (AVX2).
+# oneDNN is ten times too slow for the weights' gradient of 3 channels (AVX2).
 _FEW_CHANNELS = 4
 
 
@@ -26,15 +26,16 @@ def convolve(
     bias: Float[Tensor, " c2"] | None = None,
     stride: int = 1,
 ) -> Float[Tensor, "b c2 i2 j2 k2"]:
-    """Convolution with padding 1, channels last in memory."""
+    """Returns the convolution with padding 1, channels last in memory."""
     if x.device.type != "cpu":
         return conv3d(x, weight, bias, stride, padding=1)
     if _voxels_after(x.shape, weight.shape[-1], stride) <= _FEW_VOXELS:
-        return _as_matrices(x, weight, bias, stride)
+        return _multiply_matrices(x, weight, bias, stride)
     is_thin = len(weight) <= _FEW_CHANNELS and weight.shape[-1] == 3 and stride == 1
-    if _is_single(x) and is_thin:
+    if _is_single_precision(x) and is_thin:
         return _ThinConvolution.apply(x, weight, bias)  # type: ignore[no-untyped-call]
-    if _is_single(x) and len(x) == 1 and x[0, ..., 0].numel() <= _FALLBACK_SIZE:
+    is_small = len(x) == 1 and x[0, ..., 0].numel() <= _FALLBACK_SIZE
+    if _is_single_precision(x) and is_small:
         return _OneDnnConvolution.apply(  # type: ignore[no-untyped-call]
             x, weight, bias, stride
         )
@@ -46,14 +47,16 @@ def _voxels_after(shape: torch.Size, size: int, stride: int) -> int:
     return i * j * k
 
 
-def _is_single(x: Tensor) -> bool:
-    """Whether oneDNN may be called by name: half precision finds it by itself."""
+def _is_single_precision(x: Tensor) -> bool:
+    """Whether to call oneDNN explicitly; PyTorch itself chooses it for bfloat16."""
     is_half = x.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
     return not is_half and torch.backends.mkldnn.is_available()
 
 
-def _as_matrices(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
-    """One row a voxel, with all that its kernel covers, times the weights."""
+def _multiply_matrices(
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: int
+) -> Tensor:
+    """Multiplies one row per voxel, the values under its kernel, by the weights."""
     size = weight.shape[-1]
     windows = pad(x, [1] * 6)
     for axis in (2, 3, 4):
@@ -63,7 +66,7 @@ def _as_matrices(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) ->
 
 
 class _OneDnnConvolution(torch.autograd.Function):
-    """The convolution by oneDNN, forward and backward, whatever the size."""
+    """The convolution by oneDNN, forward and backward, for every size."""
 
     @staticmethod
     def forward(
@@ -78,7 +81,7 @@ class _OneDnnConvolution(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        # A tensor in oneDNN's own layout is what makes PyTorch choose oneDNN.
+        # PyTorch chooses oneDNN if the tensors are in oneDNN's own layout.
         results = torch.ops.aten.convolution_backward(
             gradients[0].to_mkldnn(),
             x.to_mkldnn(),
@@ -92,7 +95,7 @@ class _OneDnnConvolution(torch.autograd.Function):
             1,
             ctx.needs_input_grad[:3],
         )
-        return (*(_dense(result) for result in results), None)
+        return (*(_to_dense(result) for result in results), None)
 
 
 class _ThinConvolution(torch.autograd.Function):
@@ -119,7 +122,7 @@ class _ThinConvolution(torch.autograd.Function):
             1,
             [ctx.needs_input_grad[0], False, False],
         )
-        # What a voxel of x meets with tap t is the gradient t - 1 before it.
+        # A voxel of x contributes by tap t to the gradient t - 1 voxels before it.
         windows = pad(gradient, [1] * 6)
         for axis in (2, 3, 4):
             windows = windows.unfold(axis, 3, 1)
@@ -127,8 +130,8 @@ class _ThinConvolution(torch.autograd.Function):
         sums = rows.T @ x.permute(0, 2, 3, 4, 1).flatten(0, 3)
         weight_gradient = sums.T.unflatten(1, (-1, 3, 3, 3)).flip(2, 3, 4)
         bias_gradient = gradient.sum((0, 2, 3, 4)) if ctx.has_bias else None
-        return _dense(x_gradient), weight_gradient.transpose(0, 1), bias_gradient
+        return _to_dense(x_gradient), weight_gradient.transpose(0, 1), bias_gradient
 
 
-def _dense(tensor: Tensor | None) -> Tensor | None:
+def _to_dense(tensor: Tensor | None) -> Tensor | None:
     return tensor.to_dense() if tensor is not None and tensor.is_mkldnn else tensor

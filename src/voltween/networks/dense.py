@@ -9,6 +9,7 @@ from voltween.networks.blocks import (
     LinearConvolution,
     initialize,
     level_channels,
+    nearest_multiples,
     without_autocast,
 )
 from voltween.networks.upsampling import Upsampling
@@ -16,7 +17,7 @@ from voltween.ops import interleave, join
 
 
 class RefinementStep(nn.Module):
-    """One step of the decoder: from the features of one level to the next finer ones.
+    """One step of the decoder, from the features of one level to the next finer level.
 
     Joins [skip features, upsampled features, upsampled prediction of the flow].
     """
@@ -36,16 +37,16 @@ class RefinementStep(nn.Module):
     def forward(
         self, coarse: Float[Tensor, "b c1 i1 j1 k1"], skip: Float[Tensor, "b c2 i j k"]
     ) -> Float[Tensor, "b c3 i j k"]:
-        """Features of the finer level: 2 x (channels of skip) + 3 channels."""
+        """Returns the features of the finer level: 2 x (channels of skip) + 3."""
         prediction = self.prediction_upsampling(self.prediction(coarse))
         return join(skip, self.feature_upsampling(coarse), prediction, LEAK)
 
 
 class DenseSubnetwork(nn.Module):
-    """Flow of every voxel, in voxels, from fixed and current moving image.
+    """Predicts a dense flow, in voxels, from the fixed and the current moving image.
 
-    Any shape whose sides can be halved `halvings` times will do. The last layer starts
-    at 0, so training starts from the identity; its output is multiplied by
+    It accepts any shape whose sides can be halved `halvings` times. The last layer
+    starts at 0, so training starts from the identity; its output is multiplied by
     `flow_multiplier`, which sets how fast the flow grows in training.
     """
 
@@ -65,16 +66,14 @@ class DenseSubnetwork(nn.Module):
     def forward(
         self, fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]
     ) -> Float[Tensor, "b 3 i j k"]:
-        """Flow in voxels that carries each fixed voxel to its place in `moving`.
+        """Returns the flow in voxels from each fixed voxel to its position in `moving`.
 
         Raises:
-            ValueError: If a side of the images cannot be halved often enough.
+            ValueError: If a side of the images cannot be halved `halvings` times.
         """
         multiple = 2 ** len(self.encoder.levels)
         if any(n % multiple for n in fixed.shape[2:]):
-            nearest = tuple(
-                max(1, round(n / multiple)) * multiple for n in fixed.shape[2:]
-            )
+            nearest = nearest_multiples(tuple(fixed.shape[2:]), multiple)
             raise ValueError(
                 f"each side of the images must be a multiple of {multiple} voxels, got "
                 f"{tuple(fixed.shape[2:])}; the nearest legal shape is {nearest}"
@@ -82,6 +81,6 @@ class DenseSubnetwork(nn.Module):
         *skips, coarse = self.encoder(fixed, moving)
         for step, skip in zip(self.steps, reversed(skips), strict=True):
             coarse = step(coarse, skip)
-        with without_autocast(coarse):  # flows are not rounded to half precision
+        with without_autocast(coarse):  # flows stay in single precision
             phases = self.flow(coarse.to(fixed.dtype))
         return interleave(phases, self.flow_multiplier)

@@ -1,15 +1,15 @@
-"""The fast way through a trained network: the same mathematics, other arrangements.
+"""Fast inference with a trained network on a CPU.
 
-Weights are laid out once as the processor's convolutions read them (oneDNN), biases and
-LeakyReLU are part of the convolution, and, where the processor multiplies bfloat16
-matrices, all but the last layer of a dense subnetwork may run in bfloat16. Flows, warps
-and compositions stay in single precision. Checkpoints and the network given stay as
-they are.
+Weights are stored once in the layout that the processor's convolutions read (oneDNN),
+and biases and LeakyReLU are part of the convolution. Where the processor multiplies
+bfloat16 matrices, all layers but the last of a dense subnetwork may run in bfloat16;
+flows, warps and compositions stay in single precision. The network itself and its
+checkpoints do not change.
 """
 
 import copy
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -27,22 +27,20 @@ Registrar = Callable[[Float[Tensor, "b 1 i j k"], Float[Tensor, "b 1 i j k"]], T
 
 
 def optimize(network: Network, precision: Precision = "auto") -> Registrar:
-    """The network for inference alone: (fixed, moving) -> Tweening, as it has it.
+    """Returns an inference-only callable (fixed, moving) -> Tweening of the network.
 
     "fp32" differs from the network by rounding only. "bf16" computes features in
-    bfloat16, on any processor; "auto" does so on a CPU where that is fast. Networks on
-    another device run as they are, and so does VoxelMorph's.
+    bfloat16 on any processor; "auto" does so on CPUs where that is fast. Networks on
+    other devices are not rearranged, nor is VoxelMorph.
 
     Raises:
         ValueError: If `precision` is none of these.
     """
-    if precision not in ("fp32", "bf16", "auto"):
-        raise ValueError(
-            f"precision must be 'fp32', 'bf16' or 'auto', got {precision!r}"
-        )
+    check_precision(precision)
     device = next(network.parameters()).device.type
-    is_fast = device == "cpu" and has_fast_bf16()
-    is_half = precision == "bf16" or (precision == "auto" and is_fast)
+    is_half = precision == "bf16"
+    if precision == "auto":
+        is_half = device == "cpu" and has_fast_bf16()
     is_packed = device == "cpu" and isinstance(network, VolumeTweeningNetwork)
     dtype = torch.bfloat16 if is_half else torch.float32
     with torch.no_grad():
@@ -58,13 +56,25 @@ def optimize(network: Network, precision: Precision = "auto") -> Registrar:
     return run
 
 
+def check_precision(precision: str) -> None:
+    """Refuses an unknown precision.
+
+    Raises:
+        ValueError: If it is not "fp32", "bf16" or "auto".
+    """
+    if precision not in get_args(Precision):
+        raise ValueError(
+            f"precision must be 'fp32', 'bf16' or 'auto', got {precision!r}"
+        )
+
+
 def has_fast_bf16() -> bool:
-    """Whether this processor multiplies bfloat16 matrices (AMX, or AVX-512 with it)."""
+    """Whether this processor multiplies bfloat16 matrices (AMX or AVX512-BF16)."""
     return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 
 
 class PackedConvolution(nn.Module):
-    """A convolution whose weight is laid out for the processor, LeakyReLU included."""
+    """A convolution with its weight in the processor's layout; includes LeakyReLU."""
 
     def __init__(
         self,
@@ -82,7 +92,7 @@ class PackedConvolution(nn.Module):
         self._unpacked: Tensor | None = self.weight if _can_pack(dtype) else None
 
     def forward(self, x: Float[Tensor, "b c i j k"]) -> Float[Tensor, "b c2 i2 j2 k2"]:
-        """Features after the convolution, channels last in memory."""
+        """Returns the features after the convolution, channels last in memory."""
         x = x.to(self.dtype)
         if (unpacked := self._unpacked) is not None:
             self._pack(unpacked, x.shape)
@@ -95,8 +105,8 @@ class PackedConvolution(nn.Module):
         )
 
     def _pack(self, weight: Tensor, shape: torch.Size) -> None:
-        # The best layout depends on the size of the features, so it waits for the first
-        # of them; later ones of another size are right all the same.
+        # The best layout depends on the size of the features, so packing waits for the
+        # first ones. Later features of another size still give right results.
         self.weight = torch._C._nn.mkldnn_reorder_conv3d_weight(  # type: ignore[call-arg]
             weight.contiguous().to_mkldnn(), *self._geometry, 1, list(shape)
         )
@@ -109,7 +119,7 @@ class PackedConvolution(nn.Module):
 
 
 def pack(module: nn.Module, dtype: torch.dtype = torch.float32) -> Any:
-    """The module with its convolutions packed; the original stays as it is."""
+    """Returns a copy of the module with its convolutions packed."""
     if isinstance(module, Convolution):
         result = pack(module[0], dtype)
         result.leak = LEAK
@@ -125,13 +135,13 @@ def pack(module: nn.Module, dtype: torch.dtype = torch.float32) -> Any:
         name: None if child is None else pack(child, dtype)
         for name, child in module._modules.items()
     }
-    if isinstance(module, DenseSubnetwork):  # flows are not rounded to half precision
+    if isinstance(module, DenseSubnetwork):  # flows stay in single precision
         result.flow = pack(module.flow)
     return result
 
 
 def _can_pack(dtype: torch.dtype) -> bool:
-    # Private to PyTorch (its own compiler uses it), so it may be missing one day.
-    is_there = hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+    # The function is private to PyTorch, used by its compiler: it may disappear.
+    has_function = hasattr(torch.ops.mkldnn, "_convolution_pointwise")
     is_fast = dtype == torch.float32 or has_fast_bf16()
-    return torch.backends.mkldnn.is_available() and is_there and is_fast
+    return torch.backends.mkldnn.is_available() and has_function and is_fast

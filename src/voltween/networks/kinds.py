@@ -1,4 +1,4 @@
-"""The kinds of network that can be trained, and how files tell them apart."""
+"""The kinds of networks that can be trained, and their names in files."""
 
 import re
 from dataclasses import asdict, replace
@@ -12,7 +12,7 @@ from voltween.networks.voxelmorph import VoxelMorphConfig, VoxelMorphNetwork
 Network = VolumeTweeningNetwork | VoxelMorphNetwork
 NetworkConfig = CascadeConfig | VoxelMorphConfig
 
-_LAST_LAYER = re.compile(r"dense\.\d+\.flow\..*")  # what the multiplier multiplies
+_LAST_LAYER = re.compile(r"dense\.\d+\.flow\..*")  # scaled by the flow multiplier
 _KINDS: dict[str, type[NetworkConfig]] = {
     "cascade": CascadeConfig,
     "voxelmorph-2": VoxelMorphConfig,
@@ -20,10 +20,10 @@ _KINDS: dict[str, type[NetworkConfig]] = {
 
 
 def build(config: NetworkConfig) -> Network:
-    """The network of a configuration, with weights drawn anew.
+    """Returns a network of a configuration with newly drawn weights.
 
     Raises:
-        InputError: If the package that it comes from is missing.
+        MissingPackageError: If the package that it comes from is not installed.
     """
     if isinstance(config, VoxelMorphConfig):
         return VoxelMorphNetwork(config)
@@ -32,38 +32,40 @@ def build(config: NetworkConfig) -> Network:
 
 def config_facts(config: NetworkConfig) -> dict[str, Any]:
     """The configuration as JSON types, under the name of its kind."""
-    (kind,) = (name for name, known in _KINDS.items() if isinstance(config, known))
+    kind = next(name for name, kind in _KINDS.items() if isinstance(config, kind))
     return {kind: asdict(config)}
 
 
 def config_from_facts(facts: dict[str, Any]) -> NetworkConfig:
-    """The configuration that is among the facts under the name of its kind.
+    """The configuration that is stored under the name of its kind.
 
     Raises:
-        KeyError: If there is none of a known kind.
-        TypeError: If it has a field that is not known.
+        KeyError: If the facts hold no network of a known kind.
+        TypeError: If a field of the configuration is unknown.
     """
-    for kind, known in _KINDS.items():
-        if kind in facts:
-            fields = facts[kind]
-            return known(**fields | {"shape": tuple(fields["shape"])})
-    raise KeyError(f"no network of a known kind, {' or '.join(_KINDS)}")
+    for name, kind in _KINDS.items():
+        if name in facts:
+            fields = facts[name]
+            return kind(**fields | {"shape": tuple(fields["shape"])})
+    expected = " or ".join(_KINDS)
+    raise KeyError(f"expected a network, {expected}, got {', '.join(facts)}")
 
 
 def weights_for(config: NetworkConfig, network: Network) -> dict[str, Tensor] | None:
-    """A network's weights for one of another flow multiplier, with the same flows.
+    """Weights that give a network of `config` the flows of another network.
 
-    None if the two differ in more than that.
+    The two may differ in the flow multiplier, which the weights make up for. None if
+    they differ in anything else.
     """
     state = network.state_dict()
     if network.config == config:
         return state
-    own = network.config
-    if not isinstance(own, CascadeConfig) or not isinstance(config, CascadeConfig):
+    source = network.config
+    if not isinstance(source, CascadeConfig) or not isinstance(config, CascadeConfig):
         return None
-    if replace(own, flow_multiplier=config.flow_multiplier) != config:
+    if replace(source, flow_multiplier=config.flow_multiplier) != config:
         return None
-    ratio = own.flow_multiplier / config.flow_multiplier
+    ratio = source.flow_multiplier / config.flow_multiplier
     return {
         name: ratio * weight if _LAST_LAYER.fullmatch(name) else weight
         for name, weight in state.items()

@@ -1,9 +1,8 @@
-"""Transposed 4^3 convolutions of stride 2, as one 2^3 convolution and an interleaving.
+"""Transposed 4^3 convolutions of stride 2 as a 2^3 convolution and an interleaving.
 
 Each of the eight phases of the result (even and odd voxels along each axis) reads 2^3
-inputs. One convolution on a grid one voxel larger makes all phases at once, as
-channels; `join` and `interleave` put them where they belong. The mathematics is the
-same.
+inputs. One convolution on a grid one voxel larger computes all phases at once, as
+channels; `ops.join` and `ops.interleave` put them in place. The result is the same.
 """
 
 from typing import Any
@@ -19,7 +18,7 @@ class Upsampling(nn.Module):
     """Transposed 4^3 convolution of stride 2 without bias: doubles the grid.
 
     `forward` returns the phases of the result, for `join` or `interleave`. The weight
-    is that of the 2^3 convolution; a checkpoint has it as `nn.ConvTranspose3d` does.
+    is that of the 2^3 convolution; checkpoints store that of `nn.ConvTranspose3d`.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -29,7 +28,7 @@ class Upsampling(nn.Module):
     def forward(
         self, coarse: Float[Tensor, "b c i j k"]
     ) -> Float[Tensor, "b phases i1 j1 k1"]:
-        """Phases of the finer grid, (phase, channel) as channels."""
+        """Returns the phases of the finer grid, (phase, channel) as channels."""
         return convolve(coarse, self.weight)
 
     def _save_to_state_dict(
@@ -50,9 +49,9 @@ class Upsampling(nn.Module):
 def phase_weight(
     weight: Float[Tensor, "inputs outputs 4 4 4"],
 ) -> Float[Tensor, "phases inputs 2 2 2"]:
-    """Weight of the 2^3 convolution that makes all phases, (phase, output) first."""
+    """Weight of the 2^3 convolution that computes all phases, (phase, output) first."""
     inputs, outputs = weight.shape[:2]
-    # Phase p reads its tap s from place 3 - p - 2 s of the kernel.
+    # Tap s of phase p is at 3 - p - 2 s in the kernel.
     taps = weight.reshape(inputs, outputs, 2, 2, 2, 2, 2, 2).flip(2, 3, 4, 5, 6, 7)
     by_phase = taps.permute(3, 5, 7, 1, 0, 2, 4, 6)
     return by_phase.reshape(8 * outputs, inputs, 2, 2, 2)
@@ -61,7 +60,7 @@ def phase_weight(
 def transposed_weight(
     weight: Float[Tensor, "phases inputs 2 2 2"],
 ) -> Float[Tensor, "inputs outputs 4 4 4"]:
-    """The inverse of `phase_weight`."""
+    """Weight of the transposed convolution: the inverse of `phase_weight`."""
     phases, inputs = weight.shape[:2]
     by_phase = weight.reshape(2, 2, 2, phases // 8, inputs, 2, 2, 2)
     taps = by_phase.permute(4, 3, 5, 0, 6, 1, 7, 2).flip(2, 3, 4, 5, 6, 7)

@@ -1,6 +1,6 @@
-"""VoxelMorph-2, from its authors' package `voxelmorph`: a network to compare with.
+"""VoxelMorph-2 from its authors' package `voxelmorph`, to compare with.
 
-Optional: `pip install voltween[baselines]`.
+The package is optional: `pip install 'voltween[baselines]'`.
 
 References:
     Balakrishnan et al. 2019, VoxelMorph: A Learning Framework for Deformable Medical
@@ -14,61 +14,65 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from voltween.errors import InputError, MissingPackageError
-from voltween.networks.blocks import run_subnetwork, without_autocast
+from voltween.errors import InputError
+from voltween.networks.blocks import (
+    nearest_multiples,
+    run_subnetwork,
+    without_autocast,
+)
 from voltween.networks.cascade import Stage, Tweening, check_pair
 from voltween.ops import FlowParts, warp
+from voltween.process import require
 
 VOXELMORPH_2_FEATURES = (16, 32, 32, 32)
-"""Of every level, from the finest. The flow is predicted itself: no integration."""
+"""Features of every level, from the finest. Predicts the flow without integration."""
 
 _MULTIPLE = 2 ** len(VOXELMORPH_2_FEATURES)
 
 
 @dataclass(frozen=True)
 class VoxelMorphConfig:
-    """The grid that VoxelMorph-2 works on; all else about it is fixed.
+    """Configuration of VoxelMorph-2: its grid. Everything else is fixed.
 
     Raises:
         InputError: If the shape cannot be halved four times.
     """
 
     shape: tuple[int, int, int]
-    """Voxels of the grid."""
+    """Shape of the network's grid, in voxels."""
 
     def __post_init__(self) -> None:
         if len(self.shape) != 3 or any(n < 1 or n % _MULTIPLE for n in self.shape):
-            nearest = tuple(
-                max(1, round(n / _MULTIPLE)) * _MULTIPLE for n in self.shape
-            )
+            nearest = nearest_multiples(self.shape, _MULTIPLE)
             raise InputError(
-                "VoxelMorph-2 needs a shape whose sides are multiples of "
-                f"{_MULTIPLE} voxels, got {self.shape}; the nearest legal shape is "
-                f"{nearest}"
+                about="shape of VoxelMorph-2",
+                expected=f"three sides that are multiples of {_MULTIPLE} voxels",
+                got=self.shape,
+                advice=f"the nearest legal shape is {nearest}",
             )
 
     @classmethod
     def covering(cls, shape: tuple[int, int, int]) -> "VoxelMorphConfig":
-        """The smallest legal grid that is nowhere smaller than `shape`."""
+        """Returns the configuration of the smallest legal grid that covers `shape`."""
         i, j, k = (-(-side // _MULTIPLE) * _MULTIPLE for side in shape)
         return cls((i, j, k))
 
     @property
     def title(self) -> str:
-        """What people call it."""
+        """Name of the network in texts for people."""
         return "VoxelMorph-2"
 
     @property
     def stage_names(self) -> tuple[str, ...]:
-        """Names of the stages for people: there is one."""
+        """Names of the stages in texts: there is one."""
         return ("dense 1",)
 
 
 class VoxelMorphNetwork(nn.Module):
     """VoxelMorph-2 with the contract of a cascade that has one dense stage.
 
-    If `recomputes_features` is set, training keeps no features but computes them anew
-    for the gradients.
+    If `recomputes_features` is set, training does not keep the features but recomputes
+    them for the gradients.
     """
 
     def __init__(self, config: VoxelMorphConfig) -> None:
@@ -80,7 +84,7 @@ class VoxelMorphNetwork(nn.Module):
     def forward(
         self, fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]
     ) -> Tweening:
-        """Register `moving` to `fixed`, both normalized images on the network's grid.
+        """Registers `moving` to `fixed`, both normalized images on the network's grid.
 
         Raises:
             ValueError: If the images differ in shape.
@@ -97,8 +101,8 @@ class VoxelMorphNetwork(nn.Module):
         return Tweening(stage.flow, stage.moved, (stage,))
 
     def _flow(self, fixed: Tensor, moving: Tensor) -> Float[Tensor, "b 3 i j k"]:
-        # The package's own forward, taken apart for its last layer to keep precision.
-        # Channels last in memory: what a CPU's convolutions are fastest with.
+        # The package's own forward pass, in parts so that its last layer runs in single
+        # precision. Channels last in memory, which is fastest on a CPU.
         pair = torch.stack([moving[:, 0], fixed[:, 0]], dim=-1).permute(0, 4, 1, 2, 3)
         features = run_subnetwork(
             self.pairwise.model, pair, is_recomputed=self.recomputes_features
@@ -108,18 +112,14 @@ class VoxelMorphNetwork(nn.Module):
 
 
 def build_voxelmorph(features: tuple[int, ...], *, integration_steps: int) -> Any:
-    """A network of the package: called with moving, fixed image it gives the flow.
+    """Returns a network of the package: (moving, fixed) -> flow.
 
     Raises:
-        MissingPackageError: If the package is missing.
+        MissingPackageError: If the package is not installed.
     """
-    try:
-        import voxelmorph
-    except ImportError as error:
-        raise MissingPackageError(
-            "VoxelMorph needs the package voxelmorph, which is not installed: "
-            "pip install voltween[baselines]"
-        ) from error
+    require("voxelmorph", extra="baselines", purpose="VoxelMorph")
+    import voxelmorph
+
     return voxelmorph.nn.models.VxmPairwise(
         ndim=3,
         source_channels=1,

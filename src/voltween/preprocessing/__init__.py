@@ -1,6 +1,7 @@
-"""From a scan to the input of a network: foreground, intensities, canonical grid.
+"""Turns a scan into the input of a network: foreground, canonical grid, intensities.
 
-Input and output are images in RAS+ mm. Intensities of the output are 0 to 1.
+Input and output are images in RAS+ mm. The output lies on a canonical grid, whose axes
+are the scan's own nearest to R, A and S, and its intensities are 0 to 1.
 """
 
 from voltween.preprocessing.foreground import find_foreground as find_foreground

@@ -1,6 +1,6 @@
-"""Where the body is in a scan: its foreground and, of a head, the upper part.
+"""Finds the foreground (the body) in a scan and, in a head scan, the upper part.
 
-Seen from afar, on a coarse grid, so that specks and fine structure do not decide.
+Works on a coarse grid, so that specks and fine structure have no influence.
 """
 
 from typing import NamedTuple
@@ -12,29 +12,30 @@ from voltween.preprocessing.hounsfield import hounsfield_offset
 from voltween.spatial import Grid, Image, directions_to_ras, resample_smoothly
 
 _SURVEY_MM = 4.0
-_FEWEST_SURVEY_VOXELS = 32  # along the longest side: small scans are surveyed finer
-_STRAY_SHARE = 0.001  # of the foreground, left out of its box at either end: specks
+_FEWEST_SURVEY_VOXELS = 32  # along the longest side; small scans get smaller voxels
+_STRAY_SHARE = 0.001  # of the foreground, excluded at either end as specks
 _ABOVE_HEAD_MM = 6.0
 _SMALLEST_HEAD_SLICE_MM2 = 1000.0
 _HISTOGRAM_BINS = 256
-_CT_AIR = -1000.0  # Hounsfield units; below it is padding only
+_CT_AIR = -1000.0  # Hounsfield units; lower values are padding
 
 
 class Foreground(NamedTuple):
-    """The box around what is bright in a scan."""
+    """The box around the bright part of a scan, and the threshold that defines it."""
 
     center_mm: Float[np.ndarray, " 3"]
-    """Its middle, RAS+ mm."""
+    """Middle of the box, RAS+ mm."""
     extent_mm: Float[np.ndarray, " 3"]
-    """Its sides along the scan's axes nearest to R, A and S."""
+    """Sides of the box in mm, along the scan's axes nearest to R, A and S."""
     threshold: float
     """Intensity above which a voxel belongs to the foreground."""
 
 
 def find_foreground(image: Image, *, is_ct: bool = False) -> Foreground:
-    """Where the foreground of a scan lies; the whole scan where nothing is bright.
+    """Finds the foreground of a scan; the whole scan if nothing is bright.
 
-    The outermost thousandth at either end is left out, so that specks do not count.
+    The outermost thousandth of the foreground at either end is excluded, so that specks
+    do not count.
     """
     survey = _survey(image, is_ct=is_ct)
     edges = np.array([_edges(survey.area_voxels(axis)) for axis in range(3)])
@@ -46,13 +47,14 @@ def find_foreground(image: Image, *, is_ct: bool = False) -> Foreground:
 
 
 def resample_coarsely(image: Image) -> Image:
-    """The whole image in RAS order on cubic voxels of 4 mm, or less if it is small."""
+    """Resamples the whole image in RAS order to cubic voxels of 4 mm or less.
+
+    The voxels are smaller if the longest side would have fewer than 32.
+    """
     directions = directions_to_ras(image.grid)
-    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(image.grid.shape) - 1.0)
-    along = (image.grid.voxel_to_world(corners) - image.grid.center_mm) @ directions
-    extent_mm = np.ptp(along, axis=0)
+    extent_mm = image.grid.extent_mm(directions)
     spacing_mm = float(min(_SURVEY_MM, extent_mm.max() / _FEWEST_SURVEY_VOXELS))
-    # A little less than the quotient: rounding must not decide over one voxel more.
+    # Slightly less than the quotient, so that rounding cannot add a voxel.
     sizes = np.ceil(extent_mm / spacing_mm - 1e-6).astype(int) + 1
     grid = Grid.centered(
         (int(sizes[0]), int(sizes[1]), int(sizes[2])),
@@ -66,10 +68,10 @@ def resample_coarsely(image: Image) -> Image:
 def head_center_mm(
     image: Image, extent_mm: Float[np.ndarray, " 3"], *, is_ct: bool = False
 ) -> Float[np.ndarray, " 3"]:
-    """Middle, RAS+ mm, of the box of `extent_mm` that hangs from the top of the head.
+    """Finds the middle, RAS+ mm, of a box of `extent_mm` below the top of the head.
 
-    Across, it is centered on the foreground of its upper half, so that nose, neck and
-    shoulders do not pull it away.
+    Along R and A the box is centered on the foreground of its upper half, so that nose,
+    neck and shoulders do not shift it. If there is no head, the middle of the scan.
     """
     survey = _survey(image, is_ct=is_ct)
     voxel_mm = survey.grid.spacing_mm[0]
@@ -87,20 +89,20 @@ def head_center_mm(
 
 
 class _Survey(NamedTuple):
-    """A coarse grid over a whole scan in its own RAS order, and its foreground."""
+    """The foreground of a whole scan on a coarse grid in RAS order."""
 
     grid: Grid
     foreground: Bool[np.ndarray, "i j k"]
     threshold: float
 
     def area_voxels(self, axis: int) -> Int[np.ndarray, " n"]:
-        """Foreground of every plane across an axis."""
+        """Number of foreground voxels in every plane perpendicular to an axis."""
         others = tuple({0, 1, 2} - {axis})
         return self.foreground.sum(axis=others)
 
 
 def _survey(image: Image, *, is_ct: bool) -> _Survey:
-    if is_ct:  # the padding of some scanners, -2000 or less, would pass for background
+    if is_ct:  # padding of some scanners, -2000 or less, would distort the threshold
         air = _CT_AIR + hounsfield_offset(image)
         image = Image(image.data.clip(air, None), image.grid)
     coarse = resample_coarsely(image)
@@ -111,9 +113,10 @@ def _survey(image: Image, *, is_ct: bool) -> _Survey:
 def _edges(
     mass: Int[np.ndarray, " n"],
 ) -> tuple[float, float]:
-    """Positions in voxels between which all but the strays lie; all if there is none.
+    """Positions in voxels between which all foreground but specks lies.
 
-    Between voxels they are continuous, so that rounding in one voxel moves them little.
+    The ends of the grid if there is no foreground. Positions are continuous, so that
+    rounding in one voxel moves them little.
     """
     borders = np.arange(mass.size + 1) - 0.5
     if not mass.any():
@@ -124,9 +127,9 @@ def _edges(
 
 
 def _threshold(data: Float[np.ndarray, "i j k"], *, darkest: float) -> float:
-    """Half way from the darkest to Otsu's threshold, which best parts dark from bright.
+    """Computes the intensity half way from the darkest to Otsu's threshold.
 
-    Half way, as a head's dark tissue (brain edge, skin) is foreground too. Bright
+    Half way, because a head's dark tissue (brain edge, skin) is foreground too. Bright
     outliers are clipped first.
     """
     data = data.clip(None, np.percentile(data, 99))

@@ -1,4 +1,4 @@
-"""Hounsfield units: telling a CT from other scans, and what writers add to them."""
+"""Hounsfield units: recognizes a CT, and the offset that writers add to its units."""
 
 import numpy as np
 
@@ -6,26 +6,26 @@ from voltween.spatial import Image
 
 DENSER_THAN_LUNG = -500.0
 _OFFSET = 1000.0  # added by many writers of CT, so that values are not negative
-_LOWEST_WITH_OFFSET = -200.0  # every scan shows air: one without has the offset
+_LOWEST_WITH_OFFSET = -200.0  # every CT shows air, below this without the offset
 _SAMPLED_VOXELS = 1_000_000
 
-# By which a CT is told from anything else.
+# Thresholds by which a CT is recognized.
 _AIR = -900.0
 _TISSUE = (-200.0, 200.0)
-_TISSUE_SHARE = 0.6  # of voxels that are not air: tissue of a CT is all of one kind
+_TISSUE_SHARE = 0.6  # of the voxels that are denser than lung
 _BONE = 700.0
 
 
 def hounsfield_offset(image: Image) -> float:
-    """What was added to the Hounsfield units of a CT when it was stored: 0 or 1000."""
+    """Offset, 0 or 1000, that was added to the Hounsfield units of a stored CT."""
     return _OFFSET if image.data.min() > _LOWEST_WITH_OFFSET else 0.0
 
 
 def looks_like_ct(image: Image) -> bool:
-    """Whether intensities are Hounsfield units, as they are or with 1000 added.
+    """Whether the intensities are Hounsfield units, possibly with 1000 added.
 
-    There is air, something as dense as bone, and most of the rest is as dense as
-    water. An MR scan could meet this by chance, a cohort hardly.
+    A CT has air, something as dense as bone, and most of the rest is about as dense as
+    water. A single MR scan could satisfy this by chance, a whole cohort hardly.
     """
     units = sample_voxels(image.data) - hounsfield_offset(image)
     low, high = _TISSUE
@@ -36,6 +36,6 @@ def looks_like_ct(image: Image) -> bool:
 
 
 def sample_voxels(data: np.ndarray) -> np.ndarray:
-    """Every so many-th voxel along each axis, about a million in all."""
+    """Takes a regular subsample of about a million voxels."""
     step = max(1, round((data.size / _SAMPLED_VOXELS) ** (1 / 3)))
     return data[::step, ::step, ::step]

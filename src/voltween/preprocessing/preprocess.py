@@ -1,8 +1,7 @@
-"""From a scan as stored to what a network sees, by rules saved with the model.
+"""Preprocesses a stored scan to network input, by rules saved with the model.
 
-Each image gets a canonical grid of its own: its own axes in the order and direction
-nearest to RAS, the model's spacing and shape, placed by the model's rule. Nothing is
-asked of the user.
+Each image gets its own canonical grid: the image's axes in the order and direction
+nearest to RAS, with the model's spacing and shape, placed by the model's rule.
 """
 
 from dataclasses import dataclass
@@ -25,12 +24,12 @@ from voltween.spatial import (
 Placement = Literal["grid centre", "head", "foreground"]
 Surroundings = Literal["dark", "border"]
 
-_FOREGROUND = 1e-3  # of the range of intensities, above the darkest
+_FOREGROUND = 1e-3  # share of the intensity range above the darkest voxel
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a scan becomes network input.
+    """The rules by which a scan becomes network input.
 
     Raises:
         InputError: If a number is out of range.
@@ -41,32 +40,37 @@ class Preprocessing:
     spacing_mm: tuple[float, float, float]
     """Its voxel size along R, A and S."""
     placement: Placement = "grid centre"
-    """Where it goes: on the middle of the scan, on the upper part of a head (the box
-    from the top of the foreground downwards), or on the middle of the foreground."""
+    """Place of the canonical grid: centered on the scan, on the upper part of a head
+    (from the top of the foreground downwards), or on the foreground."""
     intensity_percentiles: tuple[float, float] = (0.5, 99.5)
     """Percentiles of the foreground that become 0 and 1; values beyond are clipped."""
     hounsfield_window: tuple[float, float] | None = None
     """Hounsfield units that become 0 and 1, for CT; percentiles are then not used. A
-    scan without a value below -200 is taken to be stored with 1000 added."""
+    scan without a value below -200 is assumed to be stored with 1000 added."""
     surroundings: Surroundings = "dark"
-    """What is beyond the scan: dark, or as bright as most of its border, so that a scan
-    with a bright background has no edge where it ends."""
+    """Intensity beyond the scan: dark, or the median of the scan's border, so that a
+    scan with a bright background has no edge where it ends."""
 
     def __post_init__(self) -> None:
         window = self.hounsfield_window
         if window is not None and not window[0] < window[1]:
-            raise InputError(f"hounsfield_window must rise, got {window}")
+            raise InputError(
+                about="hounsfield_window", expected="two rising values", got=window
+            )
         low, high = self.intensity_percentiles
         if not 0 <= low < high <= 100:
             raise InputError(
-                "intensity_percentiles must rise within 0 to 100, got "
-                f"{self.intensity_percentiles}"
+                about="intensity_percentiles",
+                expected="two rising values within 0 to 100",
+                got=self.intensity_percentiles,
             )
         if min(self.spacing_mm) <= 0:
-            raise InputError(f"spacing_mm must be positive, got {self.spacing_mm}")
+            raise InputError(
+                about="spacing_mm", expected="positive values", got=self.spacing_mm
+            )
 
     def canonical_grid(self, image: Image) -> Grid:
-        """The grid on which a network sees this image."""
+        """Computes the grid, RAS+ mm, on which a network sees this image."""
         directions = directions_to_ras(image.grid)
         extent_mm = np.array(self.shape) * self.spacing_mm
         is_ct = self.hounsfield_window is not None
@@ -84,10 +88,10 @@ class Preprocessing:
         )
 
     def normalize(self, image: Image, *, onto: Grid | None = None) -> Image:
-        """The image on its canonical grid, or another, intensities from 0 to 1.
+        """Resamples an image onto its canonical grid (or `onto`), intensities 0 to 1.
 
         Raises:
-            InputError: If the image is constant, or is a label map.
+            InputError: If the image is constant, there or anywhere, or is a label map.
         """
         check_has_contrast(image)
         grid = onto or self.canonical_grid(image)
@@ -103,15 +107,16 @@ class Preprocessing:
         return Image(scaled.clip(0, 1), canonical.grid)
 
     def _intensity_range(self, canonical: Image, image: Image) -> tuple[float, float]:
-        """The intensities that become 0 and 1."""
+        """The two intensities that become 0 and 1."""
         if self.hounsfield_window is not None:
             low, high = self.hounsfield_window
             offset = hounsfield_offset(image)
             return low + offset, high + offset
         if canonical.data.min() == canonical.data.max():
             raise InputError(
-                "image is constant within the region the model looks at "
-                f"({self.placement}): expected a scan of what the model was trained on"
+                expected="intensities that differ within the region the model sees",
+                got=f"a constant region (placement: {self.placement})",
+                advice="give a scan of the kind that the model was trained on",
             )
         return foreground_range(canonical, self.intensity_percentiles)
 
@@ -119,7 +124,10 @@ class Preprocessing:
 def foreground_range(
     image: Image, percentiles: tuple[float, float]
 ) -> tuple[float, float]:
-    """Two percentiles of all but the darkest voxels; darkest and brightest if equal."""
+    """Computes two percentiles of the intensities of all but the darkest voxels.
+
+    If the two are equal, the darkest and the brightest intensity.
+    """
     darkest, brightest = float(image.data.min()), float(image.data.max())
     is_foreground = image.data > darkest + _FOREGROUND * (brightest - darkest)
     low, high = np.percentile(image.data[is_foreground], percentiles)
@@ -134,14 +142,14 @@ def border_brightness(image: Image) -> float:
 
 
 def _coverage(image: Image, grid: Grid) -> Float[np.ndarray, "i j k"]:
-    """How much of a voxel lies within the scan, 0 to 1."""
+    """Share of each voxel of the grid that lies within the scan, 0 to 1."""
     return resample_smoothly(
         Image(np.ones(image.grid.shape), image.grid), onto=grid
     ).data
 
 
 def check_has_contrast(image: Image) -> None:
-    """Refuse what cannot be registered.
+    """Checks that an image is one that can be registered.
 
     Raises:
         InputError: If the image is constant, or is a label map.
@@ -149,10 +157,13 @@ def check_has_contrast(image: Image) -> None:
     low, high = float(image.data.min()), float(image.data.max())
     if low == high:
         raise InputError(
-            f"image is constant (every voxel is {low:g}): there is nothing to register"
+            expected="intensities that differ",
+            got=f"a constant image (every voxel is {low:g})",
+            advice="it shows nothing to register",
         )
     if looks_like_labels(image.data):
         raise InputError(
-            "expected an intensity image, got what looks like a label map (whole "
-            "numbers, constant in pieces): give label maps as labels"
+            expected="an intensity image",
+            got="what looks like a label map (piecewise constant whole numbers)",
+            advice="give label maps as labels",
         )

@@ -68,7 +68,7 @@ class PairLosses:
         return dice_loss((fixed == chosen).to(flow.dtype), moved)
 
     def landmark_loss(self, flow: Float[Tensor, "b 3 i j k"]) -> Float[Tensor, ""]:
-        """Returns the mean distance of mapped from given landmarks, in voxels."""
+        """Returns the mean distance between mapped and true landmarks, in voxels."""
         fixed, moving = self._pair.fixed.points, self._pair.moving.points
         if fixed is None or moving is None or fixed.shape[1] == 0:
             return flow.new_zeros(())

@@ -1,7 +1,7 @@
-"""Scanner space: grids, images, label maps, points, and the transforms between them.
+"""Scanner space: grids, images, label maps, points, and transforms between scans.
 
-World coordinates are RAS+ mm, numpy float64. Voxel (i, j, k) is the center of a voxel,
-in the order of the stored array. A `Transform` maps FIXED world mm to MOVING world mm:
+World coordinates are RAS+ mm, numpy float64. Voxel (i, j, k) is a voxel center, in the
+order of the stored array. A `Transform` maps FIXED world mm to MOVING world mm:
 `map_points` carries points from fixed to moving, `resample(moving, onto=grid)` carries
 an image from moving to fixed. Composition is `outer @ inner`. Everything is frozen.
 """

@@ -1,9 +1,9 @@
-"""Displacement fields smoothed where they fold, and only there.
+"""Smooths displacement fields where they fold, and only there.
 
-Between its voxels a field is read linearly, so that its one-sided differences show on a
-finer grid: they make up the derivative in each of the eight cells around a voxel. If
+A field is interpolated linearly between its voxels. On a finer grid its derivative is
+made of one-sided differences, different in each of the eight cells around a voxel. If
 the determinant is positive in all eight, so is that of the central differences, which
-is their mean.
+are their mean.
 """
 
 from itertools import product
@@ -16,14 +16,14 @@ from voltween.spatial.grid import Grid
 from voltween.spatial.transform import DisplacementField
 
 Beyond = Literal["nearest", "constant"]
-"""How a field goes on beyond its grid for the smoothing: by its border, or by 0."""
+"""Continuation of a field beyond its grid for smoothing: its border values, or 0."""
 
 _Box = tuple[slice, slice, slice]
 
-_LEAST_DETERMINANT = 0.03  # of a mended voxel: some room for a grid that lies otherwise
-_MOST_SMOOTHINGS = 40
-_SMOOTHINGS_OF_A_REACH = 5
-_FIRST_SMOOTHING_VOXELS = 0.5  # standard deviation; more changes more than it must
+_LEAST_DETERMINANT = 0.03  # with a margin for grids at other positions
+_MAX_SMOOTHINGS = 40
+_SMOOTHINGS_PER_REACH = 5
+_FIRST_SMOOTHING_VOXELS = 0.5  # standard deviation; more would change too much
 
 
 def smooth_folds(
@@ -33,28 +33,28 @@ def smooth_folds(
     reach_voxels: int,
     beyond: Beyond,
 ) -> DisplacementField:
-    """The field smoothed where it folds and at the positions given, RAS+ mm.
+    """Smooths a field at its folds and around the positions `around_mm`, RAS+ mm.
 
-    At a fold it is smoothed wholly, from `reach_voxels` on not at all, and again and
-    again, farther and more strongly, until no voxel in the neighborhood folds, from
-    whatever side one looks; the number of times is limited. Outermost voxels that are
-    at rest stay so: the field goes on beyond them as the identity. The same field if
-    there is nothing to smooth.
+    Smooths folded voxels fully and their neighbors less with distance, up to
+    `reach_voxels`. Repeats with a wider reach and Gaussian until no voxel nearby folds
+    by any of its eight determinants, at most 40 times. Outermost voxels without a
+    displacement keep none, because the field continues beyond them as the identity.
+    Returns the same object if there is nothing to smooth.
     """
     folds = smallest_determinants(field.to_flow()) <= 0
     folds |= _nearest_voxels(field.grid, around_mm)
     if not folds.any():
         return field
     vectors_mm = field.vectors_mm.copy()
-    rests = _rests_at_the_border(vectors_mm)
+    is_fixed = _is_unmoved_border(vectors_mm)
     to_voxels = np.linalg.inv(field.grid.affine[:3, :3]).T
-    for n in range(_MOST_SMOOTHINGS):
-        reach = reach_voxels + n // _SMOOTHINGS_OF_A_REACH
+    for n in range(_MAX_SMOOTHINGS):
+        reach = reach_voxels + n // _SMOOTHINGS_PER_REACH
         deviation = _FIRST_SMOOTHING_VOXELS * reach**0.5
         pieces = _pieces(folds, reach)
         folds = np.zeros_like(folds)
         for box, piece in pieces:
-            weights = np.where(rests[box], 0, _weights(piece, reach))
+            weights = np.where(is_fixed[box], 0, _weights(piece, reach))
             _smooth(vectors_mm[box], weights, deviation_voxels=deviation, beyond=beyond)
         for box, _ in pieces:
             flow = np.moveaxis(vectors_mm[box] @ to_voxels, -1, 0)
@@ -67,9 +67,9 @@ def smooth_folds(
 def smallest_determinants(
     flow: Float[np.ndarray, "3 i j k"],
 ) -> Float[np.ndarray, "i j k"]:
-    """The least of the eight determinants of one-sided differences, at every voxel.
+    """Computes the least of the eight one-sided Jacobian determinants at every voxel.
 
-    Of x -> x + flow(x), in voxels. At the border there are fewer than eight.
+    The map is x -> x + flow(x), in voxels. At the border there are fewer than eight.
     """
     sides = []
     for axis in range(3):
@@ -90,11 +90,11 @@ def smallest_determinants(
 def _pieces(
     folds: Bool[np.ndarray, "i j k"], reach: int
 ) -> list[tuple[_Box, Bool[np.ndarray, "a b c"]]]:
-    """Boxes of all that lies within `reach` voxels of folds, and the folds in each.
+    """Boxes around all voxels within `reach` of folds, and the folds in each box.
 
     Boxes can overlap; each fold counts in one of them.
     """
-    # Most registrations have no folds; those that do pay 0.2 s for the import.
+    # Imported here, as most registrations have no folds; the import takes 0.2 s.
     from scipy import ndimage
 
     near = ndimage.maximum_filter(folds.view(np.uint8), 2 * reach + 1)
@@ -106,7 +106,7 @@ def _pieces(
 def _weights(
     folds: Bool[np.ndarray, "i j k"], reach: int
 ) -> Float[np.ndarray, "i j k"]:
-    """1 at folds, falling to 0 at a distance of `reach` voxels."""
+    """1 at folds, decreasing linearly to 0 at a distance of `reach` voxels."""
     from scipy.ndimage import distance_transform_edt
 
     return (1 - distance_transform_edt(~folds) / reach).clip(0)
@@ -119,25 +119,26 @@ def _smooth(
     deviation_voxels: float,
     beyond: Beyond,
 ) -> None:
-    """Smooths vectors in place by a Gaussian, as much as the weights (0 to 1) say."""
+    """Smooths vectors in place by a Gaussian, blended in by the weights (0 to 1)."""
     from scipy.ndimage import gaussian_filter
 
     smooth = gaussian_filter(vectors, deviation_voxels, axes=(0, 1, 2), mode=beyond)
     vectors += weights[..., None] * (smooth - vectors)
 
 
-def _rests_at_the_border(
+def _is_unmoved_border(
     vectors_mm: Float[np.ndarray, "i j k 3"],
 ) -> Bool[np.ndarray, "i j k"]:
-    rests = np.all(vectors_mm == 0, axis=-1)
-    rests[1:-1, 1:-1, 1:-1] = False
-    return rests
+    """Which voxels lie at the border of the grid and have no displacement."""
+    is_unmoved = np.all(vectors_mm == 0, axis=-1)
+    is_unmoved[1:-1, 1:-1, 1:-1] = False
+    return is_unmoved
 
 
 def _nearest_voxels(
     grid: Grid, positions_mm: Float[np.ndarray, "n 3"]
 ) -> Bool[np.ndarray, "i j k"]:
-    """Voxels nearest to the positions; of those beyond the grid none."""
+    """Which voxels are nearest to one of the positions that lie on the grid."""
     is_nearest = np.zeros(grid.shape, bool)
     voxels = np.rint(grid.world_to_voxel(positions_mm)).astype(int)
     inside = ((voxels >= 0) & (voxels < grid.shape)).all(axis=1)

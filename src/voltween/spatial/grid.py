@@ -1,4 +1,4 @@
-"""Where voxels are: a grid in scanner space (RAS+ mm)."""
+"""The grid of an image: its shape and place in scanner space (RAS+ mm)."""
 
 from dataclasses import dataclass
 from itertools import permutations
@@ -11,10 +11,10 @@ from voltween.errors import InputError
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Grid:
-    """Shape of an array and where its voxel centers are.
+    """The shape of a 3D array and the world positions of its voxel centers.
 
     Raises:
-        InputError: If shape or affine cannot be those of a 3D image.
+        InputError: If the shape or affine cannot be that of a 3D image.
     """
 
     shape: tuple[int, int, int]
@@ -25,18 +25,28 @@ class Grid:
         affine = np.array(self.affine, dtype=np.float64)
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
             raise InputError(
-                f"grid affine must be a finite 4x4 matrix, got {affine.tolist()}"
+                about="grid affine",
+                expected="a finite 4x4 matrix",
+                got=affine.tolist(),
             )
         if not np.array_equal(affine[3], [0, 0, 0, 1]):
-            raise InputError(f"grid affine must end in 0 0 0 1, got {affine[3]}")
+            raise InputError(
+                about="grid affine",
+                expected="a last row of 0 0 0 1",
+                got=affine[3].tolist(),
+            )
         if abs(np.linalg.det(_directions(affine))) < 1e-3:
             raise InputError(
-                "grid affine must span three directions, got spacing and directions "
-                f"{affine[:3, :3].tolist()}: the file's header is damaged"
+                about="grid affine",
+                expected="columns that span three directions",
+                got=affine[:3, :3].tolist(),
+                advice="if a file has it, the file's header is damaged",
             )
         shape = tuple(int(n) for n in self.shape)
         if len(shape) != 3 or min(shape) < 1:
-            raise InputError(f"grid shape must be three positive sizes, got {shape}")
+            raise InputError(
+                about="grid shape", expected="three positive sizes", got=shape
+            )
         affine.setflags(write=False)
         object.__setattr__(self, "affine", affine)
         object.__setattr__(self, "shape", shape)
@@ -50,7 +60,10 @@ class Grid:
         spacing_mm: tuple[float, float, float],
         directions: Float[np.ndarray, "3 3"],
     ) -> "Grid":
-        """Grid whose middle lies at `center_mm`; column c of `directions` is axis c."""
+        """Makes a grid with its middle at `center_mm`, RAS+ mm.
+
+        Column c of `directions` is the unit vector, in RAS+, of array axis c.
+        """
         affine = np.eye(4)
         affine[:3, :3] = directions * np.asarray(spacing_mm)
         affine[:3, 3] = center_mm - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
@@ -63,7 +76,7 @@ class Grid:
 
     @property
     def center_mm(self) -> Float[np.ndarray, " 3"]:
-        """Middle of the grid, RAS+ mm."""
+        """World position of the middle of the grid, RAS+ mm."""
         return self.voxel_to_world((np.array(self.shape) - 1) / 2)
 
     @property
@@ -80,48 +93,62 @@ class Grid:
     def voxel_to_world(
         self, voxels: Float[np.ndarray, "*n 3"]
     ) -> Float[np.ndarray, "*n 3"]:
-        """World position, RAS+ mm, of (i, j, k) positions."""
+        """World positions, RAS+ mm, of voxel positions (i, j, k)."""
         return voxels @ self.affine[:3, :3].T + self.affine[:3, 3]
 
     def world_to_voxel(
         self, positions_mm: Float[np.ndarray, "*n 3"]
     ) -> Float[np.ndarray, "*n 3"]:
-        """Position (i, j, k) of RAS+ mm positions."""
+        """Voxel positions (i, j, k) of world positions, RAS+ mm."""
         inverse = np.linalg.inv(self.affine)
         return positions_mm @ inverse[:3, :3].T + inverse[:3, 3]
 
     def voxel_centers_mm(self) -> Float[np.ndarray, "i j k 3"]:
-        """World position, RAS+ mm, of every voxel center."""
+        """World positions, RAS+ mm, of all voxel centers."""
         return self.voxel_to_world(np.moveaxis(np.indices(self.shape, float), 0, -1))
 
+    def corners_mm(self, *, margin_voxels: float = 0.0) -> Float[np.ndarray, "8 3"]:
+        """World positions, RAS+ mm, of the outermost voxel centers at the corners.
+
+        `margin_voxels` moves them outwards: 0.5 gives the outer corners of the voxels.
+        """
+        lengths = np.array(self.shape) - 1.0 + 2 * margin_voxels
+        corners = np.array(list(np.ndindex(2, 2, 2))) * lengths - margin_voxels
+        return self.voxel_to_world(corners)
+
+    def extent_mm(
+        self, directions: Float[np.ndarray, "3 3"]
+    ) -> Float[np.ndarray, " 3"]:
+        """Extent in mm of the voxel centers along each column of `directions`, RAS+."""
+        return np.ptp((self.corners_mm() - self.center_mm) @ directions, axis=0)
+
     def pad(self, voxels: int) -> "Grid":
-        """The grid with `voxels` more on every side; its old voxels stay in place."""
+        """Adds `voxels` on every side; the existing voxels keep their places."""
         affine = self.affine.copy()
         affine[:3, 3] = self.voxel_to_world(np.full(3, -float(voxels)))
         i, j, k = (n + 2 * voxels for n in self.shape)
         return Grid((i, j, k), affine)
 
     def is_close(self, other: "Grid", tolerance_mm: float = 1e-3) -> bool:
-        """Whether both have one shape and voxel centers within `tolerance_mm`."""
+        """Whether two grids have one shape and voxel centers within `tolerance_mm`."""
         if self.shape != other.shape:
             return False
-        corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(self.shape) - 1.0)
-        distances = self.voxel_to_world(corners) - other.voxel_to_world(corners)
-        return bool(np.abs(distances).max() <= tolerance_mm)
+        distances_mm = np.abs(self.corners_mm() - other.corners_mm())
+        return bool(distances_mm.max() <= tolerance_mm)
 
 
 def nearest_world_axes(grid: Grid) -> tuple[int, int, int]:
-    """For each array axis the world axis (0 R, 1 A, 2 S) it runs along most nearly."""
+    """For each array axis, the world axis (0 R, 1 A, 2 S) nearest to its direction."""
     alignment = np.abs(_directions(grid.affine))
     best = max(permutations(range(3)), key=lambda p: alignment[p, (0, 1, 2)].sum())
     return best[0], best[1], best[2]
 
 
 def directions_to_ras(grid: Grid) -> Float[np.ndarray, "3 3"]:
-    """The grid's own axes, reordered and turned to lie nearest to R, A and S.
+    """The directions of the grid's axes, reordered and flipped nearest to R, A and S.
 
-    Column c is a unit vector; the columns are orthogonal even where the grid is
-    sheared (the nearest rotation is taken). The same for all 48 storage orders.
+    Column c is a unit vector in RAS+. The columns are orthogonal even if the grid is
+    sheared (the nearest rotation is taken), and the same for all 48 storage orders.
     """
     axes = nearest_world_axes(grid)
     columns = _directions(grid.affine)[:, np.argsort(axes)]
@@ -133,7 +160,7 @@ def directions_to_ras(grid: Grid) -> Float[np.ndarray, "3 3"]:
 def spacing_and_shape(
     grid: Grid,
 ) -> tuple[Float[np.ndarray, " 3"], Float[np.ndarray, " 3"]]:
-    """Voxel size in mm and voxels along the grid's axes nearest to R, A and S."""
+    """Voxel size in mm and number of voxels, along the axes nearest to R, A and S."""
     order = np.argsort(nearest_world_axes(grid))
     return grid.spacing_mm[order], np.array(grid.shape, float)[order]
 

@@ -5,9 +5,9 @@ from jaxtyping import Bool, Float
 
 from voltween.spatial.interpolation import read_linearly
 
-_MOST_ITERATIONS = 60
+_MAX_ITERATIONS = 60
 _TOLERANCE_VOXELS = 1e-3
-_DERIVATIVE_VOXELS = 1.0  # as where folding is measured
+_DERIVATIVE_VOXELS = 1.0  # the step with which folding is measured too
 _SMALLEST_DETERMINANT = 0.02
 _WORTHWHILE_REDUCTION = 0.5
 
@@ -15,16 +15,17 @@ _WORTHWHILE_REDUCTION = 0.5
 def inverse_flow(
     flow: Float[np.ndarray, "3 i j k"],
 ) -> tuple[Float[np.ndarray, "3 i j k"], Float[np.ndarray, "3 n"]]:
-    """Flow v with v(y) + u(y + v(y)) = 0, and what is left of that sum; in voxels.
+    """Computes the flow v with v(y) + u(y + v(y)) = 0, in voxels, and its residual.
 
-    Iterated voxel by voxel, at each step only where it has not arrived: v becomes
-    -u(y + v), which costs one reading of u, for as long as that at least halves the
-    error, and then follows Newton's method, which costs seven. A step of Newton's that
-    would enlarge the error is halved the next time, so that it converges wherever the
-    field does not fold.
+    Each voxel is iterated until it has converged. The fixed-point step v = -u(y + v)
+    costs one interpolation of u and is used as long as it at least halves the error;
+    after that Newton's method is used, which costs seven. A Newton step that would
+    increase the error is rejected and halved for the next iteration, so that the method
+    converges wherever the field does not fold.
 
-    Beyond its grid u is continued by its nearest value, which keeps the iteration
-    continuous. The errors returned are those of voxels that come from inside the grid.
+    Beyond its grid, u is continued by its nearest value, which keeps the iteration
+    continuous. The residual v(y) + u(y + v(y)) is returned for those voxels whose
+    origin y + v(y) lies inside the grid.
     """
     voxels = np.indices(flow.shape[1:], dtype=np.float64).reshape(3, -1)
     inverse = -flow.reshape(3, -1)
@@ -32,7 +33,7 @@ def inverse_flow(
     step = np.ones(voxels.shape[1])
     is_slow = np.zeros(voxels.shape[1], dtype=bool)
     active = np.flatnonzero(_length(error) > _TOLERANCE_VOXELS)
-    for _ in range(_MOST_ITERATIONS):
+    for _ in range(_MAX_ITERATIONS):
         if active.size == 0:
             break
         at, old, old_error = (a.take(active, axis=1) for a in (voxels, inverse, error))
@@ -60,7 +61,7 @@ def _newton_direction(
     positions: Float[np.ndarray, "3 n"],
     error: Float[np.ndarray, "3 n"],
 ) -> Float[np.ndarray, "3 n"]:
-    """(I + derivative of u)^-1 error; the error itself where the field folds."""
+    """(I + derivative of u)^-1 error, or the error itself where the field folds."""
     jacobian = np.empty((positions.shape[1], 3, 3))
     for axis in range(3):
         offset = np.zeros((3, 1))

@@ -1,6 +1,6 @@
-"""Scans with their axes in the order and direction nearest to R, A and S.
+"""Reorders the axes of scans to the order and direction nearest to R, A and S.
 
-Voxels keep their values and their places in the world; only the storage changes.
+Voxels keep their values and world positions; only the storage order changes.
 """
 
 from typing import TypeVar
@@ -15,16 +15,16 @@ V = TypeVar("V", bound=Volume)
 
 
 def reorder_volume_to_ras(volume: V) -> V:
-    """The same voxels at the same places (RAS+ mm), stored R, A, S."""
-    data = _reordered(volume.data, volume.grid)
+    """Stores the same voxels at the same places (RAS+ mm) in the order R, A, S."""
+    data = _reorder(volume.data, volume.grid)
     return type(volume)(data, reorder_grid_to_ras(volume.grid))
 
 
 def reorder_grid_to_ras(grid: Grid) -> Grid:
-    """The same voxel centres (RAS+ mm), in the order R, A, S."""
+    """Stores the same voxel centers (RAS+ mm) in the order R, A, S."""
     order = np.argsort(nearest_world_axes(grid))
-    first = np.where(_is_turned(grid), np.array(grid.shape) - 1.0, 0.0)
-    signs = np.where(_is_turned(grid), -1.0, 1.0)
+    first = np.where(_is_flipped(grid), np.array(grid.shape) - 1.0, 0.0)
+    signs = np.where(_is_flipped(grid), -1.0, 1.0)
     affine = grid.affine.copy()
     affine[:3, :3] = (grid.affine[:3, :3] * signs)[:, order]
     affine[:3, 3] = grid.voxel_to_world(first)
@@ -32,14 +32,14 @@ def reorder_grid_to_ras(grid: Grid) -> Grid:
     return Grid((i, j, k), affine)
 
 
-def _reordered(
+def _reorder(
     data: Shaped[np.ndarray, "i j k"], grid: Grid
 ) -> Shaped[np.ndarray, "_ _ _"]:
-    turned = np.flip(data, tuple(np.flatnonzero(_is_turned(grid))))
-    return turned.transpose(np.argsort(nearest_world_axes(grid)))
+    flipped = np.flip(data, tuple(np.flatnonzero(_is_flipped(grid))))
+    return flipped.transpose(np.argsort(nearest_world_axes(grid)))
 
 
-def _is_turned(grid: Grid) -> Bool[np.ndarray, " 3"]:
-    """For each array axis, whether it runs to L, P or I."""
+def _is_flipped(grid: Grid) -> Bool[np.ndarray, " 3"]:
+    """For each array axis, whether it points to L, P or I."""
     axes = nearest_world_axes(grid)
     return grid.affine[list(axes), [0, 1, 2]] < 0

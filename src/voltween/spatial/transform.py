@@ -1,13 +1,11 @@
-"""Maps between scanner spaces: y = T(x), FIXED world mm to MOVING world mm (RAS+).
+"""Transforms y = T(x) from FIXED world mm to MOVING world mm (RAS+).
 
-Two verbs. `map_points` carries points fixed to moving. `resample` carries images the
-other way: it fills a grid in fixed space with the moving image's values at T(x), so
-that moved(x) = moving(T(x)). Composition, `(outer @ inner)(x) = outer(inner(x))`, is
-written once, in the base class.
+`map_points` carries points from fixed to moving. `resample` carries images the other
+way: it fills a grid in fixed space with moved(x) = moving(T(x)).
 
-SimpleITK is the engine that resamples. It is handed voxel coordinates, so no world
-frame of its own, and no LPS, comes into play here. They are in the order (k, j, i): to
-SimpleITK an array's last axis is the first, and so no array has to be turned over.
+SimpleITK resamples. It is given voxel coordinates, so that neither world coordinates
+nor LPS occur here. They are in the order (k, j, i), because an array's last axis is
+SimpleITK's first; thus no array has to be transposed.
 """
 
 import logging
@@ -40,38 +38,38 @@ class Transform(ABC):
     def map_positions(
         self, fixed_mm: Float[np.ndarray, "n 3"]
     ) -> Float[np.ndarray, "n 3"]:
-        """Positions in moving world mm of positions in fixed world mm."""
+        """Maps positions in fixed world mm to moving world mm, both RAS+."""
 
     @abstractmethod
     def inverse(self) -> "Transform":
-        """The map back, moving world mm to fixed world mm.
+        """Computes the inverse, which maps moving world mm to fixed world mm.
 
-        A displacement field is inverted voxel by voxel (see `inversion`); where it
-        folds no inverse exists, and an `InverseWarning` says how far off the result is.
+        A displacement field is inverted voxel by voxel (see `inversion`). Where it
+        folds it has no inverse; an `InverseWarning` then states the largest error.
         """
 
     @abstractmethod
     def parts(self) -> tuple["Affine | DisplacementField", ...]:
-        """The elementary transforms this one is made of, outermost first."""
+        """The elementary transforms that this one is composed of, outermost first."""
 
     @final
     def map_points(self, fixed_points: Points) -> Points:
-        """The points' places in the moving image, RAS+ mm."""
+        """Maps points from fixed to moving world mm, RAS+; their names stay."""
         return Points(self.map_positions(fixed_points.mm), fixed_points.names)
 
     @final
     def resample(self, moving: V, *, onto: Grid) -> V:
-        """The moving image on a grid in fixed space: moved(x) = moving(T(x)).
+        """Resamples the moving image onto a grid in fixed space: moving(T(x)).
 
-        `Image` linearly, with `outside_value` beyond it; `LabelMap` by nearest
-        neighbor, with 0 beyond it.
+        An `Image` is interpolated linearly and continued by its `outside_value`, a
+        `LabelMap` by nearest neighbor and continued by 0.
         """
         data = _resample(moving, self.parts(), onto)
         return type(moving)(data, onto)
 
     @final
     def __matmul__(self, inner: "Transform") -> "Transform":
-        """The map x -> self(inner(x)); neighboring affines are multiplied out."""
+        """Composes to x -> self(inner(x)); neighboring affines are multiplied."""
         parts: list[Affine | DisplacementField] = []
         for part in (*self.parts(), *inner.parts()):
             if parts and isinstance(part, Affine) and isinstance(parts[-1], Affine):
@@ -82,8 +80,8 @@ class Transform(ABC):
 
     @final
     def to_field(self, grid: Grid) -> "DisplacementField":
-        """The displacements T(x) - x at the voxel centers of `grid`, mm."""
-        # From voxels of the grid to voxels of the grid, the displacements are a flow.
+        """Computes the displacements T(x) - x in mm at the voxel centers of `grid`."""
+        # The map from voxels to voxels of one grid has the flow as displacements.
         chain = _sitk_chain(self.parts(), onto=grid, moving=grid)
         field = sitk.TransformToDisplacementField(
             chain, sitk.sitkVectorFloat64, grid.shape[::-1]
@@ -107,11 +105,17 @@ class Affine(Transform):
     def __post_init__(self) -> None:
         matrix = np.array(self.matrix, dtype=np.float64)
         if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
-            raise InputError(f"affine must be a finite 4x4 matrix, got {matrix}")
+            raise InputError(
+                about="affine", expected="a finite 4x4 matrix", got=matrix.tolist()
+            )
         if not np.allclose(matrix[3], [0, 0, 0, 1], rtol=0, atol=1e-9):
-            raise InputError(f"affine must end in the row 0 0 0 1, got {matrix[3]}")
+            raise InputError(
+                about="affine", expected="a last row of 0 0 0 1", got=matrix[3].tolist()
+            )
         if abs(np.linalg.det(matrix)) < 1e-12:
-            raise InputError(f"affine must be invertible, got {matrix.tolist()}")
+            raise InputError(
+                about="affine", expected="an invertible matrix", got=matrix.tolist()
+            )
         matrix[3] = 0, 0, 0, 1
         matrix.setflags(write=False)
         object.__setattr__(self, "matrix", matrix)
@@ -136,10 +140,10 @@ class Affine(Transform):
 @final
 @dataclass(frozen=True, eq=False, slots=True)
 class DisplacementField(Transform):
-    """T(x) = x + u(x), with u read linearly between the voxels of its grid.
+    """T(x) = x + u(x), with u interpolated linearly between the voxels of its grid.
 
-    More than half a voxel beyond the outermost voxel centers it is the identity, as
-    in ITK.
+    More than half a voxel beyond the outermost voxel centers T is the identity, as in
+    ITK.
 
     Raises:
         InputError: If the vectors are not (I, J, K, 3) on the grid, or not finite.
@@ -153,11 +157,16 @@ class DisplacementField(Transform):
         vectors = np.ascontiguousarray(self.vectors_mm, dtype=np.float64).view()
         if vectors.shape != (*self.grid.shape, 3):
             raise InputError(
-                f"displacement field must have shape {(*self.grid.shape, 3)}, got "
-                f"{vectors.shape}"
+                about="displacement field",
+                expected=f"shape {(*self.grid.shape, 3)}",
+                got=vectors.shape,
             )
         if not np.isfinite(vectors).all():
-            raise InputError("displacement field must be finite, got NaN or infinity")
+            raise InputError(
+                about="displacement field",
+                expected="finite vectors",
+                got="NaN or infinity",
+            )
         vectors.setflags(write=False)
         object.__setattr__(self, "vectors_mm", vectors)
 
@@ -165,12 +174,12 @@ class DisplacementField(Transform):
     def from_flow(
         cls, flow: Num[np.ndarray, "3 i j k"], grid: Grid
     ) -> "DisplacementField":
-        """Field of a network's flow, in voxels of `grid`, component c along axis c."""
+        """Makes a field from a flow in voxels of `grid`, component c along axis c."""
         vectors = np.moveaxis(flow, 0, -1).astype(np.float64, order="C")
         return cls(grid, vectors @ grid.affine[:3, :3].T)
 
     def to_flow(self) -> Float[np.ndarray, "3 i j k"]:
-        """The displacements in voxels of the grid, component c along array axis c."""
+        """Converts to displacements in voxels of the grid, component c along axis c."""
         inverse = np.linalg.inv(self.grid.affine[:3, :3])
         return np.moveaxis(self.vectors_mm @ inverse.T, -1, 0)
 
@@ -193,17 +202,17 @@ class DisplacementField(Transform):
         if folding_percent > 0 or residual_mm > acceptable_mm:
             warnings.warn(
                 f"{folding_percent:.3g} % of the displacement field's voxels fold: it "
-                "has no inverse there, and the one found is up to "
-                f"{residual_mm:.3g} mm off",
+                "has no inverse there; the error of the approximate inverse is up to "
+                f"{residual_mm:.3g} mm",
                 InverseWarning,
                 stacklevel=2,
             )
         return inverse
 
     def inverse_with_residual(self) -> tuple["DisplacementField", float]:
-        """The inverse on the same grid, and its largest error |T(T^-1(y)) - y| in mm.
+        """Computes the inverse on the same grid, and its largest error in mm.
 
-        The error is that of voxels that come from inside the grid (see `inversion`).
+        The error |T(T^-1(y)) - y| is that of voxels y with T^-1(y) inside the grid.
         """
         flow, residual = inverse_flow(np.ascontiguousarray(self.to_flow()))
         residual_mm = np.linalg.norm(self.grid.affine[:3, :3] @ residual, axis=0)
@@ -215,9 +224,9 @@ class DisplacementField(Transform):
         return 100 * float((self.jacobian_determinant() <= 0).mean())
 
     def jacobian_determinant(self) -> Float[np.ndarray, "i j k"]:
-        """Local volume in moving space over that in fixed space, at every voxel.
+        """Ratio of local volume in moving space to that in fixed space, at every voxel.
 
-        Central differences, one-sided at the border.
+        By central differences, one-sided at the border.
         """
         positions = self.to_flow() + np.indices(self.grid.shape)
         a, b, c = (np.gradient(component) for component in positions)
@@ -234,7 +243,7 @@ class DisplacementField(Transform):
 @final
 @dataclass(frozen=True, eq=False, slots=True)
 class Composite(Transform):
-    """T = outermost(...(innermost(x))): made by `@`; images are interpolated once."""
+    """T(x) = outermost(...(innermost(x))), made by `@`; interpolates images once."""
 
     transforms: tuple[Affine | DisplacementField, ...]
     """Outermost first."""
@@ -256,7 +265,7 @@ class Composite(Transform):
 def _resample(
     moving: Volume, parts: tuple[Affine | DisplacementField, ...], onto: Grid
 ) -> np.ndarray:
-    """Moving voxels read at T(voxel centers of `onto`)."""
+    """Interpolates the moving voxels at T(voxel centers of `onto`)."""
     is_image = isinstance(moving, Image)
     resampled = sitk.Resample(
         sitk.GetImageFromArray(moving.data),
@@ -271,9 +280,10 @@ def _resample(
 def _sitk_chain(
     parts: tuple[Affine | DisplacementField, ...], *, onto: Grid, moving: Grid
 ) -> sitk.CompositeTransform:
-    """`onto` voxel -> fixed mm -> parts -> moving mm -> moving voxel.
+    """The map from `onto` voxel to fixed mm, through the parts, to moving mm and voxel.
 
-    Neighboring affines are multiplied out: SimpleITK calls every part at every voxel.
+    Neighboring affines are multiplied, because SimpleITK evaluates every part at every
+    voxel.
     """
     chain: list[sitk.Transform] = []
     matrix: np.ndarray = _REVERSED @ np.linalg.inv(moving.affine)

@@ -1,4 +1,4 @@
-"""What is in scanner space: images, label maps and points, with where they are."""
+"""Images, label maps and points in scanner space (RAS+ mm)."""
 
 from dataclasses import dataclass
 
@@ -13,11 +13,11 @@ _INSPECTED_PLANES = 32
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Image:
-    """Intensities on a grid; resampled linearly.
+    """Intensities on a grid, resampled linearly.
 
     Raises:
-        InputError: If the array is not 3D, not on the grid, or has NaN or infinite
-            voxels.
+        InputError: If the array is not 3D, has not the grid's shape, or has voxels that
+            are NaN or infinite.
     """
 
     data: np.ndarray
@@ -31,23 +31,26 @@ class Image:
         bad = data.size - int(np.isfinite(data).sum())
         if bad:
             raise InputError(
-                f"image must have finite voxels, got {bad} of {data.size} that are NaN "
-                "or infinite: replace them (by 0 for background) and try again"
+                about="image",
+                expected="finite voxels",
+                got=f"{bad} of {data.size} that are NaN or infinite",
+                advice="replace them (by 0 for background) and try again",
             )
         object.__setattr__(self, "data", _read_only(data))
 
     @property
     def outside_value(self) -> float:
-        """Intensity beyond the grid: 0, or the minimum where that is below 0."""
+        """Intensity beyond the grid: 0, or the minimum if that is below 0."""
         return min(0.0, float(self.data.min()))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class LabelMap:
-    """Integer labels on a grid, 0 background; resampled by nearest neighbor.
+    """Integer labels on a grid, resampled by nearest neighbor; 0 is background.
 
     Raises:
-        InputError: If the array is not 3D, not on the grid, or not whole numbers.
+        InputError: If the array is not 3D, has not the grid's shape, or holds anything
+            but whole numbers.
     """
 
     data: np.ndarray
@@ -61,24 +64,27 @@ class LabelMap:
             whole = data.astype(np.int32) if np.isfinite(data).all() else data
             if not np.array_equal(whole, data):
                 raise InputError(
-                    "label map must have whole numbers, got fractions or NaN: is this "
-                    "an intensity image?"
+                    about="label map",
+                    expected="whole numbers",
+                    got="fractions or NaN",
+                    advice="is this an intensity image?",
                 )
             data = whole
         object.__setattr__(self, "data", _read_only(data))
 
     @property
     def labels(self) -> tuple[int, ...]:
-        """Labels present, background left out, ascending."""
+        """Labels that occur, without background, ascending."""
         return tuple(int(label) for label in np.unique(self.data) if label != 0)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Points:
-    """Positions in RAS+ mm, with an optional name each.
+    """Positions in RAS+ mm, each with an optional name.
 
     Raises:
-        InputError: If the array is not (N, 3), not finite, or the names do not match.
+        InputError: If the array is not (N, 3) or not finite, or if there are names but
+            not one per point.
     """
 
     mm: np.ndarray
@@ -87,10 +93,18 @@ class Points:
 
     def __post_init__(self) -> None:
         mm = np.array(self.mm, dtype=np.float64)
-        if mm.ndim != 2 or mm.shape[1] != 3 or not np.isfinite(mm).all():
-            raise InputError(f"points must be finite and (N, 3), got shape {mm.shape}")
+        if mm.ndim != 2 or mm.shape[1] != 3:
+            raise InputError(about="points", expected="shape (N, 3)", got=mm.shape)
+        if not np.isfinite(mm).all():
+            raise InputError(
+                about="points", expected="finite positions", got="NaN or infinity"
+            )
         if self.names and len(self.names) != len(mm):
-            raise InputError(f"{len(mm)} points need as many names, got {self.names}")
+            raise InputError(
+                about="points",
+                expected=f"as many names as points ({len(mm)})",
+                got=self.names,
+            )
         object.__setattr__(self, "mm", _read_only(mm))
 
 
@@ -98,26 +112,27 @@ Volume = Image | LabelMap
 
 
 def labels_in_common(fixed: LabelMap, moving: LabelMap) -> tuple[int, ...]:
-    """Labels that both maps have, background left out, ascending.
+    """Labels that occur in both maps, without background, ascending.
 
     Raises:
-        InputError: If there is none.
+        InputError: If there are none.
     """
     shared = sorted(set(fixed.labels) & set(moving.labels))
     if not shared:
         raise InputError(
-            f"fixed and moving labels must share a label, got {fixed.labels[:9]} and "
-            f"{moving.labels[:9]}"
+            about="labels",
+            expected="a label that occurs in both the fixed and the moving map",
+            got=f"{fixed.labels[:9]} and {moving.labels[:9]}",
         )
     return tuple(shared)
 
 
 def looks_like_labels(data: Num[np.ndarray, "i j k"]) -> bool:
-    """Whether the array is piecewise constant whole numbers, as only label maps are.
+    """Whether the array holds piecewise constant whole numbers, as only label maps do.
 
-    Counts neighbors, not both background, that are exactly equal: more than half in a
-    label map, few in an image, where noise keeps neighbors apart. Looks at some 32
-    planes, which is enough and quick.
+    Among pairs of neighbors that are not both background, more than half are equal in a
+    label map, but few in an image, where noise makes neighbors differ. About 32 planes
+    are inspected, which is enough and quick.
     """
     planes = data[..., :: max(1, data.shape[2] // _INSPECTED_PLANES)]
     if not np.array_equal(planes, np.rint(planes)):
@@ -136,10 +151,12 @@ def looks_like_labels(data: Num[np.ndarray, "i j k"]) -> bool:
 
 def _check_shape(kind: str, data: np.ndarray, grid: Grid) -> None:
     if data.ndim != 3:
-        raise InputError(f"{kind} must be 3D, got an array of shape {data.shape}")
+        raise InputError(
+            about=kind, expected="a 3D array", got=f"one of shape {data.shape}"
+        )
     if data.shape != grid.shape:
         raise InputError(
-            f"{kind} must have its grid's shape {grid.shape}, got {data.shape}"
+            about=kind, expected=f"its grid's shape {grid.shape}", got=data.shape
         )
 
 

@@ -9,7 +9,7 @@ from voltween.errors import InputError
 from voltween.evaluation import read_experiment, run_experiment
 from voltween.evaluation.paper import experiment
 from voltween.evaluation.paper.scales import SCALES, recipe_of, share_of
-from voltween.evaluation.paper.table_file import TABLES, Experiment, Row
+from voltween.evaluation.paper.table_file import TABLES, PaperTable, TableRow
 from voltween.models import load_model
 from voltween.preprocessing import Preprocessing
 from voltween.training import SUPERVISED, VOXELMORPH, Augmentation
@@ -76,7 +76,7 @@ def test_all_tables_with_all_their_networks_are_there():
 
 def test_every_network_sees_as_many_pairs_at_small_scale():
     scale = SCALES["small"]
-    rows = [Row("a", network="D"), Row("b", network="VoxelMorph-2")]
+    rows = [TableRow("a", network="D"), TableRow("b", network="VoxelMorph-2")]
     trainings = [recipe_of(row, FITTED, scale).training for row in rows]
     seen = {training.steps * training.pairs_per_step for training in trainings}
     assert len(seen) == 1
@@ -84,26 +84,28 @@ def test_every_network_sees_as_many_pairs_at_small_scale():
 
 def test_recipes_are_what_rows_say():
     scale = SCALES["full"]
-    plain = recipe_of(Row("a", network="ADDD"), FITTED, scale)
+    plain = recipe_of(TableRow("a", network="ADDD"), FITTED, scale)
     assert plain.network.stages == "ADDD"
     assert plain.network.shape == FITTED.shape
     assert plain.training.pairs_per_step == 8
     assert plain.training.steps == 5 * 20_000
-    supervised = recipe_of(Row("a", network="AD", supervised=True), FITTED, scale)
+    supervised = recipe_of(TableRow("a", network="AD", supervised=True), FITTED, scale)
     assert supervised.training.objective == SUPERVISED
-    inverted = recipe_of(Row("a", network="AD", invertibility=0.1), FITTED, scale)
+    inverted = recipe_of(TableRow("a", network="AD", invertibility=0.1), FITTED, scale)
     assert inverted.training.objective.invertibility == 0.1
-    voxelmorph = recipe_of(Row("a", network="VoxelMorph-2"), FITTED, scale)
+    voxelmorph = recipe_of(TableRow("a", network="VoxelMorph-2"), FITTED, scale)
     assert voxelmorph.training.objective == VOXELMORPH
     assert voxelmorph.training.pairs_per_step == 4
     assert voxelmorph.training.steps == 5000
 
 
 def test_small_grids_have_twice_the_voxel_size_and_fit_the_network():
-    small = recipe_of(Row("a", network="DD"), FITTED, SCALES["small"])
+    small = recipe_of(TableRow("a", network="DD"), FITTED, SCALES["small"])
     assert small.preprocessing.shape == small.network.shape == (24, 32, 24)
     assert small.preprocessing.spacing_mm == (2.0, 2.0, 2.0)
-    voxelmorph = recipe_of(Row("a", network="VoxelMorph-2"), FITTED, SCALES["small"])
+    voxelmorph = recipe_of(
+        TableRow("a", network="VoxelMorph-2"), FITTED, SCALES["small"]
+    )
     assert voxelmorph.preprocessing.shape == (32, 32, 32)
 
 
@@ -118,24 +120,26 @@ def test_smaller_shares_lie_within_larger_ones(tmp_path):
 
 def test_rows_must_say_one_thing():
     with pytest.raises(InputError, match="either a method or a network"):
-        Row("x")
+        TableRow("x")
     with pytest.raises(InputError, match="either a method or a network"):
-        Row("x", method="ants", network="ADD")
-    with pytest.raises(InputError, match="train_share must be above 0"):
-        Row("x", network="ADD", train_share=0.0)
+        TableRow("x", method="ants", network="ADD")
+    with pytest.raises(InputError, match="train_share: expected a number above 0"):
+        TableRow("x", network="ADD", train_share=0.0)
 
 
-@pytest.mark.parametrize("other", [Row("a", network="DD"), Row("b", network="D")])
+@pytest.mark.parametrize(
+    "other", [TableRow("a", network="DD"), TableRow("b", network="D")]
+)
 def test_rows_must_differ(other):
-    with pytest.raises(InputError, match="rows must differ"):
-        Experiment("table", "Table", (Row("a", network="D"), other))
+    with pytest.raises(InputError, match="expected rows that differ"):
+        PaperTable("table", "Table", (TableRow("a", network="D"), other))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("title = 3 4", "expected an experiment"),
-        ('title = "x"', "expected an experiment"),
+        ("title = 3 4", "expected a table"),
+        ('title = "x"', "expected a table"),
         (
             'title = "x"\n[[row]]\nname = "a"\nnetwrk = "D"',
             r"row\[1\].netwrk: expected one of the keys name, method",

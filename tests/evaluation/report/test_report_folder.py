@@ -247,10 +247,10 @@ def test_comparison_without_a_pair_in_common():
         *of_method("ants", [0.7] * 3, PAIRS[3:]),
     )
     first, _ = comparisons(scores, summary_rows(scores))
-    assert (first.test.pairs, first.note) == (0, "no pair in common")
+    assert (first.test.pairs, first.note) == (0, "no common pair")
     assert isnan(first.p_holm)
     markdown, _ = pages_of(scores)
-    assert "| ants | IoU | 0 |  |  |  |  | no pair in common |" in markdown
+    assert "| ants | IoU | 0 |  |  |  |  | no common pair |" in markdown
     assert "did not register the same pairs" in markdown
 
 
@@ -457,7 +457,7 @@ def test_a_name_is_not_read_as_a_formula(tmp_path):
 
 
 def test_no_pairs_are_refused(tmp_path):
-    with pytest.raises(InputError, match="expected scores of pairs, got none"):
+    with pytest.raises(InputError, match="expected scores of pairs"):
         write_report(scores_of(), tmp_path)
 
 

@@ -10,10 +10,10 @@ from voltween.evaluation.report.statistics import (
     RESAMPLINGS,
     estimate,
     holm,
-    mean,
     mean_interval,
     paired_test,
 )
+from voltween.evaluation.scores import mean_of_measured
 
 
 def of_patients(values):
@@ -40,8 +40,8 @@ def test_what_few_pairs_cannot_tell_is_nan():
     assert all(map(isnan, (one.sd, one.ci_low, one.ci_high)))
     assert none.pairs == 0
     assert all(map(isnan, (none.mean, none.sd, none.median, none.ci_low)))
-    assert isnan(mean([nan]))
-    assert mean([nan, 1.0, 2.0]) == 1.5
+    assert isnan(mean_of_measured([nan]))
+    assert mean_of_measured([nan, 1.0, 2.0]) == 1.5
 
 
 def test_what_is_infinite_stays_visible():
@@ -88,7 +88,7 @@ def test_both_directions_of_a_pair_are_drawn_together():
 
 def test_weight_of_a_pair_is_how_often_its_scans_were_drawn():
     """All draws of three scans counted out: the bootstrap's mean and SD by hand."""
-    from voltween.evaluation.report.statistics import _resampled_means
+    from voltween.evaluation.report.statistics import _resample_means
 
     table = np.array([[0.0, 1.0, 5.0], [2.0, 0.0, 7.0], [4.0, 3.0, 0.0]])
     means = []
@@ -96,7 +96,7 @@ def test_weight_of_a_pair_is_how_often_its_scans_were_drawn():
         pairs = [table[i, j] for i, j in product(draw, draw) if i != j]
         if pairs:
             means.append(np.mean(pairs))
-    found = _resampled_means(table, 1.0 - np.eye(3))
+    found = _resample_means(table, 1.0 - np.eye(3))
     assert len(found) == pytest.approx(RESAMPLINGS * len(means) / 27, rel=0.02)
     assert found.mean() == pytest.approx(np.mean(means), rel=0.02)
     assert found.std() == pytest.approx(np.std(means), rel=0.03)

@@ -1,4 +1,4 @@
-"""How large the networks of the paper's tables are, and how long they are trained."""
+"""Scales of the paper's tables: size of the networks and length of the training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from voltween.cohorts import Case
-from voltween.evaluation.paper.table_file import VOXELMORPH_2, Row
+from voltween.evaluation.paper.table_file import VOXELMORPH_2, TableRow
 from voltween.networks import CascadeConfig, NetworkConfig, VoxelMorphConfig
 from voltween.preprocessing import Preprocessing
 from voltween.training import (
@@ -29,10 +29,10 @@ ScaleName = Literal["small", "full"]
 
 @dataclass(frozen=True)
 class Scale:
-    """How large networks are and how long they are trained."""
+    """Size of the networks and length of their training."""
 
     coarsening: int
-    """Voxel size over that of the scans."""
+    """Voxel size as a multiple of that of the scans."""
     channels: int
     training: TrainConfig
     voxelmorph_steps: int
@@ -40,7 +40,7 @@ class Scale:
 
 
 SCALES: dict[ScaleName, Scale] = {
-    # For two processor cores; every network sees as many pairs as any other.
+    # For two processor cores; all networks see the same number of pairs.
     "small": Scale(
         coarsening=2,
         channels=8,
@@ -70,8 +70,8 @@ SCALES: dict[ScaleName, Scale] = {
 }
 
 
-def recipe_of(row: Row, fitted: Preprocessing, scale: Scale) -> Recipe:
-    """How the row's network is trained; `fitted` is the cohort's finest grid."""
+def recipe_of(row: TableRow, fitted: Preprocessing, scale: Scale) -> Recipe:
+    """The recipe of a row's network; `fitted` is the finest grid of the cohort."""
     i, j, k = (side // scale.coarsening for side in fitted.shape)
     r, a, s = (mm * scale.coarsening for mm in fitted.spacing_mm)
     network = _network(row, (i, j, k), scale)
@@ -86,7 +86,7 @@ def recipe_of(row: Row, fitted: Preprocessing, scale: Scale) -> Recipe:
     return Recipe(preprocessing, network, training)
 
 
-def _network(row: Row, shape: tuple[int, int, int], scale: Scale) -> NetworkConfig:
+def _network(row: TableRow, shape: tuple[int, int, int], scale: Scale) -> NetworkConfig:
     assert row.network is not None
     if row.network == VOXELMORPH_2:
         return VoxelMorphConfig.covering(shape)
@@ -102,14 +102,14 @@ def _network(row: Row, shape: tuple[int, int, int], scale: Scale) -> NetworkConf
 
 
 def share_of(cases: Sequence[Case], share: float) -> list[Case]:
-    """The cases with a share of the `train` ones; smaller shares lie within larger."""
+    """The cases with a share of the `train` cases; shares contain smaller shares."""
     train_cases = [case.name for case in cases if case.split == "train"]
     order = np.random.default_rng(0).permutation(len(train_cases))
     chosen = {train_cases[n] for n in order[: round(share * len(train_cases))]}
     return [case for case in cases if case.split != "train" or case.name in chosen]
 
 
-def _objective(row: Row) -> Objective:
+def _objective(row: TableRow) -> Objective:
     if row.network == VOXELMORPH_2:
         return VOXELMORPH
     if row.supervised:

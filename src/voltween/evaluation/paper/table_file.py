@@ -16,11 +16,11 @@ PAPER_COLUMNS = ("iou", "landmark_distance", "gpu_seconds", "cpu_seconds")
 
 
 @dataclass(frozen=True)
-class Row:
-    """A row of a table: a tool, or a network and how it is trained.
+class TableRow:
+    """A row of a table: a tool, or a network with its training.
 
     Raises:
-        InputError: If it is neither or both.
+        InputError: If it is neither or both, or a value is out of range.
     """
 
     name: str
@@ -29,35 +29,40 @@ class Row:
     network: str | None = None
     """Stages of a cascade, such as "ADD", or "VoxelMorph-2"."""
     aligned: bool = False
-    """Scans are first laid on an atlas by ANTs: the paper's starred rows."""
+    """Whether ANTs first aligns the scans to an atlas: the paper's starred rows."""
     supervised: bool = False
-    """Learns flows that ANTs finds."""
+    """Whether the network learns flows computed by ANTs."""
     invertibility: float = 0.0
     """Weight of the invertibility loss."""
     train_share: float = 1.0
     """Share of the training cases."""
     paper: Mapping[str, float] = field(default_factory=dict)
-    """What the paper has there, by the names in `PAPER_COLUMNS`."""
+    """The published numbers, by the names in `PAPER_COLUMNS`."""
 
     def __post_init__(self) -> None:
         if (self.method is None) == (self.network is None):
             raise InputError(
-                f"row {self.name!r} must have either a method or a network, got "
-                f"{self.method!r} and {self.network!r}"
+                about=f"row {self.name!r}",
+                expected="either a method or a network",
+                got=f"{self.method!r} and {self.network!r}",
             )
         if not 0 < self.train_share <= 1:
             raise InputError(
-                f"row {self.name!r}: train_share must be above 0 and at most 1, got "
-                f"{self.train_share}"
+                about=f"row {self.name!r}, train_share",
+                expected="a number above 0 and at most 1",
+                got=self.train_share,
             )
 
     @property
     def method_name(self) -> str:
-        """The same for rows, of whatever table, that are the same."""
+        """Name of the row's method, equal for equal rows of different tables."""
         if self.method is not None:
             return self.method
         parts = [self.network or ""]
-        parts += ["aligned"] * self.aligned + ["supervised"] * self.supervised
+        if self.aligned:
+            parts.append("aligned")
+        if self.supervised:
+            parts.append("supervised")
         if self.invertibility:
             parts.append(f"invertibility-{self.invertibility:g}")
         if self.train_share < 1:
@@ -66,7 +71,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class PaperTable:
     """A table of the paper.
 
     Raises:
@@ -75,34 +80,37 @@ class Experiment:
 
     name: str
     title: str
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
 
     def __post_init__(self) -> None:
         for kind in ("name", "method_name"):
             values = [getattr(row, kind) for row in self.rows]
             if len(set(values)) < len(values):
-                raise InputError(f"{self.name}: rows must differ, got {values}")
+                raise InputError(
+                    about=self.name, expected="rows that differ", got=values
+                )
 
 
-def read_experiment(table: Path) -> Experiment:
-    """Reads the experiment in a TOML file, or an installed one such as `table_4`.
+def read_experiment(table: Path) -> PaperTable:
+    """Reads the table in a TOML file, or an installed one such as `table_4`.
 
     Raises:
-        InputError: If the file is missing or no such file, or a row is not legal.
+        InputError: If the file is missing or of another kind, or a row is not valid.
     """
     path = table if table.suffix else _installed_table(table.name)
     try:
         content = tomllib.loads(existing_file(path).read_text())
         with naming(path):
             rows = tuple(
-                dataclass_from_facts(Row, values, f"row[{number}]")
+                dataclass_from_facts(TableRow, values, f"row[{number}]")
                 for number, values in enumerate(content["row"], 1)
             )
-        return Experiment(path.stem, content["title"], rows)
+        return PaperTable(path.stem, content["title"], rows)
     except (tomllib.TOMLDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise InputError(
-            f"{path}: expected an experiment (TOML with a title and [[row]]s), got "
-            f"something else ({error})"
+            about=path,
+            expected="a table (TOML with a title and [[row]]s)",
+            got=f"something else ({error})",
         ) from error
 
 

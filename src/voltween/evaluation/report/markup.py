@@ -1,4 +1,4 @@
-"""A table written in Markdown, and in LaTeX with booktabs."""
+"""Tables in Markdown, and in LaTeX with booktabs."""
 
 import re
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cell:
-    """A text of a table; the best ones are set in bold."""
+    """A text of a table; the best ones are bold."""
 
     text: str
     is_best: bool = False
@@ -15,7 +15,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """A row of a table; a reason takes the place of all cells but the first."""
+    """A row of a table; a reason replaces all cells except the first."""
 
     cells: tuple[Cell, ...]
     reason: str = ""
@@ -23,14 +23,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """Headings, the first one over the column to the left, and lines."""
+    """Headings and lines; the first column is left-aligned."""
 
     headings: tuple[str, ...]
     lines: tuple[Line, ...]
 
 
 def markdown_table(table: Table) -> str:
-    """The table in Markdown, without a line break at its end."""
+    """The table in Markdown, without a final line break."""
     others = len(table.headings) - 1
     lines = [list(table.headings), ["---"] + ["---:"] * others]
     for line in table.lines:
@@ -45,7 +45,7 @@ def markdown_table(table: Table) -> str:
 
 
 def latex_table(table: Table) -> str:
-    """The table as a tabular of booktabs, without a line break at its end."""
+    """The table as a tabular with booktabs, without a final line break."""
     others = len(table.headings) - 1
     lines = []
     for line in table.lines:
@@ -75,9 +75,11 @@ def _latex_line(texts: Iterable[str]) -> str:
 
 
 def markdown(text: str) -> str:
-    """The text so that Markdown shows it as it is, on one line."""
-    within_words_nothing = r"(?<!\w)_|_(?!\w)"
-    return re.sub(rf"[\\`*|<]|{within_words_nothing}", r"\\\g<0>", _on_one_line(text))
+    """The text escaped for Markdown, on one line."""
+    underscore_at_edge_of_word = r"(?<!\w)_|_(?!\w)"
+    return re.sub(
+        rf"[\\`*|<]|{underscore_at_edge_of_word}", r"\\\g<0>", _on_one_line(text)
+    )
 
 
 _LATEX = {
@@ -92,10 +94,10 @@ _LATEX = {
 
 
 def latex(text: str) -> str:
-    """The text so that LaTeX sets it as it is, on one line."""
+    """The text escaped for LaTeX, on one line."""
     escaped = "".join(_LATEX.get(letter, letter) for letter in _on_one_line(text))
-    apart = escaped.replace("--", "-{}-")  # else one long dash
-    return re.sub(r"(?<!\w)-(?=\d)", "$-$", apart)  # a minus, not a hyphen
+    escaped = escaped.replace("--", "-{}-")  # otherwise an en dash
+    return re.sub(r"(?<!\w)-(?=\d)", "$-$", escaped)  # a minus, not a hyphen
 
 
 def _on_one_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Pictures of a comparison: overlap by method, and by structure and method."""
+"""Box plots of overlap by method, and by structure and method."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,17 +17,17 @@ from voltween.evaluation.report.summaries import (
 from voltween.evaluation.scores import Scores
 
 MOST_LABELS = 20
-# For people who cannot tell red from green, too (Okabe and Ito).
+# Colors that color-blind readers can tell apart (Okabe and Ito).
 _COLORS = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7"),
     *("#D55E00", "#56B4E9", "#8C6BB1", "#F0E442"),
 )
 GRAY = "#888888"
-_GOLDEN = 0.618  # steps of this share never fall on one another
+_GOLDEN = 0.618  # multiples of this share never coincide
 
 
 def overlap_figure(scores: Scores) -> Figure | None:
-    """Dice and IoU of all pairs by method, or None if neither was measured."""
+    """Box plots of Dice and IoU of all pairs by method; None without measures."""
     dice, iou = _by_method(scores, "dice"), _by_method(scores, "iou")
     if not dice and not iou:
         return None
@@ -45,7 +45,7 @@ def overlap_figure(scores: Scores) -> Figure | None:
 def draw_boxes(
     axes: Axes, values: Mapping[str, Sequence[float]], colors: Mapping[str, str]
 ) -> None:
-    """A box a method, in the order given, with all its values as points over it.
+    """Draws one box per method, in the given order, with its values as points.
 
     Methods say how many values they have where not all have as many.
     """
@@ -78,7 +78,7 @@ def draw_boxes(
 
 
 def structure_figure(scores: Scores) -> Figure | None:
-    """Dice of each label by method, or None if there are none or more than 20."""
+    """Box plots of Dice per label and method; None for no or over 20 labels."""
     values = _by_label(scores)
     labels = {label for of_method in values.values() for label in of_method}
     if not labels or len(labels) > MOST_LABELS:
@@ -94,7 +94,7 @@ def draw_structures(
     values: Mapping[str, Mapping[int, Sequence[float]]],
     colors: Mapping[str, str],
 ) -> None:
-    """A group of boxes a label, in it one a method; values are by method and label."""
+    """Draws one group of boxes per label, with one box per method."""
     labels = sorted({label for of_method in values.values() for label in of_method})
     width = 0.8 / len(values)
     for n, (method, of_method) in enumerate(values.items()):
@@ -121,14 +121,14 @@ def draw_structures(
 
 
 def method_colors(methods: Sequence[str]) -> dict[str, str]:
-    """A color a method, the same in all pictures of a report; identity is gray."""
+    """One color per method, the same in all plots of a report; identity is gray."""
     others = [method for method in methods if method != IDENTITY]
     colors = {m: _COLORS[n % len(_COLORS)] for n, m in enumerate(others)}
     return colors | {IDENTITY: GRAY}
 
 
 def _by_method(scores: Scores, field: str) -> dict[str, list[float]]:
-    """The values of every method that has some."""
+    """The values of every method that has any."""
     values: dict[str, list[float]] = {}
     for method in methods_of(scores):
         for value in values_of(scores, method, field).values():
@@ -138,7 +138,7 @@ def _by_method(scores: Scores, field: str) -> dict[str, list[float]]:
 
 
 def _by_label(scores: Scores) -> dict[str, dict[int, list[float]]]:
-    """Dice by method and label, of those that have some."""
+    """Dice by method and label, where measured."""
     values: dict[str, dict[int, list[float]]] = {}
     for score in scores.structures:
         if not math.isnan(score.dice):
@@ -156,7 +156,7 @@ def _box(
     color: str,
     has_circles: bool,
 ) -> None:
-    """A box, with circles for what lies beyond its whiskers if asked."""
+    """Draws a box, optionally with circles for values beyond its whiskers."""
     axes.boxplot(
         [list(numbers)],
         positions=[position],

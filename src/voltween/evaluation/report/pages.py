@@ -1,4 +1,4 @@
-"""The pages of a report: its tables with what one must know to read them."""
+"""The pages of a report: tables with the notes that explain them."""
 
 from collections.abc import Sequence
 
@@ -21,21 +21,21 @@ from voltween.evaluation.report.tables import comparison_table, method_table
 from voltween.evaluation.scores import PairScore, Scores
 
 _HOW_TO_READ = (
-    "Means over the pairs that were registered, with the SD over pairs in brackets; "
-    "time is the median. The intervals of 95 % come from resampling scans, because "
-    "pairs that share a scan are not independent; with fewer than "
-    f"{FEWEST_DRAWN} scans there is none. Bold is the best; to move nothing (identity) "
-    "counts in overlap alone."
+    "Means over the registered pairs, with the SD over pairs in brackets; time is the "
+    "median. The 95 % intervals come from resampling scans, because pairs that share a "
+    f"scan are not independent; they need at least {FEWEST_DRAWN} scans. The best "
+    "value is bold; identity (no registration) competes only in overlap."
 )
 _DIFFERENT_PAIRS = (
-    "The methods did not register the same pairs, so that their means are of different "
-    "things. The paired tests are of the pairs that both methods have."
+    "The methods did not register the same pairs, so their means are not comparable. "
+    "The paired tests use the pairs that both methods registered."
 )
 _HOW_TO_READ_TESTS = (
-    "Differences are method minus reference, p is of Wilcoxon's signed-rank test, "
-    "two-sided, then corrected after Holm for all tests here. The test takes pairs for "
-    "independent: where pairs share scans p is too small, and the interval of the mean "
-    f"is what to go by. With fewer than {FEWEST_PAIRS} pairs p cannot reach 0.05."
+    "Differences are method minus reference; p is that of Wilcoxon's two-sided "
+    "signed-rank test, and that after Holm's correction for all tests here. The test "
+    "assumes independent pairs: if pairs share scans, p is too small, and the interval "
+    f"of the mean is the better guide. With fewer than {FEWEST_PAIRS} pairs p cannot "
+    "reach 0.05."
 )
 
 
@@ -48,7 +48,9 @@ def markdown_page(
         parts.append(_DIFFERENT_PAIRS)
     if failed := failures(scores):
         listed = "\n".join(f"- {markdown(_failure(score))}" for score in failed)
-        parts.append(f"Pairs that were not registered, left out above:\n\n{listed}")
+        parts.append(
+            f"Pairs that were not registered and are not included above:\n\n{listed}"
+        )
     if compared:
         table = comparison_table(compared, methods_of(scores))
         parts.append(f"Against {markdown(_reference(compared, scores))}:")
@@ -59,13 +61,17 @@ def markdown_page(
 def latex_page(
     scores: Scores, rows: Sequence[MethodSummary], compared: Sequence[Comparison]
 ) -> str:
-    r"""The same in LaTeX, to be read by \input; it needs the package booktabs."""
+    r"""The page of tables in LaTeX, for \input; it needs the package booktabs."""
     parts = [latex_table(method_table(rows)), latex(_HOW_TO_READ)]
     if _have_different_pairs(scores):
         parts.append(latex(_DIFFERENT_PAIRS))
     if failed := failures(scores):
         listed = "; ".join(map(_failure, failed))
-        parts.append(latex(f"Pairs that were not registered, left out above: {listed}"))
+        parts.append(
+            latex(
+                f"Pairs that were not registered and are not included above: {listed}"
+            )
+        )
     if compared:
         table = comparison_table(compared, methods_of(scores))
         parts.append(latex(f"Against {_reference(compared, scores)}:"))
@@ -80,7 +86,7 @@ def _reference(compared: Sequence[Comparison], scores: Scores) -> str:
 
 
 def _have_different_pairs(scores: Scores) -> bool:
-    """Whether two methods that registered something did not register the same pairs."""
+    """Whether two methods registered different, non-empty sets of pairs."""
     registered: dict[str, set[Pair]] = {}
     for score in scores.pairs:
         if score.status == "ok":

@@ -1,19 +1,20 @@
-"""The folder of a comparison: numbers as CSV, tables for papers, pictures."""
+"""The folder of a comparison: scores as CSV, tables for papers, plots."""
 
 import csv
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from voltween.errors import InputError
+from voltween.errors import InputError, MissingPackageError
 from voltween.evaluation.report.pages import latex_page, markdown_page
 from voltween.evaluation.report.summaries import (
     COSTS,
     QUALITIES,
     Comparison,
+    CsvRow,
     MethodSummary,
-    Row,
     comparisons,
     stage_rows,
     structure_rows,
@@ -21,20 +22,23 @@ from voltween.evaluation.report.summaries import (
 )
 from voltween.evaluation.scores import Scores
 from voltween.files import output_folder, whole_file
+from voltween.process import require
 
 _DOTS_PER_INCH = 200
 
 
 def write_report(scores: Scores, out: Path) -> None:
-    """Write all tables and pictures of the scores to a folder, each whole.
+    """Writes all tables and plots of the scores to a folder, each file whole.
 
-    Of what nothing was measured there is no file, not one of a former report either.
+    Files without data are not written, and those of an earlier report are deleted.
+    Without Matplotlib there are no plots, with one warning.
 
     Raises:
-        InputError: If there are no pairs or the folder cannot be written to.
+        InputError: If there are no pairs.
+        OutputError: If the folder cannot be written to.
     """
     if not scores.pairs:
-        raise InputError(f"{out}: no report: expected scores of pairs, got none")
+        raise InputError(about=out, expected="scores of pairs to report", got="none")
     folder = output_folder(out)
     rows = summary_rows(scores)
     compared = comparisons(scores, rows)
@@ -44,13 +48,16 @@ def write_report(scores: Scores, out: Path) -> None:
         partial.write_text(markdown_page(scores, rows, compared), encoding="utf-8")
     with whole_file(folder / "summary.tex") as partial:
         partial.write_text(latex_page(scores, rows, compared), encoding="utf-8")
-    _write_pictures(scores, rows, folder)
+    try:
+        require("matplotlib", extra="figures", purpose="plots of the report")
+    except MissingPackageError as error:
+        warnings.warn(f"{out}: written without plots: {error}", stacklevel=2)
+    else:
+        _write_plots(scores, rows, folder)
 
 
-def _write_pictures(
-    scores: Scores, rows: Sequence[MethodSummary], folder: Path
-) -> None:
-    from matplotlib import rc_context  # 0.5 s, needed here alone
+def _write_plots(scores: Scores, rows: Sequence[MethodSummary], folder: Path) -> None:
+    from matplotlib import rc_context  # optional, and 0.5 s to import
 
     from voltween.evaluation.report.overlap_plots import (
         overlap_figure,
@@ -58,7 +65,7 @@ def _write_pictures(
     )
     from voltween.evaluation.report.time_plot import time_figure
 
-    with rc_context({"text.parse_math": False}):  # a name may have dollar signs
+    with rc_context({"text.parse_math": False}):  # names may contain dollar signs
         figures = {
             "boxplots": overlap_figure(scores),
             "structures": structure_figure(scores),
@@ -75,7 +82,7 @@ def _write_pictures(
 
 def _csv_tables(
     scores: Scores, rows: Sequence[MethodSummary], compared: Sequence[Comparison]
-) -> dict[str, list[Row]]:
+) -> dict[str, list[CsvRow]]:
     return {
         "pairs": [asdict(score) for score in scores.pairs],
         "structures": [asdict(score) for score in scores.structures],
@@ -87,9 +94,9 @@ def _csv_tables(
     }
 
 
-def _summary_row(row: MethodSummary) -> Row:
-    """The row of summary.csv: of qualities all that is known, of costs the median."""
-    flat: Row = {
+def _summary_row(row: MethodSummary) -> CsvRow:
+    """The row of summary.csv: all estimates of qualities, the median of costs."""
+    flat: CsvRow = {
         "method": row.method,
         "pairs_ok": row.pairs_ok,
         "pairs_failed": row.pairs_failed,
@@ -101,7 +108,7 @@ def _summary_row(row: MethodSummary) -> Row:
     return flat | {"note": row.reason}
 
 
-def _comparison_row(comparison: Comparison) -> Row:
+def _comparison_row(comparison: Comparison) -> CsvRow:
     return {
         "method": comparison.method,
         "reference": comparison.reference,
@@ -113,8 +120,8 @@ def _comparison_row(comparison: Comparison) -> Row:
     }
 
 
-def _write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """Write rows, NaN as nothing; without rows no file may stay from before."""
+def _write_csv(path: Path, rows: Sequence[CsvRow]) -> None:
+    """Writes rows, with NaN as empty; without rows it deletes an earlier file."""
     if not rows:
         path.unlink(missing_ok=True)
         return

@@ -1,8 +1,9 @@
-"""What can be said from numbers of registered pairs: means, intervals, paired tests.
+"""Statistics over registered pairs: means, confidence intervals, paired tests.
 
-Pairs that share a scan are not independent: a scan that is hard to register lowers all
-pairs it is in. Intervals therefore resample scans. With n scans in all ordered pairs,
-resampling pairs would give intervals up to sqrt(2 (n - 1)) times too narrow.
+Pairs that share a scan are not independent: a scan that is hard to register lowers the
+scores of all its pairs. The intervals therefore resample scans. For n scans in all
+ordered pairs, resampling pairs would give intervals up to sqrt(2 (n - 1)) times too
+narrow.
 """
 
 import math
@@ -14,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from voltween.cohorts import Pair
+from voltween.evaluation.scores import mean_of_measured
 
 RESAMPLINGS = 10_000
 FEWEST_DRAWN = 5
@@ -23,31 +25,31 @@ _TAIL = 0.025
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What one number came to over pairs; NaN is what so few pairs cannot tell."""
+    """Summary of one measure over pairs; NaN where there are too few pairs."""
 
     pairs: int
-    """How many the number was measured on."""
+    """Number of pairs with the measure."""
     mean: float
     sd: float
-    """Over pairs, with n - 1."""
+    """Standard deviation over pairs, with n - 1."""
     median: float
     ci_low: float
-    """Where the 95 % confidence interval of the mean begins."""
+    """Lower end of the 95 % confidence interval of the mean."""
     ci_high: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairedTest:
-    """Differences of a method to another on the pairs that both have."""
+    """Differences between two methods on the pairs that both registered."""
 
     pairs: int
     median_difference: float
     mean_difference: float
     ci_low: float
-    """Where the 95 % confidence interval of the mean difference begins."""
+    """Lower end of the 95 % confidence interval of the mean difference."""
     ci_high: float
     p: float
-    """Of the two-sided signed-rank test."""
+    """p value of the two-sided signed-rank test."""
 
     @property
     def has_too_few_pairs(self) -> bool:
@@ -57,16 +59,16 @@ class PairedTest:
 
 @np.errstate(invalid="ignore")
 def estimate(values: Mapping[Pair, float]) -> Estimate:
-    """Mean, SD, median and 95 % interval of the mean over pairs; NaN are left out.
+    """Computes mean, SD, median and 95 % interval of the mean, without NaN values.
 
-    With an infinite value among them SD and interval are NaN.
+    If a value is infinite, SD and interval are NaN.
     """
     measured = {pair: value for pair, value in values.items() if not math.isnan(value)}
     numbers = np.array(list(measured.values()), dtype=float)
     low, high = mean_interval(measured)
     return Estimate(
         pairs=len(numbers),
-        mean=mean(numbers),
+        mean=mean_of_measured(numbers),
         sd=float(numbers.std(ddof=1)) if len(numbers) > 1 else math.nan,
         median=float(np.median(numbers)) if len(numbers) else math.nan,
         ci_low=low,
@@ -74,22 +76,16 @@ def estimate(values: Mapping[Pair, float]) -> Estimate:
     )
 
 
-def mean(values: Iterable[float]) -> float:
-    """The mean of the values that are not NaN; NaN if there are none."""
-    measured = [value for value in values if not math.isnan(value)]
-    return float(np.mean(measured)) if measured else math.nan
-
-
 def mean_interval(values: Mapping[Pair, float]) -> tuple[float, float]:
     """Ends of the 95 % confidence interval of the mean over pairs.
 
-    Percentiles of the means after scans were drawn with replacement, always with the
+    They are percentiles of the means over bootstrap samples of scans, always with the
     same seed: a pair counts as often as its fixed scan was drawn, times its moving
-    scan. This is the bootstrap for arrays of pairs; for scans in few pairs each it
-    errs to the wide side. Two scans that are paired with each other alone, as those of
-    one patient, are drawn as one. NaN with fewer than five to draw from: in simulated
-    cohorts, where scans have effects of their own, an interval from ten scans holds the
-    true mean 91 to 93 times in a hundred, from five 86 to 90, from four only 75.
+    scan. This is the bootstrap for arrays of pairs; if each scan is in few pairs, the
+    interval tends to be too wide. Two scans that are only paired with each other, such
+    as those of one patient, are drawn as one. With fewer than five scans to draw from,
+    the ends are NaN: in simulated cohorts with scan effects, the interval contains the
+    true mean in 91 to 93 % of cases for ten scans, 86 to 90 % for five, 75 % for four.
 
     References:
         Davezies, D'Haultfoeuille, Guyonvarch: Empirical process results for
@@ -105,28 +101,28 @@ def mean_interval(values: Mapping[Pair, float]) -> tuple[float, float]:
         sums[cell] += value
         numbers[cell] += 1
     tail = _tail(len(indices))
-    low, high = np.quantile(_resampled_means(sums, numbers), (tail, 1 - tail))
+    low, high = np.quantile(_resample_means(sums, numbers), (tail, 1 - tail))
     return float(low), float(high)
 
 
 def _tail(count: int) -> float:
-    """The share of draws beyond either end: less than 0.025 where few are drawn from.
+    """The share of draws beyond either end, less than 0.025 for few scans.
 
-    Plain percentiles of few things are too narrow, as a normal interval is beside
-    Student's.
+    Plain percentiles of small samples are too narrow, as a normal interval is in
+    comparison with Student's.
 
     References:
         Hesterberg: What teachers should know about the bootstrap. American
         Statistician 69, 2015, section 4.1.2, the expanded percentile interval.
     """
-    from scipy.stats import norm, t  # 0.5 s, needed in two functions alone
+    from scipy.stats import norm, t  # 0.5 s, needed in two functions only
 
     student = t.ppf(1 - _TAIL, count - 1) * math.sqrt(count / (count - 1))
     return float(norm.cdf(-student))
 
 
 def _units(pairs: Iterable[Pair]) -> dict[str, str]:
-    """For each scan the name of what is drawn with it: itself, or it and its twin."""
+    """The sampling unit of each scan: the scan, or the scan and its only partner."""
     partners: dict[str, set[str]] = defaultdict(set)
     for fixed, moving in pairs:
         partners[fixed].add(moving)
@@ -138,24 +134,24 @@ def _units(pairs: Iterable[Pair]) -> dict[str, str]:
     return units
 
 
-def _resampled_means(
+def _resample_means(
     sums: Float[np.ndarray, "units units"], numbers: Float[np.ndarray, "units units"]
 ) -> Float[np.ndarray, " draws"]:
-    """Means over pairs, a draw of units each; draws that hold no pair are left out."""
+    """Means over pairs, one per draw of units, without draws that contain no pair."""
     count = len(sums)
     random = np.random.default_rng(0)
     drawn = random.multinomial(count, np.full(count, 1 / count), size=RESAMPLINGS)
     times = drawn.astype(float)
-    totals = _weighted(sums, times)
-    weights = _weighted(numbers, times)
+    totals = _sum_weighted(sums, times)
+    weights = _sum_weighted(numbers, times)
     return totals[weights > 0] / weights[weights > 0]
 
 
-def _weighted(
+def _sum_weighted(
     table: Float[np.ndarray, "units units"], times: Float[np.ndarray, "draws units"]
 ) -> Float[np.ndarray, " draws"]:
-    """Sums of the table, each cell as often as its row times its column was drawn."""
-    within = table.diagonal()  # pairs within one unit come with it: once, not squared
+    """Sums of the table, weighting a cell by the draws of its row times its column."""
+    within = table.diagonal()  # pairs within one unit count once, not squared
     between = table - np.diag(within)
     return ((times @ between) * times).sum(axis=1) + times @ within
 
@@ -165,29 +161,29 @@ def paired_test(
 ) -> PairedTest:
     """Signed-rank test of values minus reference, two-sided, on the pairs of both.
 
-    The test takes pairs for independent. Where pairs share scans its p is too small,
-    and the interval of the mean difference is what to go by. p is 1 if all differences
-    are zero, NaN without a pair in common.
+    The test assumes that pairs are independent. If pairs share scans, its p is too
+    small, and the interval of the mean difference is the better guide. p is 1 if all
+    differences are zero, NaN without a common pair.
     """
     both = {
         pair: value - reference[pair]
         for pair, value in values.items()
         if pair in reference and not math.isnan(value - reference[pair])
     }
-    found = estimate(both)
+    differences = estimate(both)
     return PairedTest(
-        pairs=found.pairs,
-        median_difference=found.median,
-        mean_difference=found.mean,
-        ci_low=found.ci_low,
-        ci_high=found.ci_high,
+        pairs=differences.pairs,
+        median_difference=differences.median,
+        mean_difference=differences.mean,
+        ci_low=differences.ci_low,
+        ci_high=differences.ci_high,
         p=_signed_rank_p(np.array(list(both.values()), dtype=float)),
     )
 
 
 def _signed_rank_p(differences: Float[np.ndarray, " pairs"]) -> float:
-    """The two-sided p of Wilcoxon's test, zeros dropped as he did."""
-    from scipy.stats import wilcoxon  # 0.5 s, needed in two functions alone
+    """The two-sided p of Wilcoxon's test, without zero differences."""
+    from scipy.stats import wilcoxon  # 0.5 s, needed in two functions only
 
     if not len(differences):
         return math.nan
@@ -196,7 +192,7 @@ def _signed_rank_p(differences: Float[np.ndarray, " pairs"]) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p corrected for how many there are, at most 1; NaN stay and do not count.
+    """Holm-corrected p values, at most 1; NaN stay NaN and do not count.
 
     References:
         Holm: A simple sequentially rejective multiple test procedure. Scandinavian

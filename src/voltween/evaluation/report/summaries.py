@@ -1,4 +1,4 @@
-"""What the scores of many pairs come to: by method, structure, stage, and in tests."""
+"""Summaries of the scores of many pairs: per method, structure and stage, and tests."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,12 +12,11 @@ from voltween.evaluation.report.statistics import (
     PairedTest,
     estimate,
     holm,
-    mean,
     paired_test,
 )
-from voltween.evaluation.scores import PairScore, Scores
+from voltween.evaluation.scores import PairScore, Scores, mean_of_measured
 
-Row = dict[str, str | int | float]
+CsvRow = dict[str, str | int | float]
 
 QUALITIES = (
     "dice",
@@ -34,59 +33,59 @@ QUALITIES = (
 )
 COSTS = ("seconds", "processor_seconds", "loading_seconds", "peak_memory_mb")
 IDENTITY = "identity"
-"""The method that moves nothing: what all others begin from."""
+"""The method that moves nothing, the starting point of all others."""
 TESTED = ("iou", "dice")
 _MODEL = "model:"
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodSummary:
-    """One method over the pairs that it registered."""
+    """Summary of one method over the pairs that it registered."""
 
     method: str
     pairs_ok: int
     pairs_failed: int
     reason: str
-    """Why there are no figures at all; empty where there are some."""
+    """Reason why there are no measures at all; empty if there are some."""
     estimates: dict[str, Estimate]
-    """Of every field in `QUALITIES` and `COSTS`."""
+    """Estimates of every field in `QUALITIES` and `COSTS`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A method against the reference method, in one measure."""
+    """Comparison of a method with the reference method in one measure."""
 
     method: str
     reference: str
     reference_is: str
-    """Why that method is the reference."""
+    """Reason why that method is the reference."""
     measure: str
     test: PairedTest
     p_holm: float
-    """Corrected for all comparisons of the scores, of all measures."""
+    """p corrected for all comparisons in all measures."""
 
     @property
     def note(self) -> str:
-        """What one must know to read p; empty if nothing."""
+        """Caveat for reading p; empty if there is none."""
         if not self.test.pairs:
-            return "no pair in common"
+            return "no common pair"
         return "too few pairs" if self.test.has_too_few_pairs else ""
 
 
 class Reference(NamedTuple):
-    """The method that the others are tested against, and why it is that one."""
+    """The method that the others are tested against, and the reason for the choice."""
 
     method: str
     reason: str
 
 
 def methods_of(scores: Scores) -> list[str]:
-    """The methods in the order they were asked for."""
+    """The methods in the order of the scores."""
     return list(dict.fromkeys(score.method for score in scores.pairs))
 
 
 def values_of(scores: Scores, method: str, field: str) -> dict[Pair, float]:
-    """A field of `PairScore` for all pairs that a method registered; can be NaN."""
+    """A field of `PairScore` for all pairs that a method registered; may be NaN."""
     return {
         (score.fixed, score.moving): float(getattr(score, field))
         for score in scores.pairs
@@ -95,13 +94,13 @@ def values_of(scores: Scores, method: str, field: str) -> dict[Pair, float]:
 
 
 def failures(scores: Scores) -> list[PairScore]:
-    """Pairs not registered, but for those of methods that registered none."""
+    """Pairs that were not registered, except for methods that registered none."""
     registered = {score.method for score in scores.pairs if score.status == "ok"}
     return [s for s in scores.pairs if s.status != "ok" and s.method in registered]
 
 
 def summary_rows(scores: Scores) -> list[MethodSummary]:
-    """One row a method, in the order of the scores."""
+    """One row per method, in the order of the scores."""
     return [_method_summary(scores, method) for method in methods_of(scores)]
 
 
@@ -122,48 +121,52 @@ def _method_summary(scores: Scores, method: str) -> MethodSummary:
 
 
 def _reason(pairs: Sequence[PairScore], is_unavailable: bool) -> str:
-    """Why a method registered no pair, in words, with the first note of its pairs."""
-    what = "unavailable" if is_unavailable else f"failed on all {len(pairs)} pairs"
+    """Reason in words why a method registered no pair, with its first note."""
+    status = "unavailable" if is_unavailable else f"failed on all {len(pairs)} pairs"
     notes = list(dict.fromkeys(score.note for score in pairs if score.note))
     if not notes:
-        return what
+        return status
     others = f" ({len(notes) - 1} other reasons in pairs.csv)" if notes[1:] else ""
-    return f"{what}: {notes[0]}{others}"
+    return f"{status}: {notes[0]}{others}"
 
 
-def structure_rows(scores: Scores) -> list[Row]:
-    """One row a method and label: how many pairs have it in both scans, and means."""
-    rows: list[Row] = []
+def structure_rows(scores: Scores) -> list[CsvRow]:
+    """One row per method and label: the number of pairs that share it, and means."""
+    rows: list[CsvRow] = []
     fields = ("dice", "iou", "hd95_mm", "surface_distance_mm")
     for method, label in dict.fromkeys((s.method, s.label) for s in scores.structures):
         group = [s for s in scores.structures if (s.method, s.label) == (method, label)]
         measured = sum(not math.isnan(score.dice) for score in group)
-        row: Row = {"method": method, "label": label, "pairs": measured}
-        rows.append(row | {f: mean(getattr(s, f) for s in group) for f in fields})
+        row: CsvRow = {"method": method, "label": label, "pairs": measured}
+        rows.append(
+            row | {f: mean_of_measured(getattr(s, f) for s in group) for f in fields}
+        )
     return rows
 
 
-def stage_rows(scores: Scores) -> list[Row]:
-    """One row a method and stage: means over pairs, with the SD of Dice."""
-    rows: list[Row] = []
+def stage_rows(scores: Scores) -> list[CsvRow]:
+    """One row per method and stage: means over pairs, with the SD of Dice."""
+    rows: list[CsvRow] = []
     for method, stage in dict.fromkeys((s.method, s.stage) for s in scores.stages):
         group = [s for s in scores.stages if (s.method, s.stage) == (method, stage)]
         dice = estimate({(s.fixed, s.moving): s.dice for s in group})
-        row: Row = {
+        row: CsvRow = {
             "method": method,
             "stage": stage,
             "pairs": len(group),
             "dice": dice.mean,
             "dice_sd": dice.sd,
-            "iou": mean(score.iou for score in group),
-            "folding_percent": mean(score.folding_percent for score in group),
+            "iou": mean_of_measured(score.iou for score in group),
+            "folding_percent": mean_of_measured(
+                score.folding_percent for score in group
+            ),
         }
         rows.append(row)
     return rows
 
 
 def reference_method(rows: Sequence[MethodSummary]) -> Reference | None:
-    """The first model, else the best in mean IoU; of those whose IoU was measured."""
+    """The first model, else the method with the best mean IoU, among those measured."""
     measured = [row for row in rows if row.estimates["iou"].pairs]
     for row in measured:
         if row.method.startswith(_MODEL):
@@ -206,7 +209,7 @@ def comparisons(scores: Scores, rows: Sequence[MethodSummary]) -> list[Compariso
 
 
 def short_names(methods: Iterable[str]) -> dict[str, str]:
-    """Names to show: a model's file without its folder, unless two would look alike."""
+    """Names to show: a model's file without its folder, unless two would be equal."""
     names = {method: _without_folder(method) for method in methods}
     shown = list(names.values())
     return {m: name if shown.count(name) == 1 else m for m, name in names.items()}

@@ -1,4 +1,4 @@
-"""The tables of a report: one line a method, and one line a paired test."""
+"""The tables of a report: one line per method, and one line per paired test."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -19,38 +19,38 @@ WORDS = {"dice": "Dice", "iou": "IoU"}
 
 @dataclass(frozen=True)
 class _Column:
-    """How one measure is shown."""
+    """Format of one measure."""
 
     heading: str
     field: str
-    shown: Callable[[float], str]
+    format: Callable[[float], str]
     middle: Literal["mean", "median"] = "mean"
     beside: Literal["nothing", "sd", "interval"] = "nothing"
     is_high_good: bool = False
 
     def value(self, row: MethodSummary) -> float:
-        """The number that is compared; NaN if it was not measured."""
+        """The number to compare; NaN if it was not measured."""
         estimate = row.estimates[self.field]
         return estimate.mean if self.middle == "mean" else estimate.median
 
     def text(self, row: MethodSummary) -> str:
-        """The number with what stands beside it; empty if it was not measured."""
+        """The number with its SD or interval; empty if it was not measured."""
         value = self.value(row)
         if math.isnan(value):
             return ""
-        return self.shown(value) + self._beside(row.estimates[self.field])
+        return self.format(value) + self._beside(row.estimates[self.field])
 
     def _beside(self, estimate: Estimate) -> str:
         if self.beside == "sd" and not math.isnan(estimate.sd):
-            return f" ({self.shown(estimate.sd)})"
+            return f" ({self.format(estimate.sd)})"
         if self.beside == "interval":
-            return _interval(estimate.ci_low, estimate.ci_high, self.shown)
+            return _interval(estimate.ci_low, estimate.ci_high, self.format)
         return ""
 
     def best(self, rows: Sequence[MethodSummary]) -> str:
-        """The best number as it is shown; empty if there is nothing to choose from.
+        """The best number as shown; empty if fewer than two methods have one.
 
-        To move nothing takes no time and folds nothing, which is no merit.
+        Identity does not compete in time and folding: it takes no time and cannot fold.
         """
         values = [
             self.value(row)
@@ -59,13 +59,13 @@ class _Column:
         ]
         if len(values) < 2:
             return ""
-        return self.shown(max(values) if self.is_high_good else min(values))
+        return self.format(max(values) if self.is_high_good else min(values))
 
     def cell(self, row: MethodSummary, best: str) -> Cell:
-        """The number of a method, marked where it is shown as the best one is."""
+        """The number of a method, marked if it is shown as the best number is."""
         is_contender = self.is_high_good or row.method != IDENTITY
         return Cell(
-            self.text(row), is_contender and best == self.shown(self.value(row))
+            self.text(row), is_contender and best == self.format(self.value(row))
         )
 
 
@@ -74,11 +74,11 @@ def _three_decimals(value: float) -> str:
 
 
 def _three_digits(value: float) -> str:
-    """Such as 0.0123, 1.23 and 1234: three digits, or all before the point."""
+    """Three digits, or all before the point: 0.0123, 1.23, 1234."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _signed(value: float) -> str:
+def _with_sign(value: float) -> str:
     return f"{value:+.3f}"
 
 
@@ -96,7 +96,7 @@ _COLUMNS = (
 
 
 def method_table(rows: Sequence[MethodSummary]) -> Table:
-    """One line a method; without the columns that nothing was measured of."""
+    """One line per method, without columns that have no measures."""
     names = short_names(row.method for row in rows)
     columns = [column for column in _COLUMNS if any(map(column.text, rows))]
     best = [column.best(rows) for column in columns]
@@ -116,16 +116,16 @@ def _pairs(row: MethodSummary) -> str:
 
 
 def comparison_table(compared: Sequence[Comparison], methods: Sequence[str]) -> Table:
-    """One line a method and measure: differences to the reference method, and p."""
+    """One line per method and measure: differences to the reference method, and p."""
     names = short_names(methods)
     columns: dict[str, Callable[[Comparison], str]] = {
         "method": lambda c: names[c.method],
         "measure": lambda c: WORDS[c.measure],
         "pairs": lambda c: str(c.test.pairs),
-        "median": lambda c: _shown(c.test.median_difference, _signed),
+        "median": lambda c: _shown(c.test.median_difference, _with_sign),
         "mean [95 % CI]": lambda c: (
-            _shown(c.test.mean_difference, _signed)
-            + _interval(c.test.ci_low, c.test.ci_high, _signed)
+            _shown(c.test.mean_difference, _with_sign)
+            + _interval(c.test.ci_low, c.test.ci_high, _with_sign)
         ),
         "p": lambda c: _shown(c.test.p, _p),
         "p, Holm": lambda c: _shown(c.p_holm, _p),

@@ -1,4 +1,4 @@
-"""The picture of a comparison that sets accuracy against time."""
+"""Plot of accuracy against time."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,12 @@ from matplotlib.ticker import NullFormatter
 from voltween.evaluation.report.overlap_plots import method_colors
 from voltween.evaluation.report.summaries import IDENTITY, MethodSummary, short_names
 
-_LINE_OF_TEXT = 0.06  # of the height of the axes
-_MARGIN = 1.2  # beside whole decades, so that no point is cut
+_LINE_OF_TEXT = 0.06  # share of the height of the axes
+_MARGIN = 1.2  # factor beyond whole decades, so that no point is cut off
 
 
 def time_figure(rows: Sequence[MethodSummary]) -> Figure | None:
-    """Mean IoU against time, or None if no method has both."""
+    """Plot of mean IoU against time; None if no method has both."""
     if not _timed(rows):
         return None
     figure = Figure(figsize=(5.5, 3.4), layout="constrained")
@@ -25,7 +25,7 @@ def time_figure(rows: Sequence[MethodSummary]) -> Figure | None:
 
 
 def draw_time_accuracy(axes: Axes, rows: Sequence[MethodSummary]) -> None:
-    """A point a method: median seconds, mean IoU with its interval of 95 %.
+    """Draws one point per method: median seconds, mean IoU with its 95 % interval.
 
     The names stand at the right margin, one above the other, with a line to the point
     each. To move nothing takes no time: that is a dashed line across.
@@ -58,7 +58,7 @@ def draw_time_accuracy(axes: Axes, rows: Sequence[MethodSummary]) -> None:
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """Heights from 0 to 1 in the order of those wanted, at least a gap apart.
+    """Heights from 0 to 1 in the order of the wanted heights, at least a gap apart.
 
     Below 0 only if there is no room for all.
     """
@@ -74,7 +74,7 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
 
 
 def _timed(rows: Sequence[MethodSummary]) -> list[MethodSummary]:
-    """Those that have a place on an axis of times; comparisons with NaN are false."""
+    """Methods with a positive time and a measured IoU."""
     return [
         row
         for row in rows
@@ -85,7 +85,7 @@ def _timed(rows: Sequence[MethodSummary]) -> list[MethodSummary]:
 
 
 def _set_decades(axes: Axes, seconds: Sequence[float]) -> None:
-    """A logarithmic axis of whole decades, so that at least two are named."""
+    """Sets a logarithmic axis of whole decades, so that at least two have labels."""
     axes.set_xscale("log")
     first = math.floor(math.log10(min(seconds)))
     last = math.ceil(math.log10(max(seconds)))
@@ -100,7 +100,7 @@ def _name_points(
     colors: Mapping[str, str],
 ) -> None:
     low, high = axes.get_ylim()
-    axes.set_ylim(low, high)  # or the axis could still grow
+    axes.set_ylim(low, high)  # otherwise the axis could still grow
     wanted = [(y - low) / (high - low) for _, y in points.values()]
     names = short_names(points)
     for (method, point), height in zip(

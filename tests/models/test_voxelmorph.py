@@ -1,0 +1,60 @@
+"""Models whose network is VoxelMorph-2, on disk and in use."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from support.voxelmorph import CUBE, pair, some_model
+from voltween import process
+from voltween.cli import main
+from voltween.errors import InputError
+from voltween.models import load_model, save_model
+from voltween.models import model as model_module
+from voltween.models.model import describe
+
+pytest.importorskip("voxelmorph", reason="needs the extra `baselines`")
+
+
+def test_it_comes_back_whole(tmp_path):
+    model = some_model()
+    path = save_model(model, tmp_path / "mine.safetensors", is_half=False)
+    back = load_model(path)
+    assert back.network.config == model.network.config
+    with torch.no_grad():
+        expected, found = (m.network(*pair(CUBE)).flow for m in (model, back))
+    assert torch.equal(expected, found)
+
+
+def test_files_say_which_network_is_in_them():
+    kinds = describe(some_model()).keys()
+    assert kinds == {"voxelmorph-2", "preprocessing", "provenance"}
+
+
+def test_half_precision_hardly_moves_the_flow():
+    model = some_model()
+    images = pair(CUBE)
+    full, half = (
+        replace(model, precision=p).registrar(*images).flow for p in ("fp32", "bf16")
+    )
+    with torch.no_grad():
+        assert torch.equal(full, model.network(*images).flow)
+    assert half.dtype == torch.float32
+    assert 0 < (half - full).abs().max() < 0.1
+
+
+def test_it_is_listed(monkeypatch, tmp_path, capsys):
+    provenance = {"train_cases": ["one", "two"], "steps": 7}
+    model = replace(some_model(), provenance=provenance)
+    save_model(model, tmp_path / "mine.safetensors")
+    monkeypatch.setattr(model_module, "_models_folder", lambda: tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    main(["models"])
+    assert "VoxelMorph-2, 16 x 16 x 16 voxels" in capsys.readouterr().out
+
+
+def test_without_the_package_loading_says_what_to_install(monkeypatch, tmp_path):
+    path = save_model(some_model(), tmp_path / "mine.safetensors")
+    monkeypatch.setattr(process, "installed_version", lambda package: None)
+    with pytest.raises(InputError, match=r"pip install 'voltween\[baselines\]'"):
+        load_model(path)
