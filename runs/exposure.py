@@ -1,4 +1,4 @@
-"""What histogram matching is worth when two CTs differ in exposure.
+"""Measures the effect of histogram matching on CTs that differ in exposure.
 
     python runs/exposure.py headneck_ct/cases.csv --model headneck
 
@@ -9,25 +9,15 @@ the histograms, the correlation loss of the moved image and the mean Dice.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import tyro
+from shared import LabeledScan, Manifest, final_dice, val_pairs
 
-from voltween.cohorts import (
-    cases_of_split,
-    draw_pairs,
-    load_case,
-    ordered_pairs,
-    read_manifest,
-)
 from voltween.cohorts.intensities import histogram_distance, match_histogram
 from voltween.models import Model, load_model
 from voltween.registration import register
-from voltween.spatial import Image, LabelMap
-
-Scan = tuple[Image, LabelMap]
+from voltween.spatial import Image
 
 
 def brightened(image: Image) -> Image:
@@ -54,39 +44,37 @@ VARIANTS: dict[str, Callable[[Image, Image], Image]] = {
 class Exposure:
     """Measure a model with and without histogram matching."""
 
-    manifest: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
+    manifest: Manifest
     """CSV of cases, with labels."""
     model: str
     """Shipped model or model file."""
     max_pairs: int = 20
-    """Pairs, drawn by a fixed seed; 0 takes all."""
+    """Number of pairs, drawn with a fixed seed; 0 takes all."""
 
     def run(self) -> None:
         """Measure and print."""
         model = load_model(self.model)
-        cases = cases_of_split(read_manifest(self.manifest), "val")
-        scans = {case.name: load_case(case) for case in cases}
-        pairs = draw_pairs(ordered_pairs(list(scans)), self.max_pairs)
+        pairs = list(val_pairs(self.manifest, self.max_pairs))
         print("| moving scan | histograms apart | correlation loss | Dice |")
         print("|---|---|---|---|")
-        for name, changed in VARIANTS.items():
+        for name, change in VARIANTS.items():
             rows = []
-            for fixed_name, moving_name in pairs:
-                fixed, (moving, labels) = scans[fixed_name], scans[moving_name]
-                given = changed(fixed[0], moving)
-                rows.append(measured(model, fixed, (given, labels)))
+            for _, fixed, (moving, labels) in pairs:
+                changed = change(fixed[0], moving)
+                rows.append(measure(model, fixed, (changed, labels)))
             apart, loss, dice = np.mean(rows, axis=0)
             print(f"| {name} | {apart:.1f} | {loss:.4f} | {dice:.4f} |", flush=True)
 
 
-def measured(model: Model, fixed: Scan, moving: Scan) -> tuple[float, float, float]:
+def measure(
+    model: Model, fixed: LabeledScan, moving: LabeledScan
+) -> tuple[float, float, float]:
     """Distance of the histograms, correlation loss and mean Dice after registration."""
     result = register(fixed[0], moving[0], model=model)
-    *_, after = result.dice(fixed[1], moving[1]).values()
     return (
         histogram_distance(moving[0], fixed[0]),
         1 - result.correlation["after"],
-        float(np.mean(list(after.values()))),
+        final_dice(result, fixed[1], moving[1]),
     )
 
 

@@ -1,38 +1,30 @@
-"""What refinement guarantees, and what it does without a model.
+"""Measures refinement: its options, its guarantees, and its results without a model.
 
     python runs/refinement.py ways brain_ixi/cases.csv --model brain
     python runs/refinement.py folding brain_ixi/cases.csv --model brain
     python runs/refinement.py modalities brain_ixi/cases.csv
     python runs/refinement.py template brain_ixi/cases.csv --out template
 
-"ways" registers `val` pairs in all the ways there are. "folding" unfolds registrations
-and measures what is left, and how far the way there and back leads from where it began.
-"modalities" registers pairs without a model, as they are and with the moving scan's
-intensities changed: Dice before, affine and refined, folding in percent. "template"
-registers the ICBM152 template to heads that nothing was ever trained on.
+"ways" registers `val` pairs with every preset and option. "folding" removes the folds
+of registrations and measures the remaining folding and the inverse consistency.
+"modalities" registers pairs without a model, with the moving scan's intensities
+unchanged and changed: Dice before, affine and refined, folding in percent. "template"
+registers the ICBM152 template to heads that no model was trained on.
 """
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import tyro
 from scipy.ndimage import binary_dilation
+from shared import Manifest, final_dice, mean_dice, val_pairs
 
-from voltween import io
-from voltween.cohorts import (
-    cases_of_split,
-    draw_pairs,
-    load_case,
-    mask_by_labels,
-    ordered_pairs,
-    read_manifest,
-)
+from voltween.cohorts import cases_of_split, load_case, mask_by_labels, read_manifest
+from voltween.demo.demo import icbm152_maps
 from voltween.losses import Similarity
 from voltween.models import load_model
 from voltween.refinement import (
@@ -49,15 +41,13 @@ from voltween.registration import Guidance, Registration, Side, register
 from voltween.registration.overview import write_overview
 from voltween.spatial import Image, LabelMap
 
-Scan = tuple[Image, LabelMap]
-Manifest = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
 _POINTS = 5000
-_AROUND_BRAIN_MM = 4  # voxels of the template, too
+_AROUND_BRAIN_MM = 4  # also in voxels of the template
 
 
 @dataclass(frozen=True)
 class Ways:
-    """Every way to refine, with overlap, folding and time."""
+    """Every preset and option of refinement: overlap, folding and time."""
 
     manifest: Manifest
     model: str
@@ -65,30 +55,30 @@ class Ways:
     max_pairs: int = 3
 
     def run(self) -> None:
-        """Measure and print a line a way."""
+        """Measure and print one line per way."""
         model = load_model(self.model)
         for name, (has_model, refinement) in WAYS.items():
             rows = []
-            for _, (fixed, fixed_labels), (moving, labels) in _pairs(
+            for _, (fixed, fixed_labels), (moving, labels) in val_pairs(
                 self.manifest, self.max_pairs
             ):
                 start = time.process_time()
-                found = register(
+                result = register(
                     fixed,
                     moving,
                     model=model if has_model else None,
                     refinement=refinement,
                 )
                 seconds = time.process_time() - start
-                dice = _dice(found, fixed_labels, labels)
-                rows.append([dice, found.folding_percent, seconds])
+                dice = final_dice(result, fixed_labels, labels)
+                rows.append([dice, result.folding_percent, seconds])
             dice, folding, seconds = np.mean(rows, axis=0)
             print(f"{name}: {dice:.3f}, {folding:.2g} %, {seconds:.1f} s", flush=True)
 
 
 @dataclass(frozen=True)
 class Folding:
-    """No folding after unfolding, and the way there and back."""
+    """Folding after the removal of folds, and inverse consistency."""
 
     manifest: Manifest
     model: str
@@ -99,37 +89,37 @@ class Folding:
     max_pairs: int = 20
 
     def run(self) -> None:
-        """Measure and print a line a pair, and what all have in common."""
+        """Measure and print one line per pair, and a summary."""
         model = load_model(self.model)
         refinement = replace(REFINEMENTS[self.effort], diffeomorphic=self.diffeomorphic)
         rows = []
-        for names, (fixed, fixed_labels), (moving, moving_labels) in _pairs(
+        for names, (fixed, fixed_labels), (moving, moving_labels) in val_pairs(
             self.manifest, self.max_pairs
         ):
-            found = register(fixed, moving, model=model, refinement=refinement)
-            mended = found.without_folding()
+            result = register(fixed, moving, model=model, refinement=refinement)
+            unfolded = result.without_folding()
             row = [
-                found.folding_percent,
-                mended.folding_percent,
-                _round_trip_mm(mended),
-                _dice(found, fixed_labels, moving_labels),
-                _dice(mended, fixed_labels, moving_labels),
+                result.folding_percent,
+                unfolded.folding_percent,
+                _round_trip_mm(unfolded),
+                final_dice(result, fixed_labels, moving_labels),
+                final_dice(unfolded, fixed_labels, moving_labels),
             ]
             print(*names, *(f"{value:.4g}" for value in row), flush=True)
             rows.append(row)
-        before, after, trip_mm, dice, mended_dice = np.array(rows).T
+        before, after, trip_mm, dice, unfolded_dice = np.array(rows).T
         print(
             f"{len(rows)} pairs; folding {before.mean():.4g} % (at most "
             f"{before.max():.3g} %, {(before > 0).sum()} pairs), after unfolding "
             f"{after.max():.3g} %; median round trip {np.median(trip_mm):.3g} mm "
             f"(at most {trip_mm.max():.3g}); Dice {dice.mean():.4f}, "
-            f"{mended_dice.mean():.4f}"
+            f"{unfolded_dice.mean():.4f}"
         )
 
 
 @dataclass(frozen=True)
 class Modalities:
-    """Pairs as they are, and with the moving scan's intensities changed."""
+    """Pairs with the moving scan's intensities unchanged and changed."""
 
     manifest: Manifest
     similarity: Similarity = "normalized mutual information"
@@ -137,18 +127,18 @@ class Modalities:
     max_pairs: int = 6
 
     def run(self) -> None:
-        """Measure and print a line a change."""
+        """Measure and print one line per change."""
         refinement = replace(ALONE[self.effort], similarity=self.similarity)
         for name, change in CHANGES.items():
             rows = []
-            for _, (fixed, fixed_labels), (moving, labels) in _pairs(
+            for _, (fixed, fixed_labels), (moving, labels) in val_pairs(
                 self.manifest, self.max_pairs
             ):
                 scan = Image(change(_from_0_to_1(moving)), moving.grid)
-                found = register(fixed, scan, model=None, refinement=refinement)
-                dice = found.dice(fixed_labels, labels)
-                means = [np.mean(list(values.values())) for values in dice.values()]
-                rows.append([*means, found.folding_percent])
+                result = register(fixed, scan, model=None, refinement=refinement)
+                dice = result.dice(fixed_labels, labels)
+                means = [mean_dice(per_label) for per_label in dice.values()]
+                rows.append([*means, result.folding_percent])
             print(
                 f"{name}: " + ", ".join(f"{v:.4f}" for v in np.mean(rows, 0)),
                 flush=True,
@@ -166,9 +156,9 @@ class Template:
     heads: int = 3
 
     def run(self) -> None:
-        """Measure and print a line a head; write what it looks like."""
+        """Measure and print one line per head; write a picture of each."""
         template, tissues = _template()
-        # A little more than the brain, so that its edge counts, but not the skull.
+        # Slightly more than the brain: includes its edge but not the skull.
         around = binary_dilation(template.data > 0, iterations=_AROUND_BRAIN_MM)
         brain = LabelMap(around, template.grid)
         self.out.mkdir(parents=True, exist_ok=True)
@@ -177,25 +167,25 @@ class Template:
             names = _structures(self.manifest.parent / "structures.csv")
             truth = LabelMap(_tissues_of(labels, names), labels.grid)
             stripped = mask_by_labels(head, labels)
-            for kind, image, known in (
+            for kind, image, guidance in (
                 ("raw", head, Guidance()),
                 ("raw, template masked", head, Guidance(moving=Side(mask=brain))),
                 ("stripped", stripped, Guidance()),
             ):
-                found = register(
+                result = register(
                     image,
                     template,
                     model=None,
                     refinement=ALONE[self.effort],
-                    guidance=known,
+                    guidance=guidance,
                 )
                 line = "; ".join(
                     f"{stage} gray {values[1]:.3f} white {values[2]:.3f}"
-                    for stage, values in found.dice(truth, tissues).items()
+                    for stage, values in result.dice(truth, tissues).items()
                 )
-                fold = f"folding {found.folding_percent:.3g} %"
+                fold = f"folding {result.folding_percent:.3g} %"
                 print(f"{case.name} {kind}: {line}; {fold}", flush=True)
-                write_overview(found, self.out / f"{case.name} {kind}.png")
+                write_overview(result, self.out / f"{case.name} {kind}.png")
 
 
 WAYS: dict[str, tuple[bool, Refinement | None]] = {
@@ -223,7 +213,7 @@ def _inverted_tissue(data: np.ndarray) -> np.ndarray:
 
 
 def _folded_over(data: np.ndarray) -> np.ndarray:
-    """Inverted, and the darkest third turned round: not monotonic."""
+    """Inverted, with the darkest third mirrored, so that it is not monotonic."""
     inverted = 1 - data
     return np.where(inverted < 0.35, 0.7 - inverted, inverted)
 
@@ -237,45 +227,26 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def _pairs(manifest: Path, most: int) -> Iterator[tuple[tuple[str, str], Scan, Scan]]:
-    """Names, fixed and moving scan of drawn `val` pairs."""
-    cases = {c.name: c for c in cases_of_split(read_manifest(manifest), "val")}
-    scans = {name: load_case(case) for name, case in cases.items()}
-    for pair in draw_pairs(ordered_pairs(list(cases)), most):
-        yield pair, scans[pair[0]], scans[pair[1]]
-
-
 def _from_0_to_1(image: Image) -> np.ndarray:
     low, high = np.percentile(image.data, [0.5, 99.5])
     return ((image.data - low) / (high - low)).clip(0, 1)
 
 
-def _dice(found: Registration, fixed: LabelMap, moving: LabelMap) -> float:
-    *_, last = found.dice(fixed, moving).values()
-    return float(np.mean(list(last.values())))
-
-
-def _round_trip_mm(found: Registration) -> float:
+def _round_trip_mm(result: Registration) -> float:
     """Median distance of moving_to_fixed(fixed_to_moving(x)) from x, fixed scan."""
-    grid = found.fixed.grid
+    grid = result.fixed.grid
     shares = np.random.default_rng(0).uniform(0, 1, (_POINTS, 3))
     points_mm = grid.voxel_to_world(shares * (np.array(grid.shape) - 1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        there = found.fixed_to_moving.map_positions(points_mm)
-        back = found.moving_to_fixed.map_positions(there)
+        moving_mm = result.fixed_to_moving.map_positions(points_mm)
+        back = result.moving_to_fixed.map_positions(moving_mm)
     return float(np.median(np.linalg.norm(back - points_mm, axis=1)))
 
 
 def _template() -> tuple[Image, LabelMap]:
-    """The template, skull-stripped, and 1 where it is gray, 2 where it is white."""
-    folder = files("nilearn") / "datasets" / "data"
-    t1, gray, white = (
-        io.read(
-            Path(str(folder / f"mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz"))
-        )
-        for kind in ("t1", "gm", "wm")
-    )
+    """The skull-stripped template, and its gray (1) and white (2) matter."""
+    t1, gray, white = icbm152_maps()
     tissues = np.where(white.data > gray.data, 2, 1)
     tissues[np.maximum(white.data, gray.data) <= 0.5 * gray.data.max()] = 0
     return t1, LabelMap(tissues, t1.grid)
@@ -287,7 +258,7 @@ def _structures(path: Path) -> dict[int, str]:
 
 
 def _tissues_of(labels: LabelMap, names: dict[int, str]) -> np.ndarray:
-    """1 in the gray matter of cortex and deep nuclei, 2 in the white, else 0."""
+    """1 in the gray matter of cortex and deep nuclei, 2 in white matter, else 0."""
     white = ("_WM_", "Fornix", "InternalCapsule", "CorpCall")
     neither = ("CSF", "Ventricle", "BrainStem", "VentralDC")
     kinds = np.zeros(max(names) + 1, np.uint8)

@@ -66,12 +66,12 @@ class Run:
     ) -> None:
         out = self.out / name / f"{_stem(fixed)}--{_stem(moving)}-{refinement}"
         if model == "none":
-            loaded, settings = None, vt.FAST_ALONE
+            network, settings = None, vt.FAST_ALONE
         else:
-            loaded = vt.load_model(model)
+            network = vt.load_model(model)
             settings = REFINEMENTS[refinement] if refinement else None
         result = vt.register(
-            vt.read(fixed), vt.read(moving), model=loaded, refinement=settings
+            vt.read(fixed), vt.read(moving), model=network, refinement=settings
         )
         out.mkdir(parents=True, exist_ok=True)
         vt.write(result.fixed_to_moving, out / FILES[0])
@@ -95,7 +95,8 @@ class Compare:
         folders = sorted(p.parent for p in self.first.rglob("facts.json"))
         others = sorted(p.parent for p in self.second.rglob("facts.json"))
         names = [str(f.relative_to(self.first)) for f in folders]
-        assert names == [str(f.relative_to(self.second)) for f in others], names
+        if names != [str(f.relative_to(self.second)) for f in others]:
+            sys.exit(f"{self.second}: expected the registrations of {self.first}")
         differing = [n for n in names if not self._is_same(n)]
         print(f"{len(names)} registrations compared, {len(differing)} differ")
         print("\n".join(differing))

@@ -1,4 +1,4 @@
-"""Put a trained model into the package, with what it is and what was measured.
+"""Puts a trained model into the package, with a card of its data and figures.
 
     python runs/ship.py NAME --model RUN/best.safetensors --figures EVALUATION [...]
 
@@ -7,13 +7,13 @@ of all structures and the curves of the training to docs/models/.
 The evaluation folders are those of `voltween evaluate`; the first is the main one.
 """
 
-import csv
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import tyro
+from shared import read_rows
 
 from voltween.models import load_model, save_model
 from voltween.training.curves import write_progress
@@ -26,11 +26,11 @@ MOST_LABELS_IN_CARD = 10
 
 @dataclass(frozen=True)
 class Card:
-    """What a person wants to know before using a model."""
+    """Facts to know before using a model."""
 
     purpose: str
     data: str
-    licence: str
+    license: str
     limits: str
 
 
@@ -41,7 +41,7 @@ CARDS = {
             "Medical Segmentation Decathlon Task04 (Vanderbilt University), 1 mm crops "
             "of about 35 x 50 x 36 voxels"
         ),
-        licence="data CC BY-SA 4.0",
+        license="data CC BY-SA 4.0",
         limits=(
             "The model is made for crops with the hippocampus near their center, of "
             "about the size above, and with the same side in both scans. It is not "
@@ -56,7 +56,7 @@ CARDS = {
             "OpenKBP challenge (Babier et al. 2021), radiotherapy patients from TCIA "
             "on grids of 128^3 voxels, about 4.4 x 4.4 x 2.6 mm"
         ),
-        licence="repository MIT",
+        license="repository MIT",
         limits=(
             "The model works on a grid of 4 x 4 x 3.5 mm around the center of the "
             "scan: it aligns poses, and glands and cord roughly. The training scans "
@@ -74,7 +74,7 @@ CARDS = {
             "IXI, Hammersmith Hospital subset, 2 mm, segmented by DLMUSE (CBICA, "
             "University of Pennsylvania)"
         ),
-        licence="images CC BY-SA 3.0, labels SBIA license",
+        license="images CC BY-SA 3.0, labels SBIA license",
         limits=(
             "The model works on a grid of 2.5 mm: it aligns lobes, ventricles and deep "
             "nuclei, not single gyri. Give it two raw heads or two stripped brains; it "
@@ -94,7 +94,7 @@ class Ship:
     """Put a trained model into the package."""
 
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
-    """Name of the model; its card's text is in this script."""
+    """Name of the model; the text of its card is in this script."""
     model: Path
     """Model file that training wrote."""
     figures: tuple[Path, ...]
@@ -102,7 +102,7 @@ class Ship:
     curves: Path
     """Folder of the training run."""
     recipe: Path
-    """Script that made it."""
+    """Script that trained it."""
 
     def run(self) -> None:
         """Write the model and its card."""
@@ -111,7 +111,7 @@ class Ship:
         provenance = {
             "purpose": card.purpose,
             "data": card.data,
-            "licence": card.licence,
+            "licence": card.license,
             "measured": measured(self.figures[0]),
             **model.provenance,
         }
@@ -146,7 +146,7 @@ def card_text(
         f"For {card.purpose}.",
         "## Data",
         f"{card.data}. {len(train)} scans for training, {len(val)} to choose the best "
-        f"checkpoint; no other scan was used. License: {card.licence}.",
+        f"checkpoint; no other scan was used. License: {card.license}.",
         "## Recipe",
         f"`{recipe}`; the best checkpoint is from step {provenance['steps']} "
         "(of the last part, if there are several). All settings are in the model "
@@ -190,12 +190,6 @@ def measured_part(folder: Path) -> list[str]:
         ]
         parts.append("\n".join(lines))
     return parts
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Rows of a CSV."""
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 if __name__ == "__main__":

@@ -10,17 +10,10 @@ class VoltweenError(Exception):
     """
 
     def __init__(
-        self,
-        message: str = "",
-        *,
-        about: object = "",
-        expected: str = "",
-        got: object = "",
-        advice: str = "",
+        self, *, expected: str, got: object, about: object = "", advice: str = ""
     ) -> None:
-        self.message = message
         self.about = str(about)
-        """The file, option or thing that the error is about; empty if only one is."""
+        """The file, option or value that the error is about; empty until it is named."""
         self.expected = expected
         """What Voltween expected there."""
         self.got = str(got)
@@ -30,7 +23,7 @@ class VoltweenError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        fault = self.message or f"expected {self.expected}, got {self.got}"
+        fault = f"expected {self.expected}, got {self.got}"
         return ": ".join(part for part in (self.about, fault, self.advice) if part)
 
     def add_context(self, about: object) -> "VoltweenError":
@@ -46,7 +39,7 @@ class VoltweenError(Exception):
         return _restore, (type(self), self._fields())
 
     def _fields(self) -> dict[str, str]:
-        names = ("message", "about", "expected", "got", "advice")
+        names = ("about", "expected", "got", "advice")
         return {name: getattr(self, name) for name in names}
 
 

@@ -1,3 +1,5 @@
+"""Simulated individuals: storage, seed, deformation and true transform."""
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter

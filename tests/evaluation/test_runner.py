@@ -146,7 +146,7 @@ def test_a_failing_pair_is_recorded_and_the_rest_goes_on(cases, tmp_path):
 
 def test_a_method_that_cannot_run_has_marked_rows(cases, tmp_path):
     def load():
-        raise InputError("not installed")
+        raise InputError(expected="the tool", got="none")
 
     method = Method("absent", load)
     pairs = ordered_pairs([case.name for case in cases])[:2]
@@ -154,7 +154,7 @@ def test_a_method_that_cannot_run_has_marked_rows(cases, tmp_path):
         [method, method_named("identity")], cases, pairs=pairs, out=tmp_path / "out"
     )
     assert [s.status for s in found.pairs] == ["unavailable"] * 2 + ["ok"] * 2
-    assert found.pairs[0].note == "not installed"
+    assert found.pairs[0].note == "expected the tool, got none"
     assert math.isnan(found.pairs[0].iou)
 
 

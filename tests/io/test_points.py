@@ -1,6 +1,7 @@
 """Points files: CSV and Slicer's, in either frame."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,3 +59,18 @@ def test_bad_points_are_refused(text, message, tmp_path):
     (tmp_path / "p.csv").write_text(text)
     with pytest.raises(InputError, match=message):
         io.read_points(tmp_path / "p.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_points"),
+    [
+        ("a.csv", True),
+        ("a.fcsv", True),
+        ("a.mrk.json", True),
+        ("a.json", True),
+        ("a.nii.gz", False),
+        ("csv", False),
+    ],
+)
+def test_points_files_are_known_by_their_suffix(name, is_points):
+    assert io.is_points_file(Path(name)) == is_points

@@ -106,9 +106,7 @@ class TestAnts:
 
     def test_an_image_that_ants_refuses_is_said(self, ants):
         fixed = smooth_box((8, 8, 8))
-        with pytest.raises(
-            InputError, match="ANTs: expected images that it can register"
-        ):
+        with pytest.raises(InputError, match="ANTs: expected images"):
             Ants().flow(fixed, torch.zeros_like(fixed))
 
     def test_its_flows_depend_on_the_version(self, monkeypatch):

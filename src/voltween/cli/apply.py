@@ -13,8 +13,6 @@ from voltween.cli.console import console
 from voltween.errors import InputError
 from voltween.spatial import Transform, Volume, looks_like_labels
 
-_POINT_SUFFIXES = (".csv", ".fcsv", ".json")
-
 
 @dataclass(frozen=True)
 class Apply:
@@ -41,7 +39,7 @@ class Apply:
     def run(self) -> None:
         """Read, transform, write."""
         transform = io.read_transform(self.transform)
-        if self.input.name.endswith(_POINT_SUFFIXES):
+        if io.is_points_file(self.input):
             self._map_points(transform)
         else:
             self._resample(transform)

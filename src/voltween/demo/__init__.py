@@ -1,4 +1,7 @@
-"""The main job on two individuals made from a template; nothing is downloaded."""
+"""The demo: registers two simulated individuals made from a template, no download.
+
+Scans are in RAS+ mm. The true transform, fixed to moving world mm, is known.
+"""
 
 from voltween.demo.demo import TISSUES as TISSUES
 from voltween.demo.demo import DemoResult as DemoResult

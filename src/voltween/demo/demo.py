@@ -1,7 +1,7 @@
-"""The main job on data that needs no download: two made individuals, registered.
+"""The demo: simulates two individuals and registers them, without a download.
 
-They are made from the ICBM152 template that the `nilearn` package carries, so that the
-truth is known: how far off the registration is can be said in mm.
+The individuals are made from the ICBM152 template in the `nilearn` package. The true
+transform between them is known, so the error of the registration is measured in mm.
 """
 
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ from voltween.demo.individuals import (
     make_individual,
     true_fixed_to_moving,
 )
-from voltween.errors import InputError
 from voltween.files import PathLike
 from voltween.models import Model
+from voltween.process import require
 from voltween.registration import Registration, register, write_registration
-from voltween.spatial import Image, LabelMap, Points
+from voltween.spatial import Image, LabelMap, Points, Transform
 
 TISSUES = {1: "gray matter", 2: "white matter"}
 _CHECKED_POINTS = 5000
@@ -50,24 +50,25 @@ MOVING = Individuality(
 
 @dataclass(frozen=True, eq=False)
 class DemoResult:
-    """The registration of the demo pair, and how good it is."""
+    """The registration of the demo pair, and its accuracy."""
 
     fixed: Individual
     moving: Individual
     registration: Registration
     dice: dict[str, dict[int, float]]
-    """Of each tissue, before and after each stage."""
+    """Dice per tissue label, before registration and after each stage."""
     error_mm: dict[str, float]
-    """Mean distance to the true position over brain points, before and after."""
+    """Mean distance to the true position over points of the brain, per stage."""
     seconds: float
-    """Time of the registration and of its results."""
+    """Time to register and to compute the results."""
 
 
 def run_demo(model: Model, out: PathLike) -> DemoResult:
-    """Make two individuals, register them, compare with the truth, write all to `out`.
+    """Simulates two individuals, registers them and writes all results to `out`.
 
     Raises:
-        InputError: If the `nilearn` package is not installed.
+        MissingPackageError: If the `nilearn` package is not installed.
+        OutputError: If `out` cannot be written to.
     """
     template, tissues = icbm152()
     fixed = make_individual(template, tissues, FIXED)
@@ -81,54 +82,60 @@ def run_demo(model: Model, out: PathLike) -> DemoResult:
         io.write(individual.labels, Path(out) / f"{name}_labels.nii.gz")
     landmarks = _landmarks(fixed)
     io.write(landmarks, Path(out) / "fixed_landmarks.csv")
-    in_moving = true_fixed_to_moving(fixed, moving).map_points(landmarks)
-    io.write(in_moving, Path(out) / "moving_landmarks.csv")
+    truth = true_fixed_to_moving(fixed, moving)
+    io.write(truth.map_points(landmarks), Path(out) / "moving_landmarks.csv")
     return DemoResult(
         fixed,
         moving,
         registration,
         registration.dice(fixed.labels, moving.labels),
-        _error_mm(fixed, moving, registration),
+        _error_mm(registration, fixed.labels, truth),
         sum(figures["seconds"].values()),
     )
 
 
 def icbm152() -> tuple[Image, LabelMap]:
-    """The ICBM152 2009a T1 template, skull-stripped, and its tissues (see `TISSUES`).
+    """Returns the skull-stripped ICBM152 2009a T1 template and its tissues (`TISSUES`).
 
     Raises:
-        InputError: If the `nilearn` package, which carries it, is not installed.
+        MissingPackageError: If the `nilearn` package, which has it, is not installed.
     """
-    try:
-        folder = Path(str(files("nilearn") / "datasets" / "data"))
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "the demo needs the nilearn package, which carries the ICBM152 template: "
-            "install it with pip install 'voltween[demo]'"
-        ) from error
-    image, gray, white = (
-        io.read(folder / f"mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz")
-        for kind in ("t1", "gm", "wm")
-    )
+    image, gray, white = icbm152_maps()
     highest = max(gray.data.max(), white.data.max())
     tissues = np.where(white.data > highest / 2, 2, gray.data > highest / 2)
     return image, LabelMap(tissues.astype(np.uint8), image.grid)
 
 
+def icbm152_maps() -> tuple[Image, Image, Image]:
+    """Reads the ICBM152 2009a T1 template and its maps of gray and white matter.
+
+    Raises:
+        MissingPackageError: If the `nilearn` package, which has it, is not installed.
+    """
+    require("nilearn", extra="demo", purpose="the demo, for the ICBM152 template")
+    folder = Path(str(files("nilearn") / "datasets" / "data"))
+    image, gray, white = (
+        io.read(folder / f"mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz")
+        for kind in ("t1", "gm", "wm")
+    )
+    return image, gray, white
+
+
 def _landmarks(fixed: Individual) -> Points:
-    """Points of the fixed individual's brain, RAS+ mm; where they are is known."""
+    """Points of the fixed individual's brain, RAS+ mm, with known true positions."""
     voxels = np.argwhere(fixed.labels.data > 0)
     chosen = voxels[np.linspace(0, len(voxels) - 1, _LANDMARKS + 2).astype(int)[1:-1]]
     return Points(fixed.labels.grid.voxel_to_world(chosen.astype(float)))
 
 
 def _error_mm(
-    fixed: Individual, moving: Individual, registration: Registration
+    registration: Registration, brain: LabelMap, truth: Transform
 ) -> dict[str, float]:
-    voxels = np.argwhere(fixed.labels.data > 0)
+    """Mean distance to the true position over points of the brain, per stage."""
+    voxels = np.argwhere(brain.data > 0)
     chosen = np.random.default_rng(0).choice(len(voxels), _CHECKED_POINTS)
-    points_mm = fixed.labels.grid.voxel_to_world(voxels[chosen].astype(float))
-    true_mm = true_fixed_to_moving(fixed, moving).map_positions(points_mm)
+    points_mm = brain.grid.voxel_to_world(voxels[chosen].astype(float))
+    true_mm = truth.map_positions(points_mm)
     return {
         name: float(
             np.linalg.norm(transform.map_positions(points_mm) - true_mm, axis=1).mean()

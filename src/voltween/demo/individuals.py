@@ -1,7 +1,7 @@
-"""Individuals made from one template, so that the true transform between them is known.
+"""Simulated individuals of one template, with a known true transform between them.
 
-An individual is the template under a random smooth deformation and pose, with its own
-contrast, noise, shading, and its own way of being stored (axes, spacing, tilt).
+An individual is the template after a random smooth deformation and pose, with its own
+contrast, noise, shading and storage (axes, spacing, tilt).
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _BACKGROUND = 0.01  # of the brightest voxel
 
 @dataclass(frozen=True)
 class Individuality:
-    """How one individual differs from the template, and how its scan is stored."""
+    """Differences of an individual from the template, and the storage of its scan."""
 
     seed: int
     axes: str
@@ -32,11 +32,11 @@ class Individuality:
     offset_mm: tuple[float, float, float]
     """Shift of the head in the scanner."""
     gamma: float = 1.0
-    """Exponent on the intensities: the contrast."""
+    """Exponent of the intensities, which changes the contrast."""
     scan_tilt_degrees: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Rotation of the scan's grid against the scanner: an oblique scan."""
+    """Rotation of the scan's grid in the scanner, for an oblique scan."""
     scan_offset_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Shift of the scan's middle against the head's: a field of view not centered."""
+    """Shift of the scan's center from the head's, for an off-center field of view."""
     largest_displacement_mm: float = 8.0
     smoothness_mm: float = 18.0
     noise: float = 0.02
@@ -47,7 +47,7 @@ class Individuality:
 
 @dataclass(frozen=True, eq=False)
 class Individual:
-    """A scan of an individual, and where each of its points is in the template."""
+    """A scan of an individual, and its transform to the template."""
 
     image: Image
     labels: LabelMap
@@ -58,19 +58,19 @@ class Individual:
 def make_individual(
     template: Image, labels: LabelMap, character: Individuality
 ) -> Individual:
-    """The template as an individual: intensities linearly, labels nearest."""
+    """Makes an individual; intensities are interpolated linearly, labels by nearest."""
     rng = np.random.default_rng(character.seed)
     to_template = random_field(template.grid, character, rng) @ _pose(character)
     grid = _scan_grid(template.grid, character)
     clean = to_template.resample(template, onto=grid).data
-    image = Image(_scanned(clean, character, rng), grid)
+    image = Image(_simulate_scanner(clean, character, rng), grid)
     return Individual(image, to_template.resample(labels, onto=grid), to_template)
 
 
 def random_field(
     around: Grid, character: Individuality, rng: np.random.Generator
 ) -> DisplacementField:
-    """Smooth random field over a grid's field of view, fading out at its margin.
+    """Draws a smooth random field over the grid's field of view that fades at its edge.
 
     Its longest vector is `largest_displacement_mm`.
     """
@@ -98,12 +98,12 @@ def random_field(
 
 
 def true_fixed_to_moving(fixed: Individual, moving: Individual) -> Transform:
-    """The known map between two individuals of one template, through the template."""
+    """The true transform of two individuals of one template, through the template."""
     return moving.to_template.inverse() @ fixed.to_template
 
 
 def _pose(character: Individuality) -> Affine:
-    """Individual's world to template world, before the deformation."""
+    """Pose of the individual: its world mm to template world mm, undeformed."""
     matrix = np.eye(4)
     matrix[:3, :3] = _rotation(character.tilt_degrees).T
     matrix[:3, 3] = -matrix[:3, :3] @ np.array(character.offset_mm)
@@ -111,7 +111,7 @@ def _pose(character: Individuality) -> Affine:
 
 
 def _scan_grid(template: Grid, character: Individuality) -> Grid:
-    """The grid the individual is stored on, around where its head is."""
+    """The grid of the individual's scan, around its head."""
     columns = {"R": 0, "L": 0, "A": 1, "P": 1, "S": 2, "I": 2}
     axes = [columns[code] for code in character.axes]
     signs = [1 if code in "RAS" else -1 for code in character.axes]
@@ -127,25 +127,25 @@ def _scan_grid(template: Grid, character: Individuality) -> Grid:
     )
 
 
-def _scanned(
+def _simulate_scanner(
     clean: Float[np.ndarray, "i j k"],
     character: Individuality,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "i j k"]:
-    """Contrast, shading and noise of a scanner, within the brain: it is stripped."""
+    """Adds contrast, shading and noise of a scanner; the skull stays stripped."""
     brightest = float(clean.max())
     contrast = (clean / brightest).clip(0) ** character.gamma
     low = rng.uniform(-1, 1, (3, 3, 3))
     i, j, k = (np.linspace(-1, 1, n) for n in clean.shape)
     shading = polygrid3d(i, j, k, low)
     shading *= character.shading / np.abs(shading).max()
-    # Magnitude images: two channels of noise, never negative.
+    # Magnitude images are never negative: the noise has two channels.
     noise = rng.normal(0, character.noise, (2, *clean.shape))
     scanned = np.hypot(contrast * np.exp(shading) + noise[0], noise[1])
     return 1000 * np.where(clean > _BACKGROUND * brightest, scanned, 0)
 
 
 def _rotation(degrees: tuple[float, float, float]) -> Float[np.ndarray, "3 3"]:
-    from scipy.spatial.transform import Rotation  # slow to import, seldom needed
+    from scipy.spatial.transform import Rotation  # slow to import, rarely needed
 
     return np.asarray(Rotation.from_euler("xyz", degrees, degrees=True).as_matrix())

@@ -6,6 +6,7 @@ transform maps fixed to moving world mm, in files too. Files are written whole o
 all.
 """
 
+from voltween.io.points import is_points_file as is_points_file
 from voltween.io.points import read_points as read_points
 from voltween.io.reading import read as read
 from voltween.io.reading import read_labels as read_labels

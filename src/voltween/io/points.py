@@ -15,6 +15,7 @@ from voltween.io.itk import to_ras
 from voltween.spatial import Points
 
 POINT_SUFFIXES = (".csv", ".fcsv", ".mrk.json")
+"""Suffixes of the points files that Voltween writes."""
 _FCSV_COLUMNS = "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID"
 
 
@@ -24,6 +25,11 @@ class _StoredPoints(NamedTuple):
     positions: list[list[float]]
     names: list[str]
     frame: str
+
+
+def is_points_file(path: Path) -> bool:
+    """Whether `read_points` reads such a file, by its suffix; also any .json."""
+    return path.name.endswith((*POINT_SUFFIXES, ".json"))
 
 
 def read_points(path: PathLike, frame: str | None = None) -> Points:
