@@ -13,7 +13,7 @@ class VoltweenError(Exception):
         self, *, expected: str, got: object, about: object = "", advice: str = ""
     ) -> None:
         self.about = str(about)
-        """The file, option or value that the error is about; empty until it is named."""
+        """The file, option or value that the error is about; empty until named."""
         self.expected = expected
         """What Voltween expected there."""
         self.got = str(got)

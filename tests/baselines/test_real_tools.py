@@ -9,7 +9,7 @@ from support.cohorts import blob
 from support.scans import STORAGE_ORDERS, stored
 from voltween.baselines import TOOLS, ants, elastix
 from voltween.errors import MissingPackageError
-from voltween.evaluation.methods import centers
+from voltween.evaluation.method_names import centers
 from voltween.metrics import dice_per_label
 
 
