@@ -15,11 +15,11 @@ class VoltweenError(Exception):
         self.about = str(about)
         """The file, option or value that the error is about; empty until named."""
         self.expected = expected
-        """What Voltween expected there."""
+        """A description of valid input."""
         self.got = str(got)
-        """What it found instead."""
+        """A description of the actual input."""
         self.advice = advice
-        """What the user can do, if that does not follow from the rest."""
+        """Advice on how to solve it, if that does not follow from the rest."""
         super().__init__(str(self))
 
     def __str__(self) -> str:

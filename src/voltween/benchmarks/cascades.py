@@ -47,7 +47,7 @@ class GrowthResult:
     side: int
     threads: int
     timings: dict[str, Timing]
-    """Of `ADDD` (inference) and `warp` (1 channel)."""
+    """Measurements of `ADDD` (inference) and `warp` (1 channel)."""
 
 
 def measure_cascade(

@@ -16,12 +16,11 @@ from voltween.losses import Similarity
 from voltween.models import Model, load_model
 from voltween.networks import Precision
 from voltween.refinement import (
-    ALONE,
-    REFINEMENTS,
     WITHOUT_MODEL,
     Effort,
     Refinement,
     Step,
+    choose_refinement,
 )
 from voltween.registration import Guidance, Side, register, write_registration
 from voltween.spatial import LabelMap, Points
@@ -76,11 +75,7 @@ class Refine:
         """The refinement that the options ask for; None if none was given."""
         if has_model and self == Refine():
             return None
-        efforts = REFINEMENTS if has_model else ALONE
-        if isinstance(self.refine, int):
-            usual = efforts["accurate"].with_steps(self.refine)
-        else:
-            usual = efforts[self.refine or "accurate"]
+        usual = choose_refinement(self.refine, has_model=has_model)
         changes: dict[str, Any] = (
             {"similarity": self.similarity} if self.similarity else {}
         )

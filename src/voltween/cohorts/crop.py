@@ -47,7 +47,7 @@ class Crop:
     grid: Grid
     """The grid of the voxels to keep, in the order R, A, S."""
     rule: str
-    """How the box was chosen, in one line for the log."""
+    """Reason for the choice of the box, one line for the log."""
 
     @property
     def first_voxel(self) -> tuple[int, int, int]:

@@ -31,7 +31,7 @@ _ALIGNED, _VOXELMORPH = "aligned:", "voxelmorph"
 
 @dataclass(frozen=True)
 class Preparation:
-    """What methods need that are trained or aligned for a comparison."""
+    """Inputs of methods that are trained or aligned for a comparison."""
 
     cases: Sequence[Case]
     """The cohort, with the cases that VoxelMorph-2 is trained on."""

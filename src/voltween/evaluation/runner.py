@@ -31,7 +31,7 @@ _MEGABYTE = 1e6
 
 @dataclass(frozen=True)
 class EvaluationProtocol:
-    """How pairs are registered and measured."""
+    """Protocol by which pairs are registered and measured."""
 
     masked: bool = False
     """Mask the images by labels > 0 first, which strips the skull of a head."""

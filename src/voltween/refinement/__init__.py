@@ -11,12 +11,11 @@ from voltween.refinement.pair_tensors import PairTensors as PairTensors
 from voltween.refinement.pair_tensors import SideTensors as SideTensors
 from voltween.refinement.presets import ACCURATE as ACCURATE
 from voltween.refinement.presets import ACCURATE_ALONE as ACCURATE_ALONE
-from voltween.refinement.presets import ALONE as ALONE
 from voltween.refinement.presets import FAST as FAST
 from voltween.refinement.presets import FAST_ALONE as FAST_ALONE
-from voltween.refinement.presets import REFINEMENTS as REFINEMENTS
 from voltween.refinement.presets import WITHOUT_MODEL as WITHOUT_MODEL
 from voltween.refinement.presets import Effort as Effort
+from voltween.refinement.presets import choose_refinement as choose_refinement
 from voltween.refinement.presets import split_name as split_name
 from voltween.refinement.problem import Problem as Problem
 from voltween.refinement.search import find_affine_part as find_affine_part

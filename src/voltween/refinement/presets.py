@@ -52,3 +52,17 @@ REFINEMENTS: dict[Effort, Refinement] = {"fast": FAST, "accurate": ACCURATE}
 
 ALONE: dict[Effort, Refinement] = {"fast": FAST_ALONE, "accurate": ACCURATE_ALONE}
 """The usual refinements without a network."""
+
+
+def choose_refinement(effort: Effort | int | None, *, has_model: bool) -> Refinement:
+    """The usual refinement of an effort, after a network or without one.
+
+    A number is the number of steps of the accurate refinement; None is accurate.
+
+    Raises:
+        InputError: If there are fewer steps than levels.
+    """
+    usual = REFINEMENTS if has_model else ALONE
+    if isinstance(effort, int):
+        return usual["accurate"].with_steps(effort)
+    return usual[effort or "accurate"]

@@ -46,9 +46,9 @@ class Refinement:
     """
 
     levels: tuple[Level, ...]
-    """Of the dense part; each starts from the result of the level before it."""
+    """Levels of the dense part; each starts from the result of the one before."""
     affine_levels: tuple[AffineLevel, ...] = ()
-    """Of the affine part, before the dense levels; without any, this part stays."""
+    """Levels of the affine part, before the dense levels; without any, it stays."""
     similarity: Similarity = "local correlation"
     window_voxels: int = 5
     """Side of the cubes of the local correlation: an odd number."""

@@ -64,7 +64,7 @@ class CohortFingerprint:
     foreground_mm: Spread
     """Sides of the box around the foreground."""
     foreground_offset_mm: Spread
-    """From the center of the scan to the center of that box."""
+    """Offset from the center of the scan to the center of that box."""
     lowest: tuple[float, float]
     """Smallest and largest of the lowest values of the scans."""
     intensities: Three
