@@ -60,7 +60,7 @@ def test_foreground_goes_from_0_to_1_whatever_the_background():
 @pytest.mark.parametrize("function", [normalize_foreground, match_histogram])
 def test_constant_images_are_refused(function):
     constant = Image(np.ones((4, 4, 4)), oblique_grid((4, 4, 4)))
-    with pytest.raises(InputError, match="image is constant"):
+    with pytest.raises(InputError, match="got a constant image"):
         function(*[constant] * (1 + (function is match_histogram)))
 
 
