@@ -1,4 +1,4 @@
-"""Every recipe on a stand-in of its cohort: what comes out, and what is said."""
+"""Every recipe on a stand-in of its cohort: what comes out, and what is recorded."""
 
 import csv
 import errno
@@ -71,9 +71,9 @@ def test_voxels_are_in_ras_order_and_where_they_were(cohort):
         voxels = true_image.grid.world_to_voxel(image.grid.voxel_centers_mm())
         np.testing.assert_allclose(voxels, np.rint(voxels), atol=0.01)
         places = tuple(np.moveaxis(np.rint(voxels).astype(int), -1, 0))
-        there = true_image.data[places]
+        true_values = true_image.data[places]
         # Of ranks: histograms are matched, which is no line.
-        assert spearmanr(there.ravel(), image.data.ravel()).statistic > 0.98
+        assert spearmanr(true_values.ravel(), image.data.ravel()).statistic > 0.98
         assert (case.labels is None) == (true_labels is None)
         if true_labels is not None:
             labels = io.read_labels(case.labels)
@@ -135,8 +135,8 @@ def test_the_manifest_can_be_trained_on_and_evaluated(cohort, tmp_path):
         assert splits.count("val") >= 2
         used = [case for case in cases if case.split != "test"]
         hardware = Hardware("cpu")
-        found = try_training(cases, TINY, out=tmp_path / "run", hardware=hardware)
-        assert found.scans == len(used)
+        trial = try_training(cases, TINY, out=tmp_path / "run", hardware=hardware)
+        assert trial.scans == len(used)
     save_model(tiny_model("A", (8, 8, 8)), tmp_path / "tiny.safetensors")
     method = method_named(f"model:{tmp_path / 'tiny.safetensors'}")
     held_out = cases_of_split(cases, "test" if "test" in splits else "val")
@@ -168,21 +168,22 @@ def test_everything_that_is_wrong_is_named_and_the_rest_is_prepared(ct):
     (source / "more.tgz").write_bytes(b"x")
     (source / "more.zip").write_bytes(b"x")
     prepared = prepare(LITS, source, out=out)
-    said = "\n".join(prepared.faults)
+    faults = "\n".join(prepared.faults)
     assert (
         "lits-0: expected labels, got an image alone (media/nas/Training Batch 1/volume"
-        in said
+        in faults
     )
-    assert "lits-1: media/nas/Training Batch 1/volume-1.nii: expected a NIfTI" in said
-    assert "lits-2: expected one image, got 2 (copy/volume-2.nii, media" in said
+    assert "lits-1: media/nas/Training Batch 1/volume-1.nii: expected a NIfTI" in faults
+    assert "lits-2: expected one image, got 2 (copy/volume-2.nii, media" in faults
     assert (
-        "lits-7: expected an image, got labels alone (copy/segmentation-7.nii)" in said
+        "lits-7: expected an image, got labels alone (copy/segmentation-7.nii)"
+        in faults
     )
-    assert "more.tgz: expected a folder or a zip file" in said
-    assert "more.zip: expected a zip file, got one that cannot be unzipped" in said
-    assert "missing: lits-4 to lits-6, lits-8 to lits-130" in said
+    assert "more.tgz: expected a folder or a zip file" in faults
+    assert "more.zip: expected a zip file, got one that cannot be unzipped" in faults
+    assert "missing: lits-4 to lits-6, lits-8 to lits-130" in faults
     assert list(prepared.splits) == ["lits-3"]
-    assert str(out.parent) not in said
+    assert str(out.parent) not in faults
 
 
 def test_what_was_deleted_or_changed_is_made_again_and_nothing_else(ct):

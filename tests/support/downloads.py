@@ -141,7 +141,7 @@ def lpba40(folder) -> Truth:
         image = centered(image)
         place = folder / "LPBA40" / "delineation_space" / f"S{number:02}"
         name = f"S{number:02}.delineation"
-        labels = _structures(image)
+        labels = structures(image)
         write_analyze(image, place / f"{name}.skullstripped", axes=axes, packed=True)
         write_analyze(labels, place / f"{name}.structure.label", axes=axes, packed=True)
         truth[f"S{number:02}"] = image, labels
@@ -273,7 +273,7 @@ def _unit(volume):
     return type(volume)(volume.data, Grid(volume.data.shape, affine))
 
 
-def _structures(image):
+def structures(image):
     """Some labels of LPBA40 in a brain, where they belong."""
     data = np.zeros(image.grid.shape, np.int16)
     i, j, k = (n // 2 for n in image.grid.shape)

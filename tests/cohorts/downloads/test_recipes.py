@@ -1,4 +1,4 @@
-"""Downloads as they are found: names, halves, headers that say nothing or the wrong."""
+"""Recipes on downloads: names, pairs of files, headers that are missing or wrong."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from voltween.errors import InputError, MissingPackageError
 from voltween.spatial import Affine, Grid, Image, LabelMap
 
 
-def found(name, source):
+def contents(name, source):
     return download_named(name).find(open_source(source))
 
 
@@ -107,7 +107,7 @@ class TestLpba40:
     @pytest.mark.parametrize("order", STORAGE_ORDERS[::5])
     def test_labels_decide_whatever_the_header_says(self, order):
         image = centered(head(2)[0])
-        labels = standins._structures(image)
+        labels = standins.structures(image)
         true_image, true_labels = stored(image, order), stored(labels, order)
         wrong = Grid(true_image.grid.shape, np.diag([-2.0, 2, 2, 1]))
         placed = orient_by_labels(
@@ -120,19 +120,19 @@ class TestLpba40:
 
     def test_a_header_that_agrees_is_left_alone(self):
         image = in_order(head(2)[0], 4)
-        labels = in_order(standins._structures(head(2)[0]), 4)
+        labels = in_order(standins.structures(head(2)[0]), 4)
         loaded = LoadedCase(image, labels)
         assert orient_by_labels(loaded) is loaded
 
     def test_a_mirrored_nifti_is_turned_back_and_that_is_in_the_log(self, tmp_path):
         image = head(2)[0]
-        labels = standins._structures(image)
+        labels = standins.structures(image)
         mirror = np.diag([-1.0, 1, 1, 1]) @ image.grid.affine
         for number in (1, 2):
             name = f"LPBA40/S{number:02}.delineation"
             for kind, volume in (("skullstripped", image), ("structure.label", labels)):
-                there = type(volume)(volume.data, Grid(volume.grid.shape, mirror))
-                write(there, tmp_path / "in" / f"{name}.{kind}.nii.gz")
+                mirrored = type(volume)(volume.data, Grid(volume.grid.shape, mirror))
+                write(mirrored, tmp_path / "in" / f"{name}.{kind}.nii.gz")
         prepare(download_named("lpba40"), tmp_path / "in", out=tmp_path / "out")
         ready = io.read_labels(tmp_path / "out" / "labels" / "S01.nii.gz")
         across = ready.grid.voxel_centers_mm()[..., 0]
@@ -158,7 +158,7 @@ def test_scans_of_one_person_stay_in_one_split(tmp_path):
     of_person = {}
     for name, split in splits.items():
         of_person.setdefault(name[:10], set()).add(split)
-    assert all(len(found) == 1 for found in of_person.values())
+    assert all(len(kinds) == 1 for kinds in of_person.values())
     assert sorted(next(iter(f)) for f in of_person.values()).count("val") == 2
 
 
@@ -166,7 +166,7 @@ def test_older_downloads_of_adni_are_named_by_image_or_series(tmp_path):
     place = tmp_path / "002_S_0413" / "MPR__GradWarp" / "2006-05-02_12_31_52.0"
     write(head(0)[0], place / "S13893" / "ADNI_002_S_0413_MR_Br_2007_S13893_I45117.nii")
     standins.write_dicom(head(1)[0], place / "S13894")
-    names = [case.name for case in found("adni", tmp_path).cases]
+    names = [case.name for case in contents("adni", tmp_path).cases]
     assert names == ["002_S_0413-I45117", "002_S_0413-S13894"]
 
 
@@ -175,7 +175,7 @@ def test_oasis_takes_neurite_before_the_discs_and_later_sessions_by_name(tmp_pat
     image, _ = head(7)
     disc = tmp_path / "disc2" / "OAS1_0001_MR2" / "RAW"
     write_analyze(centered(image), disc / "OAS1_0001_MR2_mpr-1_anon", axes="ASL")
-    cases = {case.name: case for case in found("oasis", tmp_path).cases}
+    cases = {case.name: case for case in contents("oasis", tmp_path).cases}
     assert "OAS1_0001-2" in cases
     assert cases["OAS1_0001-2"].person == cases["OAS1_0001"].person
     files = [source()["file"] for source in cases["OAS1_0001"].sources]
@@ -204,7 +204,7 @@ class TestLearn2Reg:
     def test_landmarks_come_before_keypoints(self, task):
         (task / "landmarksTr").mkdir()
         (task / "landmarksTr" / "Task_0001_0000.csv").write_text("1,2,3\n")
-        cases = {case.name: case for case in found("learn2reg", task).cases}
+        cases = {case.name: case for case in contents("learn2reg", task).cases}
         assert len(cases["Task_0001_0000"].load().points.mm) == 1
         assert len(cases["Task_0001_0001"].load().points.mm) == 2
 
@@ -227,7 +227,7 @@ class TestLearn2Reg:
         (task / "imagesTr" / "Task_0000_0000.nii.gz").unlink()
         (task / "labelsTr" / "Task_0000_0001.nii.gz").unlink()
         (task / "keypointsTr" / "Task_0001_0000.csv").write_text("a,b,c\n")
-        listed = found("learn2reg", task)
+        listed = contents("learn2reg", task)
         assert [case.name[-9:] for case in listed.cases] == ["0001_0000", "0001_0001"]
         assert "Task_0000_0000: expected its image ./images" in listed.faults[0]
         assert "Task_0000_0001: expected its labels ./labels" in listed.faults[1]
@@ -237,14 +237,14 @@ class TestLearn2Reg:
     def test_two_tasks_or_none_are_refused(self, task):
         (task / "dataset.json").write_text("{}")
         with pytest.raises(InputError, match=r"expected one dataset.json, got 2"):
-            found("learn2reg", task)
+            contents("learn2reg", task)
         (task / "Task_dataset.json").unlink()
         (task / "dataset.json").write_text("no json")
         with pytest.raises(InputError, match=r"dataset.json: expected a JSON object"):
-            found("learn2reg", task)
+            contents("learn2reg", task)
         (task / "dataset.json").write_text('{"training": [{"label": "a.nii"}]}')
         with pytest.raises(InputError, match=r"expected a path 'image' in training"):
-            found("learn2reg", task)
+            contents("learn2reg", task)
 
 
 class TestRcn:
@@ -258,7 +258,7 @@ class TestRcn:
         return tmp_path / "in"
 
     def test_val_files_are_to_test_on_and_points_are_in_mm(self, arrays):
-        cases = {case.name: case for case in found("rcn", arrays).cases}
+        cases = {case.name: case for case in contents("rcn", arrays).cases}
         assert cases["sliver_val-4"].split == "test"
         assert cases["adni-0"].split is None
         loaded = cases["sliver_val-4"].load()
@@ -274,7 +274,7 @@ class TestRcn:
 
         with h5py.File(arrays / "sliver_val.h5", "a") as file:
             file["4/point"][2] = -1
-        cases = {case.name: case for case in found("rcn", arrays).cases}
+        cases = {case.name: case for case in contents("rcn", arrays).cases}
         assert cases["sliver_val-4"].load().points is None
         assert cases["sliver_val-5"].load().points is not None
 
@@ -286,24 +286,24 @@ class TestRcn:
         subsets = {"combine-train": ["adni/0", "adni/2"], "sliver-val": ["5"]}
         path = arrays / "liver.json"
         path.write_text(json.dumps({"files": files, "subsets": subsets}))
-        cases = found("rcn", arrays).cases
+        cases = contents("rcn", arrays).cases
         splits = {case.name: case.split for case in cases}
         assert splits == {"adni-0": "train", "adni-2": "train", "sliver_val-5": "test"}
         path.write_text("[]")
         with pytest.raises(InputError, match=r"liver.json: expected the authors' list"):
-            found("rcn", arrays)
+            contents("rcn", arrays)
 
     def test_a_damaged_file_is_named(self, arrays):
         whole = (arrays / "adni.h5").read_bytes()
         (arrays / "adni.h5").write_bytes(whole[:100])
-        listed = found("rcn", arrays)
+        listed = contents("rcn", arrays)
         assert len(listed.cases) == 2
         assert listed.faults[0].startswith("adni.h5: expected an .h5 file")
 
     def test_the_missing_package_is_named(self, tmp_path, monkeypatch):
         monkeypatch.setattr(process, "installed_version", lambda package: None)
         with pytest.raises(MissingPackageError, match=r"voltween\[cohorts\]"):
-            found("rcn", tmp_path)
+            contents("rcn", tmp_path)
 
 
 def test_every_recipe_says_where_it_is_and_how_it_looks():
