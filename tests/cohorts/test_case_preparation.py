@@ -21,8 +21,8 @@ def test_labels_whose_header_lays_them_elsewhere_are_taken_voxel_by_voxel():
     ready = prepare_case(LoadedCase(image, moved), OASIS, reference=None)
     plain = prepare_case(LoadedCase(image, labels), OASIS, reference=None)
     np.testing.assert_array_equal(ready.labels.data, plain.labels.data)
-    assert "taken voxel by voxel" in ready.log["remarks"]
-    assert "taken voxel by voxel" not in plain.log["remarks"]
+    assert "copied voxel by voxel" in ready.log["remarks"]
+    assert "copied voxel by voxel" not in plain.log["remarks"]
 
 
 def test_labels_of_another_scan_are_refused():

@@ -98,7 +98,9 @@ def _fit_labels(
             got=labels.data.shape,
             advice="check whether they belong to another scan",
         )
-    remark = "header of the labels lays them elsewhere: taken voxel by voxel"
+    remark = (
+        "label header disagrees with the image header; labels copied voxel by voxel"
+    )
     return _order(LabelMap(labels.data, loaded.image.grid)), (remark,)
 
 
