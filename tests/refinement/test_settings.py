@@ -82,5 +82,5 @@ def test_a_method_needs_no_model():
     fixed, moving = small_images()
     answer = method_named("model:none+fast").load()(fixed, moving)
     assert list(answer.stages) == ["before", "affine", "refined"]
-    with pytest.raises(InputError, match=r"take model:none\+fast"):
+    with pytest.raises(InputError, match=r"give model:none\+fast"):
         method_named("model:none")
