@@ -29,7 +29,7 @@ def val_cases(shared_data, cohort):
 )
 def test_shipped_models_on_val_pairs(cohort, model, least_dice, shared_data, tmp_path):
     cases = val_cases(shared_data, cohort.split(",")[0])
-    most_pairs = 40 if cohort == "hippocampus" else 3
+    most_pairs = 12 if cohort == "hippocampus" else 2
     found = evaluate(
         [method_named(f"model:{model}")],
         cases,

@@ -9,12 +9,11 @@ from voltween.models import save_model
 from voltween.refinement import (
     ACCURATE,
     ACCURATE_ALONE,
-    ALONE,
-    REFINEMENTS,
     AffineLevel,
     Level,
     Refinement,
 )
+from voltween.refinement.presets import ALONE, REFINEMENTS
 
 LEVEL = Level(1, 5, 0.5)
 

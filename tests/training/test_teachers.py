@@ -20,13 +20,13 @@ from voltween.ops import warp
 from voltween.preprocessing import Preprocessing
 from voltween.refinement import (
     FAST,
-    REFINEMENTS,
     PairTensors,
     Problem,
     SideTensors,
     Watch,
     find_transform,
 )
+from voltween.refinement.presets import REFINEMENTS
 from voltween.spatial import Grid, Image
 from voltween.training import teachers
 from voltween.training.teachers import Ants, teacher_named
