@@ -10,6 +10,7 @@ from voltween.evaluation import read_experiment, run_experiment
 from voltween.evaluation.paper import experiment
 from voltween.evaluation.paper.scales import SCALES, recipe_of, share_of
 from voltween.evaluation.paper.table_file import TABLES, PaperTable, TableRow
+from voltween.evaluation.report import report_folder
 from voltween.models import load_model
 from voltween.preprocessing import Preprocessing
 from voltween.training import SUPERVISED, VOXELMORPH, Augmentation
@@ -174,6 +175,7 @@ def tiny(monkeypatch):
         pairs_per_step=1,
         augmentation=Augmentation(),
     )
+    monkeypatch.setattr(report_folder, "_DOTS_PER_INCH", 20)  # plots are not looked at
     scale = replace(SCALES["small"], channels=2, coarsening=1, training=training)
     monkeypatch.setitem(experiment.SCALES, "small", scale)
 

@@ -1,4 +1,5 @@
 import csv
+import shutil
 from dataclasses import fields
 
 import numpy as np
@@ -8,6 +9,7 @@ from PIL import Image as Picture
 from support.scores import MODEL, PAIRS, of_method, pair_score, scores_of
 from voltween.errors import InputError
 from voltween.evaluation import PairScore, write_report
+from voltween.evaluation.report import report_folder
 
 
 def read_rows(path):
@@ -19,31 +21,37 @@ def only(rows, **wanted):
     return [row for row in rows if wanted.items() <= row.items()]
 
 
-def test_files_of_a_report(scores, tmp_path):
-    write_report(scores, tmp_path / "out")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+@pytest.fixture(name="report", scope="module")
+def report_fixture(scores, tmp_path_factory):
+    """The folder of a report that has all files."""
+    folder = tmp_path_factory.mktemp("report") / "out"
+    write_report(scores, folder)
+    return folder
+
+
+def test_files_of_a_report(report):
+    assert {path.name for path in report.iterdir()} == {
         *("pairs.csv", "structures.csv", "stages.csv", "comparisons.csv"),
         *("summary.csv", "summary_structures.csv", "summary_stages.csv"),
         *("summary.md", "summary.tex"),
         *("boxplots.png", "structures.png", "time_accuracy.png"),
     }
     for name in ("boxplots", "structures", "time_accuracy"):
-        picture = Picture.open(tmp_path / "out" / f"{name}.png")
+        picture = Picture.open(report / f"{name}.png")
         assert picture.format == "PNG"
         assert np.asarray(picture.convert("L")).std() > 10
 
 
-def test_tables_of_a_report(scores, tmp_path):
-    write_report(scores, tmp_path)
-    pairs = read_rows(tmp_path / "pairs.csv")
+def test_tables_of_a_report(report):
+    pairs = read_rows(report / "pairs.csv")
     assert list(pairs[0]) == [field.name for field in fields(PairScore)]
     assert list(pairs[0])[:3] == ["method", "fixed", "moving"]
     failed, *_ = only(pairs, method="elastix")
     assert (failed["status"], failed["dice"]) == ("failed", "")
     assert float(only(pairs, method=MODEL)[1]["dice"]) == 0.82
-    assert len(read_rows(tmp_path / "structures.csv")) == 25
-    assert len(read_rows(tmp_path / "stages.csv")) == 12
-    summary = read_rows(tmp_path / "summary.csv")
+    assert len(read_rows(report / "structures.csv")) == 25
+    assert len(read_rows(report / "stages.csv")) == 12
+    summary = read_rows(report / "summary.csv")
     (model,) = only(summary, method=MODEL)
     assert float(model["dice_mean"]) == pytest.approx(0.85)
     assert float(model["seconds_median"]) == 0.2
@@ -51,19 +59,19 @@ def test_tables_of_a_report(scores, tmp_path):
     (voxelmorph,) = only(summary, method="voxelmorph")
     assert voxelmorph["dice_mean"] == voxelmorph["seconds_median"] == ""
     assert voxelmorph["note"].startswith("unavailable")
-    (missing,) = only(read_rows(tmp_path / "summary_structures.csv"), label="9")
+    (missing,) = only(read_rows(report / "summary_structures.csv"), label="9")
     assert (missing["pairs"], missing["dice"]) == ("0", "")
     (tested,) = only(
-        read_rows(tmp_path / "comparisons.csv"), method="elastix", measure="dice"
+        read_rows(report / "comparisons.csv"), method="elastix", measure="dice"
     )
     assert (tested["reference"], tested["reference_is"]) == (MODEL, "first model")
     assert (tested["pairs"], tested["note"]) == ("5", "too few pairs")
     assert float(tested["p_holm"]) == 0.125
 
 
-def test_one_pair_without_labels_gives_a_report_of_what_there_is(scores, tmp_path):
+def test_one_pair_without_labels_gives_a_report_of_what_there_is(report, tmp_path):
     """In a folder that has a report already, of which nothing may stay."""
-    write_report(scores, tmp_path)
+    shutil.copytree(report, tmp_path, dirs_exist_ok=True)
     write_report(
         scores_of(pair_score("ants", PAIRS[0], folding_percent=0.1, seconds=4.0)),
         tmp_path,
@@ -85,7 +93,8 @@ def test_nothing_registered_at_all_is_reported(scores, tmp_path):
     assert not list(tmp_path.glob("*.png"))
 
 
-def test_a_name_is_not_read_as_a_formula(tmp_path):
+def test_a_name_is_not_read_as_a_formula(tmp_path, monkeypatch):
+    monkeypatch.setattr(report_folder, "_DOTS_PER_INCH", 50)  # quicker, no less text
     dice = [0.5] * 6
     method = r"model:/cost$\frac$/x"
     others = of_method(r"model:/other$\frac$/x", dice, seconds=1.0)
