@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
+from support.packages import hide_packages
 from support.scores import MODEL, PAIRS, of_method, pair_score, scores_of
 from voltween.errors import InputError
 from voltween.evaluation import PairScore, write_report
@@ -84,6 +85,20 @@ def test_one_pair_without_labels_gives_a_report_of_what_there_is(report, tmp_pat
         "| --- | ---: | ---: | ---: |",
         "| ants | 1 | 0.1 | 4 |",
     ]
+
+
+def test_without_matplotlib_a_report_has_no_plots_old_ones_included(
+    report, scores, tmp_path, monkeypatch
+):
+    shutil.copytree(report, tmp_path, dirs_exist_ok=True)
+    hide_packages(monkeypatch, "matplotlib")
+    with pytest.warns(UserWarning, match="without plots: .*matplotlib.*pip install"):
+        write_report(scores, tmp_path)
+    written, complete = (
+        {path.name for path in folder.iterdir()} for folder in (tmp_path, report)
+    )
+    plots = {name for name in complete if name.endswith(".png")}
+    assert written == complete - plots
 
 
 def test_nothing_registered_at_all_is_reported(scores, tmp_path):
