@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 
 from support.cohorts import write_cohort
+from support.packages import hide_packages
 from voltween.cohorts import read_manifest
 from voltween.errors import InputError
 from voltween.evaluation import read_experiment, run_experiment
 from voltween.evaluation.paper import experiment
 from voltween.evaluation.paper.scales import SCALES, recipe_of, share_of
 from voltween.evaluation.paper.table_file import TABLES, PaperTable, TableRow
-from voltween.evaluation.report import report_folder
 from voltween.models import load_model
 from voltween.preprocessing import Preprocessing
 from voltween.training import SUPERVISED, VOXELMORPH, Augmentation
@@ -167,7 +167,8 @@ def test_installed_tables_are_read_by_their_name():
 
 @pytest.fixture
 def tiny(monkeypatch):
-    """Trainings of a few steps."""
+    """Trainings of a few steps, without pictures."""
+    hide_packages(monkeypatch, "matplotlib")
     training = replace(
         SCALES["small"].training,
         steps=2,
@@ -175,11 +176,11 @@ def tiny(monkeypatch):
         pairs_per_step=1,
         augmentation=Augmentation(),
     )
-    monkeypatch.setattr(report_folder, "_DOTS_PER_INCH", 20)  # plots are not looked at
     scale = replace(SCALES["small"], channels=2, coarsening=1, training=training)
     monkeypatch.setitem(experiment.SCALES, "small", scale)
 
 
+@pytest.mark.filterwarnings("ignore:.*atplotlib")
 def test_an_experiment_trains_compares_and_goes_on(tiny, tmp_path):
     (tmp_path / "data").mkdir()
     cases = read_manifest(write_cohort(tmp_path / "data", 4, 2))
