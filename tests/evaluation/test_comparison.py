@@ -102,6 +102,14 @@ def test_the_median_pair_is_in_the_middle_of_those_measured(iou, fixed):
     assert pair == (fixed, "m")
 
 
+def test_the_median_pair_is_that_of_the_first_model_and_not_of_other_methods():
+    iou = (0.9, 0.2, 0.6, 0.5)
+    model, ants = scores_of(iou), scores_of(iou[::-1], "ants")
+    pair, words = median_pair(Scores(model.pairs + ants.pairs, (), ()))
+    assert pair == ("f3", "m")
+    assert words == "median pair of 4 by IoU of model:one"
+
+
 def test_without_a_model_the_best_method_chooses_and_without_overlap_the_first_pair():
     better = scores_of((0.8, 0.9, 0.7), "better").pairs
     worse = scores_of((0.1, 0.2, 0.3), "worse").pairs

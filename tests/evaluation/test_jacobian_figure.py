@@ -48,6 +48,11 @@ def test_growth_is_log2_of_moving_over_fixed_volume(scale, log2):
     assert not folding.data.any()
 
 
+def test_a_mirror_folds_everywhere():
+    _, folding = volume_change(Affine(np.diag([-1.0, 1, 1, 1])), oblique_grid())
+    assert folding.data.all()
+
+
 def test_folding_is_where_the_field_folds_and_nowhere_else():
     _, folding = volume_change(folding_field(), GRID)
     where = np.argwhere(folding.data)

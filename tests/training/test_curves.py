@@ -103,3 +103,8 @@ def test_a_table_of_another_kind_is_no_validation(table, tmp_path):
     (tmp_path / "run" / "validation.csv").write_text(table)
     with pytest.raises(InputError, match=r"validation.csv: expected the validation"):
         curves_figure([tmp_path / "run"])
+
+
+def test_a_folder_without_a_log_is_no_run(tmp_path):
+    with pytest.raises(InputError, match=r"log\.csv: expected a file"):
+        curves_figure([tmp_path / "nothing"])

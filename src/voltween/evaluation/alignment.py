@@ -140,8 +140,7 @@ def prealign(method: Method, alignment: Alignment, *, name: str) -> Method:
             def map_back(transform: Transform) -> Transform:
                 return to_moving @ transform @ to_fixed.inverse()
 
-            stages = {name: map_back(t) for name, t in on_atlas.stages.items()}
-            return Answer(map_back(on_atlas.fixed_to_moving), stages, on_atlas.used)
+            return on_atlas.map_transforms(map_back)
 
         return answer
 

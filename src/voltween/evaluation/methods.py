@@ -22,9 +22,16 @@ class Answer(NamedTuple):
 
     fixed_to_moving: Transform
     stages: Mapping[str, Transform] = MappingProxyType({})
-    """The transform before and after every stage, of methods that have stages."""
+    """The transform before and after every stage, of methods that have stages; the last
+    one is `fixed_to_moving`."""
     used: Used | None = None
     """Resources used, if the method measures them itself."""
+
+    def map_transforms(self, change: Callable[[Transform], Transform]) -> "Answer":
+        """The answer with each transform changed once, that of the last stage too."""
+        stages = {name: change(stage) for name, stage in self.stages.items()}
+        *_, last = stages.values() if stages else [change(self.fixed_to_moving)]
+        return Answer(last, stages, self.used)
 
 
 Registering = Callable[[Image, Image], Answer]

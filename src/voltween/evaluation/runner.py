@@ -169,19 +169,19 @@ class _LoadedMethod:
         """Registers and measures a pair, or notes why that failed."""
         try:
             fixed, moving = (self.comparison.scan(name) for name in pair)
-            answer, resources = self._answer(fixed, moving)
+            kept = self._kept(pair)
+            answer, resources = kept or self._register(fixed, moving)
         except Exception as error:  # tools raise all kinds
             return _failed(self.method, pair, error)
-        self._keep(pair, answer, resources)  # a full disk is no fault of the pair
+        if kept is None:
+            self._keep(pair, answer, resources)  # a full disk is no fault of the pair
         try:
             return self._score(fixed, moving, answer, resources)
         except Exception as error:
             return _failed(self.method, pair, error)
 
-    def _answer(self, fixed: Scan, moving: Scan) -> tuple[Answer, dict[str, Any]]:
-        """The answer for a pair and the resources it took, kept or new."""
-        if kept := self._kept((fixed.name, moving.name)):
-            return kept
+    def _register(self, fixed: Scan, moving: Scan) -> tuple[Answer, dict[str, float]]:
+        """The method's answer for a pair, and the resources it took."""
         for scan in (fixed, moving):
             self.method.prepare(scan.image)
         with measuring() as used:
@@ -212,8 +212,8 @@ class _LoadedMethod:
         return Answer(io.read_transform(path)), stored["figures"]
 
     def _keep(self, pair: Pair, answer: Answer, resources: dict[str, Any]) -> None:
-        """Writes the transform, and its resources beside it, if asked and needed."""
-        if not self.comparison.protocol.keep_transforms or self._kept(pair):
+        """Writes the transform, and its resources beside it, if asked to."""
+        if not self.comparison.protocol.keep_transforms:
             return
         path = kept_transform(self.comparison.out, self.method.name, pair)
         output_folder(path.parent)

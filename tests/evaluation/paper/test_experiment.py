@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from support.cohorts import write_cohort
+from support.packages import hide_packages
 from voltween.cohorts import read_manifest
 from voltween.errors import InputError
 from voltween.evaluation import read_experiment, run_experiment
@@ -166,7 +167,8 @@ def test_installed_tables_are_read_by_their_name():
 
 @pytest.fixture
 def tiny(monkeypatch):
-    """Trainings of a few steps."""
+    """Trainings of a few steps, without pictures."""
+    hide_packages(monkeypatch, "matplotlib")
     training = replace(
         SCALES["small"].training,
         steps=2,
@@ -178,6 +180,7 @@ def tiny(monkeypatch):
     monkeypatch.setitem(experiment.SCALES, "small", scale)
 
 
+@pytest.mark.filterwarnings("ignore:.*atplotlib")
 def test_an_experiment_trains_compares_and_goes_on(tiny, tmp_path):
     (tmp_path / "data").mkdir()
     cases = read_manifest(write_cohort(tmp_path / "data", 4, 2))

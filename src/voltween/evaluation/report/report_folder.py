@@ -25,6 +25,7 @@ from voltween.files import output_folder, whole_file
 from voltween.process import require
 
 _DOTS_PER_INCH = 200
+_PLOTS = ("boxplots", "structures", "time_accuracy")
 
 
 def write_report(scores: Scores, out: Path) -> None:
@@ -51,6 +52,8 @@ def write_report(scores: Scores, out: Path) -> None:
     try:
         require("matplotlib", extra="figures", purpose="plots of the report")
     except MissingPackageError as error:
+        for name in _PLOTS:
+            (folder / f"{name}.png").unlink(missing_ok=True)
         warnings.warn(f"{out}: written without plots: {error}", stacklevel=2)
     else:
         _write_plots(scores, rows, folder)
@@ -66,12 +69,8 @@ def _write_plots(scores: Scores, rows: Sequence[MethodSummary], folder: Path) ->
     from voltween.evaluation.report.time_plot import time_figure
 
     with rc_context({"text.parse_math": False}):  # names may contain dollar signs
-        figures = {
-            "boxplots": overlap_figure(scores),
-            "structures": structure_figure(scores),
-            "time_accuracy": time_figure(rows),
-        }
-    for name, figure in figures.items():
+        figures = (overlap_figure(scores), structure_figure(scores), time_figure(rows))
+    for name, figure in zip(_PLOTS, figures, strict=True):
         path = folder / f"{name}.png"
         if figure is None:
             path.unlink(missing_ok=True)
