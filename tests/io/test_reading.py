@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from support.downloads import kept_locale
 from support.scans import (
     STORAGE_ORDERS,
     label_blocks,
@@ -231,4 +232,5 @@ def write_dicom(image, folder, uid="1.2.826.0.1.3680043.2.1125.1"):
         for tag, value in tags.items():
             section.SetMetaData(tag, value)
         writer.SetFileName(str(folder / f"{uid}.{k}.dcm"))
-        writer.Execute(section)
+        with kept_locale():
+            writer.Execute(section)

@@ -5,6 +5,7 @@ import gzip
 import json
 import locale
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import nibabel
@@ -77,11 +78,18 @@ def write_analyze(volume, path, *, axes, packed=False):
         plain.unlink()
 
 
+@contextmanager
+def kept_locale():
+    """Restores the locale, which GDCM's writer sets to "C", without UTF-8."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)
+
+
 def write_dicom(image, folder):
     """Write an image as a DICOM series of one folder."""
-    before = locale.setlocale(locale.LC_ALL)
-    _write_dicom(image, folder)
-    locale.setlocale(locale.LC_ALL, before)  # GDCM's writer sets C, which has no UTF-8
+    with kept_locale():
+        _write_dicom(image, folder)
 
 
 def _write_dicom(image, folder):

@@ -6,7 +6,6 @@ and positions have components 0 and 1 negated.
 """
 
 import functools
-import locale
 import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -136,19 +135,6 @@ def _matrix_of(itk: sitk.Transform) -> Float[np.ndarray, "4 4"]:
     for axis in range(3):
         matrix[:3, axis] = itk.TransformPoint(np.eye(3)[axis].tolist()) - matrix[:3, 3]
     return matrix
-
-
-@contextmanager
-def keep_locale() -> Iterator[None]:
-    """Restores the locale of the process, which GDCM sets to "C" when it reads DICOM.
-
-    Files opened later without an encoding would be read as ASCII.
-    """
-    before = locale.setlocale(locale.LC_ALL)
-    try:
-        yield
-    finally:
-        locale.setlocale(locale.LC_ALL, before)
 
 
 @contextmanager

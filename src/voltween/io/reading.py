@@ -20,7 +20,6 @@ from voltween.io.itk import (
     TRANSFORM_SUFFIXES,
     field_from_itk,
     grid_from_itk,
-    keep_locale,
     quiet_itk,
     transform_from_itk,
 )
@@ -160,7 +159,7 @@ def _read_itk_image(path: Path) -> sitk.Image:
 
 
 def _read_dicom(folder: Path) -> sitk.Image:
-    with quiet_itk(), keep_locale():
+    with quiet_itk():
         series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
         if len(series) != 1:
             raise InputError(
