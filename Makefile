@@ -19,14 +19,15 @@ demo: $(INSTALLED)
 figures: $(INSTALLED)
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash runs/figures.sh figures
 
+# One thread per process: tests are small, and a second thread mostly waits.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations 50
 
 # The tests of native operations with every other instruction set of this processor.
 test-instructions: $(INSTALLED)
 	for set in $$($(BIN)/python -c "import $(NATIVE) as native; \
 		print(*native.instruction_sets()[1:])"); do \
-		VOLTWEEN_INSTRUCTIONS=$$set $(BIN)/python -m pytest -m native || exit 1; \
+		VOLTWEEN_INSTRUCTIONS=$$set OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m native || exit 1; \
 	done
 
 # The tests of native operations with a module that ends the process at the first memory

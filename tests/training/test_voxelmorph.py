@@ -102,7 +102,7 @@ class TestTraining:
     ):
         reports = []
         augmentation = Augmentation(displacement=0.03)
-        config = replace(CONFIG, steps=30, validate_every=30, augmentation=augmentation)
+        config = replace(CONFIG, steps=60, validate_every=60, augmentation=augmentation)
         run(
             manifest,
             tmp_path,
