@@ -1,3 +1,5 @@
+"""Pre-alignment to an atlas: transforms mapped back, aligned cohorts."""
+
 import csv
 import errno
 import os

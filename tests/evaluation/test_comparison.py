@@ -1,3 +1,5 @@
+"""Finished comparisons as they are read again."""
+
 import csv
 import json
 import math

@@ -1,3 +1,5 @@
+"""Maps of volume change and folding."""
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgba

@@ -1,3 +1,5 @@
+"""Figures of one pair: what they show and say of each method."""
+
 import csv
 import shutil
 from dataclasses import replace
@@ -157,6 +159,11 @@ def test_scans_without_labels_or_landmarks_are_refused():
         structures_figure(bare)
     with pytest.raises(InputError, match="fixed and moving: expected landmarks"):
         landmarks_figure(bare)
+    labels = LabelMap(pair.moving.labels.data * 5, pair.moving.labels.grid)
+    with pytest.raises(
+        InputError, match=r"labels: expected a label .* \(1,\) and \(5,\)"
+    ):
+        structures_figure(replace(pair, moving=replace(pair.moving, labels=labels)))
     none = replace(pair.moving, points=Points(np.empty((0, 3))))
     with pytest.raises(InputError, match="a file of points without any"):
         landmarks_figure(replace(pair, moving=none))
@@ -174,7 +181,7 @@ def test_the_same_figure_is_the_same_file(compared, tmp_path):
         assert one == other
 
 
-def test_what_is_missing_is_said_in_one_line(compared, tmp_path):
+def test_missing_files_cases_and_structures_are_named(compared, tmp_path):
     folder, manifest = compared
     cases = read_manifest(manifest)
     with pytest.raises(InputError, match=r"expected a file"):

@@ -1,3 +1,5 @@
+"""Records of finished pairs on disk."""
+
 import math
 
 from voltween.evaluation import PairScore

@@ -1,3 +1,5 @@
+"""Comparisons: pairs registered by methods, measured, kept and continued."""
+
 import csv
 import math
 from dataclasses import replace
@@ -69,6 +71,29 @@ def test_scores_are_those_of_the_registration(cases, tmp_path):
     before = registration.dice(io.read_labels(fixed.labels), labels)["before"]
     assert found.stages[0].dice == pytest.approx(np.mean(list(before.values())))
     assert found.stages[-1].dice == pytest.approx(score.dice)
+
+
+def test_the_last_stage_is_measured_once(cases, tmp_path, monkeypatch):
+    asked = []
+
+    def measure(fixed, moved):
+        asked.append(moved)
+        return dice_per_label(fixed, moved)
+
+    def answer(fixed, moving):
+        last = centers(fixed, moving)
+        return Answer(last, {"before": Affine.identity(), "affine": last})
+
+    monkeypatch.setattr("voltween.evaluation.measurement.dice_per_label", measure)
+    scores = evaluate(
+        [Method("staged", lambda: answer)],
+        cases,
+        pairs=[(cases[0].name, cases[1].name)],
+        out=tmp_path / "out",
+    )
+    assert len(asked) == 2
+    before, affine = scores.stages
+    assert affine.dice == scores.pairs[0].dice != before.dice
 
 
 def test_finished_pairs_are_not_registered_again(cases, counted, tmp_path):

@@ -1,3 +1,5 @@
+"""Panels: views of structures, their masks and their colors."""
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb

@@ -1,6 +1,7 @@
 """Reads a finished comparison: a pair, its transforms and its scores."""
 
 import csv
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,9 +87,9 @@ def read_scores(folder: Path) -> Scores:
     """
     with existing_file(folder / "pairs.csv").open(newline="") as file:
         table = csv.DictReader(file)
-        # A table of another kind has no rows that count.
-        is_known = set(table.fieldnames or ()) >= _COLUMNS
-        rows = [row for row in table if is_known and row["status"] == "ok"]
+        # Rows of a table of another kind are not those of a comparison.
+        is_comparison = set(table.fieldnames or ()) >= _COLUMNS
+        rows = [row for row in table if is_comparison and row["status"] == "ok"]
     records = [
         Records(folder).read(row["method"], (row["fixed"], row["moving"]))
         for row in rows
@@ -118,10 +119,10 @@ def median_pair(scores: Scores) -> tuple[Pair, str]:
         first = scores.pairs[0]
         return (first.fixed, first.moving), "first pair"
     values = values_of(scores, reference.method, "iou")
-    known = {pair: value for pair, value in values.items() if value == value}
-    middle = statistics.median_low(known.values())
-    pair = next(pair for pair, value in known.items() if value == middle)
-    return pair, f"median pair of {len(known)} by IoU of {reference.method}"
+    measured = {pair: iou for pair, iou in values.items() if not math.isnan(iou)}
+    middle = statistics.median_low(measured.values())
+    pair = next(pair for pair, iou in measured.items() if iou == middle)
+    return pair, f"median pair of {len(measured)} by IoU of {reference.method}"
 
 
 def _result(folder: Path, method: str, pair: Pair) -> MethodResult:

@@ -23,8 +23,8 @@ _FOLDING_COLOR, _BEYOND_COLOR = "#FFD800", "#888888"
 def jacobian_figure(pair: ComparedPair) -> Figure:
     """Draws three planes through the fixed scan's center, one column per method.
 
-    Red: the moving tissue is larger, blue: smaller. Yellow: voxels of the fixed grid
-    that fold; the share of all of them stands below.
+    Red: the moving tissue is larger; blue: it is smaller. Yellow: voxels of the fixed
+    grid that fold; their percentage of all voxels is written below each column.
     """
     names = short_names(pair.methods).values()
     figure, axes = table_of_axes(pair_title(pair), ["fixed", *names], len(PLANES))

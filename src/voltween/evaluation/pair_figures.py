@@ -1,7 +1,7 @@
 """Sections of one pair, one column per method: figures 8 to 13 of the VTN paper."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -26,7 +26,7 @@ from voltween.figures.panels import (
     table_of_axes,
 )
 from voltween.metrics import landmark_distances_mm
-from voltween.spatial import LabelMap, Points
+from voltween.spatial import LabelMap, Points, labels_in_common
 
 MOST_STRUCTURES = 3
 _AROUND_LANDMARK_MM = 30.0
@@ -38,7 +38,8 @@ def structures_figure(pair: ComparedPair, structures: Sequence[int] = ()) -> Fig
     Without a choice, it draws the three largest structures that both scans have.
 
     Raises:
-        InputError: If a scan has no labels, or not the label asked for.
+        InputError: If a scan has no labels, the scans have none in common, or a scan
+            lacks a label asked for.
     """
     fixed, moving = pair.fixed, pair.moving
     if fixed.labels is None or moving.labels is None:
@@ -48,11 +49,11 @@ def structures_figure(pair: ComparedPair, structures: Sequence[int] = ()) -> Fig
             got="none of one scan",
             advice="name them in the manifest's column labels",
         )
-    shared = set(fixed.labels.labels) & set(moving.labels.labels)
-    if absent := set(structures) - shared:
+    shared = labels_in_common(fixed.labels, moving.labels)
+    if absent := set(structures) - set(shared):
         raise InputError(
             about="structures",
-            expected=f"labels of both scans, such as {sorted(shared)[:20]}",
+            expected=f"labels of both scans, such as {list(shared[:20])}",
             got=sorted(absent),
         )
     chosen = structures or _largest(fixed.labels, shared)
@@ -71,11 +72,12 @@ def structures_figure(pair: ComparedPair, structures: Sequence[int] = ()) -> Fig
 def landmarks_figure(pair: ComparedPair, landmarks: Sequence[int] = ()) -> Figure:
     """Draws one row per landmark: the fixed scan, and where each method maps it to.
 
-    The methods' columns show the moving scan through its own landmark, for there the
-    distance is measured. The first three landmarks if no numbers, from 1, are given.
+    The columns of the methods show the moving scan around its own landmark, because
+    the distance is measured from there. Landmarks are numbered from 1; without a
+    choice, it draws the first three.
 
     Raises:
-        InputError: If a scan has no landmarks, or not as many.
+        InputError: If a scan has no landmarks, or lacks one that is asked for.
     """
     fixed, moving = pair.fixed.points, pair.moving.points
     if fixed is None or moving is None:
@@ -151,24 +153,27 @@ def _draw_landmark(
 ) -> None:
     fixed, moving = points
     plane = PLANES[0]
-    here, there = fixed.mm[index : index + 1], moving.mm[index : index + 1]
-    at_fixed = centered_view(plane, pair.fixed.image.grid, here[0], _AROUND_LANDMARK_MM)
+    fixed_mm, moving_mm = fixed.mm[index : index + 1], moving.mm[index : index + 1]
+    at_fixed = centered_view(
+        plane, pair.fixed.image.grid, fixed_mm[0], _AROUND_LANDMARK_MM
+    )
     at_moving = centered_view(
-        plane, pair.moving.image.grid, there[0], _AROUND_LANDMARK_MM
+        plane, pair.moving.image.grid, moving_mm[0], _AROUND_LANDMARK_MM
     )
     draw_section(
         axes[0], at_fixed.image(pair.fixed.image), at_fixed, are_sides_named=True
     )
-    _cross(axes[0], at_fixed.place(here), "x", FIXED_COLOR)
+    _cross(axes[0], at_fixed.place(fixed_mm), "x", FIXED_COLOR)
     name = fixed.names[index] if fixed.names else f"landmark {index + 1}"
     axes[0].set_ylabel(name, fontsize=9)
     image = at_moving.image(pair.moving.image)
     for panel, result in zip(axes[1:], pair.methods.values(), strict=True):
         transform = result.fixed_to_moving
-        distance_mm = landmark_distances_mm(transform, Points(here), Points(there))[0]
+        both = Points(fixed_mm), Points(moving_mm)
+        distance_mm = landmark_distances_mm(transform, *both)[0]
         draw_section(panel, image, at_moving, are_sides_named=False)
-        _cross(panel, at_moving.place(there), "x", FIXED_COLOR)
-        mapped = at_moving.place(transform.map_positions(here))
+        _cross(panel, at_moving.place(moving_mm), "x", FIXED_COLOR)
+        mapped = at_moving.place(transform.map_positions(fixed_mm))
         _cross(panel, mapped, "+", MOVED_COLOR)
         half = at_moving.half_mm
         panel.set(xlim=(-half, half), ylim=(-half, half))
@@ -202,12 +207,9 @@ def _overlap_words(result: MethodResult, label: int) -> str:
     return "not measured"
 
 
-def _largest(labels: LabelMap, shared: set[int]) -> list[int]:
-    found, counts = np.unique(labels.data, return_counts=True)
-    sizes: Mapping[int, int] = dict(zip(found.tolist(), counts.tolist(), strict=True))
+def _largest(labels: LabelMap, shared: Sequence[int]) -> list[int]:
+    """The shared labels with the most voxels, at most three, ascending."""
+    values, counts = np.unique(labels.data, return_counts=True)
+    sizes = dict(zip(values.tolist(), counts.tolist(), strict=True))
     by_size = sorted(shared, key=lambda label: -sizes[label])
-    if not by_size:
-        raise InputError(
-            about="structures", expected="labels that both scans have", got="none"
-        )
     return sorted(by_size[:MOST_STRUCTURES])

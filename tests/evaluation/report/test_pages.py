@@ -1,3 +1,5 @@
+"""Pages of a report in Markdown and LaTeX, and the tables in them."""
+
 from itertools import permutations
 
 import numpy as np
@@ -39,7 +41,7 @@ def test_a_method_that_failed_everywhere_is_said_in_the_table():
     markdown, tex = pages_of(scores_of(*pairs))
     assert "| ants | *failed on all 6 pairs: no memory* |" in markdown
     assert "failed on all 6 pairs: no memory" in tex
-    assert "left out above" not in markdown  # said in the table
+    assert "not included above" not in markdown  # the table has the reason
 
 
 def test_methods_without_a_pair_in_common_have_a_line():
@@ -119,7 +121,7 @@ def test_best_are_bold_but_not_what_comes_from_moving_nothing():
         *of_method("ants", [0.8] * 6, **same),
         *of_method("elastix", [0.7] * 6, **same | {"seconds": 2.0}),
     )
-    # Dice, IoU, HD95, folding, time; equal ones share the honour.
+    # Dice, IoU, HD95, folding, time; equal values are all bold.
     assert best_of(summary_rows(scores)) == [
         [True, True, False, False, False],
         [False, False, True, True, False],
@@ -138,20 +140,20 @@ def test_rows_of_tables_have_all_columns():
         ("method", "a", "b"),
         (
             Line((Cell("m|n"), Cell("1"), Cell("2", is_best=True))),
-            Line((Cell("x_y"), Cell(""), Cell("")), reason="why\nnot"),
+            Line((Cell("x_y"), Cell(""), Cell("")), reason="no\nmemory"),
         ),
     )
     assert markdown_table(table).splitlines() == [
         "| method | a | b |",
         "| --- | ---: | ---: |",
         r"| m\|n | 1 | **2** |",
-        "| x_y | *why not* |  |",
+        "| x_y | *no memory* |  |",
     ]
     assert latex_table(table).splitlines()[2:-2] == [
         r"method & a & b \\",
         r"\midrule",
         r"m\textbar{}n & 1 & \textbf{2} \\",
-        r"x\_y & \multicolumn{2}{l}{\emph{why not}} \\",
+        r"x\_y & \multicolumn{2}{l}{\emph{no memory}} \\",
     ]
 
 

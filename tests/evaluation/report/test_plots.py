@@ -1,3 +1,5 @@
+"""Plots of a report: boxes of overlap, and accuracy against time."""
+
 from itertools import pairwise, permutations
 from math import nan
 

@@ -1,3 +1,5 @@
+"""The files of a report, and the fate of an earlier one in its folder."""
+
 import csv
 import shutil
 from dataclasses import fields

@@ -1,3 +1,5 @@
+"""Statistics over pairs: means, intervals, paired tests."""
+
 from itertools import permutations, product
 from math import inf, isnan, nan, sqrt
 

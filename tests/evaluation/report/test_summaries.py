@@ -1,3 +1,5 @@
+"""Summaries of scores: per method, structure and stage; references and tests."""
+
 from dataclasses import fields
 from math import isnan, nan
 

@@ -86,9 +86,9 @@ def table(experiment: PaperTable, scores: Scores) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in experiment.rows:
-        own = _measured_cells(measured[row.name])
-        paper = [_number(row.paper.get(name)) for name in PAPER_COLUMNS]
-        lines.append(f"| {row.name} | {' | '.join((*own, *paper))} |")
+        cells = _measured_cells(measured[row.name])
+        published = [_number(row.paper.get(name)) for name in PAPER_COLUMNS]
+        lines.append(f"| {row.name} | {' | '.join((*cells, *published))} |")
     return "\n".join(lines)
 
 
@@ -142,7 +142,7 @@ def _rename_methods(measured: Scores, experiment: PaperTable) -> Scores:
     names = {row.method_name: row.name for row in experiment.rows}
 
     def rename(scores: Any) -> Any:
-        return tuple(replace(one, method=names[one.method]) for one in scores)
+        return tuple(replace(score, method=names[score.method]) for score in scores)
 
     return Scores(
         rename(measured.pairs), rename(measured.structures), rename(measured.stages)

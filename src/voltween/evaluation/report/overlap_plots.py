@@ -47,7 +47,7 @@ def draw_boxes(
 ) -> None:
     """Draws one box per method, in the given order, with its values as points.
 
-    Methods say how many values they have where not all have as many.
+    If the methods differ in their number of values, their labels give the number.
     """
     counts = {method: len(numbers) for method, numbers in values.items()}
     labels = short_names(values)

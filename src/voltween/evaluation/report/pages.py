@@ -20,7 +20,7 @@ from voltween.evaluation.report.summaries import (
 from voltween.evaluation.report.tables import comparison_table, method_table
 from voltween.evaluation.scores import PairScore, Scores
 
-_HOW_TO_READ = (
+_METHODS_LEGEND = (
     "Means over the registered pairs, with the SD over pairs in brackets; time is the "
     "median. The 95 % intervals come from resampling scans, because pairs that share a "
     f"scan are not independent; they need at least {FEWEST_DRAWN} scans. The best "
@@ -30,7 +30,7 @@ _DIFFERENT_PAIRS = (
     "The methods did not register the same pairs, so their means are not comparable. "
     "The paired tests use the pairs that both methods registered."
 )
-_HOW_TO_READ_TESTS = (
+_TESTS_LEGEND = (
     "Differences are method minus reference; p is that of Wilcoxon's two-sided "
     "signed-rank test, and that after Holm's correction for all tests here. The test "
     "assumes independent pairs: if pairs share scans, p is too small, and the interval "
@@ -43,7 +43,7 @@ def markdown_page(
     scores: Scores, rows: Sequence[MethodSummary], compared: Sequence[Comparison]
 ) -> str:
     """The page of tables in Markdown."""
-    parts = [markdown_table(method_table(rows)), _HOW_TO_READ]
+    parts = [markdown_table(method_table(rows)), _METHODS_LEGEND]
     if _have_different_pairs(scores):
         parts.append(_DIFFERENT_PAIRS)
     if failed := failures(scores):
@@ -54,7 +54,7 @@ def markdown_page(
     if compared:
         table = comparison_table(compared, methods_of(scores))
         parts.append(f"Against {markdown(_reference(compared, scores))}:")
-        parts += [markdown_table(table), _HOW_TO_READ_TESTS]
+        parts += [markdown_table(table), _TESTS_LEGEND]
     return "\n\n".join(parts) + "\n"
 
 
@@ -62,7 +62,7 @@ def latex_page(
     scores: Scores, rows: Sequence[MethodSummary], compared: Sequence[Comparison]
 ) -> str:
     r"""The page of tables in LaTeX, for \input; it needs the package booktabs."""
-    parts = [latex_table(method_table(rows)), latex(_HOW_TO_READ)]
+    parts = [latex_table(method_table(rows)), latex(_METHODS_LEGEND)]
     if _have_different_pairs(scores):
         parts.append(latex(_DIFFERENT_PAIRS))
     if failed := failures(scores):
@@ -75,7 +75,7 @@ def latex_page(
     if compared:
         table = comparison_table(compared, methods_of(scores))
         parts.append(latex(f"Against {_reference(compared, scores)}:"))
-        parts += [latex_table(table), latex(_HOW_TO_READ_TESTS)]
+        parts += [latex_table(table), latex(_TESTS_LEGEND)]
     return "\n\n".join(["% \\usepackage{booktabs}", *parts]) + "\n"
 
 

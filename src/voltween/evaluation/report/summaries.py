@@ -33,7 +33,7 @@ QUALITIES = (
 )
 COSTS = ("seconds", "processor_seconds", "loading_seconds", "peak_memory_mb")
 IDENTITY = "identity"
-"""The method that moves nothing, the starting point of all others."""
+"""The method without registration, from which all others start."""
 TESTED = ("iou", "dice")
 _MODEL = "model:"
 

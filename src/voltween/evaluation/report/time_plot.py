@@ -27,8 +27,8 @@ def time_figure(rows: Sequence[MethodSummary]) -> Figure | None:
 def draw_time_accuracy(axes: Axes, rows: Sequence[MethodSummary]) -> None:
     """Draws one point per method: median seconds, mean IoU with its 95 % interval.
 
-    The names stand at the right margin, one above the other, with a line to the point
-    each. To move nothing takes no time: that is a dashed line across.
+    The names are listed at the right margin, each joined to its point by a line. The
+    identity takes no time, so its IoU is a dashed horizontal line.
     """
     colors = method_colors([row.method for row in rows])
     points: dict[str, tuple[float, float]] = {}
@@ -52,7 +52,7 @@ def draw_time_accuracy(axes: Axes, rows: Sequence[MethodSummary]) -> None:
                 iou_before, linestyle="--", color=colors[row.method], linewidth=1
             )
             points[row.method] = axes.get_xlim()[1], iou_before
-    axes.set(xlabel="median time a pair (s)", ylabel="mean IoU")
+    axes.set(xlabel="median time per pair (s)", ylabel="mean IoU")
     axes.grid(alpha=0.3)
     _name_points(axes, points, colors)
 
