@@ -7,10 +7,8 @@ import torch
 
 from support.voxelmorph import CUBE, pair, some_model
 from voltween import process
-from voltween.cli import main
 from voltween.errors import InputError
 from voltween.models import load_model, save_model
-from voltween.models import model as model_module
 from voltween.models.model import describe
 
 pytest.importorskip("voxelmorph", reason="needs the extra `baselines`")
@@ -41,16 +39,6 @@ def test_half_precision_hardly_moves_the_flow():
         assert torch.equal(full, model.network(*images).flow)
     assert half.dtype == torch.float32
     assert 0 < (half - full).abs().max() < 0.1
-
-
-def test_it_is_listed(monkeypatch, tmp_path, capsys):
-    provenance = {"train_cases": ["one", "two"], "steps": 7}
-    model = replace(some_model(), provenance=provenance)
-    save_model(model, tmp_path / "mine.safetensors")
-    monkeypatch.setattr(model_module, "_models_folder", lambda: tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    main(["models"])
-    assert "VoxelMorph-2, 16 x 16 x 16 voxels" in capsys.readouterr().out
 
 
 def test_without_the_package_loading_says_what_to_install(monkeypatch, tmp_path):

@@ -6,11 +6,13 @@ import sys
 import textwrap
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from support.scans import smooth_field
 from support.training import (
     CASCADE,
     CONFIG,
@@ -26,6 +28,7 @@ from support.training import (
 from voltween.cohorts import read_manifest
 from voltween.errors import InputError
 from voltween.models import load_model
+from voltween.process import Used
 from voltween.training import (
     SUPERVISED,
     Augmentation,
@@ -262,8 +265,16 @@ def test_patience_ends_a_run_that_gets_no_better(manifest, tmp_path):
     assert len(reports) == 6
 
 
-def test_supervised_training_learns_what_ants_finds(manifest, tmp_path):
-    pytest.importorskip("ants", reason="antspyx is not installed")
+def test_supervised_training_learns_what_ants_finds(manifest, tmp_path, monkeypatch):
+    """ANTs is replaced by a tool that always finds one smooth field."""
+
+    def find_field(fixed, moving, *, threads):
+        return smooth_field(fixed.grid, 1, largest_voxels=2.0), Used()
+
+    tool = SimpleNamespace(
+        package="antspyx", check_installed=lambda: None, run=find_field
+    )
+    monkeypatch.setattr("voltween.training.teachers._ANTS", tool)
     reports = []
     config = replace(LEARNING, objective=SUPERVISED, target_pairs=1)
     changes = {"cache": tmp_path / "cache", "network": LEARNER}
