@@ -314,3 +314,16 @@ def test_other_texts_become_different_names_of_their_letters():
         assert not set(name) & set("/: ")
         assert not name.startswith(".")
         assert len(name) <= 70
+
+
+def write_what_does_not_fit(path):
+    with whole_file(path) as partial:
+        partial.write_text("half")
+        check_free_space(path, 10**18)
+
+
+def test_an_output_error_inside_a_whole_file_is_said_once(target):
+    with pytest.raises(OutputError, match="MB of free space") as caught:
+        write_what_does_not_fit(target)
+    assert str(caught.value).count("expected") == 1
+    assert list(target.parent.iterdir()) == []

@@ -28,6 +28,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         partial.touch()
         yield partial
         os.replace(partial, path)
+    except OutputError:  # says already what is wrong
+        raise
     except OSError as error:
         raise _unwritable(path, error) from error
     except RuntimeError as error:  # SimpleITK's error
