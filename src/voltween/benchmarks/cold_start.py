@@ -60,7 +60,7 @@ def _scan(path: Path, side: int, seed: int) -> Path:
 
 def _round(scans: list[Path], out: Path) -> tuple[float, float, float]:
     """Returns the seconds of the whole command, of its imports, and of its network."""
-    imports = _seconds("-c", "import voltween.cli")
+    imports = _seconds("-c", "import voltween.cli.register")
     code = "from voltween.cli import main; main()"
     arguments = [*map(str, scans), "--out", str(out), "--model", _MODEL]
     whole = _seconds("-c", code, "register", *arguments)
