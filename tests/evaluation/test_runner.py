@@ -292,3 +292,11 @@ def test_a_device_that_is_not_there_makes_a_model_unavailable(cases, tmp_path):
     found = evaluate([method], cases, pairs=pairs, out=tmp_path / "out")
     assert found.pairs[0].status == "unavailable"
     assert "device 'cuda:99': expected a device that PyTorch" in found.pairs[0].note
+
+
+def test_a_pair_that_is_listed_twice_is_registered_once(cases, counted, tmp_path):
+    method, asked = counted
+    pair = ordered_pairs([case.name for case in cases])[0]
+    found = evaluate([method], cases, pairs=[pair, pair], out=tmp_path / "out")
+    assert [score.status for score in found.pairs] == ["ok", "ok"]
+    assert len(asked) == 1

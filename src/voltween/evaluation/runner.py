@@ -95,15 +95,15 @@ class _Comparison:
 
     def records_of(self, method: Method, pairs: Sequence[Pair]) -> Iterator[Record]:
         """Records of the pairs, one after the other, read or made."""
-        kept = [self._find(method, pair) for pair in pairs]
         loaded: _LoadedMethod | None = None
         reason = ""
-        if None in kept:
-            try:
-                loaded = _LoadedMethod.load(method, self)
-            except InputError as error:
-                reason = str(error)
-        for pair, record in zip(pairs, kept, strict=True):
+        for pair in pairs:
+            record = self._find(method, pair)
+            if record is None and loaded is None and not reason:
+                try:
+                    loaded = _LoadedMethod.load(method, self)
+                except InputError as error:
+                    reason = str(error)
             if record is not None:
                 yield record
             elif loaded is None:
