@@ -65,7 +65,7 @@ class TestObjective:
     def test_similarity_is_their_local_correlation(self):
         from neurite.nn.functional import ncc
 
-        torch.manual_seed(0)
+        torch.manual_seed(1)
         # Cubes over the border see zeros only: there the two treat nothing differently.
         images = torch.zeros(2, 2, 1, 40, 40, 40)
         images[..., 9:-9, 9:-9, 9:-9] = 10 * torch.rand(2, 2, 1, 22, 22, 22)
@@ -78,7 +78,7 @@ class TestObjective:
         gradients = [torch.autograd.grad(one, moved)[0] for one in (ours, theirs)]
         # Our floor under the contrast is higher: it shows at the corners of the images.
         largest = float(gradients[1].abs().max())
-        torch.testing.assert_close(*gradients, rtol=1e-3, atol=3e-3 * largest)
+        torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-3 * largest)
 
     def test_all_of_it_is_what_training_minimizes(self):
         network = some_network(CUBE, strength=0.3)
