@@ -3,6 +3,7 @@ from typing import get_args
 import pytest
 import torch
 
+from support.tensors import random_volumes
 from voltween import losses
 from voltween.losses import Similarity, measure_named, similarity_loss
 from voltween.losses.mind import mind_ssc
@@ -11,8 +12,7 @@ each = pytest.mark.parametrize("name", get_args(Similarity))
 
 
 def images(count=2, shape=(1, 1, 9, 8, 10)):
-    generator = torch.Generator().manual_seed(0)
-    return torch.rand(count, *shape, generator=generator, dtype=torch.float64).unbind(0)
+    return random_volumes(count, shape)
 
 
 @each

@@ -5,25 +5,21 @@ import pytest
 import torch
 from scipy.ndimage import map_coordinates
 
+from support.tensors import random_numbers
 from voltween.losses import dice_loss, end_point_error, landmark_distance
 from voltween.losses.supervision import read_linearly
 
 
-def numbers(*shape, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(*shape, generator=generator, dtype=torch.float64)
-
-
 def test_end_point_error_is_the_mean_length():
-    flow, target = numbers(2, 3, 4, 5, 6), numbers(2, 3, 4, 5, 6, seed=1)
+    flow, target = random_numbers(2, 3, 4, 5, 6), random_numbers(2, 3, 4, 5, 6, seed=1)
     expected = np.linalg.norm((flow - target).numpy(), axis=1).mean()
     assert end_point_error(flow, target).item() == pytest.approx(expected)
     assert end_point_error(flow, flow).item() == pytest.approx(0, abs=1e-5)
 
 
 def test_dice_loss_of_label_maps_is_one_minus_dice():
-    labels = (numbers(2, 1, 3, 6, 5, 4) > 0.6).double()
-    fixed, moved = labels[0], (numbers(1, 3, 6, 5, 4, seed=2) > 0.5).double()
+    labels = (random_numbers(2, 1, 3, 6, 5, 4) > 0.6).double()
+    fixed, moved = labels[0], (random_numbers(1, 3, 6, 5, 4, seed=2) > 0.5).double()
     f, m = fixed.numpy().reshape(3, -1), moved.numpy().reshape(3, -1)
     dice = 2 * (f * m).sum(1) / (f.sum(1) + m.sum(1))
     assert dice_loss(fixed, moved).item() == pytest.approx(1 - dice.mean())
@@ -31,14 +27,14 @@ def test_dice_loss_of_label_maps_is_one_minus_dice():
 
 
 def test_dice_loss_is_the_mean_of_pairs_however_many_labels_each_has():
-    fixed, moved = numbers(2, 2, 4, 4, 4), numbers(2, 2, 4, 4, 4, seed=1)
+    fixed, moved = random_numbers(2, 2, 4, 4, 4), random_numbers(2, 2, 4, 4, 4, seed=1)
     fixed[0, 1], moved[0, 1] = 0, 0
     alone = [dice_loss(fixed[n : n + 1], moved[n : n + 1]).item() for n in (0, 1)]
     assert dice_loss(fixed, moved).item() == pytest.approx(np.mean(alone))
 
 
 def test_a_label_that_neither_map_has_says_nothing():
-    fixed, moved = numbers(1, 2, 4, 4, 4), numbers(1, 2, 4, 4, 4, seed=1)
+    fixed, moved = random_numbers(1, 2, 4, 4, 4), random_numbers(1, 2, 4, 4, 4, seed=1)
     empty = torch.zeros(1, 1, 4, 4, 4, dtype=torch.float64)
     with_empty = [torch.cat([x, empty], dim=1) for x in (fixed, moved)]
     assert dice_loss(*with_empty).item() == pytest.approx(
@@ -47,8 +43,8 @@ def test_a_label_that_neither_map_has_says_nothing():
 
 
 def test_flows_are_read_as_scipy_reads_them():
-    flow = numbers(2, 3, 5, 6, 7)
-    points = numbers(2, 40, 3, seed=1) * 9 - 1.5  # some beyond the border
+    flow = random_numbers(2, 3, 5, 6, 7)
+    points = random_numbers(2, 40, 3, seed=1) * 9 - 1.5  # some beyond the border
     found = read_linearly(flow, points)
     for item in range(2):
         for component in range(3):
@@ -62,8 +58,8 @@ def test_flows_are_read_as_scipy_reads_them():
 
 
 def test_landmarks_that_the_flow_leads_home_have_no_distance():
-    flow = numbers(1, 3, 5, 6, 7)
-    fixed = numbers(1, 9, 3, seed=1) * 4
+    flow = random_numbers(1, 3, 5, 6, 7)
+    fixed = random_numbers(1, 9, 3, seed=1) * 4
     moving = fixed + read_linearly(flow, fixed)
     assert landmark_distance(flow, fixed, moving).item() == pytest.approx(0, abs=1e-5)
     off = moving + torch.tensor([3.0, 4.0, 0.0], dtype=torch.float64)
@@ -72,14 +68,14 @@ def test_landmarks_that_the_flow_leads_home_have_no_distance():
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 4, 2)])
 def test_grids_of_one_voxel_can_be_read(shape):
-    flow = numbers(1, 3, *shape)
+    flow = random_numbers(1, 3, *shape)
     found = read_linearly(flow, torch.zeros(1, 1, 3, dtype=torch.float64))
     torch.testing.assert_close(found[0, 0], flow[0, :, 0, 0, 0])
 
 
 def test_gradients():
-    flow, target = numbers(1, 3, 3, 4, 3), numbers(1, 3, 3, 4, 3, seed=1)
-    points = [0.2 + 1.5 * numbers(1, 4, 3, seed=s) for s in (2, 3)]
+    flow, target = random_numbers(1, 3, 3, 4, 3), random_numbers(1, 3, 3, 4, 3, seed=1)
+    points = [0.2 + 1.5 * random_numbers(1, 4, 3, seed=s) for s in (2, 3)]
     for leaf in (flow, target, *points):
         leaf.requires_grad_()
     torch.autograd.gradcheck(end_point_error, (flow, target))

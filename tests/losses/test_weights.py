@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from support.tensors import random_volumes as images
 from voltween import losses
 
 LOSSES = {
@@ -15,11 +16,6 @@ LOSSES = {
     "mutual information": partial(losses.mutual_information_loss, voxels=200),
 }
 each = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-
-
-def images(count=2, shape=(2, 1, 7, 6, 8), dtype=torch.float64):
-    generator = torch.Generator().manual_seed(0)
-    return torch.rand(count, *shape, generator=generator, dtype=dtype).unbind(0)
 
 
 def half(like):

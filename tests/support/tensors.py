@@ -17,3 +17,8 @@ def random_flow(shape, batch=1, size=4.0, seed=3):
 def random_images(seed=0, shape=(2, 1, 6, 5, 7)):
     """A batch of images with independent intensities from 0 to 1."""
     return random_numbers(*shape, seed=seed)
+
+
+def random_volumes(count=2, shape=(2, 1, 7, 6, 8), dtype=torch.float64):
+    """Several batches of images with independent intensities from 0 to 1."""
+    return random_numbers(count, *shape, dtype=dtype).unbind(0)

@@ -5,7 +5,7 @@ from typing import Literal, cast, get_args
 from voltween.refinement.settings import AffineLevel, Level, Refinement
 
 WITHOUT_MODEL = "none"
-"""Takes the place of a model's name where the transform is sought without a model."""
+"""The model name that stands for instance optimization without a model."""
 
 
 def split_name(name: str) -> tuple[str, Refinement | None]:

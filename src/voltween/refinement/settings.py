@@ -63,7 +63,7 @@ class Refinement:
     landmarks: float = 0.1
     """Weight of the landmarks' mean distance in voxels, where they guide it."""
     diffeomorphic: bool = False
-    """Whether to seek a stationary velocity field, whose exponential is invertible."""
+    """Whether to optimize a stationary velocity field, which has an inverse."""
     symmetric: bool = False
     """Whether to compare the images in both directions; needs velocities."""
     spacing_mm: float | Literal["own"] | None = None
