@@ -22,8 +22,7 @@ from voltween.evaluation.methods import (
     tool_method,
 )
 from voltween.evaluation.voxelmorph import voxelmorph_method
-from voltween.registration import align_centers
-from voltween.spatial import Affine, Image, Transform
+from voltween.spatial import Affine, Image, Transform, align_centers
 
 MODEL_PREFIXES = ("model:", "voxelmorph:")
 _ALIGNED, _VOXELMORPH = "aligned:", "voxelmorph"
