@@ -171,7 +171,18 @@ def test_a_dry_run_says_what_every_network_needs(cohort, tmp_path, capsys):
         'name = "lost"\nnetwork = "AD"\ntrain = ["lits"]\nsupervised = true',
     )
     out = tmp_path / "out"
-    options = "--shape 16 16 16 --channels 2 --steps 3 --accelerator cpu".split()
+    options = [
+        "--shape",
+        "16",
+        "16",
+        "16",
+        "--channels",
+        "2",
+        "--steps",
+        "3",
+        "--accelerator",
+        "cpu",
+    ]
     main(
         ["experiment", str(table), str(cohort), "--out", str(out), "--dry-run"]
         + ["--scale", "paper", *options, "--pairs-per-step", "2"]
