@@ -192,7 +192,7 @@ def stage_losses(
     for stage in affine:
         terms |= _affine_losses(stage, fixed, objective)
     for number, stage in enumerate(dense, 1):
-        terms |= _dense_losses(stage, number, len(dense), fixed, objective)
+        terms |= _dense_losses(stage, len(dense) - number, fixed, objective)
     return terms
 
 
@@ -215,16 +215,15 @@ def _affine_losses(
 
 
 def _dense_losses(
-    stage: Stage, number: int, count: int, fixed: Tensor, objective: Objective
+    stage: Stage, from_last: int, fixed: Tensor, objective: Objective
 ) -> dict[str, Tensor]:
     smoothness = total_variation_loss(stage.own_flow)
-    terms = {f"dense {number} total variation": objective.total_variation * smoothness}
-    from_last = count - number
+    terms = {f"{stage.name} total variation": objective.total_variation * smoothness}
     weights = objective.dense_similarity
     if from_last < len(weights) and weights[from_last] > 0:
         name: Similarity = "correlation" if from_last else objective.last_similarity
         loss = similarity_loss(name, window_voxels=objective.window_voxels)
-        terms[f"dense {number} similarity"] = weights[from_last] * loss(
+        terms[f"{stage.name} similarity"] = weights[from_last] * loss(
             fixed, stage.moved
         )
     return terms
@@ -236,25 +235,16 @@ def _overlap_losses(
     if pairs.fixed_labels is None or pairs.moving_labels is None:
         raise ValueError("an overlap term needs label maps of both images, got none")
     terms = {}
-    stages = zip(
-        reversed(_stage_names(tweening)), reversed(tweening.stages), strict=True
-    )
-    for (name, stage), weight in zip(stages, objective.overlap, strict=False):
+    stages = reversed(tweening.stages)
+    for stage, weight in zip(stages, objective.overlap, strict=False):
         if weight == 0:
             continue
         fixed, moving = pairs.fixed_labels, pairs.moving_labels
         if stage.is_affine:  # so that structures attract each other before they touch
             fixed, moving = _blur(fixed), _blur(moving)
         overlap = dice_loss(fixed, warp(moving, stage.flow))
-        terms[f"{name} overlap"] = weight * overlap
+        terms[f"{stage.name} overlap"] = weight * overlap
     return terms
-
-
-def _stage_names(tweening: Tweening) -> list[str]:
-    """Names of the stages: affine, dense 1, dense 2, ..."""
-    affine = sum(stage.is_affine for stage in tweening.stages)
-    dense = len(tweening.stages) - affine
-    return ["affine"] * affine + [f"dense {n + 1}" for n in range(dense)]
 
 
 def _blur(
