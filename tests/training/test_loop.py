@@ -25,6 +25,7 @@ from support.training import (
     run,
     tensors_of,
 )
+from voltween.baselines import TOOLS
 from voltween.cohorts import read_manifest
 from voltween.errors import InputError
 from voltween.models import load_model
@@ -299,7 +300,7 @@ def test_supervised_training_learns_what_ants_finds(manifest, tmp_path, monkeypa
     tool = SimpleNamespace(
         package="antspyx", check_installed=lambda: None, run=find_field
     )
-    monkeypatch.setattr("voltween.training.teachers._ANTS", tool)
+    monkeypatch.setitem(TOOLS, "ants", tool)
     reports = []
     config = replace(LEARNING, objective=SUPERVISED, target_pairs=1)
     changes = {"cache": tmp_path / "cache", "network": LEARNER}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from voltween.cohorts.downloads.download import Download
@@ -19,15 +20,22 @@ def write_tables(
     *,
     splits: Mapping[str, str],
     pairs: Sequence[Pair],
+    persons: Mapping[str, str],
+    cohort: str,
 ) -> bool:
     """Writes the manifest, the log, and the pairs that the download defines.
 
-    Returns whether the manifest changed.
+    `splits` and `persons` are by case. Returns whether the manifest changed.
 
     Raises:
         OutputError: If the folder cannot be written to.
     """
-    cases = [_case(name, case, out, splits[name]) for name, case in finished.items()]
+    cases = [
+        replace(
+            _case(name, case, out, splits[name]), subject=persons[name], cohort=cohort
+        )
+        for name, case in finished.items()
+    ]
     is_new = write_manifest(cases, out / MANIFEST)
     columns = list(next(iter(finished.values())).log)
     log = [

@@ -108,7 +108,14 @@ def prepare(
     cases = [case for case in contents.cases if case.name in finished]
     splits = assign_splits(cases, download.split, options.val_share)
     pairs = [pair for pair in contents.pairs if set(pair) <= set(finished)]
-    is_new = write_tables(finished, out, splits=splits, pairs=pairs)
+    is_new = write_tables(
+        finished,
+        out,
+        splits=splits,
+        pairs=pairs,
+        persons={case.name: case.person for case in cases},
+        cohort=download.name,
+    )
     write_provenance(finished, out, download=download, source=source, faults=faults)
     pages = [out / name for name in page_names(len(finished))]
     if progress.made or is_new or not all(page.exists() for page in pages):

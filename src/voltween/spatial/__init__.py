@@ -6,6 +6,7 @@ order of the stored array. A `Transform` maps FIXED world mm to MOVING world mm:
 an image from moving to fixed. Composition is `outer @ inner`. Everything is frozen.
 """
 
+from voltween.spatial.alignment import align_centers as align_centers
 from voltween.spatial.grid import Grid as Grid
 from voltween.spatial.grid import directions_to_ras as directions_to_ras
 from voltween.spatial.grid import nearest_world_axes as nearest_world_axes
