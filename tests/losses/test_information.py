@@ -110,6 +110,29 @@ def test_mutual_information_follows_any_relation_of_intensities():
     )
 
 
+def test_every_seed_samples_other_voxels_and_every_pair_has_its_own():
+    pairs = images(0, (2, 1, 12, 12, 12)), images(1, (2, 1, 12, 12, 12))
+    weights = images(2, (2, 1, 12, 12, 12))
+
+    def loss(seed, *weights, chosen=slice(None)):
+        sides = [side[chosen] for side in (*pairs, *weights)]
+        return losses.mutual_information_loss(*sides, voxels=500, seed=seed)
+
+    for extra in ((), (weights,)):
+        assert loss(1, *extra) == loss([1, 1], *extra) != loss([1, 2], *extra)
+        each = [loss(1, *extra, chosen=[0]), loss(2, *extra, chosen=[1])]
+        torch.testing.assert_close(loss([1, 2], *extra), sum(each) / 2)
+
+
+def test_a_sample_is_drawn_anew_without_touching_the_global_generator():
+    image = images(0)
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    losses.mutual_information_loss(image, image, seed=7)
+    assert torch.rand(1) == expected
+
+
 def test_mutual_information_has_gradients():
     fixed, moved = images(0, (2, 1, 3, 3, 3)), images(1, (2, 1, 3, 3, 3))
     leaves = [value.requires_grad_() for value in (fixed, moved)]

@@ -38,10 +38,12 @@ from voltween.training import (
     loop,
     train,
 )
+from voltween.training.objective import pair_losses
 
 LEARNING = replace(
     CONFIG, steps=45, validate_every=45, learning_rate=3e-3, masked_share=0.0
 )
+STATE_4 = "state-00000004.safetensors"
 LEARNER = replace(CASCADE, channels=4, flow_multiplier=10.0)
 
 
@@ -105,6 +107,29 @@ def test_resumed_run_equals_an_uninterrupted_one(manifest, whole, tmp_path):
     for file in (LAST, "best.safetensors"):
         assert_equal(tmp_path / file, whole / file)
     assert (tmp_path / "log.csv").read_text() == (whole / "log.csv").read_text()
+
+
+def test_mutual_information_samples_anew_and_a_resumed_run_repeats(
+    manifest, tmp_path, monkeypatch
+):
+    sampled = []
+
+    def watched_losses(network, pairs, objective):
+        sampled.append(pairs.seeds)
+        return pair_losses(network, pairs, objective)
+
+    monkeypatch.setattr(loop, "pair_losses", watched_losses)
+    objective = Objective(last_similarity="mutual information")
+    config = replace(CONFIG, steps=4, objective=objective)
+    run(manifest, tmp_path / "whole", config)
+    uninterrupted = sampled.copy()
+    assert len(set(uninterrupted)) == 4
+    sampled.clear()
+    with pytest.raises(KilledError):
+        run(manifest, tmp_path / "killed", config, on_step=die_at(3))
+    run(manifest, tmp_path / "killed", config)
+    assert sampled == uninterrupted[:3] + uninterrupted[2:]
+    assert_equal(tmp_path / "killed" / STATE_4, tmp_path / "whole" / STATE_4)
 
 
 def test_run_killed_from_outside_is_resumed(manifest, whole, tmp_path):
