@@ -99,6 +99,21 @@ def test_mutual_information_equals_the_sums_of_equation_17():
     assert single.item() == pytest.approx(expected, abs=1e-5)
 
 
+def test_a_sharp_kernel_gives_the_entropies_of_equation_16():
+    # With a kernel that is 1 for equal intensities and 0 for others, the sums count.
+    generator = torch.Generator().manual_seed(0)
+    fixed, moved = torch.randint(0, 3, (2, 1, 60), generator=generator).double()
+
+    def entropy(values):
+        counts = np.unique(values, axis=0, return_counts=True)[1]
+        return -np.sum(counts / counts.sum() * np.log(counts / counts.sum()))
+
+    f, m = fixed.numpy().T, moved.numpy().T
+    expected = entropy(f) + entropy(m) - entropy(np.hstack([f, m]))
+    found = losses.mutual_information(fixed, moved, 1000.0)
+    assert found.item() == pytest.approx(expected, abs=1e-12)
+
+
 def test_mutual_information_follows_any_relation_of_intensities():
     image = images(0, (1, 1, 12, 12, 12))
     related = (2 * image - 1).square()  # neither linear nor monotonic

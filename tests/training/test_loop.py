@@ -95,6 +95,24 @@ def test_loss_falls_and_overlap_rises_on_phantoms(manifest, tmp_path):
     assert reports[-1].stages[-1].dice > reports[4].stages[-1].dice + 0.1
 
 
+def test_adam_has_its_usual_numbers(manifest, tmp_path, monkeypatch):
+    """Those of TensorFlow 1.4, which are those of PyTorch."""
+    made = []
+
+    class Watched(torch.optim.Adam):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            made.append(self)
+
+    monkeypatch.setattr(torch.optim, "Adam", Watched)
+    run(manifest, tmp_path, replace(CONFIG, steps=1))
+    (optimizer,) = made
+    assert optimizer.defaults["betas"] == (0.9, 0.999)
+    assert optimizer.defaults["eps"] == 1e-8
+    assert optimizer.defaults["weight_decay"] == 0
+    assert not optimizer.defaults["amsgrad"]
+
+
 def test_one_seed_gives_one_result(manifest, whole, tmp_path):
     run(manifest, tmp_path)
     assert_equal(tmp_path / LAST, whole / LAST)
