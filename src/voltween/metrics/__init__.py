@@ -6,6 +6,9 @@ is in fixed world mm. Positions and transforms are those of `spatial`.
 """
 
 from voltween.metrics.landmarks import (
+    corresponding_landmarks as corresponding_landmarks,
+)
+from voltween.metrics.landmarks import (
     landmark_differences_mm as landmark_differences_mm,
 )
 from voltween.metrics.landmarks import landmark_distances_mm as landmark_distances_mm
