@@ -18,7 +18,7 @@ from voltween.errors import InputError
 from voltween.preprocessing import hounsfield_offset
 from voltween.spatial import Image
 
-_FORMAT = 1  # increase when cases are prepared in another way
+_FORMAT = 2  # increase when cases are prepared in another way
 _FEWEST_VAL = 2  # persons, enough for a pair
 _FAULTS_SHOWN = 3  # in one line
 
