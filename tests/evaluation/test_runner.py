@@ -350,6 +350,9 @@ def test_bad_requests_are_refused(cases, tmp_path):
     method = method_named("identity")
     with pytest.raises(InputError, match="pairs: expected cases of the split, got x"):
         evaluate([method], cases, pairs=[("x", cases[0].name)], out=tmp_path)
+    flat = EvaluationProtocol(landmark_voxel_mm=(1.0, 0.0, 1.0))
+    with pytest.raises(InputError, match=r"sizes above 0 mm, got \(1.0, 0.0, 1.0\)"):
+        evaluate([method], cases, pairs=[], out=tmp_path, protocol=flat)
     bare = [replace(case, labels=None) for case in cases]
     with pytest.raises(InputError, match="masking: expected labels"):
         evaluate(
