@@ -285,7 +285,7 @@ class TestRcn:
         difference = landmark_differences_in_fixed_mm(
             Affine.identity(), four.points, five.points
         )
-        np.testing.assert_allclose(difference, [[-2, 0, 2]])
+        np.testing.assert_allclose(difference, [[2, 0, -2]])
         with h5py.File(arrays / "sliver_val.h5", "a") as file:
             file["5/point"][:] = -1
         assert cases["sliver_val-5"].load().points is None
