@@ -92,6 +92,8 @@ def _show(prepared: PreparedCohort) -> None:
     """Shows the number of finished cases and the faults of the others."""
     for fault in prepared.faults:
         error_console.print(f"voltween: {fault}", markup=False)
+    for note in prepared.notes:
+        console.print(note, markup=False)
     splits = Counter(prepared.splits.values())
     counts = ", ".join(f"{count} {split}" for split, count in splits.items())
     console.print(

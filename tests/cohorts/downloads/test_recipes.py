@@ -230,8 +230,8 @@ class TestLearn2Reg:
         (task / "keypointsTr" / "Task_0001_0000.csv").write_text("a,b,c\n")
         listed = contents("learn2reg", task)
         assert [case.name[-9:] for case in listed.cases] == ["0001_0000", "0001_0001"]
-        assert "Task_0000_0000: expected its image ./images" in listed.faults[0]
-        assert "Task_0000_0001: expected its labels ./labels" in listed.faults[1]
+        assert "Task_0000_0000: expected its image ./images" in listed.all_faults[0]
+        assert "Task_0000_0001: expected its labels ./labels" in listed.all_faults[1]
         with pytest.raises(InputError, match="expected rows of three numbers"):
             listed.cases[0].load()
 

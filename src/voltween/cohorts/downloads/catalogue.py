@@ -2,6 +2,7 @@
 
 from voltween.cohorts.downloads.adni import ADNI
 from voltween.cohorts.downloads.download import Download
+from voltween.cohorts.downloads.folder import FOLDER
 from voltween.cohorts.downloads.indi import ABIDE1, ABIDE2, ADHD200
 from voltween.cohorts.downloads.learn2reg import LEARN2REG
 from voltween.cohorts.downloads.liver import LITS, SLIVER07
@@ -12,7 +13,7 @@ from voltween.errors import InputError
 
 DOWNLOADS = (
     *(LITS, SLIVER07, LPBA40, ABIDE1, ABIDE2, ADHD200, ADNI, OASIS),
-    *(LEARN2REG, RCN),
+    *(LEARN2REG, RCN, FOLDER),
 )
 
 

@@ -134,7 +134,7 @@ def _load(group: _Group) -> LoadedCase:
         Image(volume, grid),
         None if labels is None else LabelMap(labels, grid),
         points,
-        (_ASSUMED, *remarks),
+        remarks=(_ASSUMED, *remarks),
     )
 
 
