@@ -63,14 +63,21 @@ def evaluate(
     in the next run. All pairs of a method that cannot run here are "unavailable".
 
     Raises:
-        InputError: If a pair names an unknown case, or an image is to be masked without
-            labels.
+        InputError: If a pair names an unknown case, an image is to be masked without
+            labels, or voxels have no size.
         OutputError: If `out` cannot be written to.
     """
     check_pairs(pairs, [case.name for case in cases])
     unlabeled = [case.name for case in cases if case.labels is None]
     if protocol.masked and unlabeled:
         raise InputError(about="masking", expected="labels", got=f"none of {unlabeled}")
+    voxel_mm = protocol.landmark_voxel_mm or (1.0,)
+    if not min(voxel_mm) > 0:
+        raise InputError(
+            about="voxels of landmark distances",
+            expected="sizes above 0 mm",
+            got=voxel_mm,
+        )
     output_folder(out)
     comparison = _Comparison(cases, protocol, out)
     records = []

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from voltween.ops.arguments import check_flow
+
 
 def voxel_positions(
     shape: tuple[int, ...] | torch.Size, *, like: Tensor
@@ -22,10 +24,7 @@ def valid_domain(flow: Float[Tensor, "b 3 i j k"]) -> Bool[Tensor, "b 1 i j k"]:
     Raises:
         ValueError: If the flow does not have shape (B, 3, I, J, K).
     """
-    if flow.ndim != 5 or flow.shape[1] != 3:
-        raise ValueError(
-            f"flow must have shape (B, 3, I, J, K), got {tuple(flow.shape)}"
-        )
+    check_flow("flow", flow)
     moved = voxel_positions(flow.shape[2:], like=flow) + flow
     top = torch.tensor(flow.shape[2:], device=flow.device)[:, None, None, None] - 1
     return ((moved >= 0) & (moved <= top)).all(dim=1, keepdim=True)

@@ -22,15 +22,19 @@ def inverse_flow(
     origin y + v(y) lies inside the grid.
     """
     voxels = np.indices(flow.shape[1:], dtype=np.float64).reshape(3, -1)
-    inverse, error = inverse_displacements(flow, voxels)
+    inverse, error = inverse_displacements(flow, voxels, -flow.reshape(3, -1))
     comes_from_inside = _is_inside(voxels + inverse, flow.shape[1:])
     return inverse.reshape(flow.shape), error[:, comes_from_inside]
 
 
 def inverse_displacements(
-    flow: Float[np.ndarray, "3 i j k"], voxels: Float[np.ndarray, "3 n"]
+    flow: Float[np.ndarray, "3 i j k"],
+    voxels: Float[np.ndarray, "3 n"],
+    start: Float[np.ndarray, "3 n"] | None = None,
 ) -> tuple[Float[np.ndarray, "3 n"], Float[np.ndarray, "3 n"]]:
     """Computes v(y) with v(y) + u(y + v(y)) = 0 at positions y, and the residual.
+
+    The iteration starts from the given v, else from -u(y).
 
     Each position is iterated until it has converged. The fixed-point step v = -u(y + v)
     costs one interpolation of u and is used as long as it at least halves the error;
@@ -38,7 +42,7 @@ def inverse_displacements(
     increase the error is rejected and halved for the next iteration, so that the method
     converges wherever the field does not fold.
     """
-    inverse = -read_linearly(flow, voxels)
+    inverse = -read_linearly(flow, voxels) if start is None else start.copy()
     error = inverse + read_linearly(flow, voxels + inverse)
     step = np.ones(voxels.shape[1])
     is_slow = np.zeros(voxels.shape[1], dtype=bool)

@@ -35,16 +35,40 @@ def _origins_of_field(
 ) -> Float[np.ndarray, "n 3"]:
     """Origins that the field moves; else those beyond its grid, which do not move."""
     origins = np.full(mapped_mm.shape, np.nan)
-    known = np.isfinite(mapped_mm).all(axis=1)
-    mapped = mapped_mm[known]
-    voxels = field.grid.world_to_voxel(mapped).T
     flow = np.ascontiguousarray(field.to_flow())
-    inverse, _ = inverse_displacements(flow, voxels)
-    moved = field.grid.voxel_to_world((voxels + inverse).T)
-    acceptable_mm = _ACCEPTABLE_MISS_VOXELS * field.grid.spacing_mm.min()
-    best = np.full(mapped.shape, np.nan)
-    for candidates in (mapped, moved):  # the latter wins
-        misses_mm = np.linalg.norm(field.map_positions(candidates) - mapped, axis=1)
-        best = np.where(misses_mm[:, None] <= acceptable_mm, candidates, best)
-    origins[known] = best
+    for guess in (_first_guess, _nearest_voxels, _unmoved):
+        lost = np.isnan(origins).any(axis=1) & np.isfinite(mapped_mm).all(axis=1)
+        if lost.any():
+            mapped = mapped_mm[lost]
+            voxels = field.grid.world_to_voxel(mapped).T
+            found = field.grid.voxel_to_world((voxels + guess(flow, voxels)).T)
+            misses_mm = np.linalg.norm(field.map_positions(found) - mapped, axis=1)
+            acceptable_mm = _ACCEPTABLE_MISS_VOXELS * field.grid.spacing_mm.min()
+            found[misses_mm > acceptable_mm] = np.nan
+            origins[lost] = found
     return origins
+
+
+def _first_guess(
+    flow: Float[np.ndarray, "3 i j k"], voxels: Float[np.ndarray, "3 n"]
+) -> Float[np.ndarray, "3 n"]:
+    """Displacements to the origins, iterated as for a whole field."""
+    return inverse_displacements(flow, voxels)[0]
+
+
+def _nearest_voxels(
+    flow: Float[np.ndarray, "3 i j k"], voxels: Float[np.ndarray, "3 n"]
+) -> Float[np.ndarray, "3 n"]:
+    """The same, started at the voxels that are mapped nearest; helps at folds."""
+    grid_voxels = np.indices(flow.shape[1:], dtype=float).reshape(3, -1)
+    mapped = grid_voxels + flow.reshape(3, -1)
+    squares = (((mapped.T - voxel) ** 2).sum(axis=1) for voxel in voxels.T)
+    nearest = grid_voxels[:, [int(square.argmin()) for square in squares]]
+    return inverse_displacements(flow, voxels, nearest - voxels)[0]
+
+
+def _unmoved(
+    flow: Float[np.ndarray, "3 i j k"], voxels: Float[np.ndarray, "3 n"]
+) -> Float[np.ndarray, "3 n"]:
+    """No displacement, as beyond the grid of a field."""
+    return np.zeros_like(voxels)
