@@ -87,8 +87,9 @@ def test_the_manifest_names_the_cohort_and_the_subjects(cohort):
     name, _, _, _, prepared = cohort
     for case in read_manifest(prepared.manifest):
         assert case.cohort == name
-        # ADNI and Learn2Reg name the person and the scan.
-        assert case.subject == re.sub(r"(-I|(?<=_\d{4})_)\d+$", "", case.name)
+        # ADNI, ABIDE II and Learn2Reg name the person and the scan.
+        scan = r"(-I|(?<=_\d{4})_|(?<=^\d{5})-)\d+$"
+        assert case.subject == re.sub(scan, "", case.name)
 
 
 def test_every_case_is_on_record(cohort):

@@ -76,6 +76,13 @@ def test_displacements_keep_to_their_bounds(seed):
     assert (shift.abs().amax((0, 2, 3, 4)) <= torch.tensor([2.0, 4.0, 6.0])).all()
 
 
+def test_small_displacements_are_likelier():
+    config = Augmentation(displacement=0.1)
+    flows = [random_flow((10, 10, 10), config, rng(seed)) for seed in range(100)]
+    largest = np.array([flow.abs().max().item() for flow in flows])
+    assert np.median(largest) < 0.4 * largest.max()  # of equally likely ones, half
+
+
 def test_rotation_keeps_distances():
     turn = Augmentation(displacement=0.0, rotation_degrees=30.0)
     flow = random_flow((9, 9, 9), turn, rng(3))[0]

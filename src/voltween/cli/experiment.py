@@ -85,7 +85,7 @@ class Experiment:
         )
 
     def _show_needs(self, table: PaperTable, cases: tuple[Case, ...]) -> None:
-        shown = Table("row", "weights", "memory", "disk", "time", "note")
+        shown, notes = Table("row", "weights", "memory", "disk", "time"), []
         with console.status("") as status:
             for needs in experiment_needs(
                 table,
@@ -94,8 +94,11 @@ class Experiment:
                 run=self._run(Observer()),
                 on_row=lambda name: status.update(f"Trying {name}"),
             ):
-                shown.add_row(needs.row.name, *_needs_cells(needs), needs.note)
+                shown.add_row(needs.row.name, *_needs_cells(needs))
+                notes += [f"{needs.row.name}: {needs.note}"] if needs.note else []
         console.print(shown)
+        for note in notes:
+            console.print(note, markup=False)
         console.print(
             "Memory is the peak so far, of all rows above. Time is that of the "
             "training, on a machine that does nothing else."

@@ -24,7 +24,7 @@ class Join:
     """
 
     manifests: Annotated[
-        Positional[tuple[Path, ...]], tyro.conf.arg(metavar="MANIFEST")
+        Positional[tuple[Path, ...]], tyro.conf.arg(metavar="MANIFEST MANIFEST ...")
     ]
     """CSVs of cases, at least two."""
     out: Path

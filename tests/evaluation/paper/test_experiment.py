@@ -1,4 +1,4 @@
-"""An experiment on a tiny cohort: what it trains, measures, refuses and goes on with."""
+"""An experiment on a tiny cohort: what it trains, measures and refuses."""
 
 import json
 from dataclasses import replace
@@ -117,7 +117,9 @@ def test_a_cohort_without_test_cases_is_refused_with_the_way_out(tmp_path):
 
 def test_an_unlabeled_split_is_refused(cohort):
     cases = [replace(case, labels=None) for case in read_manifest(cohort)]
-    with pytest.raises(InputError, match="labels or points .*neither for case6, case7"):
+    with pytest.raises(
+        InputError, match=r"labels or points .*neither for case6, case7"
+    ):
         measured_cases(cases, ExperimentSettings())
     with_points = [replace(case, points=case.image) for case in cases]
     assert len(measured_cases(with_points, ExperimentSettings())) == 2
@@ -171,22 +173,11 @@ def test_a_dry_run_says_what_every_network_needs(cohort, tmp_path, capsys):
         'name = "lost"\nnetwork = "AD"\ntrain = ["lits"]\nsupervised = true',
     )
     out = tmp_path / "out"
-    options = [
-        "--shape",
-        "16",
-        "16",
-        "16",
-        "--channels",
-        "2",
-        "--steps",
-        "3",
-        "--accelerator",
-        "cpu",
-    ]
-    main(
-        ["experiment", str(table), str(cohort), "--out", str(out), "--dry-run"]
-        + ["--scale", "paper", *options, "--pairs-per-step", "2"]
+    options = (
+        "--dry-run --scale paper --shape 16 16 16 --channels 2 --steps 3 "
+        "--pairs-per-step 2 --accelerator cpu"
     )
+    main(["experiment", str(table), str(cohort), "--out", str(out), *options.split()])
     shown = " ".join(capsys.readouterr().out.split())
     assert "12 pairs" in shown
     assert "no training" in shown

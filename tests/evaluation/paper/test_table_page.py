@@ -7,11 +7,11 @@ from voltween.evaluation.paper.table_page import MeasuredTable, table_page
 from voltween.evaluation.scores import PairScore, Scores
 
 ROWS = (
-    TableRow("ANTs", method="ants", paper={"iou": 0.8124, "cpu_seconds": 748}),
+    TableRow("ANTs", method="ants", paper={"iou": 0.8124, "cpu_seconds": 748.0}),
     TableRow(
         "VTN",
         network="ADDD",
-        paper={"iou": 0.8868, "cpu_seconds": 26, "gpu_seconds": 0.13},
+        paper={"iou": 0.8868, "cpu_seconds": 26.0, "gpu_seconds": 0.13},
     ),
     TableRow("lost", network="D"),
 )

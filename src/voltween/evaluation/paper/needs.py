@@ -40,7 +40,7 @@ def experiment_needs(
         InputError: If the cases cannot be used.
     """
     laboratory = open_laboratory(table, cases, out=out, run=run)
-    tried: dict[TableRow, DryRun] = {}
+    tried: dict[str, DryRun] = {}
     for row in table.rows:
         if row.network is None:
             yield RowNeeds(row, None, "a tool or a model: no training")
@@ -50,9 +50,9 @@ def experiment_needs(
             row.network, network=row.network, invertibility=row.invertibility
         )
         try:
-            if plain not in tried:
-                tried[plain] = _try(laboratory, plain)
-            yield RowNeeds(row, tried[plain], _note(laboratory, row))
+            if plain.method_name not in tried:
+                tried[plain.method_name] = _try(laboratory, plain)
+            yield RowNeeds(row, tried[plain.method_name], _note(laboratory, row))
         except InputError as error:
             yield RowNeeds(row, None, str(error))
 
