@@ -33,7 +33,7 @@ _CORRECTIONS = 10
 _CT_NOISE = 12.0  # Hounsfield units
 _TRUNK_MM = (352.0, 256.0, 256.0)  # field of view of the CT along R, A, S
 
-# Branching points of the liver's portal vein, in mm from the middle of the trunk.
+# Branching points of the portal vein, in mm from the middle of the trunk.
 _PORTAL, _SUPERIOR, _INFERIOR, _LEFT = (
     (32, 0, -5),
     (72, 8, 25),
@@ -54,7 +54,7 @@ _VESSELS: tuple[tuple[Place, Place, float], ...] = (  # from, to, radius in mm
 )
 _AORTA: tuple[Place, Place, float] = ((-10, -42, -300), (-10, -42, 300), 12.0)
 
-# The landmarks of the paper's footnote 2 on the midline and in the ventricles, in MNI mm.
+# As the paper's footnote 2: of the midline and the ventricles, in mm of the template.
 _BRAIN_LANDMARKS: dict[str, Place] = {
     "L1": (30, -48, 6),
     "L2": (-30, -48, 6),
@@ -97,7 +97,7 @@ class Anatomy:
 
 
 def scan_trunk(character: Individuality) -> Anatomy:
-    """A CT of an individual in Hounsfield units: liver 1, tumor 2, landmarks L1 to L4."""
+    """A CT of an individual: liver 1, tumor 2, landmarks L1 to L4."""
     template = _trunk()
     rng = np.random.default_rng(character.seed)
     to_template, grid = draw_geometry(template.image.grid, character, rng)
@@ -185,6 +185,13 @@ def _liver(mm: Positions) -> Mask:
     left = _ball(mm, (-18, 36, 18), (62, 26, 32))
     spine = _ball(mm, (0, -80, 0), (42, 42, 400))
     return (right | left) & ~spine
+
+
+def brain_mask(labels: LabelMap) -> LabelMap:
+    """The brain with its ventricles, from its structures."""
+    closed = ndimage.binary_closing(np.pad(labels.data > 0, 2), iterations=2)
+    filled = ndimage.binary_fill_holes(closed)[2:-2, 2:-2, 2:-2]
+    return LabelMap(filled.astype(np.uint8), labels.grid)
 
 
 @cache

@@ -2,15 +2,15 @@
 
     python runs/stand_ins.py downloads
 
-Folders lits, own, sliver07, adni, abide1, abide2, adhd200, lpba40; the landmarks of
-three raters in landmarks/sliver07 and landmarks/lpba40, and the list of the LPBA40
-cases to keep in lpba40.txt. The scans are simulated: they show that the commands of
-docs/paper.md work, and nothing about the quality of a method.
+Folders lits, own, sliver07, adni, abide1, abide2, adhd200, lpba40; masks/ of the brains
+of the four cohorts of heads; landmarks/ of three raters; and lists/ of the cases to
+keep of cohorts whose number of cases is known. The scans are simulated: they show that
+the commands of docs/paper.md work, and nothing about the quality of a method.
 """
 
 import gzip
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ import nibabel
 import numpy as np
 import SimpleITK as sitk
 import tyro
-from stand_in_anatomy import LIVER, Anatomy, scan_head, scan_trunk
+from stand_in_anatomy import LIVER, Anatomy, brain_mask, scan_head, scan_trunk
 
 from voltween import io
 from voltween.demo.individuals import Individuality
@@ -98,7 +98,9 @@ class StandIns:
         )
 
     def _write_lits(self) -> None:
-        for number, ct in self._trunks(self.train_scans + 2, 0):
+        count = self.train_scans + 2
+        self._write_list("lits", [f"lits-{number}" for number in range(count)])
+        for number, ct in self._trunks(count, 0):
             folder = self.out / "lits" / f"Training Batch {1 + number % 2}"
             _write(ct.image, folder / f"volume-{number}.nii")
             _write(ct.labels, folder / f"segmentation-{number}.nii")
@@ -111,6 +113,8 @@ class StandIns:
 
     def _write_sliver07(self) -> None:
         folder = self.out / "sliver07"
+        names = [f"sliver07-{number + 1:03}" for number in range(self.test_scans)]
+        self._write_list("sliver07", names)
         for number, ct in self._trunks(self.test_scans, 100):
             liver = LabelMap((ct.labels.data >= LIVER).astype(np.uint8), ct.labels.grid)
             name = f"{number + 1:03}"
@@ -123,11 +127,14 @@ class StandIns:
             person, scan = f"00{number}_S_0413", f"I1389{number}"
             folder = self.out / "adni" / "ADNI" / person / "MPRAGE"
             folder = folder / "2006-05-02_12_31_52.0" / scan
+            self._write_mask(head, "adni", f"{person}-{scan}")
             _write(head.image, folder / f"ADNI_{person}_MR_MPRAGE_{scan}.nii")
 
     def _write_indi(self, cohort: str, place: str) -> None:
         for number, head in self._heads(cohort, self.train_scans):
-            _write(head.image, self.out / cohort / place.format(number))
+            path = Path(place.format(number))
+            self._write_mask(head, cohort, path.parts[1])
+            _write(head.image, self.out / cohort / path)
 
     def _write_lpba40(self) -> None:
         """One more case than is kept, as the paper leaves out tilted heads."""
@@ -145,7 +152,17 @@ class StandIns:
                 head.landmarks.mm - head.image.grid.center_mm, head.landmarks.names
             )
             self._write_landmarks(landmarks, "lpba40", name)
-        (self.out / "lpba40.txt").write_text("\n".join(names[:-1]) + "\n")
+        self._write_list("lpba40", names[:-1])
+
+    def _write_list(self, cohort: str, names: Sequence[str]) -> None:
+        """The cases to keep, for `voltween prepare --only`."""
+        path = self.out / "lists" / f"{cohort}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(names) + "\n")
+
+    def _write_mask(self, head: Anatomy, cohort: str, case: str) -> None:
+        mask = brain_mask(head.labels)
+        _write(mask, self.out / "masks" / cohort / f"{case}.nii.gz")
 
     def _write_landmarks(self, true: Points, cohort: str, case: str) -> None:
         """The landmarks as several raters place them, one file per rater."""
