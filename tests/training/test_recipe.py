@@ -28,6 +28,13 @@ def test_learning_rate_is_halved_after_four_of_five_epochs():
     assert learning_rate(81, config) == learning_rate(100, config) == 0.5e-4
 
 
+def test_epochs_and_full_rate_can_be_given():
+    config = replace(CONFIG, steps=50, steps_per_epoch=10, full_rate_epochs=3)
+    rates = [learning_rate(step, config) for step in (1, 30, 31, 40, 41, 50)]
+    first = config.learning_rate
+    assert rates == [first, first, first / 2, first / 2, first / 4, first / 4]
+
+
 def test_published_settings_are_those_of_the_paper():
     published = PUBLISHED_TRAINING
     assert (published.steps, published.pairs_per_step) == (100_000, 8)

@@ -8,7 +8,7 @@ from voltween.networks import NetworkConfig
 from voltween.preprocessing import Preprocessing
 from voltween.refinement import split_name
 from voltween.training.augmentation import Augmentation
-from voltween.training.objective import VOXELMORPH, VTN_LIVER, Objective
+from voltween.training.objective import RCN, VOXELMORPH, VTN_LIVER, Objective
 
 TrainingPrecision = Literal["fp32", "bf16", "fp16"]
 
@@ -21,7 +21,6 @@ runs/headneck.sh): better after the few thousand steps that two CPU cores allow.
 
 _ANTS = "ants"  # the teacher of the paper's supervised variant
 _EPOCHS = 5
-_FULL_RATE_EPOCHS = 4
 _AT_LEAST_ONE = (
     "steps",
     "pairs_per_step",
@@ -32,6 +31,7 @@ _AT_LEAST_ONE = (
     "target_pairs",
     "labels_per_pair",
     "patience",
+    "steps_per_epoch",
 )
 
 
@@ -45,8 +45,11 @@ class TrainConfig:
     """
 
     steps: int = 2000
-    """Number of steps. The learning rate is halved after four fifths of them (the
-    paper: 5 epochs, halved every epoch after the 4th)."""
+    """Number of steps."""
+    steps_per_epoch: int | None = None
+    """Steps per epoch; if not given, a fifth of the steps, as in the paper."""
+    full_rate_epochs: int = 4
+    """Epochs at the initial learning rate; the rate is halved in every later epoch."""
     pairs_per_step: int = 2
     """Pairs per step, over all devices: the result does not depend on how many devices
     share them."""
@@ -110,6 +113,12 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(about=name, expected="at least 1", got=value)
+        if self.full_rate_epochs < 0:
+            raise InputError(
+                about="full_rate_epochs",
+                expected="at least 0",
+                got=self.full_rate_epochs,
+            )
         if self.learning_rate <= 0:
             raise InputError(
                 about="learning_rate", expected="above 0", got=self.learning_rate
@@ -133,6 +142,18 @@ VOXELMORPH_TRAINING = TrainConfig(
 """The paper's training of VoxelMorph-2: batches and steps of section V-A3, rate and
 objective of VoxelMorph's own code. Pairs, augmentation and the halving of the rate are
 those of every network here."""
+
+RCN_TRAINING = TrainConfig(
+    steps=100_000,
+    steps_per_epoch=20_000,
+    full_rate_epochs=3,
+    pairs_per_step=4,
+    objective=RCN,
+    augmentation=Augmentation(displacement=0.1, control_points=5, draws="cubes"),
+)
+"""The training of the authors' later code, as its options are by default: 5 epochs of
+20 000 steps of 4 pairs, Adam at 1e-4 in the first three epochs, halved in the 4th and
+in the 5th; the moving image deformed by up to 12.8 of 128 voxels."""
 
 SHIPPED_AUGMENTATION = Augmentation(
     displacement=0.05, rotation_degrees=15.0, scaling=0.1, translation=0.08, gamma=0.3
@@ -180,6 +201,9 @@ class Recipe:
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
-    """Rate of a step (from 1): constant for 4 of 5 epochs, then halved every epoch."""
-    epoch = (step - 1) * _EPOCHS // config.steps
-    return config.learning_rate * 0.5 ** max(0, epoch - _FULL_RATE_EPOCHS + 1)
+    """Rate of a step (from 1): constant at first, then halved every epoch."""
+    if config.steps_per_epoch is None:
+        epoch = (step - 1) * _EPOCHS // config.steps
+    else:
+        epoch = (step - 1) // config.steps_per_epoch
+    return config.learning_rate * 0.5 ** max(0, epoch - config.full_rate_epochs + 1)
