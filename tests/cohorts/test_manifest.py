@@ -1,5 +1,7 @@
 """The manifest: what is read, what is refused, and what is written."""
 
+from dataclasses import replace
+
 import pytest
 
 from support.cohorts import write_cohort
@@ -69,3 +71,34 @@ def test_a_written_manifest_reads_the_same_and_is_written_once(line_ending, tmp_
     assert not write_manifest(cases, path, line_ending=line_ending)
     assert path.stat().st_mtime_ns == written
     assert write_manifest(cases[:1], path, line_ending=line_ending)
+
+
+def test_subjects_and_cohorts_are_kept_and_written_where_there_are_any(tmp_path):
+    path = tmp_path / "cases.csv"
+    (tmp_path / "a.nii").touch()
+    plain = Case("a", tmp_path / "a.nii", None, None, "train")
+    cases = (replace(plain, subject="anna"), replace(plain, name="b"))
+    write_manifest(cases, path)
+    assert path.read_text().splitlines() == [
+        "case,image,labels,points,split,subject",
+        "a,a.nii,,,train,anna",
+        "b,a.nii,,,train,",
+    ]
+    assert read_manifest(path) == cases
+    cases = (cases[0], replace(cases[1], cohort="lits"))
+    write_manifest(cases, path)
+    assert path.read_text().splitlines()[0].endswith(",split,subject,cohort")
+    assert read_manifest(path) == cases
+
+
+def test_paths_from_a_linked_folder_lead_to_the_files(tmp_path):
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "a.nii").touch()
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "away")
+    case = Case("a", tmp_path / "link" / "../../scans/a.nii", None, None, "train")
+    assert case.image.exists()
+    for folder in ("link", "far"):
+        write_manifest([case], tmp_path / folder / "cases.csv")
+        (read,) = read_manifest(tmp_path / folder / "cases.csv")
+        assert read.image.samefile(tmp_path / "scans" / "a.nii")

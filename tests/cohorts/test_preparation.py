@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import re
 
 import numpy as np
 import pytest
@@ -80,6 +81,15 @@ def test_voxels_are_in_ras_order_and_where_they_were(cohort):
             assert labels.grid.is_close(image.grid)
             np.testing.assert_array_equal(labels.data, true_labels.data[places])
             assert labels.data.any()
+
+
+def test_the_manifest_names_the_cohort_and_the_subjects(cohort):
+    name, _, _, _, prepared = cohort
+    for case in read_manifest(prepared.manifest):
+        assert case.cohort == name
+        # ADNI, ABIDE II and Learn2Reg name the person and the scan.
+        scan = r"(-I|(?<=_\d{4})_|(?<=^\d{5})-)\d+$"
+        assert case.subject == re.sub(scan, "", case.name)
 
 
 def test_every_case_is_on_record(cohort):

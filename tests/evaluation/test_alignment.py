@@ -3,6 +3,7 @@
 import csv
 import errno
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,10 +86,15 @@ def test_what_is_found_on_the_atlas_is_carried_to_the_scans_worlds(known, tmp_pa
 def test_a_cohort_is_laid_on_the_atlas(known, tmp_path):
     (tmp_path / "cohort").mkdir()
     cases = read_manifest(write_cohort(tmp_path / "cohort", 2, 2))
+    cases = [replace(case, subject=case.name[-1], cohort="blobs") for case in cases]
     atlas = load_case(cases[0])[0]
     found = Alignment(atlas, tmp_path / "kept")
     made = align_cases(cases, found, tmp_path / "aligned")
     assert read_manifest(tmp_path / "aligned" / "cases.csv") == made
+    assert [(case.subject, case.cohort) for case in made[:2]] == [
+        ("0", "blobs"),
+        ("1", "blobs"),
+    ]
     image, labels = load_case(made[2])
     assert image.grid.is_close(atlas.grid)
     plain, plain_labels = load_case(cases[2])

@@ -25,8 +25,9 @@ from voltween.errors import InputError
 class Prepare:
     """Turn a downloaded cohort into images, labels and a manifest.
 
-    Recipes: lits, sliver07, lpba40, abide, adhd200, adni, oasis, learn2reg (any task of
-    Learn2Reg or the Medical Segmentation Decathlon), rcn (the VTN authors' .h5 files).
+    Recipes: lits, sliver07, lpba40, abide1, abide2, adhd200, adni, oasis, learn2reg
+    (any task of Learn2Reg or the Medical Segmentation Decathlon), rcn (the VTN authors'
+    .h5 files), folder (any other scans, with --region and --exposure).
     Without NAME, the recipes are listed; without SOURCE, the recipe states where to
     download the cohort and which files it expects. Repeat the command to continue, or
     after you have added missing files: finished cases are kept. The exit code is 1 if
@@ -91,6 +92,8 @@ def _show(prepared: PreparedCohort) -> None:
     """Shows the number of finished cases and the faults of the others."""
     for fault in prepared.faults:
         error_console.print(f"voltween: {fault}", markup=False)
+    for note in prepared.notes:
+        console.print(note, markup=False)
     splits = Counter(prepared.splits.values())
     counts = ", ".join(f"{count} {split}" for split, count in splits.items())
     console.print(

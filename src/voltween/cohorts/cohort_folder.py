@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from voltween.cohorts.downloads.download import Download
@@ -11,6 +12,8 @@ from voltween.cohorts.pairs import Pair
 from voltween.cohorts.text_files import csv_text, write_if_changed
 
 MANIFEST = "cases.csv"
+WRITTEN = f"finished/{MANIFEST}"
+"""Copy of the manifest as it was last written, to notice edits by hand."""
 
 
 def write_tables(
@@ -19,16 +22,24 @@ def write_tables(
     *,
     splits: Mapping[str, str],
     pairs: Sequence[Pair],
+    persons: Mapping[str, str],
+    cohort: str,
 ) -> bool:
     """Writes the manifest, the log, and the pairs that the download defines.
 
-    Returns whether the manifest changed.
+    `splits` and `persons` are by case. Returns whether the manifest changed.
 
     Raises:
         OutputError: If the folder cannot be written to.
     """
-    cases = [_case(name, case, out, splits[name]) for name, case in finished.items()]
+    cases = [
+        replace(
+            _case(name, case, out, splits[name]), subject=persons[name], cohort=cohort
+        )
+        for name, case in finished.items()
+    ]
     is_new = write_manifest(cases, out / MANIFEST)
+    write_if_changed(out / WRITTEN, (out / MANIFEST).read_bytes().decode())
     columns = list(next(iter(finished.values())).log)
     log = [
         [name, *(case.log[column] for column in columns)]

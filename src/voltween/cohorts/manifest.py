@@ -8,11 +8,12 @@ from pathlib import Path
 
 from voltween.cohorts.text_files import csv_text, write_if_changed
 from voltween.errors import InputError
-from voltween.files import PathLike, existing_file
+from voltween.files import PathLike, check_suffix, existing_file, folder_of
 
 SPLITS = ("train", "val", "test")
 _REQUIRED = {"case", "image", "split"}
 _COLUMNS = ("case", "image", "labels", "points", "split")
+_GROUPS = ("subject", "cohort")  # columns that are written if a case has a value
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,22 @@ class Case:
     labels: Path | None
     points: Path | None
     split: str
+    subject: str = ""
+    """The person who was scanned; empty if it is not known."""
+    cohort: str = ""
+    """The cohort that the case comes from; empty if it is not known."""
+
+    @property
+    def person(self) -> str:
+        """The subject or, if it is not known, the name of the case."""
+        return self.subject or self.name
 
 
 def read_manifest(path: PathLike) -> tuple[Case, ...]:
-    """Reads a CSV with columns case, image, split and optionally labels and points.
+    """Reads a CSV with columns case, image and split.
 
-    Paths are relative to the manifest's folder; a split is train, val or test.
+    Columns labels, points, subject and cohort are optional. Paths are relative to the
+    manifest's folder; a split is train, val or test.
 
     Raises:
         InputError: If a column or file is missing, a case is listed twice, or a split
@@ -51,14 +62,35 @@ def write_manifest(
 ) -> bool:
     """Writes a manifest for `read_manifest`; returns whether the file changed.
 
-    Paths are written relative to the manifest's folder. A file that has the same
-    content already is not touched.
+    Paths are written relative to the manifest's folder. Columns subject and cohort are
+    written if any case has one. A file that has the same content already is not
+    touched.
 
     Raises:
         OutputError: If the folder cannot be written to.
     """
-    rows = [_row(case, path.parent) for case in cases]
-    return write_if_changed(path, csv_text(_COLUMNS, rows, line_ending=line_ending))
+    text = _manifest_text(tuple(cases), path.parent, line_ending=line_ending)
+    return write_if_changed(path, text)
+
+
+def write_new_manifest(cases: Iterable[Case], path: Path) -> None:
+    """Writes a manifest as `write_manifest` does, but never over another file.
+
+    Raises:
+        InputError: If the path does not end in .csv, or something else is there.
+        OutputError: If the folder cannot be made or written to.
+    """
+    check_suffix(path, (".csv",), "a manifest")
+    text = _manifest_text(tuple(cases), path.parent)
+    if path.exists() and (path.is_dir() or path.read_bytes() != text.encode()):
+        raise InputError(
+            about=path,
+            expected="a new file, or the same manifest",
+            got="a folder" if path.is_dir() else "another file",
+            advice="give another --out, or move it away",
+        )
+    with folder_of(path):
+        write_if_changed(path, text)
 
 
 def cases_of_split(cases: Iterable[Case], split: str) -> tuple[Case, ...]:
@@ -90,7 +122,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
         raise InputError(
             about=path,
             expected="a manifest with columns case, image, split (and optionally "
-            "labels, points)",
+            "labels, points, subject, cohort)",
             got=f"no {', '.join(sorted(missing))}",
         )
     return rows
@@ -103,15 +135,39 @@ def _case(row: dict[str, str], folder: Path) -> Case:
         labels=folder / row["labels"] if row.get("labels") else None,
         points=folder / row["points"] if row.get("points") else None,
         split=row["split"],
+        subject=row.get("subject", ""),
+        cohort=row.get("cohort", ""),
     )
+
+
+def _manifest_text(
+    cases: Sequence[Case], folder: Path, *, line_ending: str = "\n"
+) -> str:
+    groups = [name for name in _GROUPS if any(getattr(case, name) for case in cases)]
+    rows = [
+        [*_row(case, folder), *(getattr(case, name) for name in groups)]
+        for case in cases
+    ]
+    return csv_text((*_COLUMNS, *groups), rows, line_ending=line_ending)
 
 
 def _row(case: Case, folder: Path) -> list[str]:
     files = (
-        Path(os.path.relpath(file, folder)).as_posix() if file else ""
+        _relative(file, folder).as_posix() if file else ""
         for file in (case.image, case.labels, case.points)
     )
     return [case.name, *files, case.split]
+
+
+def _relative(file: Path, folder: Path) -> Path:
+    """The path from the folder to the file.
+
+    A path that leaves the folder starts from the folders' real places: `..` after a
+    link to a folder leads to the parent of the folder that the link points to.
+    """
+    if file.is_relative_to(folder) and ".." not in file.parts:
+        return file.relative_to(folder)
+    return Path(os.path.relpath(file.parent.resolve() / file.name, folder.resolve()))
 
 
 def _case_faults(cases: Iterable[Case]) -> list[str]:

@@ -163,7 +163,7 @@ def _align_case(case: Case, alignment: Alignment, out: Path) -> Case:
     if case.points:
         points = affine.inverse().map_points(io.read_points(case.points))
         points_path = io.write(points, out / f"{case.name}_points.csv")
-    return Case(case.name, image_path, labels_path, points_path, case.split)
+    return replace(case, image=image_path, labels=labels_path, points=points_path)
 
 
 def _digest(image: Image) -> str:

@@ -27,6 +27,7 @@ from voltween.training.options import read_recipe as read_recipe
 from voltween.training.plan_file import read_plan as read_plan
 from voltween.training.plan_file import write_plan as write_plan
 from voltween.training.planning import FLOW_MULTIPLIER as FLOW_MULTIPLIER
+from voltween.training.planning import fit_box as fit_box
 from voltween.training.planning import fit_preprocessing as fit_preprocessing
 from voltween.training.planning import plan as plan
 from voltween.training.recipe import PUBLISHED_TRAINING as PUBLISHED_TRAINING
@@ -36,4 +37,5 @@ from voltween.training.recipe import SHIPPED_LEARNING_RATE as SHIPPED_LEARNING_R
 from voltween.training.recipe import VOXELMORPH_TRAINING as VOXELMORPH_TRAINING
 from voltween.training.recipe import Recipe as Recipe
 from voltween.training.recipe import TrainConfig as TrainConfig
+from voltween.training.recipe import TrainingPrecision as TrainingPrecision
 from voltween.training.validation import StageValidation as StageValidation

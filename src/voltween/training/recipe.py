@@ -19,7 +19,10 @@ SHIPPED_LEARNING_RATE = 5e-4
 """Initial rate of Adam for the shipped models (runs/hippocampus.sh, runs/brain.sh,
 runs/headneck.sh): better after the few thousand steps that two CPU cores allow."""
 
-_ANTS = "ants"  # the teacher of the paper's supervised variant
+TOOL_TEACHERS = ("ants", "ants-syn")
+"""Other tools as teachers: the paper's command of ANTs, and antspyx's SyN."""
+
+_ANTS, _ = TOOL_TEACHERS  # the first is the teacher of the paper's supervised variant
 _EPOCHS = 5
 _AT_LEAST_ONE = (
     "steps",
@@ -88,16 +91,19 @@ class TrainConfig:
     target_pairs: int = 100
     """With an end-point error: number of training pairs that the teacher registers."""
     teacher: str = _ANTS
-    """Method that registers them: "ants" (needs voltween[baselines]), or a shipped
-    model or model file of the same grid, refined on each pair, such as "brain+accurate"
-    or "FILE+fast"."""
+    """Method that registers them: "ants" (the paper's command) or "ants-syn" (the
+    quicker SyN of antspyx), which need voltween[baselines]; or a shipped model or model
+    file of the same grid, refined on each pair, such as "brain+accurate" or
+    "FILE+fast"."""
 
     def __post_init__(self) -> None:
         self._check_numbers()
-        if self.teacher != _ANTS and split_name(self.teacher)[1] is None:
+        is_tool = self.teacher in TOOL_TEACHERS
+        if not is_tool and split_name(self.teacher)[1] is None:
             raise InputError(
                 about="teacher",
-                expected='"ants", or a model with +fast or +accurate at its end',
+                expected='"ants", "ants-syn", or a model with +fast or +accurate at '
+                "its end",
                 got=repr(self.teacher),
             )
         if self.objective.end_point_error > 0 and self.objective.invertibility > 0:
@@ -129,9 +135,16 @@ class TrainConfig:
             )
 
 
-PUBLISHED_TRAINING = TrainConfig(steps=100_000, pairs_per_step=8)
-"""The paper's training of its own networks (sections V-A1 and V-A3): 5 epochs of 20 000
-steps, 8 pairs per step, Adam at 1e-4, the losses of Table I."""
+PUBLISHED_TRAINING = TrainConfig(
+    steps=100_000,
+    steps_per_epoch=20_000,
+    full_rate_epochs=4,
+    pairs_per_step=8,
+    augmentation=Augmentation(displacement=0.0),
+)
+"""The paper's training of its own networks (section V): 5 epochs of 20 000 steps, 8
+pairs per step, Adam at 1e-4, halved every epoch after the 4th, the losses of Table I.
+The paper mentions no augmentation."""
 
 VOXELMORPH_TRAINING = TrainConfig(
     steps=5000,

@@ -18,6 +18,7 @@ from voltween.cohorts.downloads.lpba40 import orient_by_labels
 from voltween.cohorts.downloads.scans import group_scans
 from voltween.cohorts.downloads.sources import natural_order, open_source
 from voltween.errors import InputError, MissingPackageError
+from voltween.metrics import landmark_differences_in_fixed_mm
 from voltween.spatial import Affine, Grid, Image, LabelMap
 
 
@@ -229,8 +230,8 @@ class TestLearn2Reg:
         (task / "keypointsTr" / "Task_0001_0000.csv").write_text("a,b,c\n")
         listed = contents("learn2reg", task)
         assert [case.name[-9:] for case in listed.cases] == ["0001_0000", "0001_0001"]
-        assert "Task_0000_0000: expected its image ./images" in listed.faults[0]
-        assert "Task_0000_0001: expected its labels ./labels" in listed.faults[1]
+        assert "Task_0000_0000: expected its image ./images" in listed.all_faults[0]
+        assert "Task_0000_0001: expected its labels ./labels" in listed.all_faults[1]
         with pytest.raises(InputError, match="expected rows of three numbers"):
             listed.cases[0].load()
 
@@ -269,14 +270,51 @@ class TestRcn:
         )
         assert "axes taken as R, A, S" in loaded.remarks[0]
 
-    def test_a_missing_landmark_leaves_none(self, arrays):
+    def test_a_missing_landmark_leaves_the_others_with_their_names(self, arrays):
         import h5py
 
         with h5py.File(arrays / "sliver_val.h5", "a") as file:
             file["4/point"][2] = -1
+            file["5/point"][:] = -1
+            file["5/point"][4] = 3, 2, 1
         cases = {case.name: case for case in contents("rcn", arrays).cases}
-        assert cases["sliver_val-4"].load().points is None
-        assert cases["sliver_val-5"].load().points is not None
+        four, five = (cases[f"sliver_val-{n}"].load() for n in (4, 5))
+        assert four.points.names == ("L1", "L2", "L4", "L5", "L6")
+        assert "missing landmarks: L3" in four.remarks
+        assert five.points.names == ("L5",)
+        difference = landmark_differences_in_fixed_mm(
+            Affine.identity(), four.points, five.points
+        )
+        np.testing.assert_allclose(difference, [[2, 0, -2]])
+        with h5py.File(arrays / "sliver_val.h5", "a") as file:
+            file["5/point"][:] = -1
+        assert cases["sliver_val-5"].load().points is None
+
+    def test_the_authors_atlas_is_the_fixed_image_of_their_pairs(
+        self, arrays, tmp_path
+    ):
+        files = {
+            "adni": {"path": "datasets/adni.h5"},
+            "lpba": {"path": "datasets/sliver_val.h5"},
+        }
+        subsets = {
+            "combine-train": [f"adni/{n}" for n in range(4)],
+            "lpba-val": ["lpba/5"],
+        }
+        facts = {"files": files, "atlas": "lpba/4", "subsets": subsets}
+        (arrays / "brain.json").write_text(json.dumps(facts))
+        ready = prepare(download_named("rcn"), arrays, out=tmp_path / "out")
+        assert ready.splits["sliver_val-4"] == ready.splits["sliver_val-5"] == "test"
+        rows = (tmp_path / "out" / "pairs.csv").read_text().split()
+        assert rows == ["fixed,moving", "sliver_val-4,sliver_val-5"]
+
+    def test_the_neighbors_listed_of_lspig_are_pairs_in_both_directions(self, arrays):
+        files = {"pigs": {"path": "datasets/adni.h5"}}
+        subsets = {"lspig-val": ["pigs/3", "pigs/0", "pigs/1", "pigs/2"]}
+        facts = {"files": files, "subsets": subsets}
+        (arrays / "liver.json").write_text(json.dumps(facts))
+        names = [(int(a[-1]), int(b[-1])) for a, b in contents("rcn", arrays).pairs]
+        assert names == [(3, 0), (0, 3), (1, 2), (2, 1)]
 
     def test_the_authors_list_decides(self, arrays):
         files = {
