@@ -27,6 +27,8 @@ def published_array(seed):
     return Image(values, Grid((SIDE,) * 3, np.eye(4)))
 
 
+@pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning")
+@pytest.mark.filterwarnings("ignore::voltween.errors.FoldingWarning")
 def test_the_model_registers_arrays_as_the_authors_publish_them(checkpoint, tmp_path):
     out = tmp_path / "rcn.safetensors"
     main(["import-rcn", str(checkpoint), "--out", str(out)])
