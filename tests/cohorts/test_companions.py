@@ -128,6 +128,9 @@ class TestPoints:
         assert faults[0] == "points nobody: expected the name of a case, got another"
         assert "expected one file per rater" in faults[1]
         assert "expected positions inside the scan" in faults[2]
+        (tmp_path / "without.txt").write_text("\n".join(NAMES[:2]))
+        rest = run(tmp_path, without=tmp_path / "without.txt")
+        assert rest.faults == faults[:1]  # files of cases that are left out are none
         (tmp_path / "none").mkdir()
         with pytest.raises(InputError, match="expected files of landmarks"):
             run(tmp_path, points=tmp_path / "none")
