@@ -2,10 +2,11 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 
-from support.downloads import lits, lpba40
+from support.downloads import adhd200, lits, lpba40
 from voltween.cohorts import (
     PreparationOptions,
     cases_of_split,
@@ -76,6 +77,18 @@ def test_a_case_that_is_incomplete_can_be_left_out(run, tmp_path):
     assert faults == ("missing: lits-4 to lits-130",)
     gone = run(only="lits-0\nlits-2\n", without="lits-0\n").faults
     assert gone == ()
+
+
+def test_a_chosen_case_that_is_gone_is_a_fault(tmp_path):
+    adhd200(tmp_path / "in")
+    heads = download_named("adhd200"), tmp_path / "in"
+    chosen = listed(tmp_path / "only.txt", "1018950\n1018951\n")
+    options = PreparationOptions(only=chosen)
+    assert prepare(*heads, out=tmp_path / "out", options=options).faults == ()
+    shutil.rmtree(tmp_path / "in" / "KKI" / "1018950")
+    again = prepare(*heads, out=tmp_path / "out")
+    assert again.faults == ("1018950: expected a case of the download, got none",)
+    assert list(again.splits) == ["1018951"]
 
 
 def test_names_that_are_no_cases_are_refused(run, tmp_path):

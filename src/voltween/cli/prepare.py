@@ -25,9 +25,9 @@ from voltween.errors import InputError
 class Prepare:
     """Turn a downloaded cohort into images, labels and a manifest.
 
-    Recipes: lits, sliver07, lpba40, abide1, abide2, adhd200, adni, oasis, learn2reg (any
-    task of Learn2Reg or the Medical Segmentation Decathlon), rcn (the .h5 files of the
-    VTN authors), folder (your own scans, with --region and --exposure).
+    Recipes: lits, sliver07, lpba40, abide1, abide2, adhd200, adni, oasis, learn2reg for
+    any task of Learn2Reg or the Medical Segmentation Decathlon, rcn for the .h5 files
+    of the VTN authors, folder for your own scans, with --region and --exposure.
     Without NAME, the recipes are listed; without SOURCE, the recipe states where to
     download the cohort and which files it expects. Repeat the command to continue, or
     after you have added missing files: finished cases are kept. The exit code is 1 if

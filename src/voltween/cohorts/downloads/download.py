@@ -60,7 +60,7 @@ class Contents:
 
     @property
     def names(self) -> set[str]:
-        """Names of all cases, also of those that are incomplete, missing or left out."""
+        """Names of all cases, also of incomplete, missing and left-out ones."""
         complete = {case.name for case in self.cases}
         return complete | set(self.broken) | set(self.expected) | self.left_out
 
