@@ -19,6 +19,8 @@ COMMANDS = {
     "apply": "Apply a transform to an image, a label map or points.",
     "align": "Align all scans of a manifest to one of them with ANTs.",
     "prepare": "Turn a downloaded cohort into images, labels and a manifest.",
+    "split": "Divide the cases of a manifest into train, val and test, by subject.",
+    "join": "Join the manifests of several cohorts to one, which names the cohorts.",
     "plan": "Inspect the training scans of a manifest and write training settings.",
     "train": "Train a network on the `train` cases of a cohort.",
     "evaluate": "Measure a model on pairs of a cohort: overlap, distances, folding.",

@@ -11,11 +11,13 @@ from voltween.cohorts.cases import read_scan as read_scan
 from voltween.cohorts.choices import PreparationOptions as PreparationOptions
 from voltween.cohorts.downloads.catalogue import DOWNLOADS as DOWNLOADS
 from voltween.cohorts.downloads.catalogue import download_named as download_named
+from voltween.cohorts.joining import join_manifests as join_manifests
 from voltween.cohorts.manifest import SPLITS as SPLITS
 from voltween.cohorts.manifest import Case as Case
 from voltween.cohorts.manifest import cases_of_split as cases_of_split
 from voltween.cohorts.manifest import read_manifest as read_manifest
 from voltween.cohorts.manifest import write_manifest as write_manifest
+from voltween.cohorts.manifest import write_new_manifest as write_new_manifest
 from voltween.cohorts.pairs import Pair as Pair
 from voltween.cohorts.pairs import atlas_pairs as atlas_pairs
 from voltween.cohorts.pairs import check_pairs as check_pairs
@@ -24,3 +26,4 @@ from voltween.cohorts.pairs import ordered_pairs as ordered_pairs
 from voltween.cohorts.pairs import read_pairs as read_pairs
 from voltween.cohorts.preparation import PreparedCohort as PreparedCohort
 from voltween.cohorts.preparation import prepare as prepare
+from voltween.cohorts.splitting import split_cases as split_cases

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from voltween.cohorts.text_files import csv_text, write_if_changed
 from voltween.errors import InputError
-from voltween.files import PathLike, existing_file
+from voltween.files import PathLike, check_suffix, existing_file, folder_of
 
 SPLITS = ("train", "val", "test")
 _REQUIRED = {"case", "image", "split"}
@@ -29,6 +29,11 @@ class Case:
     """The person who was scanned; empty if it is not known."""
     cohort: str = ""
     """The cohort that the case comes from; empty if it is not known."""
+
+    @property
+    def person(self) -> str:
+        """The subject or, if it is not known, the name of the case."""
+        return self.subject or self.name
 
 
 def read_manifest(path: PathLike) -> tuple[Case, ...]:
@@ -66,6 +71,26 @@ def write_manifest(
     """
     text = _manifest_text(tuple(cases), path.parent, line_ending=line_ending)
     return write_if_changed(path, text)
+
+
+def write_new_manifest(cases: Iterable[Case], path: Path) -> None:
+    """Writes a manifest as `write_manifest` does, but never over another file.
+
+    Raises:
+        InputError: If the path does not end in .csv, or something else is there.
+        OutputError: If the folder cannot be made or written to.
+    """
+    check_suffix(path, (".csv",), "a manifest")
+    text = _manifest_text(tuple(cases), path.parent)
+    if path.exists() and (path.is_dir() or path.read_bytes() != text.encode()):
+        raise InputError(
+            about=path,
+            expected="a new file, or the same manifest",
+            got="a folder" if path.is_dir() else "another file",
+            advice="give another --out, or move it away",
+        )
+    with folder_of(path):
+        write_if_changed(path, text)
 
 
 def cases_of_split(cases: Iterable[Case], split: str) -> tuple[Case, ...]:
@@ -115,7 +140,9 @@ def _case(row: dict[str, str], folder: Path) -> Case:
     )
 
 
-def _manifest_text(cases: Sequence[Case], folder: Path, *, line_ending: str) -> str:
+def _manifest_text(
+    cases: Sequence[Case], folder: Path, *, line_ending: str = "\n"
+) -> str:
     groups = [name for name in _GROUPS if any(getattr(case, name) for case in cases)]
     rows = [
         [*_row(case, folder), *(getattr(case, name) for name in groups)]
