@@ -1,8 +1,10 @@
 """Clocks and memory of the process, and the packages it can import."""
 
 import mmap
+import sys
 import time
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +17,35 @@ def test_clocks_tell_waiting_from_working():
         time.sleep(0.2)
     assert 0.2 <= used.seconds < 2
     assert used.processor_seconds < 0.15
+
+
+@pytest.mark.parametrize("is_used", [True, False])
+def test_the_work_of_a_gpu_is_waited_for_if_one_is_used(is_used, monkeypatch):
+    waits = []
+
+    def synchronize():
+        waits.append(time.perf_counter())
+        time.sleep(0.1)
+
+    cuda = SimpleNamespace(is_initialized=lambda: is_used, synchronize=synchronize)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    with measuring() as used:
+        began = time.perf_counter()
+    if is_used:
+        before, after = waits
+        assert before < began <= after
+        assert 0.1 <= used.seconds < 0.19  # the queue of earlier work does not count
+    else:
+        assert not waits
+        assert used.seconds < 0.1
+
+
+def test_without_pytorch_there_is_no_gpu_to_wait_for(monkeypatch):
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    with measuring() as used:
+        pass
+    assert used.seconds < 0.1
+    assert "torch" not in sys.modules
 
 
 def touch_memory(size):

@@ -1,5 +1,6 @@
 """The running process: its clocks and memory, and the packages it can import."""
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,14 +28,27 @@ class Used:
 
 @contextmanager
 def measuring() -> Iterator[Used]:
-    """Measures the block; the yielded result is filled in at its end."""
+    """Measures the block; the yielded result is filled in at its end.
+
+    A GPU works on after a call has returned. Its queue is waited for before and after
+    the block, so that the block's own work counts, and no other.
+    """
     used = Used()
+    _wait_for_gpu()
     begin_peak()
     start, processor_start = time.perf_counter(), time.process_time()
     yield used
+    _wait_for_gpu()
     used.seconds = time.perf_counter() - start
     used.processor_seconds = time.process_time() - processor_start
     used.peak_bytes = peak_bytes()
+
+
+def _wait_for_gpu() -> None:
+    """Waits until the GPU has done its work, if PyTorch has used one."""
+    torch = sys.modules.get("torch")  # who has not imported it has used none
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 def begin_peak() -> None:

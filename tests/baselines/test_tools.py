@@ -49,22 +49,31 @@ def record(name, folder, *, roll_voxels=0):
     The tool's moved image is rolled by some voxels, which makes it another one.
     """
     folder.mkdir()
-    transform = {"elastix": FIELD, "ants-affine": Affine(SHIFT)}.get(
-        name, Affine(SHIFT) @ FIELD
-    )
+    transform = {
+        "elastix": FIELD,
+        "ants-affine": Affine(SHIFT),
+        "convexadam": TOOLS["convexadam"].initial(FIXED.grid, MOVING.grid) @ FIELD,
+    }.get(name, Affine(SHIFT) @ FIELD)
     for part in transform.parts():
         if isinstance(part, Affine):
-            path = io.write(part, folder / "affine.tfm")
-            ants_affine = sitk.AffineTransform(sitk.ReadTransform(str(path)))
-            sitk.WriteTransform(ants_affine, str(folder / "0GenericAffine.mat"))
+            _write_affine(part, folder)
         else:
-            field = "field.mha" if name == "elastix" else "1Warp.nii.gz"
-            io.write(part, folder / field)
+            field = {"elastix": "field.mha", "greedy": "warp.nii.gz"}
+            io.write(part, folder / field.get(name, "1Warp.nii.gz"))
+            np.save(folder / "flow.npy", part.to_flow())
     moved = transform.resample(MOVING, onto=FIXED.grid)
     rolled = type(moved)(np.roll(moved.data, roll_voxels, 0), moved.grid)
     io.write(rolled, folder / TOOLS[name].moved)
     (folder / "used.json").write_text(json.dumps(vars(USED)))
     return transform
+
+
+def _write_affine(affine, folder):
+    """Writes the matrix as ANTs and as greedy do."""
+    path = io.write(affine, folder / "affine.tfm")
+    ants_affine = sitk.AffineTransform(sitk.ReadTransform(str(path)))
+    sitk.WriteTransform(ants_affine, str(folder / "0GenericAffine.mat"))
+    np.savetxt(folder / "affine.mat", affine.matrix)
 
 
 @pytest.mark.parametrize("name", TOOLS)
@@ -79,14 +88,14 @@ def test_the_files_of_a_tool_are_read_as_its_transform(name, run_child, tmp_path
         found.map_positions(points_mm), transform.map_positions(points_mm), atol=1e-3
     )
     task, threads = json.loads((recorded / "told.json").read_text())
-    assert task == TOOLS[name].task()
+    assert task == json.loads(json.dumps(TOOLS[name].task()))
     assert threads == "3"
     given = io.read(recorded / "given.nii")
     assert given.grid.is_close(FIXED.grid)
     np.testing.assert_allclose(given.data, FIXED.data, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["ants", "elastix"])
+@pytest.mark.parametrize("name", ["ants", "elastix", "greedy", "convexadam"])
 def test_a_moved_image_that_is_not_ours_is_refused(name, run_child, tmp_path):
     record(name, tmp_path / "recorded", roll_voxels=1)
     run_child(COPY.format(recorded=str(tmp_path / "recorded")))

@@ -10,8 +10,7 @@ from support.scans import label_blocks, tiny_model
 from voltween import io
 from voltween.cli import main
 from voltween.models import save_model
-from voltween.registration.pipeline import align_centers
-from voltween.spatial import Grid, Image, LabelMap, Points
+from voltween.spatial import Grid, Image, LabelMap, Points, align_centers
 
 pytestmark = pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning")
 

@@ -1,7 +1,11 @@
 """Records of finished pairs on disk."""
 
+import json
 import math
 
+import pytest
+
+from voltween.errors import InputError
 from voltween.evaluation import PairScore
 from voltween.evaluation.records import Record, Records, kept_transform
 from voltween.evaluation.scores import StageScore, StructureScore
@@ -44,6 +48,19 @@ def test_a_record_is_read_under_whatever_facts(tmp_path):
     assert found.pair.dice == 0.5
     assert found.stages == RECORD.stages
     assert records.read(NAMES["method"], ("two", "one")) is None
+
+
+def test_a_record_of_another_version_is_not_finished_and_not_read(tmp_path):
+    records = Records(tmp_path)
+    records.keep(RECORD, {"weights": "abc"})
+    (path,) = tmp_path.rglob("*.json")
+    stored = json.loads(path.read_text())
+    stored["facts"]["format"] -= 1
+    del stored["pair"]["iou_union"]  # a measure that the other version did not take
+    path.write_text(json.dumps(stored))
+    assert records.find(NAMES["method"], PAIR, {"weights": "abc"}) is None
+    with pytest.raises(InputError, match=r"--two\.json: .*another version.*repeat"):
+        records.read(NAMES["method"], PAIR)
 
 
 def test_whether_the_images_were_masked_is_known_afterwards(tmp_path):

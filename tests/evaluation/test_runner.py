@@ -1,6 +1,6 @@
 """Comparisons: pairs registered by methods, measured, kept and continued."""
 
-import csv
+import json
 import math
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ from voltween.evaluation.methods import Answer
 from voltween.metrics import dice_per_label
 from voltween.models import save_model
 from voltween.registration import register
-from voltween.spatial import Affine, LabelMap
+from voltween.spatial import Affine, DisplacementField, LabelMap, Points
 
 
 @pytest.fixture(name="cases")
@@ -243,31 +243,116 @@ def test_a_structure_moved_out_of_sight_has_no_overlap(cases, tmp_path):
     assert found.pairs[0].note == "moved out of the fixed scan: 1, 2"
 
 
-def test_landmarks_are_measured_in_mm_and_voxels(cases, tmp_path):
-    fixed, moving = (io.read(case.image) for case in cases[:2])
-    start = fixed.grid.center_mm
-    end = centers(fixed, moving).map_positions(start[None])[0] + [0, 3, 0]
-    with_points = []
-    for case, point in zip(cases[:2], (start, end), strict=True):
-        path = tmp_path / f"{case.name}.csv"
-        rows = [["x", "y", "z"], [repr(float(mm)) for mm in point]]
-        with path.open("w", newline="") as file:
-            csv.writer(file).writerows(rows)
-        with_points.append(replace(case, points=path))
-    found = evaluate(
-        [method_named("centres")],
-        with_points,
+def with_points(cases, folder, *points_mm):
+    """The first cases, each with its points."""
+    for case, mm in zip(cases, points_mm, strict=False):
+        path = io.write(Points(np.atleast_2d(mm)), folder / f"{case.name}.csv")
+        yield replace(case, points=path)
+
+
+def test_landmarks_are_measured_in_both_scans_and_in_voxels(cases, tmp_path):
+    """By a transform of half the size: 3 mm in the moving scan, 6 in the fixed one."""
+    start, half = io.read(cases[0].image).grid.center_mm, np.diag([0.5, 0.5, 0.5, 1])
+    last = Affine(half)
+    stages = {"before": Affine.identity(), "affine": last}
+    pairs = [(cases[0].name, cases[1].name)]
+    asked = []
+
+    def answer(fixed, moving):
+        asked.append(fixed)
+        return Answer(last, stages)
+
+    method = Method("half", lambda: answer)
+    chosen = list(with_points(cases, tmp_path, start, start / 2 + [0, 3, 0]))
+    found = evaluate([method], chosen, pairs=pairs, out=tmp_path / "out")
+    (score,), (before, affine) = found.pairs, found.stages
+    assert score.landmark_mm == pytest.approx(3, abs=1e-4)
+    assert score.landmark_fixed_mm == pytest.approx(6, abs=1e-4)
+    assert score.landmark_voxels == pytest.approx(3, abs=1e-4)  # of 2 mm
+    assert affine.landmark_mm == score.landmark_mm
+    assert affine.landmark_fixed_mm == score.landmark_fixed_mm
+    assert affine.landmark_voxels == score.landmark_voxels
+    distance_mm = np.linalg.norm(start / 2 - [0, 3, 0])
+    assert before.landmark_mm == pytest.approx(distance_mm, abs=1e-4)
+    assert before.landmark_fixed_mm == pytest.approx(distance_mm, abs=1e-4)
+    protocol = EvaluationProtocol(landmark_voxel_mm=(1.0, 1.5, 4.0))
+    of_size = {"pairs": pairs, "out": tmp_path / "out", "protocol": protocol}
+    again = evaluate([method], chosen, **of_size)
+    assert again.pairs[0].landmark_voxels == pytest.approx(4, abs=1e-4)  # of 1.5 mm
+    assert again.stages[1].landmark_voxels == again.pairs[0].landmark_voxels
+    assert len(asked) == 2  # a record of other voxels was not taken for this one
+    evaluate([method], chosen, **of_size)
+    assert len(asked) == 2
+
+
+def test_landmarks_without_an_inverse_are_noted(cases, tmp_path):
+    """A field that moves everything by 5 voxels maps nothing to the first five."""
+    grid = io.read(cases[0].image).grid
+    flow = np.zeros((3, *grid.shape))
+    flow[0] = 5
+    field = DisplacementField.from_flow(flow, grid)
+    lost, found = grid.voxel_to_world(np.array([[2.0, 6, 6], [9, 6, 6]]))
+    points = np.stack([lost, found])
+    method = Method("torn", lambda: lambda fixed, moving: Answer(field))
+    (score,) = evaluate(
+        [method],
+        list(with_points(cases, tmp_path, points, points)),
         pairs=[(cases[0].name, cases[1].name)],
         out=tmp_path / "out",
+    ).pairs
+    assert score.status == "ok"
+    assert score.note.endswith("; no inverse at 1 of 2 landmarks")
+    assert score.landmark_mm == pytest.approx(5 * grid.spacing_mm[0], abs=1e-3)
+    assert score.landmark_fixed_mm == pytest.approx(5 * grid.spacing_mm[0], abs=1e-3)
+    assert score.landmark_voxels == pytest.approx(5, abs=1e-3)
+
+
+def test_the_union_of_all_structures_is_measured(cases, tmp_path):
+    """Structures that changed places overlap in nothing, and their union in all."""
+    labels = io.read_labels(cases[0].labels)
+    changed = np.where(labels.data > 0, 3 - labels.data, 0)
+    pair = cases[0], replace(cases[0], name="changed", labels=tmp_path / "l.nii.gz")
+    io.write(LabelMap(changed, labels.grid), pair[1].labels)
+    last = Affine.identity()
+    method = Method("staged", lambda: lambda *pair: Answer(last, {"all": last}))
+    scores = evaluate(
+        [method], pair, pairs=[(cases[0].name, "changed")], out=tmp_path / "out"
     )
-    assert found.pairs[0].landmark_mm == pytest.approx(3)
-    assert found.pairs[0].landmark_voxels == pytest.approx(1.5)  # of 2 mm
+    (score,), (stage,) = scores.pairs, scores.stages
+    assert (score.iou, score.iou_union) == (stage.iou, stage.iou_union) == (0, 1)
+    assert score.inside_percent == 100
+
+
+def test_measures_of_an_earlier_version_are_taken_anew_from_kept_transforms(
+    cases, counted, tmp_path, monkeypatch
+):
+    method, asked = counted
+    pairs = [(cases[0].name, cases[1].name)]
+    keeping = {
+        "out": tmp_path / "out",
+        "protocol": EvaluationProtocol(keep_transforms=True),
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr("voltween.evaluation.records._FORMAT", 1)
+        first = evaluate([method], cases, pairs=pairs, **keeping)
+    (path,) = (tmp_path / "out" / "finished").rglob("*.json")
+    old = json.loads(path.read_text())
+    assert old["facts"].pop("format") == 1
+    for name in ("iou_union", "landmark_fixed_mm", "inside_percent"):
+        del old["pair"][name]
+    path.write_text(json.dumps({**old, "facts": {"format": 1, **old["facts"]}}))
+    again = evaluate([method], cases, pairs=pairs, **keeping)
+    assert len(asked) == 1
+    assert str(again) == str(first)
 
 
 def test_bad_requests_are_refused(cases, tmp_path):
     method = method_named("identity")
     with pytest.raises(InputError, match="pairs: expected cases of the split, got x"):
         evaluate([method], cases, pairs=[("x", cases[0].name)], out=tmp_path)
+    flat = EvaluationProtocol(landmark_voxel_mm=(1.0, 0.0, 1.0))
+    with pytest.raises(InputError, match=r"sizes above 0 mm, got \(1.0, 0.0, 1.0\)"):
+        evaluate([method], cases, pairs=[], out=tmp_path, protocol=flat)
     bare = [replace(case, labels=None) for case in cases]
     with pytest.raises(InputError, match="masking: expected labels"):
         evaluate(

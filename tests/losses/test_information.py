@@ -99,6 +99,21 @@ def test_mutual_information_equals_the_sums_of_equation_17():
     assert single.item() == pytest.approx(expected, abs=1e-5)
 
 
+def test_a_sharp_kernel_gives_the_entropies_of_equation_16():
+    # With a kernel that is 1 for equal intensities and 0 for others, the sums count.
+    generator = torch.Generator().manual_seed(0)
+    fixed, moved = torch.randint(0, 3, (2, 1, 60), generator=generator).double()
+
+    def entropy(values):
+        counts = np.unique(values, axis=0, return_counts=True)[1]
+        return -np.sum(counts / counts.sum() * np.log(counts / counts.sum()))
+
+    f, m = fixed.numpy().T, moved.numpy().T
+    expected = entropy(f) + entropy(m) - entropy(np.hstack([f, m]))
+    found = losses.mutual_information(fixed, moved, 1000.0)
+    assert found.item() == pytest.approx(expected, abs=1e-12)
+
+
 def test_mutual_information_follows_any_relation_of_intensities():
     image = images(0, (1, 1, 12, 12, 12))
     related = (2 * image - 1).square()  # neither linear nor monotonic
@@ -108,6 +123,29 @@ def test_mutual_information_follows_any_relation_of_intensities():
     assert loss(image, related, voxels=500, seed=3) == loss(
         image, related, voxels=500, seed=3
     )
+
+
+def test_every_seed_samples_other_voxels_and_every_pair_has_its_own():
+    pairs = images(0, (2, 1, 12, 12, 12)), images(1, (2, 1, 12, 12, 12))
+    weights = images(2, (2, 1, 12, 12, 12))
+
+    def loss(seed, *weights, chosen=slice(None)):
+        sides = [side[chosen] for side in (*pairs, *weights)]
+        return losses.mutual_information_loss(*sides, voxels=500, seed=seed)
+
+    for extra in ((), (weights,)):
+        assert loss(1, *extra) == loss([1, 1], *extra) != loss([1, 2], *extra)
+        each = [loss(1, *extra, chosen=[0]), loss(2, *extra, chosen=[1])]
+        torch.testing.assert_close(loss([1, 2], *extra), sum(each) / 2)
+
+
+def test_a_sample_is_drawn_anew_without_touching_the_global_generator():
+    image = images(0)
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    losses.mutual_information_loss(image, image, seed=7)
+    assert torch.rand(1) == expected
 
 
 def test_mutual_information_has_gradients():

@@ -46,6 +46,14 @@ def test_images_describe_themselves_but_for_mind():
             assert described is image
 
 
+def test_seed_is_that_of_the_sample_of_mutual_information():
+    fixed, moved = images(2, (1, 1, 20, 16, 16))  # more voxels than a sample has
+    for seed in (3, [4]):
+        found = similarity_loss("mutual information", window_voxels=3, seed=seed)
+        expected = losses.mutual_information_loss(fixed, moved, seed=seed)
+        assert found(fixed, moved) == expected
+
+
 def test_window_is_the_side_of_the_cubes():
     fixed, moved, weights = images(3)
     for width in (3, 7):

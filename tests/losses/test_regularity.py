@@ -27,6 +27,21 @@ def test_orthogonality_is_zero_for_rotations():
     assert losses.determinant_loss(matrix).item() == pytest.approx(0, abs=1e-12)
 
 
+def test_orthogonality_grows_with_the_deviation():
+    scalings = [torch.eye(3)[None] * by for by in (0.0, 0.1, 0.5, 2.0)]
+    values = [losses.orthogonality_loss(matrix).item() for matrix in scalings]
+    assert values[0] == pytest.approx(0, abs=1e-5)
+    assert 0.01 < values[1] < values[2] < values[3]
+
+
+def test_a_reflection_has_no_orthogonality_loss_but_one_of_the_determinant():
+    mirror = torch.diag(torch.tensor([-2.0, 0.0, 0.0]))[
+        None
+    ]  # I + A has determinant -1
+    assert losses.orthogonality_loss(mirror).item() == pytest.approx(0, abs=1e-5)
+    assert losses.determinant_loss(mirror).item() == pytest.approx(4)
+
+
 def test_determinant_of_a_known_matrix():
     matrix = torch.diag(torch.tensor([1.0, 0.0, 0.0]))[None]  # I + A has determinant 2
     assert losses.determinant_loss(matrix).item() == pytest.approx(1)

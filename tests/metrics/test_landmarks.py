@@ -1,19 +1,24 @@
-"""Landmark distances, and lengths before an alignment to an atlas."""
+"""Landmark distances, in the moving and in the fixed scan, and in voxels."""
 
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
 
 from support.scans import oblique_grid, random_points_mm, smooth_field, some_affine
 from voltween.errors import InputError
 from voltween.metrics import (
     corresponding_landmarks,
-    landmark_differences_mm,
+    landmark_differences_in_fixed_mm,
     landmark_distances_mm,
-    landmark_distances_voxels,
-    lengths_before_alignment_mm,
+    lengths_voxels,
 )
-from voltween.spatial import Affine, Points
+from voltween.spatial import (
+    Affine,
+    DisplacementField,
+    Grid,
+    Points,
+    directions_to_ras,
+    origins_mm,
+)
 
 
 def test_landmark_distances_by_hand():
@@ -21,23 +26,40 @@ def test_landmark_distances_by_hand():
     shift[:3, 3] = 10, 0, 0
     fixed = Points(np.array([[0, 0, 0], [1, 2, 3]]))
     moving = Points(np.array([[10, 3, 4], [11, 2, 3]]))
-    grid = oblique_grid(spacing_mm=(2.0, 2.0, 2.0))
     of_pair = Affine(shift), fixed, moving
-    assert landmark_differences_mm(*of_pair).tolist() == [[0, -3, -4], [0, 0, 0]]
+    differences_mm = landmark_differences_in_fixed_mm(*of_pair)
+    np.testing.assert_allclose(differences_mm, [[0, 3, 4], [0, 0, 0]], atol=1e-12)
     assert landmark_distances_mm(*of_pair) == pytest.approx([5, 0])
-    distances = landmark_distances_voxels(*of_pair, moving_grid=grid)
-    assert distances == pytest.approx([2.5, 0])
 
 
-def test_landmark_distances_in_voxels_count_along_the_moving_axes():
-    grid = oblique_grid(seed=3)
-    voxels = np.array([[1.0, 2.0, 3.0]])
-    moving = Points(grid.voxel_to_world(voxels))
-    fixed = Points(grid.voxel_to_world(voxels + np.array([1, -2, 2])))
-    distances = landmark_distances_voxels(
-        Affine.identity(), fixed, moving, moving_grid=grid
+def test_distances_in_the_fixed_scan_are_those_before_a_scaling():
+    twice = Affine(np.diag([2.0, 2, 2, 1]))
+    fixed, moving = Points(np.ones((1, 3))), Points(np.array([[2, 8, 10]]))
+    assert landmark_distances_mm(twice, fixed, moving) == pytest.approx([10])
+    assert landmark_differences_in_fixed_mm(twice, fixed, moving) == pytest.approx(
+        np.array([[0, 3, 4]])
     )
-    assert distances == pytest.approx([3])
+
+
+def test_lengths_in_voxels_count_along_the_axes_of_the_grid():
+    grid = oblique_grid(seed=3)
+    voxels = np.array([[0.0, 0, 0], [1, -2, 2]])
+    differences_mm = np.diff(grid.voxel_to_world(voxels), axis=0)
+    assert lengths_voxels(differences_mm, grid) == pytest.approx([3])
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_voxels_of_a_given_size_lie_along_the_axes_nearest_to_right_ahead_and_up(order):
+    plain = oblique_grid((4, 4, 4), seed=1, spacing_mm=(1.0, 1.0, 1.0))
+    affine = plain.affine.copy()
+    affine[:, :3] = plain.affine[:, list(order)]
+    affine[:3, 0] *= -1
+    directions = directions_to_ras(plain)
+    differences_mm = (directions @ np.diag([2.0, 3, 4])).T
+    lengths = lengths_voxels(
+        differences_mm, Grid((4, 4, 4), affine), voxel_mm=(0.5, 3.0, 8.0)
+    )
+    assert lengths == pytest.approx([4, 1, 0.5])
 
 
 def test_landmarks_mapped_onto_their_partners_have_no_distance():
@@ -84,37 +106,42 @@ def test_names_that_only_count_do_not_pair_lists_that_differ():
     assert distances == pytest.approx([0, 1])
 
 
-def test_shrinking_alignment_is_taken_back_by_hand():
-    # Aligned to an atlas of half the size and a quarter turn: x becomes y.
-    matrix = np.eye(4)
-    matrix[:3, :3] = [[0, -0.5, 0], [0.5, 0, 0], [0, 0, 0.8]]
-    matrix[:3, 3] = 40, -30, 20
-    differences_mm = np.array([[0, 1.5, 0], [0, 0, 1.6], [-2.0, 0, 0]])
-    lengths_mm = lengths_before_alignment_mm(
-        differences_mm, fixed_to_aligned=Affine(matrix)
+def test_distance_in_the_fixed_scan_is_that_of_the_paper_before_alignment():
+    """Section V-B a: the inverse of the linear part of the fixed image's alignment."""
+    grid = oblique_grid()
+    atlas_to_fixed, atlas_to_moving = some_affine(1), some_affine(2)
+    on_atlas = smooth_field(grid)
+    atlas_mm = random_points_mm(grid, count=40)
+    fixed = atlas_to_fixed.map_points(Points(atlas_mm))
+    moving = atlas_to_moving.map_points(Points(atlas_mm[::-1]))
+    # The paper: the warped landmark minus the landmark in the aligned fixed image.
+    aligned_fixed, aligned_moving = (
+        transform.inverse().map_points(points)
+        for transform, points in ((atlas_to_fixed, fixed), (atlas_to_moving, moving))
     )
-    assert lengths_mm == pytest.approx([3, 2, 4])
-
-
-def test_alignment_is_taken_back_to_the_original_fixed_image():
-    # The same registration, measured in the original fixed image and in the aligned.
-    rng = np.random.default_rng(0)
-    fixed_to_aligned, moving_to_fixed = some_affine(1), some_affine(2)
-    fixed, moving = (Points(rng.uniform(-80, 80, (20, 3))) for _ in range(2))
-    expected = landmark_distances_mm(moving_to_fixed, moving, fixed)
-    aligned = landmark_differences_mm(
-        fixed_to_aligned @ moving_to_fixed, moving, fixed_to_aligned.map_points(fixed)
+    warped = origins_mm(on_atlas, aligned_moving.mm)
+    linear_part = atlas_to_fixed.inverse().matrix[:3, :3]  # aligns fixed to the atlas
+    corrected = (warped - aligned_fixed.mm) @ np.linalg.inv(linear_part).T
+    # Ours: the transform that was mapped back to the original scans.
+    mapped_back = atlas_to_moving @ on_atlas @ atlas_to_fixed.inverse()
+    differences_mm = landmark_differences_in_fixed_mm(mapped_back, fixed, moving)
+    np.testing.assert_allclose(differences_mm, corrected, atol=1e-9)
+    lengths, uncorrected, in_moving = (
+        np.linalg.norm(differences_mm, axis=1),
+        np.linalg.norm(warped - aligned_fixed.mm, axis=1),
+        landmark_distances_mm(mapped_back, fixed, moving),
     )
-    lengths_mm = lengths_before_alignment_mm(aligned, fixed_to_aligned=fixed_to_aligned)
-    np.testing.assert_allclose(lengths_mm, expected, rtol=1e-9)
-    assert np.abs(np.linalg.norm(aligned, axis=1) / expected - 1).max() > 0.05
+    for other in (uncorrected, in_moving):
+        assert np.abs(other / lengths - 1).max() > 0.05
 
 
-def test_rigid_alignment_changes_no_length():
-    matrix = np.eye(4)
-    matrix[:3, :3] = Rotation.from_rotvec([0.3, -0.5, 0.2]).as_matrix()
-    differences_mm = np.random.default_rng(0).standard_normal((9, 3))
-    lengths_mm = lengths_before_alignment_mm(
-        differences_mm, fixed_to_aligned=Affine(matrix)
+def test_a_landmark_to_which_nothing_is_mapped_has_no_distance_in_the_fixed_scan():
+    grid = Grid((12, 4, 4), np.eye(4))
+    flow = np.zeros((3, *grid.shape))
+    flow[0] = 5  # nothing is mapped to voxels 0 to 4; beyond the grid nothing moves
+    landmarks = Points(np.array([[2.0, 2, 2], [8, 2, 2], [100, 2, 2]]))
+    differences_mm = landmark_differences_in_fixed_mm(
+        DisplacementField.from_flow(flow, grid), landmarks, landmarks
     )
-    np.testing.assert_allclose(lengths_mm, np.linalg.norm(differences_mm, axis=1))
+    assert np.isnan(differences_mm[0]).all()
+    assert differences_mm[1:] == pytest.approx(np.array([[-5, 0, 0], [0, 0, 0]]))

@@ -1,10 +1,12 @@
 """Overlap of labels: definitions, and maps that cannot be compared."""
 
+import math
+
 import numpy as np
 import pytest
 
 from voltween.errors import InputError
-from voltween.metrics import dice_per_label, iou_from_dice
+from voltween.metrics import dice_per_label, iou_from_dice, iou_of_union
 from voltween.metrics.overlap import check_same_shape
 
 
@@ -21,6 +23,16 @@ def test_dice_and_iou_equal_the_definitions_on_random_maps():
         f, m = fixed == label, moved == label
         assert dice == pytest.approx(2 * (f & m).sum() / (f.sum() + m.sum()))
         assert iou_from_dice(dice) == pytest.approx((f & m).sum() / (f | m).sum())
+
+
+def test_union_of_labels_is_one_structure():
+    fixed = np.array([[[1, 1, 1, 0, 2, 2, 0]]])
+    moved = np.array([[[0, 2, 1, 1, 2, 3, 0]]])
+    assert iou_of_union(fixed, moved) == 4 / 6
+    one = np.array([[[0, 1, 1, 1, 0, 1, 0]]])
+    dice = dice_per_label(np.minimum(fixed, 1), one)[1]
+    assert iou_of_union(fixed, one) == pytest.approx(iou_from_dice(dice))
+    assert math.isnan(iou_of_union(fixed * 0, moved * 0))
 
 
 def test_maps_of_different_types_are_compared():

@@ -14,7 +14,11 @@ from support.scans import (
     smooth_field,
     some_affine,
 )
-from voltween.metrics import inverse_consistency_mm, measure_regularity
+from voltween.metrics import (
+    inside_percent,
+    inverse_consistency_mm,
+    measure_regularity,
+)
 from voltween.spatial import Affine, DisplacementField, Grid
 
 SHAPE = (9, 10, 11)
@@ -196,3 +200,22 @@ def test_nothing_is_measured_where_nothing_overlaps():
     far = shift(1e4, 0, 0)
     consistency_mm = inverse_consistency_mm(far, far.inverse(), fixed=grid, moving=grid)
     assert math.isnan(consistency_mm)
+
+
+def test_voxels_that_stay_inside_the_moving_scan_are_counted():
+    grid = oblique_grid((10, 8, 6))
+    for voxels, percent in ((0, 100), (-0.4, 100), (3, 70), (-9, 10), (11, 0)):
+        offset_mm = grid.affine[:3, 0] * voxels
+        field = shift(*offset_mm).to_field(grid)
+        assert inside_percent(field, moving=grid) == pytest.approx(percent)
+
+
+def test_the_moving_grid_counts_not_the_fixed_one():
+    forward = TO_MOVING @ smooth_field(FIXED.grid, seed=1)
+    mapped_mm = forward.map_positions(FIXED.grid.voxel_centers_mm().reshape(-1, 3))
+    voxels = MOVING.grid.world_to_voxel(mapped_mm)
+    shape = np.array(MOVING.grid.shape)
+    inside = (np.abs(voxels - (shape - 1) / 2) < shape / 2).all(axis=1)
+    percent = inside_percent(forward.to_field(FIXED.grid), moving=MOVING.grid)
+    assert percent == pytest.approx(100 * inside.mean())
+    assert 0 < percent < 100

@@ -8,8 +8,8 @@ import pytest
 from support.known_pair import MOVED_SCENE, SCENE, error_mm, known_pair, scene_points_mm
 from support.scans import STORAGE_ORDERS, oblique_grid, stored, tiny_model
 from voltween.refinement import AffineLevel, Level, Refinement
-from voltween.registration import Guidance, Side, align_centers, register
-from voltween.spatial import Image, LabelMap, Points
+from voltween.registration import Guidance, Side, register
+from voltween.spatial import Image, LabelMap, Points, align_centers
 
 
 @pytest.fixture(scope="module", name="scene")

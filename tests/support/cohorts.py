@@ -66,16 +66,16 @@ def trunk(spacing_mm=5.0):
     return Image(hounsfield + noise, grid), LabelMap(labels, grid)
 
 
-def write_cohort(folder, train=4, val=2, suffix=".nii.gz"):
+def write_cohort(folder, train=4, val=2, test=0, suffix=".nii.gz"):
     """Blobs in mixed storage orders and a manifest; returns the manifest's path."""
     rows = []
-    for number in range(train + val):
+    splits = ["train"] * train + ["val"] * val + ["test"] * test
+    for number, split in enumerate(splits):
         image, labels = (
             stored(v, STORAGE_ORDERS[number * 11 % 48]) for v in blob(number)
         )
         io.write(image, folder / f"image{number}{suffix}")
         io.write(labels, folder / f"labels{number}{suffix}")
-        split = "train" if number < train else "val"
         rows.append(
             [
                 f"case{number}",

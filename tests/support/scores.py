@@ -71,6 +71,8 @@ def scores_of_four_methods():
             stage=stage,
             dice=d - loss,
             iou=0.5,
+            iou_union=0.75,
+            landmark_fixed_mm=4.0,
             folding_percent=0.25,
         )
         for (f, v), d in zip(PAIRS, dice, strict=True)

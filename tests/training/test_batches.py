@@ -1,5 +1,7 @@
 """Pairs of a step: drawn, shared among devices, prepared by other processes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -28,7 +30,8 @@ def pairs(tmp_path_factory):
 
 def assert_same(one, other):
     assert one.names == other.names
-    for a, b in zip(one.pairs, other.pairs, strict=True):
+    assert one.pairs.seeds == other.pairs.seeds
+    for a, b in zip(one.pairs[:-1], other.pairs[:-1], strict=True):
         assert a is b is None or torch.equal(a, b)
 
 
@@ -50,6 +53,15 @@ def test_a_pair_depends_on_seed_step_and_place_alone(pairs):
             alone.pairs.moving_labels[0], whole.pairs.moving_labels[place]
         )
     assert pairs.batch(3, range(4)).names != whole.names
+
+
+def test_every_pair_of_every_step_has_a_seed_of_its_own(pairs):
+    seeds = [pairs.batch(step, range(4)).pairs.seeds for step in (1, 2)]
+    assert len({*seeds[0], *seeds[1]}) == 8
+    portions = [pairs.batch(2, places).pairs.seeds for places in ([0, 1], [2, 3])]
+    assert portions[0] + portions[1] == seeds[1]  # whoever takes the pair
+    reseeded = replace(pairs, config=replace(CONFIG, seed=1)).batch(1, range(4))
+    assert not {*reseeded.pairs.seeds} & {*seeds[0]}
 
 
 @pytest.mark.parametrize(("devices", "at_once"), [(1, None), (1, 1), (2, None), (2, 1)])

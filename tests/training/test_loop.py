@@ -25,11 +25,13 @@ from support.training import (
     run,
     tensors_of,
 )
+from voltween.baselines import TOOLS
 from voltween.cohorts import read_manifest
 from voltween.errors import InputError
 from voltween.models import load_model
 from voltween.process import Used
 from voltween.training import (
+    RCN,
     SUPERVISED,
     Augmentation,
     Objective,
@@ -37,10 +39,12 @@ from voltween.training import (
     loop,
     train,
 )
+from voltween.training.objective import pair_losses
 
 LEARNING = replace(
     CONFIG, steps=45, validate_every=45, learning_rate=3e-3, masked_share=0.0
 )
+STATE_4 = "state-00000004.safetensors"
 LEARNER = replace(CASCADE, channels=4, flow_multiplier=10.0)
 
 
@@ -92,6 +96,24 @@ def test_loss_falls_and_overlap_rises_on_phantoms(manifest, tmp_path):
     assert reports[-1].stages[-1].dice > reports[4].stages[-1].dice + 0.1
 
 
+def test_adam_has_its_usual_numbers(manifest, tmp_path, monkeypatch):
+    """Those of TensorFlow 1.4, which are those of PyTorch."""
+    made = []
+
+    class Watched(torch.optim.Adam):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            made.append(self)
+
+    monkeypatch.setattr(torch.optim, "Adam", Watched)
+    run(manifest, tmp_path, replace(CONFIG, steps=1))
+    (optimizer,) = made
+    assert optimizer.defaults["betas"] == (0.9, 0.999)
+    assert optimizer.defaults["eps"] == 1e-8
+    assert optimizer.defaults["weight_decay"] == 0
+    assert not optimizer.defaults["amsgrad"]
+
+
 def test_one_seed_gives_one_result(manifest, whole, tmp_path):
     run(manifest, tmp_path)
     assert_equal(tmp_path / LAST, whole / LAST)
@@ -104,6 +126,29 @@ def test_resumed_run_equals_an_uninterrupted_one(manifest, whole, tmp_path):
     for file in (LAST, "best.safetensors"):
         assert_equal(tmp_path / file, whole / file)
     assert (tmp_path / "log.csv").read_text() == (whole / "log.csv").read_text()
+
+
+def test_mutual_information_samples_anew_and_a_resumed_run_repeats(
+    manifest, tmp_path, monkeypatch
+):
+    sampled = []
+
+    def watched_losses(network, pairs, objective):
+        sampled.append(pairs.seeds)
+        return pair_losses(network, pairs, objective)
+
+    monkeypatch.setattr(loop, "pair_losses", watched_losses)
+    objective = Objective(last_similarity="mutual information")
+    config = replace(CONFIG, steps=4, objective=objective)
+    run(manifest, tmp_path / "whole", config)
+    uninterrupted = sampled.copy()
+    assert len(set(uninterrupted)) == 4
+    sampled.clear()
+    with pytest.raises(KilledError):
+        run(manifest, tmp_path / "killed", config, on_step=die_at(3))
+    run(manifest, tmp_path / "killed", config)
+    assert sampled == uninterrupted[:3] + uninterrupted[2:]
+    assert_equal(tmp_path / "killed" / STATE_4, tmp_path / "whole" / STATE_4)
 
 
 def test_run_killed_from_outside_is_resumed(manifest, whole, tmp_path):
@@ -274,7 +319,7 @@ def test_supervised_training_learns_what_ants_finds(manifest, tmp_path, monkeypa
     tool = SimpleNamespace(
         package="antspyx", check_installed=lambda: None, run=find_field
     )
-    monkeypatch.setattr("voltween.training.teachers._ANTS", tool)
+    monkeypatch.setitem(TOOLS, "ants", tool)
     reports = []
     config = replace(LEARNING, objective=SUPERVISED, target_pairs=1)
     changes = {"cache": tmp_path / "cache", "network": LEARNER}
@@ -312,6 +357,23 @@ def test_a_teacher_of_another_grid_is_refused_before_scans_are_read(manifest, tm
     ):
         run(manifest, tmp_path, config, cache=tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
+
+
+def test_passes_of_a_repeated_subnetwork_are_stages_of_the_training(manifest, tmp_path):
+    reports = []
+    network = replace(CASCADE, repeats=2, padding="same-tf")
+    config = replace(
+        CONFIG, steps=2, objective=replace(RCN, dense_similarity=(1.0, 1.0))
+    )
+    run(manifest, tmp_path, config, reports.append, network=network)
+    terms = reports[-1].losses
+    passes = ["dense 1 pass 1", "dense 1 pass 2"]
+    assert all(terms[f"{name} similarity"] > 0 for name in passes)
+    assert all(terms[f"{name} total variation"] > 0 for name in passes)
+    stages = [stage.stage for stage in reports[-1].stages]
+    assert stages == ["before", "affine", *passes]
+    model = load_model(tmp_path / "best.safetensors")
+    assert model.network.config == network
 
 
 def test_training_both_ways_reports_the_round_trip(manifest, tmp_path):

@@ -108,6 +108,37 @@ def test_every_similarity_can_be_trained(similarity):
     assert gradient.any()
 
 
+def test_mutual_information_samples_by_the_seed_of_every_pair():
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(2, 2, 1, 32, 16, 16, generator=generator)  # twice the sample
+    network = VolumeTweeningNetwork(CascadeConfig("D", (32, 16, 16), 2))
+    objective = Objective(last_similarity="mutual information")
+
+    def information(seeds, chosen=slice(None)):
+        pairs = PairBatch(*images[:, chosen], seeds=seeds)
+        with torch.no_grad():
+            return pair_losses(network, pairs, objective)["dense 1 similarity"]
+
+    assert information((5, 6)) == information((5, 6)) != information((7, 8))
+    each = [information((5,), slice(0, 1)), information((6,), slice(1, 2))]
+    torch.testing.assert_close(information((5, 6)), sum(each) / 2)
+    moved = network(*images).stages[-1].moved
+    expected = losses.mutual_information_loss(images[0], moved, seed=[5, 6])
+    torch.testing.assert_close(information((5, 6)), expected)
+
+
+def test_the_way_back_has_the_sample_of_the_way_there():
+    images = torch.rand(2, 1, 1, 16, 16, 16)
+    labels = torch.rand(2, 1, 3, 16, 16, 16)
+    pairs = PairBatch(*images, *labels, target=torch.zeros(1), seeds=(3,))
+    swapped = pairs.swapped
+    assert swapped.seeds == (3,)
+    assert swapped.target is None
+    assert (swapped.fixed is pairs.moving) & (swapped.moving is pairs.fixed)
+    assert swapped.fixed_labels is pairs.moving_labels
+    assert swapped.moving_labels is pairs.fixed_labels
+
+
 @pytest.mark.parametrize("similarity", get_args(Similarity))
 def test_every_similarity_can_be_chosen_by_name(similarity, tmp_path):
     arguments = ["--training.objective.last-similarity", similarity]

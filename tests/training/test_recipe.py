@@ -28,6 +28,14 @@ def test_learning_rate_is_halved_after_four_of_five_epochs():
     assert learning_rate(81, config) == learning_rate(100, config) == 0.5e-4
 
 
+def test_the_rate_is_halved_every_epoch_after_those_at_full_rate():
+    config = TrainConfig(
+        steps=10, steps_per_epoch=2, full_rate_epochs=3, learning_rate=1.0
+    )
+    rates = [learning_rate(step, config) for step in range(1, 11)]
+    assert rates == [1, 1, 1, 1, 1, 1, 0.5, 0.5, 0.25, 0.25]
+
+
 def test_published_settings_are_those_of_the_paper():
     published = PUBLISHED_TRAINING
     assert (published.steps, published.pairs_per_step) == (100_000, 8)
@@ -61,6 +69,8 @@ def test_shipped_augmentation_is_that_of_the_hippocampus_model():
         ({"steps": 0}, "steps: expected at least 1, got 0"),
         ({"patience": 0}, "patience: expected at least 1, got 0"),
         ({"learning_rate": 0.0}, "learning_rate: expected above 0, got 0.0"),
+        ({"steps_per_epoch": 0}, "steps_per_epoch: expected at least 1, got 0"),
+        ({"full_rate_epochs": -1}, "full_rate_epochs: expected at least 0, got -1"),
         ({"masked_share": 1.5}, "masked_share: expected 0 to 1, got 1.5"),
         (
             {"objective": Objective(end_point_error=1.0, invertibility=1.0)},
@@ -75,7 +85,7 @@ def test_settings_out_of_range_are_refused(changes, message):
 
 @pytest.mark.parametrize("teacher", ["hippocampus", "ANTs", "brain+slow", ""])
 def test_other_teachers_are_refused(teacher):
-    with pytest.raises(InputError, match='teacher: expected "ants", or a model with'):
+    with pytest.raises(InputError, match='teacher: expected "ants", "ants-syn", or a '):
         replace(CONFIG, teacher=teacher)
 
 

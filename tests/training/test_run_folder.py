@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+from dataclasses import asdict
 from importlib.metadata import version
 
 import numpy as np
@@ -11,11 +12,11 @@ import pytest
 import torch
 from PIL import Image as Picture
 
-from support.training import CASCADE, LAST, PREPROCESSING, assert_equal, run
+from support.training import CASCADE, CONFIG, LAST, PREPROCESSING, assert_equal, run
 from voltween import files
 from voltween.errors import InputError, OutputError
 from voltween.models import load_model
-from voltween.networks import build
+from voltween.networks import build, config_facts
 from voltween.training import StageValidation
 from voltween.training.run_folder import Progress, RunFolder, environment
 
@@ -136,6 +137,19 @@ class TestStates:
             pytest.raises(InputError, match="got damaged states only"),
         ):
             folder.resume(network, optimizer)
+
+    def test_a_run_from_before_a_setting_existed_has_its_default(
+        self, network, optimizer, tmp_path
+    ):
+        facts = {"training": asdict(CONFIG), **config_facts(CASCADE)}
+        facts = json.loads(json.dumps(facts))
+        old = json.loads(json.dumps(facts))
+        del old["training"]["full_rate_epochs"], old["cascade"]["affine_levels"]
+        RunFolder(tmp_path, old, 2).save_state(network, optimizer, Progress(step=4))
+        assert RunFolder(tmp_path, facts, 2).resume(network, optimizer).step == 4
+        changed = facts | {"training": facts["training"] | {"full_rate_epochs": 3}}
+        with pytest.raises(InputError, match=r"other settings \(training\)"):
+            RunFolder(tmp_path, changed, 2).resume(network, optimizer)
 
     def test_a_run_of_another_recipe_is_refused(self, network, optimizer, tmp_path):
         RunFolder(tmp_path, FACTS, 2).save_state(network, optimizer, Progress(2))

@@ -27,10 +27,10 @@ from voltween.refinement import (
 )
 from voltween.refinement.presets import REFINEMENTS
 from voltween.spatial import Affine, Grid, Image
-from voltween.training import teachers
+from voltween.training.recipe import TOOL_TEACHERS
 from voltween.training.teachers import Ants, teacher_named
 
-ANTS = TOOLS["ants-syn"]
+ANTS = TOOLS["ants"]
 SHAPE = (36, 28, 44)
 SHIFT = (3, -2, 1)  # of the moving image's content, in voxels along each array axis
 SMALL = (16, 16, 16)
@@ -75,9 +75,9 @@ class TestAnts:
     def test_a_shift_is_a_flow_along_the_array_axes(self, monkeypatch):
         matrix = np.eye(4)
         matrix[:3, 3] = SHIFT
-        monkeypatch.setattr(teachers, "_ANTS", KnownTool(Affine(matrix)))
+        monkeypatch.setitem(TOOLS, "ants", KnownTool(Affine(matrix)))
         fixed, moving = shifted_pair()
-        flow = Ants().flow(fixed, moving)
+        flow = Ants("ants").flow(fixed, moving)
         shift = torch.tensor(SHIFT, dtype=torch.float32)[:, None, None, None]
         torch.testing.assert_close(flow, shift.expand_as(flow))
         moved = warp(moving[None], flow[None])[0, 0].numpy()
@@ -89,9 +89,9 @@ class TestAnts:
     ):
         grid = Grid(SHAPE, np.eye(4))
         field = smooth_field(grid, 1, largest_voxels=2.0)
-        monkeypatch.setattr(teachers, "_ANTS", KnownTool(field))
+        monkeypatch.setitem(TOOLS, "ants", KnownTool(field))
         fixed, moving = shifted_pair()
-        flow = Ants().flow(fixed, moving)
+        flow = Ants("ants").flow(fixed, moving)
         moved = field.resample(Image(moving[0].numpy(), grid), onto=grid).data
         ours = warp(moving[None], flow[None])[0, 0].numpy()
         inside = positions_inside(flow)
@@ -102,9 +102,9 @@ class TestAnts:
     def test_the_tool_gets_both_images_and_one_thread(self, monkeypatch):
         """More threads of ITK would not give the same flow each time."""
         tool = KnownTool(Affine.identity())
-        monkeypatch.setattr(teachers, "_ANTS", tool)
+        monkeypatch.setitem(TOOLS, "ants", tool)
         pair = shifted_pair()
-        Ants().flow(*pair)
+        Ants("ants").flow(*pair)
         *images, threads = tool.calls[0]
         assert threads == 1
         for image, tensor in zip(images, pair, strict=True):
@@ -113,14 +113,22 @@ class TestAnts:
 
     def test_its_flows_depend_on_the_version(self, monkeypatch):
         monkeypatch.setattr(process, "installed_version", lambda package: "1.2.3")
-        assert teacher_named("ants", Preprocessing(SMALL, (1.0, 1.0, 1.0))) == Ants()
-        assert Ants().facts == "antspyx 1.2.3"
+        facts = {name: Ants(name).facts for name in TOOL_TEACHERS}
+        assert facts == {
+            "ants": "ants, antspyx 1.2.3",
+            "ants-syn": "ants-syn, antspyx 1.2.3",
+        }
+
+    @pytest.mark.parametrize("name", TOOL_TEACHERS)
+    def test_its_name_is_that_of_the_tool(self, name):
+        preprocessing = Preprocessing(SMALL, (1.0, 1.0, 1.0))
+        assert teacher_named(name, preprocessing) == Ants(name)
 
     def test_a_missing_package_says_what_to_install(self, monkeypatch):
         missing = replace(ANTS, package="no-such-package")
-        monkeypatch.setattr(teachers, "_ANTS", missing)
+        monkeypatch.setitem(TOOLS, "ants", missing)
         with pytest.raises(InputError, match=r"pip install .*voltween\[baselines\]"):
-            _ = Ants().facts
+            _ = Ants("ants").facts
 
 
 @pytest.fixture(name="model")

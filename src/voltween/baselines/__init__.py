@@ -1,8 +1,9 @@
 """Other registration tools, each called with (fixed, moving) for a Transform.
 
 Scans are in RAS+ mm, and the transform maps fixed to moving world mm. Every tool runs
-in a separate process.
+in a separate process, which ends when its time limit is over.
 """
 
 from voltween.baselines.catalogue import TOOLS as TOOLS
+from voltween.baselines.tools import TIME_LIMIT_MINUTES as TIME_LIMIT_MINUTES
 from voltween.baselines.tools import Tool as Tool

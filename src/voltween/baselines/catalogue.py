@@ -1,7 +1,9 @@
 """The other tools by the names that comparisons use."""
 
 from voltween.baselines.ants import ants, ants_affine, ants_syn, ants_syncc
+from voltween.baselines.convexadam import convexadam
 from voltween.baselines.elastix import elastix
+from voltween.baselines.greedy import greedy
 from voltween.baselines.tools import Tool
 
 TOOLS: dict[str, Tool] = {
@@ -10,5 +12,7 @@ TOOLS: dict[str, Tool] = {
     "ants-syn": ants_syn,
     "ants-syncc": ants_syncc,
     "elastix": elastix,
+    "greedy": greedy,
+    "convexadam": convexadam,
 }
 """Every tool by name; calling one with (fixed, moving) returns a Transform in mm."""

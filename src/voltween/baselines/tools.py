@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,10 +16,12 @@ from voltween.baselines.transform_check import check_transform
 from voltween.errors import InputError
 from voltween.files import naming
 from voltween.process import Used, require
-from voltween.spatial import Image, Transform
+from voltween.spatial import Affine, Grid, Image, Transform
 
 _CHILD = Path(__file__).with_name("child.py")
 _THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
+TIME_LIMIT_MINUTES = 120.0
+"""Time limit of a tool for one pair, unless another one is given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,39 +37,49 @@ class Tool:
     """Reads the transform, fixed to moving world mm, from the tool's folder."""
     moved: str
     """File name of the tool's moved image."""
+    initial: Callable[[Grid, Grid], Affine] | None = None
+    """Alignment of the fixed and the moving grid, fixed to moving world mm, of a tool
+    that needs both scans on one grid; None for tools that align the scans themselves.
+    The moving scan is resampled onto the fixed grid by it, before the time of the tool
+    begins."""
 
     def __call__(self, fixed: Image, moving: Image) -> Transform:
         """Registers the scans; returns the transform, fixed to moving world mm.
 
         Raises:
             MissingPackageError: If the package is missing.
-            InputError: If the tool fails, or its moved image differs from ours.
+            InputError: If the tool fails or takes more than the default time limit, or
+                its moved image differs from ours.
         """
         return self.run(fixed, moving)[0]
 
     def run(
-        self, fixed: Image, moving: Image, *, threads: int | None = None
+        self,
+        fixed: Image,
+        moving: Image,
+        *,
+        threads: int | None = None,
+        time_limit_minutes: float = TIME_LIMIT_MINUTES,
     ) -> tuple[Transform, Used]:
         """Registers the scans; returns the transform and the resources of the tool.
 
-        Without `threads`, ITK uses ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS of the
+        Without `threads`, a tool uses ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS of the
         environment, or one thread per processor.
 
         Raises:
             MissingPackageError: If the package is missing.
-            InputError: If the tool fails, or its moved image differs from ours.
+            InputError: If the tool fails or takes more than the time limit, or its
+                moved image differs from ours.
         """
         self.check_installed()
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            io.write(fixed, folder / "fixed.nii")
-            io.write(moving, folder / "moving.nii")
-            used = self._run_child(folder, threads)
-            tool_moved = io.read(folder / self.moved)
-            transform = self.read(folder)
-        with naming(self.name):
-            check_transform(transform, fixed, moving, tool_moved=tool_moved)
-        return transform, used
+        if self.initial is None:
+            return self._register(fixed, moving, threads, time_limit_minutes)
+        initial = self.initial(fixed.grid, moving.grid)
+        moving_on_fixed = initial.resample(moving, onto=fixed.grid)
+        transform, used = self._register(
+            fixed, moving_on_fixed, threads, time_limit_minutes
+        )
+        return initial @ transform, used
 
     def check_installed(self) -> None:
         """Checks that the tool's package is installed.
@@ -76,19 +89,40 @@ class Tool:
         """
         require(self.package, extra="baselines", purpose=self.name)
 
-    def _run_child(self, folder: Path, threads: int | None) -> Used:
+    def _register(
+        self,
+        fixed: Image,
+        moving: Image,
+        threads: int | None,
+        time_limit_minutes: float,
+    ) -> tuple[Transform, Used]:
+        """Runs the tool on the scans, in a folder of its own, and checks its output."""
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            io.write(fixed, folder / "fixed.nii")
+            io.write(moving, folder / "moving.nii")
+            used = self._run_child(folder, threads, time_limit_minutes)
+            tool_moved = io.read(folder / self.moved)
+            transform = self.read(folder)
+        with naming(self.name):
+            check_transform(transform, fixed, moving, tool_moved=tool_moved)
+        return transform, used
+
+    def _run_child(
+        self, folder: Path, threads: int | None, time_limit_minutes: float
+    ) -> Used:
         (folder / "task.json").write_text(json.dumps(self.task()))
         environment = {} if threads is None else {_THREADS: str(threads)}
-        # -P: the script's folder has modules with the names of the tools.
-        child = subprocess.run(
-            [sys.executable, "-P", str(_CHILD), str(folder)],
-            cwd=folder,  # elastix leaves extra files in its working folder
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env=os.environ | environment,
-            check=False,
-        )
+        try:
+            child = _run_within(time_limit_minutes, folder, os.environ | environment)
+        except subprocess.TimeoutExpired as error:
+            raise InputError(
+                about=self.name,
+                expected=f"a registration within {time_limit_minutes:g} minutes",
+                got="none, and it was stopped",
+                advice="raise the limit (--time-limit-minutes), or leave these images "
+                "out",
+            ) from error
         if child.returncode != 0:
             raise InputError(
                 about=self.name,
@@ -97,6 +131,34 @@ class Tool:
                 advice="leave these images out",
             )
         return Used(**json.loads((folder / "used.json").read_text()))
+
+
+def _run_within(
+    minutes: float, folder: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Runs the child on a folder, and ends it with its own children after some minutes.
+
+    Raises:
+        subprocess.TimeoutExpired: If it takes longer.
+    """
+    # -P: the script's folder has modules with the names of the tools.
+    command = [sys.executable, "-P", str(_CHILD), str(folder)]
+    with subprocess.Popen(
+        command,
+        cwd=folder,  # elastix leaves extra files in its working folder
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env=environment,
+        start_new_session=True,  # a group of processes of its own, to end it as a whole
+    ) as child:
+        try:
+            output, errors = child.communicate(timeout=60 * minutes)
+        except BaseException:  # of the time limit, or the user's interruption
+            os.killpg(child.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(command, child.returncode, output, errors)
 
 
 def _reason(child: subprocess.CompletedProcess[str]) -> str:

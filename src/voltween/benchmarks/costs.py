@@ -111,7 +111,7 @@ def step_costs(config: CascadeConfig) -> dict[str, Cost]:
 
 def cascade_cost(config: CascadeConfig) -> Cost:
     """Cost of the whole cascade; its first dense flow needs no composition."""
-    costs, dense = step_costs(config), config.stages.count("D")
+    costs, dense = step_costs(config), len(config.dense_stage_names)
     subnetwork = costs["encoder"] + costs["decoder"] + costs["last layer"]
     total = (subnetwork + costs["warp"]) * dense
     total += costs["composition"] * max(dense - 1, 0)

@@ -128,6 +128,7 @@ class NaiveCascade(nn.Module):
             moved = naive_warp(moving, flow)
             stages.append(
                 Stage(
+                    name="affine",
                     is_affine=True,
                     own_flow=flow,
                     flow=flow,
@@ -144,6 +145,7 @@ class NaiveCascade(nn.Module):
             moved = naive_warp(moving, flow)
             stages.append(
                 Stage(
+                    name=f"dense {number + 1}",
                     is_affine=False,
                     own_flow=own_flow,
                     flow=flow,

@@ -28,6 +28,7 @@ COMMANDS = {
     "experiment": "Run a table of the paper on a cohort.",
     "figures": "Draw the figures of a paper: cascade in 3D, sections, maps, curves.",
     "models": "List the installed models, their purpose, training and accuracy.",
+    "import-rcn": "Turn a checkpoint of Recursive-Cascaded-Networks into a model file.",
     "demo": "Register two individuals made from the ICBM152 template.",
     "bench": "Measure operations, cascades and training steps against plain PyTorch.",
 }
@@ -98,10 +99,11 @@ def read_command(name: str, words: list[str]) -> Any:
 
 def _kind(name: str, words: list[str]) -> Callable[..., Any]:
     """The dataclass of a command; the defaults of `train` depend on its network."""
-    module = import_module(f"voltween.cli.{name}")
+    parts = name.split("-")
+    module = import_module(f"voltween.cli.{'_'.join(parts)}")
     if name == "train":
         return module.command_for(words)
-    return getattr(module, name.capitalize())
+    return getattr(module, "".join(part.capitalize() for part in parts))
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

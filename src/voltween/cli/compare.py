@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
+from voltween.baselines import TIME_LIMIT_MINUTES
 from voltween.cli.evaluate import measure_pairs
 from voltween.cohorts import cases_of_split, read_manifest
 from voltween.evaluation import (
@@ -24,11 +25,13 @@ class Compare:
     Methods: identity (no registration), centres (image centers aligned), ants (the
     command of the VTN paper), ants-affine (its command for pre-alignment), ants-syn and
     ants-syncc (of antspyx), elastix (affine, then B-splines with 1000 iterations),
-    voxelmorph (VoxelMorph-2, first trained on the manifest's `train` cases, which takes
-    long), voxelmorph:FILE (trained before), model:NAME_OR_FILE. With aligned: before a
-    name, the scans are registered on the atlas of --aligned, and the transform is
-    mapped back and measured on the original scans. It writes tables, statistical tests
-    and plots. Tools need voltween[baselines].
+    greedy (affine, then deformable, with local correlation), convexadam (ConvexAdam
+    with MIND features; without an affine stage, it starts with the image centers
+    aligned), voxelmorph (VoxelMorph-2, first trained on the manifest's `train` cases,
+    which takes long), voxelmorph:FILE (trained before), model:NAME_OR_FILE. With
+    aligned: before a name, the scans are registered on the atlas of --aligned, and the
+    transform is mapped back and measured on the original scans. It writes tables,
+    statistical tests and plots. Tools need voltween[baselines].
     """
 
     manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
@@ -41,6 +44,9 @@ class Compare:
     """Folder made by `voltween align`, for names that begin with aligned:."""
     voxelmorph_steps: int | None = None
     """Training steps of `voxelmorph`; if not given, the published 5000."""
+    time_limit_minutes: float = TIME_LIMIT_MINUTES
+    """Minutes that ants, elastix, greedy or convexadam may take for a pair; a pair that
+    takes longer is a failed one."""
     device: str = "cpu"
     """Device of the models, such as cpu or cuda."""
     selection: Annotated[PairSelection, tyro.conf.arg(name="")] = field(
@@ -56,7 +62,11 @@ class Compare:
         cases = cases_of_split(everything, self.selection.split)
         names = [name.strip() for name in self.methods.split(",") if name.strip()]
         preparation = Preparation(
-            everything, self.out, self.voxelmorph_steps, self.aligned
+            everything,
+            self.out,
+            self.voxelmorph_steps,
+            self.aligned,
+            self.time_limit_minutes,
         )
         methods = methods_named(names, preparation, device=self.device)
         measure_pairs(methods, cases, self.selection, self.protocol, self.out)

@@ -2,64 +2,126 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
+from rich.table import Table
 from tyro.conf import Positional
 
+from voltween.baselines import TIME_LIMIT_MINUTES
 from voltween.cli.console import console, show_markdown
 from voltween.cli.evaluate import pair_line
 from voltween.cli.train import stage_line
-from voltween.cohorts import read_manifest
+from voltween.cohorts import Case, read_manifest
 from voltween.evaluation import (
+    ExperimentRun,
+    ExperimentSettings,
     Observer,
     PairScore,
+    PaperTable,
+    RowNeeds,
     ScaleName,
+    experiment_needs,
     read_experiment,
     run_experiment,
-    table,
 )
-from voltween.training import StepReport
+from voltween.training import Hardware, StepReport
 
 
 @dataclass(frozen=True)
 class Experiment:
     """Run a table of the paper on a cohort.
 
-    It trains the networks of the table and compares its methods. Networks that several
-    tables share are trained once, in --out, and an interrupted run continues when the
-    command is repeated. It writes the report of `voltween compare`, and table.md with
-    the published numbers beside the measured ones.
+    It trains the networks of the table and compares its methods on the `test` cases.
+    Networks that several tables share are trained once, in --out, and an interrupted
+    run continues when the command is repeated. A row that fails is a note in the table.
+    It writes the report of `voltween compare`, and table.md with the published numbers
+    beside the measured ones.
     """
 
     table: Annotated[Positional[Path], tyro.conf.arg(metavar="TABLE")]
-    """Table of the paper, table_2 to table_7, or a TOML file of the same form."""
+    """Table of the paper, table_2 to table_7, table_3_shares or table_6_shares, or a
+    TOML file of the same form."""
     manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
-    """CSV of cases, with `train` and `val` ones."""
+    """CSV of cases, with `train`, `val` and `test` ones (see `voltween split`)."""
     out: Path
     """Folder for networks and tables of all experiments on this manifest."""
     scale: ScaleName = "small"
-    """small: half the resolution and short trainings, for two processor cores. full:
-    the trainings of the paper."""
+    """small: half the resolution and short trainings, for two processor cores. paper:
+    the grids, networks and trainings of the paper."""
+    dry_run: bool = False
+    """Only take one step of every network, and report what the trainings need."""
     max_pairs: int = 0
-    """Number of pairs of `val` cases to measure, drawn with a fixed seed; 0 for all."""
+    """Number of pairs to measure, drawn with a fixed seed; 0 for all."""
+    keep_transforms: bool = False
+    """Keep the transforms of all pairs, to draw figures from; those of other tools are
+    then measured in later runs instead of registering again."""
+    time_limit_minutes: float = TIME_LIMIT_MINUTES
+    """Time that another tool gets for a pair before the pair counts as failed."""
+    settings: Annotated[ExperimentSettings, tyro.conf.arg(name="")] = field(
+        default_factory=ExperimentSettings
+    )
+    hardware: Annotated[Hardware, tyro.conf.arg(name="")] = field(
+        default_factory=Hardware
+    )
 
     def run(self) -> None:
-        """Train, measure, write."""
-        experiment = read_experiment(self.table)
-        cases = read_manifest(self.manifest)
+        """Train, measure, write; or report what that needs."""
+        table, cases = read_experiment(self.table), read_manifest(self.manifest)
+        if self.dry_run:
+            self._show_needs(table, cases)
+            return
         with _progress() as observer:
-            scores = run_experiment(
-                experiment,
+            page = run_experiment(table, cases, out=self.out, run=self._run(observer))
+        show_markdown(page)
+
+    def _run(self, observer: Observer) -> ExperimentRun:
+        return ExperimentRun(
+            scale=self.scale,
+            settings=self.settings,
+            max_pairs=self.max_pairs,
+            keep_transforms=self.keep_transforms,
+            hardware=self.hardware,
+            time_limit_minutes=self.time_limit_minutes,
+            observer=observer,
+        )
+
+    def _show_needs(self, table: PaperTable, cases: tuple[Case, ...]) -> None:
+        shown, notes = Table("row", "weights", "memory", "disk", "time"), []
+        with console.status("") as status:
+            for needs in experiment_needs(
+                table,
                 cases,
                 out=self.out,
-                scale=self.scale,
-                max_pairs=self.max_pairs,
-                observer=observer,
-            )
-        show_markdown(table(experiment, scores))
+                run=self._run(Observer()),
+                on_row=lambda name: status.update(f"Trying {name}"),
+            ):
+                shown.add_row(needs.row.name, *_needs_cells(needs))
+                notes += [f"{needs.row.name}: {needs.note}"] if needs.note else []
+        console.print(shown)
+        for note in notes:
+            console.print(note, markup=False)
+        console.print(
+            "Memory is the peak so far, of all rows above. Time is that of the "
+            "training, on a machine that does nothing else."
+        )
+
+
+def _needs_cells(row: RowNeeds) -> tuple[str, str, str, str]:
+    """Weights, memory, disk and time, empty if the row was not tried."""
+    needs = row.needs
+    if needs is None:
+        return "", "", "", ""
+    hours, minutes = divmod(round(needs.seconds / 60), 60)
+    return (
+        f"{needs.weights:,}",
+        f"{needs.memory_bytes / 1e9:.1f} GB of "
+        f"{needs.memory_available_bytes / 1e9:.0f} GB",
+        f"{needs.disk_bytes / 1e9:.1f} GB",
+        f"{hours} h {minutes} min",
+    )
 
 
 @contextmanager

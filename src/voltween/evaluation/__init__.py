@@ -15,10 +15,14 @@ from voltween.evaluation.method_names import methods_named as methods_named
 from voltween.evaluation.methods import Method as Method
 from voltween.evaluation.methods import model_method as model_method
 from voltween.evaluation.pair_selection import PairSelection as PairSelection
+from voltween.evaluation.paper.experiment import ExperimentRun as ExperimentRun
 from voltween.evaluation.paper.experiment import Observer as Observer
 from voltween.evaluation.paper.experiment import run_experiment as run_experiment
-from voltween.evaluation.paper.experiment import table as table
+from voltween.evaluation.paper.needs import RowNeeds as RowNeeds
+from voltween.evaluation.paper.needs import experiment_needs as experiment_needs
 from voltween.evaluation.paper.scales import ScaleName as ScaleName
+from voltween.evaluation.paper.settings import ExperimentSettings as ExperimentSettings
+from voltween.evaluation.paper.table_file import PaperTable as PaperTable
 from voltween.evaluation.paper.table_file import read_experiment as read_experiment
 from voltween.evaluation.report.report_folder import write_report as write_report
 from voltween.evaluation.runner import EvaluationProtocol as EvaluationProtocol

@@ -1,27 +1,39 @@
 """Measures of one registered pair, on the fixed scan's grid."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from voltween.cohorts import Scan
-from voltween.evaluation.methods import Answer
 from voltween.evaluation.scores import StageScore, StructureScore, mean_of_measured
 from voltween.files import naming
 from voltween.metrics import (
     dice_per_label,
+    inside_percent,
     inverse_consistency_mm,
     iou_from_dice,
+    iou_of_union,
+    landmark_differences_in_fixed_mm,
     landmark_distances_mm,
-    landmark_distances_voxels,
+    lengths_voxels,
     measure_regularity,
     surface_distances_per_label,
 )
 from voltween.spatial import Affine, DisplacementField, LabelMap, Transform
+
+
+@dataclass(frozen=True)
+class LandmarkScore:
+    """Mean landmark distances of a pair; see `PairScore` for the three measures."""
+
+    landmark_mm: float = math.nan
+    landmark_fixed_mm: float = math.nan
+    landmark_voxels: float = math.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +43,9 @@ class Outcome:
     fixed: Scan
     moving: Scan
     transform: Transform
+    landmark_voxel_mm: tuple[float, float, float] | None = None
+    """Size of the voxels in which landmark distances are given, as in
+    `EvaluationProtocol`."""
 
     @cached_property
     def labels(self) -> tuple[LabelMap, LabelMap] | None:
@@ -47,6 +62,49 @@ class Outcome:
             return {}
         fixed, moved = self.labels
         return dice_per_label(fixed.data, moved.data)
+
+    @cached_property
+    def iou_union(self) -> float:
+        """IoU of the unions of all labels; NaN if one scan has no labels."""
+        if self.labels is None:
+            return math.nan
+        fixed, moved = self.labels
+        return iou_of_union(fixed.data, moved.data)
+
+    @cached_property
+    def landmark_differences_mm(self) -> Float[np.ndarray, "n 3"]:
+        """Differences of warped and fixed landmarks, in fixed world mm.
+
+        NaN where the transform has no inverse; without rows if a scan has no landmarks.
+
+        Raises:
+            InputError: If the landmarks do not correspond.
+        """
+        if self.fixed.points is None or self.moving.points is None:
+            return np.empty((0, 3))
+        with naming(f"landmarks of {self.fixed.name} and {self.moving.name}"):
+            return landmark_differences_in_fixed_mm(
+                self.transform, self.fixed.points, self.moving.points
+            )
+
+    def score_landmarks(self) -> LandmarkScore:
+        """Mean landmark distances, if both scans have landmarks.
+
+        Landmarks for which the transform has no inverse count in `landmark_mm` alone.
+
+        Raises:
+            InputError: If the landmarks do not correspond.
+        """
+        fixed, moving = self.fixed.points, self.moving.points
+        differences_mm, grid = self.landmark_differences_mm, self.fixed.image.grid
+        if fixed is None or moving is None or not len(differences_mm):
+            return LandmarkScore()
+        voxels = lengths_voxels(differences_mm, grid, voxel_mm=self.landmark_voxel_mm)
+        return LandmarkScore(
+            float(landmark_distances_mm(self.transform, fixed, moving).mean()),
+            mean_of_measured(np.linalg.norm(differences_mm, axis=1)),
+            mean_of_measured(voxels),
+        )
 
     @cached_property
     def field(self) -> DisplacementField:
@@ -69,20 +127,18 @@ class Outcome:
 
 
 def score_stages(
-    method: str, fixed: Scan, moving: Scan, answer: Answer
-) -> tuple[Outcome, tuple[StageScore, ...]]:
-    """Measures overlap and folding after every stage of an answer.
+    method: str, outcome: Outcome, stages: Mapping[str, Transform]
+) -> tuple[StageScore, ...]:
+    """Measures overlap, landmarks and folding after every stage of a method.
 
-    Returns:
-        The outcome of the answer, which is that of its last stage, and the scores.
+    `outcome` is that of the method, which is also that of its last stage.
     """
-    outcome = Outcome(fixed, moving, answer.fixed_to_moving)
     scores = []
-    for stage, transform in answer.stages.items():
-        is_last = transform is answer.fixed_to_moving
-        at_stage = outcome if is_last else Outcome(fixed, moving, transform)
+    for stage, transform in stages.items():
+        is_last = transform is outcome.transform
+        at_stage = outcome if is_last else replace(outcome, transform=transform)
         scores.append(_score_stage(method, stage, at_stage))
-    return outcome, tuple(scores)
+    return tuple(scores)
 
 
 def _score_stage(method: str, stage: str, outcome: Outcome) -> StageScore:
@@ -94,6 +150,8 @@ def _score_stage(method: str, stage: str, outcome: Outcome) -> StageScore:
         stage=stage,
         dice=mean_of_measured(dice),
         iou=mean_of_measured([iou_from_dice(value) for value in dice]),
+        iou_union=outcome.iou_union,
+        **asdict(outcome.score_landmarks()),
         folding_percent=outcome.folding_percent,
     )
 
@@ -139,8 +197,12 @@ def score_pair(
     }
     return {
         **means,
-        **_score_landmarks(outcome),
+        "iou_union": outcome.iou_union,
+        **asdict(outcome.score_landmarks()),
         **asdict(measure_regularity(outcome.field)),
+        "inside_percent": inside_percent(
+            outcome.field, moving=outcome.moving.image.grid
+        ),
         "structures": len(measured),
         "note": "; ".join(_remarks(outcome, structures)),
     }
@@ -180,17 +242,7 @@ def _remarks(outcome: Outcome, structures: tuple[StructureScore, ...]) -> Iterat
     for note in dict.fromkeys(score.note for score in structures if score.note):
         labels = [str(score.label) for score in structures if score.note == note]
         yield f"{note}: {', '.join(labels)}"
-
-
-def _score_landmarks(outcome: Outcome) -> dict[str, float]:
-    """Mean landmark distances, in mm and in voxels of the moving scan."""
-    fixed, moving = outcome.fixed, outcome.moving
-    if fixed.points is None or moving.points is None:
-        return {}
-    with naming(f"landmarks of {fixed.name} and {moving.name}"):
-        points = fixed.points, moving.points
-        mm = landmark_distances_mm(outcome.transform, *points)
-        voxels = landmark_distances_voxels(
-            outcome.transform, *points, moving_grid=moving.image.grid
-        )
-    return {"landmark_mm": float(mm.mean()), "landmark_voxels": float(voxels.mean())}
+    differences_mm = outcome.landmark_differences_mm
+    lost = int(np.isnan(differences_mm).any(axis=1).sum())
+    if lost:
+        yield f"no inverse at {lost} of {len(differences_mm)} landmarks"

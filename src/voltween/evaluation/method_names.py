@@ -1,17 +1,18 @@
 """The names by which comparisons know methods.
 
 A name is "identity", "centres", a tool ("ants", "ants-affine", "ants-syn",
-"ants-syncc", "elastix"), "voxelmorph" (trained first), "voxelmorph:FILE" or
-"model:NAME_OR_FILE". The last two may end in "+fast" or "+accurate", which refines the
-transform on the pair; "model:none+fast" and "model:none+accurate" optimize it on the
-pair alone. "aligned:" before a name registers scans that are aligned to an atlas.
+"ants-syncc", "elastix", "greedy", "convexadam"), "voxelmorph" (trained first),
+"voxelmorph:FILE" or "model:NAME_OR_FILE". The last two may end in "+fast" or
+"+accurate", which refines the transform on the pair; "model:none+fast" and
+"model:none+accurate" optimize it on the pair alone. "aligned:" before a name registers
+scans that are aligned to an atlas.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from voltween.baselines import TOOLS
+from voltween.baselines import TIME_LIMIT_MINUTES, TOOLS
 from voltween.cohorts import Case
 from voltween.errors import InputError
 from voltween.evaluation.alignment import prealign, read_alignment
@@ -22,8 +23,7 @@ from voltween.evaluation.methods import (
     tool_method,
 )
 from voltween.evaluation.voxelmorph import voxelmorph_method
-from voltween.registration import align_centers
-from voltween.spatial import Affine, Image, Transform
+from voltween.spatial import Affine, Image, Transform, align_centers
 
 MODEL_PREFIXES = ("model:", "voxelmorph:")
 _ALIGNED, _VOXELMORPH = "aligned:", "voxelmorph"
@@ -31,7 +31,11 @@ _ALIGNED, _VOXELMORPH = "aligned:", "voxelmorph"
 
 @dataclass(frozen=True)
 class Preparation:
-    """Inputs of methods that are trained or aligned for a comparison."""
+    """Inputs of methods that are trained, aligned or limited for a comparison.
+
+    Raises:
+        InputError: If the time limit is not positive.
+    """
 
     cases: Sequence[Case]
     """The cohort, with the cases that VoxelMorph-2 is trained on."""
@@ -41,6 +45,16 @@ class Preparation:
     """Training steps of VoxelMorph-2; None for the published number."""
     aligned: Path | None = None
     """Folder made by `voltween align`."""
+    time_limit_minutes: float = TIME_LIMIT_MINUTES
+    """Time limit of a tool for one pair."""
+
+    def __post_init__(self) -> None:
+        if not self.time_limit_minutes > 0:
+            raise InputError(
+                about="--time-limit-minutes",
+                expected="a positive number",
+                got=self.time_limit_minutes,
+            )
 
 
 def identity(fixed: Image, moving: Image) -> Transform:
@@ -74,8 +88,10 @@ def methods_named(
     return [_prepared_method(name, preparation, device) for name in names]
 
 
-def method_named(name: str, *, device: str = "cpu") -> Method:
-    """The method of a name that needs no preparation.
+def method_named(
+    name: str, *, device: str = "cpu", time_limit_minutes: float = TIME_LIMIT_MINUTES
+) -> Method:
+    """The method of a name that needs no preparation; the time limit is for tools.
 
     Raises:
         InputError: If there is no such method or model.
@@ -85,7 +101,7 @@ def method_named(name: str, *, device: str = "cpu") -> Method:
     if name in _PLAIN:
         return plain_method(name, _PLAIN[name])
     if name in TOOLS:
-        return tool_method(name, TOOLS[name])
+        return tool_method(name, TOOLS[name], time_limit_minutes=time_limit_minutes)
     known = (*_PLAIN, *TOOLS, *(f"{prefix}FILE" for prefix in MODEL_PREFIXES))
     raise InputError(
         about="method", expected=f"one of {', '.join(known)}", got=repr(name)
@@ -102,7 +118,8 @@ def _prepared_method(name: str, preparation: Preparation, device: str) -> Method
             steps=preparation.voxelmorph_steps,
             device=device,
         )
-    return method_named(name, device=device)
+    limit = preparation.time_limit_minutes
+    return method_named(name, device=device, time_limit_minutes=limit)
 
 
 def _aligned_method(name: str, preparation: Preparation, device: str) -> Method:

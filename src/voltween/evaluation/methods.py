@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
-from voltween.baselines import Tool
+from voltween.baselines import TIME_LIMIT_MINUTES, Tool
 from voltween.errors import InputError
 from voltween.models import load_model, weights_digest
 from voltween.process import Used, installed_version
@@ -58,9 +58,12 @@ def plain_method(name: str, register: Callable[[Image, Image], Transform]) -> Me
     return Method(name, lambda: lambda *pair: Answer(register(*pair)))
 
 
-def tool_method(name: str, tool: Tool) -> Method:
-    """Another registration tool as a method."""
-    return Method(name, lambda: _load_tool(tool), _version_of(tool.package))
+def tool_method(
+    name: str, tool: Tool, *, time_limit_minutes: float = TIME_LIMIT_MINUTES
+) -> Method:
+    """Another registration tool as a method, with a time limit per pair."""
+    facts = _version_of(tool.package)
+    return Method(name, lambda: _load_tool(tool, time_limit_minutes), facts)
 
 
 def model_method(name: str, model: str, *, device: str = "cpu") -> Method:
@@ -111,11 +114,11 @@ def load_registering(
     return answer
 
 
-def _load_tool(tool: Tool) -> Registering:
+def _load_tool(tool: Tool, time_limit_minutes: float) -> Registering:
     tool.check_installed()
 
     def answer(fixed: Image, moving: Image) -> Answer:
-        transform, used = tool.run(fixed, moving)
+        transform, used = tool.run(fixed, moving, time_limit_minutes=time_limit_minutes)
         return Answer(transform, used=used)
 
     return answer

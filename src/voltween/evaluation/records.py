@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from voltween.errors import InputError
 from voltween.evaluation.scores import PairScore, StageScore, StructureScore
 from voltween.files import file_name, output_folder, whole_file
 
 Facts = Mapping[str, Any]
 Score = TypeVar("Score", PairScore, StructureScore, StageScore)
 
-_FORMAT = 1  # raise it when measures change
+_FORMAT = 2  # raise it when measures change
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,20 @@ class Records:
         return _record(stored) if stored.get("facts") == _stored_facts(facts) else None
 
     def read(self, method: str, pair: tuple[str, str]) -> Record | None:
-        """The record of a pair under any facts; None if it is not finished."""
+        """The record of a pair under any facts; None if it is not finished.
+
+        Raises:
+            InputError: If another version made it, which took other measures.
+        """
         stored = self._stored(method, pair)
+        if stored and stored["facts"]["format"] != _FORMAT:
+            raise InputError(
+                about=self._path(method, pair),
+                expected="measures of this version of voltween",
+                got="those of another version",
+                advice="repeat the comparison: kept transforms are measured again, "
+                "without registering",
+            )
         return _record(stored) if stored else None
 
     def is_masked(self, method: str, pair: tuple[str, str]) -> bool:

@@ -13,6 +13,7 @@ from voltween import io
 from voltween.cohorts import Case, Pair, Scan, check_pairs, read_scan
 from voltween.errors import InputError
 from voltween.evaluation.measurement import (
+    Outcome,
     measure_inverse_consistency,
     score_pair,
     score_stages,
@@ -38,6 +39,10 @@ class EvaluationProtocol:
     inverse_consistency: bool = False
     """Register every pair in the other direction too, which takes twice the time, and
     measure the inverse-consistency error."""
+    landmark_voxel_mm: tuple[float, float, float] | None = None
+    """Size in mm, along the axes nearest to R, A and S, of the voxels in which landmark
+    distances are given; if not given, the voxels of the fixed scan. The paper gives
+    them in voxels of the network's grid."""
     keep_transforms: bool = False
     """Keep the fixed to moving transforms in the folder `transforms`. Existing ones of
     methods other than models are measured instead of registering again."""
@@ -58,14 +63,21 @@ def evaluate(
     in the next run. All pairs of a method that cannot run here are "unavailable".
 
     Raises:
-        InputError: If a pair names an unknown case, or an image is to be masked without
-            labels.
+        InputError: If a pair names an unknown case, an image is to be masked without
+            labels, or voxels have no size.
         OutputError: If `out` cannot be written to.
     """
     check_pairs(pairs, [case.name for case in cases])
     unlabeled = [case.name for case in cases if case.labels is None]
     if protocol.masked and unlabeled:
         raise InputError(about="masking", expected="labels", got=f"none of {unlabeled}")
+    voxel_mm = protocol.landmark_voxel_mm or (1.0,)
+    if not min(voxel_mm) > 0:
+        raise InputError(
+            about="voxels of landmark distances",
+            expected="sizes above 0 mm",
+            got=voxel_mm,
+        )
     output_folder(out)
     comparison = _Comparison(cases, protocol, out)
     records = []
@@ -130,8 +142,11 @@ class _Comparison:
 
     def _record_facts(self, method: Method, pair: Pair) -> dict[str, Any]:
         """All facts that a record depends on."""
-        both_directions = {"inverse_consistency": self.protocol.inverse_consistency}
-        return self.transform_facts(method, pair) | both_directions
+        voxel_mm = self.protocol.landmark_voxel_mm
+        return self.transform_facts(method, pair) | {
+            "inverse_consistency": self.protocol.inverse_consistency,
+            "landmark_voxel_mm": voxel_mm and list(voxel_mm),  # as JSON has it
+        }
 
     def _digest_files(self, name: str) -> str:
         """Digest of the content of a case's files."""
@@ -228,7 +243,9 @@ class _LoadedMethod:
         self, fixed: Scan, moving: Scan, answer: Answer, resources: dict[str, Any]
     ) -> Record:
         method = self.method.name
-        outcome, stages = score_stages(method, fixed, moving, answer)
+        voxel_mm = self.comparison.protocol.landmark_voxel_mm
+        outcome = Outcome(fixed, moving, answer.fixed_to_moving, voxel_mm)
+        stages = score_stages(method, outcome, answer.stages)
         structures = score_structures(method, outcome)
         measures = score_pair(outcome, structures)
         if self.comparison.protocol.inverse_consistency:

@@ -25,17 +25,26 @@ class PairScore:
     """failed: the pair was not registered; unavailable: the method cannot run here."""
     dice: float = math.nan
     iou: float = math.nan
+    iou_union: float = math.nan
+    """IoU of the union of all labels, such as the brain of a map of its regions."""
     hd95_mm: float = math.nan
     surface_distance_mm: float = math.nan
     landmark_mm: float = math.nan
-    """Mean distance of mapped fixed landmarks to the moving ones (TRE)."""
+    """Mean distance of mapped fixed landmarks to the moving ones (TRE), in the moving
+    scan."""
+    landmark_fixed_mm: float = math.nan
+    """Mean distance of moving landmarks, mapped by the inverse, to the fixed ones, in
+    the fixed scan: the paper's distance."""
     landmark_voxels: float = math.nan
-    """The landmark distance in voxels of the moving scan."""
+    """`landmark_fixed_mm` in voxels: those of `EvaluationProtocol.landmark_voxel_mm`,
+    else those of the fixed scan."""
     folding_percent: float = math.nan
     sd_log_jacobian: float = math.nan
     folding_percent_learn2reg: float = math.nan
     sd_log_jacobian_learn2reg: float = math.nan
     inverse_consistency_mm: float = math.nan
+    inside_percent: float = math.nan
+    """Percentage of the fixed scan's voxels that are mapped inside the moving scan."""
     seconds: float = math.nan
     """Time to register, without reading the scans and loading the model or tool."""
     processor_seconds: float = math.nan
@@ -76,6 +85,10 @@ class StageScore:
     stage: str
     dice: float
     iou: float
+    iou_union: float = math.nan
+    landmark_mm: float = math.nan
+    landmark_fixed_mm: float = math.nan
+    landmark_voxels: float = math.nan
     folding_percent: float
 
 

@@ -1,5 +1,7 @@
 """Mutual information of two images: of a sample of voxels, and from a histogram."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -18,7 +20,7 @@ def mutual_information_loss(
     *,
     voxels: int = 4096,
     sharpness: float = 20.0,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
 ) -> Float[Tensor, ""]:
     """Negative mutual information of a random sample of voxels (eq. 15 to 17).
 
@@ -28,22 +30,38 @@ def mutual_information_loss(
     other, and has no lower bound of 0. `sharpness` suits intensities from 0 to 1. With
     weights (images of one channel), a voxel is sampled with a probability proportional
     to its weight; equal weights draw the same sample as none.
+
+    The sample depends on `seed` alone: one seed for all pairs, or one per pair.
+    Training gives other seeds at every step. The optimization of one pair keeps its
+    sample, so that all its steps minimize the same function.
+    """
+    seeds = [seed] * len(fixed) if isinstance(seed, int) else seed
+    is_weighted = weights is not None
+    draws = {s: _draw_voxels(s, fixed[0], is_weighted=is_weighted) for s in set(seeds)}
+    if weights is not None:
+        fixed, moved, weights = apply_weights(fixed, moved, weights)
+    information = []
+    for n, (order, threshold) in enumerate(draws[s] for s in seeds):
+        if weights is not None:
+            order = order[weights[n].flatten()[order] > threshold]
+        chosen = order[:voxels]
+        pair = fixed[n].flatten()[None, chosen], moved[n].flatten()[None, chosen]
+        information.append(mutual_information(*pair, sharpness))
+    return -torch.cat(information).mean()
+
+
+def _draw_voxels(
+    seed: int, image: Tensor, *, is_weighted: bool
+) -> tuple[Tensor, Tensor]:
+    """All voxels in random order and, with weights, the bounds they must exceed.
+
+    Drawn on the CPU, so that every device has the same sample.
     """
     generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(fixed[0].numel(), generator=generator).to(fixed.device)
-    if weights is None:
-        chosen = order[:voxels]
-        pair = fixed.flatten(1)[:, chosen], moved.flatten(1)[:, chosen]
-        return -mutual_information(*pair, sharpness).mean()
-    threshold = torch.rand(len(order), generator=generator).to(fixed.device)
-    fixed, moved, weights = apply_weights(fixed, moved, weights)
-    information = moved.flatten(1).sum(1) * 0
-    for n, (f, m, w) in enumerate(zip(fixed, moved, weights, strict=True)):
-        chosen = order[w.flatten()[order] > threshold][:voxels]
-        if len(chosen):
-            pair = f.flatten()[None, chosen], m.flatten()[None, chosen]
-            information[n] = mutual_information(*pair, sharpness)[0]
-    return -information.mean()
+    order = torch.randperm(image.numel(), generator=generator)
+    count = len(order) if is_weighted else 0
+    thresholds = torch.rand(count, generator=generator)
+    return order.to(image.device), thresholds.to(image.device)
 
 
 def mutual_information(
@@ -52,7 +70,10 @@ def mutual_information(
     """Mutual information of n paired observations, in nats (eq. 15 to 17).
 
     Every observation is compared with every other; the n x n matrix is not stored.
+    Without observations there is no information.
     """
+    if fixed.shape[1] == 0:
+        return moved.sum(1) * 0
     information = [
         _kernel_entropy(f[None], sharpness)
         + _kernel_entropy(m[None], sharpness)

@@ -1,6 +1,7 @@
 """Similarities of images by name, for training and for instance optimization."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal, NamedTuple
 
 from jaxtyping import Float
@@ -58,11 +59,14 @@ class Measure(NamedTuple):
     loss: FeatureLoss
 
 
-def measure_named(name: Similarity, *, window_voxels: int) -> Measure:
+def measure_named(
+    name: Similarity, *, window_voxels: int, seed: int | Sequence[int] = 0
+) -> Measure:
     """The measure of that name, for training and instance optimization.
 
-    `window_voxels` is the side of the cubes of the local correlation. Intensities
-    are from 0 to 1.
+    `window_voxels` is the side of the cubes of the local correlation; `seed`, one for
+    all pairs or one per pair, chooses the voxels that mutual information samples.
+    Intensities are from 0 to 1.
     """
     if name == "MIND-SSC":
         return Measure(mind_ssc, _descriptor_loss)
@@ -73,15 +77,19 @@ def measure_named(name: Similarity, *, window_voxels: int) -> Measure:
                 fixed, moved, weights, width=window_voxels
             ),
         )
+    if name == "mutual information":
+        return Measure(_same_image, partial(mutual_information_loss, seed=seed))
     return Measure(_same_image, _LOSSES[name])
 
 
-def similarity_loss(name: Similarity, *, window_voxels: int) -> SimilarityLoss:
-    """The loss of that name; `window_voxels` is the side of local correlation's cubes.
+def similarity_loss(
+    name: Similarity, *, window_voxels: int, seed: int | Sequence[int] = 0
+) -> SimilarityLoss:
+    """The loss of that name, with the arguments of `measure_named`.
 
     Intensities are from 0 to 1.
     """
-    measure = measure_named(name, window_voxels=window_voxels)
+    measure = measure_named(name, window_voxels=window_voxels, seed=seed)
 
     def loss(fixed: Tensor, moved: Tensor) -> Tensor:
         return measure.loss(measure.describe(fixed), measure.describe(moved), None)
@@ -100,6 +108,5 @@ def _descriptor_loss(fixed: Tensor, moved: Tensor, weights: Tensor | None) -> Te
 _LOSSES: dict[Similarity, FeatureLoss] = {
     "correlation": correlation_loss,
     "mean squared error": mean_squared_error,
-    "mutual information": mutual_information_loss,
     "normalized mutual information": normalized_mutual_information_loss,
 }

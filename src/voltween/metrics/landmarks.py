@@ -4,21 +4,14 @@ import numpy as np
 from jaxtyping import Float
 
 from voltween.errors import InputError
-from voltween.spatial import Affine, Grid, Points, Transform
-
-
-def landmark_differences_mm(
-    transform: Transform, fixed: Points, moving: Points
-) -> Float[np.ndarray, "n 3"]:
-    """Computes T(fixed) - moving for every pair of landmarks, in moving world mm.
-
-    Pairs and their order are those of `corresponding_landmarks`.
-
-    Raises:
-        InputError: As `corresponding_landmarks`.
-    """
-    fixed, moving = corresponding_landmarks(fixed, moving)
-    return transform.map_positions(fixed.mm) - moving.mm
+from voltween.spatial import (
+    Grid,
+    Points,
+    Transform,
+    directions_to_ras,
+    origins_mm,
+    spacing_and_shape,
+)
 
 
 def landmark_distances_mm(
@@ -26,39 +19,48 @@ def landmark_distances_mm(
 ) -> Float[np.ndarray, " n"]:
     """Computes the target registration error |T(fixed) - moving|, in moving world mm.
 
-    Raises:
-        InputError: As `landmark_differences_mm`.
-    """
-    return np.linalg.norm(landmark_differences_mm(transform, fixed, moving), axis=1)
-
-
-def landmark_distances_voxels(
-    transform: Transform, fixed: Points, moving: Points, *, moving_grid: Grid
-) -> Float[np.ndarray, " n"]:
-    """Computes the target registration error in voxels of the moving grid.
+    Pairs and their order are those of `corresponding_landmarks`.
 
     Raises:
-        InputError: As `landmark_differences_mm`.
+        InputError: As `corresponding_landmarks`.
     """
-    differences_mm = landmark_differences_mm(transform, fixed, moving)
-    to_voxels = np.linalg.inv(moving_grid.affine[:3, :3])
-    return np.linalg.norm(differences_mm @ to_voxels.T, axis=1)
+    fixed, moving = corresponding_landmarks(fixed, moving)
+    return np.linalg.norm(transform.map_positions(fixed.mm) - moving.mm, axis=1)
 
 
-def lengths_before_alignment_mm(
-    differences_mm: Float[np.ndarray, "n 3"], *, fixed_to_aligned: Affine
+def landmark_differences_in_fixed_mm(
+    transform: Transform, fixed: Points, moving: Points
+) -> Float[np.ndarray, "n 3"]:
+    """Computes T^-1(moving) - fixed for every pair of landmarks, in fixed world mm.
+
+    This is the difference vector of the paper, from a landmark of the fixed image to
+    the warped landmark of the moving image. If both scans were aligned to an atlas, the
+    paper applies the inverse of the linear part of the fixed image's alignment to the
+    vector (section V-B a). A transform that was mapped back to the original scans gives
+    that vector here without a correction. Landmarks of which no origin is found
+    (`origins_mm`) are NaN.
+
+    Raises:
+        InputError: As `corresponding_landmarks`.
+    """
+    fixed, moving = corresponding_landmarks(fixed, moving)
+    return origins_mm(transform, moving.mm) - fixed.mm
+
+
+def lengths_voxels(
+    differences_mm: Float[np.ndarray, "n 3"],
+    grid: Grid,
+    *,
+    voxel_mm: tuple[float, float, float] | None = None,
 ) -> Float[np.ndarray, " n"]:
-    """Computes lengths in mm of the original fixed image from aligned differences.
+    """Computes the lengths of difference vectors in voxels, along the axes of a grid.
 
-    For scans that were aligned to an atlas before registration. An alignment that
-    shrinks the fixed image shrinks landmark distances too; the inverse of its linear
-    part undoes this (section V-B a). `fixed_to_aligned` maps positions of the original
-    fixed image to the aligned image. The paper measures the differences in aligned
-    fixed space: call `landmark_differences_mm` with the inverse transform and the
-    moving landmarks first.
+    `voxel_mm` is the size of a voxel along the axes nearest to R, A and S; without it
+    the voxels are those of the grid. The paper's unit is a voxel of the network's grid.
     """
-    to_original = fixed_to_aligned.inverse().matrix[:3, :3]
-    return np.linalg.norm(differences_mm @ to_original.T, axis=1)
+    size_mm = spacing_and_shape(grid)[0] if voxel_mm is None else np.array(voxel_mm)
+    along_axes_mm = differences_mm @ directions_to_ras(grid)
+    return np.linalg.norm(along_axes_mm / size_mm, axis=1)
 
 
 def corresponding_landmarks(fixed: Points, moving: Points) -> tuple[Points, Points]:

@@ -1,5 +1,7 @@
 """Overlap of two label maps."""
 
+import math
+
 import numpy as np
 from jaxtyping import Integer
 
@@ -27,6 +29,24 @@ def dice_per_label(
         / (sizes_fixed.get(label, 0) + sizes_moved.get(label, 0))
         for label in sorted(sizes_fixed | sizes_moved)
     }
+
+
+def iou_of_union(
+    fixed: Integer[np.ndarray, "i j k"], moved: Integer[np.ndarray, "i j k"]
+) -> float:
+    """Computes intersection over union, 0 to 1, of the unions of all labels.
+
+    The union is where labels are > 0: the organ, such as the brain of a map of its
+    regions, which the paper measures. NaN if both maps have background only.
+
+    Raises:
+        InputError: If the two maps have different shapes.
+    """
+    check_same_shape(fixed, moved)
+    in_fixed, in_moved = fixed > 0, moved > 0
+    total = np.count_nonzero(in_fixed | in_moved)
+    shared = np.count_nonzero(in_fixed & in_moved)
+    return float(shared / total) if total else math.nan
 
 
 def iou_from_dice(dice: float) -> float:

@@ -1,5 +1,7 @@
 """Regularity of a deformation: folding, spread of volume change, inverse consistency.
 
+The share of voxels that stay inside the moving scan is here, too.
+
 The volume change J is the Jacobian determinant: local volume in moving space over
 local volume in fixed space.
 """
@@ -72,6 +74,17 @@ def inverse_consistency_mm(
     errors_mm = np.linalg.norm((backward @ forward).to_field(fixed).vectors_mm, axis=-1)
     inside = _is_inside(moving, mapped_mm)
     return float(errors_mm[inside].mean()) if inside.any() else math.nan
+
+
+def inside_percent(field: DisplacementField, *, moving: Grid) -> float:
+    """Computes the percentage of the field's voxels that it maps inside a grid.
+
+    Inside is at most half a voxel beyond the outermost centers of the moving grid. This
+    is the size of the valid domain of equation 18; below 100, parts of the fixed scan
+    are filled from beyond the moving scan.
+    """
+    mapped_mm = field.grid.voxel_centers_mm() + field.vectors_mm
+    return _percent(_is_inside(moving, mapped_mm))
 
 
 def _is_inside(

@@ -11,6 +11,7 @@ from voltween.networks.cascade import CascadeConfig as CascadeConfig
 from voltween.networks.cascade import Stage as Stage
 from voltween.networks.cascade import Tweening as Tweening
 from voltween.networks.cascade import VolumeTweeningNetwork as VolumeTweeningNetwork
+from voltween.networks.convolution import Padding as Padding
 from voltween.networks.dense import DenseSubnetwork as DenseSubnetwork
 from voltween.networks.inference import Precision as Precision
 from voltween.networks.inference import Registrar as Registrar

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from voltween.networks.blocks import Encoder, level_channels, without_autocast
+from voltween.networks.convolution import Padding
 
 
 class AffineSubnetwork(nn.Module):
@@ -21,11 +22,15 @@ class AffineSubnetwork(nn.Module):
     from_center_to_border: Tensor
 
     def __init__(
-        self, shape: tuple[int, int, int], channels: int, halvings: int
+        self,
+        shape: tuple[int, int, int],
+        channels: int,
+        halvings: int,
+        padding: Padding = "symmetric",
     ) -> None:
         super().__init__()
         self.shape = shape
-        self.encoder = Encoder(channels, halvings)
+        self.encoder = Encoder(channels, halvings, padding)
         positions = math.prod(n // 2**halvings for n in shape)
         inputs = positions * level_channels(channels, halvings)
         self.head = nn.Linear(inputs, 12, bias=False)

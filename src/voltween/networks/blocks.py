@@ -8,28 +8,45 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from voltween.networks.convolution import convolve
+from voltween.networks.convolution import Padding, convolve, pad_as_tf
 from voltween.networks.upsampling import Upsampling
 
 LEAK = 0.1
 
 
 class LinearConvolution(nn.Conv3d):
-    """3^3 convolution with bias; stride 2 halves the grid."""
+    """3^3 convolution with bias; stride 2 halves the grid, with the padding given."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        stride: int = 1,
+        padding: Padding = "symmetric",
+    ) -> None:
         super().__init__(inputs, outputs, kernel_size=3, stride=stride, padding=1)
+        # At stride 1, both kinds of padding are one voxel on both sides.
+        self.is_padded_as_tf = stride > 1 and padding == "same-tf"
 
     def forward(self, x: Float[Tensor, "b c i j k"]) -> Float[Tensor, "b c2 i2 j2 k2"]:
         """Returns the features after the convolution."""
-        return convolve(x, self.weight, self.bias, self.stride[0])
+        if self.is_padded_as_tf:
+            x = pad_as_tf(x, self.stride[0])
+        padding = 0 if self.is_padded_as_tf else 1
+        return convolve(x, self.weight, self.bias, self.stride[0], padding=padding)
 
 
 class Convolution(nn.Sequential):
     """3^3 convolution with bias, then LeakyReLU 0.1; stride 2 halves the grid."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
-        layer = LinearConvolution(inputs, outputs, stride)
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        stride: int = 1,
+        padding: Padding = "symmetric",
+    ) -> None:
+        layer = LinearConvolution(inputs, outputs, stride, padding)
         initialize(layer)
         super().__init__(layer, nn.LeakyReLU(LEAK, inplace=True))
 
@@ -41,13 +58,15 @@ class Encoder(nn.Module):
     third halving on, a second convolution (conv3_1, conv4_1, ...) follows.
     """
 
-    def __init__(self, channels: int, halvings: int) -> None:
+    def __init__(
+        self, channels: int, halvings: int, padding: Padding = "symmetric"
+    ) -> None:
         super().__init__()
         self.levels = nn.ModuleList()
         inputs = 2
         for level in range(1, halvings + 1):
             outputs = level_channels(channels, level)
-            layers: list[nn.Module] = [Convolution(inputs, outputs, stride=2)]
+            layers: list[nn.Module] = [Convolution(inputs, outputs, 2, padding)]
             if level >= 3:
                 layers.append(Convolution(outputs, outputs))
             self.levels.append(nn.Sequential(*layers))

@@ -3,7 +3,7 @@
 import math
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -11,8 +11,13 @@ from torch import Tensor, nn
 from voltween.errors import InputError
 from voltween.networks.affine import AffineSubnetwork
 from voltween.networks.blocks import nearest_multiples, run_subnetwork
+from voltween.networks.convolution import Padding, check_padding
 from voltween.networks.dense import DenseSubnetwork
 from voltween.ops import FlowParts, affine_flow, compose, warp
+
+RCN_FLOW_MULTIPLIER = 20.0
+"""Flow multiplier of one dense subnetwork in the authors' later code (RCN); n of them
+have an n-th of it each."""
 
 _FEWEST_HALVINGS = 3
 
@@ -23,7 +28,7 @@ class CascadeConfig:
 
     Raises:
         InputError: If the stages are not A?D*, the shape cannot be halved three times,
-            or a number is out of range.
+            a number is out of range, or the padding is unknown.
     """
 
     stages: str = "ADDD"
@@ -38,6 +43,11 @@ class CascadeConfig:
     """Halvings of the affine subnetwork, likewise: 5 in the paper, 6 in RCN."""
     flow_multiplier: float = 1.0
     """Factor on the output of every dense subnetwork."""
+    repeats: int = 1
+    """Passes of every dense subnetwork, one after another with the same weights."""
+    padding: Padding = "symmetric"
+    """Zeros around the features of a convolution of stride 2: one voxel on both sides,
+    or as TensorFlow's SAME, which pads an even side by one voxel at its end only."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch("A?D*", self.stages) or not self.stages:
@@ -46,11 +56,12 @@ class CascadeConfig:
                 expected="at most one A followed by any number of D, such as 'ADD'",
                 got=repr(self.stages),
             )
-        for name in ("channels", "levels", "affine_levels"):
+        for name in ("channels", "levels", "affine_levels", "repeats"):
             if getattr(self, name) < 1:
                 raise InputError(
                     about=name, expected="at least 1", got=getattr(self, name)
                 )
+        check_padding(self.padding)
         multiple = 2**_FEWEST_HALVINGS
         if len(self.shape) != 3 or any(n < 1 or n % multiple for n in self.shape):
             nearest = nearest_multiples(self.shape, multiple)
@@ -60,6 +71,28 @@ class CascadeConfig:
                 got=self.shape,
                 advice=f"the nearest legal shape is {nearest}",
             )
+
+    @classmethod
+    def of_rcn(
+        cls, stages: str, shape: tuple[int, int, int], **fields: Any
+    ) -> "CascadeConfig":
+        """Returns the configuration of the authors' later code for these stages.
+
+        The affine subnetwork goes down to 2^3 of 128^3 voxels, strided convolutions are
+        padded as in TensorFlow, and the dense subnetworks share a flow multiplier.
+
+        Args:
+            stages: Subnetworks in order.
+            shape: Shape of the grid, in voxels.
+            fields: Further fields, and those that are to differ.
+        """
+        multiplier = RCN_FLOW_MULTIPLIER / max(stages.count("D"), 1)
+        defaults: dict[str, Any] = {
+            "affine_levels": 6,
+            "flow_multiplier": multiplier,
+            "padding": "same-tf",
+        }
+        return cls(stages, shape, **defaults | fields)
 
     @property
     def halvings(self) -> int:
@@ -74,13 +107,26 @@ class CascadeConfig:
     @property
     def title(self) -> str:
         """Name of the network in texts for people."""
-        return self.stages
+        passes = f" of {self.repeats} passes" if self.repeats > 1 else ""
+        return self.stages + passes
 
     @property
     def stage_names(self) -> tuple[str, ...]:
-        """Names of the stages in texts: affine, dense 1, dense 2, ..."""
-        dense = tuple(f"dense {n + 1}" for n in range(self.stages.count("D")))
-        return ("affine", *dense) if self.stages.startswith("A") else dense
+        """Names of the stages in texts: affine, dense 1, dense 2, ...
+
+        With repeats: affine, dense 1 pass 1, dense 1 pass 2, ..., dense 2 pass 1, ...
+        """
+        affine = ("affine",) if self.stages.startswith("A") else ()
+        return (*affine, *self.dense_stage_names)
+
+    @property
+    def dense_stage_names(self) -> tuple[str, ...]:
+        """Names of the dense stages: one per pass of a dense subnetwork."""
+        return tuple(
+            f"dense {number}" + (f" pass {turn}" if self.repeats > 1 else "")
+            for number in range(1, self.stages.count("D") + 1)
+            for turn in range(1, self.repeats + 1)
+        )
 
     @property
     def _most_halvings(self) -> int:
@@ -89,8 +135,10 @@ class CascadeConfig:
 
 
 class Stage(NamedTuple):
-    """The contribution of one subnetwork of the cascade; flows are in voxels."""
+    """One pass of a subnetwork of the cascade; flows are in voxels."""
 
+    name: str
+    """Affine, dense 1, dense 2, ...: the name in `CascadeConfig.stage_names`."""
     is_affine: bool
     own_flow: Float[Tensor, "b 3 i j k"]
     """The flow that this subnetwork predicted."""
@@ -114,7 +162,9 @@ class VolumeTweeningNetwork(nn.Module):
     """Cascade of one affine and several dense subnetworks (paper IV-A, figure 2).
 
     Every subnetwork gets the fixed image and the current moving image, which is always
-    the original moving image warped once by the flow composed so far.
+    the original moving image warped once by the flow composed so far. If
+    `repeats` is above 1, every dense subnetwork is applied that often in a row, and
+    each pass is a stage of its own.
 
     If `recomputes_features` is set, training does not keep the features of the
     subnetworks but recomputes them for the gradients: less memory, a third more time.
@@ -125,12 +175,19 @@ class VolumeTweeningNetwork(nn.Module):
         self.config = config
         self.recomputes_features = False
         self.affine = (
-            AffineSubnetwork(config.shape, config.channels, config.affine_halvings)
+            AffineSubnetwork(
+                config.shape, config.channels, config.affine_halvings, config.padding
+            )
             if config.stages.startswith("A")
             else None
         )
         self.dense = nn.ModuleList(
-            DenseSubnetwork(config.channels, config.halvings, config.flow_multiplier)
+            DenseSubnetwork(
+                config.channels,
+                config.halvings,
+                config.flow_multiplier,
+                config.padding,
+            )
             for _ in range(config.stages.count("D"))
         )
 
@@ -144,7 +201,8 @@ class VolumeTweeningNetwork(nn.Module):
         """
         check_pair(fixed, moving)
         stages = list(self._affine_stage(fixed, moving))
-        for subnetwork in self.dense:
+        passes = [dense for dense in self.dense for _ in range(self.config.repeats)]
+        for name, subnetwork in zip(self.config.dense_stage_names, passes, strict=True):
             current = stages[-1] if stages else _identity_stage(moving)
             own_flow = run_subnetwork(
                 subnetwork,
@@ -152,7 +210,7 @@ class VolumeTweeningNetwork(nn.Module):
                 current.moved,
                 is_recomputed=self.recomputes_features,
             )
-            stages.append(_deform(current, own_flow, moving))
+            stages.append(_deform(name, current, own_flow, moving))
         return Tweening(stages[-1].flow, stages[-1].moved, tuple(stages))
 
     def _affine_stage(self, fixed: Tensor, moving: Tensor) -> tuple[Stage, ...]:
@@ -164,6 +222,7 @@ class VolumeTweeningNetwork(nn.Module):
         flow = affine_flow(matrix, translation, fixed.shape[2:])
         return (
             Stage(
+                name="affine",
                 is_affine=True,
                 own_flow=flow,
                 flow=flow,
@@ -186,7 +245,7 @@ def check_pair(fixed: Tensor, moving: Tensor) -> None:
         )
 
 
-def _deform(current: Stage, own_flow: Tensor, moving: Tensor) -> Stage:
+def _deform(name: str, current: Stage, own_flow: Tensor, moving: Tensor) -> Stage:
     """Returns the stage after `current` whose subnetwork predicted `own_flow`."""
     dense_flow = own_flow
     if not current.is_affine:  # else there is no dense flow yet
@@ -194,6 +253,7 @@ def _deform(current: Stage, own_flow: Tensor, moving: Tensor) -> Stage:
     parts = current.parts._replace(dense_flow=dense_flow)
     flow = parts.flow
     return Stage(
+        name=name,
         is_affine=False,
         own_flow=own_flow,
         flow=flow,
@@ -206,6 +266,7 @@ def _identity_stage(moving: Tensor) -> Stage:
     """Stage before a first dense subnetwork: nothing has moved."""
     flow = _zero_flow(moving)
     return Stage(
+        name="identity",
         is_affine=True,
         own_flow=flow,
         flow=flow,

@@ -1,16 +1,18 @@
-"""A 3D convolution of padding 1 by the fastest algorithm for its size on a CPU.
+"""A 3D convolution by the fastest algorithm for its size on a CPU.
 
 PyTorch chooses badly at both ends: it sends small features of a single pair to a slow
 fallback, and several pairs on a grid of a few voxels to kernels that rearrange millions
 of weights for a handful of voxels. Results are equal up to rounding.
 """
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import conv3d, linear, pad
+
+from voltween.errors import InputError
 
 # Up to 5^3 voxels, a matrix product is faster, measured with 1 and 2 pairs.
 _FEW_VOXELS = 125
@@ -18,6 +20,9 @@ _FEW_VOXELS = 125
 _FALLBACK_SIZE = 20480
 # oneDNN is ten times too slow for the weights' gradient of 3 channels (AVX2).
 _FEW_CHANNELS = 4
+_SIZE = 3  # of the kernels that halve the grid
+
+Padding = Literal["symmetric", "same-tf"]
 
 
 def convolve(
@@ -25,25 +30,62 @@ def convolve(
     weight: Float[Tensor, "c2 c size size size"],
     bias: Float[Tensor, " c2"] | None = None,
     stride: int = 1,
+    *,
+    padding: int = 1,
 ) -> Float[Tensor, "b c2 i2 j2 k2"]:
-    """Returns the convolution with padding 1, channels last in memory."""
+    """Returns the convolution, with as many zeros on every side of the features.
+
+    The result has its channels last in memory.
+    """
     if x.device.type != "cpu":
-        return conv3d(x, weight, bias, stride, padding=1)
-    if _voxels_after(x.shape, weight.shape[-1], stride) <= _FEW_VOXELS:
-        return _multiply_matrices(x, weight, bias, stride)
+        return conv3d(x, weight, bias, stride, padding)
+    if _voxels_after(x.shape, weight.shape[-1], stride, padding) <= _FEW_VOXELS:
+        return _multiply_matrices(x, weight, bias, stride, padding)
     is_thin = len(weight) <= _FEW_CHANNELS and weight.shape[-1] == 3 and stride == 1
+    is_thin = is_thin and padding == 1
     if _is_single_precision(x) and is_thin:
         return _ThinConvolution.apply(x, weight, bias)  # type: ignore[no-untyped-call]
     is_small = len(x) == 1 and x[0, ..., 0].numel() <= _FALLBACK_SIZE
     if _is_single_precision(x) and is_small:
         return _OneDnnConvolution.apply(  # type: ignore[no-untyped-call]
-            x, weight, bias, stride
+            x, weight, bias, (stride, padding)
         )
-    return conv3d(x, weight, bias, stride, padding=1)
+    return conv3d(x, weight, bias, stride, padding)
 
 
-def _voxels_after(shape: torch.Size, size: int, stride: int) -> int:
-    i, j, k = ((n + 2 - size) // stride + 1 for n in shape[2:])
+def check_padding(padding: str) -> None:
+    """Refuses an unknown kind of padding.
+
+    Raises:
+        InputError: If it is neither "symmetric" nor "same-tf".
+    """
+    if padding not in get_args(Padding):
+        raise InputError(
+            about="padding",
+            expected=" or ".join(map(repr, get_args(Padding))),
+            got=repr(padding),
+        )
+
+
+def pad_as_tf(
+    x: Float[Tensor, "b c i j k"], stride: int
+) -> Float[Tensor, "b c i2 j2 k2"]:
+    """Returns the features with the zeros of TensorFlow's SAME for a 3^3 kernel.
+
+    The result is to be convolved without padding. Of an odd number of zeros, the
+    smaller half is before the features: at stride 2, a side of even length gets one
+    zero at its end, a side of odd length one at both ends.
+    """
+    margins: list[int] = []
+    for side in reversed(x.shape[2:]):  # `pad` starts at the last axis
+        outputs = -(-side // stride)
+        zeros = max((outputs - 1) * stride + _SIZE - side, 0)
+        margins += [zeros // 2, zeros - zeros // 2]
+    return pad(x, margins)
+
+
+def _voxels_after(shape: torch.Size, size: int, stride: int, padding: int) -> int:
+    i, j, k = ((n + 2 * padding - size) // stride + 1 for n in shape[2:])
     return i * j * k
 
 
@@ -54,11 +96,11 @@ def _is_single_precision(x: Tensor) -> bool:
 
 
 def _multiply_matrices(
-    x: Tensor, weight: Tensor, bias: Tensor | None, stride: int
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int
 ) -> Tensor:
     """Multiplies one row per voxel, the values under its kernel, by the weights."""
     size = weight.shape[-1]
-    windows = pad(x, [1] * 6)
+    windows = pad(x, [padding] * 6)
     for axis in (2, 3, 4):
         windows = windows.unfold(axis, size, stride)
     rows = windows.permute(0, 2, 3, 4, 1, 5, 6, 7).flatten(4)
@@ -70,12 +112,18 @@ class _OneDnnConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        geometry: tuple[int, int],
     ) -> Tensor:
+        stride, padding = geometry
         ctx.save_for_backward(x, weight)
-        ctx.stride, ctx.bias_sizes = stride, None if bias is None else list(bias.shape)
+        ctx.stride, ctx.padding = stride, padding
+        ctx.bias_sizes = None if bias is None else list(bias.shape)
         return torch.mkldnn_convolution(
-            x, weight, bias, [1] * 3, [stride] * 3, [1] * 3, 1
+            x, weight, bias, [padding] * 3, [stride] * 3, [1] * 3, 1
         )
 
     @staticmethod
@@ -88,7 +136,7 @@ class _OneDnnConvolution(torch.autograd.Function):
             weight,
             ctx.bias_sizes,
             [ctx.stride] * 3,
-            [1] * 3,
+            [ctx.padding] * 3,
             [1] * 3,
             False,
             [0] * 3,

@@ -12,6 +12,7 @@ from voltween.networks.blocks import (
     nearest_multiples,
     without_autocast,
 )
+from voltween.networks.convolution import Padding
 from voltween.networks.upsampling import Upsampling
 from voltween.ops import interleave, join
 
@@ -50,10 +51,16 @@ class DenseSubnetwork(nn.Module):
     `flow_multiplier`, which sets how fast the flow grows in training.
     """
 
-    def __init__(self, channels: int, halvings: int, flow_multiplier: float) -> None:
+    def __init__(
+        self,
+        channels: int,
+        halvings: int,
+        flow_multiplier: float,
+        padding: Padding = "symmetric",
+    ) -> None:
         super().__init__()
         self.flow_multiplier = flow_multiplier
-        self.encoder = Encoder(channels, halvings)
+        self.encoder = Encoder(channels, halvings, padding)
         self.steps = nn.ModuleList()
         inputs = level_channels(channels, halvings)
         for level in range(halvings - 1, 0, -1):

@@ -18,6 +18,7 @@ from torch.nn.functional import conv3d, leaky_relu
 
 from voltween.networks.blocks import LEAK, Convolution, LinearConvolution
 from voltween.networks.cascade import Tweening, VolumeTweeningNetwork
+from voltween.networks.convolution import pad_as_tf
 from voltween.networks.dense import DenseSubnetwork
 from voltween.networks.kinds import Network
 from voltween.networks.upsampling import Upsampling
@@ -82,10 +83,12 @@ class PackedConvolution(nn.Module):
         bias: Tensor | None,
         *,
         stride: int = 1,
+        is_padded_as_tf: bool = False,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         self.stride, self.dtype = stride, dtype
+        self.is_padded_as_tf = is_padded_as_tf
         self.leak: float | None = None
         self.bias = None if bias is None else bias.detach().to(dtype)
         self.weight = weight.detach().to(dtype)
@@ -94,10 +97,13 @@ class PackedConvolution(nn.Module):
     def forward(self, x: Float[Tensor, "b c i j k"]) -> Float[Tensor, "b c2 i2 j2 k2"]:
         """Returns the features after the convolution, channels last in memory."""
         x = x.to(self.dtype)
+        if self.is_padded_as_tf:
+            x = pad_as_tf(x, self.stride)
         if (unpacked := self._unpacked) is not None:
             self._pack(unpacked, x.shape)
         if not self.weight.is_mkldnn:
-            x = conv3d(x, self.weight, self.bias, self.stride, padding=1)
+            padding, stride, _ = self._geometry
+            x = conv3d(x, self.weight, self.bias, stride, padding)
             return x if self.leak is None else leaky_relu(x, self.leak, inplace=True)
         activation = ("none", []) if self.leak is None else ("leaky_relu", [self.leak])
         return torch.ops.mkldnn._convolution_pointwise(
@@ -115,7 +121,8 @@ class PackedConvolution(nn.Module):
     @property
     def _geometry(self) -> tuple[list[int], list[int], list[int]]:
         """Padding, stride and dilation along each axis."""
-        return [1] * 3, [self.stride] * 3, [1] * 3
+        padding = 0 if self.is_padded_as_tf else 1
+        return [padding] * 3, [self.stride] * 3, [1] * 3
 
 
 def pack(module: nn.Module, dtype: torch.dtype = torch.float32) -> Any:
@@ -126,7 +133,11 @@ def pack(module: nn.Module, dtype: torch.dtype = torch.float32) -> Any:
         return result
     if isinstance(module, LinearConvolution):
         return PackedConvolution(
-            module.weight, module.bias, stride=module.stride[0], dtype=dtype
+            module.weight,
+            module.bias,
+            stride=module.stride[0],
+            is_padded_as_tf=module.is_padded_as_tf,
+            dtype=dtype,
         )
     if isinstance(module, Upsampling):
         return PackedConvolution(module.weight, None, dtype=dtype)

@@ -91,7 +91,9 @@ class VoxelMorphNetwork(nn.Module):
         """
         check_pair(fixed, moving)
         flow = self._flow(fixed, moving)
+        (name,) = self.config.stage_names
         stage = Stage(
+            name=name,
             is_affine=False,
             own_flow=flow,
             flow=flow,

@@ -21,6 +21,7 @@ from voltween.ops.local_correlation import (
 from voltween.ops.moment_sums import moments as moments
 from voltween.ops.operation import instruction_set as instruction_set
 from voltween.ops.pairwise_kernels import kernel_sums as kernel_sums
+from voltween.ops.positions import valid_domain as valid_domain
 from voltween.ops.variation import variation_sums as variation_sums
 from voltween.ops.velocity import exponential as exponential
 from voltween.ops.velocity import logarithm as logarithm

@@ -4,7 +4,6 @@
 `fixed_to_moving` maps points from fixed to moving mm.
 """
 
-from voltween.registration.canonical import align_centers as align_centers
 from voltween.registration.guidance import Guidance as Guidance
 from voltween.registration.guidance import Side as Side
 from voltween.registration.pipeline import register as register

@@ -20,13 +20,7 @@ from jaxtyping import Float, Int
 from scipy.ndimage import affine_transform
 
 from voltween.ops import FlowParts, exponential
-from voltween.spatial import (
-    Affine,
-    DisplacementField,
-    Grid,
-    Transform,
-    directions_to_ras,
-)
+from voltween.spatial import Affine, DisplacementField, Grid, Transform
 
 _NARROWEST_FADE_VOXELS = 8
 _STEEPEST_FADE = 0.5  # voxels of displacement lost per voxel: well below folding
@@ -56,15 +50,6 @@ class Grids(NamedTuple):
             fixed=_with_voxels(self.fixed, spacing_mm, shape),
             moving=_with_voxels(self.moving, spacing_mm, shape),
         )
-
-
-def align_centers(fixed: Grid, moving: Grid) -> Affine:
-    """Rigid map from fixed to moving mm that aligns two grids' centers and RAS axes."""
-    rotation = directions_to_ras(moving) @ directions_to_ras(fixed).T
-    matrix = np.eye(4)
-    matrix[:3, :3] = rotation
-    matrix[:3, 3] = moving.center_mm - rotation @ fixed.center_mm
-    return Affine(matrix)
 
 
 def world_transform(parts: FlowParts, grids: Grids) -> Transform:

@@ -23,18 +23,13 @@ from voltween.refinement import (
     find_affine_part,
     find_dense_part,
 )
-from voltween.registration.canonical import (
-    Grids,
-    align_centers,
-    regrid,
-    world_transforms,
-)
+from voltween.registration.canonical import Grids, regrid, world_transforms
 from voltween.registration.fitting import fit_to_pair
 from voltween.registration.guidance import Guidance
 from voltween.registration.pair_view import PairView, SideView
 from voltween.registration.result import Registration, TweeningStage
 from voltween.registration.timing import timing
-from voltween.spatial import Image
+from voltween.spatial import Image, align_centers
 
 AFFINE, REFINED = "affine", "refined"
 """Names of the stages that are not a network's."""

@@ -6,12 +6,14 @@ order of the stored array. A `Transform` maps FIXED world mm to MOVING world mm:
 an image from moving to fixed. Composition is `outer @ inner`. Everything is frozen.
 """
 
+from voltween.spatial.alignment import align_centers as align_centers
 from voltween.spatial.grid import Grid as Grid
 from voltween.spatial.grid import directions_to_ras as directions_to_ras
 from voltween.spatial.grid import nearest_world_axes as nearest_world_axes
 from voltween.spatial.grid import spacing_and_shape as spacing_and_shape
 from voltween.spatial.orientation import reorder_grid_to_ras as reorder_grid_to_ras
 from voltween.spatial.orientation import reorder_volume_to_ras as reorder_volume_to_ras
+from voltween.spatial.origins import origins_mm as origins_mm
 from voltween.spatial.resampling import resample_smoothly as resample_smoothly
 from voltween.spatial.transform import Affine as Affine
 from voltween.spatial.transform import Composite as Composite

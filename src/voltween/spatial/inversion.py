@@ -1,4 +1,4 @@
-"""The inverse of a displacement field on its own grid, voxel by voxel."""
+"""The inverse of a displacement field, at the voxels of its grid or elsewhere."""
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -17,18 +17,32 @@ def inverse_flow(
 ) -> tuple[Float[np.ndarray, "3 i j k"], Float[np.ndarray, "3 n"]]:
     """Computes the flow v with v(y) + u(y + v(y)) = 0, in voxels, and its residual.
 
-    Each voxel is iterated until it has converged. The fixed-point step v = -u(y + v)
-    costs one interpolation of u and is used as long as it at least halves the error;
-    after that Newton's method is used, which costs seven. A Newton step that would
-    increase the error is rejected and halved for the next iteration, so that the method
-    converges wherever the field does not fold.
-
     Beyond its grid, u is continued by its nearest value, which keeps the iteration
     continuous. The residual v(y) + u(y + v(y)) is returned for those voxels whose
     origin y + v(y) lies inside the grid.
     """
     voxels = np.indices(flow.shape[1:], dtype=np.float64).reshape(3, -1)
-    inverse = -flow.reshape(3, -1)
+    inverse, error = inverse_displacements(flow, voxels, -flow.reshape(3, -1))
+    comes_from_inside = _is_inside(voxels + inverse, flow.shape[1:])
+    return inverse.reshape(flow.shape), error[:, comes_from_inside]
+
+
+def inverse_displacements(
+    flow: Float[np.ndarray, "3 i j k"],
+    voxels: Float[np.ndarray, "3 n"],
+    start: Float[np.ndarray, "3 n"] | None = None,
+) -> tuple[Float[np.ndarray, "3 n"], Float[np.ndarray, "3 n"]]:
+    """Computes v(y) with v(y) + u(y + v(y)) = 0 at positions y, and the residual.
+
+    The iteration starts from the given v, else from -u(y).
+
+    Each position is iterated until it has converged. The fixed-point step v = -u(y + v)
+    costs one interpolation of u and is used as long as it at least halves the error;
+    after that Newton's method is used, which costs seven. A Newton step that would
+    increase the error is rejected and halved for the next iteration, so that the method
+    converges wherever the field does not fold.
+    """
+    inverse = -read_linearly(flow, voxels) if start is None else start.copy()
     error = inverse + read_linearly(flow, voxels + inverse)
     step = np.ones(voxels.shape[1])
     is_slow = np.zeros(voxels.shape[1], dtype=bool)
@@ -52,8 +66,7 @@ def inverse_flow(
         inverse[:, active] = np.where(is_better, new, old)
         error[:, active] = np.where(is_better, new_error, old_error)
         active = active[np.minimum(length, old_length) > _TOLERANCE_VOXELS]
-    comes_from_inside = _is_inside(voxels + inverse, flow.shape[1:])
-    return inverse.reshape(flow.shape), error[:, comes_from_inside]
+    return inverse, error
 
 
 def _newton_direction(

@@ -1,7 +1,8 @@
 """The pairs of a training step: drawn, augmented, stacked, shared among devices.
 
-A pair depends only on the seed, the step and its place in the step, and therefore not
-on the number of processes or on the step at which a run was resumed.
+A pair, and the sample of its voxels that mutual information compares, depends only on
+the seed, the step and its place in the step, and therefore not on the number of
+processes or on the step at which a run was resumed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,9 @@ from voltween.training.objective import PairBatch
 from voltween.training.recipe import TrainConfig
 from voltween.training.samples import Sample
 from voltween.training.targets import TargetFlows
+
+_SAMPLE = 1  # apart from the random numbers of pair and augmentation
+_SEEDS = 2**63
 
 
 class NamedBatch(NamedTuple):
@@ -49,7 +53,9 @@ class PairSampler:
         names = ", ".join(name for _, name in drawn)
         parts = zip(*(pair for pair, _ in drawn), strict=True)
         joined = [None if part[0] is None else torch.cat(part) for part in parts]
-        return NamedBatch(PairBatch(*joined), names)  # type: ignore[arg-type]  # images are never None
+        batch = PairBatch(*joined)  # type: ignore[arg-type]  # images are never None
+        seeds = tuple(self._seed_of_sample(step, place) for place in places)
+        return NamedBatch(batch._replace(seeds=seeds), names)
 
     def _draw(self, step: int, place: int) -> tuple[PairBatch, str]:
         """One pair and its name."""
@@ -67,6 +73,11 @@ class PairSampler:
         pair = self._images_and_labels(fixed, moving, rng)._replace(target=target)
         return pair, f"{fixed.name} <- {moving.name}"
 
+    def _seed_of_sample(self, step: int, place: int) -> int:
+        """Seed of the voxels that mutual information samples of a pair in this step."""
+        rng = np.random.default_rng([self.config.seed, step, place, _SAMPLE])
+        return int(rng.integers(_SEEDS))
+
     def _images_and_labels(
         self, fixed: Sample, moving: Sample, rng: np.random.Generator
     ) -> PairBatch:
@@ -74,19 +85,21 @@ class PairSampler:
         augmentation = self.config.augmentation
         fixed_flow = self._flow(fixed, rng, is_at_rest=not augmentation.deforms_fixed)
         moving_flow = self._flow(moving, rng, is_at_rest=False)
-        images = [
+        fixed_image, moving_image = (
             augment_intensities(_deform(scan.image, flow), augmentation, rng)[None]
             for scan, flow in ((fixed, fixed_flow), (moving, moving_flow))
-        ]
+        )
+        pair = PairBatch(fixed_image, moving_image)
         if not self.config.objective.has_overlap:
-            return PairBatch(*images)
+            return pair
         labels = (
             _deform_labels(fixed, fixed_flow),
             _deform_labels(moving, moving_flow),
         )
         most = self.config.labels_per_pair
         chosen = rng.permutation(_shared_labels(*labels))[:most].tolist()
-        return PairBatch(*images, *(_label_maps(part, chosen, most) for part in labels))
+        fixed_maps, moving_maps = (_label_maps(p, chosen, most) for p in labels)
+        return pair._replace(fixed_labels=fixed_maps, moving_labels=moving_maps)
 
     def _flow(
         self, sample: Sample, rng: np.random.Generator, *, is_at_rest: bool

@@ -1,6 +1,6 @@
 """The objective of a training: losses of all stages, weighted as in Table I."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -72,6 +72,11 @@ class Objective:
         """Whether labels are part of the objective."""
         return any(weight > 0 for weight in self.overlap)
 
+    def similarity_weight(self, from_last: int) -> float:
+        """Weight of the similarity, so many stages before the last dense one."""
+        is_given = from_last < len(self.dense_similarity)
+        return self.dense_similarity[from_last] if is_given else 0.0
+
 
 # The published weights (Table I), for cascades of every length:
 #
@@ -94,7 +99,8 @@ RCN = Objective(
     total_variation=0.5,
 )
 """The authors' later code (Recursive Cascaded Networks): two weights are halved, and
-the similarity is that of the last stage only."""
+the similarity is that of the last dense subnetwork only. If that is repeated, its
+passes share one weight in that code, so that `dense_similarity` has one 1 per pass."""
 
 SUPERVISED = Objective(affine_similarity=0.0, dense_similarity=(), end_point_error=1.0)
 """The paper's supervised variant: end-point error plus regularization (V-A3)."""
@@ -131,16 +137,22 @@ class PairBatch(NamedTuple):
     moving_labels: Float[Tensor, "b labels i j k"] | None = None
     target: Float[Tensor, "b 3 i j k"] | None = None
     """Flow to learn, in voxels, from fixed to moving."""
+    seeds: tuple[int, ...] | None = None
+    """One seed per pair, for the voxels that mutual information samples; if not given,
+    all pairs have the same sample."""
 
     @property
     def swapped(self) -> "PairBatch":
         """The pairs with fixed and moving exchanged, without a target flow."""
-        return PairBatch(self.moving, self.fixed, self.moving_labels, self.fixed_labels)
+        swapped = self._replace(fixed=self.moving, moving=self.fixed, target=None)
+        return swapped._replace(
+            fixed_labels=self.moving_labels, moving_labels=self.fixed_labels
+        )
 
     def to(self, device: torch.device) -> "PairBatch":
         """The pairs on another device."""
-        parts = [None if part is None else part.to(device) for part in self]
-        return PairBatch(*parts)  # type: ignore[arg-type]  # images are never None
+        parts = [p.to(device) if isinstance(p, Tensor) else p for p in self]
+        return PairBatch(*parts)  # type: ignore[arg-type]  # types stay as they are
 
 
 def pair_losses(
@@ -171,7 +183,7 @@ def _losses_and_flow(
     """Loss terms and the flow from fixed to moving; losses are in single precision."""
     tweening = network(pairs.fixed, pairs.moving)
     with without_autocast(pairs.fixed):
-        terms = stage_losses(tweening, pairs.fixed, objective)
+        terms = stage_losses(tweening, pairs.fixed, objective, seed=pairs.seeds or 0)
         if objective.has_overlap:
             terms |= _overlap_losses(tweening, pairs, objective)
         if objective.end_point_error > 0:
@@ -183,16 +195,33 @@ def _losses_and_flow(
 
 
 def stage_losses(
-    tweening: Tweening, fixed: Float[Tensor, "b 1 i j k"], objective: Objective
+    tweening: Tweening,
+    fixed: Float[Tensor, "b 1 i j k"],
+    objective: Objective,
+    *,
+    seed: int | Sequence[int] = 0,
 ) -> dict[str, Float[Tensor, ""]]:
-    """Weighted loss terms by name, such as "dense 2 total variation", to be summed."""
+    """Weighted loss terms by name, such as "dense 2 total variation", to be summed.
+
+    `seed`, one for all pairs or one per pair, chooses the voxels that mutual
+    information samples.
+    """
     affine = [stage for stage in tweening.stages if stage.is_affine]
     dense = [stage for stage in tweening.stages if not stage.is_affine]
     terms: dict[str, Tensor] = {}
     for stage in affine:
         terms |= _affine_losses(stage, fixed, objective)
+    last = similarity_loss(
+        objective.last_similarity, window_voxels=objective.window_voxels, seed=seed
+    )
     for number, stage in enumerate(dense, 1):
-        terms |= _dense_losses(stage, number, len(dense), fixed, objective)
+        similarity = last if number == len(dense) else correlation_loss
+        weight = objective.similarity_weight(len(dense) - number)
+        smoothness = objective.total_variation * total_variation_loss(stage.own_flow)
+        terms[f"{stage.name} total variation"] = smoothness
+        if weight > 0:
+            loss = similarity(fixed, stage.moved)
+            terms[f"{stage.name} similarity"] = weight * loss
     return terms
 
 
@@ -214,47 +243,22 @@ def _affine_losses(
     }
 
 
-def _dense_losses(
-    stage: Stage, number: int, count: int, fixed: Tensor, objective: Objective
-) -> dict[str, Tensor]:
-    smoothness = total_variation_loss(stage.own_flow)
-    terms = {f"dense {number} total variation": objective.total_variation * smoothness}
-    from_last = count - number
-    weights = objective.dense_similarity
-    if from_last < len(weights) and weights[from_last] > 0:
-        name: Similarity = "correlation" if from_last else objective.last_similarity
-        loss = similarity_loss(name, window_voxels=objective.window_voxels)
-        terms[f"dense {number} similarity"] = weights[from_last] * loss(
-            fixed, stage.moved
-        )
-    return terms
-
-
 def _overlap_losses(
     tweening: Tweening, pairs: PairBatch, objective: Objective
 ) -> dict[str, Tensor]:
     if pairs.fixed_labels is None or pairs.moving_labels is None:
         raise ValueError("an overlap term needs label maps of both images, got none")
     terms = {}
-    stages = zip(
-        reversed(_stage_names(tweening)), reversed(tweening.stages), strict=True
-    )
-    for (name, stage), weight in zip(stages, objective.overlap, strict=False):
+    stages = reversed(tweening.stages)
+    for stage, weight in zip(stages, objective.overlap, strict=False):
         if weight == 0:
             continue
         fixed, moving = pairs.fixed_labels, pairs.moving_labels
         if stage.is_affine:  # so that structures attract each other before they touch
             fixed, moving = _blur(fixed), _blur(moving)
         overlap = dice_loss(fixed, warp(moving, stage.flow))
-        terms[f"{name} overlap"] = weight * overlap
+        terms[f"{stage.name} overlap"] = weight * overlap
     return terms
-
-
-def _stage_names(tweening: Tweening) -> list[str]:
-    """Names of the stages: affine, dense 1, dense 2, ..."""
-    affine = sum(stage.is_affine for stage in tweening.stages)
-    dense = len(tweening.stages) - affine
-    return ["affine"] * affine + [f"dense {n + 1}" for n in range(dense)]
 
 
 def _blur(

@@ -70,6 +70,18 @@ def fit_preprocessing(cases: Iterable[Case]) -> Preprocessing:
     return Preprocessing(shape=shape, spacing_mm=spacing_mm)
 
 
+def fit_box(cases: Iterable[Case], shape: tuple[int, int, int]) -> Preprocessing:
+    """Fits a canonical grid of a given shape to a cohort: the widest field of view.
+
+    Widest is the 95th percentile. The voxel size is the field of view divided by the
+    shape, as for the paper's 128^3 voxels around an organ (section V-A 2).
+    """
+    grids = [spacing_and_shape(io.read(case.image).grid) for case in cases]
+    extent_mm = spread(spacing * sides for spacing, sides in grids).usual
+    r, a, s = (mm / side for mm, side in zip(extent_mm, shape, strict=True))
+    return Preprocessing(shape=shape, spacing_mm=(r, a, s))
+
+
 def fitted_grid(
     extent_mm: Three, spacing_mm: Three, most_voxels: int
 ) -> tuple[tuple[int, int, int], Three]:

@@ -8,7 +8,7 @@ from voltween.networks import NetworkConfig
 from voltween.preprocessing import Preprocessing
 from voltween.refinement import split_name
 from voltween.training.augmentation import Augmentation
-from voltween.training.objective import VOXELMORPH, VTN_LIVER, Objective
+from voltween.training.objective import RCN, VOXELMORPH, VTN_LIVER, Objective
 
 TrainingPrecision = Literal["fp32", "bf16", "fp16"]
 
@@ -19,9 +19,11 @@ SHIPPED_LEARNING_RATE = 5e-4
 """Initial rate of Adam for the shipped models (runs/hippocampus.sh, runs/brain.sh,
 runs/headneck.sh): better after the few thousand steps that two CPU cores allow."""
 
-_ANTS = "ants"  # the teacher of the paper's supervised variant
+TOOL_TEACHERS = ("ants", "ants-syn")
+"""Other tools as teachers: the paper's command of ANTs, and antspyx's SyN."""
+
+_ANTS, _ = TOOL_TEACHERS  # the first is the teacher of the paper's supervised variant
 _EPOCHS = 5
-_FULL_RATE_EPOCHS = 4
 _AT_LEAST_ONE = (
     "steps",
     "pairs_per_step",
@@ -32,6 +34,7 @@ _AT_LEAST_ONE = (
     "target_pairs",
     "labels_per_pair",
     "patience",
+    "steps_per_epoch",
 )
 
 
@@ -45,8 +48,11 @@ class TrainConfig:
     """
 
     steps: int = 2000
-    """Number of steps. The learning rate is halved after four fifths of them (the
-    paper: 5 epochs, halved every epoch after the 4th)."""
+    """Number of steps."""
+    steps_per_epoch: int | None = None
+    """Steps per epoch; if not given, a fifth of the steps, as in the paper."""
+    full_rate_epochs: int = 4
+    """Epochs at the initial learning rate; the rate is halved in every later epoch."""
     pairs_per_step: int = 2
     """Pairs per step, over all devices: the result does not depend on how many devices
     share them."""
@@ -85,16 +91,19 @@ class TrainConfig:
     target_pairs: int = 100
     """With an end-point error: number of training pairs that the teacher registers."""
     teacher: str = _ANTS
-    """Method that registers them: "ants" (needs voltween[baselines]), or a shipped
-    model or model file of the same grid, refined on each pair, such as "brain+accurate"
-    or "FILE+fast"."""
+    """Method that registers them: "ants" (the paper's command) or "ants-syn" (the
+    quicker SyN of antspyx), which need voltween[baselines]; or a shipped model or model
+    file of the same grid, refined on each pair, such as "brain+accurate" or
+    "FILE+fast"."""
 
     def __post_init__(self) -> None:
         self._check_numbers()
-        if self.teacher != _ANTS and split_name(self.teacher)[1] is None:
+        is_tool = self.teacher in TOOL_TEACHERS
+        if not is_tool and split_name(self.teacher)[1] is None:
             raise InputError(
                 about="teacher",
-                expected='"ants", or a model with +fast or +accurate at its end',
+                expected='"ants", "ants-syn", or a model with +fast or +accurate at '
+                "its end",
                 got=repr(self.teacher),
             )
         if self.objective.end_point_error > 0 and self.objective.invertibility > 0:
@@ -110,6 +119,12 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(about=name, expected="at least 1", got=value)
+        if self.full_rate_epochs < 0:
+            raise InputError(
+                about="full_rate_epochs",
+                expected="at least 0",
+                got=self.full_rate_epochs,
+            )
         if self.learning_rate <= 0:
             raise InputError(
                 about="learning_rate", expected="above 0", got=self.learning_rate
@@ -120,9 +135,16 @@ class TrainConfig:
             )
 
 
-PUBLISHED_TRAINING = TrainConfig(steps=100_000, pairs_per_step=8)
-"""The paper's training of its own networks (sections V-A1 and V-A3): 5 epochs of 20 000
-steps, 8 pairs per step, Adam at 1e-4, the losses of Table I."""
+PUBLISHED_TRAINING = TrainConfig(
+    steps=100_000,
+    steps_per_epoch=20_000,
+    full_rate_epochs=4,
+    pairs_per_step=8,
+    augmentation=Augmentation(displacement=0.0),
+)
+"""The paper's training of its own networks (section V): 5 epochs of 20 000 steps, 8
+pairs per step, Adam at 1e-4, halved every epoch after the 4th, the losses of Table I.
+The paper mentions no augmentation."""
 
 VOXELMORPH_TRAINING = TrainConfig(
     steps=5000,
@@ -133,6 +155,18 @@ VOXELMORPH_TRAINING = TrainConfig(
 """The paper's training of VoxelMorph-2: batches and steps of section V-A3, rate and
 objective of VoxelMorph's own code. Pairs, augmentation and the halving of the rate are
 those of every network here."""
+
+RCN_TRAINING = TrainConfig(
+    steps=100_000,
+    steps_per_epoch=20_000,
+    full_rate_epochs=3,
+    pairs_per_step=4,
+    objective=RCN,
+    augmentation=Augmentation(displacement=0.1, control_points=5, draws="cubes"),
+)
+"""The training of the authors' later code, as its options are by default: 5 epochs of
+20 000 steps of 4 pairs, Adam at 1e-4 in the first three epochs, halved in the 4th and
+in the 5th; the moving image deformed by up to 12.8 of 128 voxels."""
 
 SHIPPED_AUGMENTATION = Augmentation(
     displacement=0.05, rotation_degrees=15.0, scaling=0.1, translation=0.08, gamma=0.3
@@ -180,6 +214,9 @@ class Recipe:
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
-    """Rate of a step (from 1): constant for 4 of 5 epochs, then halved every epoch."""
-    epoch = (step - 1) * _EPOCHS // config.steps
-    return config.learning_rate * 0.5 ** max(0, epoch - _FULL_RATE_EPOCHS + 1)
+    """Rate of a step (from 1): constant at first, then halved every epoch."""
+    if config.steps_per_epoch is None:
+        epoch = (step - 1) * _EPOCHS // config.steps
+    else:
+        epoch = (step - 1) // config.steps_per_epoch
+    return config.learning_rate * 0.5 ** max(0, epoch - config.full_rate_epochs + 1)

@@ -34,8 +34,9 @@ from voltween.models import (
     tensors_under,
     write_tensors,
 )
-from voltween.networks import Network
+from voltween.networks import Network, config_facts, config_from_facts
 from voltween.ops import instruction_set
+from voltween.training.recipe import TrainConfig
 from voltween.training.validation import StageValidation
 
 logger = logging.getLogger(__name__)
@@ -166,6 +167,7 @@ class RunFolder:
         )
 
     def _check_recipe(self, stored: dict[str, Any]) -> None:
+        stored = _with_new_settings(stored)
         different = [
             key for key, value in self._recipe.items() if stored.get(key) != value
         ]
@@ -191,6 +193,18 @@ def environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "gpu": gpu,
     }
+
+
+def _with_new_settings(stored: dict[str, Any]) -> dict[str, Any]:
+    """The recipe of a run with the defaults of settings that are newer than the run."""
+    try:
+        facts = {
+            "training": asdict(dataclass_from_facts(TrainConfig, stored["training"])),
+            **config_facts(config_from_facts(stored)),
+        }
+    except (KeyError, TypeError, InputError):  # a setting that no longer exists
+        return stored
+    return stored | json.loads(json.dumps(facts))
 
 
 def _load_optimizer(

@@ -29,8 +29,7 @@ from voltween.refinement import (
     split_name,
 )
 from voltween.spatial import Grid, Image
-
-_ANTS = TOOLS["ants-syn"]
+from voltween.training.recipe import TOOL_TEACHERS
 
 
 class Teacher(ABC):
@@ -65,19 +64,24 @@ class Teacher(ABC):
 @final
 @dataclass(frozen=True)
 class Ants(Teacher):
-    """SyN of ANTs, affine and deformation, with the defaults of antspyx.
+    """ANTs, affine and deformation: the paper's command, or SyN of antspyx.
 
     It gets the arrays as images with voxels of 1 mm, and one thread.
     """
 
+    tool: str
+    """Name of the tool: "ants" or "ants-syn"."""
+
     @property
     def name(self) -> str:
-        return "ANTs"
+        return f"ANTs ({self.tool})"
 
     @property
     def facts(self) -> str:
-        _ANTS.check_installed()
-        return f"{_ANTS.package} {process.installed_version(_ANTS.package)}"
+        tool = TOOLS[self.tool]
+        tool.check_installed()
+        version = process.installed_version(tool.package)
+        return f"{self.tool}, {tool.package} {version}"
 
     def flow(
         self, fixed: Float[Tensor, "1 i j k"], moving: Float[Tensor, "1 i j k"]
@@ -85,7 +89,7 @@ class Ants(Teacher):
         _, i, j, k = fixed.shape
         grid = Grid((i, j, k), np.eye(4))
         images = [Image(image[0].cpu().numpy(), grid) for image in (fixed, moving)]
-        transform, _ = _ANTS.run(*images, threads=1)
+        transform, _ = TOOLS[self.tool].run(*images, threads=1)
         flow = transform.to_field(grid).to_flow()
         return torch.from_numpy(np.ascontiguousarray(flow, dtype=np.float32))
 
@@ -124,14 +128,15 @@ class RefinedModel(Teacher):
 
 
 def teacher_named(name: str, preprocessing: Preprocessing) -> Teacher:
-    """The teacher of a name, "ants" or a model such as "brain+accurate", for a grid.
+    """The teacher of a name, a tool or a model such as "brain+accurate", for a grid.
 
     Raises:
         InputError: If there is no such model, or it has another grid.
     """
+    if name in TOOL_TEACHERS:
+        return Ants(name)
     model, refinement = split_name(name)
-    if refinement is None:
-        return Ants()
+    assert refinement is not None  # checked by TrainConfig
     digest = weights_digest(model)
     grid, grid_of_model = (
         (p.shape, p.spacing_mm)

@@ -1,5 +1,6 @@
 """Pages of a report in Markdown and LaTeX, and the tables in them."""
 
+import math
 from itertools import permutations
 
 import numpy as np
@@ -127,6 +128,34 @@ def test_best_are_bold_but_not_what_comes_from_moving_nothing():
         [False, False, True, True, False],
         [False, False, True, True, True],
     ]
+
+
+def test_iou_of_the_union_is_a_column_only_if_it_says_more_than_iou():
+    dice = np.linspace(0.6, 0.9, len(PAIRS))
+    iou = dice / (2 - dice)
+
+    def headings(union):
+        pairs = [
+            pair_score("ants", pair, d, iou_union=u)
+            for pair, d, u in zip(PAIRS, dice, union, strict=True)
+        ]
+        return method_table(summary_rows(scores_of(*pairs))).headings
+
+    without = ("method", "pairs", "Dice (SD)", "IoU [95 % CI]")
+    assert headings(iou) == without
+    assert headings(iou * (1 + 1e-14)) == without  # counted in another way
+    assert headings([math.nan] * len(PAIRS)) == without
+    one_differs = [*iou[:-1], 0.95]
+    assert headings(one_differs) == (*without, "IoU of union")
+
+
+def test_landmark_distances_of_tables_are_those_in_the_fixed_scan():
+    distances = {"landmark_mm": 5.0, "landmark_fixed_mm": 4.5, "landmark_voxels": 2.25}
+    table = method_table(
+        summary_rows(scores_of(pair_score("ants", PAIRS[0], 1.0, **distances)))
+    )
+    assert table.headings[-2:] == ("landmarks (mm)", "landmarks (voxels)")
+    assert [cell.text for cell in table.lines[0].cells[-2:]] == ["4.5", "2.25"]
 
 
 def test_a_single_method_is_not_the_best():

@@ -83,6 +83,9 @@ def test_structures_and_stages_by_hand(scores):
     assert affine["dice"] == pytest.approx(0.75)
     assert affine["dice_sd"] == pytest.approx(0.0014**0.5)
     assert affine["folding_percent"] == 0.25
+    assert affine["iou_union"] == 0.75
+    assert affine["landmark_fixed_mm"] == 4.0
+    assert isnan(affine["landmark_mm"])
 
 
 def test_reference_is_the_first_model_that_was_measured_else_the_best():

@@ -1,35 +1,33 @@
 """Tables of the paper as experiments: train the network of every row, compare all.
 
-A table is a TOML file, `tables/table_2.toml` to `table_7.toml`, with the rows and the
-published numbers. Networks that several tables share are trained once, in the folder
-`trained` of the output.
+A table is a TOML file, such as `tables/table_2.toml`, with the rows and the published
+numbers. Networks that several tables share are trained once, in the folder `trained` of
+the output. `train` cases teach, `val` cases choose the best checkpoint, and the table
+is measured on `test` cases.
 """
 
-import math
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from voltween.cohorts import Case, cases_of_split, draw_pairs, load_case, ordered_pairs
-from voltween.errors import MissingPackageError
-from voltween.evaluation.alignment import Alignment, align_cases, prealign
-from voltween.evaluation.method_names import method_named
-from voltween.evaluation.methods import Method, model_method, unavailable
-from voltween.evaluation.paper.scales import (
-    SCALES,
-    Scale,
-    ScaleName,
-    recipe_of,
-    share_of,
-)
-from voltween.evaluation.paper.table_file import PAPER_COLUMNS, PaperTable, TableRow
+from voltween.baselines import TIME_LIMIT_MINUTES
+from voltween.cohorts import Case, cases_of_split, draw_pairs, ordered_pairs
+from voltween.errors import InputError
+from voltween.evaluation.paper.laboratory import Laboratory, RowMethods
+from voltween.evaluation.paper.scales import PAPER_SHAPE, SCALES, ScaleName
+from voltween.evaluation.paper.settings import ExperimentSettings
+from voltween.evaluation.paper.table_file import PaperTable
+from voltween.evaluation.paper.table_page import MeasuredTable, table_page
 from voltween.evaluation.report.report_folder import write_report
-from voltween.evaluation.report.summaries import MethodSummary, summary_rows
-from voltween.evaluation.runner import evaluate
+from voltween.evaluation.runner import EvaluationProtocol, evaluate
 from voltween.evaluation.scores import PairScore, Scores
-from voltween.files import whole_file
-from voltween.training import StepReport, fit_preprocessing, train
+from voltween.files import output_folder, whole_file
+from voltween.training import Hardware, StepReport, fit_box
+
+METHODS = "methods.json"
+"""File in a table's folder: the name of the method of every row."""
 
 
 @dataclass(frozen=True)
@@ -41,126 +39,138 @@ class Observer:
     on_pair: Callable[[PairScore], None] = lambda score: None
 
 
+@dataclass(frozen=True)
+class ExperimentRun:
+    """Scale, settings and resources of an experiment."""
+
+    scale: ScaleName = "small"
+    settings: ExperimentSettings = field(default_factory=ExperimentSettings)
+    """Changes to the scale; they replace those of the table."""
+    max_pairs: int = 0
+    """Number of pairs to measure, drawn with a fixed seed; 0 for all."""
+    keep_transforms: bool = False
+    """Keep the transforms of all pairs, to draw figures from."""
+    hardware: Hardware | None = None
+    """Devices to train with; one if not given."""
+    time_limit_minutes: float = TIME_LIMIT_MINUTES
+    """Time that another tool gets for a pair."""
+    observer: Observer = field(default_factory=Observer)
+
+
 def run_experiment(
-    experiment: PaperTable,
+    table: PaperTable,
     cases: Sequence[Case],
     *,
     out: Path,
-    scale: ScaleName = "small",
-    max_pairs: int = 0,
-    observer: Observer = Observer(),
-) -> Scores:
-    """Trains and compares all rows on pairs of the `val` cases.
+    run: ExperimentRun = ExperimentRun(),
+) -> str:
+    """Trains and compares all rows on pairs of `test` cases; returns the table.
 
-    An interrupted run continues. The folder of the table's name in `out` gets the
-    report of a comparison, and table.md with published beside measured numbers.
+    The table is Markdown, with the published numbers beside the measured ones. A row
+    that fails is a note in it. An interrupted run continues. The folder of the table's
+    name in `out` gets the report of a comparison, and table.md.
 
     Raises:
         InputError: If the cases cannot be used.
         OutputError: If `out` cannot be written to.
     """
-    laboratory = _Laboratory(tuple(cases), SCALES[scale], out / scale, observer)
-    methods = [laboratory.method(row) for row in experiment.rows]
-    val = cases_of_split(cases, "val")
-    folder = out / scale / experiment.name
-    pairs = draw_pairs(ordered_pairs([case.name for case in val]), max_pairs)
-    # All tables share one folder of finished pairs.
-    measured = evaluate(
-        methods, val, pairs=pairs, out=out / scale, on_pair=observer.on_pair
+    settings = table.settings.changed_by(run.settings)
+    measured = measured_cases(cases, settings)
+    laboratory = open_laboratory(table, cases, out=out, run=run)
+    rows = [laboratory.methods(row) for row in table.rows]
+    names = [case.name for case in measured]
+    pairs = draw_pairs(ordered_pairs(names), run.max_pairs)
+    train_cases = cases_of_split(cases, "train")
+    protocol = EvaluationProtocol(
+        keep_transforms=run.keep_transforms,
+        landmark_voxel_mm=fit_box(train_cases, PAPER_SHAPE).spacing_mm,
     )
-    scores = _rename_methods(measured, experiment)
-    write_report(scores, folder)
-    with whole_file(folder / "table.md") as partial:
-        partial.write_text(table(experiment, scores) + "\n")
-    return scores
+    scores = evaluate(
+        _all_methods(rows),
+        measured,
+        pairs=pairs,
+        out=laboratory.out,  # all tables share one folder of finished pairs
+        protocol=protocol,
+        on_pair=run.observer.on_pair,
+    )
+    page = table_page(MeasuredTable(table, scores, settings.split or "test"))
+    _write(table, scores, page, laboratory.out / table.name)
+    return page
 
 
-def table(experiment: PaperTable, scores: Scores) -> str:
-    """The table in Markdown, with the published numbers beside the measured ones."""
-    measured = {row.method: row for row in summary_rows(scores)}
-    lines = [
-        f"## {experiment.title}",
-        "",
-        "| method | IoU (95 % interval) | Dice | s per pair | paper: IoU | landmark "
-        "distance | s, GPU | s, CPU |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in experiment.rows:
-        cells = _measured_cells(measured[row.name])
-        published = [_number(row.paper.get(name)) for name in PAPER_COLUMNS]
-        lines.append(f"| {row.name} | {' | '.join((*cells, *published))} |")
-    return "\n".join(lines)
+def open_laboratory(
+    table: PaperTable, cases: Sequence[Case], *, out: Path, run: ExperimentRun
+) -> Laboratory:
+    """The laboratory that trains the networks of a table.
+
+    Raises:
+        InputError: If the cases cannot be used.
+    """
+    settings = table.settings.changed_by(run.settings)
+    return Laboratory(
+        tuple(cases),
+        SCALES[run.scale].changed_by(settings),
+        out / run.scale,
+        measured_cases(cases, settings),
+        atlas=settings.atlas,
+        hardware=run.hardware,
+        time_limit_minutes=run.time_limit_minutes,
+        on_training=run.observer.on_training,
+        on_step=run.observer.on_step,
+    )
 
 
-@dataclass(frozen=True)
-class _Laboratory:
-    """Trains networks on the original cases or on cases aligned to an atlas."""
+def measured_cases(
+    cases: Sequence[Case], settings: ExperimentSettings
+) -> tuple[Case, ...]:
+    """The cases that a table is measured on.
 
-    cases: tuple[Case, ...]
-    scale: Scale
-    out: Path
-    observer: Observer
-
-    def method(self, row: TableRow) -> Method:
-        """The row as a method; trains its network if it is not trained yet."""
-        if row.method is not None:
-            return method_named(row.method)
-        self.observer.on_training(row.method_name)
-        try:
-            method = model_method(row.method_name, str(self._train(row)))
-        except MissingPackageError as error:
-            return unavailable(row.method_name, error)
-        if row.aligned:
-            return prealign(method, self._alignment, name=row.method_name)
-        return method
-
-    def _train(self, row: TableRow) -> Path:
-        cases = self._align_cases() if row.aligned else self.cases
-        fitted = fit_preprocessing(cases_of_split(cases, "train"))
-        recipe = recipe_of(row, fitted, self.scale)
-        return train(
-            share_of(cases, row.train_share),
-            recipe,
-            out=self.out / "trained" / row.method_name,
-            cache=self.out / "cache",
-            on_step=self.observer.on_step,
+    Raises:
+        InputError: If there are fewer than two, or one has neither labels nor points.
+    """
+    split = settings.split or "test"
+    count = sum(case.split == split for case in cases)
+    if count < 2:
+        raise InputError(
+            about="cohort",
+            expected=f"at least two `{split}` cases, which chose no model, to measure",
+            got=count,
+            advice="divide it with `voltween split MANIFEST --val 0.1 --test 0.2 "
+            "--seed 1 --out FILE`",
         )
+    measured = cases_of_split(cases, split)
+    if bare := [c.name for c in measured if c.labels is None and c.points is None]:
+        raise InputError(
+            about=f"`{split}` cases",
+            expected="labels or points of every case, to measure overlap or landmarks",
+            got=f"neither for {', '.join(bare[:5])}" + (" ..." if bare[5:] else ""),
+            advice="name them in the manifest's columns labels or points",
+        )
+    return measured
 
-    def _align_cases(self) -> tuple[Case, ...]:
-        used = [case for case in self.cases if case.split in ("train", "val")]
-        return align_cases(used, self._alignment, self.out.parent / "aligned")
 
-    @property
-    def _alignment(self) -> Alignment:
-        """Alignment to the first training case."""
-        image, _ = load_case(cases_of_split(self.cases, "train")[0])
-        return Alignment(image, self.out.parent / "alignment")
+def _all_methods(rows: Sequence[RowMethods]) -> list[Any]:
+    on_gpu = [row.on_gpu for row in rows if row.on_gpu is not None]
+    return [*(row.method for row in rows), *on_gpu]
 
 
-def _rename_methods(measured: Scores, experiment: PaperTable) -> Scores:
-    """The scores with the names of the table's rows."""
-    names = {row.method_name: row.name for row in experiment.rows}
+def _write(table: PaperTable, scores: Scores, page: str, folder: Path) -> None:
+    write_report(_with_row_names(scores, table), folder)
+    with whole_file(folder / "table.md") as partial:
+        partial.write_text(page + "\n", encoding="utf-8")
+    names = {row.name: row.method_name for row in table.rows}
+    with whole_file(output_folder(folder) / METHODS) as partial:
+        partial.write_text(json.dumps(names, indent=1), encoding="utf-8")
 
-    def rename(scores: Any) -> Any:
-        return tuple(replace(score, method=names[score.method]) for score in scores)
+
+def _with_row_names(scores: Scores, table: PaperTable) -> Scores:
+    """The scores of the rows, with the names of the rows."""
+    names = {row.method_name: row.name for row in table.rows}
+
+    def rename(parts: Any) -> Any:
+        of_rows = (score for score in parts if score.method in names)
+        return tuple(replace(score, method=names[score.method]) for score in of_rows)
 
     return Scores(
-        rename(measured.pairs), rename(measured.structures), rename(measured.stages)
+        rename(scores.pairs), rename(scores.structures), rename(scores.stages)
     )
-
-
-def _measured_cells(row: MethodSummary) -> tuple[str, str, str]:
-    if row.reason:
-        return row.reason, "", ""
-    iou, dice, seconds = (row.estimates[name] for name in ("iou", "dice", "seconds"))
-    has_interval = not math.isnan(iou.ci_low)
-    interval = f" ({iou.ci_low:.3f} to {iou.ci_high:.3f})" if has_interval else ""
-    return (
-        f"{iou.mean:.3f}{interval}",
-        f"{dice.mean:.3f}",
-        f"{seconds.median:.3g}",
-    )
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:g}"

@@ -1,11 +1,13 @@
 """Tables of the paper as TOML files: the rows, and the published numbers."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from voltween.errors import InputError
+from voltween.evaluation.paper.settings import ExperimentSettings
 from voltween.files import existing_file, naming
 from voltween.models import dataclass_from_facts
 
@@ -36,6 +38,8 @@ class TableRow:
     """Weight of the invertibility loss."""
     train_share: float = 1.0
     """Share of the training cases."""
+    train: tuple[str, ...] = ()
+    """Cohorts to train on, by the column cohort of the manifest; all if empty."""
     paper: Mapping[str, float] = field(default_factory=dict)
     """The published numbers, by the names in `PAPER_COLUMNS`."""
 
@@ -65,6 +69,8 @@ class TableRow:
             parts.append("supervised")
         if self.invertibility:
             parts.append(f"invertibility-{self.invertibility:g}")
+        if self.train:
+            parts.append(f"on-{'-'.join(self.train)}")
         if self.train_share < 1:
             parts.append(f"share-{self.train_share:g}")
         return "-".join(parts)
@@ -81,6 +87,9 @@ class PaperTable:
     name: str
     title: str
     rows: tuple[TableRow, ...]
+    iou_union: bool = False
+    """Whether the table shows the IoU of all labels united: the paper's organ."""
+    settings: ExperimentSettings = field(default_factory=ExperimentSettings)
 
     def __post_init__(self) -> None:
         for kind in ("name", "method_name"):
@@ -99,19 +108,24 @@ def read_experiment(table: Path) -> PaperTable:
     """
     path = table if table.suffix else _installed_table(table.name)
     try:
-        content = tomllib.loads(existing_file(path).read_text())
+        content = tomllib.loads(existing_file(path).read_text(encoding="utf-8"))
+        rows = content.pop("row")
         with naming(path):
-            rows = tuple(
-                dataclass_from_facts(TableRow, values, f"row[{number}]")
-                for number, values in enumerate(content["row"], 1)
-            )
-        return PaperTable(path.stem, content["title"], rows)
+            facts = content | {"name": path.stem, "rows": _rows(rows)}
+            return dataclass_from_facts(PaperTable, facts)
     except (tomllib.TOMLDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise InputError(
             about=path,
             expected="a table (TOML with a title and [[row]]s)",
             got=f"something else ({error})",
         ) from error
+
+
+def _rows(rows: Sequence[Mapping[str, Any]]) -> tuple[TableRow, ...]:
+    return tuple(
+        dataclass_from_facts(TableRow, values, f"row[{number}]")
+        for number, values in enumerate(rows, 1)
+    )
 
 
 def _installed_table(name: str) -> Path:

@@ -24,7 +24,8 @@ _METHODS_LEGEND = (
     "Means over the registered pairs, with the SD over pairs in brackets; time is the "
     "median. The 95 % intervals come from resampling scans, because pairs that share a "
     f"scan are not independent; they need at least {FEWEST_DRAWN} scans. The best "
-    "value is bold; identity (no registration) competes only in overlap."
+    "value is bold; identity (no registration) competes only in overlap. Landmark "
+    "distances are those in the fixed scan."
 )
 _DIFFERENT_PAIRS = (
     "The methods did not register the same pairs, so their means are not comparable. "

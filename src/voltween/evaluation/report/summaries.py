@@ -21,15 +21,18 @@ CsvRow = dict[str, str | int | float]
 QUALITIES = (
     "dice",
     "iou",
+    "iou_union",
     "hd95_mm",
     "surface_distance_mm",
     "landmark_mm",
+    "landmark_fixed_mm",
     "landmark_voxels",
     "folding_percent",
     "sd_log_jacobian",
     "folding_percent_learn2reg",
     "sd_log_jacobian_learn2reg",
     "inverse_consistency_mm",
+    "inside_percent",
 )
 COSTS = ("seconds", "processor_seconds", "loading_seconds", "peak_memory_mb")
 IDENTITY = "identity"
@@ -49,6 +52,9 @@ class MethodSummary:
     """Reason why there are no measures at all; empty if there are some."""
     estimates: dict[str, Estimate]
     """Estimates of every field in `QUALITIES` and `COSTS`."""
+    union_differs: bool
+    """Whether the IoU of the union of all labels differs from the IoU in some pair: it
+    does not if there is one structure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +123,10 @@ def _method_summary(scores: Scores, method: str) -> MethodSummary:
             field: estimate(values_of(scores, method, field))
             for field in QUALITIES + COSTS
         },
+        union_differs=any(
+            not (math.isnan(s.iou_union) or math.isclose(s.iou_union, s.iou))
+            for s in pairs
+        ),
     )
 
 
@@ -147,6 +157,8 @@ def structure_rows(scores: Scores) -> list[CsvRow]:
 def stage_rows(scores: Scores) -> list[CsvRow]:
     """One row per method and stage: means over pairs, with the SD of Dice."""
     rows: list[CsvRow] = []
+    landmarks = ("landmark_mm", "landmark_fixed_mm", "landmark_voxels")
+    fields = ("iou", "iou_union", *landmarks, "folding_percent")
     for method, stage in dict.fromkeys((s.method, s.stage) for s in scores.stages):
         group = [s for s in scores.stages if (s.method, s.stage) == (method, stage)]
         dice = estimate({(s.fixed, s.moving): s.dice for s in group})
@@ -156,12 +168,10 @@ def stage_rows(scores: Scores) -> list[CsvRow]:
             "pairs": len(group),
             "dice": dice.mean,
             "dice_sd": dice.sd,
-            "iou": mean_of_measured(score.iou for score in group),
-            "folding_percent": mean_of_measured(
-                score.folding_percent for score in group
-            ),
         }
-        rows.append(row)
+        rows.append(
+            row | {f: mean_of_measured(getattr(s, f) for s in group) for f in fields}
+        )
     return rows
 
 

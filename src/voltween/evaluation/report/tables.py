@@ -87,8 +87,10 @@ _COLUMNS = (
     _Column(
         "IoU [95 % CI]", "iou", _three_decimals, beside="interval", is_high_good=True
     ),
+    _Column("IoU of union", "iou_union", _three_decimals, is_high_good=True),
     _Column("HD95 (mm)", "hd95_mm", _three_digits),
-    _Column("landmarks (mm)", "landmark_mm", _three_digits),
+    _Column("landmarks (mm)", "landmark_fixed_mm", _three_digits),
+    _Column("landmarks (voxels)", "landmark_voxels", _three_digits),
     _Column("folding (%)", "folding_percent", _three_digits),
     _Column("SD log J", "sd_log_jacobian", _three_decimals),
     _Column("time (s)", "seconds", _three_digits, middle="median"),
@@ -96,9 +98,13 @@ _COLUMNS = (
 
 
 def method_table(rows: Sequence[MethodSummary]) -> Table:
-    """One line per method, without columns that have no measures."""
+    """One line per method, without columns that have no measures or say nothing new."""
     names = short_names(row.method for row in rows)
-    columns = [column for column in _COLUMNS if any(map(column.text, rows))]
+    columns = [
+        column
+        for column in _COLUMNS
+        if any(map(column.text, rows)) and not _repeats_iou(column.field, rows)
+    ]
     best = [column.best(rows) for column in columns]
     lines = []
     for row in rows:
@@ -108,6 +114,11 @@ def method_table(rows: Sequence[MethodSummary]) -> Table:
         lines.append(Line(tuple(cells), row.reason))
     headings = ("method", "pairs", *(column.heading for column in columns))
     return Table(headings, tuple(lines))
+
+
+def _repeats_iou(field: str, rows: Sequence[MethodSummary]) -> bool:
+    """Whether a column is the IoU of the union of one structure: the IoU again."""
+    return field == "iou_union" and not any(row.union_differs for row in rows)
 
 
 def _pairs(row: MethodSummary) -> str:

@@ -1,0 +1,43 @@
+"""greedy, affine and then deformable, with the settings of its documentation.
+
+References:
+    Yushkevich et al. 2016, Fast automatic segmentation of hippocampal subfields and
+    medial temporal lobe subregions in 3 Tesla and 7 Tesla T2-weighted MRI,
+    doi:10.1016/j.jalz.2016.06.205; https://greedy.readthedocs.io.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from voltween import io
+from voltween.baselines.tools import Tool
+from voltween.spatial import Affine, Transform
+
+_PAIR = "-i fixed.nii moving.nii -m NCC 2x2x2 -n 100x50x10"
+_COMMANDS = (
+    f"-a -dof 12 -ia-image-centers {_PAIR} -o affine.mat",
+    # -wp 0: by default, displacements are rounded to tenths of a voxel in the file.
+    f"-s 1.732vox 0.7071vox {_PAIR} -it affine.mat -wp 0 -o warp.nii.gz",
+    "-rf fixed.nii -rm moving.nii moved.nii -r warp.nii.gz affine.mat",
+)
+
+
+def _read(folder: Path) -> Transform:
+    """Reads the affine matrix, RAS+ mm as text, after the displacement field (ITK)."""
+    affine = Affine(np.loadtxt(folder / "affine.mat"))
+    return affine @ io.read_transform(folder / "warp.nii.gz")
+
+
+greedy = Tool(
+    name="greedy",
+    package="picsl-greedy",
+    task=lambda: {"tool": "greedy", "commands": _COMMANDS},
+    read=_read,
+    moved="moved.nii",
+)
+"""greedy: local correlation, affine then deformable; fixed to moving world mm.
+
+The affine stage starts with the centers of the two scans aligned. With one thread, the
+result is always the same.
+"""
