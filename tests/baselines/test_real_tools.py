@@ -114,3 +114,14 @@ def test_the_names_of_comparisons_are_those_of_the_tools():
         *("ants", "ants-affine", "ants-syn", "ants-syncc", "elastix"),
         *("greedy", "convexadam"),
     }
+
+
+@pytest.mark.parametrize("name", ["greedy", "convexadam"])
+def test_a_tool_with_one_thread_repeats_itself(name):
+    tool = quick(name)
+    (fixed, _), (moving, _) = blob(0), blob(1)
+    one, other = (
+        tool.run(fixed, moving, threads=1)[0].to_field(fixed.grid).vectors_mm
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(one, other)

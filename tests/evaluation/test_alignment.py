@@ -3,6 +3,7 @@
 import csv
 import errno
 import os
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from voltween import io
 from voltween.cli import main
 from voltween.cohorts import load_case, read_manifest
 from voltween.errors import InputError, OutputError
-from voltween.evaluation import Method, align_cases, alignment
+from voltween.evaluation import Method, align_cases, alignment, evaluate
 from voltween.evaluation.alignment import Alignment, prealign
 from voltween.evaluation.methods import Answer
 from voltween.files import whole_file
@@ -81,6 +82,29 @@ def test_what_is_found_on_the_atlas_is_carried_to_the_scans_worlds(known, tmp_pa
     end = to_moving.map_positions(on_atlas_mm + np.array([1, 2, 3]))
     assert np.allclose(answer.fixed_to_moving.map_positions(start), end)
     assert answer.stages == {"dense 1": answer.fixed_to_moving}  # measured once
+
+
+def test_the_alignment_does_not_count_as_time_of_the_pair(known, tmp_path, monkeypatch):
+    """Section V-B a: times do not include the preprocessing with ANTs."""
+    aligned_at_once = known.run
+
+    def align_slowly(fixed, moving):
+        time.sleep(1)
+        return aligned_at_once(fixed, moving)
+
+    monkeypatch.setattr(known, "run", align_slowly)
+    (tmp_path / "cohort").mkdir()
+    cases = read_manifest(write_cohort(tmp_path / "cohort", 1, 2))
+    inner = Method("inner", lambda: lambda *pair: Answer(Affine.identity()))
+    atlas = Alignment(load_case(cases[0])[0], tmp_path / "kept")
+    (score,) = evaluate(
+        [prealign(inner, atlas, name="inner*")],
+        cases,
+        pairs=[(cases[1].name, cases[2].name)],
+        out=tmp_path / "out",
+    ).pairs
+    assert known.asked == 2
+    assert score.seconds < 1
 
 
 def test_a_cohort_is_laid_on_the_atlas(known, tmp_path):

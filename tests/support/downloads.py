@@ -282,9 +282,26 @@ def rcn(folder) -> Truth:
     return truth
 
 
+def folder(place) -> Truth:
+    """Somebody's own heads: files, pairs of files and DICOM, some with labels."""
+    truth = {}
+    for number, name in enumerate(("anna", "ben", "clinic-carl", "dora")):
+        image, labels = head(number)
+        path = place / "images" / name.replace("-", "/")
+        if name == "anna":
+            write(in_order(image, 3), path.with_suffix(".nii.gz"))
+            write(in_order(labels, 5), place / "labels" / "anna.mha")
+        elif name == "ben":
+            write_dicom(in_order(image, 5), path)
+        else:
+            write_mhd(in_order(image, number), path.with_suffix(".mhd"))
+        truth[name] = image, labels if name == "anna" else None
+    return truth
+
+
 STANDINS = (
     *(lits, sliver07, lpba40, abide1, abide2, adhd200, adni, oasis),
-    *(learn2reg, rcn),
+    *(learn2reg, rcn, folder),
 )
 
 

@@ -140,15 +140,18 @@ def _merge_labels(labels: LabelMap, one_label: dict[int, int]) -> LabelMap:
 
 
 def _crop(image: Image, labels: LabelMap | None, download: Download) -> Crop:
-    if download.region == "liver":
-        if labels is None and download.intensity_rule != HOUNSFIELD:
-            raise InputError(
-                about="labels",
-                expected="a label map that shows the liver, which only CT shows itself",
-                got="none",
-            )
-        return liver_crop(image, labels)
-    return head_crop(image) if download.region == "head" else whole(image)
+    is_ct = download.intensity_rule == HOUNSFIELD
+    if download.region == "head":
+        return head_crop(image, is_ct=is_ct)
+    if download.region == "whole":
+        return whole(image)
+    if labels is None and not is_ct:
+        raise InputError(
+            about="labels",
+            expected="a label map that shows the liver, which only CT shows itself",
+            got="none",
+        )
+    return liver_crop(image, labels)
 
 
 def _apply_intensity_rule(

@@ -60,7 +60,7 @@ class PreparationOptions:
     val_share: float | None = None
     """Share of the persons with `train` cases to set aside as `val`, for the choice of
     the best checkpoint; at least two persons, or 0 for none. The draw depends only on
-    the persons' names and is always the same. Default: 0.1."""
+    the persons' names and is always the same. 0.1 if it was never given."""
 
     def __post_init__(self) -> None:
         if self.val_share is not None and not 0 <= self.val_share < 1:

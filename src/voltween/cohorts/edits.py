@@ -49,21 +49,16 @@ def _edits(now: Rows, before: Rows, planned: Mapping[str, str]) -> Iterator[str]
     for name, row in now.items():
         if name not in before:
             yield f"{name} is added"
-        else:
-            split = planned.get(name, row["split"])
-            yield from _changes(name, row, {**before[name], "split": split})
+            continue
+        for column in _changed_columns(row, before[name]):
+            if column != "split":
+                yield f"{name} has another {column}"
+            elif planned.get(name, row[column]) != row[column]:
+                yield f"{name} is {row[column]}"
 
 
-def _changes(
-    name: str, row: Mapping[str, str], expected: Mapping[str, str]
-) -> Iterator[str]:
-    for column, value in row.items():
-        if value != expected.get(column, ""):
-            yield (
-                f"{name} is {value}"
-                if column == "split"
-                else f"{name} has another {column}"
-            )
+def _changed_columns(row: Mapping[str, str], before: Mapping[str, str]) -> list[str]:
+    return [name for name, value in row.items() if value != before.get(name, "")]
 
 
 def _rows(path: Path) -> Rows:

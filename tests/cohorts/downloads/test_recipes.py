@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,13 @@ from support.cohorts import trunk
 from support.downloads import centered, head, in_order, write, write_analyze
 from support.scans import STORAGE_ORDERS, stored
 from voltween import io, process
-from voltween.cohorts import DOWNLOADS, download_named, prepare, read_manifest
+from voltween.cohorts import (
+    DOWNLOADS,
+    PreparationOptions,
+    download_named,
+    prepare,
+    read_manifest,
+)
 from voltween.cohorts.downloads.analyze import directions_of
 from voltween.cohorts.downloads.download import LoadedCase
 from voltween.cohorts.downloads.lpba40 import orient_by_labels
@@ -344,9 +351,100 @@ class TestRcn:
             contents("rcn", tmp_path)
 
 
+def test_the_two_parts_of_abide_are_told_apart(tmp_path):
+    standins.abide(tmp_path)
+    for name in ("abide1", "abide2"):
+        found = contents(name, tmp_path)
+        assert found.all_faults == ()
+        names = [case.name for case in found.cases]
+        assert names == list(getattr(standins, f"{name.upper()}_PLACES"))
+    person = {case.name: case.person for case in contents("abide2", tmp_path).cases}
+    assert person["51206-2"] == "51206"
+
+
+class TestFolder:
+    """Somebody's own scans."""
+
+    CT = PreparationOptions(region="liver", exposure="ct", val_share=0.0)
+
+    def test_cts_are_cropped_and_matched_as_those_of_lits(self, tmp_path):
+        standins.lits(tmp_path / "lits")
+        for number in range(4):
+            batch = tmp_path / "lits" / "media" / "nas"
+            batch /= f"Training Batch {number // 2 + 1}"
+            for kind, stem in (("images", "volume"), ("labels", "segmentation")):
+                path = tmp_path / "own" / kind / f"p{number}.nii"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.symlink_to(batch / f"{stem}-{number}.nii")
+        prepare(download_named("lits"), tmp_path / "lits", out=tmp_path / "out")
+        ready = prepare(
+            *(download_named("folder"), tmp_path / "own"),
+            **{"out": tmp_path / "bfh", "options": self.CT},
+        )
+        cases = read_manifest(ready.manifest)
+        assert [case.name for case in cases] == ["p0", "p1", "p2", "p3"]
+        assert {case.cohort for case in cases} == {"bfh"}
+        for number, case in enumerate(cases):
+            image = io.read(case.image)
+            other = io.read(tmp_path / "out" / "images" / f"lits-{number}.nii.gz")
+            assert image.grid.is_close(other.grid)
+            np.testing.assert_array_equal(image.data, other.data)
+        # The same reference as the other cohort's changes no histogram.
+        options = replace(
+            self.CT, reference=tmp_path / "out" / "images" / "lits-0.nii.gz"
+        )
+        matched = prepare(
+            *(download_named("folder"), tmp_path / "own"),
+            **{"out": tmp_path / "bfh", "options": options},
+        )
+        assert len(matched.made) == 4
+        log = (tmp_path / "bfh" / "log.csv").read_text()
+        assert log.count("histogram matched to the reference") == 4
+
+    def test_scans_of_one_name_and_labels_alone_are_named(self, tmp_path):
+        image, labels = head(0)
+        write(image, tmp_path / "a.nii.gz")
+        write(image, tmp_path / "images" / "a.mha")
+        write(image, tmp_path / "b.mha")
+        write(labels, tmp_path / "labels" / "c.mha")
+        found = contents("folder", tmp_path)
+        assert [case.name for case in found.cases] == ["b"]
+        assert found.all_faults == (
+            "a: expected one image, got 2 (a.nii.gz, images/a.mha): keep one",
+            "c: expected an image, got labels alone (labels/c.mha)",
+        )
+
+    def test_mr_without_labels_cannot_be_cropped_to_the_liver(self, tmp_path):
+        write(head(0)[0], tmp_path / "a.nii.gz")
+        with pytest.raises(InputError, match="a: labels: expected a label map that"):
+            prepare(
+                *(download_named("folder"), tmp_path),
+                out=tmp_path / "out",
+                options=PreparationOptions(region="liver", exposure="mr"),
+            )
+
+    @pytest.mark.parametrize(
+        ("name", "options", "message"),
+        [
+            ("folder", {"exposure": "ct"}, "--region: expected one of liver, brain"),
+            ("folder", {"region": "none"}, "--exposure: expected one of ct, mr"),
+            ("lits", {"region": "liver"}, "--region: expected the recipe folder"),
+            ("adni", {"exposure": "mr"}, "--exposure: expected the recipe folder"),
+        ],
+    )
+    def test_region_and_exposure_are_of_this_recipe_alone(
+        self, name, options, message, tmp_path
+    ):
+        options = PreparationOptions(**options)
+        with pytest.raises(InputError, match=message):
+            prepare(
+                download_named(name), tmp_path, out=tmp_path / "out", options=options
+            )
+
+
 def test_every_recipe_says_where_it_is_and_how_it_looks():
     for cohort in DOWNLOADS:
-        assert "https://" in cohort.origin
+        assert "https://" in cohort.origin or cohort.is_open
         assert cohort.disk
         assert re.fullmatch(r"[a-z0-9]+", cohort.name)
 

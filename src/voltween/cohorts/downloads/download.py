@@ -60,8 +60,9 @@ class Contents:
 
     @property
     def names(self) -> set[str]:
-        """Names of all cases: complete, incomplete and missing ones."""
-        return {case.name for case in self.cases} | set(self.broken) | {*self.expected}
+        """Names of all cases, also of incomplete, missing and left-out ones."""
+        complete = {case.name for case in self.cases}
+        return complete | set(self.broken) | set(self.expected) | self.left_out
 
     @property
     def all_faults(self) -> tuple[str, ...]:

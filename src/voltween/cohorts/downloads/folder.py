@@ -66,8 +66,7 @@ def _case(name: str, image: SourceScan, labels: list[SourceScan]) -> SourceCase:
 FOLDER = Download(
     name="folder",
     title="Any scans of your own, with --region and --exposure",
-    origin="your own folder of scans; its recipe is your choice of --region "
-    "(liver, brain, none) and --exposure (ct, mr)",
+    origin="any folder of scans, which you describe by these two options",
     disk=(
         "NAME.nii.gz             image of the case NAME; in folders, A/B.mha is A-B",
         "images/NAME.nii.gz      the same: folders images are no part of the name",
