@@ -4,7 +4,9 @@ import pytest
 
 from support.cohorts import write_cohort
 from voltween import process
+from voltween.baselines import TIME_LIMIT_MINUTES, TOOLS, Tool
 from voltween.cli import main
+from voltween.errors import InputError
 from voltween.models import load_model
 from voltween.networks import VoxelMorphConfig
 
@@ -62,6 +64,10 @@ def test_compare_measures_all_methods_and_marks_what_is_missing(
             "--atlas: expected --pairs atlas",
         ),
         (["--methods", "identity", "--split", "test"], "at least two cases"),
+        (
+            ["--methods", "identity", "--time-limit-minutes", "0"],
+            "--time-limit-minutes: expected a positive number, got 0",
+        ),
     ],
 )
 def test_bad_comparisons_end_in_one_line(options, message, tmp_path, capsys):
@@ -72,6 +78,31 @@ def test_bad_comparisons_end_in_one_line(options, message, tmp_path, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
+
+
+def test_help_names_every_tool_and_the_time_limit(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit):
+        main(["compare", "--help"])
+    text = capsys.readouterr().out
+    assert all(f" {name}" in text for name in TOOLS)
+    assert "--time-limit-minutes" in text
+
+
+def test_tools_get_the_time_limit_of_the_command(tmp_path, monkeypatch):
+    limits = []
+
+    def record(tool, fixed, moving, *, time_limit_minutes):
+        limits.append(time_limit_minutes)
+        raise InputError(expected="no run", got="one")
+
+    monkeypatch.setattr(Tool, "run", record)
+    monkeypatch.setattr(Tool, "check_installed", lambda tool: None)
+    manifest = str(write_cohort(tmp_path, 1, 2))
+    command = ["compare", manifest, "--out", str(tmp_path / "out"), "--max-pairs", "1"]
+    main([*command, "--methods", "greedy", "--time-limit-minutes", "7.5"])
+    main([*command, "--methods", "greedy"])
+    assert limits == [7.5, TIME_LIMIT_MINUTES]
 
 
 def test_an_experiment_runs_from_the_command_line(tmp_path, capsys):

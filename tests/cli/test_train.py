@@ -15,13 +15,18 @@ from voltween.models import load_model, save_model
 from voltween.models import model as models
 from voltween.networks import CascadeConfig, VoxelMorphConfig
 from voltween.training import (
+    RCN,
+    RCN_TRAINING,
     VOXELMORPH,
     VOXELMORPH_TRAINING,
+    Augmentation,
+    Objective,
     TrainConfig,
     measure_fingerprint,
     plan,
     read_plan,
 )
+from voltween.training.recipe import learning_rate
 
 
 @pytest.fixture(scope="module", name="manifest")
@@ -180,6 +185,92 @@ def test_bad_training_settings_end_in_one_line(options, message, tmp_path, capsy
     assert message in error
     assert "Traceback" not in error
     assert not (tmp_path / "run").exists()
+
+
+class TestRcn:
+    """`--objective rcn`: the authors' later code."""
+
+    def recipe(self, recipes, manifest, *options):
+        main(["train", str(manifest), "--out", "run", "--objective", "rcn", *options])
+        return recipes[-1]
+
+    def test_it_has_the_losses_and_the_schedule_of_that_code(self, recipes, manifest):
+        training = self.recipe(recipes, manifest).training
+        assert training == RCN_TRAINING
+        assert (training.steps, training.pairs_per_step) == (100_000, 4)
+        rates = [learning_rate(1 + 20_000 * n, training) for n in range(5)]
+        assert rates == [1e-4, 1e-4, 1e-4, 5e-5, 2.5e-5]
+        assert training.objective == Objective(
+            affine_similarity=0.0,
+            orthogonality=0.1,
+            determinant=0.05,
+            dense_similarity=(1.0,),
+            total_variation=0.5,
+        )
+        assert training.augmentation == Augmentation(displacement=0.1, draws="cubes")
+
+    def test_its_network_is_padded_as_in_tensorflow(self, recipes, manifest):
+        network = self.recipe(recipes, manifest, "--cascade", "ADDDD").network
+        assert network == CascadeConfig(
+            "ADDDD",
+            network.shape,
+            affine_levels=6,
+            flow_multiplier=5.0,
+            padding="same-tf",
+        )
+
+    def test_passes_of_the_last_subnetwork_share_the_similarity(
+        self, recipes, manifest
+    ):
+        recipe = self.recipe(recipes, manifest, "--repeats", "2")
+        assert recipe.network.repeats == 2
+        assert recipe.network.flow_multiplier == 10.0
+        assert recipe.training.objective.dense_similarity == (1.0, 1.0)
+
+    def test_what_is_told_is_done(self, recipes, manifest):
+        plain = TrainConfig()
+        options = ("--steps", str(plain.steps), "--objective.total-variation", "1.0")
+        network = ("--padding", "symmetric", "--flow-multiplier", "10")
+        recipe = self.recipe(recipes, manifest, *options, *network)
+        objective = replace(RCN, total_variation=1.0)
+        assert recipe.training == replace(
+            RCN_TRAINING, steps=plain.steps, objective=objective
+        )
+        assert recipe.network.padding == "symmetric"
+        assert recipe.network.flow_multiplier == 10.0
+
+    def test_the_papers_cascade_can_have_its_parts(self, recipes, manifest):
+        options = ["--repeats", "3", "--padding", "same-tf", "--affine-levels", "4"]
+        main(["train", str(manifest), "--out", "run", *options])
+        network = recipes[-1].network
+        assert (network.repeats, network.padding) == (3, "same-tf")
+        assert (network.affine_levels, network.flow_multiplier) == (4, 10.0)
+        assert recipes[-1].training == TrainConfig()
+
+    def test_without_options_the_network_is_as_before(self, recipes, manifest):
+        main(["train", str(manifest), "--out", "run"])
+        shape = recipes[-1].network.shape
+        assert recipes[-1].network == CascadeConfig("ADD", shape, flow_multiplier=10.0)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (["--supervised"], "--supervised: expected no --objective"),
+            (["--network", "voxelmorph-2"], "--objective: expected options that the"),
+            (["--repeats", "0"], "repeats: expected at least 1, got 0"),
+        ],
+    )
+    def test_contradictions_are_refused(
+        self, options, message, recipes, manifest, capsys
+    ):
+        words = ["train", manifest, "--out", "run", "--objective", "rcn", *options]
+        assert message in refusal(capsys, *words)
+        assert recipes == []
+
+    def test_a_plan_has_its_own_objective(self, recipes, tmp_path, capsys):
+        words = ["train", tmp_path / "plan.toml", "--out", "run", "--objective", "rcn"]
+        assert "plan.toml: expected no --objective" in refusal(capsys, *words)
+        assert recipes == []
 
 
 class TestVoxelMorph:

@@ -71,6 +71,16 @@ def test_what_has_no_liver_is_refused():
         liver_crop(air)
 
 
+def test_a_head_in_ct_is_found_in_spite_of_dark_padding():
+    ct, _ = trunk()
+    padded = ct.data.clip(-1000, None)
+    padded[:, :, 40:] = -1000.0
+    plain = head_crop(Image(padded, ct.grid), is_ct=True).grid
+    padded[:, :2] = -8000
+    assert head_crop(Image(padded, ct.grid), is_ct=True).grid.is_close(plain)
+    assert not head_crop(Image(padded, ct.grid)).grid.is_close(plain)
+
+
 def test_a_crop_refuses_what_lies_elsewhere():
     ct, labels = trunk()
     elsewhere = LabelMap(labels.data, Grid(ct.grid.shape, np.eye(4)))

@@ -48,7 +48,15 @@ def cohort(request, tmp_path_factory):
         pytest.importorskip("h5py", reason="not installed (extra `cohorts`)")
     source, out = (tmp_path_factory.mktemp(f"{name}_{kind}") for kind in ("in", "out"))
     truth = request.param(source)
-    return name, source, out, truth, prepare(download_named(name), source, out=out)
+    prepared = prepare(download_named(name), source, out=out, options=options_of(name))
+    return name, source, out, truth, prepared
+
+
+def options_of(name):
+    """The options that a recipe needs, if any."""
+    if name == "folder":
+        return PreparationOptions(region="brain", exposure="mr")
+    return PreparationOptions()
 
 
 def rows(path):
@@ -84,11 +92,12 @@ def test_voxels_are_in_ras_order_and_where_they_were(cohort):
 
 
 def test_the_manifest_names_the_cohort_and_the_subjects(cohort):
-    name, _, _, _, prepared = cohort
+    name, _, out, _, prepared = cohort
     for case in read_manifest(prepared.manifest):
-        assert case.cohort == name
-        # ADNI and Learn2Reg name the person and the scan.
-        assert case.subject == re.sub(r"(-I|(?<=_\d{4})_)\d+$", "", case.name)
+        assert case.cohort == (out.name if name == "folder" else name)
+        # ADNI, ABIDE II and Learn2Reg name the person and the scan.
+        scan = r"(-I|(?<=_\d{4})_|(?<=^\d{5})-)\d+$"
+        assert case.subject == re.sub(scan, "", case.name)
 
 
 def test_every_case_is_on_record(cohort):
@@ -123,7 +132,8 @@ def test_a_zip_gives_the_same_as_the_folder(cohort, tmp_path):
         with pytest.raises(InputError, match="unpack it"):
             prepare(download_named(name), path, out=tmp_path / "out")
         return
-    same = prepare(download_named(name), path, out=tmp_path / "out")
+    options = options_of(name)
+    same = prepare(download_named(name), path, out=tmp_path / "out", options=options)
     assert same.splits == prepared.splits
     for kind in ("images", "labels", "points"):
         for file in (out / kind).glob("*"):
@@ -220,7 +230,7 @@ def test_another_reference_changes_all(ct, tmp_path):
     options = PreparationOptions(reference=tmp_path / "reference.nrrd")
     assert len(prepare(LITS, source, out=out, options=options).made) == 4
     with pytest.raises(InputError, match="--reference: expected a cohort of CT"):
-        prepare(download_named("oasis"), source, out=out, options=options)
+        prepare(download_named("oasis"), source, out=tmp_path, options=options)
     ready = io.read(out / "images" / "lits-1.nii.gz")
     assert ready.data.max() == pytest.approx(brighter.data.max(), rel=0.02)
 
@@ -251,8 +261,9 @@ def test_a_download_of_something_else_is_refused_and_nothing_is_written(tmp_path
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "notes.txt").write_text("nothing")
     for cohort in DOWNLOADS:
+        options = options_of(cohort.name)
         with pytest.raises(InputError, match=r"expected .*dataset.json|as downloaded"):
-            prepare(cohort, tmp_path / "in", out=tmp_path / "out")
+            prepare(cohort, tmp_path / "in", out=tmp_path / "out", options=options)
     assert not (tmp_path / "out").exists()
     with pytest.raises(
         InputError, match="expected a folder or a zip file, got nothing"

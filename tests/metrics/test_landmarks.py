@@ -6,6 +6,7 @@ import pytest
 from support.scans import oblique_grid, random_points_mm, smooth_field, some_affine
 from voltween.errors import InputError
 from voltween.metrics import (
+    corresponding_landmarks,
     landmark_differences_in_fixed_mm,
     landmark_distances_mm,
     lengths_voxels,
@@ -75,10 +76,34 @@ def test_landmarks_that_do_not_correspond_are_refused():
     two = Points(np.zeros((2, 3)), ("ac", "pc"))
     with pytest.raises(InputError, match="got 2 fixed and 1 moving"):
         landmark_distances_mm(identity, two, Points(np.zeros((1, 3))))
-    with pytest.raises(InputError, match="'ac' in fixed where moving has 'pc'"):
-        landmark_distances_mm(identity, two, Points(two.mm, ("pc", "ac")))
+    with pytest.raises(InputError, match="in common, got ac, pc and left, right"):
+        landmark_distances_mm(identity, two, Points(two.mm, ("left", "right")))
+    with pytest.raises(InputError, match="'ac' twice among the moving"):
+        landmark_distances_mm(identity, two, Points(two.mm, ("ac", "ac")))
     unnamed = Points(two.mm)
     assert landmark_distances_mm(identity, two, unnamed).tolist() == [0, 0]
+
+
+def test_named_landmarks_are_paired_by_the_names_that_both_scans_have():
+    mm = np.arange(12.0).reshape(4, 3)
+    fixed = Points(mm, ("L1", "L2", "L3", "L4"))
+    moving = Points(mm[[3, 0, 1]] + np.array([0, 0, 2]), ("L4", "L1", "L2"))
+    distances = landmark_distances_mm(Affine.identity(), fixed, moving)
+    assert distances == pytest.approx([2, 2, 2])
+    pairs = corresponding_landmarks(fixed, moving)
+    assert [points.names for points in pairs] == [("L1", "L2", "L4")] * 2
+    np.testing.assert_array_equal(pairs[0].mm, mm[[0, 1, 3]])
+
+
+def test_names_that_only_count_do_not_pair_lists_that_differ():
+    three, two = (Points(np.zeros((n, 3)), tuple("123"[:n])) for n in (3, 2))
+    with pytest.raises(InputError, match="not just counted, got 1 to 3 on one side"):
+        corresponding_landmarks(three, Points(two.mm, ("1", "3")))
+    with pytest.raises(InputError, match="not just counted, got 1 to 3 on one side"):
+        corresponding_landmarks(three, two)
+    turned = Points(np.array([[1.0, 0, 0], [0, 0, 0]]), ("2", "1"))
+    distances = landmark_distances_mm(Affine.identity(), two, turned)
+    assert distances == pytest.approx([0, 1])
 
 
 def test_distance_in_the_fixed_scan_is_that_of_the_paper_before_alignment():

@@ -156,23 +156,39 @@ def lpba40(folder) -> Truth:
     return truth
 
 
+def abide1(folder) -> Truth:
+    truth = abide(folder)
+    return {name: truth[name] for name in ABIDE1_PLACES}
+
+
+def abide2(folder) -> Truth:
+    truth = abide(folder)
+    return {name: truth[name] for name in ABIDE2_PLACES}
+
+
 def abide(folder) -> Truth:
+    """Both parts of ABIDE in one folder, in the layouts of NITRC and BIDS."""
     truth = {}
-    for number, place in enumerate(
-        (
-            "NYU/0050952/session_1/anat_1/mprage.nii.gz",
-            "ABIDEII-GU_1/28741/session_1/anat_1/anat.nii.gz",
-            "bids/sub-0050642/anat/sub-0050642_T1w.nii.gz",
-            "bids/sub-28742/ses-1/anat/sub-28742_ses-1_run-1_T1w.nii.gz",
-        )
-    ):
+    for number, (name, place) in enumerate((ABIDE1_PLACES | ABIDE2_PLACES).items()):
         image, _ = head(number)
         write(in_order(image, number), folder / place)
-        name = ("0050952", "28741", "0050642", "28742")[number]
         truth[name] = image, None
-    rest = folder / "NYU" / "0050952" / "session_1" / "rest_1"
-    write(image, rest / "rest.nii.gz")
+    write(image, folder / "NYU" / "0050952" / "session_1" / "rest_1" / "rest.nii.gz")
     return truth
+
+
+ABIDE1_PLACES = {
+    "0050642": "bids/sub-0050642/anat/sub-0050642_T1w.nii.gz",
+    "0050952": "NYU/0050952/session_1/anat_1/mprage.nii.gz",
+    "0050953": "NYU/0050953/session_1/anat_1/mprage.nii.gz",
+    "0051206": "UCLA_1/0051206/session_1/anat_1/mprage.nii.gz",
+}
+ABIDE2_PLACES = {
+    "28741": "ABIDEII-GU_1/28741/session_1/anat_1/anat.nii.gz",
+    "28742": "bids/sub-28742/ses-1/anat/sub-28742_ses-1_run-1_T1w.nii.gz",
+    "30168": "STANFORD/30168/session_1/anat_1/anat.nii.gz",
+    "51206-2": "ABIDEII-UCLA_Long/51206/session_2/anat_1/anat.nii.gz",
+}
 
 
 def adhd200(folder) -> Truth:
@@ -266,7 +282,27 @@ def rcn(folder) -> Truth:
     return truth
 
 
-STANDINS = (lits, sliver07, lpba40, abide, adhd200, adni, oasis, learn2reg, rcn)
+def folder(place) -> Truth:
+    """Somebody's own heads: files, pairs of files and DICOM, some with labels."""
+    truth = {}
+    for number, name in enumerate(("anna", "ben", "clinic-carl", "dora")):
+        image, labels = head(number)
+        path = place / "images" / name.replace("-", "/")
+        if name == "anna":
+            write(in_order(image, 3), path.with_suffix(".nii.gz"))
+            write(in_order(labels, 5), place / "labels" / "anna.mha")
+        elif name == "ben":
+            write_dicom(in_order(image, 5), path)
+        else:
+            write_mhd(in_order(image, number), path.with_suffix(".mhd"))
+        truth[name] = image, labels if name == "anna" else None
+    return truth
+
+
+STANDINS = (
+    *(lits, sliver07, lpba40, abide1, abide2, adhd200, adni, oasis),
+    *(learn2reg, rcn, folder),
+)
 
 
 def zipped(folder: Path, path: Path) -> Path:

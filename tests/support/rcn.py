@@ -21,7 +21,7 @@ def layers(channels, halvings):
 
 
 class Variables(dict):
-    """Random variables by name, with those of the optimizer and of tflearn among them."""
+    """Random variables by name, those of the optimizer among them."""
 
     def __init__(self, seed):
         super().__init__(is_training=np.array(False), beta1_power=np.float32(0.9))
@@ -39,8 +39,8 @@ class Variables(dict):
         bias = self.rng.uniform(-0.1, 0.1, outputs).astype(np.float32)
         self[f"gaffdfrm/{name}/b"] = bias
 
-    def transposed(self, name, inputs, outputs, gain=1.0):
-        bound = gain * math.sqrt(3 / (8 * inputs))
+    def transposed(self, name, inputs, outputs):
+        bound = math.sqrt(3 / (8 * inputs))
         self.draw(name, 4, 4, 4, outputs, inputs, bound=bound)
 
     def encoder(self, stem, channels, halvings):
@@ -55,7 +55,7 @@ class Variables(dict):
             self.transposed(f"{stem}/upsamp{fine + 1}to{fine}", 3, 3)
             self.transposed(f"{stem}/deconv{fine}", inputs, outputs)
             inputs = 2 * outputs + 3
-        self.transposed(f"{stem}/upsamp1to0", inputs, 3, gain=0.2)
+        self.transposed(f"{stem}/upsamp1to0", inputs, 3)
 
 
 def rcn_variables(shape, channels=2, dense=2, halvings=6, seed=0):
@@ -63,8 +63,8 @@ def rcn_variables(shape, channels=2, dense=2, halvings=6, seed=0):
     variables = Variables(seed)
     variables.encoder("affine_stem", channels, halvings)
     head = *(n // 2**halvings for n in shape), channels * 2 ** (halvings - 1)
-    variables.draw("affine_stem/conv7_W", *head, 9, bound=0.02)
-    variables.draw("affine_stem/conv7_b", *head, 3, bound=0.5)
+    variables.draw("affine_stem/conv7_W", *head, 9, bound=0.08)
+    variables.draw("affine_stem/conv7_b", *head, 3, bound=2.0)
     for number in range(dense):
         variables.encoder(f"deform_stem_{number}", channels, halvings)
         variables.decoder(f"deform_stem_{number}", channels, halvings)

@@ -7,6 +7,7 @@ import torch
 from voltween.ops import warp
 from voltween.training import Augmentation
 from voltween.training.augmentation import (
+    _control_displacements,
     augment_intensities,
     bspline_field,
     random_flow,
@@ -74,6 +75,16 @@ def test_displacements_keep_to_their_bounds(seed):
         (20, 40, 60), Augmentation(displacement=0.0, translation=0.1), rng(seed)
     )
     assert (shift.abs().amax((0, 2, 3, 4)) <= torch.tensor([2.0, 4.0, 6.0])).all()
+
+
+def test_cubes_keep_to_their_bound_and_are_mostly_small():
+    # A cube of u is below an eighth of the largest for half of all |u|.
+    config = Augmentation(displacement=0.1, draws="cubes")
+    control = np.abs(_control_displacements((20, 40, 60), config, rng()))
+    assert control.shape == (3, 5, 5, 5)
+    for component, largest in zip(control, (2.0, 4.0, 6.0), strict=True):
+        assert 0.8 * largest < component.max() <= largest
+        assert 0.4 < np.mean(component < largest / 8) < 0.6
 
 
 def test_small_displacements_are_likelier():

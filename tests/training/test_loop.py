@@ -31,6 +31,7 @@ from voltween.errors import InputError
 from voltween.models import load_model
 from voltween.process import Used
 from voltween.training import (
+    RCN,
     SUPERVISED,
     Augmentation,
     Objective,
@@ -356,6 +357,23 @@ def test_a_teacher_of_another_grid_is_refused_before_scans_are_read(manifest, tm
     ):
         run(manifest, tmp_path, config, cache=tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
+
+
+def test_passes_of_a_repeated_subnetwork_are_stages_of_the_training(manifest, tmp_path):
+    reports = []
+    network = replace(CASCADE, repeats=2, padding="same-tf")
+    config = replace(
+        CONFIG, steps=2, objective=replace(RCN, dense_similarity=(1.0, 1.0))
+    )
+    run(manifest, tmp_path, config, reports.append, network=network)
+    terms = reports[-1].losses
+    passes = ["dense 1 pass 1", "dense 1 pass 2"]
+    assert all(terms[f"{name} similarity"] > 0 for name in passes)
+    assert all(terms[f"{name} total variation"] > 0 for name in passes)
+    stages = [stage.stage for stage in reports[-1].stages]
+    assert stages == ["before", "affine", *passes]
+    model = load_model(tmp_path / "best.safetensors")
+    assert model.network.config == network
 
 
 def test_training_both_ways_reports_the_round_trip(manifest, tmp_path):

@@ -72,9 +72,7 @@ def test_every_setting_is_written_under_its_text_and_reason(tmp_path):
     path = write_plan(some_plan(tmp_path), tmp_path / "plan.toml", notes=notes)
     lines = path.read_text().splitlines()
     row = lines.index("steps = 7")
-    assert lines[row - 2] == (
-        "# Number of steps. The learning rate is halved after four fifths of them (the"
-    )
+    assert lines[row - 1] == "# Number of steps."
     row = lines.index("shape = [32, 48, 16]")
     assert lines[row - 2 : row] == [
         "# Voxels of the canonical grid.",

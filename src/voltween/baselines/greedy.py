@@ -38,5 +38,6 @@ greedy = Tool(
 )
 """greedy: local correlation, affine then deformable; fixed to moving world mm.
 
-The affine stage starts with the centers of the two scans aligned.
+The affine stage starts with the centers of the two scans aligned. With one thread, the
+result is always the same.
 """

@@ -13,11 +13,16 @@ def moved_image_correlation(
 ) -> float:
     """Correlates our moved image with the tool's, inside the moving field of view.
 
-    Returns 1 if either is constant there, because then nothing can be compared.
+    The outermost voxels do not count: between their centers and the edge of the field
+    of view, some tools continue the image and others do not. Returns 1 if either image
+    is constant inside, because then nothing can be compared.
     """
     moved = transform.resample(moving, onto=fixed.grid).data
-    everywhere = LabelMap(np.ones(moving.grid.shape, np.uint8), moving.grid)
-    inside = transform.resample(everywhere, onto=fixed.grid).data > 0
+    inner = tuple(slice(1, -1) if n > 2 else slice(None) for n in moving.grid.shape)
+    voxels = np.zeros(moving.grid.shape, np.uint8)
+    voxels[inner] = 1
+    field_of_view = LabelMap(voxels, moving.grid)
+    inside = transform.resample(field_of_view, onto=fixed.grid).data > 0
     ours, theirs = moved[inside], tool_moved.data[inside]
     if ours.size == 0 or np.ptp(ours) == 0 or np.ptp(theirs) == 0:
         return 1.0

@@ -10,6 +10,7 @@ import tyro
 from rich.table import Table
 from tyro.conf import Positional
 
+from voltween.baselines import TIME_LIMIT_MINUTES
 from voltween.cli.console import console, show_markdown
 from voltween.cli.evaluate import pair_line
 from voltween.cli.train import stage_line
@@ -57,6 +58,8 @@ class Experiment:
     keep_transforms: bool = False
     """Keep the transforms of all pairs, to draw figures from; those of other tools are
     then measured in later runs instead of registering again."""
+    time_limit_minutes: float = TIME_LIMIT_MINUTES
+    """Time that another tool gets for a pair before the pair counts as failed."""
     settings: Annotated[ExperimentSettings, tyro.conf.arg(name="")] = field(
         default_factory=ExperimentSettings
     )
@@ -81,6 +84,7 @@ class Experiment:
             max_pairs=self.max_pairs,
             keep_transforms=self.keep_transforms,
             hardware=self.hardware,
+            time_limit_minutes=self.time_limit_minutes,
             observer=observer,
         )
 

@@ -8,7 +8,8 @@ import tyro
 from tyro.conf import Positional
 
 from voltween.cli.console import console
-from voltween.models import Model, read_rcn_network, save_model
+from voltween.files import check_suffix
+from voltween.models import SUFFIX, Model, read_rcn_network, save_model
 from voltween.networks import VolumeTweeningNetwork
 from voltween.preprocessing import Placement, Preprocessing
 
@@ -41,6 +42,7 @@ class ImportRcn:
 
     def run(self) -> None:
         """Read the weights and write the model."""
+        check_suffix(self.out, (SUFFIX,), "a model")
         network = read_rcn_network(self.checkpoint, self.repeats)
         model = Model(
             name=self.out.name,

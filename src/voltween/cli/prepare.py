@@ -25,8 +25,9 @@ from voltween.errors import InputError
 class Prepare:
     """Turn a downloaded cohort into images, labels and a manifest.
 
-    Recipes: lits, sliver07, lpba40, abide, adhd200, adni, oasis, learn2reg (any task of
-    Learn2Reg or the Medical Segmentation Decathlon), rcn (the VTN authors' .h5 files).
+    Recipes: lits, sliver07, lpba40, abide1, abide2, adhd200, adni, oasis, learn2reg for
+    any task of Learn2Reg or the Medical Segmentation Decathlon, rcn for the .h5 files
+    of the VTN authors, folder for your own scans, with --region and --exposure.
     Without NAME, the recipes are listed; without SOURCE, the recipe states where to
     download the cohort and which files it expects. Repeat the command to continue, or
     after you have added missing files: finished cases are kept. The exit code is 1 if
@@ -38,8 +39,9 @@ class Prepare:
     source: Annotated[Positional[Path | None], tyro.conf.arg(metavar="SOURCE")] = None
     """Folder of the download, or a zip file; zip files in the folder are read too."""
     out: Path | None = None
-    """Folder for images/, labels/, points/, cases.csv, provenance.json, log.csv and
-    contact_sheet.png (an overview to check by eye)."""
+    """Folder for images/, labels/, points/, cases.csv, provenance.json, log.csv,
+    contact_sheet.png (an overview to check by eye) and options.json. An option that is
+    left out is as in the last run with this folder; options.json records them."""
     options: Annotated[PreparationOptions, tyro.conf.arg(name="")] = field(
         default_factory=PreparationOptions
     )
@@ -91,6 +93,8 @@ def _show(prepared: PreparedCohort) -> None:
     """Shows the number of finished cases and the faults of the others."""
     for fault in prepared.faults:
         error_console.print(f"voltween: {fault}", markup=False)
+    for note in prepared.notes:
+        console.print(note, markup=False)
     splits = Counter(prepared.splits.values())
     counts = ", ".join(f"{count} {split}" for split, count in splits.items())
     console.print(

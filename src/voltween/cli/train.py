@@ -88,11 +88,17 @@ class Train:
 
 
 def command_for(words: Sequence[str]) -> Callable[..., Train]:
-    """`Train` with the defaults of the network that the options name."""
+    """`Train` with the defaults of the network and objective that the options name."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--network", nargs="?")
-    named = parser.parse_known_args(list(words))[0].network
-    training = default_training("voxelmorph-2" if named == "voxelmorph-2" else "vtn")
+    for name in ("--network", "--objective", "--repeats"):
+        parser.add_argument(name, nargs="?")
+    named = parser.parse_known_args(list(words))[0]
+    repeats = named.repeats or ""
+    training = default_training(
+        "voxelmorph-2" if named.network == "voxelmorph-2" else "vtn",
+        "rcn" if named.objective == "rcn" else "vtn",
+        int(repeats) if repeats.isdecimal() else 1,  # else refused with its option
+    )
     return partial(
         Train, options=TrainingOptions(), training=training, hardware=Hardware()
     )

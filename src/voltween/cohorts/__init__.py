@@ -8,6 +8,7 @@ from voltween.cohorts.cases import Scan as Scan
 from voltween.cohorts.cases import load_case as load_case
 from voltween.cohorts.cases import mask_by_labels as mask_by_labels
 from voltween.cohorts.cases import read_scan as read_scan
+from voltween.cohorts.choices import PreparationOptions as PreparationOptions
 from voltween.cohorts.downloads.catalogue import DOWNLOADS as DOWNLOADS
 from voltween.cohorts.downloads.catalogue import download_named as download_named
 from voltween.cohorts.joining import join_manifests as join_manifests
@@ -23,7 +24,6 @@ from voltween.cohorts.pairs import check_pairs as check_pairs
 from voltween.cohorts.pairs import draw_pairs as draw_pairs
 from voltween.cohorts.pairs import ordered_pairs as ordered_pairs
 from voltween.cohorts.pairs import read_pairs as read_pairs
-from voltween.cohorts.preparation import PreparationOptions as PreparationOptions
 from voltween.cohorts.preparation import PreparedCohort as PreparedCohort
 from voltween.cohorts.preparation import prepare as prepare
 from voltween.cohorts.splitting import split_cases as split_cases

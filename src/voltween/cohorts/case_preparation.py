@@ -14,7 +14,7 @@ from voltween.cohorts.downloads.download import Download, IntensityRule, LoadedC
 from voltween.cohorts.intensities import match_histogram, normalize_foreground
 from voltween.errors import InputError
 from voltween.preprocessing import check_has_contrast, hounsfield_offset
-from voltween.spatial import Grid, Image, LabelMap, Points
+from voltween.spatial import Grid, Image, LabelMap, Points, reorder_grid_to_ras
 
 HOUNSFIELD: IntensityRule = "Hounsfield units, matched"
 _ROUNDING_SHARE = 0.1  # of a voxel: headers of image and labels round differently
@@ -45,7 +45,10 @@ def prepare_case(
     check_has_contrast(loaded.image)
     image = whole(loaded.image).cut(loaded.image)
     image, offset = _subtract_offset(image, download)
-    labels, remarks = _fit_labels(loaded, image.grid)
+    labels, remarks = _fit_labels(loaded.labels, loaded.image.grid, "labels")
+    if loaded.mask is not None:
+        image, of_mask = _strip(image, loaded.mask, loaded.image.grid)
+        remarks = (*remarks, *of_mask)
     if labels is not None and download.one_label:
         labels = _merge_labels(labels, download.one_label)
     crop = _crop(image, labels, download)
@@ -61,6 +64,7 @@ def prepare_case(
         "box_voxels": _box_voxels(image.grid, crop.grid),
         "box_mm": _box_mm(crop.grid),
         "intensity_rule": offset + rule,
+        "points": loaded.points_remark,
         "remarks": "; ".join(filter(None, remarks)),
     }
     cropped_labels = None if labels is None else crop.cut(labels)
@@ -77,31 +81,50 @@ def _subtract_offset(image: Image, download: Download) -> tuple[Image, str]:
     return Image(image.data - offset, image.grid), f"{offset:g} taken off; "
 
 
+def _strip(image: Image, mask: LabelMap, stored: Grid) -> tuple[Image, tuple[str, ...]]:
+    """The image with 0 outside the mask, and remarks.
+
+    Raises:
+        InputError: If the mask has other voxels, or is empty.
+    """
+    fitted, remarks = _fit_labels(mask, stored, "mask")
+    is_kept = np.zeros(image.grid.shape, bool) if fitted is None else fitted.data > 0
+    if not is_kept.any():
+        raise InputError(
+            about="mask", expected="voxels above 0, which are kept", got="none"
+        )
+    remark = f"stripped by a mask, which keeps {100 * is_kept.mean():.3g} % of the scan"
+    return Image(np.where(is_kept, image.data, 0), image.grid), (*remarks, remark)
+
+
 def _fit_labels(
-    loaded: LoadedCase, grid: Grid
+    labels: LabelMap | None, stored: Grid, about: str
 ) -> tuple[LabelMap | None, tuple[str, ...]]:
     """The labels on the image's grid in RAS order, without resampling, and remarks.
+
+    `stored` is the grid of the image as stored.
 
     Raises:
         InputError: If the labels have other voxels.
     """
-    labels = loaded.labels
     if labels is None:
         return None, ()
     ordered = _order(labels)
+    grid = reorder_grid_to_ras(stored)
     if ordered.grid.is_close(grid, _ROUNDING_SHARE * float(grid.spacing_mm.min())):
         return LabelMap(ordered.data, grid), ()
-    if labels.data.shape != loaded.image.data.shape:
+    if labels.data.shape != stored.shape:
         raise InputError(
-            about="labels",
-            expected=f"the image's shape {loaded.image.data.shape}",
+            about=about,
+            expected=f"the image's shape {stored.shape}",
             got=labels.data.shape,
             advice="check whether they belong to another scan",
         )
+    kind = "label" if about == "labels" else about
     remark = (
-        "label header disagrees with the image header; labels copied voxel by voxel"
+        f"{kind} header disagrees with the image header; {about} copied voxel by voxel"
     )
-    return _order(LabelMap(labels.data, loaded.image.grid)), (remark,)
+    return _order(LabelMap(labels.data, stored)), (remark,)
 
 
 def _order(labels: LabelMap) -> LabelMap:
@@ -117,9 +140,18 @@ def _merge_labels(labels: LabelMap, one_label: dict[int, int]) -> LabelMap:
 
 
 def _crop(image: Image, labels: LabelMap | None, download: Download) -> Crop:
-    if download.region == "liver":
-        return liver_crop(image, labels)
-    return head_crop(image) if download.region == "head" else whole(image)
+    is_ct = download.intensity_rule == HOUNSFIELD
+    if download.region == "head":
+        return head_crop(image, is_ct=is_ct)
+    if download.region == "whole":
+        return whole(image)
+    if labels is None and not is_ct:
+        raise InputError(
+            about="labels",
+            expected="a label map that shows the liver, which only CT shows itself",
+            got="none",
+        )
+    return liver_crop(image, labels)
 
 
 def _apply_intensity_rule(

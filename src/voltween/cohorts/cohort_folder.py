@@ -12,6 +12,8 @@ from voltween.cohorts.pairs import Pair
 from voltween.cohorts.text_files import csv_text, write_if_changed
 
 MANIFEST = "cases.csv"
+WRITTEN = f"finished/{MANIFEST}"
+"""Copy of the manifest as it was last written, to notice edits by hand."""
 
 
 def write_tables(
@@ -37,6 +39,7 @@ def write_tables(
         for name, case in finished.items()
     ]
     is_new = write_manifest(cases, out / MANIFEST)
+    write_if_changed(out / WRITTEN, (out / MANIFEST).read_bytes().decode())
     columns = list(next(iter(finished.values())).log)
     log = [
         [name, *(case.log[column] for column in columns)]

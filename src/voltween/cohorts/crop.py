@@ -80,7 +80,7 @@ def whole(image: Image) -> Crop:
     return Crop(grid, grid, "nothing cut")
 
 
-def head_crop(head: Image) -> Crop:
+def head_crop(head: Image, *, is_ct: bool = False) -> Crop:
     """The box of 180 x 220 x 180 mm below the top of a head, with or without skull.
 
     It contains the brain, the eyes and most of the face.
@@ -88,7 +88,7 @@ def head_crop(head: Image) -> Crop:
     grid = reorder_grid_to_ras(head.grid)
     # Along the scan's axes, which may be oblique.
     along_mm = np.array(list(np.ndindex(2, 2, 2))) - 0.5
-    center_mm = head_center_mm(head, _HEAD_MM)
+    center_mm = head_center_mm(head, _HEAD_MM, is_ct=is_ct)
     corners_mm = center_mm + (along_mm * _HEAD_MM) @ directions_to_ras(head.grid).T
     return _enclose(
         grid,

@@ -2,50 +2,36 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from voltween import io
 from voltween.cohorts.case_preparation import HOUNSFIELD, PreparedCase, prepare_case
+from voltween.cohorts.choices import (
+    Choices,
+    PreparationOptions,
+    read_choices,
+    write_choices,
+)
 from voltween.cohorts.cohort_folder import MANIFEST, write_provenance, write_tables
+from voltween.cohorts.companions import Landmarks, add_masks, open_landmarks
 from voltween.cohorts.contact_sheet import SheetCase, page_names, write_contact_sheets
 from voltween.cohorts.downloads.download import Contents, Download, SourceCase
 from voltween.cohorts.downloads.sources import SourceFile, open_source
+from voltween.cohorts.edits import check_edits
 from voltween.cohorts.finished_cases import FinishedCase, find_finished, write_finished
+from voltween.cohorts.raters import RatedPoints, spread_text
+from voltween.cohorts.selection import select_cases
 from voltween.errors import InputError
 from voltween.preprocessing import hounsfield_offset
 from voltween.spatial import Image
 
-_FORMAT = 1  # increase when cases are prepared in another way
+_FORMAT = 2  # increase when cases are prepared in another way
 _FEWEST_VAL = 2  # persons, enough for a pair
 _FAULTS_SHOWN = 3  # in one line
-
-
-@dataclass(frozen=True)
-class PreparationOptions:
-    """The user's choices for a preparation.
-
-    Raises:
-        InputError: If the share is negative, or 1 or more.
-    """
-
-    val_share: float = 0.1
-    """Share of the persons with `train` cases to set aside as `val`, for the choice of
-    the best checkpoint; at least two persons, or 0 for none. The draw depends only on
-    the persons' names and is always the same."""
-    reference: Path | None = None
-    """CT whose histogram all scans are matched to, used as it is: an image of a cohort
-    that is prepared already. Default: the first case. MR needs none."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.val_share < 1:
-            raise InputError(
-                about="val_share",
-                expected="a number from 0 to below 1",
-                got=self.val_share,
-            )
+_NO_OPTIONS = PreparationOptions()
 
 
 @dataclass(frozen=True)
@@ -59,6 +45,8 @@ class PreparedCohort:
     """Cases that this run finished."""
     faults: tuple[str, ...]
     """Faults of the cases that could not be prepared, one line each."""
+    notes: tuple[str, ...] = ()
+    """Remarks on the whole cohort, one line each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +71,7 @@ def prepare(
     source: Path,
     *,
     out: Path,
-    options: PreparationOptions = PreparationOptions(),
+    options: PreparationOptions = _NO_OPTIONS,
     on_case: Callable[[str], None] = lambda text: None,
 ) -> PreparedCohort:
     """Writes images, labels and points of a download, the manifest and the records.
@@ -92,49 +80,112 @@ def prepare(
     Finished cases whose source and recipe have not changed are kept.
 
     Raises:
-        InputError: If no case can be prepared.
+        InputError: If no case can be prepared, an option does not apply, or the
+            manifest has edits by hand that would be lost.
         OutputError: If `out` cannot be written to.
     """
-    reference = _read_reference(download, options.reference)
-    contents = download.find(open_source(source))
+    recorded = read_choices(out, download.name)
+    choices = recorded.changed_by(options)
+    download = choices.specify(download)
+    reference = _read_reference(choices.reference)
+    contents = select_cases(download.find(open_source(source)), choices, options)
+    contents, landmarks = _add_companions(contents, choices)
     if not contents.cases:
-        raise _no_case(download, source, contents.faults)
+        raise _no_case(download, source, contents.all_faults)
+    check_edits(out, _assign(contents.cases, download, choices))
     progress = _prepare_cases(
         contents, download, out=out, reference=reference, on_case=on_case
     )
-    finished, faults = progress.finished, [*contents.faults, *progress.faults]
+    finished, faults = progress.finished, [*contents.all_faults, *progress.faults]
     if not finished:
         raise _no_case(download, source, faults)
-    cases = [case for case in contents.cases if case.name in finished]
-    splits = assign_splits(cases, download.split, options.val_share)
-    pairs = [pair for pair in contents.pairs if set(pair) <= set(finished)]
-    is_new = write_tables(
-        finished,
-        out,
-        splits=splits,
-        pairs=pairs,
-        persons={case.name: case.person for case in cases},
-        cohort=download.name,
+    splits, is_new = _write_tables(
+        contents, finished, download, choices=choices, out=out
     )
+    write_choices(choices, out)
     write_provenance(finished, out, download=download, source=source, faults=faults)
     pages = [out / name for name in page_names(len(finished))]
     if progress.made or is_new or not all(page.exists() for page in pages):
         write_contact_sheets([_on_sheet(n, c, out) for n, c in finished.items()], out)
-    return PreparedCohort(out / MANIFEST, splits, tuple(progress.made), tuple(faults))
+    notes = _notes(recorded, options, landmarks.rated(finished))
+    return PreparedCohort(
+        out / MANIFEST, splits, tuple(progress.made), tuple(faults), notes
+    )
+
+
+def _add_companions(contents: Contents, choices: Choices) -> tuple[Contents, Landmarks]:
+    """The contents with the user's landmarks and masks, and these landmarks."""
+    landmarks = Landmarks({})
+    if choices.points:
+        landmarks = open_landmarks(Path(choices.points))
+        contents = landmarks.add_to(contents)
+    if choices.strip:
+        contents = add_masks(contents, Path(choices.strip))
+    return contents, landmarks
+
+
+def _write_tables(
+    contents: Contents,
+    finished: Mapping[str, FinishedCase],
+    download: Download,
+    *,
+    choices: Choices,
+    out: Path,
+) -> tuple[dict[str, str], bool]:
+    """Writes the tables; returns the splits and whether the manifest changed."""
+    cases = [case for case in contents.cases if case.name in finished]
+    splits = _assign(cases, download, choices)
+    is_new = write_tables(
+        finished,
+        out,
+        splits=splits,
+        pairs=[pair for pair in contents.pairs if set(pair) <= set(finished)],
+        persons={case.name: case.person for case in cases},
+        cohort=out.resolve().name if download.is_open else download.name,
+    )
+    return splits, is_new
+
+
+def _assign(
+    cases: Sequence[SourceCase], download: Download, choices: Choices
+) -> dict[str, str]:
+    return assign_splits(
+        cases, download.split, choices.val_share, chosen=choices.splits or {}
+    )
+
+
+def _notes(
+    recorded: Choices, options: PreparationOptions, rated: Sequence[RatedPoints]
+) -> tuple[str, ...]:
+    """The options kept from the run before, and the spread of the raters."""
+    kept = recorded.kept_under(options)
+    notes = [f"Kept from the last run: {', '.join(kept)}"] if kept else []
+    if rated:
+        notes.append(
+            f"Landmarks of {len(rated)} case(s) by several raters: {spread_text(rated)}"
+        )
+    return tuple(notes)
 
 
 def assign_splits(
-    cases: Sequence[SourceCase], default: str, val_share: float
+    cases: Sequence[SourceCase],
+    default: str,
+    val_share: float,
+    *,
+    chosen: Mapping[str, str],
 ) -> dict[str, str]:
-    """Assigns a split to every case: the download's own, else the default or `val`.
+    """Assigns a split to every case: chosen, else the download's, else the default.
 
-    `val` persons are drawn from `train` by a digest of their names, unless the download
-    has `val` cases itself.
+    `val` persons are drawn from `train` by a digest of their names, unless there are
+    `val` cases already. Persons with a case whose split was chosen are not drawn.
     """
-    splits = {case.name: case.split or default for case in cases}
+    splits = {
+        case.name: chosen.get(case.name) or case.split or default for case in cases
+    }
     if "val" in splits.values():
         return splits
     train = {case.person for case in cases if splits[case.name] == "train"}
+    train -= {case.person for case in cases if case.name in chosen}
     drawn = sorted(train, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
     count = max(round(val_share * len(train)), _FEWEST_VAL) if val_share else 0
     if len(train) < 2 * _FEWEST_VAL:  # too few to divide
@@ -176,21 +227,15 @@ def _prepare_cases(
     return progress
 
 
-def _read_reference(download: Download, path: Path | None) -> _Reference | None:
+def _read_reference(given: str | None) -> _Reference | None:
     """The reference scan that the user names, if any.
 
     Raises:
-        InputError: If the cohort is not matched to one, or it cannot be read.
+        InputError: If it cannot be read.
     """
-    if path is None:
+    if given is None:
         return None
-    if download.intensity_rule != HOUNSFIELD:
-        raise InputError(
-            about="--reference",
-            expected="a cohort of CT, whose histograms are matched",
-            got=download.name,
-            advice="leave the option out",
-        )
+    path = Path(given)
     image = io.read(path)
     in_units = Image(image.data - hounsfield_offset(image), image.grid)
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
@@ -203,9 +248,10 @@ def _facts(
 ) -> dict[str, Any]:
     """Everything that determines the prepared case."""
     text = json.dumps(reference.facts, sort_keys=True) if reference else ""
+    rules = [download.region, download.intensity_rule] if download.is_open else []
     return {
         "format": _FORMAT,
-        "recipe": download.name,
+        "recipe": " ".join([download.name, *rules]),
         "sources": [facts() for facts in case.sources],
         "reference": hashlib.sha256(text.encode()).hexdigest() if reference else None,
     }

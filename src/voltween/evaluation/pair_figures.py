@@ -25,7 +25,7 @@ from voltween.figures.panels import (
     structure_view,
     table_of_axes,
 )
-from voltween.metrics import landmark_distances_mm
+from voltween.metrics import corresponding_landmarks, landmark_distances_mm
 from voltween.spatial import LabelMap, Points, labels_in_common
 
 MOST_STRUCTURES = 3
@@ -77,7 +77,8 @@ def landmarks_figure(pair: ComparedPair, landmarks: Sequence[int] = ()) -> Figur
     choice, it draws the first three.
 
     Raises:
-        InputError: If a scan has no landmarks, or lacks one that is asked for.
+        InputError: If a scan has no landmarks, they do not correspond, or one that is
+            asked for is missing.
     """
     fixed, moving = pair.fixed.points, pair.moving.points
     if fixed is None or moving is None:
@@ -87,14 +88,15 @@ def landmarks_figure(pair: ComparedPair, landmarks: Sequence[int] = ()) -> Figur
             got="none of one scan",
             advice="name them in the manifest's column points",
         )
-    count = min(len(fixed.mm), len(moving.mm))
-    chosen = landmarks or range(1, min(MOST_STRUCTURES, count) + 1)
-    if not count:
+    if not min(len(fixed.mm), len(moving.mm)):
         raise InputError(
             about=f"{pair.fixed.name} and {pair.moving.name}",
             expected="landmarks of both scans",
             got="a file of points without any",
         )
+    fixed, moving = corresponding_landmarks(fixed, moving)
+    count = len(fixed.mm)
+    chosen = landmarks or range(1, min(MOST_STRUCTURES, count) + 1)
     if absent := [n for n in chosen if not 1 <= n <= count]:
         raise InputError(
             about="landmarks", expected=f"numbers from 1 to {count}", got=absent

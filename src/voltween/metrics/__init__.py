@@ -7,6 +7,9 @@ Positions and transforms are those of `spatial`.
 """
 
 from voltween.metrics.landmarks import (
+    corresponding_landmarks as corresponding_landmarks,
+)
+from voltween.metrics.landmarks import (
     landmark_differences_in_fixed_mm as landmark_differences_in_fixed_mm,
 )
 from voltween.metrics.landmarks import landmark_distances_mm as landmark_distances_mm

@@ -19,12 +19,12 @@ def landmark_distances_mm(
 ) -> Float[np.ndarray, " n"]:
     """Computes the target registration error |T(fixed) - moving|, in moving world mm.
 
-    The n-th fixed landmark corresponds to the n-th moving landmark.
+    Pairs and their order are those of `corresponding_landmarks`.
 
     Raises:
-        InputError: If the numbers of landmarks or their names differ.
+        InputError: As `corresponding_landmarks`.
     """
-    _check_correspondence(fixed, moving)
+    fixed, moving = corresponding_landmarks(fixed, moving)
     return np.linalg.norm(transform.map_positions(fixed.mm) - moving.mm, axis=1)
 
 
@@ -41,9 +41,9 @@ def landmark_differences_in_fixed_mm(
     (`origins_mm`) are NaN.
 
     Raises:
-        InputError: As `landmark_distances_mm`.
+        InputError: As `corresponding_landmarks`.
     """
-    _check_correspondence(fixed, moving)
+    fixed, moving = corresponding_landmarks(fixed, moving)
     return origins_mm(transform, moving.mm) - fixed.mm
 
 
@@ -63,20 +63,66 @@ def lengths_voxels(
     return np.linalg.norm(along_axes_mm / size_mm, axis=1)
 
 
-def _check_correspondence(fixed: Points, moving: Points) -> None:
+def corresponding_landmarks(fixed: Points, moving: Points) -> tuple[Points, Points]:
+    """Pairs the landmarks of two scans; returns the fixed and the moving ones.
+
+    If both have names, the names pair them; landmarks that one scan lacks are left
+    out. Without names on one side, the n-th fixed landmark corresponds to the n-th
+    moving landmark.
+
+    Raises:
+        InputError: If a name occurs twice, no name is in both, the numbers of landmarks
+            without names differ, or the names differ and only count from 1.
+    """
+    if not (fixed.names and moving.names):
+        _check_equal_number(fixed, moving)
+        return fixed, moving
+    if set(fixed.names) != set(moving.names):
+        for points in (fixed, moving):
+            _check_is_named(points)
+    return _pair_by_name(fixed, moving)
+
+
+def _check_equal_number(fixed: Points, moving: Points) -> None:
     if len(fixed.mm) != len(moving.mm):
         raise InputError(
             about="landmarks",
             expected="as many fixed as moving ones",
             got=f"{len(fixed.mm)} fixed and {len(moving.mm)} moving",
-            advice="leave out those that one scan lacks",
+            advice="leave out those that one scan lacks, or name them all",
         )
-    if fixed.names and moving.names and fixed.names != moving.names:
-        names = zip(fixed.names, moving.names, strict=True)
-        in_fixed, in_moving = next(pair for pair in names if pair[0] != pair[1])
+
+
+def _check_is_named(points: Points) -> None:
+    """Refuses names that say no more than the order, in which one may be missing."""
+    count = len(points.names)
+    if points.names == tuple(str(n + 1) for n in range(count)):
         raise InputError(
             about="landmarks",
-            expected="the same names in the same order",
-            got=f"{in_fixed!r} in fixed where moving has {in_moving!r}",
-            advice="sort both files the same way",
+            expected="the same names on both sides, or names that are not just counted",
+            got=f"1 to {count} on one side and others on the other",
+            advice="leave out those that one scan lacks, or name them all",
         )
+
+
+def _pair_by_name(fixed: Points, moving: Points) -> tuple[Points, Points]:
+    for side, names in (("fixed", fixed.names), ("moving", moving.names)):
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(
+                about="landmarks",
+                expected="names that occur once",
+                got=f"{repeated[0]!r} twice among the {side} ones",
+            )
+    names = tuple(name for name in fixed.names if name in moving.names)
+    if not names:
+        raise InputError(
+            about="landmarks",
+            expected="a name that fixed and moving have in common",
+            got=f"{', '.join(fixed.names[:5])} and {', '.join(moving.names[:5])}",
+        )
+    return _select(fixed, names), _select(moving, names)
+
+
+def _select(points: Points, names: tuple[str, ...]) -> Points:
+    rows = [points.names.index(name) for name in names]
+    return Points(points.mm[rows], names)

@@ -12,6 +12,7 @@ from voltween.models.model import network_tensors as network_tensors
 from voltween.models.model import save_model as save_model
 from voltween.models.model import weights_digest as weights_digest
 from voltween.models.rcn import read_rcn_network as read_rcn_network
+from voltween.models.tensor_files import SUFFIX as SUFFIX
 from voltween.models.tensor_files import read_tensors as read_tensors
 from voltween.models.tensor_files import tensors_under as tensors_under
 from voltween.models.tensor_files import write_tensors as write_tensors

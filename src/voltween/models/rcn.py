@@ -24,9 +24,6 @@ from voltween.files import existing_file, naming
 from voltween.models.tensor_bundle import INDEX, read_bundle
 from voltween.networks import CascadeConfig, VolumeTweeningNetwork
 
-RCN_FLOW_MULTIPLIER = 20.0
-"""Factor on the flow of one dense subnetwork; n of them have an n-th of it each."""
-
 _NAME = re.compile(r"(?:.*/)?(affine_stem|deform_stem_\d+)/(\w+)/([Wb])(?::0)?")
 _AFFINE = "affine_stem"
 _DENSE = "deform_stem_"
@@ -161,15 +158,13 @@ def _config(stems: Mapping[str, _Stem], repeats: int) -> CascadeConfig:
     if affine is not None:
         i, j, k = (n * 2**affine.halvings for n in affine["conv7_W/W"].shape[:3])
         shape = (i, j, k)
-    return CascadeConfig(
-        stages="A" * (affine is not None) + "D" * len(dense),
-        shape=shape,
+    return CascadeConfig.of_rcn(
+        "A" * (affine is not None) + "D" * len(dense),
+        shape,
         channels=first.channels,
         levels=dense[0].halvings if dense else first.halvings,
         affine_levels=first.halvings,
-        flow_multiplier=RCN_FLOW_MULTIPLIER / max(len(dense), 1),
         repeats=repeats,
-        padding="same-tf",
     )
 
 

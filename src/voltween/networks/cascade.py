@@ -3,7 +3,7 @@
 import math
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -14,6 +14,10 @@ from voltween.networks.blocks import nearest_multiples, run_subnetwork
 from voltween.networks.convolution import Padding, check_padding
 from voltween.networks.dense import DenseSubnetwork
 from voltween.ops import FlowParts, affine_flow, compose, warp
+
+RCN_FLOW_MULTIPLIER = 20.0
+"""Flow multiplier of one dense subnetwork in the authors' later code (RCN); n of them
+have an n-th of it each."""
 
 _FEWEST_HALVINGS = 3
 
@@ -67,6 +71,28 @@ class CascadeConfig:
                 got=self.shape,
                 advice=f"the nearest legal shape is {nearest}",
             )
+
+    @classmethod
+    def of_rcn(
+        cls, stages: str, shape: tuple[int, int, int], **fields: Any
+    ) -> "CascadeConfig":
+        """Returns the configuration of the authors' later code for these stages.
+
+        The affine subnetwork goes down to 2^3 of 128^3 voxels, strided convolutions are
+        padded as in TensorFlow, and the dense subnetworks share a flow multiplier.
+
+        Args:
+            stages: Subnetworks in order.
+            shape: Shape of the grid, in voxels.
+            fields: Further fields, and those that are to differ.
+        """
+        multiplier = RCN_FLOW_MULTIPLIER / max(stages.count("D"), 1)
+        defaults: dict[str, Any] = {
+            "affine_levels": 6,
+            "flow_multiplier": multiplier,
+            "padding": "same-tf",
+        }
+        return cls(stages, shape, **defaults | fields)
 
     @property
     def halvings(self) -> int:

@@ -14,6 +14,7 @@ from voltween.training.hardware import Hardware as Hardware
 from voltween.training.logs import StepReport as StepReport
 from voltween.training.loop import recipe_facts as recipe_facts
 from voltween.training.loop import train as train
+from voltween.training.objective import RCN as RCN
 from voltween.training.objective import SUPERVISED as SUPERVISED
 from voltween.training.objective import VOXELMORPH as VOXELMORPH
 from voltween.training.objective import VTN_LIVER as VTN_LIVER
@@ -30,6 +31,7 @@ from voltween.training.planning import fit_box as fit_box
 from voltween.training.planning import fit_preprocessing as fit_preprocessing
 from voltween.training.planning import plan as plan
 from voltween.training.recipe import PUBLISHED_TRAINING as PUBLISHED_TRAINING
+from voltween.training.recipe import RCN_TRAINING as RCN_TRAINING
 from voltween.training.recipe import SHIPPED_AUGMENTATION as SHIPPED_AUGMENTATION
 from voltween.training.recipe import SHIPPED_LEARNING_RATE as SHIPPED_LEARNING_RATE
 from voltween.training.recipe import VOXELMORPH_TRAINING as VOXELMORPH_TRAINING

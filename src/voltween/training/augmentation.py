@@ -1,6 +1,7 @@
 """Augmentation of training images: random pose, smooth deformation, intensities."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,6 +23,10 @@ class Augmentation:
     """Largest displacement of a control point, as a share of each side of the grid."""
     control_points: int = 5
     """Control points of the cubic B-spline field along each axis."""
+    draws: Literal["scaled", "cubes"] = "scaled"
+    """Displacements of the control points: all of a field scaled by the square of one
+    random number, so that many fields are small; or each the cube of a random number,
+    so that most control points of every field move little (RCN)."""
     rotation_degrees: float = 0.0
     """Largest rotation."""
     scaling: float = 0.0
@@ -87,10 +92,13 @@ def bspline_field(
 def _control_displacements(
     shape: tuple[int, ...] | torch.Size, config: Augmentation, rng: np.random.Generator
 ) -> Float[np.ndarray, "3 a b c"]:
-    # The square favors small deformations, as in the authors' code.
-    amplitude = config.displacement * rng.uniform(0, 1) ** 2 * np.array(shape)
-    values = rng.uniform(-1, 1, (3, *(config.control_points,) * 3))
-    return values * amplitude[:, None, None, None]
+    largest = config.displacement * np.array(shape)
+    size = (3, *(config.control_points,) * 3)
+    if config.draws == "cubes":
+        return largest[:, None, None, None] * rng.uniform(-1, 1, size) ** 3
+    # The square favors small deformations.
+    amplitude = rng.uniform(0, 1) ** 2 * largest
+    return rng.uniform(-1, 1, size) * amplitude[:, None, None, None]
 
 
 def _bspline_basis(voxels: int, points: int) -> Float[np.ndarray, "voxels points"]:

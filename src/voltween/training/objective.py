@@ -99,7 +99,8 @@ RCN = Objective(
     total_variation=0.5,
 )
 """The authors' later code (Recursive Cascaded Networks): two weights are halved, and
-the similarity is that of the last stage only."""
+the similarity is that of the last dense subnetwork only. If that is repeated, its
+passes share one weight in that code, so that `dense_similarity` has one 1 per pass."""
 
 SUPERVISED = Objective(affine_similarity=0.0, dense_similarity=(), end_point_error=1.0)
 """The paper's supervised variant: end-point error plus regularization (V-A3)."""

@@ -7,20 +7,36 @@ from typing import Any, Literal
 
 from voltween.cohorts import cases_of_split, read_manifest
 from voltween.errors import InputError
-from voltween.networks import CascadeConfig, NetworkConfig, VoxelMorphConfig
+from voltween.networks import (
+    CascadeConfig,
+    NetworkConfig,
+    Padding,
+    VoxelMorphConfig,
+)
 from voltween.preprocessing import Placement, Preprocessing
 from voltween.training.objective import SUPERVISED
 from voltween.training.plan_file import read_plan
 from voltween.training.planning import FLOW_MULTIPLIER, fit_preprocessing
-from voltween.training.recipe import VOXELMORPH_TRAINING, Recipe, TrainConfig
+from voltween.training.recipe import (
+    RCN_TRAINING,
+    VOXELMORPH_TRAINING,
+    Recipe,
+    TrainConfig,
+)
 
 NetworkName = Literal["vtn", "voxelmorph-2"]
+ObjectiveName = Literal["vtn", "rcn"]
 
-_TRAINING: dict[NetworkName, TrainConfig] = {
-    "vtn": TrainConfig(),
-    "voxelmorph-2": VOXELMORPH_TRAINING,
-}
-_OF_CASCADES = ("cascade", "channels", "levels", "flow_multiplier")
+_OF_CASCADES = (
+    "objective",
+    "cascade",
+    "channels",
+    "levels",
+    "affine_levels",
+    "flow_multiplier",
+    "repeats",
+    "padding",
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +49,10 @@ class TrainingOptions:
     network: NetworkName = "vtn"
     """vtn: the cascade. voxelmorph-2: for comparison (needs voltween[baselines]), by
     default 5000 steps of 4 pairs with its authors' objective."""
+    objective: ObjectiveName = "vtn"
+    """vtn: the paper's losses. rcn: those of the authors' later code, with its schedule
+    (100 000 steps of 4 pairs), its augmentation, and as defaults its padding, affine
+    levels and flow multiplier. Further options change single settings."""
     cascade: str = "ADD"
     """Subnetworks: at most one A (affine), then any number of D (dense)."""
     shape: tuple[int, int, int] | None = None
@@ -48,17 +68,35 @@ class TrainingOptions:
     """Channels after the first halving."""
     levels: int = 6
     """Halvings of the grid, fewer if its shape does not allow as many."""
-    flow_multiplier: float = FLOW_MULTIPLIER
+    affine_levels: int | None = None
+    """Halvings of the affine subnetwork; if not given 5, or 6 with --objective rcn."""
+    flow_multiplier: float | None = None
     """Factor on the output of every dense subnetwork, which scales how fast flows
-    grow."""
+    grow; if not given 10, or with --objective rcn 20 / number of dense subnetworks."""
+    repeats: int = 1
+    """Passes of every dense subnetwork, one after another with the same weights."""
+    padding: Padding | None = None
+    """Padding of the strided convolutions: symmetric, or that of TensorFlow, which is
+    the default with --objective rcn."""
     supervised: bool = False
     """Learn flows computed by ANTs (needs voltween[baselines]), with the weights of the
     paper's supervised training and no other losses."""
 
 
-def default_training(network: NetworkName) -> TrainConfig:
+def default_training(
+    network: NetworkName, objective: ObjectiveName = "vtn", repeats: int = 1
+) -> TrainConfig:
     """Settings of a training without a plan, as far as options do not change them."""
-    return _TRAINING[network]
+    if network == "voxelmorph-2":
+        return VOXELMORPH_TRAINING
+    if objective == "vtn":
+        return TrainConfig()
+    # One weight per pass of the last subnetwork.
+    similarity = RCN_TRAINING.objective.dense_similarity * max(repeats, 1)
+    return replace(
+        RCN_TRAINING,
+        objective=replace(RCN_TRAINING.objective, dense_similarity=similarity),
+    )
 
 
 def read_recipe(
@@ -80,13 +118,14 @@ def read_recipe(
     """
     if source.suffix != ".toml":
         return source, _recipe_from_options(source, options, training)
-    if options.network != "vtn":
-        raise InputError(
-            about=source,
-            expected="no --network, as a plan is for a cascade",
-            got=f"--network {options.network}",
-            advice="give the manifest, and settings as options",
-        )
+    for name in ("network", "objective"):
+        if (value := getattr(options, name)) != "vtn":
+            raise InputError(
+                about=source,
+                expected=f"no --{name}, as a plan is for a cascade",
+                got=f"--{name} {value}",
+                advice="give the manifest, and settings as options",
+            )
     defaults = TrainingOptions(), default_training("vtn")
     if changed := [*_changed(options, defaults[0]), *_changed(training, defaults[1])]:
         raise InputError(
@@ -110,19 +149,19 @@ def _recipe_from_options(
         hounsfield_window=options.hounsfield_window,
     )
     if options.supervised:
+        if options.objective != "vtn":
+            raise InputError(
+                about="--supervised",
+                expected="no --objective, as it stands for other losses",
+                got=f"--objective {options.objective}",
+            )
         training = replace(training, objective=SUPERVISED)
     return Recipe(preprocessing, _network(options, preprocessing.shape), training)
 
 
 def _network(options: TrainingOptions, shape: tuple[int, int, int]) -> NetworkConfig:
     if options.network == "vtn":
-        return CascadeConfig(
-            options.cascade,
-            shape,
-            channels=options.channels,
-            levels=options.levels,
-            flow_multiplier=options.flow_multiplier,
-        )
+        return _cascade(options, shape)
     changed = _changed(options, TrainingOptions(options.network))
     if of_cascades := [name for name in changed if name in _OF_CASCADES]:
         raise InputError(
@@ -132,6 +171,17 @@ def _network(options: TrainingOptions, shape: tuple[int, int, int]) -> NetworkCo
             advice="leave them out",
         )
     return VoxelMorphConfig(shape)
+
+
+def _cascade(options: TrainingOptions, shape: tuple[int, int, int]) -> CascadeConfig:
+    names = ("channels", "levels", "affine_levels", "flow_multiplier", "repeats")
+    values = {name: getattr(options, name) for name in (*names, "padding")}
+    fields = {name: value for name, value in values.items() if value is not None}
+    if options.objective == "rcn":
+        return CascadeConfig.of_rcn(options.cascade, shape, **fields)
+    return CascadeConfig(
+        options.cascade, shape, **{"flow_multiplier": FLOW_MULTIPLIER} | fields
+    )
 
 
 def _changed(options: Any, defaults: Any) -> list[str]:

@@ -8,7 +8,7 @@ from voltween.networks import NetworkConfig
 from voltween.preprocessing import Preprocessing
 from voltween.refinement import split_name
 from voltween.training.augmentation import Augmentation
-from voltween.training.objective import VOXELMORPH, VTN_LIVER, Objective
+from voltween.training.objective import RCN, VOXELMORPH, VTN_LIVER, Objective
 
 TrainingPrecision = Literal["fp32", "bf16", "fp16"]
 
@@ -155,6 +155,18 @@ VOXELMORPH_TRAINING = TrainConfig(
 """The paper's training of VoxelMorph-2: batches and steps of section V-A3, rate and
 objective of VoxelMorph's own code. Pairs, augmentation and the halving of the rate are
 those of every network here."""
+
+RCN_TRAINING = TrainConfig(
+    steps=100_000,
+    steps_per_epoch=20_000,
+    full_rate_epochs=3,
+    pairs_per_step=4,
+    objective=RCN,
+    augmentation=Augmentation(displacement=0.1, control_points=5, draws="cubes"),
+)
+"""The training of the authors' later code, as its options are by default: 5 epochs of
+20 000 steps of 4 pairs, Adam at 1e-4 in the first three epochs, halved in the 4th and
+in the 5th; the moving image deformed by up to 12.8 of 128 voxels."""
 
 SHIPPED_AUGMENTATION = Augmentation(
     displacement=0.05, rotation_degrees=15.0, scaling=0.1, translation=0.08, gamma=0.3

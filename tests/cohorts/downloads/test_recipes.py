@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,13 +12,20 @@ from support.cohorts import trunk
 from support.downloads import centered, head, in_order, write, write_analyze
 from support.scans import STORAGE_ORDERS, stored
 from voltween import io, process
-from voltween.cohorts import DOWNLOADS, download_named, prepare, read_manifest
+from voltween.cohorts import (
+    DOWNLOADS,
+    PreparationOptions,
+    download_named,
+    prepare,
+    read_manifest,
+)
 from voltween.cohorts.downloads.analyze import directions_of
 from voltween.cohorts.downloads.download import LoadedCase
 from voltween.cohorts.downloads.lpba40 import orient_by_labels
 from voltween.cohorts.downloads.scans import group_scans
 from voltween.cohorts.downloads.sources import natural_order, open_source
 from voltween.errors import InputError, MissingPackageError
+from voltween.metrics import landmark_differences_in_fixed_mm
 from voltween.spatial import Affine, Grid, Image, LabelMap
 
 
@@ -229,8 +237,8 @@ class TestLearn2Reg:
         (task / "keypointsTr" / "Task_0001_0000.csv").write_text("a,b,c\n")
         listed = contents("learn2reg", task)
         assert [case.name[-9:] for case in listed.cases] == ["0001_0000", "0001_0001"]
-        assert "Task_0000_0000: expected its image ./images" in listed.faults[0]
-        assert "Task_0000_0001: expected its labels ./labels" in listed.faults[1]
+        assert "Task_0000_0000: expected its image ./images" in listed.all_faults[0]
+        assert "Task_0000_0001: expected its labels ./labels" in listed.all_faults[1]
         with pytest.raises(InputError, match="expected rows of three numbers"):
             listed.cases[0].load()
 
@@ -269,14 +277,51 @@ class TestRcn:
         )
         assert "axes taken as R, A, S" in loaded.remarks[0]
 
-    def test_a_missing_landmark_leaves_none(self, arrays):
+    def test_a_missing_landmark_leaves_the_others_with_their_names(self, arrays):
         import h5py
 
         with h5py.File(arrays / "sliver_val.h5", "a") as file:
             file["4/point"][2] = -1
+            file["5/point"][:] = -1
+            file["5/point"][4] = 3, 2, 1
         cases = {case.name: case for case in contents("rcn", arrays).cases}
-        assert cases["sliver_val-4"].load().points is None
-        assert cases["sliver_val-5"].load().points is not None
+        four, five = (cases[f"sliver_val-{n}"].load() for n in (4, 5))
+        assert four.points.names == ("L1", "L2", "L4", "L5", "L6")
+        assert "missing landmarks: L3" in four.remarks
+        assert five.points.names == ("L5",)
+        difference = landmark_differences_in_fixed_mm(
+            Affine.identity(), four.points, five.points
+        )
+        np.testing.assert_allclose(difference, [[2, 0, -2]])
+        with h5py.File(arrays / "sliver_val.h5", "a") as file:
+            file["5/point"][:] = -1
+        assert cases["sliver_val-5"].load().points is None
+
+    def test_the_authors_atlas_is_the_fixed_image_of_their_pairs(
+        self, arrays, tmp_path
+    ):
+        files = {
+            "adni": {"path": "datasets/adni.h5"},
+            "lpba": {"path": "datasets/sliver_val.h5"},
+        }
+        subsets = {
+            "combine-train": [f"adni/{n}" for n in range(4)],
+            "lpba-val": ["lpba/5"],
+        }
+        facts = {"files": files, "atlas": "lpba/4", "subsets": subsets}
+        (arrays / "brain.json").write_text(json.dumps(facts))
+        ready = prepare(download_named("rcn"), arrays, out=tmp_path / "out")
+        assert ready.splits["sliver_val-4"] == ready.splits["sliver_val-5"] == "test"
+        rows = (tmp_path / "out" / "pairs.csv").read_text().split()
+        assert rows == ["fixed,moving", "sliver_val-4,sliver_val-5"]
+
+    def test_the_neighbors_listed_of_lspig_are_pairs_in_both_directions(self, arrays):
+        files = {"pigs": {"path": "datasets/adni.h5"}}
+        subsets = {"lspig-val": ["pigs/3", "pigs/0", "pigs/1", "pigs/2"]}
+        facts = {"files": files, "subsets": subsets}
+        (arrays / "liver.json").write_text(json.dumps(facts))
+        names = [(int(a[-1]), int(b[-1])) for a, b in contents("rcn", arrays).pairs]
+        assert names == [(3, 0), (0, 3), (1, 2), (2, 1)]
 
     def test_the_authors_list_decides(self, arrays):
         files = {
@@ -306,9 +351,100 @@ class TestRcn:
             contents("rcn", tmp_path)
 
 
+def test_the_two_parts_of_abide_are_told_apart(tmp_path):
+    standins.abide(tmp_path)
+    for name in ("abide1", "abide2"):
+        found = contents(name, tmp_path)
+        assert found.all_faults == ()
+        names = [case.name for case in found.cases]
+        assert names == list(getattr(standins, f"{name.upper()}_PLACES"))
+    person = {case.name: case.person for case in contents("abide2", tmp_path).cases}
+    assert person["51206-2"] == "51206"
+
+
+class TestFolder:
+    """Somebody's own scans."""
+
+    CT = PreparationOptions(region="liver", exposure="ct", val_share=0.0)
+
+    def test_cts_are_cropped_and_matched_as_those_of_lits(self, tmp_path):
+        standins.lits(tmp_path / "lits")
+        for number in range(4):
+            batch = tmp_path / "lits" / "media" / "nas"
+            batch /= f"Training Batch {number // 2 + 1}"
+            for kind, stem in (("images", "volume"), ("labels", "segmentation")):
+                path = tmp_path / "own" / kind / f"p{number}.nii"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.symlink_to(batch / f"{stem}-{number}.nii")
+        prepare(download_named("lits"), tmp_path / "lits", out=tmp_path / "out")
+        ready = prepare(
+            *(download_named("folder"), tmp_path / "own"),
+            **{"out": tmp_path / "bfh", "options": self.CT},
+        )
+        cases = read_manifest(ready.manifest)
+        assert [case.name for case in cases] == ["p0", "p1", "p2", "p3"]
+        assert {case.cohort for case in cases} == {"bfh"}
+        for number, case in enumerate(cases):
+            image = io.read(case.image)
+            other = io.read(tmp_path / "out" / "images" / f"lits-{number}.nii.gz")
+            assert image.grid.is_close(other.grid)
+            np.testing.assert_array_equal(image.data, other.data)
+        # The same reference as the other cohort's changes no histogram.
+        options = replace(
+            self.CT, reference=tmp_path / "out" / "images" / "lits-0.nii.gz"
+        )
+        matched = prepare(
+            *(download_named("folder"), tmp_path / "own"),
+            **{"out": tmp_path / "bfh", "options": options},
+        )
+        assert len(matched.made) == 4
+        log = (tmp_path / "bfh" / "log.csv").read_text()
+        assert log.count("histogram matched to the reference") == 4
+
+    def test_scans_of_one_name_and_labels_alone_are_named(self, tmp_path):
+        image, labels = head(0)
+        write(image, tmp_path / "a.nii.gz")
+        write(image, tmp_path / "images" / "a.mha")
+        write(image, tmp_path / "b.mha")
+        write(labels, tmp_path / "labels" / "c.mha")
+        found = contents("folder", tmp_path)
+        assert [case.name for case in found.cases] == ["b"]
+        assert found.all_faults == (
+            "a: expected one image, got 2 (a.nii.gz, images/a.mha): keep one",
+            "c: expected an image, got labels alone (labels/c.mha)",
+        )
+
+    def test_mr_without_labels_cannot_be_cropped_to_the_liver(self, tmp_path):
+        write(head(0)[0], tmp_path / "a.nii.gz")
+        with pytest.raises(InputError, match="a: labels: expected a label map that"):
+            prepare(
+                *(download_named("folder"), tmp_path),
+                out=tmp_path / "out",
+                options=PreparationOptions(region="liver", exposure="mr"),
+            )
+
+    @pytest.mark.parametrize(
+        ("name", "options", "message"),
+        [
+            ("folder", {"exposure": "ct"}, "--region: expected one of liver, brain"),
+            ("folder", {"region": "none"}, "--exposure: expected one of ct, mr"),
+            ("lits", {"region": "liver"}, "--region: expected the recipe folder"),
+            ("adni", {"exposure": "mr"}, "--exposure: expected the recipe folder"),
+        ],
+    )
+    def test_region_and_exposure_are_of_this_recipe_alone(
+        self, name, options, message, tmp_path
+    ):
+        options = PreparationOptions(**options)
+        with pytest.raises(InputError, match=message):
+            prepare(
+                download_named(name), tmp_path, out=tmp_path / "out", options=options
+            )
+
+
 def test_every_recipe_says_where_it_is_and_how_it_looks():
     for cohort in DOWNLOADS:
-        assert "https://" in cohort.origin
+        assert "https://" in cohort.origin or cohort.is_open
         assert cohort.disk
         assert re.fullmatch(r"[a-z0-9]+", cohort.name)
 

@@ -70,6 +70,8 @@ def test_all_tables_with_all_their_networks_are_there():
         "identity",
         "ants",
         "elastix",
+        "greedy",
+        "convexadam",
         "VoxelMorph-2",
         "ADDD",
         "ADDD-invertibility-0.001",

@@ -2,10 +2,9 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 
 from voltween.cohorts.downloads.download import Contents, LoadedCase, SourceCase
 from voltween.cohorts.downloads.scans import SourceScan, group_scans
@@ -56,22 +55,12 @@ def find_by_layouts(
         cases |= {name: case for name, case in matches.items() if name not in cases}
     faults = {name: _fault(name, case) for name, case in cases.items()}
     names = sorted(cases, key=natural_order)
-    missing = _missing_ranges(expected, cases)
     return Contents(
         tuple(_source_case(name, cases[name]) for name in names if not faults[name]),
-        (
-            *source.faults,
-            *(faults[name] for name in names if faults[name]),
-            *([f"missing: {', '.join(missing)}"] if missing and cases else []),
-        ),
+        source.faults,
+        broken={name: faults[name] for name in names if faults[name]},
+        expected=tuple(expected),
     )
-
-
-def _missing_ranges(expected: Sequence[str], present: Container[str]) -> list[str]:
-    """Missing names; consecutive ones as 'first to last'."""
-    runs = groupby(expected, key=lambda name: name in present)
-    missing = [list(run) for is_present, run in runs if not is_present]
-    return [run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in missing]
 
 
 def load_scans(

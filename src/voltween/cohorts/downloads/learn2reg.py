@@ -75,19 +75,20 @@ def find_listed(source: Source) -> Contents:
     split_of_list = {"training": "train" if val else None, "test": "test"}
     cases: dict[str, SourceCase] = {}
     faults: list[str] = []
+    broken: dict[str, str] = {}
     for key, split in split_of_list.items():
         for row in task.rows(key):
             name = _stem(row["image"])
             try:
                 case = _case(task, row)
             except InputError as error:
-                faults.append(str(error.add_context(name)))
+                broken[name] = str(error.add_context(name))
                 continue
             if name in cases:
                 faults.append(f"{name}: is listed twice in dataset.json: keep one")
             cases[name] = replace(case, split=split_of.get(name, split))
     pairs = tuple(pair for pair in val if set(pair) <= set(cases))
-    return Contents(tuple(cases.values()), (*source.faults, *faults), pairs)
+    return Contents(tuple(cases.values()), (*source.faults, *faults), pairs, broken)
 
 
 def _check_path(entry: Any, role: str, key: str) -> bool:

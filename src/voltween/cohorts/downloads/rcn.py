@@ -1,8 +1,13 @@
-"""The .h5 files of the repository Recursive-Cascaded-Networks: arrays, no headers."""
+"""The .h5 files of the repository Recursive-Cascaded-Networks: arrays, no headers.
+
+The authors' brain.json names an atlas, the fixed image of all their pairs (one of 40
+brains of LPBA40, hence 39 pairs). Their pigs of LSPIG are listed as neighbors, each
+before and after gas is insufflated, and registered in both directions (34 pairs).
+"""
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,12 +23,14 @@ from voltween.cohorts.downloads.download import (
     SourceCase,
 )
 from voltween.cohorts.downloads.sources import Source, SourceFile
+from voltween.cohorts.pairs import Pair, atlas_pairs
 from voltween.errors import InputError
 from voltween.process import require
 from voltween.spatial import Grid, Image, LabelMap, Points
 
 _LISTS = ("brain.json", "liver.json")
 _LIVER = 255  # the authors' masks are 0 and 255
+_PAIRED = "lspig"  # beginning of the subset whose neighbors form pairs
 _PARTS = ("volume", "segmentation", "point")
 _ASSUMED = "array without header: axes taken as R, A, S and voxels as 1 mm"
 
@@ -37,8 +44,7 @@ class _Group:
 
     @property
     def name(self) -> str:
-        stem = PurePosixPath(self.file.name).stem
-        return f"{stem}-{self.key.replace('/', '_')}"
+        return _case_name(self.file.name, self.key)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Reads the arrays as stored.
@@ -70,7 +76,7 @@ def find_groups(source: Source) -> Contents:
         MissingPackageError: If h5py is not installed.
     """
     require("h5py", extra="cohorts", purpose="the recipe rcn")
-    subsets = _subsets(source)
+    lists = _read_lists(source)
     cases: list[SourceCase] = []
     faults = [*source.faults]
     for file in (f for f in source.files if f.name.endswith(".h5")):
@@ -80,21 +86,34 @@ def find_groups(source: Source) -> Contents:
             )
             continue
         try:
-            keys = _keys(file)
+            groups = [_Group(file, key) for key in _keys(file)]
         except InputError as error:
             faults.append(str(error))
             continue
-        is_test = PurePosixPath(file.name).stem.endswith("_val")
-        for group in (_Group(file, key) for key in keys):
-            listed = subsets.get((PurePosixPath(file.name).name, group.key))
-            if subsets and listed is None:
-                continue  # the authors' lists omit it
-            split = listed or ("test" if is_test else None)
-            load = partial(_load, group)
-            cases.append(
-                SourceCase(group.name, group.name, (group.facts,), load, split)
-            )
-    return Contents(tuple(cases), tuple(faults))
+        cases += [_case(g, lists) for g in groups if lists.include(g.name)]
+    names = {case.name for case in cases}
+    pairs = tuple(pair for pair in lists.pairs if set(pair) <= names)
+    return Contents(tuple(cases), tuple(faults), pairs)
+
+
+@dataclass(frozen=True)
+class _Lists:
+    """The content of the authors' JSON files, by names of cases."""
+
+    splits: Mapping[str, str]
+    """Splits of the listed cases; empty if there is no such file."""
+    pairs: tuple[Pair, ...]
+
+    def include(self, name: str) -> bool:
+        """Whether the case is to be prepared: all of them are without lists."""
+        return not self.splits or name in self.splits
+
+
+def _case(group: _Group, lists: _Lists) -> SourceCase:
+    is_test = PurePosixPath(group.file.name).stem.endswith("_val")
+    split = lists.splits.get(group.name) or ("test" if is_test else None)
+    load = partial(_load, group)
+    return SourceCase(group.name, group.name, (group.facts,), load, split)
 
 
 def _load(group: _Group) -> LoadedCase:
@@ -115,37 +134,45 @@ def _load(group: _Group) -> LoadedCase:
         Image(volume, grid),
         None if labels is None else LabelMap(labels, grid),
         points,
-        (_ASSUMED, *remarks),
+        remarks=(_ASSUMED, *remarks),
     )
 
 
 def _points(
     arrays: Mapping[str, np.ndarray], grid: Grid
 ) -> tuple[Points | None, tuple[str, ...]]:
-    """Landmarks in mm; none if one is missing (-1), because their order counts."""
+    """Landmarks in mm, named by their place in the array; -1 marks a missing one."""
     voxels = arrays.get("point")
     if voxels is None:
         return None, ()
-    if (voxels < 0).any():
-        return None, ("a landmark is missing: none are taken",)
-    return Points(grid.voxel_to_world(voxels.astype(float))), ()
+    is_present = (voxels >= 0).all(axis=1)
+    names = np.array([f"L{n + 1}" for n in range(len(voxels))])
+    missing = ", ".join(names[~is_present])
+    remarks = (f"missing landmarks: {missing}",) if missing else ()
+    if not is_present.any():
+        return None, remarks
+    mm = grid.voxel_to_world(voxels[is_present].astype(float))
+    return Points(mm, tuple(names[is_present].tolist())), remarks
 
 
-def _subsets(source: Source) -> dict[tuple[str, str], str]:
-    """Split by (.h5 file, group), from the authors' liver.json or brain.json.
+def _case_name(path: str, key: str) -> str:
+    return f"{PurePosixPath(path).stem}-{key.replace('/', '_')}"
+
+
+def _read_lists(source: Source) -> _Lists:
+    """The authors' liver.json and brain.json, if present.
 
     Raises:
         InputError: If a file of this name has other content.
     """
-    split_of: dict[tuple[str, str], str] = {}
+    splits: dict[str, str] = {}
+    pairs: list[Pair] = []
     for file in source.files:
         if PurePosixPath(file.name).name not in _LISTS:
             continue
         with file.open() as text:
             try:
-                facts = json.load(text)
-                paths = {k: f["path"] for k, f in facts["files"].items()}
-                subsets = facts["subsets"]
+                lists = _parse_list(json.load(text))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise InputError(
                     about=file.shown,
@@ -153,16 +180,48 @@ def _subsets(source: Source) -> dict[tuple[str, str], str]:
                     got="other content",
                     advice="remove it, or download it again",
                 ) from error
-        for subset, entries in subsets.items():
-            for entry in entries:
-                first, _, rest = entry.partition("/")
-                path, key = (paths[first], rest) if first in paths else ("", entry)
-                path = path or paths.get(
-                    "/", ""
-                )  # "/": the entry is the whole group name
-                split = "train" if subset.endswith("train") else "test"
-                split_of[PurePosixPath(path).name, key] = split
-    return split_of
+        splits |= lists.splits
+        pairs += lists.pairs
+    return _Lists(splits, tuple(pairs))
+
+
+def _parse_list(facts: dict[str, Any]) -> _Lists:
+    """The splits and pairs of one JSON file.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: If it has other content.
+    """
+    paths = {key: file["path"] for key, file in facts["files"].items()}
+    subsets = {
+        subset: [_listed_name(entry, paths) for entry in entries]
+        for subset, entries in facts["subsets"].items()
+    }
+    splits = {
+        name: "train" if subset.endswith("train") else "test"
+        for subset, names in subsets.items()
+        for name in names
+    }
+    test = [name for name, split in splits.items() if split == "test"]
+    if "atlas" in facts:
+        atlas = _listed_name(facts["atlas"], paths)
+        pairs = atlas_pairs([atlas, *test], atlas)
+        return _Lists({atlas: "test"} | splits, tuple(pairs))
+    paired = [names for subset, names in subsets.items() if subset.startswith(_PAIRED)]
+    return _Lists(splits, tuple(pair for names in paired for pair in _neighbors(names)))
+
+
+def _listed_name(entry: str, paths: Mapping[str, str]) -> str:
+    """The case that an entry FILE/GROUP names; of the file "/", GROUP is all of it."""
+    file, _, key = entry.partition("/")
+    if file in paths:
+        return _case_name(paths[file], key)
+    return _case_name(paths.get("/", ""), entry)
+
+
+def _neighbors(names: Sequence[str]) -> list[Pair]:
+    """The first and second case in both directions, the third and fourth, ..."""
+    both = zip(names[::2], names[1::2], strict=False)
+    return [pair for one, other in both for pair in ((one, other), (other, one))]
 
 
 def _keys(file: SourceFile) -> list[str]:
@@ -205,7 +264,7 @@ RCN = Download(
         "  GROUP/volume         128^3, 0..255",
         "  GROUP/segmentation   liver 255, or the structures of LPBA40",
         "  GROUP/point          6 x 3, voxels; -1 where there is none",
-        "brain.json, liver.json    optional: select and split the cases",
+        "brain.json, liver.json    optional: cases, splits, atlas, pairs of LSPIG",
     ),
     find=find_groups,
     region="whole",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from voltween.baselines import TIME_LIMIT_MINUTES
 from voltween.cohorts import Case, cases_of_split, draw_pairs, ordered_pairs
 from voltween.errors import InputError
 from voltween.evaluation.paper.laboratory import Laboratory, RowMethods
@@ -51,6 +52,8 @@ class ExperimentRun:
     """Keep the transforms of all pairs, to draw figures from."""
     hardware: Hardware | None = None
     """Devices to train with; one if not given."""
+    time_limit_minutes: float = TIME_LIMIT_MINUTES
+    """Time that another tool gets for a pair."""
     observer: Observer = field(default_factory=Observer)
 
 
@@ -111,6 +114,7 @@ def open_laboratory(
         measured_cases(cases, settings),
         atlas=settings.atlas,
         hardware=run.hardware,
+        time_limit_minutes=run.time_limit_minutes,
         on_training=run.observer.on_training,
         on_step=run.observer.on_step,
     )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 
+from voltween.baselines import TIME_LIMIT_MINUTES
 from voltween.cohorts import Case, cases_of_split, load_case
 from voltween.errors import InputError
 from voltween.evaluation.alignment import Alignment, align_cases, prealign
@@ -37,6 +38,8 @@ class Laboratory:
     atlas: str | None = None
     """Case that scans are aligned to; None for the first training case."""
     hardware: Hardware | None = None
+    time_limit_minutes: float = TIME_LIMIT_MINUTES
+    """Time that another tool gets for a pair."""
     on_training: Callable[[str], None] = lambda name: None
     on_step: Callable[[StepReport], None] = lambda report: None
 
@@ -47,7 +50,8 @@ class Laboratory:
         """
         try:
             if row.method is not None:
-                return RowMethods(method_named(row.method))
+                limit = self.time_limit_minutes
+                return RowMethods(method_named(row.method, time_limit_minutes=limit))
             self.on_training(row.method_name)
             return self._network_methods(row, str(self._train(row)))
         except InputError as error:  # the other rows go on

@@ -1,0 +1,57 @@
+"""Lists of cases that a user writes: one name per line, or a CSV of splits."""
+
+import csv
+from pathlib import Path
+
+from voltween.cohorts.manifest import SPLITS
+from voltween.errors import InputError
+from voltween.files import existing_file
+
+
+def read_names(path: Path) -> tuple[str, ...]:
+    """Reads one name per line; empty lines and lines that begin with # are skipped.
+
+    Raises:
+        InputError: If the file is missing, is no text, or names nothing.
+    """
+    try:
+        text = existing_file(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            about=path, expected="a text file", got="another kind of file"
+        ) from error
+    lines = [line.strip() for line in text.splitlines()]
+    names = tuple(line for line in lines if line and not line.startswith("#"))
+    if not names:
+        raise InputError(about=path, expected="one case per line", got="no case")
+    return names
+
+
+def read_splits(path: Path) -> dict[str, str]:
+    """Reads the split of every case that a CSV with columns case and split lists.
+
+    Raises:
+        InputError: If the file is missing, has other columns, lists nothing, lists a
+            case twice, or has an unknown split.
+    """
+    with existing_file(path).open(newline="", encoding="utf-8-sig") as file:
+        try:
+            rows = [(row["case"], row["split"]) for row in csv.DictReader(file)]
+        except (KeyError, UnicodeDecodeError, csv.Error) as error:
+            raise InputError(
+                about=path,
+                expected="a CSV with columns case and split",
+                got="something else",
+            ) from error
+    splits = dict(rows)
+    if unknown := [f"{name}: {split!r}" for name, split in rows if split not in SPLITS]:
+        raise InputError(
+            about=path, expected=f"splits of {', '.join(SPLITS)}", got=unknown[0]
+        )
+    if not rows or len(splits) != len(rows):
+        raise InputError(
+            about=path,
+            expected="every case listed once",
+            got=f"{len(rows)} rows of {len(splits)} cases",
+        )
+    return splits
