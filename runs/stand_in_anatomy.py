@@ -5,7 +5,7 @@ landmarks are known.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -15,6 +15,7 @@ from scipy import ndimage
 from voltween.demo.demo import icbm152
 from voltween.demo.individuals import Individuality, draw_geometry, make_individual
 from voltween.spatial import (
+    Affine,
     Grid,
     Image,
     LabelMap,
@@ -89,11 +90,22 @@ _SCALP_INTENSITY = 0.7  # of the brightest voxel
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
-    """An image with labels and landmarks."""
+    """An image with labels, and landmarks of the template that it was made from."""
 
     image: Image
     labels: LabelMap
-    landmarks: Points
+    template_landmarks: Points
+    to_template: Transform
+
+    def landmarks(self) -> Points:
+        """The points of the image that the transform maps to those of the template.
+
+        The transform is nearly a shift, so that correcting by the error converges.
+        """
+        mm = self.template_landmarks.mm.copy()
+        for _ in range(_CORRECTIONS):
+            mm += self.template_landmarks.mm - self.to_template.map_positions(mm)
+        return Points(mm, self.template_landmarks.names)
 
 
 def scan_trunk(character: Individuality) -> Anatomy:
@@ -106,7 +118,8 @@ def scan_trunk(character: Individuality) -> Anatomy:
     return Anatomy(
         Image(np.rint(units + noise).clip(-1024, 3071), grid),
         to_template.resample(template.labels, onto=grid),
-        _carried_back(template.landmarks, to_template),
+        template.template_landmarks,
+        to_template,
     )
 
 
@@ -114,19 +127,12 @@ def scan_head(character: Individuality, *, stripped: bool = False) -> Anatomy:
     """An MR scan of an individual, with structures as in LPBA40 and 18 landmarks."""
     template = _brain() if stripped else _head()
     individual = make_individual(template.image, template.labels, character)
-    landmarks = _carried_back(template.landmarks, individual.to_template)
-    return Anatomy(individual.image, individual.labels, landmarks)
-
-
-def _carried_back(template: Points, to_template: Transform) -> Points:
-    """The individual's points that the transform maps to those of the template.
-
-    The transform is nearly a shift, so that correcting by the error converges.
-    """
-    mm = template.mm.copy()
-    for _ in range(_CORRECTIONS):
-        mm += template.mm - to_template.map_positions(mm)
-    return Points(mm, template.names)
+    return Anatomy(
+        individual.image,
+        individual.labels,
+        template.template_landmarks,
+        individual.to_template,
+    )
 
 
 @cache
@@ -155,6 +161,7 @@ def _trunk() -> Anatomy:
         Image(ndimage.gaussian_filter(units, 0.6), grid),
         LabelMap(labels, grid),
         Points(landmarks, ("L1", "L2", "L3", "L4")),
+        Affine.identity(),
     )
 
 
@@ -214,6 +221,7 @@ def _brain() -> Anatomy:
         coarse,
         LabelMap(_structures(grid.voxel_centers_mm(), is_brain.data > 0.5), grid),
         Points(mm, tuple(_BRAIN_LANDMARKS)),
+        Affine.identity(),
     )
 
 
@@ -227,7 +235,7 @@ def _head() -> Anatomy:
     scalp = (distance_mm > _SKULL_MM) & (distance_mm < _SCALP_MM)
     data = np.where(scalp, _SCALP_INTENSITY * brightest, brain.image.data)
     image = Image(ndimage.gaussian_filter(data, 0.5), brain.image.grid)
-    return Anatomy(image, brain.labels, brain.landmarks)
+    return replace(brain, image=image)
 
 
 def _structures(mm: Positions, is_brain: Mask) -> np.ndarray:

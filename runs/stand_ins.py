@@ -120,7 +120,7 @@ class StandIns:
             name = f"{number + 1:03}"
             _write_mhd(ct.image, folder / "scan" / f"liver-orig{name}.mhd")
             _write_mhd(liver, folder / "label" / f"liver-seg{name}.mhd")
-            self._write_landmarks(ct.landmarks, "sliver07", f"sliver07-{name}")
+            self._write_landmarks(ct.landmarks(), "sliver07", f"sliver07-{name}")
 
     def _write_adni(self) -> None:
         for number, head in self._heads("adni", self.train_scans):
@@ -148,10 +148,9 @@ class StandIns:
             ):
                 _write_analyze(volume, folder / f"{name}.delineation.{kind}")
             # Analyze records no place: the middle of the scan is read at 0 mm.
-            landmarks = Points(
-                head.landmarks.mm - head.image.grid.center_mm, head.landmarks.names
-            )
-            self._write_landmarks(landmarks, "lpba40", name)
+            landmarks = head.landmarks()
+            from_center = landmarks.mm - head.image.grid.center_mm
+            self._write_landmarks(Points(from_center, landmarks.names), "lpba40", name)
         self._write_list("lpba40", names[:-1])
 
     def _write_list(self, cohort: str, names: Sequence[str]) -> None:
