@@ -54,7 +54,7 @@ def test_intensities_and_voxels_reach_the_network_as_in_the_authors_code(
 def test_options_become_part_of_the_model(checkpoint, tmp_path, capsys):
     out = tmp_path / "rcn.safetensors"
     options = ["--repeats", "2", "--spacing-mm", "2", "2", "3", "--placement", "head"]
-    window = ["--hounsfield-window", "-25", "265"]
+    window = ["--hounsfield-window", "-25", "265", "--axes", "RPI"]
     words = [str(checkpoint), "--out", str(out), *options, *window]
     main(["import-rcn", *words])
     assert "ADD of 2 passes, 64 x 64 x 64 voxels" in capsys.readouterr().out
@@ -62,6 +62,7 @@ def test_options_become_part_of_the_model(checkpoint, tmp_path, capsys):
     assert model.network.config.repeats == 2
     assert model.preprocessing.spacing_mm == (2.0, 2.0, 3.0)
     assert model.preprocessing.placement == "head"
+    assert model.preprocessing.axes == "RPI"
     assert model.preprocessing.hounsfield_window == (-25.0, 265.0)
     assert model.provenance["checkpoint"] == "model-99500"
 

@@ -83,3 +83,20 @@ def test_nothing_is_ever_unpickled(tmp_path):
     torch.save({"weight": torch.zeros(3)}, tmp_path / "model.pt")
     with pytest.raises(InputError, match="damaged or of another kind"):
         load_model(tmp_path / "model.pt")
+
+
+def test_a_model_can_have_more_passes_with_the_same_weights(tmp_path):
+    model = tiny_model("AD")
+    twice = model.repeated(2)
+    pair = torch.rand(2, 1, 1, 16, 16, 16)
+    with torch.no_grad():
+        once, repeated = (m.network(*pair).stages for m in (model, twice))
+    assert [stage.name for stage in repeated[1:]] == [
+        "dense 1 pass 1",
+        "dense 1 pass 2",
+    ]
+    assert torch.equal(repeated[1].flow, once[1].flow)
+    path = save_model(twice, tmp_path / "twice.safetensors", is_half=False)
+    assert load_model(path).network.config == twice.network.config
+    assert model.network.config.repeats == 1
+    assert twice.repeated(1).network.config == model.network.config

@@ -46,3 +46,8 @@ def test_without_the_package_loading_says_what_to_install(monkeypatch, tmp_path)
     monkeypatch.setattr(process, "installed_version", lambda package: None)
     with pytest.raises(InputError, match=r"pip install 'voltween\[baselines\]'"):
         load_model(path)
+
+
+def test_it_has_no_subnetworks_to_repeat():
+    with pytest.raises(InputError, match=r"expected a cascade, .* got VoxelMorph-2"):
+        some_model().repeated(2)

@@ -61,6 +61,23 @@ def test_canonical_image_does_not_depend_on_storage_order(preprocessing, order):
     np.testing.assert_allclose(again.data, plain.data, atol=1e-4)
 
 
+def test_axes_can_rise_the_other_way():
+    image, plain = normalized_once(PREPROCESSING)
+    turned = replace(PREPROCESSING, axes="RPI").normalize(image)
+    np.testing.assert_allclose(turned.data, plain.data[:, ::-1, ::-1], atol=1e-6)
+    np.testing.assert_allclose(
+        turned.grid.voxel_centers_mm(),
+        plain.grid.voxel_centers_mm()[:, ::-1, ::-1],
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("axes", ["ARS", "RA", "RAX", ""])
+def test_other_axes_are_refused(axes):
+    with pytest.raises(InputError, match="axes: expected R or L, A or P, S or I"):
+        replace(PREPROCESSING, axes=axes)
+
+
 def test_canonical_grid_lies_in_ras_order_on_the_middle_of_the_scan():
     image = stored(smooth_image(oblique_grid()), ((2, 0, 1), (True, False, True)))
     grid = PREPROCESSING.canonical_grid(image)

@@ -36,6 +36,9 @@ class ImportRcn:
     """Voxel size of the network's grid."""
     placement: Placement = "grid centre"
     """Position of the grid on each scan."""
+    axes: str = "RAS"
+    """Anatomical directions of the grid's axes. RAS leaves arrays without a header as
+    they are; the authors' demo turns scans with a header to RPI."""
     hounsfield_window: tuple[float, float] | None = None
     """For CT: the Hounsfield units that are mapped to 0 and 1; the authors' liver scans
     are cut at -25 265."""
@@ -60,6 +63,7 @@ class ImportRcn:
             shape=network.config.shape,
             spacing_mm=self.spacing_mm,
             placement=self.placement,
+            axes=self.axes,
             intensity_percentiles=(0.0, 100.0),
             hounsfield_window=self.hounsfield_window,
         )

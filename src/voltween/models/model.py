@@ -28,6 +28,7 @@ from voltween.models.tensor_files import (
     write_tensors,
 )
 from voltween.networks import (
+    CascadeConfig,
     Network,
     Precision,
     Registrar,
@@ -72,6 +73,25 @@ class Model:
                 advice="take cpu",
             ) from error
         return replace(self, network=network)
+
+    def repeated(self, repeats: int) -> "Model":
+        """Returns the model with that many passes of every dense subnetwork.
+
+        The weights stay the same; the authors' later code (RCN) does so in inference.
+
+        Raises:
+            InputError: If the network is not a cascade, or `repeats` is below 1.
+        """
+        config = self.network.config
+        if not isinstance(config, CascadeConfig):
+            raise InputError(
+                about=self.name,
+                expected="a cascade, whose dense subnetworks can be repeated",
+                got=config.title,
+            )
+        network = build(replace(config, repeats=repeats))
+        network.load_state_dict(self.network.state_dict())
+        return replace(self, network=network.to(self.device).eval())
 
     @property
     def device(self) -> torch.device:

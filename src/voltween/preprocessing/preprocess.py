@@ -24,6 +24,7 @@ from voltween.spatial import (
 Placement = Literal["grid centre", "head", "foreground"]
 Surroundings = Literal["dark", "border"]
 
+_AXES = ("RL", "AP", "SI")
 _FOREGROUND = 1e-3  # share of the intensity range above the darkest voxel
 
 
@@ -50,6 +51,10 @@ class Preprocessing:
     surroundings: Surroundings = "dark"
     """Intensity beyond the scan: dark, or the median of the scan's border, so that a
     scan with a bright background has no edge where it ends."""
+    axes: str = "RAS"
+    """Anatomical directions in which the axes of the canonical grid rise: right or
+    left, anterior or posterior, superior or inferior. RAS unless the network learned
+    from scans that are stored otherwise."""
 
     def __post_init__(self) -> None:
         window = self.hounsfield_window
@@ -64,6 +69,14 @@ class Preprocessing:
                 expected="two rising values within 0 to 100",
                 got=self.intensity_percentiles,
             )
+        if len(self.axes) != 3 or any(
+            letter not in pair for letter, pair in zip(self.axes, _AXES, strict=True)
+        ):
+            raise InputError(
+                about="axes",
+                expected="R or L, A or P, S or I, in this order, such as RAS",
+                got=repr(self.axes),
+            )
         if min(self.spacing_mm) <= 0:
             raise InputError(
                 about="spacing_mm", expected="positive values", got=self.spacing_mm
@@ -71,7 +84,8 @@ class Preprocessing:
 
     def canonical_grid(self, image: Image) -> Grid:
         """Computes the grid, RAS+ mm, on which a network sees this image."""
-        directions = directions_to_ras(image.grid)
+        signs = [1 if letter in "RAS" else -1 for letter in self.axes]
+        directions = directions_to_ras(image.grid) * signs
         extent_mm = np.array(self.shape) * self.spacing_mm
         is_ct = self.hounsfield_window is not None
         if self.placement == "head":
