@@ -72,3 +72,9 @@ def test_mean_squared_error_equals_numpy():
     fixed, moved = images(0), images(1)
     expected = np.mean((fixed.numpy() - moved.numpy()) ** 2)
     assert losses.mean_squared_error(fixed, moved).item() == pytest.approx(expected)
+
+
+def test_mean_squared_error_depends_on_the_exposure():
+    image = images()
+    assert losses.mean_squared_error(image, 0.5 * image + 0.2).item() > 0.01
+    assert losses.correlation_loss(image, 0.5 * image + 0.2).item() < 1e-9
