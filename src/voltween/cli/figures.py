@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from tyro.conf import Positional
@@ -44,6 +44,8 @@ class Tweening:
     """Label map of the moving scan."""
     structures: tuple[int, ...] = ()
     """Labels to show, up to six; if not given, all."""
+    style: Literal["surface", "volume"] = "surface"
+    """Surfaces with an octant cut away, or transparent volumes as in the paper."""
 
     def figure(self) -> "Figure":
         """Register and render.
@@ -58,7 +60,7 @@ class Tweening:
         structures = self._structures()
         fixed, moving = io.read(self.fixed), io.read(self.moving)
         registration = register(fixed, moving, model=load_model(self.model))
-        return tweening_figure(registration, structures)
+        return tweening_figure(registration, structures, style=self.style)
 
     def _structures(self) -> "Structures | None":
         from voltween.registration.tweening_figure import Structures

@@ -117,7 +117,7 @@ def chosen_rows(
 def _through_landmark(fixed: Scan, index: int) -> SectionRow:
     points = fixed.points
     assert points is not None
-    name = points.names[index] if points.names else f"landmark {index + 1}"
+    name = f"landmark {points.names[index] if points.names else index + 1}"
     view = whole_view(PLANES[0], fixed.image.grid, points.mm[index])
     return SectionRow(name, view, index)
 
