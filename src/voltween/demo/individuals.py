@@ -60,11 +60,18 @@ def make_individual(
 ) -> Individual:
     """Makes an individual; intensities are interpolated linearly, labels by nearest."""
     rng = np.random.default_rng(character.seed)
-    to_template = random_field(template.grid, character, rng) @ _pose(character)
-    grid = _scan_grid(template.grid, character)
+    to_template, grid = draw_geometry(template.grid, character, rng)
     clean = to_template.resample(template, onto=grid).data
     image = Image(_simulate_scanner(clean, character, rng), grid)
     return Individual(image, to_template.resample(labels, onto=grid), to_template)
+
+
+def draw_geometry(
+    template: Grid, character: Individuality, rng: np.random.Generator
+) -> tuple[Transform, Grid]:
+    """Draws an individual's transform to the template, and the grid of its scan."""
+    to_template = random_field(template, character, rng) @ _pose(character)
+    return to_template, _scan_grid(template, character)
 
 
 def random_field(
