@@ -34,8 +34,7 @@ from voltween.metrics import (
     iou_from_dice,
     landmark_differences_in_fixed_mm,
 )
-from voltween.registration import align_centers
-from voltween.spatial import Affine, LabelMap, Points, Transform
+from voltween.spatial import Affine, LabelMap, Points, Transform, align_centers
 
 FIXED_CROSS, MOVING_CROSS = "#FFD800", "#E00000"
 _ORGAN = 1
