@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 NATIVE := voltween.ops._native
 
-.PHONY: setup demo figures test test-instructions sanitize bench docs lint type ci format
+.PHONY: setup demo figures paper-small test test-instructions sanitize bench docs lint type ci format
 
 setup: $(INSTALLED)
 
@@ -18,6 +18,11 @@ demo: $(INSTALLED)
 
 figures: $(INSTALLED)
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash runs/figures.sh figures
+
+# The tables and figures of the paper on small stand-ins for its scans, in ten minutes on
+# two cores.
+paper-small: $(INSTALLED)
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash runs/paper_small.sh paper-small
 
 # One thread per process: tests are small, and a second thread mostly waits.
 test: $(INSTALLED)

@@ -44,9 +44,9 @@ class StandIns:
 
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
     """Folder for the downloads."""
-    spacing_mm: float = 6.0
+    spacing_mm: float = 7.0
     """Voxel size of the scans along two axes; it is 1.2 times that along the third."""
-    train_scans: int = 3
+    train_scans: int = 2
     """Scans of each cohort to train with; two more in LiTS."""
     test_scans: int = 3
     """Scans of each cohort to test with; one more in LPBA40, which is left out."""
