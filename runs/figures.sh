@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the paper's figures in a fresh run, from the two individuals of the demo: the
-# cascade in three dimensions (figures 1, 7), sections and landmarks by method (8 to 13),
-# volume change, training curves.
+# cascade in three dimensions (figures 1, 7), sections and masks by method (8, 9, 11 to
+# 13) and by stage (10), sections of structures, volume change, training curves.
 # Usage: runs/figures.sh OUT [METHODS]   (METHODS as for `voltween compare`)
 set -euo pipefail
 out=$1 methods=${2:-identity,ants-syn,model:brain,model:brain+fast}
@@ -18,11 +18,17 @@ header=case,image,labels,points,split
 
 voltween compare "$out/demo/cases.csv" --methods "$methods" --max-pairs 1 \
   --keep-transforms --out "$out/compared"
-for kind in sections landmarks jacobian; do
+for kind in methods sections jacobian; do
   voltween figures $kind "$out/compared" "$out/demo/cases.csv" --out "$out/$kind.png"
 done
-voltween figures tweening "$out/demo/fixed.nii.gz" "$out/demo/moving.nii.gz" \
-  --model brain --out "$out/tweening.png"
+if [[ ,$methods, == *,model:brain,* ]]; then
+  voltween figures stages "$out/compared" "$out/demo/cases.csv" --method model:brain \
+    --out "$out/stages.png"
+fi
+for style in surface volume; do
+  voltween figures tweening "$out/demo/fixed.nii.gz" "$out/demo/moving.nii.gz" \
+    --model brain --style $style --out "$out/tweening_$style.png"
+done
 for cascade in AD ADD; do
   voltween train "$out/demo/training.csv" --cascade $cascade --shape 32 32 32 \
     --spacing-mm 6 6 6 --channels 8 --steps 60 --validate-every 15 \

@@ -28,9 +28,10 @@ def error_of(capsys, *arguments):
     return error
 
 
-@pytest.mark.parametrize("kind", ["sections", "landmarks", "jacobian"])
+@pytest.mark.parametrize("kind", ["sections", "methods", "stages", "jacobian"])
 def test_what_is_no_comparison_is_refused_by_all_that_show_one(kind, folder, capsys):
     command = [kind, folder, folder / "cases.csv", "--out", folder / "figure.png"]
+    command += ["--method", "model:one"] if kind == "stages" else []
     assert "pairs.csv: expected a file" in error_of(capsys, *command)
     (folder / "pairs.csv").write_text("fixed,moving\nscan,scan\n")
     assert "expected the folder of a finished" in error_of(capsys, *command)

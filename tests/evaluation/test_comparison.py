@@ -13,6 +13,7 @@ from voltween.cohorts import read_manifest
 from voltween.errors import InputError
 from voltween.evaluation import PairScore, read_compared_pair
 from voltween.evaluation.comparison import median_pair, read_scores
+from voltween.evaluation.comparison_folder import METHOD_NAMES_FILE
 from voltween.evaluation.records import Record, Records, kept_transform
 from voltween.evaluation.scores import Scores
 from voltween.spatial import Affine
@@ -149,3 +150,56 @@ def test_a_table_of_another_kind_is_no_finished_comparison(table, tmp_path):
     (tmp_path / "pairs.csv").write_text(table)
     with pytest.raises(InputError, match="folder of a finished `voltween compare`"):
         read_scores(tmp_path)
+
+
+@pytest.fixture(name="table")
+def table_fixture(compared):
+    """A table of an experiment: its records and transforms are one folder above."""
+    out, cases = compared
+    rows = {"before": "identity", "VTN ADD": "model:one", "broken": "broken"}
+    lines = ["method,fixed,moving,status"]
+    lines += [f"{row},{f},{m},ok" for row in rows for f, m in PAIRS[1:]]
+    folder = out / "table_2"
+    folder.mkdir()
+    (folder / "pairs.csv").write_text("\n".join(lines))
+    (folder / METHOD_NAMES_FILE).write_text(json.dumps(rows))
+    (out / "pairs.csv").unlink()
+    return folder, cases, rows
+
+
+def test_a_table_of_an_experiment_is_read_by_the_names_of_its_rows(table):
+    folder, cases, rows = table
+    pair = read_compared_pair(folder, cases)
+    assert list(pair.methods) == list(rows)
+    for row, result in pair.methods.items():
+        assert result.record.pair.iou == IOU[rows[row]][1]
+        assert result.record.pair.method == row
+        mapped = result.fixed_to_moving.map_positions(np.zeros((1, 3)))
+        np.testing.assert_allclose(mapped, [[3.0, 0.0, 0.0]], atol=1e-9)
+    assert [score.method for score in read_scores(folder).pairs] == list(rows)
+    assert pair.chosen == "median pair of 1 by IoU of before"  # no name of a model
+
+
+def test_without_names_of_its_own_a_table_has_those_of_the_records(table):
+    folder, cases, rows = table
+    (folder / METHOD_NAMES_FILE).unlink()
+    text = (folder / "pairs.csv").read_text().replace("before", "identity")
+    (folder / "pairs.csv").write_text(text.replace("VTN ADD", "model:one"))
+    assert list(read_compared_pair(folder, cases).methods) == list(rows.values())
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", '{"before": 3}'])
+def test_names_of_rows_that_cannot_be_read_are_said_to_be(text, table):
+    folder, cases, _ = table
+    (folder / METHOD_NAMES_FILE).write_text(text)
+    with pytest.raises(InputError, match=r"methods.json: expected names of methods"):
+        read_compared_pair(folder, cases)
+
+
+def test_methods_asked_for_are_read_in_that_order_and_no_others(compared):
+    out, cases = compared
+    kept_transform(out, "broken", PAIRS[1]).unlink()
+    asked = ("model:one", "identity")
+    assert list(read_compared_pair(out, cases, methods=asked).methods) == list(asked)
+    with pytest.raises(InputError, match=r"--methods: .*: identity, .* got nobody"):
+        read_compared_pair(out, cases, methods=("identity", "nobody"))

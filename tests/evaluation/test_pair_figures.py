@@ -3,6 +3,7 @@
 import csv
 import shutil
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from voltween.errors import InputError
 from voltween.evaluation import ComparedPair, PairScore, read_compared_pair
 from voltween.evaluation.comparison import MethodResult, read_scores
 from voltween.evaluation.jacobian_figure import jacobian_figure
-from voltween.evaluation.pair_figures import landmarks_figure, structures_figure
+from voltween.evaluation.pair_figures import methods_figure, structures_figure
 from voltween.evaluation.records import Record
+from voltween.evaluation.warped_sections import FIXED_CROSS, MOVING_CROSS
 from voltween.figures.figure_file import write_figure
 from voltween.figures.panels import (
     BOTH_COLOR,
@@ -61,10 +63,12 @@ def test_written_overlaps_and_distances_are_the_measured_ones(compared):
     for result in pair.methods.values():
         for score in result.record.structures[:3]:
             assert f"IoU {score.iou:.3f}, Dice {score.dice:.3f}" in words
-    words = words_of(landmarks_figure(pair))
+    words = words_of(methods_figure(pair, structures=(2,)))
     for result in pair.methods.values():
+        # Of rigid transforms, distances in fixed space are those in moving space.
         distance = f"{result.record.pair.landmark_mm:.1f} mm"
         assert any(word.startswith(distance) for word in words)
+        assert f"IoU {result.record.structures[1].iou:.3f}" in words
 
 
 def test_columns_are_the_fixed_scan_and_the_methods_as_asked_for(compared):
@@ -126,47 +130,118 @@ def test_a_mask_moved_to_one_side_is_orange_there_and_blue_at_the_other(sign):
 
 def test_sides_are_named_on_the_fixed_scan_alone_each_at_its_own():
     pair = made_pair((0.0, 0.0, 0.0), Affine.identity())
-    figure = landmarks_figure(pair)
+    figure = methods_figure(pair)
     places = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
     assert set(places) == {"L", "R", "A"}
     assert places["L"][0] < 0.1
     assert places["R"][0] > 0.9
     assert places["A"][1] > 0.9
-    assert not figure.axes[1].texts
+    assert not any(axes.texts for axes in figure.axes[1:])
 
 
-def test_a_mapped_landmark_is_where_the_method_takes_it_and_its_distance_is_written():
-    # The landmark's own place is the window's middle; it is missed by (3, 4, 0) mm.
-    pair = made_pair((5.0, -7.0, 9.0), shift_by(23.0, 4.0, 0.0), shift=(20.0, 0.0, 0.0))
-    panel = landmarks_figure(pair).axes[1]
-    own, mapped = (line.get_xydata()[0] for line in panel.lines)
-    np.testing.assert_allclose(own, [0.0, 0.0], atol=1e-9)
-    np.testing.assert_allclose(mapped, [3.0, 4.0], atol=1e-9)
-    assert panel.get_xlabel() == "5.0 mm"
+def crosses_of(axes):
+    return {line.get_color(): line.get_xydata()[0] for line in axes.lines}
+
+
+def test_columns_are_fixed_moving_and_two_for_each_method_as_asked_for(compared):
+    folder, manifest = compared
+    cases = read_manifest(manifest)
+    pair = read_compared_pair(folder, cases, methods=("centres", "identity"))
+    titles = [axes.get_title() for axes in methods_figure(pair).axes]
+    assert titles == ["fixed", "moving", "centres", "masks", "identity", "masks"]
+
+
+def test_crosses_are_at_the_fixed_landmark_and_the_moving_one_brought_back():
+    # The moving scan lies 20 mm to the right; T misses its landmark by (3, 4, 12) mm.
+    center_mm, shift = (5.0, -7.0, 9.0), (20.0, 0.0, 0.0)
+    pair = made_pair(center_mm, shift_by(23.0, 4.0, 12.0), shift=shift)
+    fixed, moving, warped, masks = methods_figure(pair).axes
+    # The landmark is 4 mm to the right and 6 mm behind the scan's center.
+    assert set(crosses_of(fixed)) == {FIXED_CROSS}
+    np.testing.assert_allclose(crosses_of(fixed)[FIXED_CROSS], [4, -6], atol=1e-9)
+    assert set(crosses_of(moving)) == {MOVING_CROSS}
+    np.testing.assert_allclose(crosses_of(moving)[MOVING_CROSS], [4, -6], atol=1e-9)
+    for panel in (warped, masks):
+        crosses = crosses_of(panel)
+        np.testing.assert_allclose(crosses[FIXED_CROSS], [4, -6], atol=1e-9)
+        np.testing.assert_allclose(crosses[MOVING_CROSS], [1, -10], atol=1e-9)
+    assert warped.get_xlabel() == "13.0 mm"
+
+
+def test_sections_are_at_the_height_of_the_fixed_landmark():
+    pair = made_pair((5.0, -7.0, 9.0), Affine.identity())
+    points = Points(pair.fixed.points.mm + np.array([0, 0, 20.0]))  # above the box
+    high = replace(pair, fixed=replace(pair.fixed, points=points))
+    for shown, has_box in ((pair, True), (high, False)):
+        masks = methods_figure(shown).axes[3].get_images()[0].get_array()
+        assert bool(np.asarray(masks).any()) is has_box
+
+
+def test_the_distance_is_measured_in_fixed_space():
+    # T doubles lengths: 6 mm apart in moving space are 3 mm in fixed space.
+    pair = made_pair((0.0, 0.0, 0.0), Affine(np.diag([2.0, 2.0, 2.0, 1.0])))
+    moving = Points(2 * pair.fixed.points.mm + [0.0, 6.0, 0.0])
+    pair = replace(pair, moving=replace(pair.moving, points=moving))
+    assert methods_figure(pair).axes[2].get_xlabel() == "3.0 mm"
+
+
+def test_masks_are_white_for_fixed_and_red_for_warped_with_the_volumes_overlap():
+    # T(x) = x - 6 mm takes what is shown of the moving scan 6 mm to the right.
+    pair = made_pair((5.0, -7.0, 9.0), shift_by(-6.0, 0.0, 0.0))
+    panel = methods_figure(pair).axes[3]
+    row = np.asarray(panel.get_images()[0].get_array())[120]
+    names = {(1.0, 1.0, 1.0): "fixed", (0.95, 0.5, 0.5): "both", (0.45, 0, 0): "warped"}
+    runs = [name for name, _ in groupby(names.get(tuple(p.round(3)), "") for p in row)]
+    assert runs == ["", "fixed", "both", "warped", ""]
+    assert panel.get_xlabel() == f"IoU {7 / 13:.3f}"
+
+
+def test_the_mask_is_the_union_of_all_labels_or_of_those_chosen():
+    pair = made_pair((0.0, 0.0, 0.0), Affine.identity())
+    data = pair.moving.labels.data.copy()
+    data[15:] *= 2  # the same organ, half of it as another structure
+    fixed = pair.fixed.labels.data.copy()
+    fixed[19:] *= 2
+    scans = [
+        replace(scan, labels=LabelMap(labels, scan.labels.grid))
+        for scan, labels in ((pair.fixed, fixed), (pair.moving, data))
+    ]
+    pair = replace(pair, fixed=scans[0], moving=scans[1])
+    assert methods_figure(pair).axes[3].get_xlabel() == "IoU 1.000"
+    panel = methods_figure(pair, structures=(1,)).axes[3]
+    assert panel.get_xlabel() == f"IoU {5 / 9:.3f}"
+
+
+def test_without_landmarks_sections_go_through_structures_and_have_no_crosses():
+    pair = made_pair((0.0, 0.0, 0.0), Affine.identity())
+    bare = replace(pair, moving=replace(pair.moving, points=None))
+    figure = methods_figure(bare)
+    assert figure.axes[0].get_ylabel() == "structure 1"
+    assert not any(axes.lines for axes in figure.axes)
+    assert np.asarray(figure.axes[3].get_images()[0].get_array()).any()
+    with pytest.raises(InputError, match="fixed and moving: expected landmarks"):
+        methods_figure(bare, landmarks=(1,))
 
 
 def test_a_landmark_mapped_out_of_the_window_is_said_to_be():
     pair = made_pair((5.0, -7.0, 9.0), shift_by(0.0, 40.0, 0.0))
-    panel = landmarks_figure(pair).axes[1]
+    panel = methods_figure(pair).axes[2]
     assert panel.get_xlabel() == "40.0 mm (outside)"
-    assert panel.get_ylim() == pytest.approx((-30.0, 30.0))
+    assert panel.get_ylim() == pytest.approx((-29.0, 29.0))
 
 
-def test_scans_without_labels_or_landmarks_are_refused():
+def test_scans_without_labels_are_refused():
     pair = made_pair((0.0, 0.0, 0.0), Affine.identity())
     bare = replace(pair, moving=replace(pair.moving, labels=None, points=None))
     with pytest.raises(InputError, match="fixed and moving: expected labels"):
         structures_figure(bare)
-    with pytest.raises(InputError, match="fixed and moving: expected landmarks"):
-        landmarks_figure(bare)
+    with pytest.raises(InputError, match="fixed and moving: expected labels"):
+        methods_figure(bare)
     labels = LabelMap(pair.moving.labels.data * 5, pair.moving.labels.grid)
     with pytest.raises(
         InputError, match=r"labels: expected a label .* \(1,\) and \(5,\)"
     ):
         structures_figure(replace(pair, moving=replace(pair.moving, labels=labels)))
-    none = replace(pair.moving, points=Points(np.empty((0, 3))))
-    with pytest.raises(InputError, match="a file of points without any"):
-        landmarks_figure(replace(pair, moving=none))
 
 
 def test_the_same_figure_is_the_same_file(compared, tmp_path):
@@ -196,7 +271,7 @@ def test_missing_files_cases_and_structures_are_named(compared, tmp_path):
     with pytest.raises(
         InputError, match=r"landmarks: expected numbers from 1 to 1, got \[2\]"
     ):
-        landmarks_figure(pair, (2,))
+        methods_figure(pair, landmarks=(2,))
     bare = shutil.copytree(folder, tmp_path / "bare")
     shutil.rmtree(bare / "transforms")
     with pytest.raises(InputError, match="--keep-transforms"):

@@ -5,14 +5,18 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from support.scans import oblique_grid, stored
+from voltween.figures import PLANES
 from voltween.figures.panels import (
     BOTH_COLOR,
     FIXED_COLOR,
     MOVED_COLOR,
+    mask_colors,
     overlap_colors,
+    shared_gray_levels,
     structure_view,
+    whole_view,
 )
-from voltween.spatial import LabelMap
+from voltween.spatial import Affine, Image, LabelMap
 
 
 def test_colors_tell_fixed_alone_from_moved_alone_and_both():
@@ -52,3 +56,37 @@ def test_places_in_a_view_are_mm_to_the_right_and_up():
     step = grid.affine[:3, :3] @ [1.0, 2.0, 5.0]
     place = view.place((view.grid.center_mm + step)[None])
     assert np.allclose(place, [[2.0, 4.0]])
+
+
+def test_masks_are_white_and_half_transparent_red_on_black():
+    fixed, warped = np.zeros((2, 4, 9), bool)
+    fixed[:, 1:5], warped[:, 3:7] = True, True
+    colors = mask_colors(fixed, warped)[0].round(3).tolist()
+    black, white, both, red = [0, 0, 0], [1, 1, 1], [0.95, 0.5, 0.5], [0.45, 0, 0]
+    expected = [black, white, white, both, both, red, red, black, black]
+    assert colors == expected
+
+
+def test_a_whole_plane_is_centered_on_the_scan_at_the_height_of_a_position():
+    grid = oblique_grid((30, 20, 16), spacing_mm=(2.0, 2.0, 2.0))
+    step = grid.affine[:3, :3] @ [4.0, -3.0, 5.0]
+    view = whole_view(PLANES[0], grid, grid.center_mm + step)
+    assert view.half_mm == pytest.approx(29.0)
+    up_mm = grid.affine[:3, :3] @ [0.0, 0.0, 5.0]
+    np.testing.assert_allclose(view.grid.center_mm, grid.center_mm + up_mm, atol=1e-9)
+    place = view.place((grid.center_mm + step)[None])
+    np.testing.assert_allclose(place, [[8.0, -6.0]], atol=1e-9)
+
+
+def test_sections_of_one_volume_share_their_gray_levels():
+    grid = oblique_grid((30, 30, 30), spacing_mm=(2.0, 2.0, 2.0))
+    data = np.zeros(grid.shape)
+    data[:15], data[15:] = 50.0, 100.0
+    view = whole_view(PLANES[0], grid, grid.center_mm)
+    shift = np.eye(4)
+    shift[:3, 3] = grid.affine[:3, :3] @ [-16.0, 0.0, 0.0]  # the darker half alone
+    both, dark = shared_gray_levels(
+        view, Image(data, grid), [Affine.identity(), Affine(shift)]
+    )
+    assert both.max() == pytest.approx(1.0)
+    assert dark.max() == pytest.approx(0.5)

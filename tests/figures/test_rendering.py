@@ -6,7 +6,7 @@ import pytest
 
 from support.scans import FIXED, tiny_model
 from voltween.errors import InputError, MissingPackageError
-from voltween.figures import Scene, import_pyvista, render_lines
+from voltween.figures import Scene, import_pyvista, render_lines, render_volume
 from voltween.figures import render_scan as render
 from voltween.figures.rendering import body_mask
 from voltween.registration import register
@@ -60,6 +60,51 @@ def test_a_structure_shows_in_its_color_where_the_scan_is_cut():
     pixels = render(SCENE, ball((19.5, 19.5, 19.5), 15), labels, (1,)).astype(int)
     is_orange = (pixels[..., 0] > 1.8 * pixels[..., 2]) & (pixels[..., 0] > 120)
     assert is_orange.sum() > 1000
+
+
+@pytest.fixture(scope="module", name="empty_volume")
+def empty_volume_fixture():
+    """The black scene without a scan."""
+    return render_volume(SCENE, Image(np.zeros(GRID.shape), GRID)).astype(int)
+
+
+def test_the_projection_of_volumes_is_dimetric(empty_volume):
+    def middle(center):
+        added = np.abs(render_volume(SCENE, ball(center)) - empty_volume).sum(-1)
+        rows, columns = np.nonzero(added > 30)
+        return np.array([columns.mean(), rows.mean()])
+
+    start = middle((19.5, 19.5, 19.5))
+    right = middle((27.5, 19.5, 19.5)) - start
+    anterior = middle((19.5, 27.5, 19.5)) - start
+    superior = middle((19.5, 19.5, 27.5)) - start
+    assert right[0] < -15
+    np.testing.assert_allclose(right, anterior * [-1, 1], atol=2)  # foreshortened alike
+    assert abs(superior[0]) < 2
+    assert superior[1] < -15
+    assert np.linalg.norm(superior) != pytest.approx(np.linalg.norm(right), rel=0.05)
+
+
+def test_the_more_intense_a_volume_is_the_more_opaque(empty_volume):
+    inner, outer = (ball((19.5, 19.5, 19.5), radius).data for radius in (7, 14))
+    pixels = render_volume(SCENE, Image(inner + outer, GRID)).astype(int)
+    added = (pixels - empty_volume).sum(-1)
+    columns = np.flatnonzero((added > 10).any(axis=0))
+    row, beside = pixels.shape[0] // 2, 8  # the box has a line in the middle
+    dense = added[row, pixels.shape[1] // 2 + beside]
+    thin = added[row, columns.min() + len(columns) // 6]
+    assert dense > 2 * thin > 0
+    assert np.ptp(pixels[row, pixels.shape[1] // 2 + beside]) <= 1  # not colored
+    assert not empty_volume[5, 5].any()  # on black
+
+
+def test_the_same_volume_gives_the_same_picture_with_its_structures():
+    labels = LabelMap((ball((20, 20, 20), 5).data > 0).astype(np.uint8), GRID)
+    scan = ball((19.5, 19.5, 19.5), 12)
+    one, other = (render_volume(SCENE, scan, labels, (1,)) for _ in range(2))
+    assert np.array_equal(one, other)
+    red, _, blue = np.moveaxis(one.astype(int), -1, 0)
+    assert ((red > 1.3 * blue) & (red > 60)).sum() > 500
 
 
 def test_a_body_is_found_with_its_cavities_and_without_specks():

@@ -39,19 +39,25 @@ def shift(*mm):
 @pytest.fixture(name="rendered")
 def rendered_fixture(monkeypatch):
     """Collects what would be rendered: scans with their structures, and lines."""
-    calls = {"scans": [], "lines": []}
+    calls = {"scans": [], "volumes": [], "lines": [], "dimetric": []}
     blank = np.full((8, 8, 3), 255, np.uint8)
 
     def scan(scene, image, labels=None, structures=()):
         calls["scans"].append((image, labels, structures))
         return blank
 
-    def lines(scene, lines_mm, values, *, most):
+    def volume(scene, image, labels=None, structures=()):
+        calls["volumes"].append((image, labels, structures))
+        return blank
+
+    def lines(scene, lines_mm, values, *, most, is_dimetric):
+        calls["dimetric"].append(is_dimetric)
         calls["lines"].append((lines_mm, values, most))
         return blank
 
     monkeypatch.setattr(module, "import_pyvista", lambda: None)
     monkeypatch.setattr(module, "render_scan", scan)
+    monkeypatch.setattr(module, "render_volume", volume)
     monkeypatch.setattr(module, "render_lines", lines)
     return calls
 
@@ -101,6 +107,18 @@ def test_panels_show_the_moving_scan_as_it_stood_after_each_stage(rendered):
         expected = transform.resample(IMAGE, onto=fixed.grid)
         assert np.array_equal(shown.data, expected.data)
         assert not np.array_equal(shown.data, fixed.data)
+
+
+def test_volumes_are_of_the_same_scans_as_surfaces_with_one_camera_for_all(rendered):
+    registration = registration_of(shift(4.0, 0.0, 0.0))
+    for style in ("surface", "volume"):
+        figure = tweening_figure(registration, style=style)
+        titles = [axes.get_title() for axes in figure.axes[:4]]
+        assert titles == ["fixed", "moving", "after stage 1", "deformed grid"]
+    assert len(rendered["scans"]) == len(rendered["volumes"]) == 3
+    for one, other in zip(rendered["scans"], rendered["volumes"], strict=True):
+        assert np.array_equal(one[0].data, other[0].data)
+    assert rendered["dimetric"] == [False, True]
 
 
 def test_fixed_structures_are_in_the_fixed_panel_and_moving_ones_in_the_others(

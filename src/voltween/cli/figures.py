@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from tyro.conf import Positional
@@ -44,6 +44,8 @@ class Tweening:
     """Label map of the moving scan."""
     structures: tuple[int, ...] = ()
     """Labels to show, up to six; if not given, all."""
+    style: Literal["surface", "volume"] = "surface"
+    """Surfaces with an octant cut away, or transparent volumes as in the paper."""
 
     def figure(self) -> "Figure":
         """Register and render.
@@ -58,7 +60,7 @@ class Tweening:
         structures = self._structures()
         fixed, moving = io.read(self.fixed), io.read(self.moving)
         registration = register(fixed, moving, model=load_model(self.model))
-        return tweening_figure(registration, structures)
+        return tweening_figure(registration, structures, style=self.style)
 
     def _structures(self) -> "Structures | None":
         from voltween.registration.tweening_figure import Structures
@@ -80,7 +82,8 @@ class Compared:
     """Options for a pair of a comparison."""
 
     folder: Annotated[Positional[Path], tyro.conf.arg(metavar="COMPARISON")]
-    """Folder of a finished `voltween compare --keep-transforms`."""
+    """Folder of a finished `voltween compare --keep-transforms`, or of a table of an
+    experiment."""
     manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
     """CSV of the cases that were compared."""
     out: Path
@@ -89,15 +92,16 @@ class Compared:
     """Fixed and moving case; if not given, the median pair by IoU of the first model,
     or of the best method if there is no model."""
 
-    def read(self) -> "ComparedPair":
-        """Reads the pair with the answers of all methods.
+    def read(self, methods: tuple[str, ...] = ()) -> "ComparedPair":
+        """Reads the pair with the answers of these methods, or of all.
 
         Raises:
             InputError: If it cannot be read.
         """
         from voltween.evaluation import read_compared_pair
 
-        return read_compared_pair(self.folder, read_manifest(self.manifest), self.pair)
+        cases = read_manifest(self.manifest)
+        return read_compared_pair(self.folder, cases, self.pair, methods=methods)
 
 
 @dataclass(frozen=True)
@@ -115,17 +119,53 @@ class Sections(Compared):
 
 
 @dataclass(frozen=True)
-class Landmarks(Compared):
-    """Draw sections through landmarks: each landmark and where the methods map it."""
+class Methods(Compared):
+    """Draw sections and masks by method, with landmarks (figures 8, 9, 11 to 13)."""
 
+    methods: tuple[str, ...] = ()
+    """Methods to show, in this order; if not given, all."""
     landmarks: tuple[int, ...] = ()
     """Numbers of the landmarks, from 1; if not given, the first three."""
+    structures: tuple[int, ...] = ()
+    """Labels whose union is the mask; if not given, all. Without landmarks, sections go
+    through their centers."""
 
     def figure(self) -> "Figure":
         """Read and draw."""
-        from voltween.evaluation.pair_figures import landmarks_figure
+        from voltween.evaluation.pair_figures import methods_figure
 
-        return landmarks_figure(self.read(), self.landmarks)
+        return methods_figure(
+            self.read(self.methods),
+            landmarks=self.landmarks,
+            structures=self.structures,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stages(Compared):
+    """Draw sections and masks by stage of a model, with landmarks (figure 10).
+
+    The pair is registered again, because a comparison does not keep the stages.
+    """
+
+    method: str
+    """Model of the comparison, as it is named there."""
+    landmarks: tuple[int, ...] = ()
+    """Numbers of the landmarks, from 1; if not given, the first three."""
+    structures: tuple[int, ...] = ()
+    """Labels whose union is the mask; if not given, all. Without landmarks, sections go
+    through their centers."""
+
+    def figure(self) -> "Figure":
+        """Read, register and draw."""
+        from voltween.evaluation.pair_figures import stages_figure
+
+        return stages_figure(
+            self.folder,
+            self.read((self.method,)),
+            landmarks=self.landmarks,
+            structures=self.structures,
+        )
 
 
 @dataclass(frozen=True)
@@ -158,7 +198,8 @@ class Curves:
 Kind = (
     Annotated[Tweening, tyro.conf.subcommand("tweening")]
     | Annotated[Sections, tyro.conf.subcommand("sections")]
-    | Annotated[Landmarks, tyro.conf.subcommand("landmarks")]
+    | Annotated[Methods, tyro.conf.subcommand("methods")]
+    | Annotated[Stages, tyro.conf.subcommand("stages")]
     | Annotated[Jacobian, tyro.conf.subcommand("jacobian")]
     | Annotated[Curves, tyro.conf.subcommand("curves")]
 )

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from voltween import io
 from voltween.cohorts import Case, Pair, Scan, read_scan
 from voltween.errors import InputError
-from voltween.evaluation.records import Record, Records, kept_transform
+from voltween.evaluation.comparison_folder import ComparisonFolder
+from voltween.evaluation.records import Record
 from voltween.evaluation.report.summaries import (
     reference_method,
     summary_rows,
@@ -44,16 +44,22 @@ class ComparedPair:
 
 
 def read_compared_pair(
-    folder: Path, cases: Sequence[Case], pair: Pair | None = None
+    folder: Path,
+    cases: Sequence[Case],
+    pair: Pair | None = None,
+    *,
+    methods: Sequence[str] = (),
 ) -> ComparedPair:
     """Reads a pair (fixed, moving) of a finished comparison that kept its transforms.
 
     If no pair is given, it is the median one by IoU of the report's reference method.
+    If methods are given, only those are read, in this order.
 
     Raises:
-        InputError: If the folder holds no finished comparison, lacks this pair or its
-            transforms, or the manifest lacks its cases.
+        InputError: If the folder holds no finished comparison, lacks this pair, its
+            transforms or a method that is asked for, or the manifest lacks its cases.
     """
+    comparison = ComparisonFolder.at(folder)
     scores = read_scores(folder)
     pair, chosen = (pair, "pair as asked for") if pair else median_pair(scores)
     by_name = {case.name: case for case in cases}
@@ -63,20 +69,18 @@ def read_compared_pair(
             expected="the manifest of the comparison",
             got=f"one without the case {', '.join(absent)}",
         )
-    methods = {
-        score.method: _result(folder, score.method, pair)
-        for score in scores.pairs
-        if (score.fixed, score.moving) == pair and score.status == "ok"
-    }
-    if not methods:
+    names = _methods_of(scores, pair, folder)
+    if absent := [name for name in methods if name not in names]:
         raise InputError(
-            about=folder,
-            expected="a pair of pairs.csv",
-            got=f"{pair[1]} to {pair[0]}, which no method registered",
+            about="--methods",
+            expected=f"methods that registered {pair[1]} to {pair[0]}: "
+            f"{', '.join(names)}",
+            got=", ".join(absent),
         )
-    is_masked = Records(folder).is_masked(next(iter(methods)), pair)
+    results = {name: _result(comparison, name, pair) for name in methods or names}
+    is_masked = comparison.is_masked(names[0], pair)
     fixed, moving = (read_scan(by_name[name], is_masked=is_masked) for name in pair)
-    return ComparedPair(fixed, moving, methods, chosen)
+    return ComparedPair(fixed, moving, results, chosen)
 
 
 def read_scores(folder: Path) -> Scores:
@@ -85,14 +89,14 @@ def read_scores(folder: Path) -> Scores:
     Raises:
         InputError: If the folder has none.
     """
+    comparison = ComparisonFolder.at(folder)
     with existing_file(folder / "pairs.csv").open(newline="") as file:
         table = csv.DictReader(file)
         # Rows of a table of another kind are not those of a comparison.
         is_comparison = set(table.fieldnames or ()) >= _COLUMNS
         rows = [row for row in table if is_comparison and row["status"] == "ok"]
     records = [
-        Records(folder).read(row["method"], (row["fixed"], row["moving"]))
-        for row in rows
+        comparison.record(row["method"], (row["fixed"], row["moving"])) for row in rows
     ]
     measured = [record for record in records if record is not None]
     if not measured:
@@ -125,15 +129,21 @@ def median_pair(scores: Scores) -> tuple[Pair, str]:
     return pair, f"median pair of {len(measured)} by IoU of {reference.method}"
 
 
-def _result(folder: Path, method: str, pair: Pair) -> MethodResult:
-    path = kept_transform(folder, method, pair)
-    if not path.exists():
+def _methods_of(scores: Scores, pair: Pair, folder: Path) -> list[str]:
+    """The methods that registered a pair, in the order of the comparison."""
+    names = [
+        score.method for score in scores.pairs if (score.fixed, score.moving) == pair
+    ]
+    if not names:
         raise InputError(
-            about=path,
-            expected="a transform",
-            got="no such file",
-            advice="give `voltween compare` --keep-transforms",
+            about=folder,
+            expected="a pair of pairs.csv",
+            got=f"{pair[1]} to {pair[0]}, which no method registered",
         )
-    record = Records(folder).read(method, pair)
-    assert record is not None  # its score comes from there
-    return MethodResult(io.read_transform(path), record)
+    return names
+
+
+def _result(comparison: ComparisonFolder, method: str, pair: Pair) -> MethodResult:
+    record = comparison.record(method, pair)
+    assert record is not None  # the method's score comes from there
+    return MethodResult(comparison.transform(method, pair), record)

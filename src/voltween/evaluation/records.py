@@ -19,6 +19,7 @@ from voltween.files import file_name, output_folder, whole_file
 Facts = Mapping[str, Any]
 Score = TypeVar("Score", PairScore, StructureScore, StageScore)
 
+_FINISHED = "finished"
 _FORMAT = 2  # raise it when measures change
 
 
@@ -79,7 +80,12 @@ class Records:
             return {}
 
     def _path(self, method: str, pair: tuple[str, str]) -> Path:
-        return self.folder / "finished" / file_name(method) / f"{pair_name(pair)}.json"
+        return self.folder / _FINISHED / file_name(method) / f"{pair_name(pair)}.json"
+
+
+def has_records(folder: Path) -> bool:
+    """Whether a folder holds records of finished pairs."""
+    return (folder / _FINISHED).is_dir()
 
 
 def kept_transform(folder: Path, method: str, pair: tuple[str, str]) -> Path:

@@ -21,3 +21,4 @@ from voltween.figures.rendering import Scene as Scene
 from voltween.figures.rendering import import_pyvista as import_pyvista
 from voltween.figures.rendering import render_lines as render_lines
 from voltween.figures.rendering import render_scan as render_scan
+from voltween.figures.rendering import render_volume as render_volume

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from voltween.figures.planes import PLANES, Plane, gray_levels
+from voltween.figures.planes import PLANES, Plane, Section, gray_levels
 from voltween.spatial import (
     Affine,
     Grid,
@@ -26,6 +26,7 @@ _COLUMN_INCHES = 1.9
 _FOOT_INCHES = 0.8
 _MARGIN = 1.35  # side of the window in units of the structure's extent
 _NARROWEST_MM = 20.0
+_RED, _WARPED_OPACITY = np.array([0.9, 0.0, 0.0]), 0.5
 FIXED_COLOR, MOVED_COLOR, BOTH_COLOR = "#0072B2", "#E69F00", "#BBBBBB"
 
 
@@ -94,6 +95,23 @@ def overlap_colors(
     return colors
 
 
+def mask_colors(
+    fixed: Bool[np.ndarray, "h w"], warped: Bool[np.ndarray, "h w"]
+) -> Float[np.ndarray, "h w 3"]:
+    """RGB of a white fixed mask on black, with a half transparent red warped mask."""
+    colors = np.repeat(fixed[..., None], 3, axis=-1).astype(float)
+    colors[warped] = (1 - _WARPED_OPACITY) * colors[warped] + _WARPED_OPACITY * _RED
+    return colors
+
+
+def shared_gray_levels(
+    view: View, volume: Image, transforms: Sequence[Transform]
+) -> list[Section]:
+    """Sections of a volume moved by each transform, 0 to 1, by one scale for all."""
+    moved = [transform.resample(volume, onto=view.grid) for transform in transforms]
+    return gray_levels([view.plane.section(image.data) for image in moved])
+
+
 def draw_section(
     axes: Axes,
     pixels: Float[np.ndarray, "h w *c"],
@@ -148,6 +166,15 @@ def centered_view(
     directions = directions_to_ras(grid)
     window = plane.window(directions, center_mm, half_mm=half_mm, pixels=_PIXELS)
     return View(plane, window)
+
+
+def whole_view(plane: Plane, grid: Grid, position_mm: Float[np.ndarray, " 3"]) -> View:
+    """The view of a grid's whole plane through a position in RAS+ mm."""
+    directions = directions_to_ras(grid)
+    normal = directions[:, plane.axis]
+    center_mm = grid.center_mm + normal * (normal @ (position_mm - grid.center_mm))
+    in_plane_mm = np.delete(grid.extent_mm(directions), plane.axis)
+    return centered_view(plane, grid, center_mm, float(in_plane_mm.max()) / 2)
 
 
 def _fullest(

@@ -1,4 +1,6 @@
-"""3D rendering of a scan with the octant nearest to the viewer cut away (PyVista).
+"""3D rendering of a scan, as surfaces or as a transparent volume (PyVista).
+
+Surfaces are shown with the octant nearest to the viewer cut away.
 
 Coordinates are in mm from the center of the fixed scan, along its axes nearest to R, A
 and S: x to R, y to A, z to S. The camera looks from the right, front and top.
@@ -18,7 +20,10 @@ from voltween.spatial import Affine, Grid, Image, LabelMap, directions_to_ras
 _LONGEST_SIDE = 160
 _PANEL_PIXELS = 460
 _CAMERA = (1.6, 2.0, 1.25)
+_DIMETRIC = (1.0, 1.0, 0.7)  # as far to R as to A
 _ZOOM = 1.1
+_LEVELS = 255.0
+_MOST_OPAQUE, _OPACITY_POWER, _OPACITY_STEPS = 0.08, 3, 56
 _AXES_VIEWPORT = (0.0, 0.0, 0.27, 0.27)
 _MARGIN = 5
 _SHELF = 0.2  # cut position of a scan without background, to show structures
@@ -99,13 +104,38 @@ def render_scan(
         diffuse=0.7,
         smooth_shading=False,
     )
-    if labels is not None:
-        for n, structure in enumerate(structures):
-            mask = labels.data == structure
-            color = STRUCTURE_COLORS[n % len(STRUCTURE_COLORS)]
-            surface = _structure_surface(pyvista, scene, mask)
-            if surface.n_points:
-                plotter.add_mesh(surface, color=color, smooth_shading=True)
+    _add_structures(pyvista, plotter, scene, (labels, structures))
+    return _screenshot(plotter)
+
+
+def render_volume(
+    scene: Scene,
+    image: Image,
+    labels: LabelMap | None = None,
+    structures: tuple[int, ...] = (),
+) -> Pixels:
+    """Renders a scan as a transparent white volume on black, with its structures.
+
+    The more intense a voxel, the more opaque it is. The projection is dimetric: the
+    axes to R and A are foreshortened equally.
+
+    Raises:
+        MissingPackageError: If PyVista is not installed.
+    """
+    pyvista = import_pyvista()
+    plotter = _plotter(pyvista, scene, is_dimetric=True)
+    plotter.add_volume(
+        _image_data(pyvista, scene, _gray(image.data) * _LEVELS, padding=0),
+        scalars="value",
+        cmap=["white", "white"],
+        clim=(0, _LEVELS),
+        opacity=_LEVELS * _MOST_OPAQUE * np.linspace(0, 1, 256) ** _OPACITY_POWER,
+        opacity_unit_distance=2 * scene.half_mm.max() / _OPACITY_STEPS,
+        mapper="fixed_point",  # on the CPU, the same with and without a display
+        shade=False,
+        show_scalar_bar=False,
+    )
+    _add_structures(pyvista, plotter, scene, (labels, structures))
     return _screenshot(plotter)
 
 
@@ -115,14 +145,17 @@ def render_lines(
     values: list[Float[np.ndarray, " n"]],
     *,
     most: float,
+    is_dimetric: bool = False,
 ) -> Pixels:
     """Renders lines given in RAS+ mm, colored by a value per point from 0 to `most`.
+
+    If dimetric, camera and background are those of `render_volume`.
 
     Raises:
         MissingPackageError: If PyVista is not installed.
     """
     pyvista = import_pyvista()
-    plotter = _plotter(pyvista, scene)
+    plotter = _plotter(pyvista, scene, is_dimetric=is_dimetric)
     counts = [len(line) for line in lines]
     starts = np.cumsum([0, *counts[:-1]])
     cells = [
@@ -142,6 +175,30 @@ def render_lines(
         lighting=False,
     )
     return _screenshot(plotter)
+
+
+def _add_structures(
+    pyvista: Any,
+    plotter: Any,
+    scene: Scene,
+    chosen: tuple[LabelMap | None, tuple[int, ...]],
+) -> None:
+    """Adds the surfaces of the chosen structures of a label map, if there is one."""
+    labels, structures = chosen
+    if labels is None:
+        return
+    for n, structure in enumerate(structures):
+        mask = labels.data == structure
+        color = STRUCTURE_COLORS[n % len(STRUCTURE_COLORS)]
+        surface = _structure_surface(pyvista, scene, mask)
+        if surface.n_points:
+            plotter.add_mesh(surface, color=color, smooth_shading=True)
+
+
+def _gray(data: Float[np.ndarray, "i j k"]) -> Float[np.ndarray, "i j k"]:
+    """Intensities from 0 to 1, between percentiles."""
+    low, high = np.percentile(data, (0.5, 99.5))
+    return ((data - low) / max(high - low, 1e-6)).clip(0, 1)
 
 
 def _cubic_grid(fixed: Grid) -> Grid:
@@ -176,15 +233,15 @@ def import_pyvista() -> Any:
     return pyvista
 
 
-def _plotter(pyvista: Any, scene: Scene) -> Any:
-    """An empty white scene with box, axes and camera."""
+def _plotter(pyvista: Any, scene: Scene, *, is_dimetric: bool = False) -> Any:
+    """An empty scene with box, axes and camera: white, or black if it is dimetric."""
     plotter = pyvista.Plotter(off_screen=True, window_size=(_PANEL_PIXELS,) * 2)
-    plotter.set_background("white")
+    plotter.set_background("black" if is_dimetric else "white")
     x, y, z = scene.half_mm
     plotter.add_mesh(
         pyvista.Box((-x, x, -y, y, -z, z)),
         style="wireframe",
-        color="#bbbbbb",
+        color="#666666" if is_dimetric else "#bbbbbb",
         line_width=1,
         lighting=False,
     )
@@ -197,12 +254,16 @@ def _plotter(pyvista: Any, scene: Scene) -> Any:
         xlabel="R",
         ylabel="A",
         zlabel="S",
-        color="black",
+        color="white" if is_dimetric else "black",
         viewport=_AXES_VIEWPORT,
         **colors,
     )
     plotter.enable_parallel_projection()
-    plotter.camera_position = [_CAMERA, (0, 0, 0), (0, 0, 1)]
+    plotter.camera_position = [
+        _DIMETRIC if is_dimetric else _CAMERA,
+        (0, 0, 0),
+        (0, 0, 1),
+    ]
     plotter.reset_camera()
     plotter.camera.zoom(_ZOOM)
     return plotter
@@ -219,8 +280,7 @@ def _cut_surface(pyvista: Any, scene: Scene, image: Image, *, share: float) -> A
 
     The cut planes are at this share of the scene's sides.
     """
-    low, high = np.percentile(image.data, (0.5, 99.5))
-    gray = ((image.data - low) / max(high - low, 1e-6)).clip(0, 1)
+    gray = _gray(image.data)
     inside = _block(gray.shape) if scene.is_filled else body_mask(image.data)
     body = np.pad(gaussian_filter(inside.astype(float), 0.7), 1)
     i, j, k = (round(n * share) + 1 for n in image.data.shape)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -18,10 +19,12 @@ from voltween.figures import (
     import_pyvista,
     render_lines,
     render_scan,
+    render_volume,
 )
 from voltween.registration.result import Registration
 from voltween.spatial import Affine, Grid, LabelMap, Transform
 
+Style = Literal["surface", "volume"]
 _PANEL_INCHES = 2.4
 _LINES = 9
 _POINTS_PER_LINE = 60
@@ -62,23 +65,33 @@ class DeformedGrid:
 
 
 def tweening_figure(
-    registration: Registration, structures: Structures | None = None
+    registration: Registration,
+    structures: Structures | None = None,
+    *,
+    style: Style = "surface",
 ) -> Figure:
     """Draws fixed, moving, the moving scan after each stage, and its grid, in a row.
+
+    Scans are surfaces with an octant cut away, or transparent volumes as in the paper.
 
     Raises:
         MissingPackageError: If PyVista is not installed.
     """
     import_pyvista()  # raises before any work is done
     scene = Scene.around(registration.fixed)
-    panels = {"fixed": _render_panel(scene, registration, None, structures)}
+    shown = _Shown(registration, structures, style)
+    panels = {"fixed": shown.render(scene, None)}
     for name, transform in registration.tweening.items():
         heading = "moving" if name == "before" else f"after {name}"
-        panels[heading] = _render_panel(scene, registration, transform, structures)
+        panels[heading] = shown.render(scene, transform)
     mesh = deformed_grid(registration, scene.grid)
     largest_mm = max(float(max(values.max() for values in mesh.displacements_mm)), 1e-3)
     panels["deformed grid"] = render_lines(
-        scene, mesh.lines_mm, mesh.displacements_mm, most=largest_mm
+        scene,
+        mesh.lines_mm,
+        mesh.displacements_mm,
+        most=largest_mm,
+        is_dimetric=style == "volume",
     )
     return _draw_row(panels, largest_mm, structures, registration)
 
@@ -116,20 +129,25 @@ def _straight_lines(grid: Grid) -> list[Float[np.ndarray, "n 3"]]:
     return lines
 
 
-def _render_panel(
-    scene: Scene,
-    registration: Registration,
-    transform: Transform | None,
-    structures: Structures | None,
-) -> Pixels:
-    """Renders the moving scan under a transform; without one, the fixed scan."""
-    image = registration.moving if transform else registration.fixed
-    shown = (transform or Affine.identity()).resample(image, onto=scene.grid)
-    if structures is None:
-        return render_scan(scene, shown)
-    labels = structures.moving if transform else structures.fixed
-    moved = (transform or Affine.identity()).resample(labels, onto=scene.grid)
-    return render_scan(scene, shown, moved, structures.chosen)
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """The scans of a figure, and the style in which they are rendered."""
+
+    registration: Registration
+    structures: Structures | None
+    style: Style
+
+    def render(self, scene: Scene, transform: Transform | None) -> Pixels:
+        """Renders the moving scan under a transform; without one, the fixed scan."""
+        render = render_volume if self.style == "volume" else render_scan
+        scans = self.registration
+        image = scans.moving if transform else scans.fixed
+        shown = (transform or Affine.identity()).resample(image, onto=scene.grid)
+        if self.structures is None:
+            return render(scene, shown)
+        labels = self.structures.moving if transform else self.structures.fixed
+        moved = (transform or Affine.identity()).resample(labels, onto=scene.grid)
+        return render(scene, shown, moved, self.structures.chosen)
 
 
 def _draw_row(

@@ -15,6 +15,7 @@ from typing import Any
 from voltween.baselines import TIME_LIMIT_MINUTES
 from voltween.cohorts import Case, cases_of_split, draw_pairs, ordered_pairs
 from voltween.errors import InputError
+from voltween.evaluation.comparison_folder import METHOD_NAMES_FILE
 from voltween.evaluation.paper.laboratory import Laboratory, RowMethods
 from voltween.evaluation.paper.scales import PAPER_SHAPE, SCALES, ScaleName
 from voltween.evaluation.paper.settings import ExperimentSettings
@@ -25,9 +26,6 @@ from voltween.evaluation.runner import EvaluationProtocol, evaluate
 from voltween.evaluation.scores import PairScore, Scores
 from voltween.files import output_folder, whole_file
 from voltween.training import Hardware, StepReport, fit_box
-
-METHODS = "methods.json"
-"""File in a table's folder: the name of the method of every row."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +157,7 @@ def _write(table: PaperTable, scores: Scores, page: str, folder: Path) -> None:
     with whole_file(folder / "table.md") as partial:
         partial.write_text(page + "\n", encoding="utf-8")
     names = {row.name: row.method_name for row in table.rows}
-    with whole_file(output_folder(folder) / METHODS) as partial:
+    with whole_file(output_folder(folder) / METHOD_NAMES_FILE) as partial:
         partial.write_text(json.dumps(names, indent=1), encoding="utf-8")
 
 
