@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from voltween.cohorts import read_manifest
 
@@ -16,7 +18,7 @@ SHRUNKEN = {
     "SETTINGS": "--shape 16 16 16 --channels 2 --steps 2 --validate-every 2 "
     "--max-pairs 1",
     "LIVER_TABLES": "3",
-    "LIVER_FIGURES": "",
+    "LIVER_FIGURES": "10",
     "BRAIN_TABLES": "",  # all of them align scans by ANTs, which takes minutes
     "BRAIN_FIGURES": "",
 }
@@ -58,12 +60,17 @@ def test_livers_become_a_table_and_figures(walk):
     with (out / "sliver07" / "log.csv").open(newline="") as file:
         assert all("mean of 3 raters" in row["points"] for row in csv.DictReader(file))
     table = (out / "liver" / "tables" / "small" / "table_3" / "table.md").read_text()
-    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| L")]
-    assert [row[0] for row in rows] == ["| LITS", "| LITS + BFH"]
-    headings = next(line for line in table.splitlines() if line.startswith("| method"))
-    measured = headings.split(" | ").index("s, CPU")
+    headings, _, *rows = (
+        line.strip("| ").split(" | ")
+        for line in table.splitlines()
+        if line.startswith("|")
+    )
+    assert [row[0] for row in rows] == ["LITS", "LITS + BFH"]
+    measured = headings.index("s, CPU")
     for row in rows:
         assert all(float(cell) > 0 for cell in row[1 : measured + 1]), headings
+    with Image.open(out / "figure_10.png") as figure:
+        assert np.ptp(np.asarray(figure.convert("L"))) == 255
 
 
 def test_brains_become_a_cohort(walk):
