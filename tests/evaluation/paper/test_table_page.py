@@ -14,6 +14,7 @@ ROWS = (
         paper={"iou": 0.8868, "cpu_seconds": 26.0, "gpu_seconds": 0.13},
     ),
     TableRow("lost", network="D"),
+    TableRow("nothing", method="identity"),
 )
 
 
@@ -27,6 +28,7 @@ SCORES = Scores(
         score("ants", "c", iou=0.7, dice=0.8, iou_union=0.7, processor_seconds=300.0),
         score("ADDD", iou=0.8, dice=0.9, iou_union=0.8, processor_seconds=0.25),
         score("D", status="unavailable", note="no | scans"),
+        score("identity", iou=0.1, dice=0.2, iou_union=0.1, processor_seconds=0.001),
         score("ADDD, GPU", iou=0.8, seconds=0.02),
     ),
     (),
@@ -66,6 +68,7 @@ def test_measured_numbers_stand_beside_the_published_ones():
     assert rows["ANTs"][2:7] == ["0.800", "0.700", "200", "", ""]
     assert rows["VTN"][2:7] == ["0.800", "0.900", "0.25", "0.02", "800"]
     assert rows["VTN"][7:] == ["0.8868", "", "0.13", "26", "28.8 (5754)"]
+    assert rows["nothing"][6] == ""  # as fast as nothing
     assert rows["lost"][1] == "unavailable: no / scans"
 
 

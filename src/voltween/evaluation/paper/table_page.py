@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from voltween.evaluation.paper.table_file import PAPER_COLUMNS, PaperTable, TableRow
-from voltween.evaluation.report.summaries import MethodSummary, summary_rows
+from voltween.evaluation.report.summaries import IDENTITY, MethodSummary, summary_rows
 from voltween.evaluation.scores import Scores
 
 _ANTS = "ants"
@@ -55,7 +55,8 @@ class MeasuredTable:
     def times_ants(self, row: TableRow) -> float:
         """Processor seconds of ANTs divided by those of the row; NaN without ANTs."""
         ants = self.summaries.get(_ANTS)
-        if ants is None or row.method_name == _ANTS or not self.seconds(row) > 0:
+        is_comparable = row.method_name not in (_ANTS, IDENTITY)
+        if ants is None or not is_comparable or not self.seconds(row) > 0:
             return math.nan
         return ants.estimates["processor_seconds"].mean / self.seconds(row)
 
@@ -123,8 +124,9 @@ def _sentence(measured: MeasuredTable) -> str:
     """Number and split of the measured pairs."""
     pairs = {(score.fixed, score.moving) for score in measured.scores.pairs}
     cases = {name for pair in pairs for name in pair}
+    count = "1 pair" if len(pairs) == 1 else f"{len(pairs)} pairs"
     text = (
-        f"{len(pairs)} pairs of {len(cases)} `{measured.split}` cases. Seconds on a "
+        f"{count} of {len(cases)} `{measured.split}` cases. Seconds on a "
         "CPU are processor seconds, means over pairs."
     )
     if measured.split == "val":
