@@ -141,10 +141,15 @@ class TestStates:
     def test_a_run_from_before_a_setting_existed_has_its_default(
         self, network, optimizer, tmp_path
     ):
-        facts = {"training": asdict(CONFIG), **config_facts(CASCADE)}
+        facts = {
+            "training": asdict(CONFIG),
+            "preprocessing": asdict(PREPROCESSING),
+            **config_facts(CASCADE),
+        }
         facts = json.loads(json.dumps(facts))
         old = json.loads(json.dumps(facts))
         del old["training"]["full_rate_epochs"], old["cascade"]["affine_levels"]
+        del old["preprocessing"]["axes"]
         RunFolder(tmp_path, old, 2).save_state(network, optimizer, Progress(step=4))
         assert RunFolder(tmp_path, facts, 2).resume(network, optimizer).step == 4
         changed = facts | {"training": facts["training"] | {"full_rate_epochs": 3}}

@@ -36,6 +36,7 @@ from voltween.models import (
 )
 from voltween.networks import Network, config_facts, config_from_facts
 from voltween.ops import instruction_set
+from voltween.preprocessing import Preprocessing
 from voltween.training.recipe import TrainConfig
 from voltween.training.validation import StageValidation
 
@@ -198,8 +199,9 @@ def environment() -> dict[str, Any]:
 def _with_new_settings(stored: dict[str, Any]) -> dict[str, Any]:
     """The recipe of a run with the defaults of settings that are newer than the run."""
     try:
+        parts = {"training": TrainConfig, "preprocessing": Preprocessing}
         facts = {
-            "training": asdict(dataclass_from_facts(TrainConfig, stored["training"])),
+            **{n: asdict(dataclass_from_facts(k, stored[n])) for n, k in parts.items()},
             **config_facts(config_from_facts(stored)),
         }
     except (KeyError, TypeError, InputError):  # a setting that no longer exists
