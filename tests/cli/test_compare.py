@@ -106,7 +106,7 @@ def test_tools_get_the_time_limit_of_the_command(tmp_path, monkeypatch):
 
 
 def test_an_experiment_runs_from_the_command_line(tmp_path, capsys):
-    manifest = str(write_cohort(tmp_path, 1, 2))
+    manifest = str(write_cohort(tmp_path, 0, 0, 2))
     table = tmp_path / "table.toml"
     table.write_text('title = "A table"\n[[row]]\nname = "no"\nmethod = "identity"\n')
     main(["experiment", str(table), manifest, "--out", str(tmp_path / "out")])

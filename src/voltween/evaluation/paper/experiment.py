@@ -78,10 +78,11 @@ def run_experiment(
     rows = [laboratory.methods(row) for row in table.rows]
     names = [case.name for case in measured]
     pairs = draw_pairs(ordered_pairs(names), run.max_pairs)
-    train_cases = cases_of_split(cases, "train")
+    # A table of tools alone needs no training cases.
+    boxes = [case for case in cases if case.split == "train"] or measured
     protocol = EvaluationProtocol(
         keep_transforms=run.keep_transforms,
-        landmark_voxel_mm=fit_box(train_cases, PAPER_SHAPE).spacing_mm,
+        landmark_voxel_mm=fit_box(boxes, PAPER_SHAPE).spacing_mm,
     )
     scores = evaluate(
         _all_methods(rows),
