@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,8 +98,10 @@ class Laboratory:
 
     def _cases_of(self, row: TableRow) -> tuple[Case, ...]:
         """The cases that a row trains and validates on, aligned if it wants them so."""
-        if not row.aligned:
-            return self.cases
+        return self._aligned_cases if row.aligned else self.cases
+
+    @cached_property
+    def _aligned_cases(self) -> tuple[Case, ...]:
         names = {case.name for case in self.measured}
         used = [
             case
