@@ -14,7 +14,7 @@ from voltween.training import DryRun, try_training
 
 @dataclass(frozen=True)
 class RowNeeds:
-    """What the training of a row needs."""
+    """Resources that the training of a row needs."""
 
     row: TableRow
     needs: DryRun | None
