@@ -1,13 +1,12 @@
 """README and docs: their Python runs, and the files, modules and pages named exist."""
 
-import importlib
 import re
 from pathlib import Path
 
 import pytest
 
 from support.cohorts import blob
-from support.imports import PACKAGE, PACKAGES
+from support.imports import PACKAGE, PACKAGES, exists
 from voltween import io
 
 ROOT = Path(__file__).parents[1]
@@ -65,15 +64,6 @@ def test_files_and_modules_named_on_the_pages_exist(page):
     for name in code:
         if re.fullmatch(r"voltween(\.\w+)+", name):
             assert exists(name), name
-
-
-def exists(name):
-    """Whether a dotted name is a module, or a name that a module has."""
-    module, _, attribute = name.rpartition(".")
-    try:
-        return bool(importlib.import_module(name))
-    except ModuleNotFoundError:
-        return hasattr(importlib.import_module(module), attribute)
 
 
 def test_the_index_links_every_page():

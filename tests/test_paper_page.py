@@ -1,13 +1,13 @@
 """docs/paper.md: what its table names exists, and its commands can be read."""
 
 import ast
-import importlib
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
+from support.imports import exists
 from voltween.cli.app import COMMANDS, read_command
 
 ROOT = Path(__file__).parents[1]
@@ -45,15 +45,6 @@ def test_code_and_test_of_a_claim_exist(row):
     assert len(found) == held.count("::") - sum(test.count("::") for _, test in found)
     for file, test in found:
         assert test in functions(TESTS / file), test
-
-
-def exists(name):
-    """Whether a dotted name is a module, or a name in one."""
-    module, _, attribute = name.rpartition(".")
-    try:
-        return bool(importlib.import_module(name))
-    except ModuleNotFoundError:
-        return hasattr(importlib.import_module(module), attribute)
 
 
 def functions(path):

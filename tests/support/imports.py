@@ -1,6 +1,7 @@
 """The imports of the package's modules and of the tests, read from their text."""
 
 import ast
+import importlib
 from functools import cache
 from pathlib import Path
 
@@ -80,3 +81,12 @@ def all_imports_of(name):
             if _own(full) and inner in NAMES and inner not in reached:
                 open_names.add(inner)
     return frozenset(reached)
+
+
+def exists(name):
+    """Whether a dotted name is a module, or a name in one."""
+    module, _, attribute = name.rpartition(".")
+    try:
+        return bool(importlib.import_module(name))
+    except ModuleNotFoundError:
+        return hasattr(importlib.import_module(module), attribute)

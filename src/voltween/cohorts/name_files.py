@@ -1,9 +1,9 @@
 """Lists of cases that a user writes: one name per line, or a CSV of splits."""
 
-import csv
 from pathlib import Path
 
 from voltween.cohorts.manifest import SPLITS
+from voltween.cohorts.text_files import read_columns
 from voltween.errors import InputError
 from voltween.files import existing_file
 
@@ -34,15 +34,7 @@ def read_splits(path: Path) -> dict[str, str]:
         InputError: If the file is missing, has other columns, lists nothing, lists a
             case twice, or has an unknown split.
     """
-    with existing_file(path).open(newline="", encoding="utf-8-sig") as file:
-        try:
-            rows = [(row["case"], row["split"]) for row in csv.DictReader(file)]
-        except (KeyError, UnicodeDecodeError, csv.Error) as error:
-            raise InputError(
-                about=path,
-                expected="a CSV with columns case and split",
-                got="something else",
-            ) from error
+    rows = read_columns(path, "case", "split")
     splits = dict(rows)
     if unknown := [f"{name}: {split!r}" for name, split in rows if split not in SPLITS]:
         raise InputError(

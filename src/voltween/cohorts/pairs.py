@@ -1,14 +1,13 @@
 """The pairs of a cohort that are to be registered."""
 
-import csv
 from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 
+from voltween.cohorts.text_files import read_columns
 from voltween.errors import InputError
-from voltween.files import existing_file
 
 Pair = tuple[str, str]
 """Names of the fixed and the moving case."""
@@ -38,15 +37,7 @@ def read_pairs(path: Path) -> list[Pair]:
     Raises:
         InputError: If the file is missing, has other columns, or lists no pairs.
     """
-    with existing_file(path).open(newline="", encoding="utf-8-sig") as file:
-        try:
-            pairs = [(row["fixed"], row["moving"]) for row in csv.DictReader(file)]
-        except (KeyError, UnicodeDecodeError, csv.Error) as error:
-            raise InputError(
-                about=path,
-                expected="a CSV with columns fixed and moving",
-                got="something else",
-            ) from error
+    pairs = read_columns(path, "fixed", "moving")
     if not pairs:
         raise InputError(about=path, expected="a list of pairs", got="no pairs")
     return pairs

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from io import StringIO
 from pathlib import Path
 
-from voltween.files import whole_file
+from voltween.errors import InputError
+from voltween.files import existing_file, whole_file
 
 
 def csv_text(
@@ -31,3 +32,21 @@ def write_if_changed(path: Path, text: str) -> bool:
     with whole_file(path) as partial:
         partial.write_bytes(content)
     return True
+
+
+def read_columns(path: Path, first: str, second: str) -> list[tuple[str, str]]:
+    """Reads two columns of a CSV; a cell that a row lacks is empty text.
+
+    Raises:
+        InputError: If the file is missing or has no such columns.
+    """
+    with existing_file(path).open(newline="", encoding="utf-8-sig") as file:
+        try:
+            table = csv.DictReader(file, restval="")
+            return [(row[first], row[second]) for row in table]
+        except (KeyError, UnicodeDecodeError, csv.Error) as error:
+            raise InputError(
+                about=path,
+                expected=f"a CSV with columns {first} and {second}",
+                got="something else",
+            ) from error
