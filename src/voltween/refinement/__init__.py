@@ -9,6 +9,8 @@ from voltween.refinement.descent import Watch as Watch
 from voltween.refinement.pair_losses import LEAST_UNMASKED_SHARE as LEAST_UNMASKED_SHARE
 from voltween.refinement.pair_tensors import PairTensors as PairTensors
 from voltween.refinement.pair_tensors import SideTensors as SideTensors
+from voltween.refinement.pose_search import Pose as Pose
+from voltween.refinement.pose_search import search_poses as search_poses
 from voltween.refinement.presets import ACCURATE as ACCURATE
 from voltween.refinement.presets import ACCURATE_ALONE as ACCURATE_ALONE
 from voltween.refinement.presets import FAST as FAST

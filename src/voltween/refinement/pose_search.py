@@ -1,0 +1,193 @@
+"""The pose of one scan relative to another, searched among all rotations.
+
+A rigid transform is found without a start: all rotations of a grid are scored on wide
+voxels, with the centers of the foregrounds on one another; the best of them are tried
+with shifts, then refined by gradient descent, and compared by their local correlation.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from voltween.refinement.descent import Descent, Losses, Watch
+from voltween.refinement.pair_tensors import PairTensors, SideTensors
+from voltween.refinement.pose_similarity import PoseSimilarity, seen_shares
+from voltween.refinement.rotations import angles_between, rotate_by, rotation_grid
+
+_ROTATIONS = 600
+_SEARCH_VOXELS, _DESCENT_VOXELS, _RANKING_VOXELS = 16, 24, 32  # along the longest side
+_SHIFTED = 48  # poses that are tried with shifts
+_SHIFT = 0.2  # of the longest side
+_DESCENTS = ((12, 12, 0.6), (6, 10, 0.3))  # poses, steps, voxels per step
+_LEAST_ANGLE = 0.26  # between poses that count as different, in radians
+_BATCH = 64
+_GRADIENT_SCALE = 10.0
+
+
+class Pose(NamedTuple):
+    """The rigid map x -> x + A x + b, with x in voxels from the grid's center."""
+
+    matrix: Float[Tensor, "1 3 3"]
+    """A, without unit: a rotation less the identity."""
+    translation: Float[Tensor, "1 3"]
+    """b, in voxels of the pair's grid, fixed to moving."""
+    score: float
+    """Local squared correlation of the images on wide voxels, 0 to 1."""
+
+
+class _Poses(NamedTuple):
+    """Rigid maps R x + b of the pair's grid."""
+
+    rotation: Float[Tensor, "n 3 3"]
+    translation: Float[Tensor, "n 3"]
+
+    def take(self, rows: list[int] | Tensor) -> "_Poses":
+        return _Poses(self.rotation[rows], self.translation[rows])
+
+
+def search_poses(pair: PairTensors, *, keep: int = 3) -> tuple[Pose, ...]:
+    """Finds up to `keep` different rigid poses of a pair on cubic voxels, best first.
+
+    The contrast of the scans may differ. Only the first channel is compared, where the
+    masks say that both scans see something.
+    """
+    with torch.no_grad():
+        poses = _search_all_rotations(pair)
+    level = _Level(pair, _DESCENT_VOXELS)
+    for count, steps, step_voxels in _DESCENTS:
+        poses = poses.take(_different(poses)[:count])
+        poses = level.descend(poses, steps, step_voxels)
+        with torch.no_grad():
+            scores = level.correlation_ratio(poses)
+        poses = poses.take(scores.argsort(descending=True))
+    with torch.no_grad():
+        scores = _Level(pair, _RANKING_VOXELS).local_correlation(poses)
+    order = scores.argsort(descending=True)
+    poses, scores = poses.take(order), scores[order]
+    return tuple(_to_pose(poses, row, scores) for row in _different(poses)[:keep])
+
+
+def _to_pose(poses: _Poses, row: int, scores: Tensor) -> Pose:
+    rotation, translation = poses.take([row])
+    matrix = rotation - torch.eye(3, dtype=rotation.dtype)
+    return Pose(matrix.float(), translation.float(), scores[row].item())
+
+
+def _search_all_rotations(pair: PairTensors) -> _Poses:
+    """The poses of the first pass, from the best to the worst."""
+    level = _Level(pair, _SEARCH_VOXELS)
+    centers = [level.center(side) for side in (level.pair.fixed, level.pair.moving)]
+    rotations = rotation_grid(_ROTATIONS)
+    poses = _Poses(rotations, centers[1] - rotations @ centers[0])
+    scores = level.correlation_ratio(poses)
+    order = scores.argsort(descending=True)
+    best = poses.take(order[:_SHIFTED])
+    length = _SHIFT * max(pair.shape)
+    shifts = length * torch.cat([torch.eye(3), -torch.eye(3)]).double()
+    along_moving = best.translation[:, None] + shifts
+    along_fixed = best.translation[:, None] + (best.rotation @ shifts.T).mT
+    translations = torch.cat([along_moving, along_fixed], dim=1)
+    shifted = _Poses(
+        best.rotation.repeat_interleave(12, dim=0), translations.flatten(0, 1)
+    )
+    both = _Poses(*(torch.cat(p) for p in zip(poses, shifted, strict=True)))
+    scores = torch.cat([scores, level.correlation_ratio(shifted)])
+    return both.take(scores.argsort(descending=True))
+
+
+def _different(poses: _Poses) -> list[int]:
+    """Rows of poses, each turned by a least angle against all before it."""
+    is_near = angles_between(poses.rotation, poses.rotation) < _LEAST_ANGLE
+    rows: list[int] = []
+    for row in range(len(poses.rotation)):
+        if not is_near[row, rows].any():
+            rows.append(row)
+    return rows
+
+
+class _Level:
+    """The pair on wider voxels, with similarities and descents of its poses."""
+
+    def __init__(self, pair: PairTensors, longest: int) -> None:
+        self._factor = -(-max(pair.shape) // longest)
+        missing = [-n % self._factor for n in pair.shape]
+        self.pair = PairTensors(
+            *(_extend(side, missing) for side in (pair.fixed, pair.moving))
+        ).shrink(self._factor)
+        # The center of the grid moves by half of what is added to its end.
+        self._offset = torch.tensor(missing, dtype=torch.float64) / 2
+        self._similarity = PoseSimilarity(self.pair)
+        self._half = max(self.pair.shape) / 2
+
+    def center(self, side: SideTensors) -> Float[Tensor, " 3"]:
+        """Center of the foreground, in voxels of the pair from the grid's center."""
+        weights = _foreground(side)[0, 0].double()
+        center = []
+        for axis, size in enumerate(weights.shape):
+            mass = weights.sum([n for n in range(3) if n != axis])
+            place = torch.arange(size) - (size - 1) / 2
+            center.append((mass * place).sum() / mass.sum().clamp_min(1e-6))
+        return torch.stack(center) * self._factor + self._offset
+
+    def correlation_ratio(self, poses: _Poses) -> Float[Tensor, " n"]:
+        return self._in_batches(self._similarity.correlation_ratio, poses)
+
+    def local_correlation(self, poses: _Poses) -> Float[Tensor, " n"]:
+        return self._in_batches(self._similarity.local_correlation, poses)
+
+    def descend(self, poses: _Poses, steps: int, step_voxels: float) -> _Poses:
+        """Refines each pose for itself, by the correlation ratio."""
+        count = len(poses.rotation)
+        parameters = torch.zeros(count, 6, dtype=torch.float64, requires_grad=True)
+
+        def losses(step: int) -> Losses:
+            affine = self._to_affine(self._move(poses, parameters))
+            loss = 1 - self._similarity.correlation_ratio(*affine).mean()
+            return Losses(loss, loss)
+
+        Descent(steps, step_voxels, _GRADIENT_SCALE * count, tolerance=0.0).run(
+            parameters, losses, on_step=lambda step, loss: None, watch=Watch()
+        )
+        return self._move(poses, parameters.detach())
+
+    def _move(self, poses: _Poses, parameters: Float[Tensor, "n 6"]) -> _Poses:
+        """Poses turned and shifted by displacements in voxels of this level."""
+        turn = rotate_by(parameters[:, :3] / self._half)
+        shift = parameters[:, 3:] * self._factor
+        return _Poses(
+            turn @ poses.rotation, (turn @ poses.translation[..., None])[..., 0] + shift
+        )
+
+    def _in_batches(self, measure, poses: _Poses) -> Float[Tensor, " n"]:
+        matrix, translation = self._to_affine(poses)
+        batches = zip(matrix.split(_BATCH), translation.split(_BATCH), strict=True)
+        return torch.cat([measure(*batch) for batch in batches])
+
+    def _to_affine(self, poses: _Poses) -> tuple[Tensor, Tensor]:
+        """Matrix and translation of the flow, in voxels of this level."""
+        matrix = poses.rotation - torch.eye(3, dtype=torch.float64)
+        translation = poses.translation + matrix @ self._offset
+        return matrix.float(), (translation / self._factor).float()
+
+
+def _extend(side: SideTensors, missing: list[int]) -> SideTensors:
+    """The first image and its mask, with voxels outside the mask at the end."""
+    padding = [n for size in reversed(missing) for n in (0, size)]
+    image = functional.pad(side.image[:, :1], padding, mode="replicate")
+    return SideTensors(image, functional.pad(seen_shares(side), padding))
+
+
+def _foreground(side: SideTensors) -> Float[Tensor, "1 1 i j k"]:
+    """Difference of every voxel from the background, where the scan sees it.
+
+    The background is the median of the grid's outermost voxels.
+    """
+    seen = seen_shares(side)
+    is_border = torch.ones_like(seen, dtype=torch.bool)
+    is_border[..., 1:-1, 1:-1, 1:-1] = False
+    border = side.image[is_border & (seen > 0.5)]
+    background = border.median() if len(border) else side.image.median()
+    return (side.image - background).abs() * seen
