@@ -29,6 +29,10 @@ class PoseSimilarity:
         self._moving_powers = torch.cat(powers, dim=1)
         bins = _share_among_bins(self._fixed[0, 0].flatten())
         self._fixed_bins = bins * fixed_seen.view(-1, 1)
+        self._variance = [
+            _sum(seen * _local_moments(image, image, seen)[1])
+            for image, seen in zip((self._fixed, self._moving), self._seen, strict=True)
+        ]
         self._smaller = torch.stack([s.sum() for s in self._seen]).min()
 
     def correlation_ratio(
@@ -58,27 +62,25 @@ class PoseSimilarity:
         """Returns the share of the local variance that the other image explains.
 
         0 to 1: squared correlation in cubes of 5 voxels, averaged with the variance of
-        either image as weight, so that flat regions do not count.
+        either image as weight, so that flat regions do not count. It is less where both
+        see little of what there is to see together.
         """
         images = torch.cat([self._moving * self._seen[1], self._seen[1]], dim=1)
         moved, seen = self._warp(images, matrix, translation).split(1, dim=1)
         moved = moved / seen.clamp_min(_VANISHING)
         weights = seen * self._seen[0]
         fixed = self._fixed.expand_as(moved)
-        products = [weights, fixed, moved, fixed * fixed, moved * moved, fixed * moved]
-        fields = torch.cat([weights, *(weights * p for p in products[1:])], dim=1)
-        total, *means = sum_centered_boxes(fields, _WINDOW).split(1, dim=1)
-        mean_f, mean_m, square_f, square_m, product = (
-            mean / total.clamp_min(_VANISHING) for mean in means
+        variances, covariance = _local_moments(fixed, moved, weights)
+        shared = weights * covariance.square()
+        compared = [_sum(weights * variance) for variance in variances]
+        explained = sum(
+            _sum(shared / (variances[1 - side] + _VANISHING)) / compared[side]
+            for side in (0, 1)
         )
-        variance_f = (square_f - mean_f.square()).clamp_min(0)
-        variance_m = (square_m - mean_m.square()).clamp_min(0)
-        shared = (product - mean_f * mean_m).square()
-        explained = [
-            _sum(weights * shared / (one + _VANISHING)) / _sum(weights * other)
-            for one, other in ((variance_f, variance_m), (variance_m, variance_f))
+        shares = [
+            one / all_ for one, all_ in zip(compared, self._variance, strict=True)
         ]
-        return (explained[0] + explained[1]) / 2
+        return explained / 2 * torch.maximum(*shares).clamp(max=1).sqrt()
 
     def _warp(self, image: Tensor, matrix: Tensor, translation: Tensor) -> Tensor:
         flow = affine_flow(matrix, translation, image.shape[2:])
@@ -101,6 +103,21 @@ def _share_among_bins(values: Float[Tensor, " n"]) -> Float[Tensor, "n bins"]:
     centers = torch.linspace(0, 1, _BINS, dtype=values.dtype, device=values.device)
     distance = (values.clamp(0, 1)[:, None] - centers).abs() * (_BINS - 1)
     return (1 - distance).clamp_min(0)
+
+
+def _local_moments(
+    fixed: Tensor, moved: Tensor, weights: Tensor
+) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    """Both variances and the covariance in the weighted cube around every voxel."""
+    products = [fixed, moved, fixed * fixed, moved * moved, fixed * moved]
+    fields = torch.cat([weights, *(weights * p for p in products)], dim=1)
+    total, *sums = sum_centered_boxes(fields, _WINDOW).split(1, dim=1)
+    mean_f, mean_m, square_f, square_m, product = (
+        each / total.clamp_min(_VANISHING) for each in sums
+    )
+    variance_f = (square_f - mean_f.square()).clamp_min(0)
+    variance_m = (square_m - mean_m.square()).clamp_min(0)
+    return (variance_f, variance_m), product - mean_f * mean_m
 
 
 def _sum(field: Float[Tensor, "n 1 i j k"]) -> Float[Tensor, " n"]:
