@@ -1,5 +1,6 @@
 """The usual refinements and their names."""
 
+from dataclasses import replace
 from typing import Literal, cast, get_args
 
 from voltween.refinement.settings import AffineLevel, Level, Refinement
@@ -45,6 +46,20 @@ ACCURATE_ALONE = Refinement(
     affine_levels=_AFFINE_LEVELS,
 )
 """Without a network: as many steps as improved the result."""
+
+_COARSE_LEVELS = (Level(2, 40, 0.5, 4), Level(2, 20, 0.5, 2))
+
+
+def from_scratch(refinement: Refinement) -> Refinement:
+    """The refinement for a start that is only roughly right.
+
+    It optimizes the affine part first, and the dense part from wide voxels on.
+    """
+    if refinement.affine_levels:
+        return refinement
+    levels = (*_COARSE_LEVELS, *refinement.levels)
+    return replace(refinement, affine_levels=_AFFINE_LEVELS, levels=levels)
+
 
 Effort = Literal["fast", "accurate"]
 REFINEMENTS: dict[Effort, Refinement] = {"fast": FAST, "accurate": ACCURATE}

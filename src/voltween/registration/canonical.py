@@ -54,7 +54,7 @@ class Grids(NamedTuple):
 
 def world_transform(parts: FlowParts, grids: Grids) -> Transform:
     """Transform from fixed to moving mm, of a transform on a pair's canonical grids."""
-    affine = _world_affine(parts, grids)
+    affine = world_affine(parts.matrix, parts.translation, grids)
     if not parts.dense_flow.any():
         return affine
     flow, grid = _fade_out(_to_numpy(parts.dense_flow), grids.fixed)
@@ -71,7 +71,7 @@ def world_transforms(
     """
     if parts.velocity is None:
         return world_transform(parts, grids), None
-    affine = _world_affine(parts, grids)
+    affine = world_affine(parts.matrix, parts.translation, grids)
     data, grid = _fade_out(_to_numpy(parts.velocity), grids.fixed)
     velocity = torch.from_numpy(data)[None]
     forward = DisplacementField.from_flow(_to_numpy(exponential(velocity)), grid)
@@ -105,9 +105,14 @@ def regrid(parts: FlowParts, before: Grids, after: Grids) -> FlowParts:
     )
 
 
-def _world_affine(parts: FlowParts, grids: Grids) -> Affine:
-    to_moving = grids.moving.affine @ _voxel_matrix(parts, grids.fixed.shape)
-    return Affine(to_moving @ np.linalg.inv(grids.fixed.affine))
+def world_affine(
+    matrix: Float[torch.Tensor, "1 3 3"],
+    translation: Float[torch.Tensor, "1 3"],
+    grids: Grids,
+) -> Affine:
+    """Transform from fixed to moving mm, of an affine flow on a pair's grids (eq. 11)."""
+    voxels = _voxel_matrix(matrix, translation, grids.fixed.shape)
+    return Affine(grids.moving.affine @ voxels @ np.linalg.inv(grids.fixed.affine))
 
 
 def _with_voxels(
@@ -126,15 +131,17 @@ def _to_numpy(flow: Float[torch.Tensor, "1 3 i j k"]) -> Float[np.ndarray, "3 i 
 
 
 def _voxel_matrix(
-    parts: FlowParts, shape: tuple[int, int, int]
+    matrix: Float[torch.Tensor, "1 3 3"],
+    translation: Float[torch.Tensor, "1 3"],
+    shape: tuple[int, int, int],
 ) -> Float[np.ndarray, "4 4"]:
-    """Matrix, voxel to voxel, of x -> x + A (x - center) + b (eq. 11)."""
-    linear = parts.matrix[0].cpu().numpy().astype(np.float64)
+    """Matrix, voxel to voxel, of x -> x + A (x - center) + b."""
+    linear = matrix[0].cpu().numpy().astype(np.float64)
     center = (np.array(shape) - 1) / 2
-    matrix = np.eye(4)
-    matrix[:3, :3] += linear
-    matrix[:3, 3] = parts.translation[0].cpu().numpy() - linear @ center
-    return matrix
+    result = np.eye(4)
+    result[:3, :3] += linear
+    result[:3, 3] = translation[0].cpu().numpy() - linear @ center
+    return result
 
 
 def _fade_out(

@@ -135,6 +135,17 @@ class PairView:
         """The grids of both scans."""
         return Grids(self.fixed.grid, self.moving.grid)
 
+    def with_moving_at(self, fixed_to_moving: Affine) -> "PairView":
+        """The pair with the moving grid where a rigid transform maps the fixed grid."""
+        grid = Grid(self.fixed.grid.shape, fixed_to_moving.matrix @ self.fixed.grid.affine)
+        return PairView(self.fixed, replace(self.moving, grid=grid))
+
+    def with_fixed_at(self, fixed_to_moving: Affine) -> "PairView":
+        """The pair with the fixed grid where a rigid transform's inverse maps the moving."""
+        to_fixed = fixed_to_moving.inverse().matrix
+        grid = Grid(self.moving.grid.shape, to_fixed @ self.moving.grid.affine)
+        return PairView(replace(self.fixed, grid=grid), self.moving)
+
     def for_refinement(self, refinement: Refinement) -> "PairView":
         """The pair on the voxels and with the multiples that a refinement needs.
 

@@ -9,30 +9,21 @@ import math
 import time
 from collections.abc import Callable
 
-from torch import Tensor
-
 from voltween.errors import InputError
 from voltween.models import Model
-from voltween.ops import FlowParts
-from voltween.refinement import (
-    WITHOUT_MODEL,
-    Problem,
-    Refinement,
-    Step,
-    Watch,
-    find_affine_part,
-    find_dense_part,
-)
-from voltween.registration.canonical import Grids, regrid, world_transforms
+from voltween.refinement import WITHOUT_MODEL, Refinement, Step, Watch
+from voltween.registration.candidates import run_network
+from voltween.registration.canonical import world_transforms
 from voltween.registration.fitting import fit_to_pair
 from voltween.registration.guidance import Guidance
+from voltween.registration.judge import Judge
 from voltween.registration.pair_view import PairView, SideView
 from voltween.registration.result import Registration, TweeningStage
+from voltween.registration.search import Search
 from voltween.registration.timing import timing
 from voltween.spatial import Image, align_centers
 
-AFFINE, REFINED = "affine", "refined"
-"""Names of the stages that are not a network's."""
+_LEAST_SIMILARITY = {"brain": 0.42, "hippocampus": 0.22, "headneck": 0.30, "none": 0.25}
 
 
 def register(
@@ -62,25 +53,59 @@ def register(
     seconds: dict[str, float] = {}
     with timing(seconds, "preparing"):
         view = _view_pair(fixed, moving, model, refinement)
-        images = view.images()
-    with timing(seconds, "network"):
-        by_network = {} if model is None else _run_network(model, *images)
-    stages = {name: (parts, view.grids) for name, parts in by_network.items()}
+        view.images()
+        judge = Judge.of(fixed, moving)
+    limit = math.inf if refinement is None else refinement.seconds or math.inf
+    name = WITHOUT_MODEL if model is None else model.name
+    search = Search(
+        view,
+        judge,
+        model,
+        refinement,
+        guidance,
+        Watch(on_step, start + limit),
+        _LEAST_SIMILARITY.get(name, 0.3),
+    )
+    with timing(seconds, "search"):
+        best = search.best()
     with timing(seconds, "refinement"):
-        if refinement is not None:
-            watch = Watch(on_step, start + (refinement.seconds or math.inf))
-            last = [*by_network.values()][-1] if by_network else None
-            stages |= _refine(view, last, guidance, refinement, watch)
-    with timing(seconds, "transforms"):
-        world = [TweeningStage(n, *world_transforms(*at)) for n, at in stages.items()]
+        answer = search.refine(best)
     return Registration(
         fixed=fixed,
         moving=moving,
-        model_name=WITHOUT_MODEL if model is None else model.name,
+        model_name=name,
+        before=align_centers(fixed.grid, moving.grid),
+        stages=answer.world_stages,
+        seconds=seconds,
+        refinement=refinement,
+    )
+
+
+def register_by_network(fixed: Image, moving: Image, model: Model) -> Registration:
+    """Registers by the network alone, whatever it finds, as the paper measures it.
+
+    Raises:
+        InputError: If an image is constant or looks like a label map.
+    """
+    _check_is_volume(fixed)
+    seconds: dict[str, float] = {}
+    with timing(seconds, "preparing"):
+        view = _view_pair(fixed, moving, model, None)
+        images = view.images()
+    with timing(seconds, "network"):
+        stages = run_network(model, *images)
+    with timing(seconds, "transforms"):
+        world = [
+            TweeningStage(name, *world_transforms(parts, view.grids))
+            for name, parts in stages.items()
+        ]
+    return Registration(
+        fixed=fixed,
+        moving=moving,
+        model_name=model.name,
         before=align_centers(fixed.grid, moving.grid),
         stages=tuple(world),
         seconds=seconds,
-        refinement=refinement,
     )
 
 
@@ -136,27 +161,3 @@ def _view_pair(
     assert refinement is not None
     view = fit_to_pair(fixed, moving, multiple=refinement.largest_shrink)
     return view.for_refinement(refinement)
-
-
-def _run_network(model: Model, fixed: Tensor, moving: Tensor) -> dict[str, FlowParts]:
-    """The network's transform after each stage, by the stages' names."""
-    stages = model.registrar(fixed, moving).stages
-    names = model.network.config.stage_names
-    return {n: stage.parts.clone() for n, stage in zip(names, stages, strict=True)}
-
-
-def _refine(
-    view: PairView,
-    start: FlowParts | None,
-    guidance: Guidance,
-    refinement: Refinement,
-    watch: Watch,
-) -> dict[str, tuple[FlowParts, Grids]]:
-    """The stages of the refinement, each with the grids on which it is."""
-    finer = view.for_refinement(refinement)
-    if start is not None and finer is not view:
-        start = regrid(start, view.grids, finer.grids)
-    problem = Problem(finer.tensors(guidance), refinement, watch)
-    affine = find_affine_part(problem, start)
-    refined = {REFINED: (find_dense_part(problem, affine), finer.grids)}
-    return refined if start is not None else {AFFINE: (affine, finer.grids)} | refined

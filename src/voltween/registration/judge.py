@@ -1,0 +1,199 @@
+"""How well two scans agree under a transform, by which candidate answers are compared.
+
+The measure is the squared correlation within small cubes, averaged over the foreground
+of the fixed scan. It tolerates any local change of contrast, also an inverted one.
+Where the moving scan shows nothing (beyond its border, or without any contrast), a
+voxel counts as much as it would in unrelated scans, so that a transform gains nothing
+by moving the foreground out of sight.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from voltween.ops import affine_flow, sum_centered_boxes, warp
+from voltween.preprocessing import find_foreground, looks_like_ct
+from voltween.refinement import PairTensors, SideTensors, search_poses
+from voltween.registration.canonical import Grids, world_affine
+from voltween.spatial import (
+    Affine,
+    Grid,
+    Image,
+    Transform,
+    directions_to_ras,
+    resample_smoothly,
+)
+
+CHANCE = 0.15
+"""Squared correlation in cubes of unrelated scans."""
+_WIDTH = 5  # voxels of a cube
+_MOST_VOXELS = 2.0e5
+_MARGIN = 1.1  # of the foreground
+_LEAST_VARIANCE = 1e-5  # of intensities from 0 to 1; less is no contrast
+_FEWEST_VOXELS = 2 * _WIDTH  # along each axis
+
+
+class Agreement(NamedTuple):
+    """How well two scans agree under a transform, over the fixed scan's foreground."""
+
+    similarity: float
+    """Mean squared local correlation, 0 to 1; about 0.15 for unrelated scans."""
+    sign: float
+    """Share of that correlation which is positive rather than negative, -1 to 1."""
+    seen_percent: float
+    """Percentage of the voxels that the moving scan shows."""
+    overlap: float
+    """Dice of the two foregrounds, where both scans show something."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """A scan on a coarse grid around its foreground."""
+
+    grid: Grid
+    image: Float[Tensor, "1 1 i j k"]
+    foreground: Float[Tensor, "1 1 i j k"]
+    """1 in the foreground, else 0."""
+    seen: Float[Tensor, "1 1 i j k"]
+    """1 within the scan, else 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """A pair prepared for the comparison of transforms."""
+
+    fixed: _Side
+    moving: _Side
+    moving_scan: Grid
+    """Grid of the moving scan as stored, which says what it shows."""
+
+    @classmethod
+    def of(cls, fixed: Image, moving: Image) -> "Judge":
+        """Puts both scans on grids of one shape around their foregrounds."""
+        scans = (fixed, moving)
+        found = [find_foreground(scan, is_ct=looks_like_ct(scan)) for scan in scans]
+        extent_mm = _MARGIN * np.max([each.extent_mm for each in found], axis=0)
+        finest_mm = min(scan.grid.spacing_mm.min() for scan in scans)
+        voxel_mm = max(float(finest_mm), float(np.cbrt(extent_mm.prod() / _MOST_VOXELS)))
+        i, j, k = np.ceil(extent_mm / voxel_mm).astype(int).clip(_FEWEST_VOXELS)
+        sides = []
+        for scan, foreground in zip(scans, found, strict=True):
+            grid = Grid.centered(
+                (int(i), int(j), int(k)),
+                center_mm=foreground.center_mm,
+                spacing_mm=(voxel_mm,) * 3,
+                directions=directions_to_ras(scan.grid),
+            )
+            sides.append(_see(scan, grid, foreground.threshold))
+        return cls(*sides, moving.grid)
+
+    def agreement(self, fixed_to_moving: Transform) -> Agreement:
+        """How well the scans agree under a transform of their worlds."""
+        flow = self._flow(fixed_to_moving)
+        content = torch.cat([self.moving.image, self.moving.foreground], dim=1)
+        moved, foreground = warp(content, flow).split(1, dim=1)
+        is_shown = self._is_shown(flow)
+        covariance = _average(self.fixed.image * moved) - self._mean * _average(moved)
+        variance = _variance(moved)
+        squares = covariance.square() / (self._variance * variance).clamp_min(1e-12)
+        counts = (self.fixed.foreground > 0) & (self._variance > _LEAST_VARIANCE)
+        is_seen = counts & is_shown & (variance > _LEAST_VARIANCE)
+        number = max(1, int(counts.sum()))
+        total = squares[is_seen].sum().item()
+        signed = (squares * covariance.sign())[is_seen].sum().item()
+        overlap = (self.fixed.foreground * foreground)[is_shown].sum()
+        sizes = self.fixed.foreground[is_shown].sum() + foreground[is_shown].sum()
+        return Agreement(
+            similarity=(total + CHANCE * (number - int(is_seen.sum()))) / number,
+            sign=signed / max(total, 1e-9),
+            seen_percent=100 * int((counts & is_shown).sum()) / number,
+            overlap=float(2 * overlap / sizes.clamp_min(1)),
+        )
+
+    @cached_property
+    def poses(self) -> tuple[Affine, ...]:
+        """Rigid transforms, fixed to moving mm, found without any start; best first."""
+        pair = PairTensors(
+            *(SideTensors(side.image, side.seen) for side in (self.fixed, self.moving))
+        )
+        grids = Grids(self.fixed.grid, self.moving.grid)
+        return tuple(
+            world_affine(pose.matrix, pose.translation, grids)
+            for pose in search_poses(pair)
+        )
+
+    @cached_property
+    def foreground_mm(self) -> Float[np.ndarray, "n 3"]:
+        """Positions of the fixed scan's foreground voxels, RAS+ mm."""
+        voxels = np.argwhere(self.fixed.foreground[0, 0].numpy() > 0)
+        return self.fixed.grid.voxel_to_world(voxels.astype(np.float64))
+
+    @cached_property
+    def _mean(self) -> Float[Tensor, "1 1 i j k"]:
+        return _average(self.fixed.image)
+
+    @cached_property
+    def _variance(self) -> Float[Tensor, "1 1 i j k"]:
+        return _variance(self.fixed.image)
+
+    def _flow(self, transform: Transform) -> Float[Tensor, "1 3 i j k"]:
+        """The transform as a flow from the fixed to the moving grid, in voxels."""
+        fixed, moving = self.fixed.grid, self.moving.grid
+        to_voxel = np.linalg.inv(moving.affine)
+        if isinstance(transform, Affine):
+            matrix = to_voxel @ transform.matrix @ fixed.affine
+            linear = matrix[:3, :3] - np.eye(3)
+            shift = matrix[:3, 3] + linear @ ((np.array(fixed.shape) - 1) / 2)
+            numbers = (torch.tensor(n[None], dtype=torch.float32) for n in (linear, shift))
+            return affine_flow(*numbers, fixed.shape)
+        moved_mm = fixed.voxel_centers_mm() + transform.to_field(fixed).vectors_mm
+        voxels = np.moveaxis(moved_mm @ to_voxel[:3, :3].T + to_voxel[:3, 3], -1, 0)
+        flow = voxels - np.indices(fixed.shape)
+        return torch.from_numpy(flow.astype(np.float32))[None]
+
+    def _is_shown(
+        self, flow: Float[Tensor, "1 3 i j k"]
+    ) -> Bool[Tensor, "1 1 i j k"]:
+        """Whether the moving scan, and its grid here, hold the mapped voxels."""
+        shape = self.moving.grid.shape
+        voxels = flow[0].numpy() + np.indices(shape)
+        to_scan = np.linalg.inv(self.moving_scan.affine) @ self.moving.grid.affine
+        stored = np.tensordot(to_scan[:3, :3], voxels, 1) + to_scan[:3, 3, None, None, None]
+        inside = np.ones(shape, dtype=bool)
+        for positions, sizes in ((voxels, shape), (stored, self.moving_scan.shape)):
+            for axis, size in enumerate(sizes):
+                inside &= (positions[axis] >= -0.5) & (positions[axis] <= size - 0.5)
+        return torch.from_numpy(inside)[None, None]
+
+
+def _see(scan: Image, grid: Grid, threshold: float) -> _Side:
+    data = resample_smoothly(scan, onto=grid).data
+    low, high = np.percentile(data, [1, 99])
+    scaled = (data - low) / max(float(high - low), float(np.finfo(np.float32).tiny))
+    image = torch.from_numpy(scaled.clip(0, 1).astype(np.float32))[None, None]
+    bright = torch.from_numpy((data > threshold).astype(np.float32))[None, None]
+    seen = _holds(scan.grid, grid)
+    return _Side(grid, image, bright * seen, seen)
+
+
+def _holds(scan: Grid, grid: Grid) -> Float[Tensor, "1 1 i j k"]:
+    """1 at voxels of the grid that lie within the scan, else 0."""
+    positions = np.moveaxis(scan.world_to_voxel(grid.voxel_centers_mm().reshape(-1, 3)), -1, 0)
+    sizes = np.array(scan.shape)[:, None]
+    inside = ((positions >= -0.5) & (positions <= sizes - 0.5)).all(axis=0)
+    return torch.from_numpy(inside.reshape(grid.shape).astype(np.float32))[None, None]
+
+
+def _average(image: Float[Tensor, "1 1 i j k"]) -> Float[Tensor, "1 1 i j k"]:
+    """Mean over the cube around every voxel, of its voxels inside the grid."""
+    counts = sum_centered_boxes(torch.ones_like(image), _WIDTH)
+    return sum_centered_boxes(image, _WIDTH) / counts
+
+
+def _variance(image: Float[Tensor, "1 1 i j k"]) -> Float[Tensor, "1 1 i j k"]:
+    return (_average(image.square()) - _average(image).square()).clamp_min(0)

@@ -1,0 +1,120 @@
+"""The search for the answer among candidates: no harm, any pose.
+
+What came in is a candidate like every other. The network's answer is taken unless a
+simpler candidate, which cannot bend the scan to fit, agrees better. Where the best is
+doubtful, all poses are searched. The rest of the search starts from the best candidate.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from voltween.models import Model
+from voltween.refinement import FAST_ALONE, AffineLevel, Refinement, Watch, from_scratch
+from voltween.registration.candidates import (
+    AFFINE,
+    Candidate,
+    Optimization,
+    at_rest,
+    by_network,
+)
+from voltween.registration.guidance import Guidance
+from voltween.registration.judge import Judge
+from voltween.registration.pair_view import PairView
+from voltween.spatial import Affine, Image, align_centers
+
+HEADERS, CENTERS, POSE = "headers", "centers", "pose"
+"""Names of the stages with which candidates without a network start."""
+
+_IDENTICAL = 0.9999
+"""Similarity above which nothing is left to improve."""
+_ALIKE = 0.5
+"""Similarity, as it came in, that only two scans of one subject have."""
+_LEAST_GAIN = 0.15
+"""Share of the dissimilarity that a bent transform has to remove, to be taken."""
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """A pair, the means to register it, and the judge of the answers."""
+
+    view: PairView
+    judge: Judge
+    model: Model | None
+    refinement: Refinement | None
+    guidance: Guidance
+    watch: Watch
+    least_similarity: float
+
+    def best(self) -> Candidate:
+        """The candidate that agrees best, before the dense part is optimized."""
+        arrived = max(self._arrived(), key=_similarity)
+        if arrived.similarity > _IDENTICAL:
+            return arrived
+        candidates = [arrived, self._found()]
+        if arrived.similarity > _ALIKE:
+            candidates.append(self._polish.affine(arrived))
+        best = max(candidates, key=_similarity)
+        if best.similarity < self.least_similarity:
+            best = max([best, *self._turned()], key=_similarity)
+        if best.is_rough:
+            best = max([best, self._rough.affine(best)], key=_similarity)
+        return best
+
+    def refine(self, start: Candidate) -> Candidate:
+        """The start with an optimized dense part, unless the scans then agree less."""
+        if self.refinement is None or start.similarity > _IDENTICAL:
+            return start
+        settings = self.refinement
+        if AFFINE in start.stages and self.model is not None:
+            settings = from_scratch(settings)
+        refined = Optimization(settings, self.guidance, self.watch).dense(start)
+        if not self.guidance.is_empty:  # the images are not all that counts
+            return refined
+        gain = refined.similarity - start.similarity
+        return refined if gain > _LEAST_GAIN * (1 - start.similarity) else start
+
+    @property
+    def _polish(self) -> Optimization:
+        """The optimization of affine parts that are nearly right."""
+        settings = self._rough.refinement
+        levels = (AffineLevel(2, 30, 0.3), AffineLevel(1, 25, 0.15))
+        return replace(self._rough, refinement=replace(settings, affine_levels=levels))
+
+    @property
+    def _rough(self) -> Optimization:
+        """The optimization of affine parts."""
+        settings = from_scratch(self.refinement or FAST_ALONE)
+        return Optimization(settings, self.guidance, self.watch)
+
+    def _arrived(self) -> Iterator[Candidate]:
+        """The pair as its headers place it, and with its centers aligned."""
+        grids = self.view.fixed.scan.grid, self.view.moving.scan.grid
+        yield self._start(HEADERS, Affine.identity())
+        yield self._start(CENTERS, align_centers(*grids))
+
+    def _found(self) -> Candidate:
+        """What the network, or an open search, finds on the pair as it came in."""
+        if self.model is not None:
+            return by_network(self.model, Candidate(self.judge, self.view, {}))
+        own = at_rest(CENTERS, self.view, self.judge)
+        found = self._rough.affine(own, is_open=True)
+        return replace(found, stages={AFFINE: found.last})
+
+    def _turned(self) -> Iterator[Candidate]:
+        """What is found from poses that are searched among all rotations."""
+        for pose in self.judge.poses:
+            start = self._start(POSE, pose)
+            if self.model is None:
+                yield self._rough.affine(start)
+                continue
+            yield start
+            yield by_network(self.model, start)
+            turned = self.view.with_fixed_at(pose)
+            yield by_network(self.model, at_rest(POSE, turned, self.judge))
+
+    def _start(self, name: str, transform: Affine) -> Candidate:
+        return at_rest(name, self.view.with_moving_at(transform), self.judge)
+
+
+def _similarity(candidate: Candidate) -> float:
+    return candidate.similarity
