@@ -79,7 +79,9 @@ class Judge:
         found = [find_foreground(scan, is_ct=looks_like_ct(scan)) for scan in scans]
         extent_mm = _MARGIN * np.max([each.extent_mm for each in found], axis=0)
         finest_mm = min(scan.grid.spacing_mm.min() for scan in scans)
-        voxel_mm = max(float(finest_mm), float(np.cbrt(extent_mm.prod() / _MOST_VOXELS)))
+        voxel_mm = max(
+            float(finest_mm), float(np.cbrt(extent_mm.prod() / _MOST_VOXELS))
+        )
         i, j, k = np.ceil(extent_mm / voxel_mm).astype(int).clip(_FEWEST_VOXELS)
         sides = []
         for scan, foreground in zip(scans, found, strict=True):
@@ -149,21 +151,23 @@ class Judge:
             matrix = to_voxel @ transform.matrix @ fixed.affine
             linear = matrix[:3, :3] - np.eye(3)
             shift = matrix[:3, 3] + linear @ ((np.array(fixed.shape) - 1) / 2)
-            numbers = (torch.tensor(n[None], dtype=torch.float32) for n in (linear, shift))
+            numbers = (
+                torch.tensor(n[None], dtype=torch.float32) for n in (linear, shift)
+            )
             return affine_flow(*numbers, fixed.shape)
         moved_mm = fixed.voxel_centers_mm() + transform.to_field(fixed).vectors_mm
         voxels = np.moveaxis(moved_mm @ to_voxel[:3, :3].T + to_voxel[:3, 3], -1, 0)
         flow = voxels - np.indices(fixed.shape)
         return torch.from_numpy(flow.astype(np.float32))[None]
 
-    def _is_shown(
-        self, flow: Float[Tensor, "1 3 i j k"]
-    ) -> Bool[Tensor, "1 1 i j k"]:
+    def _is_shown(self, flow: Float[Tensor, "1 3 i j k"]) -> Bool[Tensor, "1 1 i j k"]:
         """Whether the moving scan, and its grid here, hold the mapped voxels."""
         shape = self.moving.grid.shape
         voxels = flow[0].numpy() + np.indices(shape)
         to_scan = np.linalg.inv(self.moving_scan.affine) @ self.moving.grid.affine
-        stored = np.tensordot(to_scan[:3, :3], voxels, 1) + to_scan[:3, 3, None, None, None]
+        stored = (
+            np.tensordot(to_scan[:3, :3], voxels, 1) + to_scan[:3, 3, None, None, None]
+        )
         inside = np.ones(shape, dtype=bool)
         for positions, sizes in ((voxels, shape), (stored, self.moving_scan.shape)):
             for axis, size in enumerate(sizes):
@@ -183,7 +187,9 @@ def _see(scan: Image, grid: Grid, threshold: float) -> _Side:
 
 def _holds(scan: Grid, grid: Grid) -> Float[Tensor, "1 1 i j k"]:
     """1 at voxels of the grid that lie within the scan, else 0."""
-    positions = np.moveaxis(scan.world_to_voxel(grid.voxel_centers_mm().reshape(-1, 3)), -1, 0)
+    positions = np.moveaxis(
+        scan.world_to_voxel(grid.voxel_centers_mm().reshape(-1, 3)), -1, 0
+    )
     sizes = np.array(scan.shape)[:, None]
     inside = ((positions >= -0.5) & (positions <= sizes - 0.5)).all(axis=0)
     return torch.from_numpy(inside.reshape(grid.shape).astype(np.float32))[None, None]

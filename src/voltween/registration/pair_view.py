@@ -137,7 +137,9 @@ class PairView:
 
     def with_moving_at(self, fixed_to_moving: Affine) -> "PairView":
         """The pair with the moving grid where a rigid transform maps the fixed grid."""
-        grid = Grid(self.fixed.grid.shape, fixed_to_moving.matrix @ self.fixed.grid.affine)
+        grid = Grid(
+            self.fixed.grid.shape, fixed_to_moving.matrix @ self.fixed.grid.affine
+        )
         return PairView(self.fixed, replace(self.moving, grid=grid))
 
     def with_fixed_at(self, fixed_to_moving: Affine) -> "PairView":

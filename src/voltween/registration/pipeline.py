@@ -78,6 +78,7 @@ def register(
         stages=answer.world_stages,
         seconds=seconds,
         refinement=refinement,
+        prepared_judge=judge,
     )
 
 

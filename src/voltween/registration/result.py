@@ -11,7 +11,10 @@ import numpy as np
 from voltween.errors import FoldingWarning
 from voltween.metrics import dice_per_label
 from voltween.refinement import Refinement
+from voltween.registration.judge import Judge
+from voltween.registration.verdict import Verdict, gather_evidence, pass_verdict
 from voltween.spatial import (
+    Affine,
     DisplacementField,
     Image,
     LabelMap,
@@ -48,6 +51,20 @@ class Registration:
     """Time that each part of the registration took."""
     refinement: Refinement | None = None
     """Settings by which the last stage was optimized on the pair, if it was."""
+    prepared_judge: Judge | None = None
+    """The pair prepared for the comparison of transforms, if it is at hand."""
+
+    @cached_property
+    def judge(self) -> Judge:
+        """The pair prepared for the comparison of transforms."""
+        return self.prepared_judge or Judge.of(self.fixed, self.moving)
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Whether the registration can be trusted, with reasons and evidence."""
+        return pass_verdict(
+            gather_evidence(self.judge, Affine.identity(), self.fixed_to_moving)
+        )
 
     @property
     def fixed_to_moving(self) -> Transform:

@@ -1,0 +1,210 @@
+"""Measures what the verdict of a registration knows: registrations, half of them spoilt.
+
+python runs/verdict.py measure DATA OUT.csv [--kinds brain hippocampus headneck none]
+                                            [--pairs 100]
+python runs/verdict.py table OUT.csv
+
+DATA holds brain_ixi/, hippocampus/ and headneck_ct/ with their cases.csv. Every pair of
+`val` scans is registered as it is, and once more with its moving scan spoilt in one of
+the ways below. A registration is right if the mean Dice of the structures is at least
+0.8 times that of the pair as it is; against another organ or noise, none is.
+"""
+
+import argparse
+import csv
+import time
+import warnings
+from dataclasses import asdict
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+from scipy.spatial.transform import Rotation
+
+import voltween as vt
+from voltween.cohorts import Case, cases_of_split, load_case, read_manifest
+from voltween.metrics import dice_per_label
+from voltween.registration import Registration
+
+SETS = {"brain": "brain_ixi", "hippocampus": "hippocampus", "headneck": "headneck_ct"}
+SHIFT_MM = {"brain": 80.0, "hippocampus": 20.0, "headneck": 80.0}
+RIGHT = 0.8
+Scan = tuple[vt.Image, vt.LabelMap]
+
+
+def turned(scan: Scan, rng: np.random.Generator, shift_mm: float) -> Scan:
+    """The scan in a random pose, resampled once on a grid along the world's axes."""
+    image, labels = scan
+    center = image.grid.center_mm
+    pose = np.eye(4)
+    pose[:3, :3] = Rotation.random(random_state=int(rng.integers(1 << 31))).as_matrix()
+    shift = rng.normal(size=3)
+    shift *= shift_mm * rng.uniform() / np.linalg.norm(shift)
+    pose[:3, 3] = center - pose[:3, :3] @ center + shift
+    placed = vt.Grid(image.grid.shape, pose @ image.grid.affine)
+    corners = placed.corners_mm()
+    spacing = float(image.grid.spacing_mm.min())
+    affine = np.diag([spacing, spacing, spacing, 1])
+    affine[:3, 3] = corners.min(axis=0)
+    i, j, k = np.ceil(np.ptp(corners, axis=0) / spacing).astype(int) + 1
+    onto = vt.Grid((int(i), int(j), int(k)), affine)
+    here = vt.Affine.identity()
+    return (
+        here.resample(vt.Image(image.data, placed), onto=onto),
+        here.resample(vt.LabelMap(labels.data, placed), onto=onto),
+    )
+
+
+def moved_header(scan: Scan, shift_mm: float) -> Scan:
+    """The scan far away, by its header alone."""
+    affine = scan[0].grid.affine.copy()
+    affine[:3, 3] += shift_mm
+    grid = vt.Grid(scan[0].grid.shape, affine)
+    return vt.Image(scan[0].data, grid), vt.LabelMap(scan[1].data, grid)
+
+
+def inverted(scan: Scan) -> Scan:
+    """The scan with its contrast inverted, its background too."""
+    image, labels = scan
+    return vt.Image(image.data.max() - image.data, image.grid), labels
+
+
+def cropped(scan: Scan, rng: np.random.Generator) -> Scan:
+    """One half of the scan, cut across a random axis of its array."""
+    image, labels = scan
+    axis = int(rng.integers(3))
+    half = image.grid.shape[axis] // 2
+    first = half if rng.uniform() < 0.5 else 0
+    cut = [slice(None)] * 3
+    cut[axis] = slice(first, first + half)
+    start = np.zeros(3)
+    start[axis] = first
+    affine = image.grid.affine.copy()
+    affine[:3, 3] = image.grid.voxel_to_world(start)
+    data, numbers = image.data[tuple(cut)], labels.data[tuple(cut)]
+    grid = vt.Grid(data.shape, affine)
+    return vt.Image(data, grid), vt.LabelMap(numbers, grid)
+
+
+def noise(scan: Scan, rng: np.random.Generator) -> Scan:
+    """Smooth noise with the histogram of the scan."""
+    image, labels = scan
+    field = gaussian_filter(rng.normal(size=image.grid.shape), 2)
+    data = np.empty(field.size, image.data.dtype)
+    data[field.ravel().argsort()] = np.sort(image.data.ravel())
+    return vt.Image(data.reshape(field.shape), image.grid), labels
+
+
+WAYS = ("turned", "turned", "inverted", "cropped", "far", "organ", "noise", "model")
+NEVER_RIGHT = ("organ", "noise")
+
+
+class Trials:
+    """The registrations of one kind: a model's, or those without a model."""
+
+    def __init__(self, kind: str, data: Path, number: int) -> None:
+        self.kind, self.number = kind, number
+        self.rng = np.random.default_rng(17)
+        self.cases = {
+            model: cases_of_split(read_manifest(data / name / "cases.csv"), "val")
+            for model, name in SETS.items()
+        }
+
+    def run(self):
+        names = list(SETS) if self.kind == "none" else [self.kind]
+        for number in range(self.number):
+            name = names[number % len(names)]
+            pairs = list(permutations(self.cases[name], 2))
+            fixed, moving = (
+                load(case) for case in pairs[int(self.rng.integers(len(pairs)))]
+            )
+            plain = self.register(name, fixed, moving)
+            yield {"set": name, "way": "plain", **plain, "right": True}
+            way = WAYS[number % len(WAYS)]
+            model, spoilt = self.kind, self.spoil(way, name, moving)
+            if way == "model":
+                model = self.other(name) if self.kind != "none" else "brain"
+            found = self.register(name, fixed, spoilt, model)
+            right = found["dice"] >= RIGHT * plain["dice"] and way not in NEVER_RIGHT
+            yield {"set": name, "way": way, **found, "right": right}
+
+    def other(self, name: str) -> str:
+        return str(self.rng.choice([n for n in SETS if n != name]))
+
+    def spoil(self, way: str, name: str, scan: Scan) -> Scan:
+        if way == "turned":
+            return turned(scan, self.rng, SHIFT_MM[name])
+        if way == "inverted":
+            return inverted(scan)
+        if way == "cropped":
+            return cropped(scan, self.rng)
+        if way == "far":
+            return moved_header(scan, 3 * SHIFT_MM[name])
+        if way == "organ":
+            cases = self.cases[self.other(name)]
+            return load(cases[int(self.rng.integers(len(cases)))])
+        return noise(scan, self.rng) if way == "noise" else scan
+
+    def register(self, name: str, fixed: Scan, moving: Scan, model: str | None = None):
+        start = time.process_time()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result = vt.register(fixed[0], moving[0], **options(model or self.kind))
+            evidence = asdict(result.verdict.evidence)
+        return {
+            "dice": overlap(result, fixed[1], moving[1]),
+            **evidence,
+            "grade": result.verdict.grade,
+            "stages": " ".join(result.tweening),
+            "seconds": time.process_time() - start,
+        }
+
+
+def options(model: str) -> dict:
+    if model == "none":
+        return {"model": None, "refinement": vt.FAST_ALONE}
+    return {"model": vt.load_model(model), "refinement": vt.FAST}
+
+
+def load(case: Case) -> Scan:
+    image, labels = load_case(case)
+    assert labels is not None
+    return image, labels
+
+
+def overlap(result: Registration, fixed: vt.LabelMap, moving: vt.LabelMap) -> float:
+    moved = result.fixed_to_moving.resample(moving, onto=fixed.grid)
+    both = set(fixed.labels) & set(moving.labels)
+    dice = dice_per_label(fixed.data, moved.data)
+    return float(np.mean([dice[label] for label in both])) if both else 0.0
+
+
+def measure(data: Path, out: Path, kinds: list[str], pairs: int) -> None:
+    with out.open("a", newline="") as file:
+        writer = None
+        for kind in kinds:
+            for row in Trials(kind, data, pairs).run():
+                row = {"kind": kind, **row}
+                if writer is None:
+                    writer = csv.DictWriter(file, list(row))
+                    if file.tell() == 0:
+                        writer.writeheader()
+                writer.writerow(row)
+                file.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    measuring = commands.add_parser("measure")
+    measuring.add_argument("data", type=Path)
+    measuring.add_argument("out", type=Path)
+    measuring.add_argument("--kinds", nargs="+", default=[*SETS, "none"])
+    measuring.add_argument("--pairs", type=int, default=100)
+    given = parser.parse_args()
+    measure(given.data, given.out, given.kinds, given.pairs)
+
+
+if __name__ == "__main__":
+    main()
