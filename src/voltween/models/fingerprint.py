@@ -89,9 +89,13 @@ class ModelFingerprint:
         body = facts.ct_body if self.is_ct else facts.body
         if wrong is not None or body is None:
             return wrong or Fit("doubtful", "nothing in the scan is bright", "")
-        fits = [_fit(facts, body, each) for each in self.appearances]
-        order: tuple[Verdict, ...] = ("fits", "doubtful", "impossible")
-        return min(fits, key=lambda fit: order.index(fit.verdict))
+        fits = []
+        for appearance in self.appearances:
+            fits.append(_fit(facts, body, appearance))
+            if fits[-1].verdict == "fits":
+                return fits[-1]
+        doubtful = [fit for fit in fits if fit.verdict == "doubtful"]
+        return (doubtful or fits)[0]
 
     def _modality_fault(self, facts: ScanFacts) -> Fit | None:
         """The fault of a scan whose intensities are of another kind."""
