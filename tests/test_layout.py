@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "losses": {"ops"},
     "networks": {"ops"},
     "refinement": {"losses", "ops"},
-    "models": {"networks", "preprocessing"},
+    # A fingerprint of training scans is measured on images.
+    "models": {"networks", "preprocessing", "spatial"},
     "registration": {"models", "refinement", "ops", *SPACE},
     "cohorts": {"preprocessing", "figures", "io", "spatial"},
     "baselines": {"io", "spatial"},

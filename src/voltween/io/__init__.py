@@ -6,6 +6,8 @@ transform maps fixed to moving world mm, in files too. Files are written whole o
 all.
 """
 
+from voltween.io.objects import ImageLike as ImageLike
+from voltween.io.objects import to_image as to_image
 from voltween.io.points import is_points_file as is_points_file
 from voltween.io.points import read_points as read_points
 from voltween.io.reading import read as read

@@ -56,6 +56,12 @@ def grid_from_itk(image: sitk.Image | sitk.ImageFileReader) -> Grid:
     return Grid(image.GetSize()[:3], _FLIP @ affine_lps)
 
 
+def volume_from_itk(image: sitk.Image) -> tuple[np.ndarray, Grid]:
+    """The voxels (I, J, K) of an ITK image (LPS) with one volume, and their grid."""
+    data = sitk.GetArrayFromImage(image).T.reshape(image.GetSize()[:3])
+    return data, grid_from_itk(image)
+
+
 def image_to_itk(data: np.ndarray, grid: Grid) -> sitk.Image:
     """Makes an ITK image (LPS) of numbers (I, J, K) or LPS vectors (I, J, K, 3).
 

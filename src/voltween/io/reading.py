@@ -22,6 +22,7 @@ from voltween.io.itk import (
     grid_from_itk,
     quiet_itk,
     transform_from_itk,
+    volume_from_itk,
 )
 from voltween.spatial import DisplacementField, Grid, Image, LabelMap, Transform
 
@@ -91,9 +92,8 @@ def _read_volume(path: Path) -> tuple[np.ndarray, Grid]:
     if path.name.endswith((".nii", ".nii.gz")) and not path.is_dir():
         return _read_nifti(path)
     image = _read_dicom(path) if path.is_dir() else _read_itk_image(path)
-    _check_is_volume(image.GetSize(), image.GetNumberOfComponentsPerPixel())
-    data = sitk.GetArrayFromImage(image).T.reshape(image.GetSize()[:3])
-    return data, grid_from_itk(image)
+    check_is_volume(image.GetSize(), image.GetNumberOfComponentsPerPixel())
+    return volume_from_itk(image)
 
 
 def _read_nifti(path: Path) -> tuple[np.ndarray, Grid]:
@@ -105,9 +105,9 @@ def _read_nifti(path: Path) -> tuple[np.ndarray, Grid]:
         image = nibabel.load(path)
         header = _itk_header(path)
     if header is None:
-        _check_is_volume(image.shape, 1)
+        check_is_volume(image.shape, 1)
     else:
-        _check_is_volume(header.GetSize(), header.GetNumberOfComponents())
+        check_is_volume(header.GetSize(), header.GetNumberOfComponents())
     with _reporting_damage("a NIfTI image"):
         data = np.asarray(image.dataobj).reshape(image.shape[:3])
     by_nibabel = Grid(data.shape, image.affine)
@@ -136,8 +136,12 @@ def _itk_header(path: Path) -> sitk.ImageFileReader | None:
     return header
 
 
-def _check_is_volume(size: tuple[int, ...], components: int) -> None:
-    """Checks that a file holds one 3D image with one number per voxel."""
+def check_is_volume(size: tuple[int, ...], components: int) -> None:
+    """Checks that a file or object holds one 3D image with one number per voxel.
+
+    Raises:
+        InputError: If it does not.
+    """
     if len(size) < 3 or min(size[:3]) < 2 or math.prod(size[3:]) != 1:
         advice = "save the volume you mean as a file of its own" if size[3:] else ""
         raise InputError(

@@ -4,7 +4,11 @@ A model takes scans in scanner space (RAS+ mm) to its network's input, and its n
 finds a flow in voxels of the canonical grid, from fixed to moving.
 """
 
+from voltween.models.choice import Choice as Choice
+from voltween.models.choice import check_fit as check_fit
+from voltween.models.choice import choose_model as choose_model
 from voltween.models.facts import dataclass_from_facts as dataclass_from_facts
+from voltween.models.fingerprint import ModelFingerprint as ModelFingerprint
 from voltween.models.model import Model as Model
 from voltween.models.model import installed_models as installed_models
 from voltween.models.model import load_model as load_model

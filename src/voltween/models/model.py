@@ -20,6 +20,7 @@ from torch import Tensor
 from voltween.errors import InputError
 from voltween.files import PathLike
 from voltween.models.facts import dataclass_from_facts
+from voltween.models.fingerprint import ModelFingerprint
 from voltween.models.tensor_files import (
     SUFFIX,
     read_description,
@@ -56,6 +57,8 @@ class Model:
 
     With fp32 the result is the same on all processors, up to rounding.
     """
+    fingerprint: ModelFingerprint | None = None
+    """What its training scans are like; None for files that do not say."""
 
     def to(self, device: str) -> "Model":
         """Returns a copy of the model on another device, such as "cpu" or "cuda".
@@ -118,13 +121,29 @@ def load_model(name_or_path: PathLike) -> Model:
         preprocessing = dataclass_from_facts(
             Preprocessing, description["preprocessing"], "preprocessing"
         )
+        fingerprint = fingerprint_in(description)
     network = build(config)
     with _naming_misfits(path):
         network.load_state_dict(tensors_under(_NETWORK, tensors))
-    provenance = description.get("provenance", {})
     return Model(
-        path.name.removesuffix(SUFFIX), network.eval(), preprocessing, provenance
+        path.name.removesuffix(SUFFIX),
+        network.eval(),
+        preprocessing,
+        description.get("provenance", {}),
+        fingerprint=fingerprint,
     )
+
+
+def fingerprint_in(description: dict[str, Any]) -> ModelFingerprint | None:
+    """The fingerprint in a model's description; None in older files.
+
+    Raises:
+        InputError: If it does not fit this version of Voltween.
+    """
+    facts = description.get("fingerprint")
+    if facts is None:
+        return None
+    return dataclass_from_facts(ModelFingerprint, facts, "fingerprint")
 
 
 def weights_digest(name_or_path: PathLike) -> str:
@@ -153,6 +172,7 @@ def describe(model: Model) -> dict[str, Any]:
         **config_facts(model.network.config),
         "preprocessing": asdict(model.preprocessing),
         "provenance": model.provenance,
+        "fingerprint": asdict(model.fingerprint) if model.fingerprint else None,
     }
 
 

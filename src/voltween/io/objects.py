@@ -1,0 +1,106 @@
+"""Turns what people have at hand into images: files, arrays, nibabel, SimpleITK."""
+
+import os
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import SimpleITK as sitk
+
+from voltween.errors import InputError
+from voltween.files import PathLike
+from voltween.io.itk import volume_from_itk
+from voltween.io.reading import check_is_volume, read
+from voltween.spatial import Grid, Image, LabelMap
+
+
+@runtime_checkable
+class NibabelImage(Protocol):
+    """An image of nibabel, or of another package with the same interface."""
+
+    @property
+    def affine(self) -> Any:
+        """Voxel (i, j, k) to RAS+ mm, (4, 4)."""
+
+    @property
+    def dataobj(self) -> Any:
+        """The voxels, read when they are used."""
+
+    def get_fdata(self) -> np.ndarray:
+        """The voxels as floating-point numbers."""
+
+
+ImageLike = Image | PathLike | tuple[Any, Any] | sitk.Image | NibabelImage
+"""What `to_image` accepts."""
+
+_ACCEPTED = (
+    "an Image, the path of a file or DICOM folder, an array with its grid "
+    "(array, Grid) or affine (array, 4x4 to RAS+ mm), or an image of nibabel or "
+    "SimpleITK"
+)
+
+
+def to_image(thing: object) -> Image:
+    """Makes an image in RAS+ mm of any of the accepted things; an image is kept.
+
+    Args:
+        thing: An image; the path of a file or DICOM folder; a pair of an array (I, J,
+            K) and its grid, or its affine from voxels to RAS+ mm; or an image of
+            nibabel (RAS+ mm) or SimpleITK (LPS+ mm).
+
+    Raises:
+        InputError: If it is something else, cannot be read, or holds anything but one
+            finite 3D image.
+    """
+    if isinstance(thing, Image):
+        return thing
+    if isinstance(thing, str | os.PathLike):
+        return read(thing)
+    if isinstance(thing, sitk.Image):
+        check_is_volume(thing.GetSize(), thing.GetNumberOfComponentsPerPixel())
+        return Image(*volume_from_itk(thing))
+    if isinstance(thing, NibabelImage):
+        data = np.asanyarray(thing.dataobj)
+        check_is_volume(data.shape, 1)
+        return _image(data.reshape(data.shape[:3]), thing.affine)
+    if isinstance(thing, tuple | list) and len(thing) == 2:
+        return _image(*thing)
+    raise _unknown(thing)
+
+
+def _image(array: Any, place: Any) -> Image:
+    """The image of an array and its grid or affine."""
+    if isinstance(array, str | Image | LabelMap):
+        raise _unknown((array, place))
+    data = _numbers(array, "array")
+    if data.ndim != 3:
+        raise InputError(
+            about="array", expected="a 3D array", got=f"one of shape {data.shape}"
+        )
+    if not isinstance(place, Grid):
+        place = Grid(data.shape, _numbers(place, "affine"))
+    return Image(data, place)
+
+
+def _numbers(values: Any, about: str) -> np.ndarray:
+    """The values as an array of real numbers."""
+    array = np.asanyarray(values)
+    if array.dtype.kind not in "biuf":
+        raise InputError(
+            about=about,
+            expected="real numbers",
+            got=f"{type(values).__name__} of {array.dtype}",
+        )
+    return array
+
+
+def _unknown(thing: Any) -> InputError:
+    """The error on a thing of another type."""
+    advice = ""
+    if isinstance(thing, LabelMap):
+        advice = "give label maps as labels"
+    elif isinstance(thing, np.ndarray):
+        advice = "an array alone does not say where its voxels are"
+    name = type(thing).__name__
+    if isinstance(thing, tuple | list):
+        name += " of " + (", ".join(type(item).__name__ for item in thing) or "nothing")
+    return InputError(about="scan", expected=_ACCEPTED, got=name, advice=advice)

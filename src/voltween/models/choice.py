@@ -1,0 +1,98 @@
+"""The choice of a model for two scans, and the check of one that was chosen by hand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from voltween.errors import InputError
+from voltween.models.fingerprint import Fit, ModelFingerprint
+from voltween.models.model import Model, fingerprint_in, installed_models
+from voltween.models.scan_facts import measure_scan
+from voltween.spatial import Image
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The model that fits two scans."""
+
+    name: str | None
+    """Name of a shipped model; None if none fits both scans."""
+    reason: str
+    """The reason in words."""
+
+
+def choose_model(fixed: Image, moving: Image) -> Choice:
+    """Chooses the shipped model whose training scans are like both scans, or none.
+
+    Raises:
+        InputError: If a scan is constant or looks like a label map.
+    """
+    return choose_among(shipped_fingerprints(), fixed, moving)
+
+
+def choose_among(
+    fingerprints: Mapping[str, ModelFingerprint], fixed: Image, moving: Image
+) -> Choice:
+    """Chooses the model whose training scans are like both scans, or none.
+
+    Raises:
+        InputError: If a scan is constant or looks like a label map.
+    """
+    scans = measure_scan(fixed), measure_scan(moving)
+    faults = {}
+    for name, fingerprint in fingerprints.items():
+        fault = _fault(*(fingerprint.fit(scan) for scan in scans))
+        if not fault:
+            return Choice(name, "both scans are like those that the model learned from")
+        faults[name] = fault
+    listed = "; ".join(f"{name}: {fault}" for name, fault in faults.items())
+    return Choice(None, f"no model learned from such scans ({listed})")
+
+
+def check_fit(model: Model, fixed: Image, moving: Image) -> tuple[str, ...]:
+    """Warns, in words, where two scans are not like those that a model learned from.
+
+    Nothing is said of a model without a fingerprint.
+
+    Raises:
+        InputError: If a scan is so different that no answer can be right.
+    """
+    if model.fingerprint is None:
+        return ()
+    scans = {"fixed": fixed, "moving": moving}
+    fits = {n: model.fingerprint.fit(measure_scan(s)) for n, s in scans.items()}
+    for name, fit in fits.items():
+        if fit.verdict == "impossible":
+            raise InputError(
+                about=f"model {model.name} with the {name} scan",
+                expected="scans of the kind that the model learned from",
+                got=f"another kind: {fit.reason}",
+                advice="take another model, or none",
+            )
+    fault = _fault(*fits.values())
+    return (f"the model {model.name} may be wrong here: {fault}",) if fault else ()
+
+
+@cache
+def shipped_fingerprints() -> dict[str, ModelFingerprint]:
+    """The fingerprints of the shipped models, by name, without their weights."""
+    found = {name: fingerprint_in(facts) for name, facts in installed_models()}
+    return {name: each for name, each in found.items() if each is not None}
+
+
+def _fault(fixed: Fit, moving: Fit) -> str:
+    """The reason why two scans do not fit; empty if they do."""
+    faults = {
+        f"{name} scan: {fit.reason}": fit
+        for name, fit in (("fixed", fixed), ("moving", moving))
+        if fit.verdict != "fits"
+    }
+    if faults:
+        return "; ".join(faults)
+    if fixed.appearance != moving.appearance:
+        return (
+            f"the fixed scan looks like the training scans {fixed.appearance}, the "
+            f"moving scan like those {moving.appearance}, and the model never saw the "
+            "two together"
+        )
+    return ""

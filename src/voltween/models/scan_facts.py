@@ -1,0 +1,139 @@
+"""Facts of a scan by which a model recognizes scans of its own kind.
+
+Everything is measured on a coarse copy, along the scan's axes nearest to R, A and S.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from voltween.models.coarse import average_blocks
+from voltween.preprocessing import (
+    DENSER_THAN_LUNG,
+    check_has_contrast,
+    find_foreground,
+    hounsfield_offset,
+    looks_like_ct,
+)
+from voltween.spatial import Image, spacing_and_shape
+
+Three = tuple[float, float, float]
+
+_CT_RANGE = (-1000.0, 1000.0)  # Hounsfield units; padding and metal are clipped
+_CT_WINDOW = (-200.0, 300.0)  # Hounsfield units that become brightness 0 and 1
+_WINDOW_PERCENT = (5, 95)  # of the foreground, for other scans
+_CERTAIN_AIR = -900.0  # no other modality has such values
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """The foreground of a scan, its place and its brightness."""
+
+    sides_mm: Three
+    """Sides, ascending, of a box with the foreground's second moments. They do not
+    change when the scan is turned."""
+    border_share: float
+    """Share of the scan's outermost voxels that belong to the foreground."""
+    foreground: Float[np.ndarray, "i j k"]
+    """1 where a coarse voxel belongs to the foreground, else 0."""
+    brightness: Float[np.ndarray, "i j k"]
+    """Brightness, 0 to 1, of the foreground; 0 elsewhere."""
+    spacing_mm: Float[np.ndarray, " 3"]
+    """Size of the coarse voxels."""
+
+    @property
+    def size_mm(self) -> float:
+        """Geometric mean of the sides."""
+        return float(np.cbrt(np.prod(self.sides_mm)))
+
+    @property
+    def center_voxels(self) -> Float[np.ndarray, " 3"]:
+        """Centroid of the foreground, in coarse voxels."""
+        return np.argwhere(self.foreground).mean(axis=0)
+
+
+@dataclass(frozen=True, eq=False)
+class ScanFacts:
+    """Facts of one scan."""
+
+    extent_mm: Three
+    """Extent of the scan along R, A and S."""
+    spacing_mm: Three
+    """Voxel size along R, A and S."""
+    values: tuple[float, float]
+    """Lowest and highest intensity, as stored."""
+    body: Body | None
+    """The foreground of the scan, taken as anything but CT; None if nothing is
+    bright."""
+    ct_body: Body | None
+    """The foreground of the scan, taken as CT; None if it does not look like one."""
+
+    @property
+    def is_certainly_ct(self) -> bool:
+        """Whether the scan shows air in Hounsfield units, as only CT does."""
+        return self.ct_body is not None and self.values[0] < _CERTAIN_AIR
+
+
+def measure_scan(image: Image) -> ScanFacts:
+    """Measures a scan, as stored, of any orientation and spacing.
+
+    Raises:
+        InputError: If the image is constant or looks like a label map.
+    """
+    check_has_contrast(image)
+    spacing_mm, shape = spacing_and_shape(image.grid)
+    coarse = average_blocks(image)
+    lowest, highest = float(image.data.min()), float(image.data.max())
+    return ScanFacts(
+        extent_mm=three(spacing_mm * shape),
+        spacing_mm=three(spacing_mm),
+        values=(lowest, highest),
+        body=_body(coarse, find_foreground(coarse).threshold, None),
+        ct_body=_ct_body(coarse, hounsfield_offset(image))
+        if looks_like_ct(image)
+        else None,
+    )
+
+
+def three(values: Float[np.ndarray, " 3"]) -> Three:
+    """The three numbers of an array."""
+    r, a, s = (float(value) for value in values)
+    return r, a, s
+
+
+def _ct_body(coarse: Image, offset: float) -> Body | None:
+    units = Image((coarse.data - offset).clip(*_CT_RANGE), coarse.grid)
+    return _body(units, DENSER_THAN_LUNG, _CT_WINDOW)
+
+
+def _body(
+    coarse: Image, threshold: float, window: tuple[float, float] | None
+) -> Body | None:
+    """The voxels above a threshold, brightness by a window or by percentiles."""
+    is_foreground = coarse.data > threshold
+    if not is_foreground.any():
+        return None
+    low, high = window or np.percentile(coarse.data[is_foreground], _WINDOW_PERCENT)
+    scaled = (coarse.data - low) / max(high - low, float(np.finfo(np.float32).tiny))
+    spacing_mm = coarse.grid.spacing_mm
+    return Body(
+        sides_mm=_sides_mm(is_foreground, spacing_mm),
+        border_share=float(is_foreground[_border(is_foreground.shape)].mean()),
+        foreground=is_foreground.astype(np.float32),
+        brightness=np.where(is_foreground, scaled.clip(0, 1), 0).astype(np.float32),
+        spacing_mm=spacing_mm,
+    )
+
+
+def _sides_mm(is_foreground: np.ndarray, spacing_mm: np.ndarray) -> Three:
+    """Sides of a box with the same second moments, at least a voxel."""
+    positions_mm = np.argwhere(is_foreground) * spacing_mm
+    second_moments = np.cov(positions_mm.T, bias=True) + np.diag(spacing_mm**2) / 12
+    return three(np.sqrt(12 * np.linalg.eigvalsh(second_moments)))
+
+
+def _border(shape: tuple[int, ...]) -> np.ndarray:
+    is_border = np.ones(shape, dtype=bool)
+    is_border[1:-1, 1:-1, 1:-1] = False
+    return is_border

@@ -1,0 +1,210 @@
+"""The coarse mean image of a model's training scans, and how alike a scan is to it.
+
+Foreground and brightness are compared apart: the first tells a head from a crop or an
+abdomen, the second a contrast from another one. Both are sampled around the centroid of
+the foreground and scaled to its size, in the scan's pose and, where that does not fit,
+in poses all over the rotations.
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.spatial.transform import Rotation
+
+from voltween.models.scan_facts import Body
+
+_SIDE = 12  # voxels
+_MARGIN = 1.3  # width of the template, in largest sides of the foreground
+_SMOOTHING = 0.4  # SD of the smoothing, in voxels of the template
+_SMALLEST_FOREGROUND = 0.3  # below, brightness means nothing
+_ROTATIONS = 300
+_FOREGROUND_SLACK = 0.1
+_BRIGHTNESS_SHARE = 0.4
+
+_Samples = Float[np.ndarray, "n voxels"]
+
+
+class Likeness(NamedTuple):
+    """How alike a scan is to a template, in the best of the compared poses."""
+
+    foreground: float
+    """Correlation of the foregrounds."""
+    brightness: float
+    """Correlation of the brightness where both are foreground; negative if the
+    contrast is inverted."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """The mean of training scans, 12^3 voxels, and how alike they are to it."""
+
+    width: float
+    """Width in sizes of the foreground, the geometric mean of its sides."""
+    foreground: str
+    """Mean foreground, 0 to 255, one byte per voxel, in Base64."""
+    brightness: str
+    """Mean brightness of the foreground, in the same form; 0 where there is little."""
+    least: tuple[float, float]
+    """Smallest correlation of foreground and of brightness of a training scan with the
+    mean of the others."""
+
+    @classmethod
+    def of(cls, bodies: Sequence[Body]) -> "Template":
+        """The mean of at least two scans."""
+        ratios = [body.sides_mm[2] / body.size_mm for body in bodies]
+        width = round(_MARGIN * float(np.median(ratios)), 4)
+        pairs = [_sample(body, width, np.eye(3)[None]) for body in bodies]
+        foreground = np.concatenate([pair[0] for pair in pairs])
+        brightness = np.concatenate([pair[1] for pair in pairs])
+        left_out = [
+            _compare(
+                foreground[[n]],
+                brightness[[n]],
+                *_mean(np.delete(foreground, n, 0), np.delete(brightness, n, 0)),
+            )
+            for n in range(len(bodies))
+        ]
+        least = np.min([np.concatenate(pair) for pair in left_out], axis=0)
+        texts = [_encode(values) for values in _mean(foreground, brightness)]
+        return cls(
+            width, *texts, (round(float(least[0]), 4), round(float(least[1]), 4))
+        )
+
+    @property
+    def smallest(self) -> Likeness:
+        """Smallest correlations at which a scan is of the same kind.
+
+        Scans of other sites and templates are less alike than the training scans are.
+        """
+        foreground, brightness = self.least
+        return Likeness(
+            foreground - _FOREGROUND_SLACK, max(0.0, brightness * _BRIGHTNESS_SHARE)
+        )
+
+    def is_like(self, likeness: Likeness) -> bool:
+        """Whether the correlations reach the smallest ones."""
+        smallest = self.smallest
+        return (
+            likeness.foreground >= smallest.foreground
+            and likeness.brightness >= smallest.brightness
+        )
+
+    def likeness(self, body: Body) -> Likeness:
+        """Compares a scan, in its own pose and, if that does not fit, in many."""
+        own = self._best(body, np.eye(3)[None])
+        return own if self.is_like(own) else self._best(body, rotations())
+
+    def _best(self, body: Body, poses: Float[np.ndarray, "n 3 3"]) -> Likeness:
+        """The pose in which the scan is most alike, or most alike when inverted."""
+        mean = _decode(self.foreground), _decode(self.brightness)
+        foreground, brightness = _compare(*_sample(body, self.width, poses), *mean)
+        best = int((foreground + np.abs(brightness)).argmax())
+        return Likeness(float(foreground[best]), float(brightness[best]))
+
+
+@cache
+def rotations() -> Float[np.ndarray, "n 3 3"]:
+    """The identity, small rotations, and rotations spread evenly over all of them.
+
+    References:
+        Alexa 2022, Super-Fibonacci spirals, CVPR, doi:10.1109/CVPR52688.2022.00811.
+    """
+    pitches, tilts = (-30, -15, 0, 15), (-12, 0, 12)
+    near = [(x, y, z) for x in pitches for y in tilts for z in tilts]
+    numbers = np.arange(_ROTATIONS)
+    along = (numbers + 0.5) / _ROTATIONS
+    inner, outer = np.sqrt(along), np.sqrt(1 - along)
+    first = 2 * np.pi * (numbers + 0.5) / np.sqrt(2)
+    second = 2 * np.pi * (numbers + 0.5) / 1.533751168755204288118041
+    quaternions = np.stack(
+        [
+            inner * np.sin(first),
+            inner * np.cos(first),
+            outer * np.sin(second),
+            outer * np.cos(second),
+        ],
+        axis=1,
+    )
+    return np.concatenate(
+        [
+            np.eye(3)[None],
+            Rotation.from_euler("xyz", near, degrees=True).as_matrix(),
+            Rotation.from_quat(quaternions).as_matrix(),
+        ]
+    )
+
+
+def _sample(
+    body: Body, width: float, poses: Float[np.ndarray, "n 3 3"]
+) -> tuple[_Samples, _Samples]:
+    """Foreground and its brightness at the template's voxels, in every pose."""
+    spacing_mm = width * body.size_mm / _SIDE
+    offsets = np.indices((_SIDE,) * 3).reshape(3, -1).T - (_SIDE - 1) / 2
+    places_mm = np.einsum("rij,nj->rni", poses, offsets * spacing_mm)
+    voxels = (places_mm / body.spacing_mm + body.center_voxels).reshape(-1, 3).T
+    sigma = _SMOOTHING * spacing_mm / body.spacing_mm
+    foreground, brightness = (
+        map_coordinates(
+            gaussian_filter(part, sigma, mode="constant", truncate=2.0),
+            voxels,
+            order=1,
+            mode="constant",
+        ).reshape(len(poses), -1)
+        for part in (body.foreground, body.brightness)
+    )
+    return foreground, _relative(brightness, foreground)
+
+
+def _mean(foreground: _Samples, brightness: _Samples) -> tuple[np.ndarray, np.ndarray]:
+    """Mean foreground, and mean brightness of what is foreground."""
+    mean = foreground.mean(axis=0)
+    return mean, _relative((brightness * foreground).mean(axis=0), mean)
+
+
+def _relative(brightness: np.ndarray, foreground: np.ndarray) -> np.ndarray:
+    """Brightness per foreground; 0 where there is little foreground."""
+    ratio = brightness / foreground.clip(_SMALLEST_FOREGROUND)
+    return np.where(foreground > _SMALLEST_FOREGROUND, ratio, 0)
+
+
+def _compare(
+    foreground: _Samples,
+    brightness: _Samples,
+    mean_foreground: np.ndarray,
+    mean_brightness: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Correlations of foreground and of brightness with the mean, one per pose."""
+    everywhere = np.ones_like(foreground)
+    both = (foreground > _SMALLEST_FOREGROUND) & (
+        mean_foreground > _SMALLEST_FOREGROUND
+    )
+    return (
+        _correlations(foreground, mean_foreground, everywhere),
+        _correlations(brightness, mean_brightness, both * foreground * mean_foreground),
+    )
+
+
+def _correlations(
+    samples: _Samples, mean: np.ndarray, weights: _Samples
+) -> Float[np.ndarray, " n"]:
+    weights = weights / weights.sum(axis=1, keepdims=True).clip(1e-9)
+    one = samples - (samples * weights).sum(axis=1, keepdims=True)
+    other = mean - (mean * weights).sum(axis=1, keepdims=True)
+    variances = (weights * one**2).sum(axis=1) * (weights * other**2).sum(axis=1)
+    return (weights * one * other).sum(axis=1) / np.sqrt(variances.clip(1e-12))
+
+
+def _encode(values: np.ndarray) -> str:
+    """Values from 0 to 1 as one byte each, in Base64."""
+    levels = np.rint(values.clip(0, 1) * 255).astype(np.uint8)
+    return base64.b64encode(levels.tobytes()).decode()
+
+
+def _decode(text: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text), np.uint8) / 255.0
