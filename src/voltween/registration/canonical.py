@@ -22,8 +22,7 @@ from scipy.ndimage import affine_transform
 from voltween.ops import FlowParts, exponential
 from voltween.spatial import Affine, Grid, SplineField, Transform
 
-_NARROWEST_FADE_VOXELS = 8
-_VOXELS_AT_REST = 4  # a spline's answer to a bend falls to a quarter with every voxel
+_NARROWEST_FADE_VOXELS = 7
 _STEEPEST_FADE = 0.5  # voxels of displacement lost per voxel: well below folding
 
 
@@ -144,16 +143,15 @@ def _fade_out(
     """Continues the flow around its grid, from its border value down to zero.
 
     Beyond a field, ITK applies no displacement: without the fade, the moved image would
-    be torn along the border of the canonical grid. Outside the fade are some voxels of
-    zeros, where the spline comes to rest.
+    be torn along the border of the canonical grid. The two outermost voxels are zero,
+    as a spline field ends at the last but one.
     """
     border = np.abs(flow).copy()
     border[:, 1:-1, 1:-1, 1:-1] = 0
     width = max(_NARROWEST_FADE_VOXELS, math.ceil(border.max() / _STEEPEST_FADE))
-    padded = np.pad(flow, [(0, 0), *[(width, width)] * 3], mode="edge")
+    padded = np.pad(flow, [(0, 0), *[(width + 1, width + 1)] * 3], mode="edge")
     for axis, size in enumerate(flow.shape[1:], 1):
-        ramp = np.arange(width) / width
+        ramp = np.maximum(np.arange(-1, width), 0) / width
         weights = np.concatenate([ramp, np.ones(size), ramp[::-1]])
         padded *= np.expand_dims(weights, [n for n in range(4) if n != axis])
-    around = [(0, 0), *[(_VOXELS_AT_REST, _VOXELS_AT_REST)] * 3]
-    return np.pad(padded, around), grid.pad(width + _VOXELS_AT_REST)
+    return padded, grid.pad(width + 1)

@@ -11,6 +11,8 @@ from voltween.spatial.interpolation import read_linearly
 _MAX_ITERATIONS = 60
 _TOLERANCE_VOXELS = 1e-3
 _ROUGH_TOLERANCE_VOXELS = 1e-2
+_CORRECTED_VOXELS = 3e-3
+_CORRECTIONS = 6
 _DERIVATIVE_VOXELS = 1.0  # the step with which folding is measured too
 _SMALLEST_DETERMINANT = 0.02
 _WORTHWHILE_REDUCTION = 0.5
@@ -21,23 +23,56 @@ Read = Callable[[Float[np.ndarray, "3 n"]], Float[np.ndarray, "3 n"]]
 
 
 def inverse_flow(
-    flow: Float[np.ndarray, "3 i j k"], read: Read
+    flow: Float[np.ndarray, "3 i j k"], read: Read | None = None
 ) -> tuple[Float[np.ndarray, "3 i j k"], Float[np.ndarray, "3 n"]]:
     """Computes the flow v with v(y) + u(y + v(y)) = 0, in voxels, and its residual.
 
-    `read` reads u between the voxels, where `flow` holds it. As this can take long, the
-    iteration starts where linear interpolation of u arrives. The residual
-    v(y) + u(y + v(y)) is returned for those voxels whose origin y + v(y) lies inside
-    the grid.
+    `flow` holds u at the voxels. Between them, `read` reads it; if not given, it is
+    interpolated linearly, and continued by its nearest value beyond the grid, which
+    keeps the iteration continuous. The residual v(y) + u(y + v(y)) is returned for
+    those voxels whose origin y + v(y) lies inside the grid.
     """
     voxels = np.indices(flow.shape[1:], dtype=np.float64).reshape(3, -1)
-    linear = partial(read_linearly, flow)
-    start, _ = inverse_displacements(
-        linear, voxels, -flow.reshape(3, -1), tolerance=_ROUGH_TOLERANCE_VOXELS
-    )
-    inverse, error = inverse_displacements(read, voxels, start)
+    linear, start = partial(read_linearly, flow), -flow.reshape(3, -1)
+    if read is None:
+        inverse, error = inverse_displacements(linear, voxels, start)
+    else:
+        rough = _ROUGH_TOLERANCE_VOXELS
+        start, _ = inverse_displacements(linear, voxels, start, tolerance=rough)
+        inverse, error = _correct(read, voxels, start.reshape(flow.shape))
     comes_from_inside = _is_inside(voxels + inverse, flow.shape[1:])
     return inverse.reshape(flow.shape), error[:, comes_from_inside]
+
+
+def _correct(
+    read: Read, voxels: Float[np.ndarray, "3 n"], start: Float[np.ndarray, "3 i j k"]
+) -> tuple[Float[np.ndarray, "3 n"], Float[np.ndarray, "3 n"]]:
+    """Computes the inverse and its residual, from an inverse that is nearly right.
+
+    Newton's method with the derivative of that inverse, which is the inverse of the
+    derivative of x + u(x): a step costs one interpolation of u. Positions that do not
+    converge are iterated as if there were no start.
+    """
+    inverse = start.reshape(3, -1).copy()
+    error = inverse + read(voxels + inverse)
+    active = np.flatnonzero(_length(error) > _CORRECTED_VOXELS)
+    slopes = np.stack([np.gradient(component) for component in start])
+    slopes = slopes.reshape(3, 3, -1).take(active, axis=2)
+    for _ in range(_CORRECTIONS):
+        old = error.take(active, axis=1)
+        step = old + np.einsum("cdn,dn->cn", slopes, old)
+        new = inverse.take(active, axis=1) - step
+        new_error = new + read(voxels.take(active, axis=1) + new)
+        is_better = _length(new_error) < _length(old)
+        inverse[:, active] = np.where(is_better, new, inverse[:, active])
+        error[:, active] = np.where(is_better, new_error, old)
+        goes_on = is_better & (_length(new_error) > _CORRECTED_VOXELS)
+        active, slopes = active[goes_on], slopes[..., goes_on]
+    left = np.flatnonzero(_length(error) > _CORRECTED_VOXELS)
+    inverse[:, left], error[:, left] = inverse_displacements(
+        read, voxels[:, left], inverse[:, left], tolerance=_CORRECTED_VOXELS
+    )
+    return inverse, error
 
 
 def inverse_displacements(

@@ -8,6 +8,7 @@ import SimpleITK as sitk
 from jaxtyping import Float
 
 from voltween.spatial.grid import Grid
+from voltween.spatial.inversion import inverse_flow
 from voltween.spatial.splines import (
     multiply_axes,
     read_spline,
@@ -68,6 +69,11 @@ class SplineField(Field):
 
     def read(self, voxels: Float[np.ndarray, "3 n"]) -> Float[np.ndarray, "3 n"]:
         return read_spline(self._sitk, voxels)
+
+    def inverse_flow(
+        self,
+    ) -> tuple[Float[np.ndarray, "3 i j k"], Float[np.ndarray, "3 n"]]:
+        return inverse_flow(np.ascontiguousarray(self.to_flow()), self.read)
 
     def sitk_voxel_map(self) -> sitk.Transform:
         return self._sitk

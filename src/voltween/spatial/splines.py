@@ -15,6 +15,8 @@ import numpy as np
 import SimpleITK as sitk
 from jaxtyping import Float
 
+_MANY_POSITIONS = 1000  # fewer are read one by one: a chain copies the coefficients
+
 Components = Float[np.ndarray, "c i j k"]
 
 
@@ -60,8 +62,9 @@ def read_spline(
     `transform` is that of `spline_transform`.
     """
     count = positions.shape[1]
-    if count == 0:
-        return np.zeros((3, 0))
+    if count < _MANY_POSITIONS:
+        mapped = [transform.TransformPoint(xyz) for xyz in positions[::-1].T.tolist()]
+        return np.array(mapped).reshape(count, 3).T[::-1] - positions
     # A field of displacements that lead from voxel (n, 0, 0) to position n.
     steps = positions[::-1].T.copy()
     steps[:, 0] -= np.arange(count)

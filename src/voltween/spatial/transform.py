@@ -181,6 +181,15 @@ class Field(Transform):
         """
 
     @abstractmethod
+    def inverse_flow(
+        self,
+    ) -> tuple[Float[np.ndarray, "3 i j k"], Float[np.ndarray, "3 n"]]:
+        """Computes the flow of the inverse on the same grid, and its residual.
+
+        Both in voxels; the residual is that of voxels whose origin is in the grid.
+        """
+
+    @abstractmethod
     def sitk_voxel_map(self) -> sitk.Transform:
         """SimpleITK's map of the grid's voxels (k, j, i) to voxels."""
 
@@ -223,7 +232,7 @@ class Field(Transform):
 
         The error |T(T^-1(y)) - y| is that of voxels y with T^-1(y) inside the grid.
         """
-        flow, residual = inverse_flow(np.ascontiguousarray(self.to_flow()), self.read)
+        flow, residual = self.inverse_flow()
         residual_mm = np.linalg.norm(self.grid.affine[:3, :3] @ residual, axis=0)
         inverse = type(self).from_flow(flow, self.grid)
         return inverse, float(residual_mm.max(initial=0.0))
@@ -274,6 +283,11 @@ class DisplacementField(Field):
     @cached_property
     def _flow(self) -> Float[np.ndarray, "3 i j k"]:
         return np.ascontiguousarray(self.to_flow())
+
+    def inverse_flow(
+        self,
+    ) -> tuple[Float[np.ndarray, "3 i j k"], Float[np.ndarray, "3 n"]]:
+        return inverse_flow(self._flow)
 
     def sitk_voxel_map(self) -> sitk.Transform:
         return sitk_displacements(self.vectors_mm, self.grid)
