@@ -14,10 +14,11 @@ from voltween.spatial import jacobian_determinant
 
 @dataclass(frozen=True)
 class Jacobian:
-    """Write the Jacobian determinant of a transform, a map of volume change.
+    """Write a map of the volume change of a transform (Jacobian).
 
-    At every voxel of --onto: local volume in the moving scan over that in the fixed
-    scan, for a fixed_to_moving transform. Above 1, tissue is larger in the moving scan.
+    The map is the determinant of the transform's derivative at every voxel of --onto:
+    local volume in the moving scan over that in the fixed scan, for a fixed_to_moving
+    transform. Above 1, tissue is larger in the moving scan.
     """
 
     transform: Annotated[Positional[Path], tyro.conf.arg(metavar="TRANSFORM")]
