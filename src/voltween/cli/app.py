@@ -17,6 +17,7 @@ from voltween.errors import InputError, VoltweenError
 COMMANDS = {
     "register": "Register MOVING to FIXED and write the results to a folder.",
     "apply": "Apply a transform to an image, a label map or points.",
+    "jacobian": "Write a map of the volume change of a transform (Jacobian).",
     "align": "Align all scans of a manifest to one of them with ANTs.",
     "prepare": "Turn a downloaded cohort into images, labels and a manifest.",
     "split": "Divide the cases of a manifest into train, val and test, by subject.",

@@ -141,6 +141,9 @@ class Register:
     """Label map of the moving scan, which is resampled with it."""
     no_folding: bool = False
     """Smooth the transform around folds until no voxel of the fixed scan folds."""
+    jacobian: bool = False
+    """Write jacobian.nii.gz as well: the volume change at every voxel of the fixed
+    scan, affine part included; `voltween jacobian` writes its logarithm, too."""
     precision: Precision = "fp32"
     """Precision of the network's features: bf16 is faster on processors with AMX and
     differs by hundredths of a voxel; auto uses it where it is faster."""
@@ -171,7 +174,11 @@ class Register:
             if self.no_folding:
                 registration = registration.without_folding()
             figures = write_registration(
-                registration, self.out, fixed_labels=labels[0], moving_labels=labels[1]
+                registration,
+                self.out,
+                fixed_labels=labels[0],
+                moving_labels=labels[1],
+                jacobian=self.jacobian,
             )
         _show(figures)
         console.print(f"Check {self.out / 'overview.png'}")

@@ -5,11 +5,15 @@ PyVista (`panels`, `rendering`) are imported by their path, where something is d
 """
 
 from voltween.figures.mosaic import Colors as Colors
+from voltween.figures.mosaic import add_color_scale as add_color_scale
 from voltween.figures.mosaic import gray as gray
 from voltween.figures.mosaic import name_sides as name_sides
 from voltween.figures.mosaic import paint_mosaic as paint_mosaic
 from voltween.figures.mosaic import sections as sections
 from voltween.figures.mosaic import tweening_picture as tweening_picture
+from voltween.figures.outlines import draw_outlines as draw_outlines
+from voltween.figures.outlines import label_sections as label_sections
+from voltween.figures.outlines import largest_structures as largest_structures
 from voltween.figures.planes import LONGEST_SIDE_VOXELS as LONGEST_SIDE_VOXELS
 from voltween.figures.planes import PLANES as PLANES
 from voltween.figures.planes import Plane as Plane

@@ -1,5 +1,7 @@
 """Pictures of sections of scans side by side, drawn with Pillow."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image as Picture
@@ -17,6 +19,7 @@ from voltween.spatial import Grid, Image, Transform
 _GAP_PIXELS = 6
 _TITLE_PIXELS = 34
 _HEADING_PIXELS = 20
+_SCALE_PIXELS, _SCALE_BAR_PIXELS, _LONGEST_SCALE_PIXELS = 52, 14, 200
 _WHITE, _BLACK, _ORANGE = (255, 255, 255), (0, 0, 0), (255, 165, 0)
 
 Colors = Float[np.ndarray, "_ _ 3"]
@@ -78,6 +81,28 @@ def paint_mosaic(title: str, columns: dict[str, list[Colors]]) -> Picture.Image:
             draw.rectangle(frame, outline=_BLACK)
             name_sides(draw, PLANES[row], corner, section.shape[:2])
     return picture
+
+
+def add_color_scale(
+    picture: Picture.Image, colors: Float[np.ndarray, "n 3"], names: Sequence[str]
+) -> Picture.Image:
+    """Adds a scale at the right: colors from top to bottom, RGB 0 to 1, and names.
+
+    The names are spread evenly from the top to the bottom of the scale.
+    """
+    result = Picture.new("RGB", (picture.width + _SCALE_PIXELS, picture.height), _WHITE)
+    result.paste(picture)
+    bar = Picture.fromarray(np.rint(colors[:, None] * 255).astype(np.uint8))
+    left, top = picture.width, _TITLE_PIXELS + _HEADING_PIXELS
+    height = min(_LONGEST_SCALE_PIXELS, picture.height - top - _GAP_PIXELS)
+    result.paste(bar.resize((_SCALE_BAR_PIXELS, height)), (left, top))
+    draw, font = ImageDraw.Draw(result), ImageFont.load_default(12)
+    draw.rectangle((left, top, left + _SCALE_BAR_PIXELS, top + height), outline=_BLACK)
+    for name, y in zip(
+        names, np.linspace(top + 6, top + height - 6, len(names)), strict=True
+    ):
+        draw.text((left + _SCALE_BAR_PIXELS + 4, y), name, _BLACK, font, anchor="lm")
+    return result
 
 
 def _picture(colors: Colors) -> Picture.Image:

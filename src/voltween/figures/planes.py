@@ -71,11 +71,14 @@ PLANES = (
 )
 
 
-def display_grid(grid: Grid) -> Grid:
-    """The grid of cubic voxels in RAS order over a field of view, one per pixel."""
+def display_grid(grid: Grid, longest_side: int = LONGEST_SIDE_VOXELS) -> Grid:
+    """The grid of cubic voxels in RAS order over a field of view, one per pixel.
+
+    `longest_side` is the number of voxels along its longest side.
+    """
     directions = directions_to_ras(grid)
     extent_mm = grid.extent_mm(directions)
-    spacing_mm = extent_mm.max() / (LONGEST_SIDE_VOXELS - 1)
+    spacing_mm = extent_mm.max() / (longest_side - 1)
     sizes = np.maximum(np.round(extent_mm / spacing_mm).astype(int) + 1, 2)
     return Grid.centered(
         (int(sizes[0]), int(sizes[1]), int(sizes[2])),

@@ -7,7 +7,7 @@ and positions have components 0 and 1 negated.
 
 import functools
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -15,10 +15,18 @@ import SimpleITK as sitk
 from jaxtyping import Float
 
 from voltween.errors import InputError
-from voltween.spatial import Affine, DisplacementField, Grid, Transform
+from voltween.spatial import (
+    Affine,
+    DisplacementField,
+    Field,
+    Grid,
+    SplineField,
+    Transform,
+)
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 TRANSFORM_SUFFIXES = (".h5", ".tfm", ".txt", ".mat")
+_SPLINE_ORDER = 3
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 # Factor on x and y that turns each frame into RAS; old .fcsv files number the frames.
 _FRAME_SIGNS = {"RAS": 1.0, "LPS": -1.0, "0": 1.0, "1": -1.0}
@@ -99,8 +107,14 @@ def transform_to_itk(transform: Transform) -> sitk.Transform:
     return parts[0] if len(parts) == 1 else sitk.CompositeTransform(parts)
 
 
-def _part_to_itk(part: Affine | DisplacementField) -> sitk.Transform:
-    if isinstance(part, DisplacementField):
+def _part_to_itk(part: Affine | Field) -> sitk.Transform:
+    if isinstance(part, SplineField):
+        coefficients_lps = to_itk_vectors(part.coefficients_mm)
+        axes = np.moveaxis(coefficients_lps, -1, 0)
+        return sitk.BSplineTransform(
+            [image_to_itk(c, part.grid) for c in axes], _SPLINE_ORDER
+        )
+    if isinstance(part, Field):
         vectors_lps = to_itk_vectors(part.vectors_mm)
         return sitk.DisplacementFieldTransform(image_to_itk(vectors_lps, part.grid))
     matrix = _FLIP @ part.matrix @ _FLIP
@@ -126,12 +140,21 @@ def transform_from_itk(itk: sitk.Transform) -> Transform:
         return functools.reduce(operator.matmul, parts)
     if isinstance(itk, sitk.DisplacementFieldTransform):
         return field_from_itk(itk.GetDisplacementField())
+    if isinstance(itk, sitk.BSplineTransform) and itk.GetOrder() == _SPLINE_ORDER:
+        return _spline_from_itk(itk.GetCoefficientImages())
     raise InputError(
-        expected="affine parts and displacement fields",
+        expected="affine parts, displacement fields and cubic B-splines",
         got=f"a {itk.GetName()}",
         advice="convert it to a displacement field (SimpleITK: "
         "TransformToDisplacementField) first",
     )
+
+
+def _spline_from_itk(coefficients: Sequence[sitk.Image]) -> SplineField:
+    """Makes a spline field from an ITK image of coefficients per LPS component."""
+    lps = np.stack([sitk.GetArrayFromImage(image).T for image in coefficients], axis=-1)
+    grid = grid_from_itk(coefficients[0])
+    return SplineField.from_coefficients(lps * np.diag(_FLIP)[:3], grid)
 
 
 def _matrix_of(itk: sitk.Transform) -> Float[np.ndarray, "4 4"]:

@@ -23,7 +23,15 @@ from voltween.io.itk import (
 )
 from voltween.io.nifti import check_is_whole, compress, save_sheared
 from voltween.io.points import POINT_SUFFIXES, format_points
-from voltween.spatial import DisplacementField, Grid, Image, LabelMap, Points, Transform
+from voltween.spatial import (
+    DisplacementField,
+    Field,
+    Grid,
+    Image,
+    LabelMap,
+    Points,
+    Transform,
+)
 
 
 def write(thing: Image | LabelMap | Points | Transform, path: PathLike) -> Path:
@@ -84,7 +92,7 @@ def _write_transform(transform: Transform, path: Path) -> None:
         _write_volume(vectors_lps, transform.grid, path)
         return
     check_suffix(path, (".h5", ".tfm"), "a transform")
-    fields = [p for p in transform.parts() if isinstance(p, DisplacementField)]
+    fields = [part for part in transform.parts() if isinstance(part, Field)]
     with whole_file(path) as partial:
         # Checked first: on a full disk HDF5 prints pages of messages.
         check_free_space(path, sum(field.vectors_mm.nbytes for field in fields))

@@ -6,9 +6,9 @@ The transform that a network finds on the grids becomes one between the worlds:
                       o (identity + flow)
                       o inverse of the fixed canonical affine
 
-The affine part stays an exact `Affine`. The dense part becomes a `DisplacementField`
-that fades to zero around the canonical grid, so that the transform is continuous
-wherever the scans reach.
+The affine part stays an exact `Affine`. The dense part becomes a `SplineField`, which
+has the flow at the network's voxels and is smooth between them, and which fades to zero
+around the canonical grid, so that the transform is continuous wherever the scans reach.
 """
 
 import math
@@ -20,9 +20,9 @@ from jaxtyping import Float, Int
 from scipy.ndimage import affine_transform
 
 from voltween.ops import FlowParts, exponential
-from voltween.spatial import Affine, DisplacementField, Grid, Transform
+from voltween.spatial import Affine, Grid, SplineField, Transform
 
-_NARROWEST_FADE_VOXELS = 8
+_NARROWEST_FADE_VOXELS = 7
 _STEEPEST_FADE = 0.5  # voxels of displacement lost per voxel: well below folding
 
 
@@ -58,7 +58,7 @@ def world_transform(parts: FlowParts, grids: Grids) -> Transform:
     if not parts.dense_flow.any():
         return affine
     flow, grid = _fade_out(_to_numpy(parts.dense_flow), grids.fixed)
-    return affine @ DisplacementField.from_flow(flow, grid)
+    return affine @ SplineField.from_flow(flow, grid)
 
 
 def world_transforms(
@@ -74,8 +74,8 @@ def world_transforms(
     affine = world_affine(parts.matrix, parts.translation, grids)
     data, grid = _fade_out(_to_numpy(parts.velocity), grids.fixed)
     velocity = torch.from_numpy(data)[None]
-    forward = DisplacementField.from_flow(_to_numpy(exponential(velocity)), grid)
-    backward = DisplacementField.from_flow(_to_numpy(exponential(-velocity)), grid)
+    forward = SplineField.from_flow(_to_numpy(exponential(velocity)), grid)
+    backward = SplineField.from_flow(_to_numpy(exponential(-velocity)), grid)
     return affine @ forward, backward @ affine.inverse()
 
 
@@ -150,14 +150,15 @@ def _fade_out(
     """Continues the flow around its grid, from its border value down to zero.
 
     Beyond a field, ITK applies no displacement: without the fade, the moved image would
-    be torn along the border of the canonical grid.
+    be torn along the border of the canonical grid. The two outermost voxels are zero,
+    as a spline field ends at the last but one.
     """
     border = np.abs(flow).copy()
     border[:, 1:-1, 1:-1, 1:-1] = 0
     width = max(_NARROWEST_FADE_VOXELS, math.ceil(border.max() / _STEEPEST_FADE))
-    padded = np.pad(flow, [(0, 0), *[(width, width)] * 3], mode="edge")
+    padded = np.pad(flow, [(0, 0), *[(width + 1, width + 1)] * 3], mode="edge")
     for axis, size in enumerate(flow.shape[1:], 1):
-        ramp = np.arange(width) / width
+        ramp = np.maximum(np.arange(-1, width), 0) / width
         weights = np.concatenate([ramp, np.ones(size), ramp[::-1]])
         padded *= np.expand_dims(weights, [n for n in range(4) if n != axis])
-    return padded, grid.pad(width)
+    return padded, grid.pad(width + 1)

@@ -4,10 +4,11 @@ It is painted pixel by pixel into an array; Pillow adds the text and writes the 
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from voltween.figures import (
     LONGEST_SIDE_VOXELS,
@@ -15,61 +16,122 @@ from voltween.figures import (
     Colors,
     Plane,
     Section,
+    add_color_scale,
     display_grid,
+    draw_outlines,
     gray,
+    label_sections,
+    largest_structures,
     paint_mosaic,
     sections,
 )
 from voltween.files import whole_file
 from voltween.registration.result import Registration
-from voltween.spatial import Affine, DisplacementField, Grid
+from voltween.spatial import Affine, DisplacementField, Grid, LabelMap, Transform
 
+_MOST_PIXELS = 1500  # across all columns, without gaps and scale: a laptop's screen
+_OTHER_COLUMNS = 4  # beside the frames of the tweening
 _GRID_LINES = 20
 _GRID_LINE_PIXELS = 1.2
 _CHECKER_SQUARES = 8
 _LARGEST_LOG_JACOBIAN = 1.5  # to base 2, either way: where the colors end
 _CYAN = np.array([0.0, 1.0, 1.0])
+_YELLOW, _LIGHT_BLUE = np.array([1.0, 0.83, 0.0]), np.array([0.35, 0.7, 1.0])
 # Growing and shrinking tissue: the ends of the color map RdBu, reversed.
 _RED, _BLUE = np.array([0.70, 0.09, 0.17]), np.array([0.13, 0.40, 0.67])
 
 
-def write_overview(registration: Registration, path: Path) -> None:
+def write_overview(
+    registration: Registration,
+    path: Path,
+    *,
+    fixed_labels: LabelMap | None = None,
+    moving_labels: LabelMap | None = None,
+) -> None:
     """Writes a PNG: fixed, every tweening frame, checkerboard, deformed grid, Jacobian.
 
     The rows are three planes through the center of the fixed image, with R, A and S to
-    the right or up.
+    the right or up. Where there are labels, the twelve structures that are largest in
+    these planes are outlined: those of the fixed scan in yellow, those of the moving
+    scan, moved, in blue. The picture is at most about 1600 x 1000 pixels.
 
     Raises:
         OutputError: If the file cannot be written.
     """
-    columns = dict(_columns(registration, display_grid(registration.fixed.grid)))
-    picture = paint_mosaic(_title(registration), columns)
+    count = len(registration.tweening) + _OTHER_COLUMNS
+    side = min(LONGEST_SIDE_VOXELS, _MOST_PIXELS // count)
+    grid = display_grid(registration.fixed.grid, side)
+    outlines = _Outlines.of(fixed_labels, moving_labels, grid)
+    columns = dict(_columns(registration, grid, outlines))
+    picture = add_color_scale(
+        paint_mosaic(_title(registration), columns),
+        _colors(np.linspace(1, -1, 100)),
+        [f"{_LARGEST_LOG_JACOBIAN:+g}", "0", f"{-_LARGEST_LOG_JACOBIAN:+g}"],
+    )
     with whole_file(path) as partial:
         picture.save(partial, format="png", compress_level=1)
 
 
+@dataclass(frozen=True, eq=False)
+class _Outlines:
+    """The structures that are outlined on a grid."""
+
+    fixed: LabelMap | None
+    moving: LabelMap | None
+    grid: Grid
+    chosen: list[int]
+
+    @classmethod
+    def of(
+        cls, fixed: LabelMap | None, moving: LabelMap | None, grid: Grid
+    ) -> "_Outlines":
+        """The structures largest in the planes, fixed ones if there are labels."""
+        labels = moving if fixed is None else fixed
+        if labels is None:
+            return cls(None, None, grid, [])
+        shown = label_sections(labels, Affine.identity(), grid)
+        chosen = largest_structures(shown) or list(labels.labels)
+        return cls(fixed, moving, grid, chosen)
+
+    def draw(self, panels: list[Colors], moved_by: Transform | None) -> list[Colors]:
+        """Draws the fixed structures, and the moved ones if there is a transform."""
+        same = Affine.identity()
+        sides = [(self.fixed, same, _YELLOW), (self.moving, moved_by, _LIGHT_BLUE)]
+        for labels, transform, color in sides:
+            if labels is not None and transform is not None:
+                shown = label_sections(labels, transform, self.grid)
+                panels = [
+                    draw_outlines(panel, section, chosen=self.chosen, color=color)
+                    for panel, section in zip(panels, shown, strict=True)
+                ]
+        return panels
+
+
 def _columns(
-    registration: Registration, grid: Grid
+    registration: Registration, grid: Grid, outlines: _Outlines
 ) -> Iterator[tuple[str, list[Colors]]]:
     """Yields the heading and the three planes of every column of the picture."""
     fixed = sections(registration.fixed, Affine.identity(), grid)
-    yield "fixed", [gray(section) for section in fixed]
+    heading = "fixed" if outlines.fixed is None else "fixed (yellow)"
+    yield heading, outlines.draw([gray(section) for section in fixed], None)
     moved = fixed
     for name, transform in registration.tweening.items():
         moved = sections(registration.moving, transform, grid)
         heading = "moving, centered" if name == "before" else f"after {name}"
-        yield heading, [gray(section) for section in moved]
+        heading += "" if outlines.moving is None else " (blue)"
+        panels = [gray(section) for section in moved]
+        yield heading, outlines.draw(panels, transform)
     pairs = zip(fixed, moved, strict=True)
     yield "fixed / moved", [gray(np.where(_checkerboard(f), f, m)) for f, m in pairs]
     slabs = [plane.slab(grid, 3) for plane in PLANES]
     fields = [registration.fixed_to_moving.to_field(slab) for slab in slabs]
     triples = list(zip(PLANES, fields, moved, strict=True))
     yield "deformed grid", [_draw_grid_lines(m, f, p) for p, f, m in triples]
-    yield "log2 Jacobian (red > 0)", [_color_jacobian(f, p) for p, f, _ in triples]
+    yield "log2 Jacobian", [_color_jacobian(f, p) for p, f, _ in triples]
 
 
 def _checkerboard(section: Section) -> Bool[np.ndarray, "_ _"]:
-    size = max(2, LONGEST_SIDE_VOXELS // _CHECKER_SQUARES)
+    size = max(2, max(section.shape) // _CHECKER_SQUARES)
     return (np.indices(section.shape) // size).sum(axis=0) % 2 == 0
 
 
@@ -80,7 +142,7 @@ def _draw_grid_lines(
     positions = field.to_flow() + np.indices(field.grid.shape)
     opacity = np.zeros(section.shape)
     for axis in {0, 1, 2} - {plane.axis}:
-        lines = plane.section(positions[axis]) * (_GRID_LINES / LONGEST_SIDE_VOXELS)
+        lines = plane.section(positions[axis]) * (_GRID_LINES / max(field.grid.shape))
         slope = np.hypot(*np.gradient(lines))
         pixels_away = np.abs(lines - np.rint(lines)) / slope.clip(1e-6)
         opacity = np.maximum(opacity, _GRID_LINE_PIXELS / 2 + 0.5 - pixels_away)
@@ -91,7 +153,11 @@ def _draw_grid_lines(
 def _color_jacobian(field: DisplacementField, plane: Plane) -> Colors:
     """Colors red where the moving image's tissue is larger, blue where smaller."""
     determinant = plane.section(field.jacobian_determinant())
-    share = np.log2(determinant.clip(2.0**-6)) / _LARGEST_LOG_JACOBIAN
+    return _colors(np.log2(determinant.clip(2.0**-6)) / _LARGEST_LOG_JACOBIAN)
+
+
+def _colors(share: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n 3"]:
+    """Colors from blue, at -1 and below, through white to red, at 1 and above."""
     share = share.clip(-1, 1)[..., None]
     end = np.where(share > 0, _RED, _BLUE)
     return 1 - np.abs(share) * (1 - end)

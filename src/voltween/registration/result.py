@@ -89,7 +89,12 @@ class Registration:
     @cached_property
     def folding_percent(self) -> float:
         """Percentage of the fixed image's voxels at which the transform folds."""
-        return self.field.folding_percent()
+        return 100 * float((self.jacobian.data <= 0).mean())
+
+    @cached_property
+    def jacobian(self) -> Image:
+        """Local volume in moving space over that in fixed space, on the fixed grid."""
+        return Image(self.field.jacobian_determinant(), self.fixed.grid)
 
     def without_folding(self) -> "Registration":
         """Returns the registration changed until no voxel of the fixed image folds.

@@ -26,12 +26,14 @@ def write_registration(
     *,
     fixed_labels: LabelMap | None = None,
     moving_labels: LabelMap | None = None,
+    jacobian: bool = False,
 ) -> dict[str, Any]:
     """Writes all results into a folder; returns the content of registration.json.
 
     The files appear together or not at all: moved.nii.gz, fixed_to_moving.h5 and
     .nii.gz (displacement field on the fixed grid), moving_to_fixed.h5, overview.png,
-    registration.json, and moved_labels.nii.gz if there are moving labels.
+    registration.json, moved_labels.nii.gz if there are moving labels, and, if wanted,
+    jacobian.nii.gz (local volume in the moving over that in the fixed scan).
 
     Raises:
         OutputError: If the folder cannot be written to.
@@ -44,7 +46,14 @@ def write_registration(
                 moving_labels, onto=registration.fixed.grid
             )
             io.write(moved_labels, folder / "moved_labels.nii.gz")
-        write_overview(registration, folder / "overview.png")
+        write_overview(
+            registration,
+            folder / "overview.png",
+            fixed_labels=fixed_labels,
+            moving_labels=moving_labels,
+        )
+        if jacobian:
+            io.write(registration.jacobian, folder / "jacobian.nii.gz")
         figures = {
             **_quality(registration),
             **_overlap(registration, fixed_labels, moving_labels),

@@ -11,13 +11,16 @@ from voltween.spatial.grid import Grid as Grid
 from voltween.spatial.grid import directions_to_ras as directions_to_ras
 from voltween.spatial.grid import nearest_world_axes as nearest_world_axes
 from voltween.spatial.grid import spacing_and_shape as spacing_and_shape
+from voltween.spatial.jacobian import jacobian_determinant as jacobian_determinant
 from voltween.spatial.orientation import reorder_grid_to_ras as reorder_grid_to_ras
 from voltween.spatial.orientation import reorder_volume_to_ras as reorder_volume_to_ras
 from voltween.spatial.origins import origins_mm as origins_mm
 from voltween.spatial.resampling import resample_smoothly as resample_smoothly
+from voltween.spatial.spline_field import SplineField as SplineField
 from voltween.spatial.transform import Affine as Affine
 from voltween.spatial.transform import Composite as Composite
 from voltween.spatial.transform import DisplacementField as DisplacementField
+from voltween.spatial.transform import Field as Field
 from voltween.spatial.transform import Transform as Transform
 from voltween.spatial.unfolding import remove_folds as remove_folds
 from voltween.spatial.volume import Image as Image

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from voltween.spatial.grid import Grid
-from voltween.spatial.transform import DisplacementField
+from voltween.spatial.transform import Field
 
 Beyond = Literal["nearest", "constant"]
 """Continuation of a field beyond its grid for smoothing: its border values, or 0."""
@@ -27,12 +27,12 @@ _FIRST_SMOOTHING_VOXELS = 0.5  # standard deviation; more would change too much
 
 
 def smooth_folds(
-    field: DisplacementField,
+    field: Field,
     around_mm: Float[np.ndarray, "n 3"],
     *,
     reach_voxels: int,
     beyond: Beyond,
-) -> DisplacementField:
+) -> Field:
     """Smooths a field at its folds and around the positions `around_mm`, RAS+ mm.
 
     Smooths folded voxels fully and their neighbors less with distance, up to
@@ -61,7 +61,7 @@ def smooth_folds(
             folds[box] |= smallest_determinants(flow) < _LEAST_DETERMINANT
         if not folds.any():
             break
-    return DisplacementField(field.grid, vectors_mm)
+    return type(field)(field.grid, vectors_mm)
 
 
 def smallest_determinants(

@@ -129,6 +129,12 @@ class Grid:
         i, j, k = (n + 2 * voxels for n in self.shape)
         return Grid((i, j, k), affine)
 
+    def planes(self, first: int, stop: int) -> "Grid":
+        """The grid of the planes from `first` to before `stop` of the first axis."""
+        affine = self.affine.copy()
+        affine[:3, 3] = self.voxel_to_world(np.array([first, 0.0, 0.0]))
+        return Grid((stop - first, *self.shape[1:]), affine)
+
     def is_close(self, other: "Grid", tolerance_mm: float = 1e-3) -> bool:
         """Whether two grids have one shape and voxel centers within `tolerance_mm`."""
         if self.shape != other.shape:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from voltween.spatial.inversion import inverse_displacements
-from voltween.spatial.transform import Affine, DisplacementField, Transform
+from voltween.spatial.transform import Affine, Field, Transform
 
 _ACCEPTABLE_MISS_VOXELS = 0.1  # as for the inverse of a whole field
 
@@ -31,17 +31,16 @@ def origins_mm(
 
 
 def _origins_of_field(
-    field: DisplacementField, mapped_mm: Float[np.ndarray, "n 3"]
+    field: Field, mapped_mm: Float[np.ndarray, "n 3"]
 ) -> Float[np.ndarray, "n 3"]:
     """Origins that the field moves; else those beyond its grid, which do not move."""
     origins = np.full(mapped_mm.shape, np.nan)
-    flow = np.ascontiguousarray(field.to_flow())
     for guess in (_first_guess, _nearest_voxels, _unmoved):
         lost = np.isnan(origins).any(axis=1) & np.isfinite(mapped_mm).all(axis=1)
         if lost.any():
             mapped = mapped_mm[lost]
             voxels = field.grid.world_to_voxel(mapped).T
-            found = field.grid.voxel_to_world((voxels + guess(flow, voxels)).T)
+            found = field.grid.voxel_to_world((voxels + guess(field, voxels)).T)
             misses_mm = np.linalg.norm(field.map_positions(found) - mapped, axis=1)
             acceptable_mm = _ACCEPTABLE_MISS_VOXELS * field.grid.spacing_mm.min()
             found[misses_mm > acceptable_mm] = np.nan
@@ -50,25 +49,26 @@ def _origins_of_field(
 
 
 def _first_guess(
-    flow: Float[np.ndarray, "3 i j k"], voxels: Float[np.ndarray, "3 n"]
+    field: Field, voxels: Float[np.ndarray, "3 n"]
 ) -> Float[np.ndarray, "3 n"]:
     """Displacements to the origins, iterated as for a whole field."""
-    return inverse_displacements(flow, voxels)[0]
+    return inverse_displacements(field.read, voxels)[0]
 
 
 def _nearest_voxels(
-    flow: Float[np.ndarray, "3 i j k"], voxels: Float[np.ndarray, "3 n"]
+    field: Field, voxels: Float[np.ndarray, "3 n"]
 ) -> Float[np.ndarray, "3 n"]:
     """The same, started at the voxels that are mapped nearest; helps at folds."""
+    flow = field.to_flow()
     grid_voxels = np.indices(flow.shape[1:], dtype=float).reshape(3, -1)
     mapped = grid_voxels + flow.reshape(3, -1)
     squares = (((mapped.T - voxel) ** 2).sum(axis=1) for voxel in voxels.T)
     nearest = grid_voxels[:, [int(square.argmin()) for square in squares]]
-    return inverse_displacements(flow, voxels, nearest - voxels)[0]
+    return inverse_displacements(field.read, voxels, nearest - voxels)[0]
 
 
 def _unmoved(
-    flow: Float[np.ndarray, "3 i j k"], voxels: Float[np.ndarray, "3 n"]
+    field: Field, voxels: Float[np.ndarray, "3 n"]
 ) -> Float[np.ndarray, "3 n"]:
     """No displacement, as beyond the grid of a field."""
     return np.zeros_like(voxels)

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from voltween.errors import InputError
 from voltween.spatial.field_smoothing import Beyond, smooth_folds
 from voltween.spatial.grid import Grid
-from voltween.spatial.transform import Affine, DisplacementField, Transform
+from voltween.spatial.transform import Affine, Field, Transform
 
 _LEAST_DETERMINANT = 0.01  # so that rounding, as in a file, causes no new fold
 _MAX_ROUNDS = 16
@@ -81,7 +81,7 @@ def _smooth_fields(
     parts: list[Transform] = []
     for part in reversed(transform.parts()):
         mapped_mm = part.map_positions(around_mm)
-        if isinstance(part, DisplacementField):
+        if isinstance(part, Field):
             reach = _FIRST_REACH_VOXELS + round_number
             part = smooth_folds(part, around_mm, reach_voxels=reach, beyond=beyond)
         parts.append(part)
@@ -103,8 +103,8 @@ def _mirrors(transform: Transform) -> bool:
     return bool(np.prod([np.linalg.det(matrix) for matrix in matrices]) < 0)
 
 
-def _fields(transform: Transform) -> list[DisplacementField]:
-    return [part for part in transform.parts() if isinstance(part, DisplacementField)]
+def _fields(transform: Transform) -> list[Field]:
+    return [part for part in transform.parts() if isinstance(part, Field)]
 
 
 def _check_shapes(transform: Transform, onto: Grid) -> None:

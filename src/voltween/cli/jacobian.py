@@ -1,0 +1,51 @@
+"""Command: write a map of the volume change of a transform."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from voltween import io
+from voltween.cli.console import console
+from voltween.spatial import jacobian_determinant
+
+
+@dataclass(frozen=True)
+class Jacobian:
+    """Write a map of the volume change of a transform (Jacobian).
+
+    The map is the determinant of the transform's derivative at every voxel of --onto:
+    local volume in the moving scan over that in the fixed scan, for a fixed_to_moving
+    transform. Above 1, tissue is larger in the moving scan.
+    """
+
+    transform: Annotated[Positional[Path], tyro.conf.arg(metavar="TRANSFORM")]
+    """ITK transform (.h5, .tfm, .txt, .mat) or displacement field image."""
+    onto: Path
+    """Image whose grid the map gets: the fixed scan."""
+    out: Path
+    """Image to write."""
+    log: bool = False
+    """Write the natural logarithm; refused if a voxel folds, as it has none there."""
+    without_affine: bool = False
+    """Divide by the determinants of the affine parts, which leaves the volume change by
+    the displacement fields alone."""
+
+    def run(self) -> None:
+        """Read, compute, write."""
+        transform = io.read_transform(self.transform)
+        change = jacobian_determinant(
+            transform,
+            onto=io.read(self.onto).grid,
+            without_affine=self.without_affine,
+            log=self.log,
+        )
+        io.write(change, self.out)
+        low, high = float(change.data.min()), float(change.data.max())
+        name = "log Jacobian determinant" if self.log else "Jacobian determinant"
+        console.print(
+            f"Wrote {self.out}: {name}, mean {change.data.mean():.4g}, "
+            f"from {low:.4g} to {high:.4g}"
+        )
