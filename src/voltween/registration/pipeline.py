@@ -28,7 +28,7 @@ from voltween.registration.fitting import fit_to_pair
 from voltween.registration.guidance import Guidance
 from voltween.registration.pair_view import PairView, SideView
 from voltween.registration.result import Registration, TweeningStage
-from voltween.registration.timing import timing
+from voltween.registration.timing import Seconds, timing
 from voltween.spatial import Image, align_centers
 
 AFFINE, REFINED = "affine", "refined"
@@ -59,7 +59,7 @@ def register(
     guidance = guidance or Guidance()
     _check_can_run(model, refinement, guidance)
     _check_is_volume(fixed)
-    seconds: dict[str, float] = {}
+    seconds: dict[str, Seconds] = {}
     with timing(seconds, "preparing"):
         view = _view_pair(fixed, moving, model, refinement)
         images = view.images()
