@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from voltween.errors import FoldingWarning, InverseWarning
-from voltween.metrics import dice_per_label
+from voltween.metrics import dice_per_label, warn_if_nothing_overlaps
 from voltween.refinement import Refinement
 from voltween.registration.round_trip import round_trip_errors_mm
 from voltween.registration.timing import Seconds, timing
@@ -17,6 +17,7 @@ from voltween.spatial import (
     Image,
     LabelMap,
     Transform,
+    check_labels_on_scan,
     labels_in_common,
     remove_folds,
 )
@@ -153,17 +154,22 @@ class Registration:
         """Dice of every label present in both maps, before and after each stage.
 
         Measured on the fixed label map's grid, with labels resampled by nearest
-        neighbor.
+        neighbor. A `SuspiciousInputWarning` says if no label overlaps in the end, or
+        if labels hardly lie on their scan (see `check_labels_on_scan`).
 
         Raises:
-            InputError: If the two maps have no label in common.
+            InputError: If the two maps have no label in common, or lie off their scans.
         """
+        check_labels_on_scan(fixed, self.fixed.grid, name="fixed labels")
+        check_labels_on_scan(moving, self.moving.grid, name="moving labels")
         shared = labels_in_common(fixed, moving)
         result = {}
         for name, transform in self.tweening.items():
             moved = transform.resample(moving, onto=fixed.grid)
             per_label = dice_per_label(fixed.data, moved.data)
             result[name] = {label: per_label[label] for label in shared}
+        last = [*result.values()][-1]
+        warn_if_nothing_overlaps(last.values(), name="labels after the registration")
         return result
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from voltween.files import PathLike, check_result_folder, whole_folder
-from voltween.registration.origin import Origin, versions
+from voltween.registration.origin import Origin, recording_warnings, versions
 from voltween.registration.outputs import (
     FILES,
     RECORD,
@@ -59,8 +59,11 @@ def write_registration(
     result = LabeledResult(registration, fixed_labels, moving_labels)
     chosen = choose_outputs(outputs, has_moving_labels=moving_labels is not None)
     with whole_folder(out, names=FILES, last=RECORD) as folder:
-        seconds = write_outputs(chosen, result, folder)
-        figures = _figures(result, chosen, seconds, origin)
+        with recording_warnings() as warnings:
+            seconds = write_outputs(chosen, result, folder)
+            figures = _figures(result, chosen, seconds, origin)
+        # Those of the writing are in both lists if the command records them as well.
+        figures["warnings"] = list(dict.fromkeys([*origin.warnings, *warnings]))
         (folder / RECORD).write_text(json.dumps(figures, indent=1))
     return figures
 
@@ -91,7 +94,7 @@ def _figures(
         "round_trip_error_mm": (
             registration.round_trip_error_mm if "inverse" in outputs else None
         ),
-        "warnings": list(origin.warnings),
+        "warnings": [],
         "model": registration.model_name,
         "model_sha256": origin.model_digest,
         "refinement": refinement and asdict(refinement),
