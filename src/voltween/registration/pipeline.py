@@ -15,12 +15,12 @@ from voltween.refinement import WITHOUT_MODEL, Refinement, Step, Watch
 from voltween.registration.candidates import run_network
 from voltween.registration.canonical import world_transforms
 from voltween.registration.fitting import fit_to_pair
-from voltween.registration.guidance import Guidance
+from voltween.registration.guidance import Guidance, check_masks_meet
 from voltween.registration.judge import Judge
 from voltween.registration.pair_view import PairView, SideView
 from voltween.registration.result import Registration, TweeningStage
 from voltween.registration.search import Search
-from voltween.registration.timing import timing
+from voltween.registration.timing import Seconds, timing
 from voltween.spatial import Image, align_centers
 
 _LEAST_SIMILARITY = {"brain": 0.42, "hippocampus": 0.22, "headneck": 0.30, "none": 0.25}
@@ -50,7 +50,7 @@ def register(
     guidance = guidance or Guidance()
     _check_can_run(model, refinement, guidance)
     _check_is_volume(fixed)
-    seconds: dict[str, float] = {}
+    seconds: dict[str, Seconds] = {}
     with timing(seconds, "preparing"):
         view = _view_pair(fixed, moving, model, refinement)
         view.images()
@@ -70,6 +70,7 @@ def register(
         best = search.best()
     with timing(seconds, "refinement"):
         answer = search.refine(best)
+    check_masks_meet(guidance, answer.fixed_to_moving)
     return Registration(
         fixed=fixed,
         moving=moving,
@@ -89,7 +90,7 @@ def register_by_network(fixed: Image, moving: Image, model: Model) -> Registrati
         InputError: If an image is constant or looks like a label map.
     """
     _check_is_volume(fixed)
-    seconds: dict[str, float] = {}
+    seconds: dict[str, Seconds] = {}
     with timing(seconds, "preparing"):
         view = _view_pair(fixed, moving, model, None)
         images = view.images()
