@@ -57,6 +57,10 @@ class MissingPackageError(InputError):
     """An optional package is not installed; the advice says what to install."""
 
 
+class FitWarning(UserWarning):
+    """A model is used on scans that are not like those that it learned from."""
+
+
 class InverseWarning(UserWarning):
     """An inverse transform that is not exact everywhere; the text says by how much."""
 

@@ -14,7 +14,7 @@ from voltween.errors import InputError
 from voltween.files import folder_of
 from voltween.inputs import check_is_no_input
 from voltween.models import load_model
-from voltween.registration import register
+from voltween.registration import register_by_network
 from voltween.spatial import check_labels_on_scan
 
 if TYPE_CHECKING:  # only drawing needs Matplotlib, which takes 0.5 s to import
@@ -66,7 +66,7 @@ class Tweening:
             check_labels_on_scan(
                 structures.moving, moving.grid, name=self.moving_labels
             )
-        registration = register(fixed, moving, model=load_model(self.model))
+        registration = register_by_network(fixed, moving, load_model(self.model))
         return tweening_figure(registration, structures, style=self.style)
 
     def _structures(self) -> "Structures | None":

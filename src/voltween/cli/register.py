@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import matmul
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -15,28 +17,32 @@ from voltween.cli.invocation import named_paths, words
 from voltween.cohorts import read_structures
 from voltween.errors import InputError
 from voltween.losses import Similarity
-from voltween.models import Model, load_model, weights_digest
+from voltween.models import weights_digest
 from voltween.networks import Precision
-from voltween.refinement import (
-    WITHOUT_MODEL,
-    Effort,
-    Refinement,
-    Step,
-    choose_refinement,
-)
+from voltween.refinement import Effort, Step, choose_refinement
 from voltween.registration import (
+    AUTO,
     Guidance,
     Origin,
+    RefinementChoice,
+    SettledModel,
     Side,
     check_registration_folder,
     choose_outputs,
     recording_warnings,
     register,
+    settle_model,
     write_registration,
 )
-from voltween.spatial import Grid, LabelMap, Points, check_labels_on_scan
+from voltween.spatial import (
+    Grid,
+    LabelMap,
+    Points,
+    Transform,
+    check_labels_on_scan,
+)
 
-DEFAULT_MODEL = "brain"
+_EXIT_FAILED = 3
 _SHOWN_SECONDS = 0.005
 
 
@@ -44,10 +50,11 @@ _SHOWN_SECONDS = 0.005
 class Refine:
     """Options of the instance optimization; any of them switches it on."""
 
-    refine: Effort | int | None = None
+    refine: Effort | Literal["auto", "none"] | int = "auto"
     """Optimize the transform on this pair: fast takes a few times as long as the
-    network, accurate a few times longer; or give a number of steps. If not given:
-    accurate if --model is none or an option below is given, else no optimization."""
+    network, accurate a few times longer; or give a number of steps. With none, the
+    network's answer stays. auto is what gains most with the model (`voltween models`),
+    and accurate if an option below is given."""
     similarity: Annotated[
         Similarity | None,
         tyro.conf.arg(metavar="{" + ", ".join(get_args(Similarity)) + "}"),
@@ -84,11 +91,25 @@ class Refine:
     channel_weights: tuple[float, ...] = ()
     """Weights of the scans and of the further images; if not given, equal weights."""
 
-    def refinement(self, *, has_model: bool) -> Refinement | None:
-        """The refinement that the options ask for; None if none was given."""
-        if has_model and self == Refine():
+    def choice(self, *, has_model: bool) -> RefinementChoice:
+        """The refinement that the options ask for; "auto" if none was given.
+
+        Raises:
+            InputError: If options of a refinement are given, but none is wanted.
+        """
+        if self == Refine():
+            return AUTO
+        if self.refine == "none":
+            if self != Refine("none"):
+                raise InputError(
+                    about="--refine none",
+                    expected="no option of a refinement beside it",
+                    got="some",
+                    advice="leave --refine out, or the other options",
+                )
             return None
-        usual = choose_refinement(self.refine, has_model=has_model)
+        effort = None if self.refine == "auto" else self.refine
+        usual = choose_refinement(effort, has_model=has_model)
         changes: dict[str, Any] = (
             {"similarity": self.similarity} if self.similarity else {}
         )
@@ -151,9 +172,15 @@ class Register:
     """Scan to be registered."""
     out: Path
     """Folder for the results; made if missing."""
-    model: str | None = None
-    """Shipped model (see `voltween models`) or model file; if not given, brain. With
-    none, the transform is optimized on the pair alone, for any anatomy."""
+    model: str = AUTO
+    """Shipped model (see `voltween models`) or model file. auto takes the shipped model
+    that learned from such scans, or none. With none, the transform is optimized on the
+    pair alone, for any anatomy."""
+    initial: tuple[Path, ...] = ()
+    """Transforms, fixed to moving, to start from; of several, the last one is applied
+    to fixed positions first. Without any, the poses of the scans are found."""
+    strict: bool = False
+    """End with exit code 3 if the verdict is failed."""
     fixed_labels: Path | None = None
     """Label map of the fixed scan, for measuring the overlap."""
     moving_labels: Path | None = None
@@ -179,21 +206,25 @@ class Register:
         _show(figures)
         if "overview.png" in figures["outputs"]:
             console.print(f"Check {self.out / 'overview.png'}")
+        if self.strict and figures["verdict"]["grade"] == "failed":
+            raise SystemExit(_EXIT_FAILED)
 
     def _register(self, warnings: list[str]) -> dict[str, Any]:
         """Registers and writes; returns the content of registration.json."""
         check_registration_folder(self.out)
         outputs = self._outputs()
         structures = read_structures(self.structures) if self.structures else {}
-        if self.model is None:
-            console.print(f"No --model given: using the model {DEFAULT_MODEL!r}.")
         if self.fixed_labels and not self.moving_labels:
             raise InputError(
                 about="--fixed-labels", expected="--moving-labels too", got="none"
             )
-        model = self._model()
-        refinement = self.refinement.refinement(has_model=model is not None)
         fixed, moving = io.read(self.fixed), io.read(self.moving)
+        settled = settle_model(self.model, fixed, moving)
+        if self.model == AUTO:
+            console.print(f"Model: {settled.name} ({settled.reason}).")
+        model = settled.model
+        if model is not None:
+            model = replace(model, precision=self.precision)
         labels = (
             _labels(self.fixed_labels, fixed.grid),
             _labels(self.moving_labels, moving.grid),
@@ -203,9 +234,10 @@ class Register:
             registration = register(
                 fixed,
                 moving,
-                model=model,
-                refinement=refinement,
+                model=settled._replace(model=model),
+                refinement=self.refinement.choice(has_model=model is not None),
                 guidance=guidance,
+                initial=self._initial(),
                 on_step=on_step,
             )
             if self.no_folding:
@@ -216,7 +248,7 @@ class Register:
                 outputs=outputs,
                 fixed_labels=labels[0],
                 moving_labels=labels[1],
-                origin=self._origin(model, structures, warnings),
+                origin=self._origin(settled, structures, warnings),
             )
 
     def _outputs(self) -> list[str] | None:
@@ -227,18 +259,22 @@ class Register:
         return [*choose_outputs(names, has_moving_labels=bool(self.moving_labels))]
 
     def _origin(
-        self, model: Model | None, structures: dict[int, str], warnings: list[str]
+        self,
+        settled: SettledModel,
+        structures: dict[int, str],
+        warnings: list[str],
     ) -> Origin:
         """The origin of the result, for registration.json."""
-        digest = weights_digest(self.model or DEFAULT_MODEL) if model else None
+        name = settled.name if self.model == AUTO else self.model
+        digest = weights_digest(name) if settled.model else None
         inputs = named_paths(self)
         return Origin(inputs, digest, words.get(), warnings, structures)
 
-    def _model(self) -> Model | None:
-        if self.model == WITHOUT_MODEL:
+    def _initial(self) -> Transform | None:
+        """The initial transforms, composed."""
+        if not self.initial:
             return None
-        model = load_model(self.model or DEFAULT_MODEL)
-        return replace(model, precision=self.precision)
+        return reduce(matmul, [io.read_transform(path) for path in self.initial])
 
 
 def _labels(path: Path | None, scan: Grid) -> LabelMap | None:
@@ -270,7 +306,11 @@ def _progress() -> Iterator[Callable[[Step], None]]:
 
 
 def _show(figures: dict[str, Any]) -> None:
-    """Shows the quality figures of registration.json."""
+    """Shows the verdict and the quality figures of registration.json."""
+    verdict = figures["verdict"]
+    reasons = "; ".join(verdict["reasons"]) or "nothing speaks against it"
+    color = {"good": "green", "doubtful": "yellow", "failed": "red"}[verdict["grade"]]
+    console.print(f"[bold {color}]Verdict: {verdict['grade']}[/] ({reasons}).")
     correlation = figures["correlation"]
     console.print(
         f"Correlation with the fixed image: {correlation['before']:.3f} before "

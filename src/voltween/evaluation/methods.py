@@ -13,7 +13,7 @@ from voltween.errors import InputError
 from voltween.models import load_model, weights_digest
 from voltween.process import Used, installed_version
 from voltween.refinement import WITHOUT_MODEL, Refinement, split_name
-from voltween.registration import register
+from voltween.registration import register, register_by_network
 from voltween.spatial import Image, Transform
 
 
@@ -108,7 +108,10 @@ def load_registering(
     model = None if name == WITHOUT_MODEL else load_model(name).to(device)
 
     def answer(fixed: Image, moving: Image) -> Answer:
-        registration = register(fixed, moving, model=model, refinement=refinement)
+        if model is not None and refinement is None:
+            registration = register_by_network(fixed, moving, model)
+        else:
+            registration = register(fixed, moving, model=model, refinement=refinement)
         return Answer(registration.fixed_to_moving, registration.tweening)
 
     return answer

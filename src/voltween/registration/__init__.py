@@ -11,8 +11,17 @@ from voltween.registration.origin import recording_warnings as recording_warning
 from voltween.registration.outputs import OUTPUTS as OUTPUTS
 from voltween.registration.outputs import choose_outputs as choose_outputs
 from voltween.registration.pipeline import register as register
+from voltween.registration.pipeline import register_by_network as register_by_network
 from voltween.registration.result import Registration as Registration
 from voltween.registration.result_folder import (
     check_registration_folder as check_registration_folder,
 )
 from voltween.registration.result_folder import write_registration as write_registration
+from voltween.registration.settling import AUTO as AUTO
+from voltween.registration.settling import ModelChoice as ModelChoice
+from voltween.registration.settling import RefinementChoice as RefinementChoice
+from voltween.registration.settling import SettledModel as SettledModel
+from voltween.registration.settling import settle_model as settle_model
+from voltween.registration.verdict import Evidence as Evidence
+from voltween.registration.verdict import Grade as Grade
+from voltween.registration.verdict import Verdict as Verdict

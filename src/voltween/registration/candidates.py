@@ -19,7 +19,6 @@ from voltween.refinement import (
     Watch,
     find_affine_part,
     find_dense_part,
-    from_scratch,
 )
 from voltween.registration.canonical import Grids, regrid, world_transforms
 from voltween.registration.guidance import Guidance

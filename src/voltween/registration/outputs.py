@@ -74,7 +74,9 @@ OUTPUTS = {
         "moving_to_fixed.h5", "inverse", lambda r: r.registration.moving_to_fixed
     ),
     "overview": Output("overview.png", "overview", lambda r: r, _write_overview),
-    "jacobian": Output("jacobian.nii.gz", "jacobian", lambda r: r.registration.jacobian),
+    "jacobian": Output(
+        "jacobian.nii.gz", "jacobian", lambda r: r.registration.jacobian
+    ),
 }
 """Every file beside `RECORD`, by its name as an option, in the order of writing."""
 

@@ -2,7 +2,8 @@
 
 Each scan is put on its own canonical grid. There a network finds a transform and a
 refinement optimizes it on the pair, or a refinement finds one without a network. The
-result becomes a transform between the scans' own worlds (see `canonical`).
+answer is the best of several candidates (see `search`), as a transform between the
+scans' own worlds (see `canonical`).
 """
 
 import math
@@ -10,76 +11,94 @@ import time
 from collections.abc import Callable
 
 from voltween.errors import InputError
+from voltween.io import ImageLike, to_image
 from voltween.models import Model
-from voltween.refinement import WITHOUT_MODEL, Refinement, Step, Watch
+from voltween.refinement import Refinement, Step, Watch
 from voltween.registration.candidates import run_network
 from voltween.registration.canonical import world_transforms
 from voltween.registration.fitting import fit_to_pair
 from voltween.registration.guidance import Guidance, check_masks_meet
+from voltween.registration.initial import Relocation
 from voltween.registration.judge import Judge
 from voltween.registration.pair_view import PairView, SideView
 from voltween.registration.result import Registration, TweeningStage
 from voltween.registration.search import Search
+from voltween.registration.settling import (
+    AUTO,
+    ModelChoice,
+    RefinementChoice,
+    SettledModel,
+    check_can_run,
+    settle_model,
+    settle_refinement,
+)
 from voltween.registration.timing import Seconds, timing
-from voltween.spatial import Image, align_centers
-
-_LEAST_SIMILARITY = {"brain": 0.42, "hippocampus": 0.22, "headneck": 0.30, "none": 0.25}
+from voltween.registration.usual import usual_of
+from voltween.spatial import Affine, Image, Transform, align_centers
 
 
 def register(
-    fixed: Image,
-    moving: Image,
+    fixed: ImageLike,
+    moving: ImageLike,
     *,
-    model: Model | None,
-    refinement: Refinement | None = None,
+    model: ModelChoice = AUTO,
+    refinement: RefinementChoice = AUTO,
     guidance: Guidance | None = None,
+    initial: Transform | None = None,
     on_step: Callable[[Step], object] = lambda step: None,
 ) -> Registration:
     """Registers `moving` to `fixed`; both as stored, of any orientation and spacing.
 
-    A `refinement` optimizes the network's transform on this pair, as a stage of its
-    own. Without a model, the refinement finds the affine and the dense part itself. The
-    `guidance` is for the refinement, and `on_step` is called after each of its steps.
+    Args:
+        fixed: The scan to register to: an `Image`, a file, an array with its grid or
+            affine, or an image of nibabel or SimpleITK.
+        moving: The scan to be registered.
+        model: A model, its name or its file. "auto" is the shipped model that learned
+            from such scans, or none; None optimizes on the pair alone.
+        refinement: Settings or effort of the optimization on the pair, as a stage of
+            its own. "auto" is what gains most with the model; None leaves the
+            network's answer as it is.
+        guidance: Masks, structures, landmarks and channels for the refinement.
+        initial: Transform, fixed to moving mm, to start from; without it, the poses of
+            the scans are found.
+        on_step: Called after each step of the refinement.
+
+    Returns:
+        The registration, whose `verdict` says whether it can be trusted.
 
     Raises:
-        InputError: If an image is constant or looks like a label map, if there is
-            neither model nor refinement, or if guidance has no refinement to guide or
-            does not lie where the scan is.
+        InputError: If a scan cannot be used, is constant or looks like a label map, if
+            the model cannot be right for the scans, if there is neither model nor
+            refinement, or if guidance has no refinement to guide or does not lie where
+            the scan is.
     """
     start = time.perf_counter()
-    guidance = guidance or Guidance()
-    _check_can_run(model, refinement, guidance)
+    fixed, moving = to_image(fixed), to_image(moving)
     _check_is_volume(fixed)
+    guidance = guidance or Guidance()
     seconds: dict[str, Seconds] = {}
     with timing(seconds, "preparing"):
-        view = _view_pair(fixed, moving, model, refinement)
-        view.images()
-        judge = Judge.of(fixed, moving)
-    limit = math.inf if refinement is None else refinement.seconds or math.inf
-    name = WITHOUT_MODEL if model is None else model.name
-    search = Search(
-        view,
-        judge,
-        model,
-        refinement,
-        guidance,
-        Watch(on_step, start + limit),
-        _LEAST_SIMILARITY.get(name, 0.3),
-    )
+        settled = settle_model(model, fixed, moving)
+        settings = settle_refinement(refinement, settled, guidance)
+        check_can_run(settled, settings, guidance)
+        relocation = Relocation(fixed, moving, guidance, initial)
+        search = _prepare(relocation, settled, settings, start, on_step)
     with timing(seconds, "search"):
         best = search.best()
     with timing(seconds, "refinement"):
         answer = search.refine(best)
-    check_masks_meet(guidance, answer.fixed_to_moving)
+    stages = relocation.undo(answer.world_stages)
+    check_masks_meet(guidance, stages[-1].fixed_to_moving)
     return Registration(
         fixed=fixed,
         moving=moving,
-        model_name=name,
-        before=align_centers(fixed.grid, moving.grid),
-        stages=answer.world_stages,
+        model_name=settled.name,
+        model_reason=settled.reason,
+        before=initial or align_centers(fixed.grid, moving.grid),
+        stages=stages,
         seconds=seconds,
-        refinement=refinement,
-        prepared_judge=judge,
+        refinement=settings,
+        prepared_judge=search.judge if initial is None else None,
     )
 
 
@@ -111,31 +130,29 @@ def register_by_network(fixed: Image, moving: Image, model: Model) -> Registrati
     )
 
 
-def _check_can_run(
-    model: Model | None, refinement: Refinement | None, guidance: Guidance
-) -> None:
-    if refinement is None and model is None:
-        raise InputError(
-            about="registration without a model",
-            expected="a refinement",
-            got="none",
-            advice="give one, such as ACCURATE_ALONE",
-        )
-    if refinement is None and not guidance.is_empty:
-        raise InputError(
-            about="guidance",
-            expected="a refinement to guide",
-            got="none",
-            advice="give one, such as ACCURATE",
-        )
-    images = 1 + len(guidance.fixed.channels)
-    if refinement is not None and len(refinement.channel_weights) > images:
-        raise InputError(
-            about="channel_weights",
-            expected=f"at most {images}, one per image of a side",
-            got=refinement.channel_weights,
-            advice="give the further channels as well",
-        )
+def _prepare(
+    pair: Relocation,
+    settled: SettledModel,
+    refinement: Refinement | None,
+    start: float,
+    on_step: Callable[[Step], object],
+) -> Search:
+    """The search on a pair, with both scans seen as the model needs them."""
+    view = _view_pair(pair.fixed, pair.moving, settled.model, refinement)
+    if pair.has_initial:
+        view = view.with_moving_at(Affine.identity())
+    view.images()  # raises if a scan cannot be used
+    limit = math.inf if refinement is None else refinement.seconds or math.inf
+    return Search(
+        view=view,
+        judge=Judge.of(pair.fixed, pair.moving),
+        model=settled.model,
+        refinement=refinement,
+        guidance=pair.guidance,
+        watch=Watch(on_step, start + limit),
+        usual=usual_of(settled.name),
+        has_initial=pair.has_initial,
+    )
 
 
 def _check_is_volume(fixed: Image) -> None:

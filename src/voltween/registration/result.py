@@ -11,9 +11,9 @@ from voltween.errors import FoldingWarning, InverseWarning
 from voltween.metrics import dice_per_label, warn_if_nothing_overlaps
 from voltween.refinement import Refinement
 from voltween.registration.judge import Judge
-from voltween.registration.verdict import Verdict, gather_evidence, pass_verdict
 from voltween.registration.round_trip import round_trip_errors_mm
 from voltween.registration.timing import Seconds, timing
+from voltween.registration.verdict import Verdict, gather_evidence, pass_verdict
 from voltween.spatial import (
     Affine,
     DisplacementField,
@@ -55,6 +55,8 @@ class Registration:
     """Time that each part of the registration took, by its name."""
     refinement: Refinement | None = None
     """Settings by which the last stage was optimized on the pair, if it was."""
+    model_reason: str = ""
+    """Why this model was taken."""
     prepared_judge: Judge | None = None
     """The pair prepared for the comparison of transforms, if it is at hand."""
 

@@ -88,6 +88,7 @@ def _figures(
     refinement = registration.refinement
     dice = _dice(result, origin)
     return {
+        "verdict": asdict(registration.verdict),
         "correlation": registration.correlation,
         **({"mean_dice": _means(dice)} if dice else {}),
         "folding_percent": registration.folding_percent,
@@ -96,6 +97,7 @@ def _figures(
         ),
         "warnings": [],
         "model": registration.model_name,
+        "model_reason": registration.model_reason,
         "model_sha256": origin.model_digest,
         "refinement": refinement and asdict(refinement),
         **origin.facts(),

@@ -20,7 +20,8 @@ from voltween.registration.candidates import (
 from voltween.registration.guidance import Guidance
 from voltween.registration.judge import Judge
 from voltween.registration.pair_view import PairView
-from voltween.spatial import Affine, Image, align_centers
+from voltween.registration.usual import Usual
+from voltween.spatial import Affine, align_centers
 
 HEADERS, CENTERS, POSE = "headers", "centers", "pose"
 """Names of the stages with which candidates without a network start."""
@@ -43,7 +44,9 @@ class Search:
     refinement: Refinement | None
     guidance: Guidance
     watch: Watch
-    least_similarity: float
+    usual: Usual
+    has_initial: bool = False
+    """Whether the user said where the scans lie, so that no other place is tried."""
 
     def best(self) -> Candidate:
         """The candidate that agrees best, before the dense part is optimized."""
@@ -54,7 +57,7 @@ class Search:
         if arrived.similarity > _ALIKE:
             candidates.append(self._polish.affine(arrived))
         best = max(candidates, key=_similarity)
-        if best.similarity < self.least_similarity:
+        if best.similarity < self.usual.start and not self.has_initial:
             best = max([best, *self._turned()], key=_similarity)
         if best.is_rough:
             best = max([best, self._rough.affine(best)], key=_similarity)
@@ -87,17 +90,18 @@ class Search:
         return Optimization(settings, self.guidance, self.watch)
 
     def _arrived(self) -> Iterator[Candidate]:
-        """The pair as its headers place it, and with its centers aligned."""
-        grids = self.view.fixed.scan.grid, self.view.moving.scan.grid
+        """The pair as its headers (or the user) place it, and with aligned centers."""
         yield self._start(HEADERS, Affine.identity())
-        yield self._start(CENTERS, align_centers(*grids))
+        if not self.has_initial:
+            grids = self.view.fixed.scan.grid, self.view.moving.scan.grid
+            yield self._start(CENTERS, align_centers(*grids))
 
     def _found(self) -> Candidate:
         """What the network, or an open search, finds on the pair as it came in."""
         if self.model is not None:
             return by_network(self.model, Candidate(self.judge, self.view, {}))
         own = at_rest(CENTERS, self.view, self.judge)
-        found = self._rough.affine(own, is_open=True)
+        found = self._rough.affine(own, is_open=not self.has_initial)
         return replace(found, stages={AFFINE: found.last})
 
     def _turned(self) -> Iterator[Candidate]:

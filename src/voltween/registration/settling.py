@@ -1,0 +1,103 @@
+"""Settles what a registration was asked for: which model, and which refinement."""
+
+import warnings
+from typing import Literal, NamedTuple
+
+from voltween.errors import FitWarning, InputError
+from voltween.files import PathLike
+from voltween.models import Model, check_fit, choose_model, load_model
+from voltween.refinement import WITHOUT_MODEL, Effort, Refinement, choose_refinement
+from voltween.registration.guidance import Guidance
+from voltween.registration.usual import usual_of
+from voltween.spatial import Image
+
+AUTO: Literal["auto"] = "auto"
+"""The model, or the refinement, that suits the scans."""
+RefinementChoice = Refinement | Effort | Literal["auto"] | None
+
+
+class SettledModel(NamedTuple):
+    """The model of a registration, and why it was taken."""
+
+    model: Model | None
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """The model's name; "none" without a model."""
+        return WITHOUT_MODEL if self.model is None else self.model.name
+
+
+ModelChoice = Model | SettledModel | PathLike | None
+"""A model, its name or file; "auto"; None or "none" for no model."""
+
+
+def settle_model(wanted: ModelChoice, fixed: Image, moving: Image) -> SettledModel:
+    """Loads or chooses the model; a `FitWarning` says where a given one does not fit.
+
+    Raises:
+        InputError: If there is no such model, or it cannot be right for the scans.
+    """
+    if isinstance(wanted, SettledModel):
+        return wanted
+    if wanted is None or wanted == WITHOUT_MODEL:
+        return SettledModel(None, "no model was wanted")
+    if wanted == AUTO:
+        choice = choose_model(fixed, moving)
+        model = None if choice.name is None else load_model(choice.name)
+        return SettledModel(model, choice.reason)
+    model = wanted if isinstance(wanted, Model) else load_model(wanted)
+    for fault in check_fit(model, fixed, moving):
+        warnings.warn(fault, FitWarning, stacklevel=3)
+    return SettledModel(model, "it was given")
+
+
+def settle_refinement(
+    wanted: RefinementChoice, settled: SettledModel, guidance: Guidance
+) -> Refinement | None:
+    """The refinement itself, by its name, or the one that pays with the model.
+
+    Guidance needs a refinement, and gets one if the choice is left open.
+    """
+    has_model = settled.model is not None
+    if wanted == AUTO:
+        effort = usual_of(settled.name).effort
+        if effort is None and guidance.is_empty and has_model:
+            return None
+        return choose_refinement(effort, has_model=has_model)
+    if isinstance(wanted, str):
+        return choose_refinement(wanted, has_model=has_model)
+    return wanted
+
+
+def check_can_run(
+    settled: SettledModel, refinement: Refinement | None, guidance: Guidance
+) -> None:
+    """Checks that there is something to register with, and to guide.
+
+    Raises:
+        InputError: If there is neither model nor refinement, guidance without a
+            refinement, or more weights than images.
+    """
+    if refinement is None and settled.model is None:
+        raise InputError(
+            about="registration without a model",
+            expected="a refinement",
+            got="none",
+            advice="give one, such as ACCURATE_ALONE",
+        )
+    if refinement is None and not guidance.is_empty:
+        raise InputError(
+            about="guidance",
+            expected="a refinement to guide",
+            got="none",
+            advice="give one, such as ACCURATE",
+        )
+    images = 1 + len(guidance.fixed.channels)
+    if refinement is not None and len(refinement.channel_weights) > images:
+        raise InputError(
+            about="channel_weights",
+            expected=f"at most {images}, one per image of a side",
+            got=refinement.channel_weights,
+            advice="give the further channels as well",
+        )

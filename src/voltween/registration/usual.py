@@ -1,0 +1,35 @@
+"""What is usual of the registrations of each model, measured on its `val` pairs.
+
+`runs/verdict.py` measures the similarities; docs/verdict.md has the tables.
+"""
+
+from typing import NamedTuple
+
+from voltween.refinement import WITHOUT_MODEL, Effort
+
+
+class Usual(NamedTuple):
+    """The refinement that pays, and the similarities that answers usually have."""
+
+    effort: Effort | None
+    """The refinement that gains most; None where none gains."""
+    start: float
+    """Least similarity of a start; below it, all poses are searched."""
+    network: float
+    """Least similarity of a right answer without refinement."""
+    refined: float
+    """Least similarity of a right answer with refinement."""
+
+
+_USUAL = {
+    "brain": Usual("accurate", start=0.42, network=0.42, refined=0.5),
+    "headneck": Usual("accurate", start=0.3, network=0.3, refined=0.42),
+    "hippocampus": Usual("fast", start=0.22, network=0.22, refined=0.4),
+    WITHOUT_MODEL: Usual("accurate", start=0.25, network=0.25, refined=0.5),
+}
+_OTHER = Usual("accurate", start=0.3, network=0.3, refined=0.42)
+
+
+def usual_of(model_name: str) -> Usual:
+    """What is usual of a model; of models that are not shipped, a cautious guess."""
+    return _USUAL.get(model_name, _OTHER)
