@@ -1,4 +1,4 @@
-"""Measures what the verdict of a registration knows: registrations, half of them spoilt.
+"""Measures what a verdict knows, on registrations of which half are spoilt.
 
 python runs/verdict.py measure DATA OUT.csv [--kinds brain hippocampus headneck none]
                                             [--pairs 100]

@@ -16,6 +16,7 @@ from .refinement import Refinement as Refinement
 from .registration import Guidance as Guidance
 from .registration import Registration as Registration
 from .registration import Side as Side
+from .registration import Verdict as Verdict
 from .registration import register as register
 from .spatial import Affine as Affine
 from .spatial import Composite as Composite

@@ -230,6 +230,7 @@ class Register:
             _labels(self.moving_labels, moving.grid),
         )
         guidance = self.refinement.guidance(*labels, grids=(fixed.grid, moving.grid))
+        guidance = replace(guidance, initial=self._initial())
         with _progress() as on_step:
             registration = register(
                 fixed,
@@ -237,7 +238,6 @@ class Register:
                 model=settled._replace(model=model),
                 refinement=self.refinement.choice(has_model=model is not None),
                 guidance=guidance,
-                initial=self._initial(),
                 on_step=on_step,
             )
             if self.no_folding:

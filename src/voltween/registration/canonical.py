@@ -110,7 +110,7 @@ def world_affine(
     translation: Float[torch.Tensor, "1 3"],
     grids: Grids,
 ) -> Affine:
-    """Transform from fixed to moving mm, of an affine flow on a pair's grids (eq. 11)."""
+    """Fixed to moving mm, of an affine flow on a pair's canonical grids (eq. 11)."""
     voxels = _voxel_matrix(matrix, translation, grids.fixed.shape)
     return Affine(grids.moving.affine @ voxels @ np.linalg.inv(grids.fixed.affine))
 

@@ -48,6 +48,8 @@ class Guidance:
 
     fixed: Side = field(default_factory=Side)
     moving: Side = field(default_factory=Side)
+    initial: Transform | None = None
+    """Transform, fixed to moving mm, from which the search starts."""
 
     def __post_init__(self) -> None:
         fixed, moving = self.fixed, self.moving
@@ -63,7 +65,7 @@ class Guidance:
 
     @property
     def is_empty(self) -> bool:
-        """Whether neither side has guidance."""
+        """Whether neither side has guidance; an initial transform is none."""
         return self.fixed.is_empty and self.moving.is_empty
 
 

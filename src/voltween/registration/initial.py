@@ -1,4 +1,4 @@
-"""An initial transform: the moving side is put where it says, and the answer put back."""
+"""An initial transform puts the moving side in its place; the answer is put back."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,8 +27,11 @@ class Relocation:
     fixed: Image
     moving_as_stored: Image
     guidance_as_given: Guidance
-    initial: Transform | None
-    """Fixed to moving mm; None leaves everything where it is."""
+
+    @property
+    def initial(self) -> Transform | None:
+        """The initial transform, fixed to moving mm; None leaves all where it is."""
+        return self.guidance_as_given.initial
 
     @property
     def has_initial(self) -> bool:
@@ -50,7 +53,7 @@ class Relocation:
             points=None if side.points is None else self._points(side.points),
             channels=tuple(self._image(channel) for channel in side.channels),
         )
-        return replace(self.guidance_as_given, moving=moved)
+        return replace(self.guidance_as_given, moving=moved, initial=None)
 
     def undo(self, stages: tuple[TweeningStage, ...]) -> tuple[TweeningStage, ...]:
         """Stages found in fixed space, as transforms to the moving scan as stored."""

@@ -34,7 +34,7 @@ from voltween.registration.settling import (
 )
 from voltween.registration.timing import Seconds, timing
 from voltween.registration.usual import usual_of
-from voltween.spatial import Affine, Image, Transform, align_centers
+from voltween.spatial import Affine, Image, align_centers
 
 
 def register(
@@ -44,7 +44,6 @@ def register(
     model: ModelChoice = AUTO,
     refinement: RefinementChoice = AUTO,
     guidance: Guidance | None = None,
-    initial: Transform | None = None,
     on_step: Callable[[Step], object] = lambda step: None,
 ) -> Registration:
     """Registers `moving` to `fixed`; both as stored, of any orientation and spacing.
@@ -58,9 +57,8 @@ def register(
         refinement: Settings or effort of the optimization on the pair, as a stage of
             its own. "auto" is what gains most with the model; None leaves the
             network's answer as it is.
-        guidance: Masks, structures, landmarks and channels for the refinement.
-        initial: Transform, fixed to moving mm, to start from; without it, the poses of
-            the scans are found.
+        guidance: Masks, structures, landmarks and channels for the refinement, and a
+            transform to start from. Without this, the poses of the scans are found.
         on_step: Called after each step of the refinement.
 
     Returns:
@@ -81,7 +79,7 @@ def register(
         settled = settle_model(model, fixed, moving)
         settings = settle_refinement(refinement, settled, guidance)
         check_can_run(settled, settings, guidance)
-        relocation = Relocation(fixed, moving, guidance, initial)
+        relocation = Relocation(fixed, moving, guidance)
         search = _prepare(relocation, settled, settings, start, on_step)
     with timing(seconds, "search"):
         best = search.best()
@@ -94,11 +92,11 @@ def register(
         moving=moving,
         model_name=settled.name,
         model_reason=settled.reason,
-        before=initial or align_centers(fixed.grid, moving.grid),
+        before=guidance.initial or align_centers(fixed.grid, moving.grid),
         stages=stages,
         seconds=seconds,
         refinement=settings,
-        prepared_judge=search.judge if initial is None else None,
+        prepared_judge=None if relocation.has_initial else search.judge,
     )
 
 
