@@ -63,6 +63,8 @@ class ModelChoice:
                 {"set": group, "scan": name, "expected": expected, "chosen": chosen}
                 | {"right": int(is_right), "reason": reason}
             )
+            if not is_right:
+                print(f"{group}, {name}: {chosen}, {reason}", flush=True)
         write_rows(rows, self.out)
         for group in dict.fromkeys(row["set"] for row in rows):
             some = [row for row in rows if row["set"] == group]
@@ -71,8 +73,6 @@ class ModelChoice:
             print(f"| {group} | {wanted} | {right} of {len(some)} |")
 
     def _scans(self) -> Iterator[Named]:
-        for cohort, expected in EXPECTED.items():
-            yield from cohort_scans(self.data / cohort, expected)
         for path in sorted((self.data / "abdomen_ct" / "images").iterdir()):
             yield "abdomen_ct", path.name, "none", io.read(path)
         for path in sorted((self.data / "synthseg_labels" / "labels").iterdir()):
@@ -81,6 +81,8 @@ class ModelChoice:
             for name, expected in PACKAGES.items():
                 if (folder / name).exists():
                     yield "packages", name, expected, io.read(folder / name)
+        for cohort, expected in EXPECTED.items():
+            yield from cohort_scans(self.data / cohort, expected)
 
 
 def chosen_for(scan: Image) -> tuple[str, str]:

@@ -71,9 +71,12 @@ class Template:
             for n in range(len(bodies))
         ]
         least = np.min([np.concatenate(pair) for pair in left_out], axis=0)
-        texts = [_encode(values) for values in _mean(foreground, brightness)]
+        mean_foreground, mean_brightness = _mean(foreground, brightness)
         return cls(
-            width, *texts, (round(float(least[0]), 4), round(float(least[1]), 4))
+            width=width,
+            foreground=_encode(mean_foreground),
+            brightness=_encode(mean_brightness),
+            least=(round(float(least[0]), 4), round(float(least[1]), 4)),
         )
 
     @property
