@@ -13,6 +13,7 @@ from support.scans import (
     TO_MOVING,
     random_points_mm,
     smooth_field,
+    smooth_spline,
     stored,
 )
 from voltween import io
@@ -27,6 +28,9 @@ TRANSFORMS = {
     "field @ affine @ field": smooth_field(MOVING.grid)
     @ TO_MOVING
     @ smooth_field(FIXED.grid),
+    "spline": smooth_spline(FIXED.grid),
+    "affine @ spline": TO_MOVING @ smooth_spline(FIXED.grid),
+    "spline @ affine": smooth_spline(MOVING.grid) @ TO_MOVING,
 }
 POINTS_MM = random_points_mm(FIXED.grid, 100)
 LPS = np.array([-1, -1, 1])
@@ -69,19 +73,20 @@ def test_transforms_come_back(name, written):
 
 
 @pytest.mark.parametrize("order", STORAGE_ORDERS)
-def test_simpleitk_resamples_to_our_moved_image(order, written, tmp_path):
+@pytest.mark.parametrize("name", ["affine @ field", "affine @ spline"])
+def test_simpleitk_resamples_to_our_moved_image(name, order, written, tmp_path):
     fixed, moving = (
         stored(FIXED, order),
         stored(MOVING, STORAGE_ORDERS[::-1][STORAGE_ORDERS.index(order)]),
     )
-    transform = TRANSFORMS["affine @ field"]
+    transform = TRANSFORMS[name]
     io.write(fixed, tmp_path / "fixed.nii")
     io.write(moving, tmp_path / "moving.nii")
     io.write(transform.resample(moving, onto=fixed.grid), tmp_path / "moved.nii")
     by_itk = sitk.Resample(
         sitk.ReadImage(str(tmp_path / "moving.nii")),
         sitk.ReadImage(str(tmp_path / "fixed.nii")),
-        sitk.ReadTransform(str(written["affine @ field"])),
+        sitk.ReadTransform(str(written[name])),
         sitk.sitkLinear,
         0.0,
     )
@@ -188,13 +193,44 @@ def test_composite_of_ants_order_applies_the_last_first(tmp_path):
     assert ours.map_positions(np.array([[1.0, 0, 0]])).tolist() == [[-8, 0, 0]]
 
 
-def test_splines_are_refused_with_a_way_out(tmp_path):
-    spline = sitk.BSplineTransformInitializer(
-        sitk.Image([8, 8, 8], sitk.sitkFloat32), [2] * 3
-    )
-    sitk.WriteTransform(spline, str(tmp_path / "t.h5"))
+def itk_spline(order):
+    """A B-spline transform with coefficients up to its border, as others write it."""
+    grid_image = sitk.Image([8, 9, 10], sitk.sitkFloat32)
+    grid_image.SetSpacing([3.0, 2.0, 2.5])
+    grid_image.SetOrigin((FIXED.grid.center_mm * LPS - [10, 8, 11]).tolist())
+    spline = sitk.BSplineTransformInitializer(grid_image, [2, 3, 4], order)
+    count = len(spline.GetParameters())
+    spline.SetParameters(np.random.default_rng(0).normal(0, 2, count).tolist())
+    return spline
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".tfm"])
+def test_cubic_splines_of_others_are_read(suffix, tmp_path):
+    theirs = itk_spline(3)
+    sitk.WriteTransform(theirs, str(tmp_path / f"t{suffix}"))
+    ours = io.read_transform(tmp_path / f"t{suffix}")
+    got = ours.map_positions(POINTS_MM)
+    np.testing.assert_allclose(got, sitk_points(theirs, POINTS_MM), atol=1e-9)
+    is_moved = np.abs(got - POINTS_MM).max(axis=1) > 0
+    assert 0.1 < is_moved.mean() < 0.99
+
+
+def test_splines_of_other_orders_are_refused_with_a_way_out(tmp_path):
+    sitk.WriteTransform(itk_spline(2), str(tmp_path / "t.h5"))
     with pytest.raises(InputError, match="convert it to a displacement field"):
         io.read_transform(tmp_path / "t.h5")
+
+
+def test_ants_reads_splines(tmp_path):
+    ants = pytest.importorskip("ants", reason="antspyx is not installed")
+    path = io.write(TRANSFORMS["affine @ spline"], tmp_path / "t.h5")
+    transform = ants.read_transform(str(path))
+    by_ants = [
+        ants.apply_ants_transform_to_point(transform, tuple(p * LPS)) * LPS
+        for p in POINTS_MM
+    ]
+    ours = TRANSFORMS["affine @ spline"].map_positions(POINTS_MM)
+    np.testing.assert_allclose(by_ants, ours, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["t.h5", "t.tfm", "t.txt", "t.nii.gz"])

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from support.scans import oblique_grid, random_points_mm, smooth_field, some_affine
+from support.scans import (
+    oblique_grid,
+    random_points_mm,
+    smooth_field,
+    smooth_spline,
+    some_affine,
+)
 from voltween.spatial import Affine, Composite, DisplacementField, Points
 
 GRID = oblique_grid((18, 16, 14))
@@ -13,6 +19,9 @@ TRANSFORMS = {
     "field": smooth_field(GRID),
     "affine @ field": some_affine(1) @ smooth_field(GRID, 1),
     "field @ affine": smooth_field(GRID, 2) @ some_affine(2).inverse(),
+    "spline": smooth_spline(GRID),
+    "affine @ spline": some_affine(1) @ smooth_spline(GRID, 1),
+    "spline @ affine": smooth_spline(GRID, 2) @ some_affine(2).inverse(),
 }
 POINTS_MM = random_points_mm(GRID, 300)
 

@@ -10,7 +10,14 @@ from scipy.spatial.transform import Rotation
 from voltween.models import Model
 from voltween.networks import CascadeConfig, VolumeTweeningNetwork
 from voltween.preprocessing import Preprocessing
-from voltween.spatial import Affine, DisplacementField, Grid, Image, LabelMap
+from voltween.spatial import (
+    Affine,
+    DisplacementField,
+    Grid,
+    Image,
+    LabelMap,
+    SplineField,
+)
 
 STORAGE_ORDERS = [
     (axes, flips)
@@ -57,6 +64,13 @@ def smooth_field(grid, seed=0, largest_voxels=1.0, sigma=4.0):
     flow *= gaussian_filter(fade, 1.5)
     flow[:, [0, -1]] = flow[:, :, [0, -1]] = flow[:, :, :, [0, -1]] = 0
     return DisplacementField.from_flow(flow * largest_voxels / np.abs(flow).max(), grid)
+
+
+def smooth_spline(grid, seed=0, largest_voxels=1.0, sigma=3.0):
+    """The same as a cubic spline, 0 at its two outermost voxels."""
+    inner = smooth_field(grid.pad(-1), seed, largest_voxels, sigma)
+    edges = [(1, 1), (1, 1), (1, 1), (0, 0)]
+    return SplineField(grid, np.pad(inner.vectors_mm, edges))
 
 
 def some_affine(seed=0):

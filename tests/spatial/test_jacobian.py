@@ -1,0 +1,132 @@
+"""The volume change of transforms: known determinants, and ANTs on the same fields."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from support.scans import FIXED, STORAGE_ORDERS, oblique_grid, smooth_field, stored
+from voltween import io
+from voltween.errors import InputError
+from voltween.spatial import (
+    Affine,
+    DisplacementField,
+    Grid,
+    SplineField,
+    jacobian_determinant,
+)
+
+GRID = oblique_grid((18, 16, 14))
+SHEAR = np.array(
+    [[1.2, 0.3, 0, 5], [0, 0.8, -0.2, -3], [0.1, 0, 1.1, 7], [0, 0, 0, 1.0]]
+)
+
+
+def known(grid):
+    """A field on a grid, and the determinant of x + u(x): 1 + du_x / dx."""
+    positions = grid.voxel_centers_mm()
+    vectors = np.zeros((*grid.shape, 3))
+    vectors[..., 0] = 2 * np.sin(positions[..., 0] / 6)
+    vectors[..., 1] = np.cos(positions[..., 2] / 8)
+    return vectors, 1 + 2 / 6 * np.cos(positions[..., 0] / 6)
+
+
+@pytest.mark.parametrize("order", STORAGE_ORDERS[::5])
+def test_affine_maps_have_the_determinant_of_their_matrix(order):
+    grid = stored(FIXED, order).grid
+    change = jacobian_determinant(Affine(SHEAR), onto=grid)
+    np.testing.assert_allclose(change.data, np.linalg.det(SHEAR), rtol=1e-5)
+    assert change.grid is grid
+
+
+def test_a_mirror_is_negative_everywhere():
+    change = jacobian_determinant(Affine(np.diag([-1.0, 1, 1, 1])), onto=GRID)
+    np.testing.assert_allclose(change.data, -1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("order", STORAGE_ORDERS[::5])
+def test_known_determinants_are_found_on_flipped_and_oblique_grids(order):
+    onto = stored(FIXED, order).grid
+    fine = oblique_grid((60, 60, 60), seed=1, spacing_mm=(0.8, 0.8, 0.8))
+    vectors, _ = known(fine)
+    change = jacobian_determinant(SplineField(fine, vectors), onto=onto)
+    _, expected = known(onto)
+    inner = np.s_[2:-2, 2:-2, 2:-2]
+    np.testing.assert_allclose(change.data[inner], expected[inner], atol=0.05)
+
+
+@pytest.mark.parametrize("factors", [(1.0,), (0.5, 3.0)])
+def test_without_affine_leaves_the_determinant_of_the_field(factors):
+    field = smooth_field(GRID)
+    transform = field
+    for factor in factors:
+        transform = Affine(np.diag([factor, 1.3, 0.9, 1])) @ transform
+    dense = jacobian_determinant(field, onto=GRID).data
+    alone = jacobian_determinant(transform, onto=GRID, without_affine=True).data
+    np.testing.assert_allclose(alone, dense, rtol=1e-5)
+    whole = jacobian_determinant(transform, onto=GRID).data
+    expected = dense * np.prod(factors) * (1.3 * 0.9) ** len(factors)
+    np.testing.assert_allclose(whole, expected, rtol=1e-5)
+
+
+def test_logarithm_is_natural():
+    change = jacobian_determinant(Affine(np.diag([2.0, 2, 2, 1])), onto=GRID, log=True)
+    np.testing.assert_allclose(change.data, np.log(8), rtol=1e-5)
+
+
+def test_logarithm_of_folds_is_refused_with_a_way_out():
+    vectors = np.zeros((*GRID.shape, 3))
+    vectors[9, 8, 7] = GRID.affine[:3, 0] * 3
+    field = DisplacementField(GRID, vectors)
+    folds = int((field.jacobian_determinant() <= 0).sum())
+    with pytest.raises(InputError, match=f"{folds} voxels that fold.*--no-folding"):
+        jacobian_determinant(field, onto=GRID, log=True)
+
+
+def test_single_slices_are_refused():
+    flat = Grid((5, 5, 1), np.eye(4))
+    with pytest.raises(InputError, match="at least 2 voxels"):
+        jacobian_determinant(Affine.identity(), onto=flat)
+
+
+def test_slabs_make_no_difference(monkeypatch):
+    field = smooth_field(GRID, sigma=1.5)
+    transform = Affine(SHEAR) @ field
+    own, whole = (
+        field.jacobian_determinant(),
+        jacobian_determinant(transform, onto=GRID),
+    )
+    for voxels in (1, 500):
+        monkeypatch.setattr("voltween.spatial.determinants._VOXELS_AT_ONCE", voxels)
+        np.testing.assert_allclose(field.jacobian_determinant(), own, atol=1e-12)
+        in_slabs = jacobian_determinant(transform, onto=GRID)
+        np.testing.assert_allclose(in_slabs.data, whole.data, atol=1e-5)
+
+
+def test_memory_of_the_work_is_bounded():
+    grid = Grid((400, 60, 60), np.eye(4))
+    field = DisplacementField(grid, np.zeros((*grid.shape, 3)))
+    tracemalloc.start()
+    field.jacobian_determinant()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    all_at_once = 15 * 8 * np.prod(grid.shape)
+    assert peak < 0.75 * all_at_once
+
+
+@pytest.mark.parametrize("order", STORAGE_ORDERS[::9])
+def test_ants_finds_the_same_determinants(order, tmp_path):
+    ants = pytest.importorskip("ants", reason="antspyx is not installed")
+    grid = stored(FIXED, order).grid
+    vectors, expected = known(grid)
+    field = DisplacementField(grid, vectors)
+    io.write(field, tmp_path / "field.nii.gz")
+    io.write(stored(FIXED, order), tmp_path / "fixed.nii.gz")
+    theirs = ants.create_jacobian_determinant_image(
+        ants.image_read(str(tmp_path / "fixed.nii.gz")),
+        str(tmp_path / "field.nii.gz"),
+    ).numpy()
+    ours = jacobian_determinant(field, onto=grid).data
+    inner = np.s_[3:-3, 3:-3, 3:-3]
+    np.testing.assert_allclose(theirs[inner], expected[inner], atol=0.05)
+    np.testing.assert_allclose(ours[inner], theirs[inner], atol=0.03)
