@@ -1,10 +1,11 @@
 """The pose of one scan relative to another, searched among all rotations.
 
 A rigid transform is found without a start: all rotations of a grid are scored on wide
-voxels, with the centers of the foregrounds on one another; the best of them are tried
-with shifts, then refined by gradient descent, and compared by their local correlation.
+voxels with all shifts; the best of them are refined by gradient descent, and compared
+by their local correlation. No step depends on the contrast or the foreground.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -16,12 +17,17 @@ from voltween.refinement.descent import Descent, Losses, Watch
 from voltween.refinement.pair_tensors import PairTensors, SideTensors
 from voltween.refinement.pose_similarity import PoseSimilarity, seen_shares
 from voltween.refinement.rotations import angles_between, rotate_by, rotation_grid
+from voltween.refinement.shift_search import ShiftSearch
 
 _ROTATIONS = 600
-_SEARCH_VOXELS, _DESCENT_VOXELS, _RANKING_VOXELS = 16, 24, 32  # along the longest side
-_SHIFTED = 48  # poses that are tried with shifts
-_SHIFT = 0.2  # of the longest side
-_DESCENTS = ((12, 12, 0.6), (6, 10, 0.3))  # poses, steps, voxels per step
+_SHIFT_VOXELS, _SEARCH_VOXELS, _DESCENT_VOXELS, _RANKING_VOXELS = (
+    12,
+    16,
+    24,
+    32,
+)  # along the longest side
+_SHIFTED = 120  # poses kept after the shifts
+_DESCENTS = ((10, 10, 0.6), (5, 10, 0.3))  # poses, steps, voxels per step
 _LEAST_ANGLE = 0.26  # between poses that count as different, in radians
 _BATCH = 64
 _GRADIENT_SCALE = 10.0
@@ -77,25 +83,11 @@ def _to_pose(poses: _Poses, row: int, scores: Tensor) -> Pose:
 
 
 def _search_all_rotations(pair: PairTensors) -> _Poses:
-    """The poses of the first pass, from the best to the worst."""
+    """The best poses of the first pass, from the best to the worst."""
+    level = _Level(pair, _SHIFT_VOXELS, is_cube=True)
+    poses = level.best_shifts(rotation_grid(_ROTATIONS))
     level = _Level(pair, _SEARCH_VOXELS)
-    centers = [level.center(side) for side in (level.pair.fixed, level.pair.moving)]
-    rotations = rotation_grid(_ROTATIONS)
-    poses = _Poses(rotations, centers[1] - rotations @ centers[0])
-    scores = level.correlation_ratio(poses)
-    order = scores.argsort(descending=True)
-    best = poses.take(order[:_SHIFTED])
-    length = _SHIFT * max(pair.shape)
-    shifts = length * torch.cat([torch.eye(3), -torch.eye(3)]).double()
-    along_moving = best.translation[:, None] + shifts
-    along_fixed = best.translation[:, None] + (best.rotation @ shifts.T).mT
-    translations = torch.cat([along_moving, along_fixed], dim=1)
-    shifted = _Poses(
-        best.rotation.repeat_interleave(12, dim=0), translations.flatten(0, 1)
-    )
-    both = _Poses(*(torch.cat(p) for p in zip(poses, shifted, strict=True)))
-    scores = torch.cat([scores, level.correlation_ratio(shifted)])
-    return both.take(scores.argsort(descending=True))
+    return poses.take(level.correlation_ratio(poses).argsort(descending=True))
 
 
 def _different(poses: _Poses) -> list[int]:
@@ -111,9 +103,14 @@ def _different(poses: _Poses) -> list[int]:
 class _Level:
     """The pair on wider voxels, with similarities and descents of its poses."""
 
-    def __init__(self, pair: PairTensors, longest: int) -> None:
+    def __init__(
+        self, pair: PairTensors, longest: int, *, is_cube: bool = False
+    ) -> None:
         self._factor = -(-max(pair.shape) // longest)
         missing = [-n % self._factor for n in pair.shape]
+        if is_cube:
+            side = max(n + m for n, m in zip(pair.shape, missing, strict=True))
+            missing = [side - n for n in pair.shape]
         self.pair = PairTensors(
             *(_extend(side, missing) for side in (pair.fixed, pair.moving))
         ).shrink(self._factor)
@@ -122,15 +119,13 @@ class _Level:
         self._similarity = PoseSimilarity(self.pair)
         self._half = max(self.pair.shape) / 2
 
-    def center(self, side: SideTensors) -> Float[Tensor, " 3"]:
-        """Center of the foreground, in voxels of the pair from the grid's center."""
-        weights = _foreground(side)[0, 0].double()
-        center = []
-        for axis, size in enumerate(weights.shape):
-            mass = weights.sum([n for n in range(3) if n != axis])
-            place = torch.arange(size) - (size - 1) / 2
-            center.append((mass * place).sum() / mass.sum().clamp_min(1e-6))
-        return torch.stack(center) * self._factor + self._offset
+    def best_shifts(self, rotations: Float[Tensor, "n 3 3"]) -> _Poses:
+        """The best shift of each rotation, and the best of these poses."""
+        score, translation = ShiftSearch(self.pair).run(rotations)
+        order = score.argsort(descending=True)[:_SHIFTED]
+        rotations, translation = rotations[order], translation[order] * self._factor
+        matrix = rotations - torch.eye(3, dtype=torch.float64)
+        return _Poses(rotations, translation - matrix @ self._offset)
 
     def correlation_ratio(self, poses: _Poses) -> Float[Tensor, " n"]:
         return self._in_batches(self._similarity.correlation_ratio, poses)
@@ -161,7 +156,9 @@ class _Level:
             turn @ poses.rotation, (turn @ poses.translation[..., None])[..., 0] + shift
         )
 
-    def _in_batches(self, measure, poses: _Poses) -> Float[Tensor, " n"]:
+    def _in_batches(
+        self, measure: Callable[[Tensor, Tensor], Tensor], poses: _Poses
+    ) -> Float[Tensor, " n"]:
         matrix, translation = self._to_affine(poses)
         batches = zip(matrix.split(_BATCH), translation.split(_BATCH), strict=True)
         return torch.cat([measure(*batch) for batch in batches])
@@ -178,16 +175,3 @@ def _extend(side: SideTensors, missing: list[int]) -> SideTensors:
     padding = [n for size in reversed(missing) for n in (0, size)]
     image = functional.pad(side.image[:, :1], padding, mode="replicate")
     return SideTensors(image, functional.pad(seen_shares(side), padding))
-
-
-def _foreground(side: SideTensors) -> Float[Tensor, "1 1 i j k"]:
-    """Difference of every voxel from the background, where the scan sees it.
-
-    The background is the median of the grid's outermost voxels.
-    """
-    seen = seen_shares(side)
-    is_border = torch.ones_like(seen, dtype=torch.bool)
-    is_border[..., 1:-1, 1:-1, 1:-1] = False
-    border = side.image[is_border & (seen > 0.5)]
-    background = border.median() if len(border) else side.image.median()
-    return (side.image - background).abs() * seen

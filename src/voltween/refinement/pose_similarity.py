@@ -12,7 +12,6 @@ from voltween.ops import affine_flow, sum_centered_boxes, warp
 from voltween.refinement.pair_tensors import PairTensors, SideTensors
 
 _BINS = 8  # of the fixed intensities
-_LEAST_OVERLAP = 0.35  # of the smaller field of view; less of it lowers the score
 _WINDOW = 5
 _VANISHING = 1e-6
 
@@ -27,13 +26,17 @@ class PoseSimilarity:
         self._seen = fixed_seen, moving_seen
         powers = [moving_seen * self._moving**n for n in range(3)]
         self._moving_powers = torch.cat(powers, dim=1)
-        bins = _share_among_bins(self._fixed[0, 0].flatten())
-        self._fixed_bins = bins * fixed_seen.view(-1, 1)
+        bins = _share_among_bins(self._fixed.flatten())
+        columns = torch.cat([bins, self._fixed.view(-1, 1).square()], dim=1)
+        self._fixed_columns = columns * fixed_seen.view(-1, 1)
+        self._contrast = [
+            _sum(seen * image.square())
+            for image, seen in zip((self._fixed, self._moving), self._seen, strict=True)
+        ]
         self._variance = [
             _sum(seen * _local_moments(image, image, seen)[1])
             for image, seen in zip((self._fixed, self._moving), self._seen, strict=True)
         ]
-        self._smaller = torch.stack([s.sum() for s in self._seen]).min()
 
     def correlation_ratio(
         self, matrix: Float[Tensor, "n 3 3"], translation: Float[Tensor, "n 3"]
@@ -48,13 +51,13 @@ class PoseSimilarity:
             multimodal image registration, doi:10.1007/BFb0056301.
         """
         powers = self._warp(self._moving_powers, matrix, translation)
-        sums = powers.flatten(2) @ self._fixed_bins
-        count, first, second = sums.unbind(1)
+        sums = powers.flatten(2) @ self._fixed_columns
+        count, first, second = sums[..., :-1].unbind(1)
         within = (second - first.square() / count.clamp_min(_VANISHING)).sum(1)
         total = second.sum(1) - first.sum(1).square() / count.sum(1).clamp_min(1)
         explained = 1 - within / total.clamp_min(_VANISHING)
-        overlap = count.sum(1) / (_LEAST_OVERLAP * self._smaller)
-        return explained * overlap.clamp(max=1)
+        shares = sums[:, 0, -1] / self._contrast[0], second.sum(1) / self._contrast[1]
+        return explained * torch.maximum(*shares).clamp(0, 1)
 
     def local_correlation(
         self, matrix: Float[Tensor, "n 3 3"], translation: Float[Tensor, "n 3"]
@@ -80,7 +83,7 @@ class PoseSimilarity:
         shares = [
             one / all_ for one, all_ in zip(compared, self._variance, strict=True)
         ]
-        return explained / 2 * torch.maximum(*shares).clamp(max=1).sqrt()
+        return explained / 2 * torch.maximum(*shares).clamp(max=1)
 
     def _warp(self, image: Tensor, matrix: Tensor, translation: Tensor) -> Tensor:
         flow = affine_flow(matrix, translation, image.shape[2:])
@@ -93,16 +96,18 @@ def seen_shares(side: SideTensors) -> Float[Tensor, "1 1 i j k"]:
 
 
 def _pad(side: SideTensors) -> tuple[Tensor, Tensor]:
-    """Image and mask, continued by a voxel outside the mask."""
+    """Image and mask, continued by a voxel outside the mask; the image has mean 0."""
+    seen = functional.pad(seen_shares(side), [1] * 6)
     image = functional.pad(side.image[:, :1], [1] * 6, mode="replicate")
-    return image, functional.pad(seen_shares(side), [1] * 6)
+    return image - (seen * image).sum() / _sum(seen), seen
 
 
 def _share_among_bins(values: Float[Tensor, " n"]) -> Float[Tensor, "n bins"]:
-    """Shares the values, 0 to 1, between their two nearest bins."""
-    centers = torch.linspace(0, 1, _BINS, dtype=values.dtype, device=values.device)
-    distance = (values.clamp(0, 1)[:, None] - centers).abs() * (_BINS - 1)
-    return (1 - distance).clamp_min(0)
+    """Shares the values between their two nearest of some bins over their range."""
+    low, high = values.min(), values.max()
+    place = (values - low) / (high - low).clamp_min(_VANISHING) * (_BINS - 1)
+    bins = torch.arange(_BINS, dtype=values.dtype, device=values.device)
+    return (1 - (place[:, None] - bins).abs()).clamp_min(0)
 
 
 def _local_moments(
