@@ -14,9 +14,10 @@ import argparse
 import csv
 import time
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from itertools import permutations
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -25,11 +26,13 @@ from scipy.spatial.transform import Rotation
 import voltween as vt
 from voltween.cohorts import Case, cases_of_split, load_case, read_manifest
 from voltween.metrics import dice_per_label
-from voltween.registration import Registration
+from voltween.registration import Evidence, Grade, Registration
+from voltween.registration.usual import usual_of
+from voltween.registration.verdict import pass_verdict
 
 SETS = {"brain": "brain_ixi", "hippocampus": "hippocampus", "headneck": "headneck_ct"}
 SHIFT_MM = {"brain": 80.0, "hippocampus": 20.0, "headneck": 80.0}
-RIGHT = 0.8
+RIGHT, REFINED = 0.8, "refined"
 Scan = tuple[vt.Image, vt.LabelMap]
 
 
@@ -155,7 +158,8 @@ class Trials:
         return {
             "dice": overlap(result, fixed[1], moving[1]),
             **evidence,
-            "grade": result.verdict.grade,
+            "model": result.model_name,
+            "refined": REFINED in result.tweening,
             "stages": " ".join(result.tweening),
             "seconds": time.process_time() - start,
         }
@@ -194,6 +198,39 @@ def measure(data: Path, out: Path, kinds: list[str], pairs: int) -> None:
                 file.flush()
 
 
+def table(path: Path) -> None:
+    """Prints what the verdicts, recomputed from the kept evidence, get right."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    print("| model | right | of these not good | wrong | of these not good | failed |")
+    print("|---|---|---|---|---|---|")
+    for kind in dict.fromkeys(row["kind"] for row in rows):
+        graded = [(row, grade(row)) for row in rows if row["kind"] == kind]
+        right = [g for row, g in graded if row["right"] == "True"]
+        wrong = [g for row, g in graded if row["right"] == "False"]
+        alarms, caught = (sum(g != "good" for g in part) for part in (right, wrong))
+        failed = wrong.count("failed")
+        print(
+            f"| {kind} | {len(right)} | {alarms} ({alarms / len(right):.0%}) | "
+            f"{len(wrong)} | {caught} ({caught / max(1, len(wrong)):.0%}) | {failed} |"
+        )
+    print("\n| model | way | registrations | right | good | doubtful | failed |")
+    print("|---|---|---|---|---|---|---|")
+    ways = sorted({(row["kind"], row["way"]) for row in rows})
+    for kind, way in ways:
+        some = [row for row in rows if (row["kind"], row["way"]) == (kind, way)]
+        grades = [grade(row) for row in some]
+        right = sum(row["right"] == "True" for row in some)
+        counts = " | ".join(str(grades.count(g)) for g in get_args(Grade))
+        print(f"| {kind} | {way} | {len(some)} | {right} | {counts} |")
+
+
+def grade(row: dict[str, str]) -> Grade:
+    evidence = Evidence(**{f.name: float(row[f.name]) for f in fields(Evidence)})
+    used = usual_of(row["model"])
+    return pass_verdict(evidence, used, is_refined=row["refined"] == "True").grade
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -202,8 +239,13 @@ def main() -> None:
     measuring.add_argument("out", type=Path)
     measuring.add_argument("--kinds", nargs="+", default=[*SETS, "none"])
     measuring.add_argument("--pairs", type=int, default=100)
+    showing = commands.add_parser("table")
+    showing.add_argument("out", type=Path)
     given = parser.parse_args()
-    measure(given.data, given.out, given.kinds, given.pairs)
+    if given.command == "table":
+        table(given.out)
+    else:
+        measure(given.data, given.out, given.kinds, given.pairs)
 
 
 if __name__ == "__main__":

@@ -24,11 +24,8 @@ from voltween.registration.canonical import Grids, regrid, world_transforms
 from voltween.registration.guidance import Guidance
 from voltween.registration.judge import Agreement, Judge
 from voltween.registration.pair_view import PairView
-from voltween.registration.result import TweeningStage
+from voltween.registration.result import AFFINE, REFINED, TweeningStage
 from voltween.spatial import Transform
-
-AFFINE, REFINED = "affine", "refined"
-"""Names of the stages that are not a network's."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from voltween.refinement import Refinement
 from voltween.registration.judge import Judge
 from voltween.registration.round_trip import round_trip_errors_mm
 from voltween.registration.timing import Seconds, timing
+from voltween.registration.usual import usual_of
 from voltween.registration.verdict import Verdict, gather_evidence, pass_verdict
 from voltween.spatial import (
     Affine,
@@ -26,6 +27,9 @@ from voltween.spatial import (
 )
 
 _ACCEPTABLE_ROUND_TRIP_VOXELS = 0.5
+
+AFFINE, REFINED = "affine", "refined"
+"""Names of the stages that are not a network's."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +72,9 @@ class Registration:
     @cached_property
     def verdict(self) -> Verdict:
         """Whether the registration can be trusted, with reasons and evidence."""
-        return pass_verdict(
-            gather_evidence(self.judge, Affine.identity(), self.fixed_to_moving)
-        )
+        evidence = gather_evidence(self.judge, Affine.identity(), self.fixed_to_moving)
+        is_refined = self.stages[-1].name == REFINED
+        return pass_verdict(evidence, usual_of(self.model_name), is_refined=is_refined)
 
     @property
     def fixed_to_moving(self) -> Transform:

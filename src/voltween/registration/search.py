@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from voltween.models import Model
 from voltween.refinement import FAST_ALONE, AffineLevel, Refinement, Watch, from_scratch
 from voltween.registration.candidates import (
-    AFFINE,
     Candidate,
     Optimization,
     at_rest,
@@ -20,6 +19,7 @@ from voltween.registration.candidates import (
 from voltween.registration.guidance import Guidance
 from voltween.registration.judge import Judge
 from voltween.registration.pair_view import PairView
+from voltween.registration.result import AFFINE
 from voltween.registration.usual import Usual
 from voltween.spatial import Affine, align_centers
 

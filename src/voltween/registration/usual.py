@@ -19,15 +19,19 @@ class Usual(NamedTuple):
     """Least similarity of a right answer without refinement."""
     refined: float
     """Least similarity of a right answer with refinement."""
+    roughness: float
+    """Largest SD of the log Jacobian of a right answer."""
 
 
 _USUAL = {
-    "brain": Usual("accurate", start=0.42, network=0.42, refined=0.5),
-    "headneck": Usual("accurate", start=0.3, network=0.3, refined=0.42),
-    "hippocampus": Usual("fast", start=0.22, network=0.22, refined=0.4),
-    WITHOUT_MODEL: Usual("accurate", start=0.25, network=0.25, refined=0.5),
+    "brain": Usual("accurate", start=0.42, network=0.42, refined=0.5, roughness=0.5),
+    "headneck": Usual("accurate", start=0.3, network=0.3, refined=0.42, roughness=0.5),
+    "hippocampus": Usual("fast", start=0.22, network=0.22, refined=0.4, roughness=0.8),
+    WITHOUT_MODEL: Usual(
+        "accurate", start=0.25, network=0.25, refined=0.5, roughness=0.5
+    ),
 }
-_OTHER = Usual("accurate", start=0.3, network=0.3, refined=0.42)
+_OTHER = Usual("accurate", start=0.3, network=0.3, refined=0.42, roughness=0.5)
 
 
 def usual_of(model_name: str) -> Usual:

@@ -1,5 +1,9 @@
-"""The verdict on a registration, from what can be measured without labels."""
+"""The verdict on a registration, from what can be measured without labels.
 
+`runs/verdict.py` measures how many failures it catches; docs/verdict.md has the tables.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,9 +11,17 @@ import numpy as np
 from jaxtyping import Float
 
 from voltween.registration.judge import Judge
+from voltween.registration.usual import Usual
 from voltween.spatial import Transform
 
 Grade = Literal["good", "doubtful", "failed"]
+
+_LOST = 0.2  # similarity that unrelated scans reach
+_FEW_SEEN, _HARDLY_SEEN = 70.0, 30.0  # percent of the foreground
+_SOME_FOLDS, _MANY_FOLDS = 0.5, 3.0  # percent of the foreground
+_ODD_SCALE, _WILD_SCALE = 1.35, 2.0
+_ODD_STRETCH, _WILD_STRETCH = 1.6, 2.5
+_POSITIVE = 0.0  # sign of the correlation; less is an inverted contrast
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,78 @@ def gather_evidence(judge: Judge, before: Transform, found: Transform) -> Eviden
     )
 
 
+def pass_verdict(evidence: Evidence, usual: Usual, *, is_refined: bool) -> Verdict:
+    """Grades a registration by its evidence and by what is usual of its model."""
+    failures = tuple(_failures(evidence))
+    if failures:
+        return Verdict("failed", failures, evidence)
+    doubts = tuple(_doubts(evidence, usual, is_refined=is_refined))
+    return Verdict("doubtful" if doubts else "good", doubts, evidence)
+
+
+def _failures(evidence: Evidence) -> Iterator[str]:
+    """Reasons for which a registration cannot be right."""
+    if evidence.similarity < _LOST:
+        yield (
+            f"the scans are no more alike than unrelated ones (similarity "
+            f"{evidence.similarity:.2f}, below {_LOST})"
+        )
+    if evidence.similarity < evidence.similarity_before - 1e-3:
+        yield (
+            f"the scans are less alike than before ({evidence.similarity:.2f} after "
+            f"{evidence.similarity_before:.2f})"
+        )
+    if evidence.seen_percent < _HARDLY_SEEN:
+        yield _seen(evidence)
+    if evidence.folding_percent > _MANY_FOLDS:
+        yield _folds(evidence)
+    if _ratio(evidence.scale) > _WILD_SCALE or evidence.stretch > _WILD_STRETCH:
+        yield _shape(evidence)
+
+
+def _doubts(evidence: Evidence, usual: Usual, *, is_refined: bool) -> Iterator[str]:
+    """Reasons to look at a registration before it is used."""
+    least = usual.refined if is_refined else usual.network
+    if evidence.similarity < least:
+        yield (
+            f"the scans are less alike than right answers usually leave them "
+            f"(similarity {evidence.similarity:.2f}, usually above {least})"
+        )
+    if evidence.sign < _POSITIVE:
+        yield "bright and dark are exchanged: are the scans of one modality?"
+    if evidence.seen_percent < _FEW_SEEN:
+        yield _seen(evidence)
+    if evidence.folding_percent > _SOME_FOLDS:
+        yield _folds(evidence)
+    if evidence.sd_log_jacobian > usual.roughness:
+        yield (
+            f"the deformation is rough (SD of the log Jacobian "
+            f"{evidence.sd_log_jacobian:.2f}, usually below {usual.roughness})"
+        )
+    if _ratio(evidence.scale) > _ODD_SCALE or evidence.stretch > _ODD_STRETCH:
+        yield _shape(evidence)
+
+
+def _seen(evidence: Evidence) -> str:
+    seen = evidence.seen_percent
+    return f"the moving scan shows only {seen:.0f} % of the fixed scan's foreground"
+
+
+def _folds(evidence: Evidence) -> str:
+    return f"{evidence.folding_percent:.2g} % of the foreground folds"
+
+
+def _shape(evidence: Evidence) -> str:
+    return (
+        f"the scans differ in scale by a factor of {evidence.scale:.2f}, and by up to "
+        f"{evidence.stretch:.2f} between directions"
+    )
+
+
+def _ratio(scale: float) -> float:
+    return max(scale, 1 / scale)
+
+
 def _scales(
     positions_mm: Float[np.ndarray, "n 3"], transform: Transform
 ) -> Float[np.ndarray, " 3"]:
@@ -74,8 +158,3 @@ def _scales(
     centered = few - few.mean(axis=0)
     linear, *_ = np.linalg.lstsq(centered, mapped - mapped.mean(axis=0), rcond=None)
     return np.linalg.svd(linear, compute_uv=False).clip(1e-6)
-
-
-def pass_verdict(evidence: Evidence) -> Verdict:
-    """Grades a registration by its evidence."""
-    return Verdict("good", (), evidence)
