@@ -1,0 +1,84 @@
+"""Verdicts: what is called failed, doubtful and good, and why."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from support.textured import head, shift
+from voltween.registration.judge import Judge
+from voltween.registration.usual import usual_of
+from voltween.registration.verdict import Evidence, gather_evidence, pass_verdict
+from voltween.spatial import Affine
+
+GOOD = Evidence(
+    similarity_before=0.3,
+    similarity=0.75,
+    sign=0.99,
+    seen_percent=99.0,
+    overlap=0.95,
+    sd_log_jacobian=0.2,
+    folding_percent=0.0,
+    scale=1.02,
+    stretch=1.1,
+)
+USUAL = usual_of("brain")
+
+
+def test_an_ordinary_registration_is_good():
+    verdict = pass_verdict(GOOD, USUAL, is_refined=True)
+    assert verdict.grade == "good"
+    assert verdict.reasons == ()
+    assert verdict.evidence is GOOD
+
+
+@pytest.mark.parametrize(
+    ("change", "grade", "word"),
+    [
+        ({"similarity": 0.15, "similarity_before": 0.1}, "failed", "unrelated"),
+        ({"similarity_before": 0.8}, "failed", "less alike than before"),
+        ({"seen_percent": 20.0}, "failed", "shows only 20 %"),
+        ({"folding_percent": 5.0}, "failed", "folds"),
+        ({"scale": 2.5}, "failed", "scale"),
+        ({"scale": 0.4}, "failed", "scale"),
+        ({"stretch": 3.0}, "failed", "directions"),
+        ({"similarity": USUAL.refined - 0.01}, "doubtful", "usually"),
+        ({"sign": -0.5}, "doubtful", "bright and dark"),
+        ({"seen_percent": 60.0}, "doubtful", "shows only 60 %"),
+        ({"folding_percent": 1.0}, "doubtful", "folds"),
+        ({"sd_log_jacobian": USUAL.roughness + 0.1}, "doubtful", "rough"),
+        ({"scale": 0.7}, "doubtful", "scale"),
+        ({"stretch": 1.8}, "doubtful", "directions"),
+    ],
+)
+def test_each_reason_is_named(change, grade, word):
+    verdict = pass_verdict(replace(GOOD, **change), USUAL, is_refined=True)
+    assert verdict.grade == grade
+    assert any(word in reason for reason in verdict.reasons)
+
+
+def test_a_network_alone_is_measured_against_networks_alone():
+    between = (USUAL.network + USUAL.refined) / 2
+    assert USUAL.network < between < USUAL.refined
+    evidence = replace(GOOD, similarity=between)
+    assert pass_verdict(evidence, USUAL, is_refined=False).grade == "good"
+    assert pass_verdict(evidence, USUAL, is_refined=True).grade == "doubtful"
+
+
+def test_evidence_of_a_known_affine_map():
+    scan = head()
+    matrix = np.diag([1.3, 1.0, 1.0, 1])
+    evidence = gather_evidence(Judge.of(scan, scan), Affine.identity(), Affine(matrix))
+    assert evidence.similarity_before == pytest.approx(1, abs=1e-4)
+    assert evidence.similarity < 0.5
+    assert evidence.scale == pytest.approx(1.3 ** (1 / 3), rel=1e-3)
+    assert evidence.stretch == pytest.approx(1.3, rel=1e-3)
+    assert evidence.sd_log_jacobian == pytest.approx(0, abs=1e-6)
+    assert evidence.folding_percent == 0
+
+
+def test_evidence_of_a_folding_map():
+    scan = head()
+    mirrored = Affine(np.diag([-1.0, 1, 1, 1])) @ shift([1.0, 0, 0])
+    evidence = gather_evidence(Judge.of(scan, scan), Affine.identity(), mirrored)
+    assert evidence.folding_percent == 100
