@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from voltween.errors import InputError
 from voltween.refinement.descent import Descent, Losses, Watch
 from voltween.refinement.pair_tensors import PairTensors, SideTensors
 from voltween.refinement.pose_similarity import PoseSimilarity, seen_shares
@@ -59,7 +60,14 @@ def search_poses(pair: PairTensors, *, keep: int = 3) -> tuple[Pose, ...]:
 
     The contrast of the scans may differ. Only the first channel is compared, where the
     masks say that both scans see something.
+
+    Raises:
+        InputError: If the pair's voxels are not cubic.
     """
+    if max(pair.spacing) > 1.001 * min(pair.spacing):
+        raise InputError(
+            about="voxels of the pose search", expected="cubes", got=pair.spacing
+        )
     with torch.no_grad():
         poses = _search_all_rotations(pair)
     level = _Level(pair, _DESCENT_VOXELS)
