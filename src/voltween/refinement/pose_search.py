@@ -28,7 +28,7 @@ _SHIFT_VOXELS, _SEARCH_VOXELS, _DESCENT_VOXELS, _RANKING_VOXELS = (
     32,
 )  # along the longest side
 _SHIFTED = 120  # poses kept after the shifts
-_DESCENTS = ((10, 10, 0.6), (5, 10, 0.3))  # poses, steps, voxels per step
+_DESCENTS = ((10, 10, 0.6), (5, 10, 0.3), (3, 12, 0.2))  # poses, steps, voxels per step
 _LEAST_ANGLE = 0.26  # between poses that count as different, in radians
 _BATCH = 64
 _GRADIENT_SCALE = 10.0
