@@ -21,13 +21,13 @@ def to_matrix(turn):
 
 
 def phantom():
-    """An ellipsoid of texture, away from the grid's border."""
-    texture = gaussian_filter(np.random.default_rng(3).standard_normal(SHAPE), 2)
-    texture = 0.6 + 0.4 * texture / np.abs(texture).max()
-    place = [np.arange(n) - (n - 1) / 2 for n in SHAPE]
-    i, j, k = np.meshgrid(*place, indexing="ij")
-    inside = (i / 10) ** 2 + (j / 7) ** 2 + (k / 8) ** 2 < 1
-    return torch.from_numpy(gaussian_filter(inside * texture, 0.7)).float()[None, None]
+    """Blobs of several heights without symmetry, away from the grid's border."""
+    rng = np.random.default_rng(3)
+    data = np.zeros(SHAPE)
+    for place in rng.uniform(-1, 1, (14, 3)) * [8, 5, 6] + (np.array(SHAPE) - 1) / 2:
+        data[tuple(place.round().astype(int))] += rng.uniform(0.3, 1)
+    data = gaussian_filter(data, 1.6)
+    return torch.from_numpy(data / data.max()).float()[None, None]
 
 
 def turned_pair(turn, shift=(1.5, -2.0, 1.0)):
