@@ -65,8 +65,8 @@ class PairTensors:
         if factor == 1:
             return self
         i, j, k = (factor * side for side in self.spacing)
-        sides = self.fixed.shrink(factor), self.moving.shrink(factor)
-        return PairTensors(*sides, spacing=(i, j, k))
+        fixed, moving = self.fixed.shrink(factor), self.moving.shrink(factor)
+        return PairTensors(fixed, moving, spacing=(i, j, k))
 
 
 def _average(

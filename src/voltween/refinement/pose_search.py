@@ -120,9 +120,8 @@ class _Level:
         if is_cube:
             side = max(n + m for n, m in zip(pair.shape, missing, strict=True))
             missing = [side - n for n in pair.shape]
-        self.pair = PairTensors(
-            *(_extend(side, missing) for side in (pair.fixed, pair.moving))
-        ).shrink(self._factor)
+        fixed, moving = (_extend(side, missing) for side in (pair.fixed, pair.moving))
+        self.pair = PairTensors(fixed, moving).shrink(self._factor)
         # The center of the grid moves by half of what is added to its end.
         self._offset = torch.tensor(missing, dtype=torch.float64) / 2
         self._similarity = PoseSimilarity(self.pair)

@@ -104,7 +104,8 @@ class Refinement:
     @property
     def largest_shrink(self) -> int:
         """Largest shrink factor of the levels; the grid's sides must be multiples."""
-        return max(level.shrink for level in (*self.levels, *self.affine_levels))
+        dense = [level.shrink for level in self.levels]
+        return max(dense + [level.shrink for level in self.affine_levels])
 
     @property
     def is_rigid(self) -> bool:
