@@ -27,3 +27,4 @@ from voltween.refinement.search import find_transform as find_transform
 from voltween.refinement.settings import AffineLevel as AffineLevel
 from voltween.refinement.settings import Level as Level
 from voltween.refinement.settings import Refinement as Refinement
+from voltween.refinement.settings import TransformKind as TransformKind

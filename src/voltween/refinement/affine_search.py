@@ -6,36 +6,36 @@ from torch import Tensor
 
 from voltween.losses import Similarity, determinant_loss, orthogonality_loss
 from voltween.ops import FlowParts, compose_affine
+from voltween.refinement.affine_parameters import (
+    AffineParameters,
+    FreeParameters,
+    RigidParameters,
+)
 from voltween.refinement.descent import Descent, Losses
+from voltween.refinement.pair_tensors import PairTensors
 from voltween.refinement.problem import Problem, average_field
-from voltween.refinement.settings import AffineLevel, Refinement
+from voltween.refinement.settings import AffineLevel, Refinement, TransformKind
 
 _RIGIDITY = 0.1  # weight of both terms on the affine matrix, as in Table I
 _GRADIENT_SCALE = 10.0
 _TRIAL_STEPS = 12  # of every start, before all but the best are dropped
 _KEPT_STARTS = 3
-_SHIFT = 0.15  # of the starts, as a share of the grid's sides
-_ROTATION = 0.35  # of the starts, in radians
 
 
 class AffineSearch:
-    """One level of the search.
-
-    Its parameters are displacements in voxels, 12 per start: of the centers of the
-    grid's three faces (9), and of the grid's center (3).
-    """
+    """One level of the search, among affine, similarity or rigid transforms."""
 
     def __init__(self, problem: Problem, parts: FlowParts, level: AffineLevel) -> None:
         self._problem, self._level = problem, level
         pair = problem.pair.shrink(level.shrink)
         self._losses_of_pair = problem.losses(
-            pair, _affine_similarity(problem.refinement)
+            pair, _affine_similarity(problem.refinement, level)
         )
-        self._half = pair.fixed.image.new_tensor(list(pair.shape)) / 2
         self._dense_flow = average_field(parts.dense_flow, level.shrink)
-        faces = parts.matrix[0] * self._half
-        center = parts.translation[0] / level.shrink
-        self._start = torch.cat([faces.flatten(), center])
+        scaled = parts._replace(translation=parts.translation / level.shrink)
+        self._parameters = _choose_parameters(
+            problem.refinement.transform, scaled, pair
+        )
 
     def run(self, number: int, *, is_open: bool) -> tuple[Tensor, Tensor]:
         """Returns matrix and translation, in voxels of the whole grid.
@@ -43,18 +43,20 @@ class AffineSearch:
         `number` is that of the level, from 1. An open search tries several shifts and
         rotations of the start, and continues the best of them.
         """
-        parameters = self._start[None]
+        parameters = self._parameters.start[None]
         if is_open:
-            trials = self._descend(parameters + self._offsets(), number, _TRIAL_STEPS)
+            trials = self._descend(
+                parameters + self._parameters.offsets(), number, _TRIAL_STEPS
+            )
             parameters = trials[self._rank(trials)[:_KEPT_STARTS]]
         parameters = self._descend(parameters, number, self._level.steps)
         best = parameters[self._rank(parameters)[:1]]
-        matrix, translation = self._to_affine(best)
+        matrix, translation = self._parameters.to_affine(best)
         return matrix, translation * self._level.shrink
 
     def _descend(
-        self, starts: Float[Tensor, "n 12"], number: int, steps: int
-    ) -> Float[Tensor, "n 12"]:
+        self, starts: Float[Tensor, "n p"], number: int, steps: int
+    ) -> Float[Tensor, "n p"]:
         parameters = starts.clone().requires_grad_()
         problem = self._problem
         Descent(
@@ -70,41 +72,45 @@ class AffineSearch:
         )
         return parameters.detach()
 
-    def _rank(self, parameters: Float[Tensor, "n 12"]) -> list[int]:
+    def _rank(self, parameters: Float[Tensor, "n p"]) -> list[int]:
         """Indices of the rows, from the best to the worst."""
         with torch.no_grad():
             totals = [self._losses(row[None]).total.item() for row in parameters]
         return sorted(range(len(totals)), key=totals.__getitem__)
 
-    def _losses(self, parameters: Float[Tensor, "n 12"]) -> Losses:
-        matrix, translation = self._to_affine(parameters)
+    def _losses(self, parameters: Float[Tensor, "n p"]) -> Losses:
+        matrix, translation = (
+            numbers.to(self._dense_flow.dtype)
+            for numbers in self._parameters.to_affine(parameters)
+        )
         inner = self._dense_flow.expand(len(parameters), -1, -1, -1, -1)
         flow = compose_affine(matrix, translation, inner)
         similarity = self._losses_of_pair.similarity_loss(flow)
-        rigidity = orthogonality_loss(matrix) + determinant_loss(matrix)
+        rigidity = similarity.new_zeros(())
+        if not self._problem.refinement.is_rigid:
+            rigidity = orthogonality_loss(matrix) + determinant_loss(matrix)
         landmarks = self._losses_of_pair.landmark_loss(flow)
         weight = self._problem.refinement.landmarks
         total = similarity + _RIGIDITY * rigidity + weight * landmarks
         return Losses(total, similarity)
 
-    def _to_affine(self, parameters: Float[Tensor, "n 12"]) -> tuple[Tensor, Tensor]:
-        """Matrix and translation, in voxels of this level."""
-        return parameters[:, :9].reshape(-1, 3, 3) / self._half, parameters[:, 9:]
 
-    def _offsets(self) -> Float[Tensor, "13 12"]:
-        """No offset, then a shift along and a rotation about each axis, both ways."""
-        offsets = self._start.new_zeros(13, 12)
-        for axis in range(3):
-            one, other = (axis + 1) % 3, (axis + 2) % 3
-            for row, sign in ((1 + 2 * axis, 1.0), (2 + 2 * axis, -1.0)):
-                turn = sign * _ROTATION
-                offsets[row, 9 + axis] = sign * _SHIFT * 2 * self._half[axis]
-                offsets[row + 6, 3 * one + other] = -turn * self._half[other]
-                offsets[row + 6, 3 * other + one] = turn * self._half[one]
-        return offsets
+def _choose_parameters(
+    kind: TransformKind, parts: FlowParts, pair: PairTensors
+) -> AffineParameters:
+    half = pair.fixed.image.new_tensor(list(pair.shape)) / 2
+    if kind in ("affine", "deformable"):
+        return FreeParameters(parts, half)
+    has_scale = kind == "similarity"
+    return RigidParameters(parts, half, spacing=pair.spacing, has_scale=has_scale)
 
 
-def _affine_similarity(refinement: Refinement) -> Similarity:
-    """The similarity for scans that still lie apart, where local contrast misleads."""
+def _affine_similarity(refinement: Refinement, level: AffineLevel) -> Similarity:
+    """The similarity for scans that still lie apart, where local contrast misleads.
+
+    The refinement's own where the level says that they lie close enough.
+    """
     is_local = refinement.similarity in ("local correlation", "MIND-SSC")
-    return "normalized mutual information" if is_local else refinement.similarity
+    if is_local and not level.is_close:
+        return "normalized mutual information"
+    return refinement.similarity

@@ -40,6 +40,8 @@ class PairTensors:
 
     fixed: SideTensors
     moving: SideTensors
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """Sides of a voxel of either grid, in mm. In these lengths, rigid is rigid."""
 
     @property
     def shape(self) -> torch.Size:
@@ -62,7 +64,9 @@ class PairTensors:
         """
         if factor == 1:
             return self
-        return PairTensors(self.fixed.shrink(factor), self.moving.shrink(factor))
+        i, j, k = (factor * side for side in self.spacing)
+        fixed, moving = self.fixed.shrink(factor), self.moving.shrink(factor)
+        return PairTensors(fixed, moving, spacing=(i, j, k))
 
 
 def _average(

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from voltween.errors import InputError
 from voltween.refinement.descent import Descent, Losses, Watch
 from voltween.refinement.pair_tensors import PairTensors, SideTensors
 from voltween.refinement.pose_similarity import PoseSimilarity, seen_shares
@@ -20,14 +21,10 @@ from voltween.refinement.rotations import angles_between, rotate_by, rotation_gr
 from voltween.refinement.shift_search import ShiftSearch
 
 _ROTATIONS = 600
-_SHIFT_VOXELS, _SEARCH_VOXELS, _DESCENT_VOXELS, _RANKING_VOXELS = (
-    12,
-    16,
-    24,
-    32,
-)  # along the longest side
+# Voxels along the longest side, of each step.
+_SHIFT_VOXELS, _SEARCH_VOXELS, _DESCENT_VOXELS, _RANKING_VOXELS = 12, 16, 24, 32
 _SHIFTED = 120  # poses kept after the shifts
-_DESCENTS = ((10, 10, 0.6), (5, 10, 0.3))  # poses, steps, voxels per step
+_DESCENTS = ((10, 10, 0.6), (5, 10, 0.3), (5, 8, 0.2))  # poses, steps, voxels per step
 _LEAST_ANGLE = 0.26  # between poses that count as different, in radians
 _BATCH = 64
 _GRADIENT_SCALE = 10.0
@@ -55,11 +52,19 @@ class _Poses(NamedTuple):
 
 
 def search_poses(pair: PairTensors, *, keep: int = 3) -> tuple[Pose, ...]:
-    """Finds up to `keep` different rigid poses of a pair on cubic voxels, best first.
+    """Finds up to `keep` rigid poses of a pair on cubic voxels, best first.
 
     The contrast of the scans may differ. Only the first channel is compared, where the
-    masks say that both scans see something.
+    masks say that both scans see something. The poses differ by at least 15 degrees;
+    there are 5 of them at most. The search runs on the CPU.
+
+    Raises:
+        InputError: If the pair's voxels are not cubic.
     """
+    if max(pair.spacing) > 1.001 * min(pair.spacing):
+        raise InputError(
+            about="voxels of the pose search", expected="cubes", got=pair.spacing
+        )
     with torch.no_grad():
         poses = _search_all_rotations(pair)
     level = _Level(pair, _DESCENT_VOXELS)
@@ -73,7 +78,11 @@ def search_poses(pair: PairTensors, *, keep: int = 3) -> tuple[Pose, ...]:
         scores = _Level(pair, _RANKING_VOXELS).local_correlation(poses)
     order = scores.argsort(descending=True)
     poses, scores = poses.take(order), scores[order]
-    return tuple(_to_pose(poses, row, scores) for row in _different(poses)[:keep])
+    device = pair.fixed.image.device
+    return tuple(
+        Pose(pose.matrix.to(device), pose.translation.to(device), pose.score)
+        for pose in (_to_pose(poses, row, scores) for row in _different(poses)[:keep])
+    )
 
 
 def _to_pose(poses: _Poses, row: int, scores: Tensor) -> Pose:
@@ -111,9 +120,8 @@ class _Level:
         if is_cube:
             side = max(n + m for n, m in zip(pair.shape, missing, strict=True))
             missing = [side - n for n in pair.shape]
-        self.pair = PairTensors(
-            *(_extend(side, missing) for side in (pair.fixed, pair.moving))
-        ).shrink(self._factor)
+        fixed, moving = (_extend(side, missing) for side in (pair.fixed, pair.moving))
+        self.pair = PairTensors(fixed, moving).shrink(self._factor)
         # The center of the grid moves by half of what is added to its end.
         self._offset = torch.tensor(missing, dtype=torch.float64) / 2
         self._similarity = PoseSimilarity(self.pair)
@@ -173,5 +181,5 @@ class _Level:
 def _extend(side: SideTensors, missing: list[int]) -> SideTensors:
     """The first image and its mask, with voxels outside the mask at the end."""
     padding = [n for size in reversed(missing) for n in (0, size)]
-    image = functional.pad(side.image[:, :1], padding, mode="replicate")
-    return SideTensors(image, functional.pad(seen_shares(side), padding))
+    image = functional.pad(side.image[:, :1].cpu(), padding, mode="replicate")
+    return SideTensors(image, functional.pad(seen_shares(side).cpu(), padding))

@@ -3,7 +3,12 @@
 from dataclasses import replace
 from typing import Literal, cast, get_args
 
-from voltween.refinement.settings import AffineLevel, Level, Refinement
+from voltween.refinement.settings import (
+    AffineLevel,
+    Level,
+    Refinement,
+    TransformKind,
+)
 
 WITHOUT_MODEL = "none"
 """The model name that stands for instance optimization without a model."""
@@ -69,15 +74,36 @@ ALONE: dict[Effort, Refinement] = {"fast": FAST_ALONE, "accurate": ACCURATE_ALON
 """The usual refinements without a network."""
 
 
-def choose_refinement(effort: Effort | int | None, *, has_model: bool) -> Refinement:
+_CLOSE_LEVELS: dict[Effort, tuple[AffineLevel, ...]] = {
+    "fast": (AffineLevel(2, 25, 0.1, is_close=True),),
+    "accurate": (
+        AffineLevel(2, 30, 0.15, is_close=True),
+        AffineLevel(1, 30, 0.05, is_close=True),
+        AffineLevel(1, 20, 0.01, is_close=True),
+    ),
+}
+"""After the wide levels, where the affine part is the whole result."""
+
+
+def choose_refinement(
+    effort: Effort | int | None,
+    *,
+    has_model: bool,
+    transform: TransformKind = "deformable",
+) -> Refinement:
     """The usual refinement of an effort, after a network or without one.
 
-    A number is the number of steps of the accurate refinement; None is accurate.
+    A number is the number of steps of the accurate refinement; None is accurate. Of a
+    transform that is not deformable, only the affine part is optimized.
 
     Raises:
-        InputError: If there are fewer steps than levels.
+        InputError: If there are fewer steps than levels, or if a number is given for a
+            transform that is not deformable.
     """
     usual = REFINEMENTS if has_model else ALONE
-    if isinstance(effort, int):
-        return usual["accurate"].with_steps(effort)
-    return usual[effort or "accurate"]
+    name = "accurate" if isinstance(effort, int) else effort or "accurate"
+    refinement = usual[name]
+    if transform != "deformable":
+        levels = (*_AFFINE_LEVELS, *_CLOSE_LEVELS[name])
+        refinement = Refinement((), affine_levels=levels, transform=transform)
+    return refinement.with_steps(effort) if isinstance(effort, int) else refinement

@@ -8,6 +8,9 @@ from typing import Literal, NamedTuple
 from voltween.errors import InputError
 from voltween.losses import Similarity, check_window
 
+TransformKind = Literal["rigid", "similarity", "affine", "deformable"]
+"""Kinds of transform, from 6 parameters (rigid) to an affine and a dense part."""
+
 
 class AffineLevel(NamedTuple):
     """One pass of the search for the affine part."""
@@ -18,6 +21,11 @@ class AffineLevel(NamedTuple):
     """Most steps; the level ends early when the loss hardly falls."""
     step_voxels: float
     """About the largest displacement of the grid's border in one step."""
+    is_close: bool = False
+    """Whether the scans lie close enough for a local similarity.
+
+    If not, normalized mutual information takes the place of one.
+    """
 
 
 class Level(NamedTuple):
@@ -41,14 +49,16 @@ class Refinement:
     """Settings by which a transform is optimized on the pair itself.
 
     Raises:
-        InputError: If there is no level, a number is out of range, or the symmetric
-            variant is requested without velocities.
+        InputError: If there is no level of the kind of transform, a number is out of
+            range, or the symmetric variant is requested without velocities.
     """
 
     levels: tuple[Level, ...]
     """Levels of the dense part; each starts from the result of the one before."""
     affine_levels: tuple[AffineLevel, ...] = ()
     """Levels of the affine part, before the dense levels; without any, it stays."""
+    transform: TransformKind = "deformable"
+    """Kind of the result; only a deformable one has dense levels."""
     similarity: Similarity = "local correlation"
     window_voxels: int = 5
     """Side of the cubes of the local correlation: an odd number."""
@@ -74,6 +84,7 @@ class Refinement:
     """Time limit, counted from the start of the registration; None: no limit."""
 
     def __post_init__(self) -> None:
+        _check_kind(self)
         _check_levels(self.levels, self.affine_levels)
         check_window(self.window_voxels, "window_voxels")
         for weight in self.channel_weights:
@@ -93,8 +104,13 @@ class Refinement:
     @property
     def largest_shrink(self) -> int:
         """Largest shrink factor of the levels; the grid's sides must be multiples."""
-        dense = max(level.shrink for level in self.levels)
-        return max([dense, *(level.shrink for level in self.affine_levels)])
+        dense = [level.shrink for level in self.levels]
+        return max(dense + [level.shrink for level in self.affine_levels])
+
+    @property
+    def is_rigid(self) -> bool:
+        """Whether shear and different scales of the axes are ruled out."""
+        return self.transform in ("rigid", "similarity")
 
     @property
     def steps(self) -> int:
@@ -105,8 +121,15 @@ class Refinement:
         """Returns the same refinement with `steps` steps, shared by the dense levels.
 
         Raises:
-            InputError: If there are fewer steps than levels.
+            InputError: If there are fewer steps than levels, or no dense levels.
         """
+        if not self.levels:
+            raise InputError(
+                about="number of steps",
+                expected="a deformable transform, whose dense part takes them",
+                got=f"a transform that is {self.transform}",
+                advice="leave the number out",
+            )
         if steps < len(self.levels):
             raise InputError(
                 about="refinement",
@@ -125,11 +148,23 @@ class Refinement:
         return replace(self, levels=tuple(levels))
 
 
-def _check_levels(dense: tuple[Level, ...], affine: tuple[AffineLevel, ...]) -> None:
-    if not dense:
+def _check_kind(refinement: Refinement) -> None:
+    is_deformable = refinement.transform == "deformable"
+    if is_deformable and not refinement.levels:
         raise InputError(
             about="refinement", expected="levels of its dense part", got="none"
         )
+    if not is_deformable and (refinement.levels or not refinement.affine_levels):
+        raise InputError(
+            about=f"refinement of a {refinement.transform} transform",
+            expected="levels of its affine part alone",
+            got=f"{len(refinement.levels)} of the dense and "
+            f"{len(refinement.affine_levels)} of the affine part",
+            advice="choose_refinement has the usual ones",
+        )
+
+
+def _check_levels(dense: tuple[Level, ...], affine: tuple[AffineLevel, ...]) -> None:
     levels: list[AffineLevel | Level] = [*dense, *affine]
     for level in levels:
         if min(level.shrink, level.steps) < 1 or level.step_voxels <= 0:

@@ -196,7 +196,8 @@ class PairView:
             fixed = self.fixed.tensors(guidance.fixed)
         with naming("moving"):
             moving = self.moving.tensors(guidance.moving)
-        return PairTensors(fixed, moving)
+        i, j, k = self.fixed.grid.spacing_mm.tolist()
+        return PairTensors(fixed, moving, spacing=(i, j, k))
 
 
 def _check_size(grid: Grid) -> None:

@@ -122,7 +122,7 @@ class RefinedModel(Teacher):
     ) -> Float[Tensor, "3 i j k"]:
         images = fixed[None], moving[None]
         stage = _load(self.model, self.digest).registrar(*images).stages[-1]
-        pair = PairTensors(*map(SideTensors, images))
+        pair = PairTensors(SideTensors(images[0]), SideTensors(images[1]))
         problem = Problem(pair, self.refinement, Watch())
         return find_transform(problem, stage.parts.clone()).flow[0]
 
