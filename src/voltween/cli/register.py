@@ -19,7 +19,7 @@ from voltween.errors import InputError
 from voltween.losses import Similarity
 from voltween.models import weights_digest
 from voltween.networks import Precision
-from voltween.refinement import Effort, Step, choose_refinement
+from voltween.refinement import Effort, Step, TransformKind, choose_refinement
 from voltween.registration import (
     AUTO,
     Guidance,
@@ -55,6 +55,9 @@ class Refine:
     network, accurate a few times longer; or give a number of steps. With none, the
     network's answer stays. auto is what gains most with the model (`voltween models`),
     and accurate if an option below is given."""
+    transform: TransformKind = "deformable"
+    """Kind of transform that is wanted. rigid, similarity and affine are optimized from
+    the network's answer, or from a search without a model."""
     similarity: Annotated[
         Similarity | None,
         tyro.conf.arg(metavar="{" + ", ".join(get_args(Similarity)) + "}"),
@@ -109,7 +112,7 @@ class Refine:
                 )
             return None
         effort = None if self.refine == "auto" else self.refine
-        usual = choose_refinement(effort, has_model=has_model)
+        usual = choose_refinement(effort, has_model=has_model, transform=self.transform)
         changes: dict[str, Any] = (
             {"similarity": self.similarity} if self.similarity else {}
         )

@@ -35,6 +35,8 @@ _WIDTH = 5  # voxels of a cube
 _MOST_VOXELS = 2.0e5
 _MARGIN = 1.1  # of the foreground
 _LEAST_VARIANCE = 1e-5  # of intensities from 0 to 1; less is no contrast
+_INSIDE = 0.9  # share of a cube that is foreground
+_LEAST_INNER = 0.2  # share of the foreground
 _FEWEST_VOXELS = 2 * _WIDTH  # along each axis
 
 
@@ -103,7 +105,7 @@ class Judge:
         covariance = _average(self.fixed.image * moved) - self._mean * _average(moved)
         variance = _variance(moved)
         squares = covariance.square() / (self._variance * variance).clamp_min(1e-12)
-        counts = (self.fixed.foreground > 0) & (self._variance > _LEAST_VARIANCE)
+        counts = self._counts
         is_seen = counts & is_shown & (variance > _LEAST_VARIANCE)
         number = max(1, int(counts.sum()))
         total = squares[is_seen].sum().item()
@@ -134,6 +136,19 @@ class Judge:
         """Positions of the fixed scan's foreground voxels, RAS+ mm."""
         voxels = np.argwhere(self.fixed.foreground[0, 0].numpy() > 0)
         return self.fixed.grid.voxel_to_world(voxels.astype(np.float64))
+
+    @cached_property
+    def _counts(self) -> Bool[Tensor, "1 1 i j k"]:
+        """The voxels that count: inside the foreground, with some contrast.
+
+        Cubes across the outline would agree wherever two outlines do. Where almost all
+        of a foreground is outline, they have to count.
+        """
+        foreground = self.fixed.foreground > 0
+        inner = foreground & (_average(self.fixed.foreground) > _INSIDE)
+        if inner.sum() < _LEAST_INNER * foreground.sum():
+            inner = foreground
+        return inner & (self._variance > _LEAST_VARIANCE)
 
     @cached_property
     def _mean(self) -> Float[Tensor, "1 1 i j k"]:

@@ -30,6 +30,7 @@ _IDENTICAL = 0.9999
 """Similarity above which nothing is left to improve."""
 _ALIKE = 0.5
 """Similarity, as it came in, that only two scans of one subject have."""
+_TRIED_POSES = 2
 _LEAST_GAIN = 0.15
 """Share of the dissimilarity that a bent transform has to remove, to be taken."""
 
@@ -64,10 +65,12 @@ class Search:
         return best
 
     def refine(self, start: Candidate) -> Candidate:
-        """The start with an optimized dense part, unless the scans then agree less."""
-        if self.refinement is None or start.similarity > _IDENTICAL:
-            return start
+        """The answer: the start as the refinement leaves it, if that is any better."""
         settings = self.refinement
+        if settings is None or start.similarity > _IDENTICAL:
+            return start
+        if settings.transform != "deformable":
+            return self._refine_unbent(start)
         if AFFINE in start.stages and self.model is not None:
             settings = from_scratch(settings)
         refined = Optimization(settings, self.guidance, self.watch).dense(start)
@@ -75,6 +78,11 @@ class Search:
             return refined
         gain = refined.similarity - start.similarity
         return refined if gain > _LEAST_GAIN * (1 - start.similarity) else start
+
+    def _refine_unbent(self, start: Candidate) -> Candidate:
+        """The best rigid, similarity or affine answer, whatever the start is."""
+        found = self._rough.affine(start)
+        return max([found, *self._arrived()], key=_similarity)
 
     @property
     def _polish(self) -> Optimization:
@@ -106,8 +114,9 @@ class Search:
 
     def _turned(self) -> Iterator[Candidate]:
         """What is found from poses that are searched among all rotations."""
-        for pose in self.judge.poses:
-            start = self._start(POSE, pose)
+        starts = [(pose, self._start(POSE, pose)) for pose in self.judge.poses]
+        starts.sort(key=lambda pair: pair[1].similarity, reverse=True)
+        for pose, start in starts[:_TRIED_POSES]:
             if self.model is None:
                 yield self._rough.affine(start)
                 continue

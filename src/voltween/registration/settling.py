@@ -1,19 +1,26 @@
 """Settles what a registration was asked for: which model, and which refinement."""
 
 import warnings
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast, get_args
 
 from voltween.errors import FitWarning, InputError
 from voltween.files import PathLike
 from voltween.models import Model, check_fit, choose_model, load_model
-from voltween.refinement import WITHOUT_MODEL, Effort, Refinement, choose_refinement
+from voltween.refinement import (
+    WITHOUT_MODEL,
+    Effort,
+    Refinement,
+    TransformKind,
+    choose_refinement,
+)
 from voltween.registration.guidance import Guidance
 from voltween.registration.usual import usual_of
 from voltween.spatial import Image
 
 AUTO: Literal["auto"] = "auto"
 """The model, or the refinement, that suits the scans."""
-RefinementChoice = Refinement | Effort | Literal["auto"] | None
+RefinementChoice = Refinement | Effort | TransformKind | Literal["auto"] | None
+"""Settings; an effort; the kind of transform wanted; "auto"; None for no refinement."""
 
 
 class SettledModel(NamedTuple):
@@ -65,9 +72,19 @@ def settle_refinement(
         if effort is None and guidance.is_empty and has_model:
             return None
         return choose_refinement(effort, has_model=has_model)
-    if isinstance(wanted, str):
-        return choose_refinement(wanted, has_model=has_model)
-    return wanted
+    if wanted in get_args(Effort):
+        return choose_refinement(cast(Effort, wanted), has_model=has_model)
+    if wanted in get_args(TransformKind):
+        kind = cast(TransformKind, wanted)
+        return choose_refinement("accurate", has_model=has_model, transform=kind)
+    if wanted is None or isinstance(wanted, Refinement):
+        return wanted
+    raise InputError(
+        about="refinement",
+        expected="settings, None, or one of "
+        + ", ".join(("auto", *get_args(Effort), *get_args(TransformKind))),
+        got=repr(wanted),
+    )
 
 
 def check_can_run(
