@@ -143,7 +143,7 @@ class PairView:
         return PairView(self.fixed, replace(self.moving, grid=grid))
 
     def with_fixed_at(self, fixed_to_moving: Affine) -> "PairView":
-        """The pair with the fixed grid that a rigid transform maps to the moving one."""
+        """The pair with the fixed grid that a rigid transform maps to the moving."""
         to_fixed = fixed_to_moving.inverse().matrix
         grid = Grid(self.moving.grid.shape, to_fixed @ self.moving.grid.affine)
         return PairView(replace(self.fixed, grid=grid), self.moving)
