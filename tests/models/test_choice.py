@@ -74,6 +74,12 @@ def test_a_model_given_by_hand_warns_or_refuses(fingerprints):
         check_fit(model, head(10, size=0.3), head(11))
 
 
+def test_the_scan_that_cannot_be_measured_is_named(fingerprints):
+    flat = Image(np.ones((9, 9, 9)), Grid((9, 9, 9), np.eye(4)))
+    with pytest.raises(InputError, match="moving scan: expected intensities that"):
+        choose_among(fingerprints, head(10), flat)
+
+
 def test_a_model_without_fingerprint_says_nothing():
     assert check_fit(tiny_model(), head(10), head(11, size=0.3)) == ()
 
@@ -97,6 +103,7 @@ def test_shipped_models_have_fingerprints():
         "as stored",
         "masked",
     ]
+    assert str(shipped["hippocampus"]) == "not CT, as stored 42 to 56 mm long"
     assert all(each.appearances[0].scans >= 20 for each in shipped.values())
 
 
