@@ -41,7 +41,9 @@ def choose_among(
     """
     scans = _measure_pair(fixed, moving)
     faults = {}
-    for name, fingerprint in fingerprints.items():
+    # A CT stored with 1000 added may pass for a T1 scan of a head, but not vice versa.
+    ct_first = sorted(fingerprints.items(), key=lambda item: not item[1].is_ct)
+    for name, fingerprint in ct_first:
         fault = _fault(*(fingerprint.fit(scan) for scan in scans.values()))
         if not fault:
             return Choice(name, "both scans are like those that the model learned from")
