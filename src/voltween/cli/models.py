@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from voltween.cli.console import console
-from voltween.models import installed_models
+from voltween.models import fingerprint_in, installed_models
 from voltween.networks import config_from_facts
 
 
@@ -16,14 +16,14 @@ class Models:
 
     def run(self) -> None:
         """List them."""
-        table = Table("model", "for", "network, grid", "trained on", "measured")
+        table = Table("model", "for", "fits", "network, grid", "trained on", "measured")
         for name, description in installed_models():
             table.add_row(name, *_cells(description))
         console.print(table)
 
 
-def _cells(description: dict[str, Any]) -> tuple[str, str, str, str]:
-    """Purpose, network and grid, training and accuracy of a model."""
+def _cells(description: dict[str, Any]) -> tuple[str, str, str, str, str]:
+    """Purpose, fitting scans, network and grid, training, accuracy of a model."""
     network = config_from_facts(description)
     preprocessing = description["preprocessing"]
     shape = " x ".join(map(str, preprocessing["shape"]))
@@ -31,6 +31,7 @@ def _cells(description: dict[str, Any]) -> tuple[str, str, str, str]:
     provenance = description["provenance"]
     return (
         provenance.get("purpose", ""),
+        str(fingerprint_in(description) or ""),
         f"{network.title}, {shape} voxels of {spacing} mm",
         f"{provenance.get('data', '')}; {len(provenance['train_cases'])} scans, "
         f"{provenance['steps']} steps",

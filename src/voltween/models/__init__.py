@@ -10,6 +10,7 @@ from voltween.models.choice import choose_model as choose_model
 from voltween.models.facts import dataclass_from_facts as dataclass_from_facts
 from voltween.models.fingerprint import ModelFingerprint as ModelFingerprint
 from voltween.models.model import Model as Model
+from voltween.models.model import fingerprint_in as fingerprint_in
 from voltween.models.model import installed_models as installed_models
 from voltween.models.model import load_model as load_model
 from voltween.models.model import network_tensors as network_tensors

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from voltween.errors import InputError
+from voltween.files import naming
 from voltween.models.fingerprint import Fit, ModelFingerprint
 from voltween.models.model import Model, fingerprint_in, installed_models
-from voltween.models.scan_facts import measure_scan
+from voltween.models.scan_facts import ScanFacts, measure_scan
 from voltween.spatial import Image
 
 
@@ -38,10 +39,12 @@ def choose_among(
     Raises:
         InputError: If a scan is constant or looks like a label map.
     """
-    scans = measure_scan(fixed), measure_scan(moving)
+    scans = _measure_pair(fixed, moving)
     faults = {}
-    for name, fingerprint in fingerprints.items():
-        fault = _fault(*(fingerprint.fit(scan) for scan in scans))
+    # A CT stored with 1000 added may pass for a T1 scan of a head, but not vice versa.
+    ct_first = sorted(fingerprints.items(), key=lambda item: not item[1].is_ct)
+    for name, fingerprint in ct_first:
+        fault = _fault(*(fingerprint.fit(scan) for scan in scans.values()))
         if not fault:
             return Choice(name, "both scans are like those that the model learned from")
         faults[name] = fault
@@ -59,12 +62,12 @@ def check_fit(model: Model, fixed: Image, moving: Image) -> tuple[str, ...]:
     """
     if model.fingerprint is None:
         return ()
-    scans = {"fixed": fixed, "moving": moving}
-    fits = {n: model.fingerprint.fit(measure_scan(s)) for n, s in scans.items()}
+    scans = _measure_pair(fixed, moving)
+    fits = {name: model.fingerprint.fit(scan) for name, scan in scans.items()}
     for name, fit in fits.items():
         if fit.verdict == "impossible":
             raise InputError(
-                about=f"model {model.name} with the {name} scan",
+                about=f"model {model.name} with the {name}",
                 expected="scans of the kind that the model learned from",
                 got=f"another kind: {fit.reason}",
                 advice="take another model, or none",
@@ -80,13 +83,24 @@ def shipped_fingerprints() -> dict[str, ModelFingerprint]:
     return {name: each for name, each in found.items() if each is not None}
 
 
+def _measure_pair(fixed: Image, moving: Image) -> dict[str, ScanFacts]:
+    """The facts of both scans, whose names errors carry."""
+    facts = {}
+    for name, scan in (("fixed scan", fixed), ("moving scan", moving)):
+        with naming(name):
+            facts[name] = measure_scan(scan)
+    return facts
+
+
 def _fault(fixed: Fit, moving: Fit) -> str:
     """The reason why two scans do not fit; empty if they do."""
-    faults = {
-        f"{name} scan: {fit.reason}": fit
+    if fixed.verdict != "fits" and fixed.reason == moving.reason:
+        return f"both scans: {fixed.reason}"
+    faults = [
+        f"{name} scan: {fit.reason}"
         for name, fit in (("fixed", fixed), ("moving", moving))
         if fit.verdict != "fits"
-    }
+    ]
     if faults:
         return "; ".join(faults)
     if fixed.appearance != moving.appearance:

@@ -97,6 +97,16 @@ class ModelFingerprint:
         doubtful = [fit for fit in fits if fit.verdict == "doubtful"]
         return (doubtful or fits)[0]
 
+    def __str__(self) -> str:
+        """The modality and the longest side of what the training scans show."""
+        kind = "CT" if self.is_ct else "not CT"
+        looks = (
+            f"{each.name} {each.sides_mm.smallest[2]:.0f} to "
+            f"{each.sides_mm.largest[2]:.0f} mm long"
+            for each in self.appearances
+        )
+        return ", ".join([kind, *looks])
+
     def _modality_fault(self, facts: ScanFacts) -> Fit | None:
         """The fault of a scan whose intensities are of another kind."""
         low, high = facts.values

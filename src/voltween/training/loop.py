@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from voltween import process
 from voltween.cohorts import Case
 from voltween.errors import InputError
-from voltween.models import load_model
+from voltween.models import Model, ModelFingerprint, load_model
 from voltween.networks import Network, build, config_facts, weights_for
 from voltween.training.batches import NamedBatch, Share, batches
 from voltween.training.hardware import Hardware
@@ -108,6 +108,7 @@ class Training:
             self.network.parameters(), lr=config.learning_rate, fused=True
         )
         self.progress = self.folder.resume(self.network, optimizer)
+        self._fingerprint: ModelFingerprint | None = None
         self._optimizer = optimizer
         step = TrainingStep(self.network, config.objective)
         self._losses, self._stepper = fabric.setup(step, optimizer)
@@ -128,6 +129,7 @@ class Training:
         """Takes all remaining steps."""
         config = self.recipe.training
         first = self.progress.step + 1
+        self._fingerprint = data.fingerprint
         logs = self._logs(data)
         for step, portions in enumerate(
             batches(data.pairs, self.share, first_step=first, workers=workers), first
@@ -201,7 +203,14 @@ class Training:
                 "steps": step,
                 "validation_on_network_grid": [asdict(stage) for stage in stages],
             }
-            self.folder.save_best(self.network, self.recipe.preprocessing, figures)
+            model = Model(
+                "best",
+                self.network,
+                self.recipe.preprocessing,
+                figures,
+                fingerprint=self._fingerprint,
+            )
+            self.folder.save_best(model)
         self.folder.save_state(self.network, self._optimizer, self.progress)
 
     def _logs(self, data: TrainingData) -> Logs | None:

@@ -15,7 +15,7 @@ import os
 import platform
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,10 +147,10 @@ class RunFolder:
         for old in self.states[: -self._kept_states]:
             old.unlink()
 
-    def save_best(self, network: Network, preprocessing: Any, figures: dict) -> None:
-        """Writes the best model, with the recipe and its figures as provenance."""
-        model = Model("best", network, preprocessing, self._recipe | figures)
-        save_model(model, self.best)
+    def save_best(self, model: Model) -> None:
+        """Writes the best model; the recipe goes before its figures as provenance."""
+        provenance = self._recipe | model.provenance
+        save_model(replace(model, provenance=provenance), self.best)
 
     def log_losses(self, step: int, losses: dict[str, float]) -> None:
         """Appends a row to log.csv."""

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from voltween.cohorts import Case, cases_of_split
 from voltween.errors import InputError
+from voltween.models import ModelFingerprint
 from voltween.training.batches import PairSampler
+from voltween.training.model_fingerprint import measure_training_scans
 from voltween.training.recipe import Recipe, TrainConfig
 from voltween.training.samples import Sample, store_samples
 from voltween.training.targets import TargetFlows, target_pairs
@@ -26,6 +28,9 @@ class TrainingData:
 
     pairs: PairSampler
     val: Sequence[Sample]
+    fingerprint: ModelFingerprint | None
+    """What the training scans are like, for the model file; None in all processes but
+    the first."""
 
 
 def load_training_data(
@@ -62,10 +67,24 @@ def load_training_data(
         fabric.barrier()
     targets = None
     if teacher is not None:
-        pairs = target_pairs(len(plain), config.target_pairs, config.seed)
-        targets = TargetFlows(plain, pairs, teacher, cache / "targets")
+        taught = target_pairs(len(plain), config.target_pairs, config.seed)
+        targets = TargetFlows(plain, taught, teacher, cache / "targets")
         _find_flows(targets, fabric)
-    return TrainingData(PairSampler(plain, masked, targets, config), validation)
+    pairs = PairSampler(plain, masked, targets, config)
+    return TrainingData(pairs, validation, _fingerprint(cases, recipe, fabric))
+
+
+def _fingerprint(
+    cases: Sequence[Case], recipe: Recipe, fabric: "Fabric"
+) -> ModelFingerprint | None:
+    """The fingerprint of the training scans, in the process that writes models."""
+    if fabric.global_rank != 0:
+        return None
+    return measure_training_scans(
+        cases,
+        is_ct=recipe.preprocessing.hounsfield_window is not None,
+        is_masked=recipe.training.masked_share > 0,
+    )
 
 
 def _check_labels(cases: Sequence[Case], config: TrainConfig) -> None:
