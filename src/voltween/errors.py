@@ -58,7 +58,11 @@ class MissingPackageError(InputError):
 
 
 class InverseWarning(UserWarning):
-    """An inverse transform that is not exact everywhere, because the field folds."""
+    """An inverse transform that is not exact everywhere; the text says by how much."""
+
+
+class SuspiciousInputWarning(UserWarning):
+    """Input that can be used but that is hardly what was meant."""
 
 
 class FoldingWarning(UserWarning):

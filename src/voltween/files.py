@@ -5,11 +5,12 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from voltween.errors import InputError, OutputError, VoltweenError
+from voltween.inputs import check_is_no_input
 
 PathLike = str | os.PathLike[str]
 
@@ -21,8 +22,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     """Yields a temporary path to write to; replaces `path` by it if all went well.
 
     Raises:
+        InputError: If the file is an input of the command (`inputs.reading`).
         OutputError: If the folder cannot be written to.
     """
+    check_is_no_input(path)
     partial = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
     try:
         partial.touch()
@@ -49,28 +52,29 @@ def scratch_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: PathLike) -> Iterator[Path]:
-    """Yields a new folder to write to; moves its files into `path` if all went well.
+def whole_folder(
+    path: PathLike, *, names: Collection[str], last: str
+) -> Iterator[Path]:
+    """Yields a new folder to write to; its files become one result if all went well.
+
+    `names` are all files that such a result may have, and `last` is the one that every
+    result has: a folder that holds it holds a whole result. An earlier result is
+    replaced as a whole, so that none of its files stays beside the new ones. Files of
+    other names stay as they are. A process killed while files are moved leaves a folder
+    without `last`, which the next result replaces.
 
     Raises:
+        InputError, OutputError: As `check_result_folder`.
         OutputError: If `path` cannot be made or written to.
     """
     folder = Path(path)
+    check_result_folder(folder, names=names, last=last)
     was_there = folder.exists()
     partial = output_folder(folder) / f".{uuid.uuid4().hex}"
     try:
         partial.mkdir()
         yield partial
-        files = list(partial.iterdir())
-        if blocked := [f.name for f in files if (folder / f.name).is_dir()]:
-            raise OutputError(
-                about=folder,
-                expected="a folder in which files can be replaced",
-                got=f"folders of the same names, {blocked}",
-                advice="give another folder, or move these away",
-            )
-        for file in files:
-            os.replace(file, folder / file.name)
+        _replace_result(folder, partial, names, last)
     except BaseException as error:
         if not was_there:
             shutil.rmtree(folder, ignore_errors=True)
@@ -82,6 +86,51 @@ def whole_folder(path: PathLike) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_result_folder(folder: Path, *, names: Collection[str], last: str) -> None:
+    """Checks that a result may be written to a folder; see `whole_folder`.
+
+    Raises:
+        InputError: If one of these files is an input of the command.
+        OutputError: If the folder has files or folders of these names that are not of
+            an earlier result.
+    """
+    for name in sorted(names):
+        check_is_no_input(folder / name)
+    if blocked := [name for name in sorted(names) if (folder / name).is_dir()]:
+        raise OutputError(
+            about=folder,
+            expected="a folder in which files can be replaced",
+            got=f"folders of the same names, {blocked}",
+            advice="give another folder, or move these away",
+        )
+    is_result = (folder / last).exists() or _unfinished(folder, last).exists()
+    strangers = [name for name in sorted(names) if (folder / name).exists()]
+    if strangers and not is_result:
+        raise OutputError(
+            about=folder,
+            expected=f"a new folder, or an earlier result, which has {last}",
+            got=f"a folder without it that has {', '.join(strangers)}",
+            advice="give another folder, or move these away",
+        )
+
+
+def _replace_result(
+    folder: Path, partial: Path, names: Collection[str], last: str
+) -> None:
+    """Deletes an earlier result, `last` first, and moves the new one in, `last` last."""
+    _unfinished(folder, last).touch()
+    for name in sorted(names, key=lambda name: name != last):
+        (folder / name).unlink(missing_ok=True)
+    for file in sorted(partial.iterdir(), key=lambda file: file.name == last):
+        os.replace(file, folder / file.name)
+    _unfinished(folder, last).unlink()
+
+
+def _unfinished(folder: Path, last: str) -> Path:
+    """The file that is there while a result is replaced."""
+    return folder / f".{last}"
 
 
 def output_folder(path: PathLike) -> Path:

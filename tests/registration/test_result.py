@@ -15,6 +15,7 @@ from voltween.errors import FoldingWarning, InputError
 from voltween.registration import Registration
 from voltween.registration import result as module
 from voltween.registration.result import TweeningStage
+from voltween.registration.timing import Seconds
 from voltween.spatial import Affine, DisplacementField, Grid, LabelMap
 from voltween.spatial.unfolding import Unfolded
 
@@ -25,7 +26,7 @@ def registered(transform, moving_to_fixed=None):
         TweeningStage("affine", TO_MOVING),
         TweeningStage("dense 1", transform, moving_to_fixed),
     )
-    seconds = {"network": 1.5}
+    seconds = {"network": Seconds(1.5, 2.5)}
     return Registration(FIXED, MOVING, "some", TO_MOVING, stages, seconds)
 
 
@@ -89,8 +90,8 @@ def test_folds_are_removed_and_all_else_stays():
     assert [stage.name for stage in straight.stages] == ["affine", "dense 1"]
     assert straight.stages[0] is result.stages[0]
     assert list(straight.seconds) == ["network", "unfolding"]
-    assert straight.seconds["network"] == 1.5
-    assert result.seconds == {"network": 1.5}
+    assert straight.seconds["network"] == (1.5, 2.5)
+    assert result.seconds == {"network": (1.5, 2.5)}
     # The inverse is that of the transform without folds, not the one that was given.
     points = random_points_mm(FIXED.grid)
     moved = straight.fixed_to_moving.map_positions(points)

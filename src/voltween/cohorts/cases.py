@@ -7,7 +7,7 @@ import numpy as np
 from voltween import io
 from voltween.cohorts.manifest import Case
 from voltween.errors import InputError
-from voltween.spatial import Affine, Image, LabelMap, Points
+from voltween.spatial import Affine, Image, LabelMap, Points, check_labels_on_scan
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,8 @@ def read_scan(case: Case, *, is_masked: bool = False) -> Scan:
     If `is_masked`, the image is 0 outside its labels.
 
     Raises:
-        InputError: If a file cannot be read, or there are no labels to mask by.
+        InputError: If a file cannot be read, no label lies on the image, or there are
+            no labels to mask by.
     """
     image, labels = load_case(case)
     if is_masked:
@@ -48,12 +49,13 @@ def load_case(case: Case) -> tuple[Image, LabelMap | None]:
     """Reads the case's image and, if it has one, its label map on the image's grid.
 
     Raises:
-        InputError: If a file cannot be read.
+        InputError: If a file cannot be read, or no label lies on the image.
     """
     image = io.read(case.image)
     if case.labels is None:
         return image, None
     labels = io.read_labels(case.labels)
+    check_labels_on_scan(labels, image.grid, name=case.labels)
     if not labels.grid.is_close(image.grid):
         labels = Affine.identity().resample(labels, onto=image.grid)
     return image, labels

@@ -23,6 +23,7 @@ from voltween.metrics import (
     lengths_voxels,
     measure_regularity,
     surface_distances_per_label,
+    warn_if_nothing_overlaps,
 )
 from voltween.spatial import Affine, DisplacementField, LabelMap, Transform
 
@@ -191,6 +192,8 @@ def score_pair(
 ) -> dict[str, Any]:
     """Fields of a `PairScore`: means over common structures, landmarks, regularity."""
     measured = [score for score in structures if not math.isnan(score.dice)]
+    names = f"{outcome.moving.name} to {outcome.fixed.name}"
+    warn_if_nothing_overlaps((score.dice for score in measured), name=names)
     means = {
         name: mean_of_measured([getattr(score, name) for score in measured])
         for name in ("dice", "iou", "hd95_mm", "surface_distance_mm")
@@ -239,6 +242,8 @@ def _remarks(outcome: Outcome, structures: tuple[StructureScore, ...]) -> Iterat
             yield f"{role} has no labels"
     if structures and all(math.isnan(score.dice) for score in structures):
         yield "no structure in common"
+    elif structures and not any(score.dice > 0 for score in structures):
+        yield "no structure overlaps"
     for note in dict.fromkeys(score.note for score in structures if score.note):
         labels = [str(score.label) for score in structures if score.note == note]
         yield f"{note}: {', '.join(labels)}"

@@ -23,6 +23,7 @@ from voltween.evaluation.methods import Answer, Method, Registering
 from voltween.evaluation.records import Record, Records, kept_transform
 from voltween.evaluation.scores import PairScore, Scores
 from voltween.files import output_folder, whole_file
+from voltween.inputs import files_of
 from voltween.process import Used, measuring
 
 logger = logging.getLogger(__name__)
@@ -259,8 +260,7 @@ class _LoadedMethod:
 def _files_of(case: Case) -> list[Path]:
     """The files of a case; of a DICOM folder, all that are in it."""
     paths = [path for path in (case.image, case.labels, case.points) if path]
-    folders = [sorted(path.iterdir()) if path.is_dir() else [path] for path in paths]
-    return [path for folder in folders for path in folder if path.is_file()]
+    return [file for path in paths for file in files_of(path)]
 
 
 def _missing(method: Method, pair: Pair, status: Any, note: str) -> PairScore:

@@ -17,6 +17,9 @@ from voltween.metrics.landmarks import lengths_voxels as lengths_voxels
 from voltween.metrics.overlap import dice_per_label as dice_per_label
 from voltween.metrics.overlap import iou_from_dice as iou_from_dice
 from voltween.metrics.overlap import iou_of_union as iou_of_union
+from voltween.metrics.overlap import (
+    warn_if_nothing_overlaps as warn_if_nothing_overlaps,
+)
 from voltween.metrics.regularity import inside_percent as inside_percent
 from voltween.metrics.regularity import inverse_consistency_mm as inverse_consistency_mm
 from voltween.metrics.regularity import measure_regularity as measure_regularity

@@ -1,9 +1,13 @@
 """Distances between corresponding landmarks."""
 
+import re
+import warnings
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 
-from voltween.errors import InputError
+from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.spatial import (
     Grid,
     Points,
@@ -67,12 +71,13 @@ def corresponding_landmarks(fixed: Points, moving: Points) -> tuple[Points, Poin
     """Pairs the landmarks of two scans; returns the fixed and the moving ones.
 
     If both have names, the names pair them; landmarks that one scan lacks are left
-    out. Without names on one side, the n-th fixed landmark corresponds to the n-th
-    moving landmark.
+    out, and a `SuspiciousInputWarning` names them. Without names on one side, the n-th
+    fixed landmark corresponds to the n-th moving landmark.
 
     Raises:
-        InputError: If a name occurs twice, no name is in both, the numbers of landmarks
-            without names differ, or the names differ and only count from 1.
+        InputError: If a name occurs twice, no name is in both, names differ in case or
+            separators alone, the numbers of landmarks without names differ, or the
+            names differ and only count from 1.
     """
     if not (fixed.names and moving.names):
         _check_equal_number(fixed, moving)
@@ -119,8 +124,39 @@ def _pair_by_name(fixed: Points, moving: Points) -> tuple[Points, Points]:
             about="landmarks",
             expected="a name that fixed and moving have in common",
             got=f"{', '.join(fixed.names[:5])} and {', '.join(moving.names[:5])}",
+            advice="name them alike, or leave the names out to pair them by order",
         )
+    _check_partners(fixed.names, moving.names)
     return _select(fixed, names), _select(moving, names)
+
+
+def _check_partners(fixed: Sequence[str], moving: Sequence[str]) -> None:
+    """Refuses names that differ in spelling alone; warns of those without a partner."""
+    only_fixed = [name for name in fixed if name not in moving]
+    only_moving = [name for name in moving if name not in fixed]
+    spelled = {_plain(name): name for name in only_moving}
+    for name in only_fixed:
+        if _plain(name) in spelled:
+            raise InputError(
+                about="landmarks",
+                expected="names that are spelled alike on both sides",
+                got=f"{name!r} of the fixed and {spelled[_plain(name)]!r} of the "
+                "moving scan",
+            )
+    sides = (("fixed", only_fixed), ("moving", only_moving))
+    lone = [f"{', '.join(names)} of the {side} scan" for side, names in sides if names]
+    if lone:
+        warnings.warn(
+            f"landmarks: {' and '.join(lone)} left out, as the other scan has none of "
+            "that name",
+            SuspiciousInputWarning,
+            stacklevel=4,
+        )
+
+
+def _plain(name: str) -> str:
+    """A name without case and separators."""
+    return re.sub(r"[\s_.-]+", "", name).casefold()
 
 
 def _select(points: Points, names: tuple[str, ...]) -> Points:

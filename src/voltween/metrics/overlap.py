@@ -1,11 +1,13 @@
 """Overlap of two label maps."""
 
 import math
+import warnings
+from collections.abc import Iterable
 
 import numpy as np
 from jaxtyping import Integer
 
-from voltween.errors import InputError
+from voltween.errors import InputError, SuspiciousInputWarning
 
 
 def dice_per_label(
@@ -29,6 +31,22 @@ def dice_per_label(
         / (sizes_fixed.get(label, 0) + sizes_moved.get(label, 0))
         for label in sorted(sizes_fixed | sizes_moved)
     }
+
+
+def warn_if_nothing_overlaps(dice: Iterable[float], *, name: object) -> None:
+    """Warns if the Dice of every structure is 0; `name` says of what they are.
+
+    A registration that is merely poor leaves some overlap. Labels that do not belong to
+    their scans, or scans that were not brought together, leave none.
+    """
+    values = list(dice)
+    if values and not any(values):
+        warnings.warn(
+            f"{name}: none of {len(values)} structures overlaps, all Dice are 0: are "
+            "these the labels of these scans, and did the registration work?",
+            SuspiciousInputWarning,
+            stacklevel=3,
+        )
 
 
 def iou_of_union(

@@ -1,12 +1,11 @@
 """Guidance of a refinement beyond the two images, all in scanner space (RAS+ mm)."""
 
-from collections.abc import Sequence
+import warnings
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
-from voltween.errors import InputError
-from voltween.spatial import Image, LabelMap, Points, labels_in_common
+from voltween.errors import InputError, SuspiciousInputWarning
+from voltween.metrics import corresponding_landmarks
+from voltween.spatial import Image, LabelMap, Points, Transform, labels_in_common
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +22,7 @@ class Side:
     points: Points | None = None
     """Landmarks to be aligned with those of the other scan.
 
-    By name if both sides have the same names, else in their order.
+    By name if both sides have names, else in their order.
     """
     channels: tuple[Image, ...] = ()
     """Further images of the session, such as T2, in the same order on both sides."""
@@ -39,12 +38,12 @@ class Guidance:
     """Guidance from both scans of a pair.
 
     Masks may be of one side alone. Of labels, points and channels, each side needs what
-    the other has. Landmarks of the same names are sorted on the moving side into the
-    order of the fixed side.
+    the other has. Landmarks with names on both sides are paired by name, and sorted
+    into the order of the fixed side (see `corresponding_landmarks`).
 
     Raises:
         InputError: If one side has labels, points or channels that the other lacks, or
-            the label maps have no label in common.
+            the label maps have no label in common, or the landmarks do not correspond.
     """
 
     fixed: Side = field(default_factory=Side)
@@ -58,8 +57,9 @@ class Guidance:
         if fixed.labels is not None and moving.labels is not None:
             labels_in_common(fixed.labels, moving.labels)  # raises if there is none
         if fixed.points is not None and moving.points is not None:
-            points = _sort_landmarks(fixed.points, moving.points)
-            object.__setattr__(self, "moving", replace(moving, points=points))
+            pairs = corresponding_landmarks(fixed.points, moving.points)
+            object.__setattr__(self, "fixed", replace(fixed, points=pairs[0]))
+            object.__setattr__(self, "moving", replace(moving, points=pairs[1]))
 
     @property
     def is_empty(self) -> bool:
@@ -88,15 +88,20 @@ def _check_equal_number(kind: str, fixed: int, moving: int) -> None:
         )
 
 
-def _sort_landmarks(fixed: Points, moving: Points) -> Points:
-    """The moving landmarks in the order of the fixed ones."""
-    _check_equal_number("points", len(fixed.mm), len(moving.mm))
-    if not _are_paired_by_name(fixed.names, moving.names):
-        return moving
-    order = [moving.names.index(name) for name in fixed.names]
-    return Points(moving.mm[np.array(order, int)], fixed.names)
+def check_masks_meet(guidance: Guidance, fixed_to_moving: Transform) -> None:
+    """Warns if the masks have no voxel in common after the registration.
 
-
-def _are_paired_by_name(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Whether both have the same names, and no name twice."""
-    return len(set(one)) == len(one) > 0 and sorted(one) == sorted(other)
+    Nothing was compared then, where both scans have a mask.
+    """
+    fixed, moving = guidance.fixed.mask, guidance.moving.mask
+    if fixed is None or moving is None:
+        return
+    moved = fixed_to_moving.resample(moving, onto=fixed.grid)
+    if not ((fixed.data > 0) & (moved.data > 0)).any():
+        warnings.warn(
+            "masks: no voxel of the fixed mask lies in the moving mask after the "
+            "registration, so that nothing could be compared: are these the masks of "
+            "these scans?",
+            SuspiciousInputWarning,
+            stacklevel=3,
+        )

@@ -25,10 +25,10 @@ from voltween.refinement import (
 )
 from voltween.registration.canonical import Grids, regrid, world_transforms
 from voltween.registration.fitting import fit_to_pair
-from voltween.registration.guidance import Guidance
+from voltween.registration.guidance import Guidance, check_masks_meet
 from voltween.registration.pair_view import PairView, SideView
 from voltween.registration.result import Registration, TweeningStage
-from voltween.registration.timing import timing
+from voltween.registration.timing import Seconds, timing
 from voltween.spatial import Image, align_centers
 
 AFFINE, REFINED = "affine", "refined"
@@ -59,7 +59,7 @@ def register(
     guidance = guidance or Guidance()
     _check_can_run(model, refinement, guidance)
     _check_is_volume(fixed)
-    seconds: dict[str, float] = {}
+    seconds: dict[str, Seconds] = {}
     with timing(seconds, "preparing"):
         view = _view_pair(fixed, moving, model, refinement)
         images = view.images()
@@ -73,6 +73,7 @@ def register(
             stages |= _refine(view, last, guidance, refinement, watch)
     with timing(seconds, "transforms"):
         world = [TweeningStage(n, *world_transforms(*at)) for n, at in stages.items()]
+    check_masks_meet(guidance, world[-1].fixed_to_moving)
     return Registration(
         fixed=fixed,
         moving=moving,

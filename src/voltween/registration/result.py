@@ -1,6 +1,5 @@
 """Two registered scans: transforms between their worlds, images, quality figures."""
 
-import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,17 +7,23 @@ from functools import cached_property
 
 import numpy as np
 
-from voltween.errors import FoldingWarning
-from voltween.metrics import dice_per_label
+from voltween.errors import FoldingWarning, InverseWarning
+from voltween.metrics import dice_per_label, warn_if_nothing_overlaps
 from voltween.refinement import Refinement
+from voltween.registration.round_trip import round_trip_errors_mm
+from voltween.registration.timing import Seconds, timing
 from voltween.spatial import (
     DisplacementField,
     Image,
     LabelMap,
     Transform,
+    check_labels_on_scan,
     labels_in_common,
     remove_folds,
 )
+
+
+_ACCEPTABLE_ROUND_TRIP_VOXELS = 0.5
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,8 @@ class Registration:
     before: Transform
     """Initial alignment, fixed to moving: of the scans' centers and axes."""
     stages: tuple[TweeningStage, ...]
-    seconds: Mapping[str, float]
-    """Time that each part of the registration took."""
+    seconds: Mapping[str, Seconds]
+    """Time that each part of the registration took, by its name."""
     refinement: Refinement | None = None
     """Settings by which the last stage was optimized on the pair, if it was."""
 
@@ -56,8 +61,45 @@ class Registration:
 
     @cached_property
     def moving_to_fixed(self) -> Transform:
-        """The inverse: maps points from moving to fixed mm."""
-        return self.stages[-1].moving_to_fixed or self.fixed_to_moving.inverse()
+        """The inverse: maps points from moving to fixed mm.
+
+        An `InverseWarning` states `round_trip_error_mm` where the largest error is
+        above half of the fixed image's smallest voxel side.
+        """
+        error_mm = self.round_trip_error_mm
+        limit_mm = _ACCEPTABLE_ROUND_TRIP_VOXELS * self.fixed.grid.spacing_mm.min()
+        if error_mm["largest"] > limit_mm:
+            warnings.warn(
+                _describe_round_trip(error_mm, self.folding_percent),
+                InverseWarning,
+                stacklevel=2,
+            )
+        return self._inverse
+
+    @cached_property
+    def round_trip_error_mm(self) -> dict[str, float]:
+        """The error |x - moving_to_fixed(fixed_to_moving(x))| of the inverse, in mm.
+
+        Its median, 95th percentile and largest value over all voxels of the fixed
+        image's foreground.
+        """
+        errors_mm = round_trip_errors_mm(
+            self.fixed, self.fixed_to_moving, self._inverse
+        )
+        return {
+            "median": float(np.median(errors_mm)),
+            "percentile_95": float(np.percentile(errors_mm, 95)),
+            "largest": float(errors_mm.max()),
+        }
+
+    @cached_property
+    def _inverse(self) -> Transform:
+        inverse = self.stages[-1].moving_to_fixed
+        if inverse is None:
+            with warnings.catch_warnings():  # the error is measured on the whole
+                warnings.simplefilter("ignore", InverseWarning)
+                inverse = self.fixed_to_moving.inverse()
+        return inverse
 
     @cached_property
     def moved(self) -> Image:
@@ -82,10 +124,11 @@ class Registration:
         object if nothing folds. A `FoldingWarning` states the percentage of folding
         voxels where folds could not be removed.
         """
-        start = time.perf_counter()
-        transform, left_percent = remove_folds(
-            self.fixed_to_moving, onto=self.fixed.grid
-        )
+        seconds = dict(self.seconds)
+        with timing(seconds, "unfolding"):
+            transform, left_percent = remove_folds(
+                self.fixed_to_moving, onto=self.fixed.grid
+            )
         if left_percent > 0:
             warnings.warn(
                 f"{left_percent:.3g} % of the fixed image's voxels still fold, and no "
@@ -96,7 +139,6 @@ class Registration:
         if transform is self.fixed_to_moving:
             return self
         stage = TweeningStage(self.stages[-1].name, transform)
-        seconds = {**self.seconds, "unfolding": time.perf_counter() - start}
         return replace(self, stages=(*self.stages[:-1], stage), seconds=seconds)
 
     @cached_property
@@ -112,17 +154,22 @@ class Registration:
         """Dice of every label present in both maps, before and after each stage.
 
         Measured on the fixed label map's grid, with labels resampled by nearest
-        neighbor.
+        neighbor. A `SuspiciousInputWarning` says if no label overlaps in the end, or
+        if labels hardly lie on their scan (see `check_labels_on_scan`).
 
         Raises:
-            InputError: If the two maps have no label in common.
+            InputError: If the two maps have no label in common, or lie off their scans.
         """
+        check_labels_on_scan(fixed, self.fixed.grid, name="fixed labels")
+        check_labels_on_scan(moving, self.moving.grid, name="moving labels")
         shared = labels_in_common(fixed, moving)
         result = {}
         for name, transform in self.tweening.items():
             moved = transform.resample(moving, onto=fixed.grid)
             per_label = dice_per_label(fixed.data, moved.data)
             result[name] = {label: per_label[label] for label in shared}
+        last = [*result.values()][-1]
+        warn_if_nothing_overlaps(last.values(), name="labels after the registration")
         return result
 
     @property
@@ -139,3 +186,17 @@ def _correlation(one: Image, other: Image) -> float:
     if np.ptp(one.data) == 0 or np.ptp(other.data) == 0:
         return 0.0
     return float(np.corrcoef(one.data.ravel(), other.data.ravel())[0, 1])
+
+
+def _describe_round_trip(error_mm: Mapping[str, float], folding_percent: float) -> str:
+    folding = (
+        f", as {folding_percent:.3g} % of the fixed image's voxels fold"
+        if folding_percent > 0
+        else ""
+    )
+    return (
+        f"the inverse is not exact{folding}: points of the fixed scan's foreground "
+        f"return from the moving scan with an error of {error_mm['median']:.3g} mm "
+        f"(median), {error_mm['percentile_95']:.3g} mm (95th percentile), at most "
+        f"{error_mm['largest']:.3g} mm"
+    )

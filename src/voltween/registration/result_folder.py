@@ -1,119 +1,132 @@
 """A registration on disk: images, transforms, figures, and an overview picture."""
 
 import json
-import platform
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from voltween import io
-from voltween.files import PathLike, whole_folder
-from voltween.registration.overview import write_overview
+from voltween.files import PathLike, check_result_folder, whole_folder
+from voltween.registration.origin import Origin, recording_warnings, versions
+from voltween.registration.outputs import (
+    FILES,
+    RECORD,
+    LabeledResult,
+    Output,
+    choose_outputs,
+    write_outputs,
+)
 from voltween.registration.result import Registration
-from voltween.registration.timing import timing
+from voltween.registration.timing import Seconds
 from voltween.spatial import LabelMap
 
-_ROUND_TRIP_POINTS = 2000
+_NOT_SAID = Origin()
 
 
 def write_registration(
     registration: Registration,
     out: PathLike,
     *,
+    outputs: Sequence[str] | None = None,
     fixed_labels: LabelMap | None = None,
     moving_labels: LabelMap | None = None,
+    origin: Origin = _NOT_SAID,
 ) -> dict[str, Any]:
-    """Writes all results into a folder; returns the content of registration.json.
+    """Writes the results into a folder; returns the content of registration.json.
 
-    The files appear together or not at all: moved.nii.gz, fixed_to_moving.h5 and
-    .nii.gz (displacement field on the fixed grid), moving_to_fixed.h5, overview.png,
-    registration.json, and moved_labels.nii.gz if there are moving labels.
+    The folder is one result. Its files appear together or not at all, registration.json
+    last, and all files of an earlier result are deleted: those named in `outputs.FILES`
+    in a folder with a registration.json. Other files stay as they are.
+
+    Args:
+        registration: The registration.
+        out: The folder; made if missing.
+        outputs: Names of the files to write, of `OUTPUTS`; by default all, the moved
+            labels if there are any. What is not wanted is not computed.
+            registration.json is always written.
+        fixed_labels: Label map of the fixed scan, for measuring the overlap.
+        moving_labels: Label map of the moving scan.
+        origin: The files and the command that the result comes from.
 
     Raises:
-        OutputError: If the folder cannot be written to.
-        InputError: If the label maps have no label in common.
+        OutputError: If the folder cannot be written to, or has files of these names
+            without a registration.json.
+        InputError: If a name of an output is unknown, the label maps have no label in
+            common, or one of the files is an input of the command.
     """
-    with whole_folder(out) as folder:
-        seconds = _write_transforms(registration, folder)
-        if moving_labels is not None:
-            moved_labels = registration.fixed_to_moving.resample(
-                moving_labels, onto=registration.fixed.grid
-            )
-            io.write(moved_labels, folder / "moved_labels.nii.gz")
-        write_overview(registration, folder / "overview.png")
-        figures = {
-            **_quality(registration),
-            **_overlap(registration, fixed_labels, moving_labels),
-            "seconds": {**registration.seconds, **seconds},
-            "versions": versions(),
-        }
-        (folder / "registration.json").write_text(json.dumps(figures, indent=1))
+    result = LabeledResult(registration, fixed_labels, moving_labels)
+    chosen = choose_outputs(outputs, has_moving_labels=moving_labels is not None)
+    with whole_folder(out, names=FILES, last=RECORD) as folder:
+        with recording_warnings() as warnings:
+            seconds = write_outputs(chosen, result, folder)
+            figures = _figures(result, chosen, seconds, origin)
+        # Those of the writing are in both lists if the command records them as well.
+        figures["warnings"] = list(dict.fromkeys([*origin.warnings, *warnings]))
+        (folder / RECORD).write_text(json.dumps(figures, indent=1))
     return figures
 
 
-def versions() -> dict[str, str]:
-    """Versions of the software that determines a result's numbers."""
-    packages = ("voltween", "torch", "SimpleITK", "numpy")
-    return {name: version(name) for name in packages} | {
-        "python": platform.python_version(),
-        "threads": str(torch.get_num_threads()),
-    }
+def check_registration_folder(out: PathLike) -> None:
+    """Checks that a registration may be written to a folder, before it is made.
 
-
-def _write_transforms(registration: Registration, folder: Path) -> dict[str, float]:
-    """Writes image and transforms; returns the seconds that computing each took.
-
-    A part that was read before is kept in the registration and takes none.
+    Raises:
+        OutputError, InputError: As `write_registration`.
     """
-    seconds: dict[str, float] = {}
-    with timing(seconds, "resampling"):
-        moved = registration.moved
-    with timing(seconds, "field"):
-        field = registration.field
-    with timing(seconds, "inverse"):
-        moving_to_fixed = registration.moving_to_fixed
-    io.write(moved, folder / "moved.nii.gz")
-    io.write(registration.fixed_to_moving, folder / "fixed_to_moving.h5")
-    io.write(field, folder / "fixed_to_moving.nii.gz")
-    io.write(moving_to_fixed, folder / "moving_to_fixed.h5")
-    return seconds
+    check_result_folder(Path(out), names=FILES, last=RECORD)
 
 
-def _quality(registration: Registration) -> dict[str, Any]:
+def _figures(
+    result: LabeledResult,
+    outputs: Mapping[str, Output],
+    seconds: dict[str, Seconds],
+    origin: Origin,
+) -> dict[str, Any]:
+    """The content of registration.json: figures first, and the long lists last."""
+    registration = result.registration
     refinement = registration.refinement
+    dice = _dice(result, origin)
     return {
-        "model": registration.model_name,
-        "refinement": refinement and asdict(refinement),
         "correlation": registration.correlation,
+        **({"mean_dice": _means(dice)} if dice else {}),
         "folding_percent": registration.folding_percent,
-        "round_trip_error_mm": _round_trip_error_mm(registration),
+        "round_trip_error_mm": (
+            registration.round_trip_error_mm if "inverse" in outputs else None
+        ),
+        "warnings": [],
+        "model": registration.model_name,
+        "model_sha256": origin.model_digest,
+        "refinement": refinement and asdict(refinement),
+        **origin.facts(),
+        "outputs": [output.file for output in outputs.values()],
+        "seconds": _by_clock({**registration.seconds, **seconds}),
+        "versions": versions(),
+        **({"dice": dice} if dice else {}),
     }
 
 
-def _overlap(
-    registration: Registration, fixed: LabelMap | None, moving: LabelMap | None
-) -> dict[str, Any]:
-    """Dice per structure and its mean, after each stage; nothing without labels."""
-    if fixed is None or moving is None:
+def _dice(result: LabeledResult, origin: Origin) -> dict[str, dict[str, float]]:
+    """Dice of every structure after each stage; nothing without labels."""
+    if result.fixed_labels is None or result.moving_labels is None:
         return {}
-    dice = registration.dice(fixed, moving)
-    mean = {
-        stage: float(np.mean(list(per_label.values())))
+    dice = result.registration.dice(result.fixed_labels, result.moving_labels)
+    return {
+        stage: {origin.structure_name(n): value for n, value in per_label.items()}
         for stage, per_label in dice.items()
     }
-    return {"dice": dice, "mean_dice": mean}
 
 
-def _round_trip_error_mm(registration: Registration) -> dict[str, float]:
-    """Distance from x to moving_to_fixed(fixed_to_moving(x)), over the fixed image."""
-    grid = registration.fixed.grid
-    shares = np.random.default_rng(0).uniform(0, 1, (_ROUND_TRIP_POINTS, 3))
-    points_mm = grid.voxel_to_world(shares * (np.array(grid.shape) - 1))
-    moved_mm = registration.fixed_to_moving.map_positions(points_mm)
-    returned_mm = registration.moving_to_fixed.map_positions(moved_mm)
-    distances = np.linalg.norm(returned_mm - points_mm, axis=1)
-    return {"median": float(np.median(distances)), "largest": float(distances.max())}
+def _means(dice: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    return {
+        stage: float(np.mean(list(per_structure.values())))
+        for stage, per_structure in dice.items()
+    }
+
+
+def _by_clock(seconds: Mapping[str, Seconds]) -> dict[str, dict[str, float]]:
+    """Wall and processor seconds of every part."""
+    return {
+        "wall": {name: both.wall for name, both in seconds.items()},
+        "processor": {name: both.processor for name, both in seconds.items()},
+    }

@@ -11,6 +11,9 @@ from voltween.spatial.grid import Grid as Grid
 from voltween.spatial.grid import directions_to_ras as directions_to_ras
 from voltween.spatial.grid import nearest_world_axes as nearest_world_axes
 from voltween.spatial.grid import spacing_and_shape as spacing_and_shape
+from voltween.spatial.label_placement import (
+    check_labels_on_scan as check_labels_on_scan,
+)
 from voltween.spatial.orientation import reorder_grid_to_ras as reorder_grid_to_ras
 from voltween.spatial.orientation import reorder_volume_to_ras as reorder_volume_to_ras
 from voltween.spatial.origins import origins_mm as origins_mm

@@ -45,7 +45,8 @@ class Transform(ABC):
         """Computes the inverse, which maps moving world mm to fixed world mm.
 
         A displacement field is inverted voxel by voxel (see `inversion`). Where it
-        folds it has no inverse; an `InverseWarning` then states the largest error.
+        folds it has no inverse. An `InverseWarning` states the largest error at its
+        voxels where it folds, or where that error is above a tenth of a voxel.
         """
 
     @abstractmethod
@@ -200,10 +201,11 @@ class DisplacementField(Transform):
         logger.info("inverse of a displacement field: residual %.2g mm", residual_mm)
         acceptable_mm = _ACCEPTABLE_RESIDUAL_VOXELS * self.grid.spacing_mm.min()
         if folding_percent > 0 or residual_mm > acceptable_mm:
+            folding = f"{folding_percent:.3g} % of the displacement field's voxels fold"
             warnings.warn(
-                f"{folding_percent:.3g} % of the displacement field's voxels fold: it "
-                "has no inverse there; the error of the approximate inverse is up to "
-                f"{residual_mm:.3g} mm",
+                (f"{folding}, where it has no inverse: " if folding_percent else "")
+                + "the inverse of the displacement field has errors of up to "
+                f"{residual_mm:.3g} mm at its voxels",
                 InverseWarning,
                 stacklevel=2,
             )

@@ -21,6 +21,7 @@ from torch import Tensor
 from voltween.cohorts import Case, load_case, mask_by_labels
 from voltween.errors import InputError
 from voltween.files import naming, output_folder
+from voltween.inputs import content_digest, files_of
 from voltween.models import read_tensors, write_tensors
 from voltween.preprocessing import Preprocessing
 from voltween.spatial import Affine
@@ -105,18 +106,9 @@ def _source_hash(case: Case, preprocessing: Preprocessing, is_masked: bool) -> s
     settings = [_FORMAT, case.name, asdict(preprocessing), is_masked]
     digest = hashlib.sha256(json.dumps(settings).encode())
     for path in (case.image, case.labels):
-        for file in _files_of(path):
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+        for file in files_of(path) if path else ():
+            digest.update(bytes.fromhex(content_digest(file)))
     return digest.hexdigest()
-
-
-def _files_of(path: Path | None) -> list[Path]:
-    """The file itself, or all files of a folder (DICOM) in a fixed order."""
-    if path is None:
-        return []
-    if path.is_dir():
-        return sorted(file for file in path.rglob("*") if file.is_file())
-    return [path]
 
 
 def _is_whole(path: Path) -> bool:

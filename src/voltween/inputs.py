@@ -1,0 +1,86 @@
+"""The files that a command reads: their content's digest, and a guard that keeps them.
+
+A command reads its inputs within `reading`. Until then, no file of this package's
+writers takes the place of one of them.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from pathlib import Path
+
+from voltween.errors import InputError
+
+_PIECE_BYTES = 1 << 20
+_FileId = tuple[int, int]
+_inputs: ContextVar[dict[_FileId, Path] | None] = ContextVar("inputs", default=None)
+
+
+@contextmanager
+def reading(paths: Iterable[Path]) -> Iterator[None]:
+    """Keeps these files, and all files of these folders, within the block.
+
+    Writers (`whole_file`, `whole_folder`) then refuse to replace them, by whatever
+    path or link.
+    """
+    token = _inputs.set({})
+    try:
+        add_inputs(paths)
+        yield
+    finally:
+        _inputs.reset(token)
+
+
+def add_inputs(paths: Iterable[Path]) -> None:
+    """Keeps further files in the enclosing `reading`; does nothing without one."""
+    inputs = _inputs.get()
+    if inputs is None:
+        return
+    for path in paths:
+        for file in files_of(path):
+            with suppress(OSError):  # missing: its reader reports it
+                inputs.setdefault(_file_id(file), path)
+
+
+def check_is_no_input(path: Path) -> None:
+    """Checks that a file may be written because the command does not read it.
+
+    Raises:
+        InputError: If it is one of the inputs, perhaps by another path or a link.
+    """
+    try:
+        read = (_inputs.get() or {}).get(_file_id(path))
+    except OSError:  # nothing is there
+        return
+    if read is not None:
+        raise InputError(
+            about=path,
+            expected="an output that is not an input as well",
+            got=f"the same file as the input {read}",
+            advice="write to another place",
+        )
+
+
+def files_of(path: Path) -> list[Path]:
+    """The file itself, or all files of a folder (DICOM) in the order of their names."""
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.is_file())
+    return [path]
+
+
+def content_digest(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's files read one after another."""
+    digest = hashlib.sha256()
+    for file in files_of(path):
+        with file.open("rb") as content:
+            while piece := content.read(_PIECE_BYTES):
+                digest.update(piece)
+    return digest.hexdigest()
+
+
+def _file_id(path: Path) -> _FileId:
+    """What `os.path.samefile` compares."""
+    status = os.stat(path)
+    return status.st_dev, status.st_ino

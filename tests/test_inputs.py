@@ -1,0 +1,64 @@
+"""The files that a command reads are kept, and named by their content."""
+
+import hashlib
+import os
+
+import pytest
+
+from voltween.errors import InputError
+from voltween.files import whole_file
+from voltween.inputs import add_inputs, content_digest, files_of, reading
+
+
+@pytest.fixture(name="scan")
+def scan_fixture(tmp_path):
+    path = tmp_path / "scan.nii"
+    path.write_text("voxels")
+    return path
+
+
+def overwrite(path):
+    with whole_file(path) as partial:
+        partial.write_text("result")
+
+
+@pytest.mark.parametrize("link", [None, os.symlink, os.link])
+def test_an_input_is_not_written_over_by_any_path(scan, link):
+    out = scan
+    if link:
+        out = scan.with_name("out.nii")
+        link(scan, out)
+    got = f"{out}: expected an output .*, got the same file as the input {scan}"
+    with reading([scan]), pytest.raises(InputError, match=got):
+        overwrite(out)
+    assert scan.read_text() == out.read_text() == "voxels"
+
+
+def test_files_of_a_folder_and_those_found_later_are_inputs_too(scan):
+    with reading([scan.parent]), pytest.raises(InputError, match=str(scan.parent)):
+        overwrite(scan)
+    with reading([]):
+        add_inputs([scan, scan.with_name("missing")])
+        overwrite(scan.with_name("missing"))  # which is no file that was read
+        with pytest.raises(InputError):
+            overwrite(scan)
+
+
+def test_after_the_command_and_without_one_everything_can_be_written(scan):
+    with reading([scan]):
+        pass
+    add_inputs([scan])
+    overwrite(scan)
+    assert scan.read_text() == "result"
+
+
+def test_the_digest_is_that_of_other_tools(scan):
+    expected = hashlib.sha256(b"voxels").hexdigest()
+    assert content_digest(scan) == expected
+
+
+def test_the_digest_of_a_folder_is_that_of_its_files_in_order(tmp_path):
+    for name in ("2", "10", "1"):
+        (tmp_path / name).write_text(name)
+    assert [file.name for file in files_of(tmp_path)] == ["1", "10", "2"]
+    assert content_digest(tmp_path) == hashlib.sha256(b"1102").hexdigest()
