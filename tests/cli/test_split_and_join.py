@@ -56,10 +56,10 @@ def test_split_writes_a_manifest_and_counts_cases_and_subjects(
 
 def test_split_changes_no_file_that_exists(manifest, tmp_path, capsys):
     command = ["split", manifest, "--test", "0.3", "--val", "0.2", "--out"]
-    assert "another file than MANIFEST" in error_of(capsys, *command, manifest)
+    assert "same file as the input" in error_of(capsys, *command, manifest)
     (tmp_path / "link.csv").symlink_to(manifest)
     error = error_of(capsys, *command, tmp_path / "link.csv")
-    assert "another file than MANIFEST" in error
+    assert "same file as the input" in error
     (tmp_path / "other.csv").write_text("mine")
     error = error_of(capsys, *command, tmp_path / "other.csv")
     assert "expected a new file, or the same manifest, got another file" in error

@@ -65,7 +65,7 @@ def _round(scans: list[Path], out: Path) -> tuple[float, float, float]:
     arguments = [*map(str, scans), "--out", str(out), "--model", _MODEL]
     whole = _seconds("-c", code, "register", *arguments)
     figures = json.loads((out / "registration.json").read_text())
-    return whole, imports, figures["seconds"]["network"]
+    return whole, imports, figures["seconds"]["wall"]["network"]
 
 
 def _seconds(*arguments: str) -> float:

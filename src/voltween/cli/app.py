@@ -12,6 +12,7 @@ from typing import Any
 
 from voltween import __version__
 from voltween.errors import InputError, VoltweenError
+from voltween.inputs import reading
 
 # The module of this package that holds each command, with the first line of its help.
 COMMANDS = {
@@ -61,7 +62,22 @@ def _run(words: list[str]) -> None:
     elif name == "--version":
         print(f"voltween {__version__}")
     else:
-        read_command(name, words[1:]).run()
+        _run_command(name, words[1:])
+
+
+def _run_command(name: str, words: list[str]) -> None:
+    """Runs a command, which does not write over the files that it reads."""
+    # After the command, so that help and version import little.
+    command = read_command(name, words)
+    from voltween.cli import invocation
+
+    paths = [p for group in invocation.named_paths(command).values() for p in group]
+    token = invocation.words.set(("voltween", name, *words))
+    try:
+        with reading([*paths, *invocation.named_files(command)]):
+            command.run()
+    finally:
+        invocation.words.reset(token)
 
 
 def overview() -> str:

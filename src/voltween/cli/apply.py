@@ -11,6 +11,7 @@ from tyro.conf import Positional
 from voltween import io
 from voltween.cli.console import console
 from voltween.errors import InputError
+from voltween.inputs import check_is_no_input
 from voltween.spatial import Transform, Volume, looks_like_labels
 
 
@@ -38,6 +39,7 @@ class Apply:
 
     def run(self) -> None:
         """Read, transform, write."""
+        check_is_no_input(self.out)
         transform = io.read_transform(self.transform)
         if io.is_points_file(self.input):
             self._map_points(transform)

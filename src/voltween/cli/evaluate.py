@@ -17,6 +17,7 @@ from voltween.evaluation import (
     Method,
     PairScore,
     PairSelection,
+    check_report_folder,
     evaluate,
     model_method,
     write_report,
@@ -62,6 +63,7 @@ def measure_pairs(
     out: Path,
 ) -> None:
     """Measures methods on the chosen pairs with a progress bar; writes the report."""
+    check_report_folder(out)
     pairs = selection.choose(cases)
     with pair_progress(len(pairs) * len(methods)) as on_pair:
         scores = evaluate(

@@ -12,6 +12,7 @@ from voltween.cli.console import console
 from voltween.cohorts import read_manifest
 from voltween.errors import InputError
 from voltween.files import folder_of
+from voltween.inputs import check_is_no_input
 from voltween.models import load_model
 from voltween.registration import register
 
@@ -216,6 +217,7 @@ class Figures:
         from voltween.figures.figure_file import check_figure_path, write_figure
 
         check_figure_path(self.kind.out)
+        check_is_no_input(self.kind.out)
         with folder_of(self.kind.out):
             with console.status("Drawing ..."):
                 figure = self.kind.figure()

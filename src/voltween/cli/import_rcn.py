@@ -9,6 +9,7 @@ from tyro.conf import Positional
 
 from voltween.cli.console import console
 from voltween.files import check_suffix
+from voltween.inputs import check_is_no_input
 from voltween.models import SUFFIX, Model, read_rcn_network, save_model
 from voltween.networks import VolumeTweeningNetwork
 from voltween.preprocessing import Placement, Preprocessing
@@ -46,6 +47,7 @@ class ImportRcn:
     def run(self) -> None:
         """Read the weights and write the model."""
         check_suffix(self.out, (SUFFIX,), "a model")
+        check_is_no_input(self.out)
         network = read_rcn_network(self.checkpoint, self.repeats)
         model = Model(
             name=self.out.name,

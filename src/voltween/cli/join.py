@@ -11,6 +11,7 @@ from tyro.conf import Positional
 
 from voltween.cli.console import console
 from voltween.cohorts import SPLITS, Case, join_manifests, write_new_manifest
+from voltween.inputs import check_is_no_input
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Join:
         """Read, join, write."""
         cases = join_manifests(self.manifests)
         path = self.out / "cases.csv"
+        check_is_no_input(path)
         write_new_manifest(cases, path)
         _show(cases)
         console.print(f"Wrote {path}", markup=False)

@@ -12,6 +12,7 @@ from tyro.conf import Positional
 from voltween.cli.console import case_progress, console
 from voltween.cohorts import read_manifest
 from voltween.errors import InputError
+from voltween.inputs import check_is_no_input
 from voltween.training import (
     describe_fingerprint,
     measure_fingerprint,
@@ -56,6 +57,7 @@ class Plan:
         console.print(f"Wrote {self.out}")
 
     def _check_out(self) -> None:
+        check_is_no_input(self.out)
         if self.out.suffix != ".toml":
             raise InputError(
                 about="--out", expected="a name that ends in .toml", got=self.out

@@ -11,9 +11,11 @@ from tyro.conf import Positional
 
 from voltween import io
 from voltween.cli.console import console
+from voltween.cli.invocation import named_paths, words
+from voltween.cohorts import read_structures
 from voltween.errors import InputError
 from voltween.losses import Similarity
-from voltween.models import Model, load_model
+from voltween.models import Model, load_model, weights_digest
 from voltween.networks import Precision
 from voltween.refinement import (
     WITHOUT_MODEL,
@@ -22,10 +24,21 @@ from voltween.refinement import (
     Step,
     choose_refinement,
 )
-from voltween.registration import Guidance, Side, register, write_registration
-from voltween.spatial import LabelMap, Points
+from voltween.registration import (
+    OUTPUTS,
+    Guidance,
+    Origin,
+    Side,
+    check_registration_folder,
+    choose_outputs,
+    recording_warnings,
+    register,
+    write_registration,
+)
+from voltween.spatial import Grid, LabelMap, Points, check_labels_on_scan
 
 DEFAULT_MODEL = "brain"
+_SHOWN_SECONDS = 0.005
 
 
 @dataclass(frozen=True)
@@ -58,7 +71,8 @@ class Refine:
     """The same for the moving scan."""
     fixed_points: Path | None = None
     """Landmarks (.csv, .fcsv, .mrk.json) of the fixed scan, to be mapped to those of
-    the moving scan with the same name, or in the same order."""
+    the moving scan with the same name, or in the same order if one side has no
+    names."""
     moving_points: Path | None = None
     """Landmarks of the moving scan."""
     guide_by_labels: bool = False
@@ -90,7 +104,11 @@ class Refine:
         )
 
     def guidance(
-        self, fixed_labels: LabelMap | None, moving_labels: LabelMap | None
+        self,
+        fixed_labels: LabelMap | None,
+        moving_labels: LabelMap | None,
+        *,
+        grids: tuple[Grid, Grid],
     ) -> Guidance:
         """Masks, landmarks, labels and further images, read from their files."""
         if self.guide_by_labels and fixed_labels is None:
@@ -100,13 +118,13 @@ class Refine:
                 got="not both",
             )
         fixed = Side(
-            mask=_labels(self.fixed_mask),
+            mask=_labels(self.fixed_mask, grids[0]),
             labels=fixed_labels if self.guide_by_labels else None,
             points=_points(self.fixed_points),
             channels=tuple(io.read(path) for path in self.fixed_channels),
         )
         moving = Side(
-            mask=_labels(self.moving_mask),
+            mask=_labels(self.moving_mask, grids[1]),
             labels=moving_labels if self.guide_by_labels else None,
             points=_points(self.moving_points),
             channels=tuple(io.read(path) for path in self.moving_channels),
@@ -123,7 +141,9 @@ class Register:
     spacing. It writes moved.nii.gz (moving on the fixed grid), fixed_to_moving.h5 and
     .nii.gz (ITK transform and displacement field), moving_to_fixed.h5,
     registration.json (quality figures), overview.png (a picture to check by eye) and,
-    with labels, moved_labels.nii.gz.
+    with labels, moved_labels.nii.gz. An earlier result in the folder, which has a
+    registration.json, is replaced as a whole: all of these files are deleted, and
+    others stay. Files that the command reads are never written over.
     """
 
     fixed: Annotated[Positional[Path], tyro.conf.arg(metavar="FIXED")]
@@ -139,6 +159,13 @@ class Register:
     """Label map of the fixed scan, for measuring the overlap."""
     moving_labels: Path | None = None
     """Label map of the moving scan, which is resampled with it."""
+    structures: Path | None = None
+    """CSV with columns label and name, for the names of structures in
+    registration.json."""
+    outputs: str = ",".join(OUTPUTS)
+    """Files to write beside registration.json, separated by commas; labels is
+    moved_labels.nii.gz, and inverse is moving_to_fixed.h5. What is left out is not
+    computed."""
     no_folding: bool = False
     """Smooth the transform around folds until no voxel of the fixed scan folds."""
     precision: Precision = "fp32"
@@ -148,6 +175,17 @@ class Register:
 
     def run(self) -> None:
         """Register and write."""
+        with recording_warnings() as warnings:
+            figures = self._register(warnings)
+        _show(figures)
+        if "overview.png" in figures["outputs"]:
+            console.print(f"Check {self.out / 'overview.png'}")
+
+    def _register(self, warnings: list[str]) -> dict[str, Any]:
+        """Registers and writes; returns the content of registration.json."""
+        check_registration_folder(self.out)
+        outputs = self._outputs()
+        structures = read_structures(self.structures) if self.structures else {}
         if self.model is None:
             console.print(f"No --model given: using the model {DEFAULT_MODEL!r}.")
         if self.fixed_labels and not self.moving_labels:
@@ -157,8 +195,11 @@ class Register:
         model = self._model()
         refinement = self.refinement.refinement(has_model=model is not None)
         fixed, moving = io.read(self.fixed), io.read(self.moving)
-        labels = _labels(self.fixed_labels), _labels(self.moving_labels)
-        guidance = self.refinement.guidance(*labels)
+        labels = (
+            _labels(self.fixed_labels, fixed.grid),
+            _labels(self.moving_labels, moving.grid),
+        )
+        guidance = self.refinement.guidance(*labels, grids=(fixed.grid, moving.grid))
         with _progress() as on_step:
             registration = register(
                 fixed,
@@ -170,11 +211,29 @@ class Register:
             )
             if self.no_folding:
                 registration = registration.without_folding()
-            figures = write_registration(
-                registration, self.out, fixed_labels=labels[0], moving_labels=labels[1]
+            return write_registration(
+                registration,
+                self.out,
+                outputs=outputs,
+                fixed_labels=labels[0],
+                moving_labels=labels[1],
+                origin=self._origin(model, structures, warnings),
             )
-        _show(figures)
-        console.print(f"Check {self.out / 'overview.png'}")
+
+    def _outputs(self) -> list[str]:
+        """The names of the wanted outputs."""
+        names = [name.strip() for name in self.outputs.split(",") if name.strip()]
+        if self.moving_labels is None and self.outputs == ",".join(OUTPUTS):
+            names.remove("labels")
+        return [*choose_outputs(names, has_moving_labels=bool(self.moving_labels))]
+
+    def _origin(
+        self, model: Model | None, structures: dict[int, str], warnings: list[str]
+    ) -> Origin:
+        """The origin of the result, for registration.json."""
+        digest = weights_digest(self.model or DEFAULT_MODEL) if model else None
+        inputs = named_paths(self)
+        return Origin(inputs, digest, words.get(), warnings, structures)
 
     def _model(self) -> Model | None:
         if self.model == WITHOUT_MODEL:
@@ -183,8 +242,13 @@ class Register:
         return replace(model, precision=self.precision)
 
 
-def _labels(path: Path | None) -> LabelMap | None:
-    return None if path is None else io.read_labels(path)
+def _labels(path: Path | None, scan: Grid) -> LabelMap | None:
+    """The label map of a scan, checked to lie on it."""
+    if path is None:
+        return None
+    labels = io.read_labels(path)
+    check_labels_on_scan(labels, scan, name=path)
+    return labels
 
 
 def _points(path: Path | None) -> Points | None:
@@ -217,6 +281,15 @@ def _show(figures: dict[str, Any]) -> None:
     if "mean_dice" in figures:
         stages = ", ".join(f"{n} {d:.3f}" for n, d in figures["mean_dice"].items())
         console.print(f"Mean Dice over shared labels: {stages}.")
-    seconds = figures["seconds"]
-    times = ", ".join(f"{name} {value:.2f} s" for name, value in seconds.items())
-    console.print(f"Time: {times}.")
+    if (error_mm := figures["round_trip_error_mm"]) is not None:
+        console.print(
+            "Error of the inverse, over the fixed scan's foreground: "
+            f"{error_mm['median']:.3g} mm (median), {error_mm['percentile_95']:.3g} mm "
+            f"(95th percentile), at most {error_mm['largest']:.3g} mm."
+        )
+    wall, processor = (figures["seconds"][clock] for clock in ("wall", "processor"))
+    parts = ", ".join(f"{n} {s:.2f} s" for n, s in wall.items() if s >= _SHOWN_SECONDS)
+    console.print(
+        f"Time: {sum(wall.values()):.2f} s ({parts}); processor time, summed over "
+        f"threads: {sum(processor.values()):.2f} s."
+    )

@@ -17,8 +17,8 @@ from voltween.cohorts import (
     split_cases,
     write_new_manifest,
 )
-from voltween.errors import InputError
 from voltween.files import naming
+from voltween.inputs import check_is_no_input
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,7 @@ class Split:
     def run(self) -> None:
         """Read, draw, write."""
         cases = read_manifest(self.manifest)
-        if self.out.exists() and self.out.samefile(self.manifest):
-            raise InputError(
-                about="--out",
-                expected="another file than MANIFEST",
-                got=self.out,
-                advice="give a new name, such as split.csv",
-            )
+        check_is_no_input(self.out)
         with naming(self.manifest):
             divided = split_cases(
                 cases,

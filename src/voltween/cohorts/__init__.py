@@ -18,6 +18,7 @@ from voltween.cohorts.manifest import cases_of_split as cases_of_split
 from voltween.cohorts.manifest import read_manifest as read_manifest
 from voltween.cohorts.manifest import write_manifest as write_manifest
 from voltween.cohorts.manifest import write_new_manifest as write_new_manifest
+from voltween.cohorts.name_files import read_structures as read_structures
 from voltween.cohorts.pairs import Pair as Pair
 from voltween.cohorts.pairs import atlas_pairs as atlas_pairs
 from voltween.cohorts.pairs import check_pairs as check_pairs

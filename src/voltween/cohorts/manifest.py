@@ -2,17 +2,20 @@
 
 import csv
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from voltween.cohorts.text_files import csv_text, write_if_changed
-from voltween.errors import InputError
+from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.files import PathLike, check_suffix, existing_file, folder_of
+from voltween.inputs import add_inputs
 
 SPLITS = ("train", "val", "test")
 _REQUIRED = {"case", "image", "split"}
 _COLUMNS = ("case", "image", "labels", "points", "split")
+_SHOWN = 5  # groups of cases of one image, in a warning
 _GROUPS = ("subject", "cohort")  # columns that are written if a case has a value
 
 
@@ -40,7 +43,9 @@ def read_manifest(path: PathLike) -> tuple[Case, ...]:
     """Reads a CSV with columns case, image and split.
 
     Columns labels, points, subject and cohort are optional. Paths are relative to the
-    manifest's folder; a split is train, val or test.
+    manifest's folder; a split is train, val or test. The manifest and the files that it
+    lists are inputs of the command, which are not written over (`inputs.reading`). A
+    `SuspiciousInputWarning` names cases that are one file.
 
     Raises:
         InputError: If a column or file is missing, a case is listed twice, or a split
@@ -54,6 +59,8 @@ def read_manifest(path: PathLike) -> tuple[Case, ...]:
             expected="a manifest of existing files, each case listed once",
             got=f"{len(faults)} fault(s): {'; '.join(faults)}",
         )
+    add_inputs([path, *(file for case in cases for file in _files_of(case))])
+    _warn_of_repeated_images(cases, path)
     return cases
 
 
@@ -174,13 +181,37 @@ def _case_faults(cases: Iterable[Case]) -> list[str]:
     """Missing files and unknown splits."""
     faults = []
     for case in cases:
-        files = (case.image, case.labels, case.points)
-        faults += [f"{case.name}: no file {f}" for f in files if f and not f.exists()]
+        faults += [
+            f"{case.name}: no file {f}" for f in _files_of(case) if not f.exists()
+        ]
         if case.split not in SPLITS:
             faults.append(
                 f"{case.name}: split must be one of {SPLITS}, got {case.split!r}"
             )
     return faults
+
+
+def _files_of(case: Case) -> list[Path]:
+    return [path for path in (case.image, case.labels, case.points) if path]
+
+
+def _warn_of_repeated_images(cases: Iterable[Case], path: Path) -> None:
+    """Warns of cases whose images are one file, perhaps in two splits."""
+    by_file: dict[Path, list[Case]] = {}
+    for case in cases:
+        by_file.setdefault(case.image.resolve(), []).append(case)
+    repeated = [same for same in by_file.values() if len(same) > 1]
+    if repeated:
+        names = "; ".join(
+            " and ".join(f"{case.name} ({case.split})" for case in same)
+            for same in repeated[:_SHOWN]
+        )
+        more = f" and {len(repeated) - _SHOWN} more" if len(repeated) > _SHOWN else ""
+        warnings.warn(
+            f"{path}: cases of one and the same image: {names}{more}",
+            SuspiciousInputWarning,
+            stacklevel=3,
+        )
 
 
 def _repeated_names(cases: Sequence[Case]) -> list[str]:

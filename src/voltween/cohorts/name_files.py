@@ -1,4 +1,4 @@
-"""Lists of cases that a user writes: one name per line, or a CSV of splits."""
+"""Lists that a user writes: cases, splits of cases, and names of structures."""
 
 from pathlib import Path
 
@@ -47,3 +47,26 @@ def read_splits(path: Path) -> dict[str, str]:
             got=f"{len(rows)} rows of {len(splits)} cases",
         )
     return splits
+
+
+def read_structures(path: Path) -> dict[int, str]:
+    """Reads the name of every label that a CSV with columns label and name lists.
+
+    Raises:
+        InputError: If the file is missing, has other columns, lists nothing or a label
+            twice, or a label is no whole number.
+    """
+    rows = read_columns(path, "label", "name")
+    try:
+        names = {int(label): name.strip() for label, name in rows}
+    except ValueError as error:
+        raise InputError(
+            about=path, expected="whole numbers in the column label", got=error
+        ) from error
+    if not rows or len(names) != len(rows):
+        raise InputError(
+            about=path,
+            expected="every label listed once",
+            got=f"{len(rows)} rows of {len(names)} labels",
+        )
+    return names

@@ -10,6 +10,7 @@ from typing import Any
 from voltween import io
 from voltween.cohorts.case_preparation import HOUNSFIELD, PreparedCase, prepare_case
 from voltween.cohorts.choices import (
+    RECORD,
     Choices,
     PreparationOptions,
     read_choices,
@@ -25,6 +26,7 @@ from voltween.cohorts.finished_cases import FinishedCase, find_finished, write_f
 from voltween.cohorts.raters import RatedPoints, spread_text
 from voltween.cohorts.selection import select_cases
 from voltween.errors import InputError
+from voltween.inputs import add_inputs, files_of
 from voltween.preprocessing import hounsfield_offset
 from voltween.spatial import Image
 
@@ -80,12 +82,14 @@ def prepare(
     Finished cases whose source and recipe have not changed are kept.
 
     Raises:
-        InputError: If no case can be prepared, an option does not apply, or the
-            manifest has edits by hand that would be lost.
+        InputError: If no case can be prepared, an option does not apply, the manifest
+            has edits by hand that would be lost, or a file of the source would be
+            written over.
         OutputError: If `out` cannot be written to.
     """
     recorded = read_choices(out, download.name)
     choices = recorded.changed_by(options)
+    add_inputs(_files_to_keep(source, out))
     download = choices.specify(download)
     reference = _read_reference(choices.reference)
     contents = select_cases(download.find(open_source(source)), choices, options)
@@ -111,6 +115,15 @@ def prepare(
     return PreparedCohort(
         out / MANIFEST, splits, tuple(progress.made), tuple(faults), notes
     )
+
+
+def _files_to_keep(source: Path, out: Path) -> list[Path]:
+    """The files of the download, without those of an earlier run in a folder of it."""
+    files = files_of(source)
+    if not (out / RECORD).exists():
+        return files
+    prepared = out.resolve()
+    return [file for file in files if prepared not in file.resolve().parents]
 
 
 def _add_companions(contents: Contents, choices: Choices) -> tuple[Contents, Landmarks]:

@@ -24,6 +24,9 @@ from voltween.evaluation.paper.scales import ScaleName as ScaleName
 from voltween.evaluation.paper.settings import ExperimentSettings as ExperimentSettings
 from voltween.evaluation.paper.table_file import PaperTable as PaperTable
 from voltween.evaluation.paper.table_file import read_experiment as read_experiment
+from voltween.evaluation.report.report_folder import (
+    check_report_folder as check_report_folder,
+)
 from voltween.evaluation.report.report_folder import write_report as write_report
 from voltween.evaluation.runner import EvaluationProtocol as EvaluationProtocol
 from voltween.evaluation.runner import evaluate as evaluate

@@ -20,6 +20,7 @@ from voltween.cohorts import Case, load_case, write_manifest
 from voltween.errors import InputError
 from voltween.evaluation.methods import Answer, Method, Registering
 from voltween.files import output_folder, whole_file
+from voltween.inputs import check_is_no_input
 from voltween.spatial import Affine, Image, Transform
 
 _ALIGNMENT, _ATLAS = "alignment", "atlas.nii.gz"
@@ -98,9 +99,11 @@ def align_cases(
 
     Raises:
         OutputError: At the first case that cannot be written.
-        InputError: If a case could not be read or aligned, after all other cases are
-            done and in the manifest.
+        InputError: If a file to write is an input of the command. If a case could not
+            be read or aligned, after all other cases are done and in the manifest.
     """
+    for path in (out / "cases.csv", *(f for c in cases for f in _files_of(c, out))):
+        check_is_no_input(path)
     output_folder(out)
     aligned, faults = [], []
     for case in cases:
@@ -152,18 +155,22 @@ def _align_case(case: Case, alignment: Alignment, out: Path) -> Case:
     """Writes an aligned case, each time anew, so that no file of another scan stays."""
     image, labels = load_case(case)
     affine, grid = alignment.of(image), alignment.atlas.grid
-    image_path = io.write(
-        affine.resample(image, onto=grid), out / f"{case.name}.nii.gz"
-    )
-    io.write(affine, out / f"{case.name}_from_atlas.tfm")
+    image_file, transform_file, labels_file, points_file = _files_of(case, out)
+    image_path = io.write(affine.resample(image, onto=grid), image_file)
+    io.write(affine, transform_file)
     labels_path = points_path = None
     if labels is not None:
-        moved = affine.resample(labels, onto=grid)
-        labels_path = io.write(moved, out / f"{case.name}_labels.nii.gz")
+        labels_path = io.write(affine.resample(labels, onto=grid), labels_file)
     if case.points:
         points = affine.inverse().map_points(io.read_points(case.points))
-        points_path = io.write(points, out / f"{case.name}_points.csv")
+        points_path = io.write(points, points_file)
     return replace(case, image=image_path, labels=labels_path, points=points_path)
+
+
+def _files_of(case: Case, out: Path) -> list[Path]:
+    """The files of an aligned case: image, transform, labels, points."""
+    endings = (".nii.gz", "_from_atlas.tfm", "_labels.nii.gz", "_points.csv")
+    return [out / f"{case.name}{ending}" for ending in endings]
 
 
 def _digest(image: Image) -> str:

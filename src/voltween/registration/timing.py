@@ -20,6 +20,4 @@ def timing(seconds: dict[str, Seconds], name: str) -> Iterator[None]:
     """Measures the block and keeps its time under a name."""
     wall, processor = time.perf_counter(), time.process_time()
     yield
-    seconds[name] = Seconds(
-        time.perf_counter() - wall, time.process_time() - processor
-    )
+    seconds[name] = Seconds(time.perf_counter() - wall, time.process_time() - processor)

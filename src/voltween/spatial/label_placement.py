@@ -27,7 +27,9 @@ def check_labels_on_scan(
     """
     if labels.grid.is_close(scan):
         return
-    positions_mm = labels.grid.voxel_to_world(np.argwhere(labels.data > 0).astype(float))
+    positions_mm = labels.grid.voxel_to_world(
+        np.argwhere(labels.data > 0).astype(float)
+    )
     if not len(positions_mm):
         return
     share = float(_lie_on(positions_mm, scan).mean())

@@ -25,6 +25,7 @@ from torch import Tensor
 from voltween import process
 from voltween.errors import InputError
 from voltween.files import output_folder, whole_file
+from voltween.inputs import check_is_no_input
 from voltween.models import (
     Model,
     dataclass_from_facts,
@@ -46,6 +47,9 @@ LOG = "log.csv"
 VALIDATION = "validation.csv"
 CURVES = "progress.png"
 _STATE = "state-{:08d}.safetensors"
+_BEST = "best.safetensors"
+_RECIPE = "recipe.json"
+_FILES = (LOG, VALIDATION, CURVES, _BEST, _RECIPE)  # beside states and TensorBoard's
 _ADAM = "optimizer."
 _PACKAGES = (
     "voltween",
@@ -76,9 +80,15 @@ class RunFolder:
     """The files of a run. States, models and the recipe appear whole or not at all.
 
     The tables grow row by row; rows that a later run takes again are cut.
+
+    Raises:
+        InputError: If one of the files is an input of the command.
+        OutputError: If the folder cannot be made or written to.
     """
 
     def __init__(self, path: Path, recipe: dict[str, Any], kept_states: int) -> None:
+        for name in _FILES:
+            check_is_no_input(path / name)
         self.path = output_folder(path)
         self._recipe = recipe
         self._kept_states = kept_states
@@ -86,7 +96,7 @@ class RunFolder:
     @property
     def best(self) -> Path:
         """File of the best model."""
-        return self.path / "best.safetensors"
+        return self.path / _BEST
 
     @property
     def states(self) -> list[Path]:
@@ -117,7 +127,7 @@ class RunFolder:
         for name in (LOG, VALIDATION):
             _cut_table(self.path / name, progress.step)
         facts = {"recipe": self._recipe, "environment": environment}
-        with whole_file(self.path / "recipe.json") as partial:
+        with whole_file(self.path / _RECIPE) as partial:
             partial.write_text(json.dumps(facts, indent=1))
 
     def save_state(

@@ -22,10 +22,30 @@ from voltween.evaluation.report.summaries import (
 )
 from voltween.evaluation.scores import Scores
 from voltween.files import output_folder, whole_file
+from voltween.inputs import check_is_no_input
 from voltween.process import require
 
 _DOTS_PER_INCH = 200
 _PLOTS = ("boxplots", "structures", "time_accuracy")
+_TABLES = (
+    *("pairs", "structures", "stages", "comparisons"),
+    *("summary", "summary_structures", "summary_stages"),
+)
+_FILES = (
+    *(f"{name}.csv" for name in _TABLES),
+    *(f"{name}.png" for name in _PLOTS),
+    *("summary.md", "summary.tex"),
+)
+
+
+def check_report_folder(out: Path) -> None:
+    """Checks that a report may be written to a folder, before pairs are measured.
+
+    Raises:
+        InputError: If one of its files is an input of the command.
+    """
+    for name in _FILES:
+        check_is_no_input(out / name)
 
 
 def write_report(scores: Scores, out: Path) -> None:

@@ -1,0 +1,62 @@
+"""The running command: its words, and the files that its options name."""
+
+import re
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+words: ContextVar[tuple[str, ...]] = ContextVar("words", default=())
+"""The words of the command line, `voltween` first; empty outside of a command."""
+
+# Places to write to; and a list that `prepare` lets a user edit and give again.
+_NO_INPUTS = {"out", "cache", "splits"}
+
+
+def named_paths(command: Any) -> dict[str, list[Path]]:
+    """The existing files and folders that a command reads, by the names of options.
+
+    A folder in which the command writes is left out.
+    """
+    out = getattr(command, "out", None)
+    paths: dict[str, list[Path]] = {}
+    for name, value in _options(command):
+        found = [p for p in _paths(value) if p.exists() and not _holds(p, out)]
+        if found and name not in _NO_INPUTS:
+            paths.setdefault(name, []).extend(found)
+    return paths
+
+
+def named_files(command: Any) -> list[Path]:
+    """The files in the texts of a command's options, such as model:FILE."""
+    texts = [value for _, value in _options(command) if isinstance(value, str)]
+    parts = {part for text in texts for part in (text, *re.split("[,:]", text))}
+    return [Path(part) for part in sorted(parts) if part and Path(part).is_file()]
+
+
+def _options(command: Any) -> Iterator[tuple[str, Any]]:
+    """Names and values of a command's options, those of nested groups too."""
+    for field in fields(command):
+        value = getattr(command, field.name)
+        if is_dataclass(value):
+            yield from _options(value)
+        else:
+            yield field.name, value
+
+
+def _paths(value: Any) -> list[Path]:
+    if isinstance(value, Path):
+        return [value]
+    if isinstance(value, tuple):
+        return [item for item in value if isinstance(item, Path)]
+    return []
+
+
+def _holds(folder: Path, out: Path | None) -> bool:
+    """Whether the command writes in a folder."""
+    return (
+        out is not None
+        and folder.is_dir()
+        and folder.resolve() in (out.resolve(), *out.resolve().parents)
+    )
