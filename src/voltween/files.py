@@ -119,7 +119,7 @@ def check_result_folder(folder: Path, *, names: Collection[str], last: str) -> N
 def _replace_result(
     folder: Path, partial: Path, names: Collection[str], last: str
 ) -> None:
-    """Deletes an earlier result, `last` first, and moves the new one in, `last` last."""
+    """Deletes an earlier result, `last` first, and moves the new one in, it last."""
     _unfinished(folder, last).touch()
     for name in sorted(names, key=lambda name: name != last):
         (folder / name).unlink(missing_ok=True)

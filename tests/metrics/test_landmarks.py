@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from support.scans import oblique_grid, random_points_mm, smooth_field, some_affine
-from voltween.errors import InputError
+from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.metrics import (
     corresponding_landmarks,
     landmark_differences_in_fixed_mm,
@@ -88,11 +88,22 @@ def test_named_landmarks_are_paired_by_the_names_that_both_scans_have():
     mm = np.arange(12.0).reshape(4, 3)
     fixed = Points(mm, ("L1", "L2", "L3", "L4"))
     moving = Points(mm[[3, 0, 1]] + np.array([0, 0, 2]), ("L4", "L1", "L2"))
-    distances = landmark_distances_mm(Affine.identity(), fixed, moving)
+    with pytest.warns(SuspiciousInputWarning, match="L3 of the fixed scan left out"):
+        distances = landmark_distances_mm(Affine.identity(), fixed, moving)
     assert distances == pytest.approx([2, 2, 2])
-    pairs = corresponding_landmarks(fixed, moving)
+    with pytest.warns(SuspiciousInputWarning):
+        pairs = corresponding_landmarks(fixed, moving)
     assert [points.names for points in pairs] == [("L1", "L2", "L4")] * 2
     np.testing.assert_array_equal(pairs[0].mm, mm[[0, 1, 3]])
+
+
+@pytest.mark.parametrize(
+    "names", [("AC", "PC", "Left eye"), ("AC", "PC", "left_eye"), ("A-C", "PC", "x")]
+)
+def test_names_that_differ_in_spelling_alone_are_refused(names):
+    fixed = Points(np.zeros((3, 3)), ("AC", "PC", "left eye"))
+    with pytest.raises(InputError, match="names that are spelled alike on both sides"):
+        corresponding_landmarks(fixed, Points(fixed.mm, names))
 
 
 def test_names_that_only_count_do_not_pair_lists_that_differ():

@@ -1,12 +1,15 @@
 """Guidance of a pair: what both sides need, and the order of landmarks."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 from support.scans import label_blocks, oblique_grid, smooth_image
-from voltween.errors import InputError
+from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.registration import Guidance, Side
-from voltween.spatial import LabelMap, Points
+from voltween.registration.guidance import check_masks_meet
+from voltween.spatial import Affine, LabelMap, Points
 
 GRID = oblique_grid((12, 12, 12))
 IMAGE = smooth_image(GRID)
@@ -54,12 +57,43 @@ def test_landmarks_of_the_same_names_are_paired_by_name():
     assert sides[1].points is shuffled
 
 
-@pytest.mark.parametrize("names", [(), ("x", "y", "z"), ("a", "a", "b")])
-def test_other_landmarks_are_paired_by_their_order(names):
-    other = Points(POINTS.mm + 5, names)
+def test_landmarks_without_names_are_paired_by_their_order():
+    other = Points(POINTS.mm + 5)
     assert Guidance(Side(points=POINTS), Side(points=other)).moving.points is other
 
 
-def test_both_sides_need_as_many_landmarks():
-    with pytest.raises(InputError, match=r"as many points .*, got 3 and 2"):
-        Guidance(Side(points=POINTS), Side(points=Points(POINTS.mm[:2])))
+@pytest.mark.parametrize(
+    ("moving", "message"),
+    [
+        (Points(POINTS.mm[:2]), "as many fixed as moving ones, got 3 fixed and 2"),
+        (Points(POINTS.mm, ("x", "y", "z")), r"in common, got a, b, c and x, y, z"),
+        (Points(POINTS.mm, ("a", "a", "b")), "'a' twice among the moving"),
+        (Points(POINTS.mm, ("a", "b", " C")), "alike .*, got 'c' .* and ' C' of the m"),
+    ],
+)
+def test_landmarks_that_do_not_correspond_are_refused_as_in_measurements(
+    moving, message
+):
+    with pytest.raises(InputError, match=message):
+        Guidance(Side(points=POINTS), Side(points=moving))
+
+
+def test_landmarks_without_a_partner_are_named_and_left_out():
+    moving = Points(POINTS.mm + 5, ("c", "a", "d"))
+    with pytest.warns(SuspiciousInputWarning, match="b of the fixed .* d of the mov"):
+        guidance = Guidance(Side(points=POINTS), Side(points=moving))
+    assert guidance.fixed.points.names == guidance.moving.points.names == ("a", "c")
+    np.testing.assert_array_equal(guidance.moving.points.mm, moving.mm[[1, 0]])
+    np.testing.assert_array_equal(guidance.fixed.points.mm, POINTS.mm[[0, 2]])
+
+
+def test_masks_that_do_not_meet_after_the_registration_get_a_warning():
+    shift = np.eye(4)
+    shift[:3, 3] = 500
+    sides = Side(mask=LABELS), Side(mask=LABELS)
+    with pytest.warns(SuspiciousInputWarning, match="no voxel of the fixed mask"):
+        check_masks_meet(Guidance(*sides), Affine(shift))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_masks_meet(Guidance(*sides), Affine.identity())
+        check_masks_meet(Guidance(sides[0]), Affine(shift))

@@ -25,7 +25,6 @@ from voltween.refinement import (
     choose_refinement,
 )
 from voltween.registration import (
-    OUTPUTS,
     Guidance,
     Origin,
     Side,
@@ -162,10 +161,10 @@ class Register:
     structures: Path | None = None
     """CSV with columns label and name, for the names of structures in
     registration.json."""
-    outputs: str = ",".join(OUTPUTS)
-    """Files to write beside registration.json, separated by commas; labels is
-    moved_labels.nii.gz, and inverse is moving_to_fixed.h5. What is left out is not
-    computed."""
+    outputs: str | None = None
+    """Files to write beside registration.json, separated by commas: moved, labels
+    (moved_labels.nii.gz), transform, field (fixed_to_moving.nii.gz), inverse, overview;
+    if not given, all. What is left out is not computed."""
     no_folding: bool = False
     """Smooth the transform around folds until no voxel of the fixed scan folds."""
     precision: Precision = "fp32"
@@ -220,11 +219,11 @@ class Register:
                 origin=self._origin(model, structures, warnings),
             )
 
-    def _outputs(self) -> list[str]:
-        """The names of the wanted outputs."""
+    def _outputs(self) -> list[str] | None:
+        """The names of the wanted outputs; None for all."""
+        if self.outputs is None:
+            return None
         names = [name.strip() for name in self.outputs.split(",") if name.strip()]
-        if self.moving_labels is None and self.outputs == ",".join(OUTPUTS):
-            names.remove("labels")
         return [*choose_outputs(names, has_moving_labels=bool(self.moving_labels))]
 
     def _origin(

@@ -22,7 +22,6 @@ from voltween.spatial import (
     remove_folds,
 )
 
-
 _ACCEPTABLE_ROUND_TRIP_VOXELS = 0.5
 
 

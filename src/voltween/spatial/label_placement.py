@@ -3,7 +3,7 @@
 import warnings
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.spatial.grid import Grid
@@ -57,11 +57,13 @@ def check_labels_on_scan(
     warnings.warn(f"{name}: {fault}", SuspiciousInputWarning, stacklevel=3)
 
 
-def _lie_on(positions_mm: Float[np.ndarray, "n 3"], grid: Grid) -> np.ndarray:
+def _lie_on(
+    positions_mm: Float[np.ndarray, "n 3"], grid: Grid
+) -> Bool[np.ndarray, " n"]:
     """Whether positions lie on a grid, at most half a voxel beyond its centers."""
     voxels = grid.world_to_voxel(positions_mm)
     top = np.array(grid.shape) - 0.5
-    return ((voxels >= -0.5) & (voxels <= top)).all(axis=1)
+    return np.all((voxels >= -0.5) & (voxels <= top), axis=1)
 
 
 def _shift_mm(labels: Grid, scan: Grid) -> float:
