@@ -9,7 +9,7 @@ from support.cohorts import write_cohort
 from voltween import io
 from voltween.cohorts import load_case, read_manifest, read_scan
 from voltween.errors import InputError
-from voltween.spatial import Points
+from voltween.spatial import Grid, LabelMap, Points
 
 
 @pytest.fixture(name="case")
@@ -28,6 +28,15 @@ def test_labels_on_another_grid_are_brought_to_the_image(case):
     image, again = load_case(case)
     assert again.grid.is_close(image.grid)
     np.testing.assert_array_equal(again.data, labels.data)
+
+
+def test_labels_elsewhere_than_their_image_are_refused_and_named(case):
+    labels = io.read_labels(case.labels)
+    affine = labels.grid.affine.copy()
+    affine[:3, 3] += 300
+    io.write(LabelMap(labels.data, Grid(labels.grid.shape, affine)), case.labels)
+    with pytest.raises(InputError, match=f"{case.labels}: expected labeled voxels on"):
+        load_case(case)
 
 
 def test_a_scan_has_the_image_labels_and_landmarks_of_its_case(case, tmp_path):

@@ -6,7 +6,8 @@ import pytest
 
 from support.cohorts import write_cohort
 from voltween.cohorts import Case, cases_of_split, read_manifest, write_manifest
-from voltween.errors import InputError
+from voltween.errors import InputError, SuspiciousInputWarning
+from voltween.inputs import check_is_no_input, reading
 
 
 def test_manifest_paths_are_relative_to_its_folder(tmp_path):
@@ -75,20 +76,44 @@ def test_a_written_manifest_reads_the_same_and_is_written_once(line_ending, tmp_
 
 def test_subjects_and_cohorts_are_kept_and_written_where_there_are_any(tmp_path):
     path = tmp_path / "cases.csv"
-    (tmp_path / "a.nii").touch()
+    for name in "ab":
+        (tmp_path / f"{name}.nii").touch()
     plain = Case("a", tmp_path / "a.nii", None, None, "train")
-    cases = (replace(plain, subject="anna"), replace(plain, name="b"))
+    other = replace(plain, name="b", image=tmp_path / "b.nii")
+    cases = (replace(plain, subject="anna"), other)
     write_manifest(cases, path)
     assert path.read_text().splitlines() == [
         "case,image,labels,points,split,subject",
         "a,a.nii,,,train,anna",
-        "b,a.nii,,,train,",
+        "b,b.nii,,,train,",
     ]
     assert read_manifest(path) == cases
     cases = (cases[0], replace(cases[1], cohort="lits"))
     write_manifest(cases, path)
     assert path.read_text().splitlines()[0].endswith(",split,subject,cohort")
     assert read_manifest(path) == cases
+
+
+def test_cases_of_one_image_get_a_warning_that_names_them_and_their_splits(tmp_path):
+    write_cohort(tmp_path)
+    manifest = tmp_path / "cases.csv"
+    (tmp_path / "link.nii.gz").symlink_to(tmp_path / "image0.nii.gz")
+    cases = read_manifest(manifest)
+    again = replace(cases[-1], name="again", image=tmp_path / "link.nii.gz")
+    write_manifest([*cases, again], manifest)
+    named = r"one and the same image: case0 \(train\) and again \(val\)"
+    with pytest.warns(SuspiciousInputWarning, match=named):
+        assert len(read_manifest(manifest)) == 7
+
+
+def test_a_manifest_and_its_files_are_inputs_of_the_command(tmp_path):
+    manifest = write_cohort(tmp_path)
+    with reading([]):
+        cases = read_manifest(manifest)
+        for path in (manifest, cases[0].image, cases[0].labels):
+            with pytest.raises(InputError, match="same file as the input"):
+                check_is_no_input(path)
+        check_is_no_input(tmp_path / "new.csv")
 
 
 def test_paths_from_a_linked_folder_lead_to_the_files(tmp_path):

@@ -1,12 +1,18 @@
 """Overlap of labels: definitions, and maps that cannot be compared."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
 
-from voltween.errors import InputError
-from voltween.metrics import dice_per_label, iou_from_dice, iou_of_union
+from voltween.errors import InputError, SuspiciousInputWarning
+from voltween.metrics import (
+    dice_per_label,
+    iou_from_dice,
+    iou_of_union,
+    warn_if_nothing_overlaps,
+)
 from voltween.metrics.overlap import check_same_shape
 
 
@@ -33,6 +39,15 @@ def test_union_of_labels_is_one_structure():
     dice = dice_per_label(np.minimum(fixed, 1), one)[1]
     assert iou_of_union(fixed, one) == pytest.approx(iou_from_dice(dice))
     assert math.isnan(iou_of_union(fixed * 0, moved * 0))
+
+
+def test_structures_of_which_none_overlaps_get_a_warning():
+    with pytest.warns(SuspiciousInputWarning, match="a to b: none of 2 structures"):
+        warn_if_nothing_overlaps([0.0, 0.0], name="a to b")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_if_nothing_overlaps([0.0, 0.01], name="a to b")
+        warn_if_nothing_overlaps([], name="a to b")
 
 
 def test_maps_of_different_types_are_compared():

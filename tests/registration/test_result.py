@@ -1,5 +1,7 @@
 """The result of a registration: its figures, its inverse, and removal of folds."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,16 @@ from support.scans import (
     label_blocks,
     oblique_grid,
     random_points_mm,
+    smooth_field,
+    some_affine,
 )
-from voltween.errors import FoldingWarning, InputError
+from voltween.errors import (
+    FoldingWarning,
+    InputError,
+    InverseWarning,
+    SuspiciousInputWarning,
+)
+from voltween.preprocessing import find_foreground
 from voltween.registration import Registration
 from voltween.registration import result as module
 from voltween.registration.result import TweeningStage
@@ -57,6 +67,59 @@ def test_dice_is_given_for_shared_labels_at_every_stage():
     assert list(dice) == ["before", "affine", "dense 1"]
     assert all(list(per_label) == [1, 2, 40] for per_label in dice.values())
     assert 0 < dice["before"][1] < 1
+
+
+def test_labels_off_their_scan_are_refused_and_those_that_never_meet_are_told():
+    fixed, moving = label_blocks(FIXED.grid), label_blocks(MOVING.grid)
+    with pytest.raises(InputError, match="fixed labels: expected labeled voxels on"):
+        registered(TO_MOVING).dice(moving, moving)
+    one, two = (np.zeros_like(labels.data) for labels in (fixed, moving))
+    one[2:5, 2:5, 2:5], two[-5:-2, -5:-2, -5:-2] = 1, 1
+    maps = LabelMap(one, FIXED.grid), LabelMap(two, MOVING.grid)
+    with pytest.warns(SuspiciousInputWarning, match="all Dice are 0"):
+        assert registered(TO_MOVING).dice(*maps)["dense 1"] == {1: 0}
+
+
+def test_the_round_trip_is_the_error_at_every_voxel_of_the_foreground():
+    bent = TO_MOVING @ smooth_field(FIXED.grid)
+    back = Affine(TO_MOVING.inverse().matrix)
+    result = registered(bent, moving_to_fixed=back)
+    is_inside = FIXED.data > find_foreground(FIXED).threshold
+    voxels_mm = FIXED.grid.voxel_centers_mm()[is_inside]
+    assert 0 < len(voxels_mm) < FIXED.data.size
+    returned_mm = back.map_positions(bent.map_positions(voxels_mm))
+    errors_mm = np.linalg.norm(returned_mm - voxels_mm, axis=1)
+    assert result.round_trip_error_mm == pytest.approx(
+        {
+            "median": np.median(errors_mm),
+            "percentile_95": np.percentile(errors_mm, 95),
+            "largest": errors_mm.max(),
+        },
+        abs=1e-4,
+    )
+
+
+def test_a_warning_states_the_same_round_trip_and_folds_if_there_are_some():
+    result = registered(folded())
+    error_mm = result.round_trip_error_mm
+    with pytest.warns(InverseWarning) as caught:
+        assert result.moving_to_fixed is not None
+    (text,) = [str(warning.message) for warning in caught]
+    assert f"{result.folding_percent:.3g} % of the fixed image's voxels fold" in text
+    for name in ("median", "percentile_95", "largest"):
+        assert f"{error_mm[name]:.3g} mm" in text
+    wrong = registered(TO_MOVING, moving_to_fixed=some_affine())
+    with pytest.warns(InverseWarning) as caught:
+        assert wrong.moving_to_fixed is not None
+    assert "fold" not in str(caught[0].message)
+
+
+def test_an_accurate_inverse_gets_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = registered(TO_MOVING @ smooth_field(FIXED.grid))
+        assert result.moving_to_fixed is not None
+    assert result.round_trip_error_mm["largest"] < 0.5
 
 
 def test_dice_without_shared_labels_is_refused():

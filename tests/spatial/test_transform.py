@@ -65,6 +65,20 @@ def test_inverse_where_the_field_folds_warns():
         field.inverse()
 
 
+def test_a_warning_of_an_inverse_speaks_of_folds_only_where_there_are_some(
+    monkeypatch,
+):
+    field = smooth_field(oblique_grid((16, 16, 16)))
+    monkeypatch.setattr(
+        DisplacementField, "inverse_with_residual", lambda field: (field, 0.7)
+    )
+    with pytest.warns(InverseWarning) as caught:
+        field.inverse()
+    assert str(caught[0].message) == (
+        "the inverse of the displacement field has errors of up to 0.7 mm at its voxels"
+    )
+
+
 def test_inverse_of_a_smooth_field_does_not_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

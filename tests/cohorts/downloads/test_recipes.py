@@ -24,7 +24,11 @@ from voltween.cohorts.downloads.download import LoadedCase
 from voltween.cohorts.downloads.lpba40 import orient_by_labels
 from voltween.cohorts.downloads.scans import group_scans
 from voltween.cohorts.downloads.sources import natural_order, open_source
-from voltween.errors import InputError, MissingPackageError
+from voltween.errors import (
+    InputError,
+    MissingPackageError,
+    SuspiciousInputWarning,
+)
 from voltween.metrics import landmark_differences_in_fixed_mm
 from voltween.spatial import Affine, Grid, Image, LabelMap
 
@@ -289,9 +293,10 @@ class TestRcn:
         assert four.points.names == ("L1", "L2", "L4", "L5", "L6")
         assert "missing landmarks: L3" in four.remarks
         assert five.points.names == ("L5",)
-        difference = landmark_differences_in_fixed_mm(
-            Affine.identity(), four.points, five.points
-        )
+        with pytest.warns(SuspiciousInputWarning, match="L1, L2, L4, L6 of the fixed"):
+            difference = landmark_differences_in_fixed_mm(
+                Affine.identity(), four.points, five.points
+            )
         np.testing.assert_allclose(difference, [[2, 0, -2]])
         with h5py.File(arrays / "sliver_val.h5", "a") as file:
             file["5/point"][:] = -1
