@@ -1,7 +1,10 @@
 """`voltween register`: its files, its errors."""
 
 import errno
+import hashlib
 import json
+import re
+import shlex
 
 import nibabel
 import numpy as np
@@ -13,7 +16,8 @@ from support.scans import FIXED, MOVING
 from voltween import io
 from voltween.cli import main
 from voltween.io import nifti
-from voltween.spatial import Grid, Image
+from voltween.registration import OUTPUTS
+from voltween.spatial import Grid, Image, LabelMap
 
 REGISTRATION_FILES = {
     "fixed_to_moving.h5",
@@ -29,6 +33,10 @@ REGISTRATION_FILES = {
 def folder_fixture(tmp_path):
     """A folder with two scans, their labels and a model."""
     return write_pair(tmp_path)
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning")
@@ -102,6 +110,72 @@ class TestRegister:
         )
         assert "using the model 'brain'" in capsys.readouterr().out
 
+    def test_registration_json_says_where_the_result_comes_from(self, folder, capsys):
+        (folder / "names.csv").write_text("label,name\n1,brainstem\n7,eye\n")
+        labels = [folder / f"{side}_labels.nii.gz" for side in ("fixed", "moving")]
+        scans = [folder / "fixed.nii.gz", folder / "moving.nrrd"]
+        model = folder / "tiny.safetensors"
+        words = ["register", *scans, "--model", model, "--out", folder / "result"]
+        words += ["--fixed-labels", labels[0], "--moving-labels", labels[1]]
+        words = [str(word) for word in [*words, "--structures", folder / "names.csv"]]
+        main(words)
+        figures = json.loads((folder / "result" / "registration.json").read_text())
+        assert figures["inputs"] == {
+            role: [{"path": str(path), "sha256": sha256(path)}]
+            for role, path in {
+                "fixed": scans[0],
+                "moving": scans[1],
+                "fixed_labels": labels[0],
+                "moving_labels": labels[1],
+                "structures": folder / "names.csv",
+            }.items()
+        }
+        assert figures["model_sha256"] == sha256(model)
+        assert shlex.split(figures["command"]) == ["voltween", *words]
+        assert set(figures["dice"]["before"]) == {"brainstem", "2", "eye", "40"}
+        error_mm = figures["round_trip_error_mm"]
+        shown = capsys.readouterr()
+        for name in ("median", "percentile_95", "largest"):
+            assert f"{error_mm[name]:.3g} mm" in shown.out
+        wall, processor = (sum(s.values()) for s in figures["seconds"].values())
+        assert f"Time: {wall:.2f} s (" in shown.out
+        assert f"summed over threads: {processor:.2f} s." in shown.out
+
+    @pytest.mark.filterwarnings("default")
+    def test_warnings_are_written_as_they_are_shown(self, folder, capsys):
+        labels = io.read_labels(folder / "fixed_labels.nii.gz")
+        affine = labels.grid.affine.copy()
+        affine[:3, 3] += 5
+        shifted = LabelMap(labels.data, Grid(labels.grid.shape, affine))
+        io.write(shifted, folder / "shifted.nii.gz")
+        out = register(
+            folder, fixed_labels="shifted.nii.gz", moving_labels="moving_labels.nii.gz"
+        )
+        shown = capsys.readouterr().err
+        written = json.loads((out / "registration.json").read_text())["warnings"]
+        assert any("has the scan's shape" in text for text in written)
+        assert all(f"voltween: warning: {text}\n" in shown for text in written)
+
+    def test_only_the_files_that_are_wanted_are_written(self, folder, capsys):
+        write_with = ["register", folder / "fixed.nii.gz", folder / "moving.nrrd"]
+        write_with += ["--model", folder / "tiny.safetensors", "--out", folder / "out"]
+        write_with += ["--outputs", "moved, transform"]
+        main(list(map(str, write_with)))
+        files = {file.name for file in (folder / "out").iterdir()}
+        assert files == {"moved.nii.gz", "fixed_to_moving.h5", "registration.json"}
+        shown = capsys.readouterr().out
+        assert "Error of the inverse" not in shown
+        assert "overview.png" not in shown
+        with pytest.raises(SystemExit):
+            main([*map(str, write_with[:-1]), "all"])
+        assert "names of moved, labels, transform" in capsys.readouterr().err
+
+    def test_help_names_every_output(self, capsys):
+        with pytest.raises(SystemExit):
+            main(["register", "--help"])
+        shown = " ".join(re.sub("[│\n]", " ", capsys.readouterr().out).split())
+        assert all(f" {name}" in shown for name in OUTPUTS)
+
     def test_an_existing_folder_keeps_its_other_files(self, folder):
         (folder / "result").mkdir()
         (folder / "result" / "notes.txt").write_text("mine")
@@ -133,6 +207,11 @@ def of_size(*size):
     return write
 
 
+def of_somebody_else(folder):
+    folder.mkdir()
+    (folder / "overview.png").write_text("mine")
+
+
 # What makes bad.nii.gz, or another thing, bad, and what that changes in the command.
 BAD = {"fixed": "bad.nii.gz"}
 
@@ -153,6 +232,17 @@ BAD_INPUT = {
     "fixed labels alone": (
         lambda folder: None,
         {"fixed_labels": "fixed_labels.nii.gz"},
+    ),
+    "labels elsewhere": (
+        lambda folder: None,
+        {
+            "fixed_labels": "moving_labels.nii.gz",
+            "moving_labels": "moving_labels.nii.gz",
+        },
+    ),
+    "a file that is no result": (
+        lambda folder: of_somebody_else(folder / "result"),
+        {},
     ),
     "folder in the way": (
         lambda folder: (folder / "result" / "moved.nii.gz").mkdir(parents=True),
@@ -182,6 +272,8 @@ BAD_INPUT = {
         ("labels", "looks like a label map"),
         ("image as labels", "is this an intensity image"),
         ("fixed labels alone", "expected --moving-labels too"),
+        ("labels elsewhere", "expected labeled voxels on the scan, got none"),
+        ("a file that is no result", "a folder without it that has overview.png"),
         ("folder in the way", "folders of the same names"),
         ("damaged model", "damaged or of another kind"),
         ("unwritable", "expected a folder that can be made"),

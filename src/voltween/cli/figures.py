@@ -15,6 +15,7 @@ from voltween.files import folder_of
 from voltween.inputs import check_is_no_input
 from voltween.models import load_model
 from voltween.registration import register
+from voltween.spatial import check_labels_on_scan
 
 if TYPE_CHECKING:  # only drawing needs Matplotlib, which takes 0.5 s to import
     from matplotlib.figure import Figure
@@ -60,6 +61,11 @@ class Tweening:
         import_pyvista()  # report a missing package before a minute of work
         structures = self._structures()
         fixed, moving = io.read(self.fixed), io.read(self.moving)
+        if structures is not None:
+            check_labels_on_scan(structures.fixed, fixed.grid, name=self.fixed_labels)
+            check_labels_on_scan(
+                structures.moving, moving.grid, name=self.moving_labels
+            )
         registration = register(fixed, moving, model=load_model(self.model))
         return tweening_figure(registration, structures, style=self.style)
 
