@@ -23,7 +23,13 @@ import tyro
 from scipy.ndimage import binary_dilation
 from shared import Manifest, final_dice, mean_dice, val_pairs
 
-from voltween.cohorts import cases_of_split, load_case, mask_by_labels, read_manifest
+from voltween.cohorts import (
+    cases_of_split,
+    load_case,
+    mask_by_labels,
+    read_manifest,
+    read_structures,
+)
 from voltween.demo.demo import icbm152_maps
 from voltween.losses import Similarity
 from voltween.models import load_model
@@ -164,7 +170,7 @@ class Template:
         self.out.mkdir(parents=True, exist_ok=True)
         for case in cases_of_split(read_manifest(self.manifest), "val")[: self.heads]:
             head, labels = load_case(case)
-            names = _structures(self.manifest.parent / "structures.csv")
+            names = read_structures(self.manifest.parent / "structures.csv")
             truth = LabelMap(_tissues_of(labels, names), labels.grid)
             stripped = mask_by_labels(head, labels)
             for kind, image, guidance in (
@@ -250,11 +256,6 @@ def _template() -> tuple[Image, LabelMap]:
     tissues = np.where(white.data > gray.data, 2, 1)
     tissues[np.maximum(white.data, gray.data) <= 0.5 * gray.data.max()] = 0
     return t1, LabelMap(tissues, t1.grid)
-
-
-def _structures(path: Path) -> dict[int, str]:
-    rows = (line.split(",") for line in path.read_text().splitlines()[1:])
-    return {int(label): name for label, name in rows}
 
 
 def _tissues_of(labels: LabelMap, names: dict[int, str]) -> np.ndarray:
