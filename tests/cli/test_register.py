@@ -138,7 +138,7 @@ class TestRegister:
         for name in ("median", "percentile_95", "largest"):
             assert f"{error_mm[name]:.3g} mm" in shown.out
         wall, processor = (sum(s.values()) for s in figures["seconds"].values())
-        assert f"Time: {wall:.2f} s (" in shown.out
+        assert f"Wall time: {wall:.2f} s (" in shown.out
         assert f"summed over threads: {processor:.2f} s." in shown.out
 
     @pytest.mark.filterwarnings("default")

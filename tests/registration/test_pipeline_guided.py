@@ -7,6 +7,7 @@ import pytest
 
 from support.known_pair import MOVED_SCENE, SCENE, error_mm, known_pair, scene_points_mm
 from support.scans import STORAGE_ORDERS, oblique_grid, stored, tiny_model
+from voltween.errors import SuspiciousInputWarning
 from voltween.refinement import AffineLevel, Level, Refinement
 from voltween.registration import Guidance, Side, register
 from voltween.spatial import Image, LabelMap, Points, align_centers
@@ -87,6 +88,21 @@ def test_what_a_mask_leaves_out_changes_nothing_on_any_grid_of_the_mask(scene):
         ]
         apart.append(np.linalg.norm(ends[0] - ends[1], axis=1).mean())
     assert apart[0] < 0.1 * apart[1]
+
+
+def test_masks_that_never_meet_get_a_warning(scene):
+    """The masks are at opposite ends of two scans that match as they are."""
+    sides = []
+    for grid, sign in ((SCENE, 1), (MOVED_SCENE, -1)):
+        along = sign * (grid.voxel_centers_mm() - grid.center_mm)[..., 0]
+        sides.append(Side(mask=LabelMap((along > 6).astype(np.uint8), grid)))
+    with pytest.warns(SuspiciousInputWarning, match="no voxel of the fixed mask"):
+        register(
+            *scene,
+            model=tiny_model(strength=0.0),
+            refinement=Refinement((Level(2, 2, 0.3),)),
+            guidance=Guidance(*sides),
+        )
 
 
 def test_a_further_channel_of_another_modality_helps(scene):

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from voltween import __version__
+from voltween.cli import invocation
 from voltween.errors import InputError, VoltweenError
 from voltween.inputs import reading
 
@@ -67,10 +68,7 @@ def _run(words: list[str]) -> None:
 
 def _run_command(name: str, words: list[str]) -> None:
     """Runs a command, which does not write over the files that it reads."""
-    # After the command, so that help and version import little.
     command = read_command(name, words)
-    from voltween.cli import invocation
-
     paths = [p for group in invocation.named_paths(command).values() for p in group]
     token = invocation.words.set(("voltween", name, *words))
     try:

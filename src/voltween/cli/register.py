@@ -289,6 +289,6 @@ def _show(figures: dict[str, Any]) -> None:
     wall, processor = (figures["seconds"][clock] for clock in ("wall", "processor"))
     parts = ", ".join(f"{n} {s:.2f} s" for n, s in wall.items() if s >= _SHOWN_SECONDS)
     console.print(
-        f"Time: {sum(wall.values()):.2f} s ({parts}); processor time, summed over "
+        f"Wall time: {sum(wall.values()):.2f} s ({parts}). Processor time, summed over "
         f"threads: {sum(processor.values()):.2f} s."
     )

@@ -62,12 +62,12 @@ class Registration:
     def moving_to_fixed(self) -> Transform:
         """The inverse: maps points from moving to fixed mm.
 
-        An `InverseWarning` states `round_trip_error_mm` where the largest error is
-        above half of the fixed image's smallest voxel side.
+        An `InverseWarning` states `round_trip_error_mm` if voxels of the fixed image
+        fold, or if its 95th percentile is above half of the smallest voxel side.
         """
         error_mm = self.round_trip_error_mm
         limit_mm = _ACCEPTABLE_ROUND_TRIP_VOXELS * self.fixed.grid.spacing_mm.min()
-        if error_mm["largest"] > limit_mm:
+        if self.folding_percent > 0 or error_mm["percentile_95"] > limit_mm:
             warnings.warn(
                 _describe_round_trip(error_mm, self.folding_percent),
                 InverseWarning,
