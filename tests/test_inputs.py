@@ -60,5 +60,7 @@ def test_the_digest_is_that_of_other_tools(scan):
 def test_the_digest_of_a_folder_is_that_of_its_files_in_order(tmp_path):
     for name in ("2", "10", "1"):
         (tmp_path / name).write_text(name)
-    assert [file.name for file in files_of(tmp_path)] == ["1", "10", "2"]
+    (tmp_path / "result").mkdir()
+    (tmp_path / "result" / "moved").write_text("no part of the series")
+    assert [file.name for file in files_of(tmp_path)] == ["1", "10", "2", "moved"]
     assert content_digest(tmp_path) == hashlib.sha256(b"1102").hexdigest()

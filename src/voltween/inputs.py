@@ -71,9 +71,14 @@ def files_of(path: Path) -> list[Path]:
 
 
 def content_digest(path: Path) -> str:
-    """SHA-256 of a file, or of a folder's files read one after another."""
+    """SHA-256 of a file, or of a DICOM folder's files read one after another.
+
+    They are read in the order of their names; subfolders are no part of a series.
+    """
     digest = hashlib.sha256()
     for file in files_of(path):
+        if path.is_dir() and file.parent != path:
+            continue
         with file.open("rb") as content:
             while piece := content.read(_PIECE_BYTES):
                 digest.update(piece)

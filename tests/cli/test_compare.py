@@ -11,6 +11,7 @@ from voltween.models import load_model
 from voltween.networks import VoxelMorphConfig
 
 
+@pytest.mark.filterwarnings("ignore::voltween.errors.SuspiciousInputWarning")
 def test_compare_measures_all_methods_and_marks_what_is_missing(
     tmp_path, capsys, monkeypatch
 ):

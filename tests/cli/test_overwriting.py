@@ -12,7 +12,7 @@ from support.rcn import rcn_variables
 from support.scans import FIXED, MOVING, TO_MOVING
 from voltween import io
 from voltween.cli import main
-from voltween.cli.invocation import named_files, named_paths
+from voltween.cli.invocation import named_paths, paths_to_keep
 from voltween.cli.register import Register
 from voltween.spatial import Points
 
@@ -180,6 +180,7 @@ def test_inputs_are_found_in_every_kind_of_option(tmp_path):
     model = tmp_path / "tiny.safetensors"
     command = Register(scan, scan, tmp_path / "out", f"model:{model}")
     assert named_paths(command) == {"fixed": [scan], "moving": [scan]}
-    assert named_files(command) == [model]
+    assert paths_to_keep(command) == [scan, scan, model]
     within = Register(tmp_path, labels, tmp_path / "out")  # a folder it writes in
-    assert named_paths(within) == {"moving": [labels]}
+    assert named_paths(within) == {"fixed": [tmp_path], "moving": [labels]}
+    assert paths_to_keep(within) == [labels]

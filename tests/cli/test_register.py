@@ -272,7 +272,7 @@ BAD_INPUT = {
         ("labels", "looks like a label map"),
         ("image as labels", "is this an intensity image"),
         ("fixed labels alone", "expected --moving-labels too"),
-        ("labels elsewhere", "expected labeled voxels on the scan, got none"),
+        ("labels elsewhere", "expected voxels > 0 on the scan, got none"),
         ("a file that is no result", "a folder without it that has overview.png"),
         ("folder in the way", "folders of the same names"),
         ("damaged model", "damaged or of another kind"),

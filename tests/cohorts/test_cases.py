@@ -35,7 +35,7 @@ def test_labels_elsewhere_than_their_image_are_refused_and_named(case):
     affine = labels.grid.affine.copy()
     affine[:3, 3] += 300
     io.write(LabelMap(labels.data, Grid(labels.grid.shape, affine)), case.labels)
-    with pytest.raises(InputError, match=f"{case.labels}: expected labeled voxels on"):
+    with pytest.raises(InputError, match=f"{case.labels}: expected voxels > 0 on"):
         load_case(case)
 
 

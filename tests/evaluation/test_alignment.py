@@ -128,7 +128,10 @@ def test_a_cohort_is_laid_on_the_atlas(known, tmp_path):
     align_cases(cases, found, tmp_path / "aligned")
     assert known.asked == before
     # Another scan of the same name takes the place of the one before.
-    io.write(load_case(cases[3])[0], cases[2].image)
+    for volume, path in zip(
+        load_case(cases[3]), (cases[2].image, cases[2].labels), strict=True
+    ):
+        io.write(volume, path)
     again = align_cases(cases, found, tmp_path / "aligned")
     assert known.asked == before
     assert not np.array_equal(load_case(again[2])[0].data, image.data)

@@ -11,14 +11,19 @@ from support.cohorts import write_cohort
 from support.scans import tiny_model
 from voltween import io
 from voltween.cohorts import ordered_pairs, read_manifest
-from voltween.errors import InputError, OutputError
+from voltween.errors import InputError, OutputError, SuspiciousInputWarning
 from voltween.evaluation import EvaluationProtocol, Method, evaluate, method_named
 from voltween.evaluation.method_names import centers, identity
 from voltween.evaluation.methods import Answer
 from voltween.metrics import dice_per_label
 from voltween.models import save_model
 from voltween.registration import register
-from voltween.spatial import Affine, DisplacementField, LabelMap, Points
+from voltween.spatial import Affine, DisplacementField, Grid, LabelMap, Points
+
+# The identity and other transforms of these tests leave no overlap.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::voltween.errors.SuspiciousInputWarning"
+)
 
 
 @pytest.fixture(name="cases")
@@ -234,13 +239,30 @@ def test_a_structure_moved_out_of_sight_has_no_overlap(cases, tmp_path):
     far = np.eye(4)
     far[:3, 3] = 1e4
     method = Method("away", lambda: lambda fixed, moving: Answer(Affine(far)))
-    found = evaluate(
-        [method], cases, pairs=[(cases[0].name, cases[1].name)], out=tmp_path / "out"
-    )
+    pairs, out = [(cases[0].name, cases[1].name)], tmp_path / "out"
+    with pytest.warns(SuspiciousInputWarning, match="a measured pair .*: none of 2"):
+        found = evaluate([method], cases, pairs=pairs, out=out)
     assert [row.dice for row in found.structures] == [0, 0]
     assert all(math.isnan(row.hd95_mm) for row in found.structures)
     assert found.pairs[0].dice == 0
-    assert found.pairs[0].note == "moved out of the fixed scan: 1, 2"
+    note = "no structure overlaps; moved out of the fixed scan: 1, 2"
+    assert found.pairs[0].note == note
+
+
+def test_a_pair_whose_labels_lie_off_their_scan_is_a_failed_one(cases, tmp_path):
+    labels = io.read_labels(cases[1].labels)
+    affine = labels.grid.affine.copy()
+    affine[:3, 3] += 300
+    away = LabelMap(labels.data, Grid(labels.grid.shape, affine))
+    io.write(away, cases[1].labels)
+    found = evaluate(
+        [method_named("centres")],
+        cases,
+        pairs=[(cases[0].name, cases[1].name)],
+        out=tmp_path / "out",
+    )
+    assert found.pairs[0].status == "failed"
+    assert "expected voxels > 0 on the scan, got none" in found.pairs[0].note
 
 
 def with_points(cases, folder, *points_mm):

@@ -71,7 +71,7 @@ def test_dice_is_given_for_shared_labels_at_every_stage():
 
 def test_labels_off_their_scan_are_refused_and_those_that_never_meet_are_told():
     fixed, moving = label_blocks(FIXED.grid), label_blocks(MOVING.grid)
-    with pytest.raises(InputError, match="fixed labels: expected labeled voxels on"):
+    with pytest.raises(InputError, match="fixed labels: expected voxels > 0 on"):
         registered(TO_MOVING).dice(moving, moving)
     one, two = (np.zeros_like(labels.data) for labels in (fixed, moving))
     one[2:5, 2:5, 2:5], two[-5:-2, -5:-2, -5:-2] = 1, 1

@@ -50,12 +50,12 @@ def test_a_header_that_was_changed_gets_a_warning():
         check_labels_on_scan(shifted(LABELS, 3), GRID)
     mirrored = GRID.affine.copy()
     mirrored[:3, 0] *= -1  # as if read from right to left, about the first voxel
-    with pytest.raises(InputError, match="labeled voxels on the scan"):
+    with pytest.raises(InputError, match="voxels > 0 on the scan"):
         check_labels_on_scan(LabelMap(LABELS.data, Grid(GRID.shape, mirrored)), GRID)
 
 
 def test_labels_of_another_shape_that_hardly_lie_on_the_scan_get_a_warning():
     data = np.pad(LABELS.data, ((0, 1), (0, 0), (0, 0)))
     beyond = shifted(LabelMap(data, Grid(data.shape, GRID.affine)), 6)
-    with pytest.warns(SuspiciousInputWarning, match=r"only 60 % of its labeled voxels"):
+    with pytest.warns(SuspiciousInputWarning, match=r"only 60 % of its voxels > 0"):
         check_labels_on_scan(beyond, GRID)

@@ -77,7 +77,8 @@ class TestFingerprint:
 
     def test_constant_scans_are_named(self, tmp_path):
         manifest = write_ct_cohort(tmp_path)
-        constant = Image(np.zeros(GRID.shape), GRID)
+        grid = io.read(tmp_path / "image1.nrrd").grid
+        constant = Image(np.zeros(grid.shape), grid)
         io.write(constant, tmp_path / "image1.nrrd")
         with pytest.raises(
             InputError, match=r"case1 \(.*image1.nrrd\): .* got a constant image"

@@ -70,10 +70,9 @@ def _run(words: list[str]) -> None:
 def _run_command(name: str, words: list[str]) -> None:
     """Runs a command, which does not write over the files that it reads."""
     command = read_command(name, words)
-    paths = [p for group in invocation.named_paths(command).values() for p in group]
     token = invocation.words.set(("voltween", name, *words))
     try:
-        with reading([*paths, *invocation.named_files(command)]):
+        with reading(invocation.paths_to_keep(command)):
             command.run()
     finally:
         invocation.words.reset(token)

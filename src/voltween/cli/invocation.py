@@ -15,21 +15,27 @@ _NO_INPUTS = {"out", "cache", "splits"}
 
 
 def named_paths(command: Any) -> dict[str, list[Path]]:
-    """The existing files and folders that a command reads, by the names of options.
-
-    A folder in which the command writes is left out.
-    """
-    out = getattr(command, "out", None)
+    """The existing files and folders that a command reads, by the names of options."""
     paths: dict[str, list[Path]] = {}
     for name, value in _options(command):
-        found = [p for p in _paths(value) if p.exists() and not _holds(p, out)]
-        if found and name not in _NO_INPUTS:
-            paths.setdefault(name, []).extend(found)
+        existing = [path for path in _paths(value) if path.exists()]
+        if existing and name not in _NO_INPUTS:
+            paths.setdefault(name, []).extend(existing)
     return paths
 
 
-def named_files(command: Any) -> list[Path]:
-    """The files in the texts of a command's options, such as model:FILE."""
+def paths_to_keep(command: Any) -> list[Path]:
+    """The files and folders that a command must not write over.
+
+    Files in the texts of options, such as model:FILE, are among them. A folder in which
+    the command writes is not.
+    """
+    out = getattr(command, "out", None)
+    paths = [path for group in named_paths(command).values() for path in group]
+    return [path for path in paths if not _holds(path, out)] + _named_in_texts(command)
+
+
+def _named_in_texts(command: Any) -> list[Path]:
     texts = [value for _, value in _options(command) if isinstance(value, str)]
     parts = {part for text in texts for part in (text, *re.split("[,:]", text))}
     return [Path(part) for part in sorted(parts) if part and Path(part).is_file()]

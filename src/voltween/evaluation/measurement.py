@@ -192,8 +192,9 @@ def score_pair(
 ) -> dict[str, Any]:
     """Fields of a `PairScore`: means over common structures, landmarks, regularity."""
     measured = [score for score in structures if not math.isnan(score.dice)]
-    names = f"{outcome.moving.name} to {outcome.fixed.name}"
-    warn_if_nothing_overlaps((score.dice for score in measured), name=names)
+    # The same text for all pairs, so that it is shown once; notes name the pairs.
+    dice = (score.dice for score in measured)
+    warn_if_nothing_overlaps(dice, name="a measured pair (see its note)")
     means = {
         name: mean_of_measured([getattr(score, name) for score in measured])
         for name in ("dice", "iou", "hd95_mm", "surface_distance_mm")

@@ -36,7 +36,7 @@ def check_labels_on_scan(
     if share == 0:
         raise InputError(
             about=name,
-            expected="labeled voxels on the scan",
+            expected="voxels > 0 on the scan",
             got=f"none: they lie around {_text(positions_mm.mean(axis=0))}, the scan "
             f"around {_text(scan.center_mm)}",
             advice="is it of this scan, and in the same place?",
@@ -49,7 +49,7 @@ def check_labels_on_scan(
         )
     elif share < _USUAL_SHARE:
         fault = (
-            f"only {100 * share:.0f} % of its labeled voxels lie on the scan: is it of "
+            f"only {100 * share:.0f} % of its voxels > 0 lie on the scan: is it of "
             "this scan, and in the same place?"
         )
     else:

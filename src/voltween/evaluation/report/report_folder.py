@@ -55,11 +55,12 @@ def write_report(scores: Scores, out: Path) -> None:
     Without Matplotlib there are no plots, with one warning.
 
     Raises:
-        InputError: If there are no pairs.
+        InputError: If there are no pairs, or a file is an input of the command.
         OutputError: If the folder cannot be written to.
     """
     if not scores.pairs:
         raise InputError(about=out, expected="scores of pairs to report", got="none")
+    check_report_folder(out)
     folder = output_folder(out)
     rows = summary_rows(scores)
     compared = comparisons(scores, rows)
