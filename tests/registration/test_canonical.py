@@ -12,7 +12,7 @@ from voltween.registration.canonical import (
     world_transform,
     world_transforms,
 )
-from voltween.spatial import Grid
+from voltween.spatial import Affine, Grid, SplineField
 
 SHAPE = (16, 24, 16)
 
@@ -92,3 +92,36 @@ def test_no_dense_part_leaves_an_affine_map():
     np.testing.assert_allclose(
         world_transform(shift, pair).matrix[:3, 3], [2, 0, 0], atol=1e-6
     )
+
+
+def test_the_flow_is_that_of_the_network_at_its_voxels():
+    pair = grids()
+    flow_parts = parts(pair.fixed)
+    rough = np.random.default_rng(0).normal(0, 1, (1, 3, *SHAPE))
+    flow_parts = flow_parts._replace(dense_flow=torch.from_numpy(rough).float())
+    transform = world_transform(flow_parts, pair)
+    affine, field = transform.parts()
+    assert isinstance(field, SplineField)
+    voxels = np.argwhere(np.ones(SHAPE)).astype(float)
+    moved = pair.fixed.world_to_voxel(
+        field.map_positions(pair.fixed.voxel_to_world(voxels))
+    )
+    expected = voxels + rough[0].reshape(3, -1).T
+    np.testing.assert_allclose(moved, expected, atol=1e-5)
+    assert isinstance(affine, Affine)
+
+
+@pytest.mark.parametrize("largest", [0.5, 20.0])
+def test_around_the_grid_the_flow_fades_without_a_jump_or_fold(largest):
+    pair = grids()
+    flow = torch.full((1, 3, *SHAPE), largest)
+    shift = FlowParts.at_rest(torch.zeros(1, 1, *SHAPE))._replace(dense_flow=flow)
+    field = world_transform(shift, pair).parts()[-1]
+    line = np.zeros((4000, 3)) + (np.array(SHAPE) - 1) / 2
+    line[:, 0] = np.linspace(-60, SHAPE[0] + 60, 4000)
+    mm = pair.fixed.voxel_to_world(line)
+    steps = pair.fixed.world_to_voxel(field.map_positions(mm))[:, 0] - line[:, 0]
+    width = line[1, 0] - line[0, 0]
+    assert np.abs(np.diff(steps)).max() < 0.75 * width
+    np.testing.assert_allclose(steps[[0, -1]], 0, atol=1e-9)
+    np.testing.assert_allclose(steps[2000], largest, rtol=1e-3)

@@ -1,12 +1,20 @@
 """The overview picture: its content, and which way is up."""
 
 import numpy as np
+import pytest
 from PIL import Image as Picture
 
-from support.scans import FIXED, STORAGE_ORDERS, oblique_grid, stored, tiny_model
-from voltween.figures import display_grid
+from support.scans import (
+    FIXED,
+    STORAGE_ORDERS,
+    label_blocks,
+    oblique_grid,
+    stored,
+    tiny_model,
+)
+from voltween.figures import display_grid, draw_outlines, largest_structures
 from voltween.registration import Registration, register
-from voltween.registration.overview import write_overview
+from voltween.registration.overview import _LIGHT_BLUE, _YELLOW, write_overview
 from voltween.registration.result import TweeningStage
 from voltween.spatial import Affine, Image
 
@@ -52,3 +60,61 @@ def test_right_is_at_the_right_and_anterior_and_superior_are_up(tmp_path):
         fixed = np.asarray(Picture.open(tmp_path / "o.png").convert("L"))[rows, 10:224]
         assert fixed[half].mean() > 0.8 * 255
         assert fixed.mean() < 0.6 * 255
+
+
+def colored(picture, color):
+    """How many pixels have a color exactly."""
+    return int((picture == np.rint(np.array(color) * 255)).all(axis=-1).sum())
+
+
+def test_outlines_of_labels_are_drawn_where_labels_are_given(tmp_path):
+    result = register(FIXED, FIXED, model=tiny_model(strength=0.1))
+    labels = label_blocks(FIXED.grid)
+    counts = []
+    for sides in ({}, {"fixed_labels": labels}, {"moving_labels": labels}):
+        write_overview(result, tmp_path / "o.png", **sides)
+        picture = np.asarray(Picture.open(tmp_path / "o.png"))
+        counts.append([colored(picture, c) for c in (_YELLOW, _LIGHT_BLUE)])
+    assert counts[0] == [0, 0]
+    assert counts[1][0] > 1000
+    assert counts[1][1] == 0
+    assert counts[2][0] == 0
+    assert counts[2][1] > 1000
+
+
+def test_outline_is_the_outermost_pixels_of_the_chosen_labels():
+    labels = np.zeros((7, 7), int)
+    labels[1:4, 1:4], labels[5, 5] = 3, 4
+    drawn = draw_outlines(np.zeros((7, 7, 3)), labels, chosen=[3], color=np.ones(3))
+    expected = labels == 3
+    expected[2, 2] = False
+    np.testing.assert_array_equal(drawn[..., 0] == 1, expected)
+
+
+def test_most_structures_that_are_outlined_are_the_largest():
+    section = np.repeat(np.arange(40), np.arange(40))[None]
+    assert largest_structures([section]) == list(range(39, 27, -1))
+
+
+@pytest.mark.parametrize("stages", [1, 6])
+@pytest.mark.parametrize("shape", [(20, 20, 20), (30, 10, 5), (5, 10, 40)])
+def test_picture_fits_on_a_laptop(shape, stages, tmp_path):
+    image = Image(np.random.default_rng(0).random(shape), oblique_grid(shape))
+    same = Affine.identity()
+    named = tuple(TweeningStage(f"dense {n}", same) for n in range(stages))
+    write_overview(
+        Registration(image, image, "none", same, named, {}), tmp_path / "o.png"
+    )
+    height, width, _ = np.asarray(Picture.open(tmp_path / "o.png")).shape
+    assert 600 < width <= 1640
+    assert height <= 1000
+
+
+def test_color_scale_runs_from_red_to_blue_at_the_right(tmp_path):
+    result = register(FIXED, FIXED, model=tiny_model(strength=0.1))
+    write_overview(result, tmp_path / "o.png")
+    picture = np.asarray(Picture.open(tmp_path / "o.png")).astype(int)
+    bar = picture[56:250, -45]
+    assert bar[0, 0] > bar[0, 2] + 50
+    assert bar[-1, 2] > bar[-1, 0] + 50
+    assert bar[len(bar) // 2].min() > 240

@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from support.scans import FIXED, STORAGE_ORDERS, oblique_grid, smooth_field, stored
 from voltween import io
@@ -130,3 +131,19 @@ def test_ants_finds_the_same_determinants(order, tmp_path):
     inner = np.s_[3:-3, 3:-3, 3:-3]
     np.testing.assert_allclose(theirs[inner], expected[inner], atol=0.05)
     np.testing.assert_allclose(ours[inner], theirs[inner], atol=0.03)
+
+
+def test_itks_own_filter_ignores_the_direction_matrix():
+    """A trap, named in docs/conventions.md: ITK's filter is right for RAS alone."""
+    vectors, _ = known(GRID)
+    image = sitk.GetImageFromArray(vectors.transpose(2, 1, 0, 3), isVector=True)
+    image.SetSpacing(GRID.spacing_mm.tolist())
+    directions = GRID.affine[:3, :3] / GRID.spacing_mm
+    image.SetDirection(directions.ravel().tolist())
+    by_itk = sitk.GetArrayFromImage(sitk.DisplacementFieldJacobianDeterminant(image)).T
+    ours = jacobian_determinant(DisplacementField(GRID, vectors), onto=GRID).data
+    inner = np.s_[2:-2, 2:-2, 2:-2]
+    image.SetDirection(np.eye(3).ravel().tolist())
+    unturned = sitk.GetArrayFromImage(sitk.DisplacementFieldJacobianDeterminant(image))
+    np.testing.assert_array_equal(by_itk, unturned.T)
+    assert np.abs(by_itk - ours)[inner].max() > 0.02

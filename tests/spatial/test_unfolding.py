@@ -7,7 +7,13 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from support.scans import oblique_grid, smooth_field, some_affine
 from voltween.errors import InputError
-from voltween.spatial import Affine, DisplacementField, Grid, remove_folds
+from voltween.spatial import (
+    Affine,
+    DisplacementField,
+    Grid,
+    SplineField,
+    remove_folds,
+)
 from voltween.spatial.field_smoothing import smallest_determinants
 
 GRID = oblique_grid((28, 26, 27), spacing_mm=(1.5, 1.8, 1.3))
@@ -169,3 +175,14 @@ def test_two_mirrors_are_none():
 def test_slice_is_refused():
     with pytest.raises(InputError, match="at least 2 voxels along each axis"):
         remove_folds(folding_field(), onto=oblique_grid((20, 20, 1)))
+
+
+@pytest.mark.parametrize("spacing_mm", [(1.5, 1.8, 1.3), (0.7, 0.8, 0.9)])
+def test_splines_are_unfolded_and_stay_splines(spacing_mm):
+    folding = folding_field(1.5)
+    field = SplineField(GRID, folding.vectors_mm)
+    assert field.folding_percent() > 0.3
+    unfolded, left_percent = remove_folds(field, onto=grid_around(spacing_mm))
+    assert left_percent == 0
+    assert isinstance(unfolded, SplineField)
+    assert unfolded.folding_percent() == 0

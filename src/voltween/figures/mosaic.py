@@ -19,6 +19,7 @@ from voltween.spatial import Grid, Image, Transform
 _GAP_PIXELS = 6
 _TITLE_PIXELS = 34
 _HEADING_PIXELS = 20
+_LEAST_COLUMN_PIXELS = 120  # for the headings
 _SCALE_PIXELS, _SCALE_BAR_PIXELS, _LONGEST_SCALE_PIXELS = 52, 14, 200
 _WHITE, _BLACK, _ORANGE = (255, 255, 255), (0, 0, 0), (255, 165, 0)
 
@@ -61,7 +62,7 @@ def gray(section: Section) -> Colors:
 def paint_mosaic(title: str, columns: dict[str, list[Colors]]) -> Picture.Image:
     """The columns side by side, with headings above and the sides named inside."""
     first, *_ = columns.values()
-    width = max(section.shape[1] for section in first) + _GAP_PIXELS
+    width = max(_LEAST_COLUMN_PIXELS, *(each.shape[1] for each in first)) + _GAP_PIXELS
     heights = [section.shape[0] + _GAP_PIXELS for section in first]
     top = _TITLE_PIXELS + _HEADING_PIXELS
     size = (width * len(columns) + _GAP_PIXELS, top + sum(heights))

@@ -15,11 +15,11 @@ def label_sections(
     labels: LabelMap, transform: Transform, grid: Grid
 ) -> list[Int[np.ndarray, "_ _"]]:
     """The middle sections of a moved label map on the grid."""
-    slabs = [
-        transform.resample(labels, onto=plane.slab(grid, 1)).data for plane in PLANES
-    ]
-    pairs = zip(PLANES, slabs, strict=True)
-    return [plane.section(slab).astype(np.int64) for plane, slab in pairs]
+    sections = []
+    for plane in PLANES:
+        slab = transform.resample(labels, onto=plane.slab(grid, 1))
+        sections.append(plane.section(slab.data.astype(np.float64)).astype(np.int64))
+    return sections
 
 
 def largest_structures(sections: Sequence[Int[np.ndarray, "_ _"]]) -> list[int]:

@@ -11,8 +11,9 @@ from voltween.spatial.interpolation import read_linearly
 _MAX_ITERATIONS = 60
 _TOLERANCE_VOXELS = 1e-3
 _ROUGH_TOLERANCE_VOXELS = 1e-2
-_CORRECTED_VOXELS = 3e-3
-_CORRECTIONS = 6
+_CORRECTED_VOXELS = 5e-3
+_CORRECTIONS = 5
+_LATE_ITERATIONS = 8  # for positions where corrections fail, as at folds
 _DERIVATIVE_VOXELS = 1.0  # the step with which folding is measured too
 _SMALLEST_DETERMINANT = 0.02
 _WORTHWHILE_REDUCTION = 0.5
@@ -51,7 +52,7 @@ def _correct(
 
     Newton's method with the derivative of that inverse, which is the inverse of the
     derivative of x + u(x): a step costs one interpolation of u. Positions that do not
-    converge are iterated as if there were no start.
+    converge, as at folds, are iterated some more with derivatives of u.
     """
     inverse = start.reshape(3, -1).copy()
     error = inverse + read(voxels + inverse)
@@ -70,7 +71,11 @@ def _correct(
         active, slopes = active[goes_on], slopes[..., goes_on]
     left = np.flatnonzero(_length(error) > _CORRECTED_VOXELS)
     inverse[:, left], error[:, left] = inverse_displacements(
-        read, voxels[:, left], inverse[:, left], tolerance=_CORRECTED_VOXELS
+        read,
+        voxels[:, left],
+        inverse[:, left],
+        tolerance=_CORRECTED_VOXELS,
+        iterations=_LATE_ITERATIONS,
     )
     return inverse, error
 
@@ -79,7 +84,9 @@ def inverse_displacements(
     read: Read,
     voxels: Float[np.ndarray, "3 n"],
     start: Float[np.ndarray, "3 n"] | None = None,
+    *,
     tolerance: float = _TOLERANCE_VOXELS,
+    iterations: int = _MAX_ITERATIONS,
 ) -> tuple[Float[np.ndarray, "3 n"], Float[np.ndarray, "3 n"]]:
     """Computes v(y) with v(y) + u(y + v(y)) = 0 at positions y, and the residual.
 
@@ -96,7 +103,7 @@ def inverse_displacements(
     step = np.ones(voxels.shape[1])
     is_slow = np.zeros(voxels.shape[1], dtype=bool)
     active = np.flatnonzero(_length(error) > tolerance)
-    for _ in range(_MAX_ITERATIONS):
+    for _ in range(iterations):
         if active.size == 0:
             break
         at, old, old_error = (a.take(active, axis=1) for a in (voxels, inverse, error))

@@ -15,7 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 from jaxtyping import Float
 
-_MANY_POSITIONS = 1000  # fewer are read one by one: a chain copies the coefficients
+_MANY_POSITIONS = 3000  # fewer are read one by one: a chain copies the coefficients
 
 Components = Float[np.ndarray, "c i j k"]
 
