@@ -26,7 +26,7 @@ from scipy.spatial.transform import Rotation
 import voltween as vt
 from voltween.cohorts import Case, cases_of_split, load_case, read_manifest
 from voltween.metrics import dice_per_label
-from voltween.registration import Evidence, Grade, Registration
+from voltween.registration import Evidence, Grade, Registration, SettledModel
 from voltween.registration.usual import usual_of
 from voltween.registration.verdict import pass_verdict
 
@@ -168,7 +168,9 @@ class Trials:
 def options(model: str) -> dict:
     if model == "none":
         return {"model": None, "refinement": vt.FAST_ALONE}
-    return {"model": vt.load_model(model), "refinement": vt.FAST}
+    # As a settled model, it is not refused for scans of another kind.
+    settled = SettledModel(vt.load_model(model), "it was given")
+    return {"model": settled, "refinement": vt.FAST}
 
 
 def load(case: Case) -> Scan:

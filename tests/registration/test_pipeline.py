@@ -11,7 +11,7 @@ from support.scans import FIXED, MOVING, label_blocks, random_points_mm, tiny_mo
 from voltween.errors import InputError
 from voltween.ops import warp
 from voltween.refinement import FAST_ALONE
-from voltween.registration import Guidance, Side, register
+from voltween.registration import Guidance, Side, register, register_by_network
 from voltween.spatial import Affine, Grid, Image
 
 
@@ -22,7 +22,7 @@ def model_fixture():
 
 @pytest.fixture(scope="module", name="result")
 def result_fixture(model):
-    return register(FIXED, MOVING, model=model)
+    return register_by_network(FIXED, MOVING, model)
 
 
 def test_transform_is_the_networks_flow_between_the_canonical_grids(model, result):
@@ -79,7 +79,7 @@ def test_affine_beyond_the_field_is_the_affine_stage(result):
 
 @pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning")
 def test_inverse_leads_back():
-    gentle = register(FIXED, MOVING, model=tiny_model(strength=0.05))
+    gentle = register_by_network(FIXED, MOVING, tiny_model(strength=0.05))
     points = random_points_mm(FIXED.grid)
     moved = gentle.fixed_to_moving.map_positions(points)
     again = gentle.moving_to_fixed.map_positions(moved)
@@ -93,7 +93,7 @@ def test_scans_may_be_anywhere_in_the_world(model, result):
     pose[:3, 3] = 500, -300, 200
     moved_away = Image(MOVING.data, Grid(MOVING.grid.shape, pose @ MOVING.grid.affine))
     points = random_points_mm(FIXED.grid)
-    again = register(FIXED, moved_away, model=model)
+    again = register_by_network(FIXED, moved_away, model)
     expected = Affine(pose).map_positions(result.fixed_to_moving.map_positions(points))
     np.testing.assert_allclose(
         again.fixed_to_moving.map_positions(points), expected, atol=1e-4
@@ -102,7 +102,7 @@ def test_scans_may_be_anywhere_in_the_world(model, result):
 
 def test_an_untrained_network_changes_nothing_but_the_placement():
     model = tiny_model(strength=0.0)
-    same = register(FIXED, FIXED, model=model)
+    same = register_by_network(FIXED, FIXED, model)
     np.testing.assert_allclose(same.moved.data, FIXED.data, atol=0.05)  # of about 3000
     assert same.correlation["after"] == pytest.approx(1)
     assert same.folding_percent == 0
@@ -119,9 +119,9 @@ def test_images_that_cannot_be_registered_are_named(role, model):
 def test_the_parts_of_the_work_are_timed(model):
     """Each takes some time, and all of them no more than the whole."""
     start = time.perf_counter()
-    seconds = register(FIXED, MOVING, model=model).seconds
+    seconds = register_by_network(FIXED, MOVING, model).seconds
     whole = time.perf_counter() - start
-    assert list(seconds) == ["preparing", "network", "refinement", "transforms"]
+    assert list(seconds) == ["preparing", "network", "transforms"]
     for part in ("preparing", "network", "transforms"):
         assert seconds[part].wall > 1e-5
     assert 0.5 * whole < sum(both.wall for both in seconds.values()) <= whole
@@ -130,9 +130,12 @@ def test_the_parts_of_the_work_are_timed(model):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "without a model: expected a refinement"),
+        ({"refinement": None}, "without a model: expected a refinement"),
         (
-            {"guidance": Guidance(Side(mask=label_blocks(FIXED.grid)))},
+            {
+                "refinement": None,
+                "guidance": Guidance(Side(mask=label_blocks(FIXED.grid))),
+            },
             "without a model: expected a refinement",
         ),
         (
@@ -149,7 +152,7 @@ def test_options_that_do_not_fit_together_are_refused(options, message):
 def test_guidance_without_a_refinement_is_refused(model):
     guidance = Guidance(Side(mask=label_blocks(FIXED.grid)))
     with pytest.raises(InputError, match="expected a refinement to guide, got none"):
-        register(FIXED, MOVING, model=model, guidance=guidance)
+        register(FIXED, MOVING, model=model, refinement=None, guidance=guidance)
 
 
 @pytest.mark.parametrize("role", ["fixed", "moving"])

@@ -1,6 +1,7 @@
 """A registration on disk: its files, and the content of registration.json."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from voltween.registration.timing import Seconds
 from voltween.spatial import Affine, DisplacementField
 
 SECONDS = {"preparing": Seconds(0.25, 0.5), "network": Seconds(1.5, 2.75)}
-STEPS = list(OUTPUTS.values())
+STEPS = [output for name, output in OUTPUTS.items() if name != "jacobian"]
 
 
 LABELS = label_blocks(FIXED.grid), label_blocks(MOVING.grid)
@@ -49,10 +50,12 @@ def read_figures(folder):
 def test_registration_json_has_figures_first_and_the_long_lists_last(result, folder):
     figures = read_figures(folder)
     assert list(figures) == [
-        *("correlation", "mean_dice", "folding_percent", "round_trip_error_mm"),
-        *("warnings", "model", "model_sha256", "refinement", "inputs", "command"),
-        *("date", "outputs", "seconds", "versions", "dice"),
+        *("verdict", "correlation", "mean_dice", "folding_percent"),
+        *("round_trip_error_mm", "warnings", "model", "model_reason", "model_sha256"),
+        *("refinement", "inputs", "command", "date", "outputs", "seconds"),
+        *("versions", "dice"),
     ]
+    assert figures["verdict"] == json.loads(json.dumps(asdict(result.verdict)))
     assert figures["folding_percent"] == 0
     assert figures["round_trip_error_mm"] == result.round_trip_error_mm
     assert figures["round_trip_error_mm"]["median"] < 0.05
@@ -120,7 +123,7 @@ def test_outputs_that_cannot_be_are_refused(wanted, message, result, tmp_path):
 
 def test_nothing_of_an_earlier_result_stays_beside_a_new_one(result, tmp_path):
     write_registration(result, tmp_path, moving_labels=LABELS[1])
-    assert {path.name for path in tmp_path.iterdir()} == FILES
+    assert {path.name for path in tmp_path.iterdir()} == FILES - {"jacobian.nii.gz"}
     (tmp_path / "notes.txt").write_text("mine")
     write_registration(result, tmp_path, outputs=["transform"])
     files = {path.name for path in tmp_path.iterdir()}

@@ -6,7 +6,7 @@ import torch
 
 from support.scans import FIXED, MOVING, STORAGE_ORDERS, random_points_mm, stored
 from support.voxelmorph import CUBE, some_model
-from voltween.registration import register
+from voltween.registration import register_by_network
 
 pytest.importorskip("voxelmorph", reason="needs the extra `baselines`")
 
@@ -14,12 +14,12 @@ pytest.importorskip("voxelmorph", reason="needs the extra `baselines`")
 @pytest.mark.parametrize("order", STORAGE_ORDERS[5::14])
 def test_registering_a_scan_stored_otherwise_gives_the_same(order):
     model = some_model()
-    straight = register(FIXED, MOVING, model=model)
+    straight = register_by_network(FIXED, MOVING, model)
     for fixed, moving in (
         (stored(FIXED, order), MOVING),
         (FIXED, stored(MOVING, order)),
     ):
-        turned = register(fixed, moving, model=model)
+        turned = register_by_network(fixed, moving, model)
         points = random_points_mm(FIXED.grid)
         np.testing.assert_allclose(
             turned.fixed_to_moving.map_positions(points),
@@ -30,7 +30,7 @@ def test_registering_a_scan_stored_otherwise_gives_the_same(order):
 
 def test_registration_is_the_networks_flow_between_the_canonical_grids():
     model = some_model()
-    result = register(FIXED, MOVING, model=model)
+    result = register_by_network(FIXED, MOVING, model)
     fixed, moving = (model.preprocessing.normalize(i) for i in (FIXED, MOVING))
     tensors = [torch.from_numpy(i.data.copy())[None, None] for i in (fixed, moving)]
     with torch.no_grad():

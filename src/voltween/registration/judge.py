@@ -24,6 +24,7 @@ from voltween.spatial import (
     Affine,
     Grid,
     Image,
+    LabelMap,
     Transform,
     directions_to_ras,
     resample_smoothly,
@@ -35,6 +36,7 @@ _WIDTH = 5  # voxels of a cube
 _MOST_VOXELS = 2.0e5
 _MARGIN = 1.1  # of the foreground
 _LEAST_VARIANCE = 1e-5  # of intensities from 0 to 1; less is no contrast
+_SHOWN = 0.5  # share of a voxel that the moving scan has to show
 _INSIDE = 0.9  # share of a cube that is foreground
 _LEAST_INNER = 0.2  # share of the foreground
 _FEWEST_VOXELS = 2 * _WIDTH  # along each axis
@@ -62,7 +64,7 @@ class _Side:
     foreground: Float[Tensor, "1 1 i j k"]
     """1 in the foreground, else 0."""
     seen: Float[Tensor, "1 1 i j k"]
-    """1 within the scan, else 0."""
+    """1 within the scan and its mask, else 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +73,18 @@ class Judge:
 
     fixed: _Side
     moving: _Side
-    moving_scan: Grid
-    """Grid of the moving scan as stored, which says what it shows."""
 
     @classmethod
-    def of(cls, fixed: Image, moving: Image) -> "Judge":
-        """Puts both scans on grids of one shape around their foregrounds."""
+    def of(
+        cls,
+        fixed: Image,
+        moving: Image,
+        masks: tuple[LabelMap | None, LabelMap | None] = (None, None),
+    ) -> "Judge":
+        """Puts both scans on grids of one shape around their foregrounds.
+
+        Where a scan has a mask, it shows nothing outside.
+        """
         scans = (fixed, moving)
         found = [find_foreground(scan, is_ct=looks_like_ct(scan)) for scan in scans]
         extent_mm = _MARGIN * np.max([each.extent_mm for each in found], axis=0)
@@ -86,22 +94,23 @@ class Judge:
         )
         i, j, k = np.ceil(extent_mm / voxel_mm).astype(int).clip(_FEWEST_VOXELS)
         sides = []
-        for scan, foreground in zip(scans, found, strict=True):
+        for scan, foreground, mask in zip(scans, found, masks, strict=True):
             grid = Grid.centered(
                 (int(i), int(j), int(k)),
                 center_mm=foreground.center_mm,
                 spacing_mm=(voxel_mm,) * 3,
                 directions=directions_to_ras(scan.grid),
             )
-            sides.append(_see(scan, grid, foreground.threshold))
-        return cls(*sides, moving.grid)
+            sides.append(_see(scan, grid, foreground.threshold, mask))
+        return cls(*sides)
 
     def agreement(self, fixed_to_moving: Transform) -> Agreement:
         """How well the scans agree under a transform of their worlds."""
         flow = self._flow(fixed_to_moving)
-        content = torch.cat([self.moving.image, self.moving.foreground], dim=1)
-        moved, foreground = warp(content, flow).split(1, dim=1)
-        is_shown = self._is_shown(flow)
+        side = self.moving
+        content = torch.cat([side.image, side.foreground, side.seen], dim=1)
+        moved, foreground, seen = warp(content, flow).split(1, dim=1)
+        is_shown = (seen > _SHOWN) & _is_inside(flow)
         covariance = _average(self.fixed.image * moved) - self._mean * _average(moved)
         variance = _variance(moved)
         squares = covariance.square() / (self._variance * variance).clamp_min(1e-12)
@@ -175,28 +184,29 @@ class Judge:
         flow = voxels - np.indices(fixed.shape)
         return torch.from_numpy(flow.astype(np.float32))[None]
 
-    def _is_shown(self, flow: Float[Tensor, "1 3 i j k"]) -> Bool[Tensor, "1 1 i j k"]:
-        """Whether the moving scan, and its grid here, hold the mapped voxels."""
-        shape = self.moving.grid.shape
-        voxels = flow[0].numpy() + np.indices(shape)
-        to_scan = np.linalg.inv(self.moving_scan.affine) @ self.moving.grid.affine
-        stored = (
-            np.tensordot(to_scan[:3, :3], voxels, 1) + to_scan[:3, 3, None, None, None]
+
+def _is_inside(flow: Float[Tensor, "1 3 i j k"]) -> Bool[Tensor, "1 1 i j k"]:
+    """Whether a flow maps a voxel to within the grid."""
+    shape = flow.shape[2:]
+    inside = torch.ones(1, 1, *shape, dtype=torch.bool)
+    for axis, size in enumerate(shape):
+        place = (
+            torch.arange(size).view(-1, *[1] * (2 - axis)) + flow[:, axis : axis + 1]
         )
-        inside = np.ones(shape, dtype=bool)
-        for positions, sizes in ((voxels, shape), (stored, self.moving_scan.shape)):
-            for axis, size in enumerate(sizes):
-                inside &= (positions[axis] >= -0.5) & (positions[axis] <= size - 0.5)
-        return torch.from_numpy(inside)[None, None]
+        inside &= (place >= -0.5) & (place <= size - 0.5)
+    return inside
 
 
-def _see(scan: Image, grid: Grid, threshold: float) -> _Side:
+def _see(scan: Image, grid: Grid, threshold: float, mask: LabelMap | None) -> _Side:
     data = resample_smoothly(scan, onto=grid).data
     low, high = np.percentile(data, [1, 99])
     scaled = (data - low) / max(float(high - low), float(np.finfo(np.float32).tiny))
     image = torch.from_numpy(scaled.clip(0, 1).astype(np.float32))[None, None]
     bright = torch.from_numpy((data > threshold).astype(np.float32))[None, None]
     seen = _holds(scan.grid, grid)
+    if mask is not None:
+        inside = Affine.identity().resample(mask, onto=grid).data > 0
+        seen = seen * torch.from_numpy(inside.astype(np.float32))[None, None]
     return _Side(grid, image, bright * seen, seen)
 
 

@@ -10,6 +10,8 @@ import math
 import time
 from collections.abc import Callable
 
+import numpy as np
+
 from voltween.errors import InputError
 from voltween.io import ImageLike, to_image
 from voltween.models import Model
@@ -143,7 +145,7 @@ def _prepare(
     limit = math.inf if refinement is None else refinement.seconds or math.inf
     return Search(
         view=view,
-        judge=Judge.of(pair.fixed, pair.moving),
+        judge=_judge(pair, refinement),
         model=settled.model,
         refinement=refinement,
         guidance=pair.guidance,
@@ -151,6 +153,15 @@ def _prepare(
         usual=usual_of(settled.name),
         has_initial=pair.has_initial,
     )
+
+
+def _judge(pair: Relocation, refinement: Refinement | None) -> Judge:
+    """The judge of the pair, by its images of the greatest weight, within the masks."""
+    fixed, moving = pair.guidance.fixed, pair.guidance.moving
+    weights = () if refinement is None else refinement.channel_weights
+    first = int(np.argmax(weights)) if weights else 0
+    images = ((pair.fixed, *fixed.channels), (pair.moving, *moving.channels))
+    return Judge.of(images[0][first], images[1][first], (fixed.mask, moving.mask))
 
 
 def _check_is_volume(fixed: Image) -> None:
