@@ -101,7 +101,7 @@ def test_masks_that_never_meet_get_a_warning(scene):
             *scene,
             model=tiny_model(strength=0.0),
             refinement=Refinement((Level(2, 2, 0.3),)),
-            guidance=Guidance(*sides),
+            guidance=Guidance(*sides, initial=align_centers(SCENE, MOVED_SCENE)),
         )
 
 

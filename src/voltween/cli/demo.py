@@ -6,9 +6,10 @@ from pathlib import Path
 from rich.table import Table
 
 from voltween.cli.console import console
-from voltween.cli.register import DEFAULT_MODEL
 from voltween.demo import TISSUES, DemoResult, run_demo
 from voltween.models import load_model
+
+_MODEL = "brain"
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Demo:
     def run(self) -> None:
         """Make two individuals, register, compare, write."""
         with console.status("Making two individuals and registering them ..."):
-            result = run_demo(load_model(DEFAULT_MODEL), self.out)
+            result = run_demo(load_model(_MODEL), self.out)
         _show(result)
         console.print(f"Now open {self.out / 'overview.png'}")
 

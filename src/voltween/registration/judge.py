@@ -132,7 +132,8 @@ class Judge:
     def poses(self) -> tuple[Affine, ...]:
         """Rigid transforms, fixed to moving mm, found without any start; best first."""
         pair = PairTensors(
-            *(SideTensors(side.image, side.seen) for side in (self.fixed, self.moving))
+            SideTensors(self.fixed.image, self.fixed.seen),
+            SideTensors(self.moving.image, self.moving.seen),
         )
         grids = Grids(self.fixed.grid, self.moving.grid)
         return tuple(
@@ -175,14 +176,15 @@ class Judge:
             matrix = to_voxel @ transform.matrix @ fixed.affine
             linear = matrix[:3, :3] - np.eye(3)
             shift = matrix[:3, 3] + linear @ ((np.array(fixed.shape) - 1) / 2)
-            numbers = (
-                torch.tensor(n[None], dtype=torch.float32) for n in (linear, shift)
-            )
-            return affine_flow(*numbers, fixed.shape)
+            return affine_flow(_single(linear), _single(shift), fixed.shape)
         moved_mm = fixed.voxel_centers_mm() + transform.to_field(fixed).vectors_mm
         voxels = np.moveaxis(moved_mm @ to_voxel[:3, :3].T + to_voxel[:3, 3], -1, 0)
         flow = voxels - np.indices(fixed.shape)
         return torch.from_numpy(flow.astype(np.float32))[None]
+
+
+def _single(numbers: Float[np.ndarray, "*n"]) -> Float[Tensor, "1 *n"]:
+    return torch.from_numpy(numbers[None].astype(np.float32))
 
 
 def _is_inside(flow: Float[Tensor, "1 3 i j k"]) -> Bool[Tensor, "1 1 i j k"]:
