@@ -83,7 +83,7 @@ def test_without_pyvista_one_line_names_the_extra_before_any_work(
         pytest.fail("registered, though there is nothing to render with")
 
     monkeypatch.setitem(sys.modules, "pyvista", None)
-    monkeypatch.setattr(cli_figures, "register", worked)
+    monkeypatch.setattr(cli_figures, "register_by_network", worked)
     error = error_of(capsys, *tweening(folder))
     assert "pip install 'voltween[figures]'" in error
 

@@ -17,7 +17,7 @@ from voltween.evaluation.method_names import centers, identity
 from voltween.evaluation.methods import Answer
 from voltween.metrics import dice_per_label
 from voltween.models import save_model
-from voltween.registration import register
+from voltween.registration import register_by_network
 from voltween.spatial import Affine, DisplacementField, Grid, LabelMap, Points
 
 # The identity and other transforms of these tests leave no overlap.
@@ -51,7 +51,9 @@ def test_scores_are_those_of_the_registration(cases, tmp_path):
     method = method_named(f"model:{file}")
     pairs = [(fixed.name, moving.name)]
     found = evaluate([method], cases, pairs=pairs, out=tmp_path / "out")
-    registration = register(io.read(fixed.image), io.read(moving.image), model=model)
+    registration = register_by_network(
+        io.read(fixed.image), io.read(moving.image), model
+    )
     labels = io.read_labels(moving.labels)
     grid = registration.fixed.grid
     transform = registration.fixed_to_moving

@@ -18,7 +18,7 @@ from voltween.evaluation.records import Record, Records, kept_transform
 from voltween.evaluation.stages import register_stages
 from voltween.metrics import dice_per_label, iou_from_dice
 from voltween.models import load_model, save_model
-from voltween.registration import register
+from voltween.registration import register_by_network
 from voltween.spatial import Affine
 
 PAIR = ("one", "other")
@@ -44,7 +44,7 @@ def keep_pair(out, method):
     """Registers the pair by the trained network and keeps it as this method's."""
     model = load_model(out / "trained" / "ADD" / "best.safetensors")
     scan = io.read(out.parent / "one.nii.gz")
-    registration = register(scan, scan, model=model)
+    registration = register_by_network(scan, scan, model)
     Records(out).keep(
         Record(PairScore(method=method, fixed=PAIR[0], moving=PAIR[1], iou=0.5)), {}
     )

@@ -26,7 +26,7 @@ def test_it_comes_back_whole(tmp_path):
 
 def test_files_say_which_network_is_in_them():
     kinds = describe(some_model()).keys()
-    assert kinds == {"voxelmorph-2", "preprocessing", "provenance"}
+    assert kinds == {"voxelmorph-2", "preprocessing", "provenance", "fingerprint"}
 
 
 def test_half_precision_hardly_moves_the_flow():

@@ -8,6 +8,7 @@ from rich.table import Table
 from voltween.cli.console import console
 from voltween.models import fingerprint_in, installed_models
 from voltween.networks import config_from_facts
+from voltween.registration import usual_of
 
 
 @dataclass(frozen=True)
@@ -16,24 +17,27 @@ class Models:
 
     def run(self) -> None:
         """List them."""
-        table = Table("model", "for", "fits", "network, grid", "trained on", "measured")
+        table = Table("model", "facts", show_lines=True)
+        table.columns[0].no_wrap = True
         for name, description in installed_models():
-            table.add_row(name, *_cells(description))
+            facts = _facts(name, description)
+            table.add_row(name, "\n".join(f"{k}: {v}" for k, v in facts.items() if v))
         console.print(table)
 
 
-def _cells(description: dict[str, Any]) -> tuple[str, str, str, str, str]:
-    """Purpose, fitting scans, network and grid, training, accuracy of a model."""
+def _facts(name: str, description: dict[str, Any]) -> dict[str, str]:
+    """What a model is for, what it fits, how it was made and how it does."""
     network = config_from_facts(description)
     preprocessing = description["preprocessing"]
     shape = " x ".join(map(str, preprocessing["shape"]))
     spacing = " x ".join(f"{mm:g}" for mm in preprocessing["spacing_mm"])
     provenance = description["provenance"]
-    return (
-        provenance.get("purpose", ""),
-        str(fingerprint_in(description) or ""),
-        f"{network.title}, {shape} voxels of {spacing} mm",
-        f"{provenance.get('data', '')}; {len(provenance['train_cases'])} scans, "
-        f"{provenance['steps']} steps",
-        provenance.get("measured", ""),
-    )
+    return {
+        "for": provenance.get("purpose", ""),
+        "fits": str(fingerprint_in(description) or ""),
+        "network": f"{network.title}, {shape} voxels of {spacing} mm",
+        "trained on": f"{provenance.get('data', '')}; "
+        f"{len(provenance['train_cases'])} scans, {provenance['steps']} steps",
+        "measured": provenance.get("measured", ""),
+        "--refine auto": usual_of(name).effort or "none",
+    }

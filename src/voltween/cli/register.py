@@ -195,6 +195,8 @@ class Register:
     """Files to write beside registration.json, separated by commas: moved, labels
     (moved_labels.nii.gz), transform, field (fixed_to_moving.nii.gz), inverse, overview,
     jacobian; if not given, all but jacobian. What is left out is not computed."""
+    jacobian: bool = False
+    """Write jacobian.nii.gz, too: jacobian among --outputs."""
     no_folding: bool = False
     """Smooth the transform around folds until no voxel of the fixed scan folds."""
     precision: Precision = "fp32"
@@ -256,10 +258,11 @@ class Register:
 
     def _outputs(self) -> list[str] | None:
         """The names of the wanted outputs; None for all."""
-        if self.outputs is None:
-            return None
-        names = [name.strip() for name in self.outputs.split(",") if name.strip()]
-        return [*choose_outputs(names, has_moving_labels=bool(self.moving_labels))]
+        has_labels = bool(self.moving_labels)
+        words = None if self.outputs is None else self.outputs.split(",")
+        names = words and [word.strip() for word in words if word.strip()]
+        chosen = [*choose_outputs(names, has_moving_labels=has_labels)]
+        return [*chosen, "jacobian"] if self.jacobian else chosen
 
     def _origin(
         self,

@@ -22,6 +22,7 @@ from voltween.registration.settling import ModelChoice as ModelChoice
 from voltween.registration.settling import RefinementChoice as RefinementChoice
 from voltween.registration.settling import SettledModel as SettledModel
 from voltween.registration.settling import settle_model as settle_model
+from voltween.registration.usual import usual_of as usual_of
 from voltween.registration.verdict import Evidence as Evidence
 from voltween.registration.verdict import Grade as Grade
 from voltween.registration.verdict import Verdict as Verdict

@@ -38,6 +38,8 @@ class Candidate:
     """The transform after each stage, with the grids on which it is."""
     is_rough: bool = True
     """Whether the affine part was neither found by a network nor optimized."""
+    is_by_network: bool = False
+    """Whether a network found it."""
 
     @property
     def last(self) -> tuple[FlowParts, Grids]:
@@ -114,7 +116,8 @@ def by_network(model: Model, start: Candidate) -> Candidate:
     """What a network finds on the view of a start that is at rest."""
     images = start.view.images()
     stages = {n: (p, start.view.grids) for n, p in run_network(model, *images).items()}
-    return replace(start, stages={**start.stages, **stages}, is_rough=False)
+    stages = {**start.stages, **stages}
+    return replace(start, stages=stages, is_rough=False, is_by_network=True)
 
 
 def run_network(model: Model, fixed: Tensor, moving: Tensor) -> dict[str, FlowParts]:

@@ -16,7 +16,7 @@ from voltween.errors import InputError
 from voltween.io import ImageLike, to_image
 from voltween.models import Model
 from voltween.refinement import Refinement, Step, Watch
-from voltween.registration.candidates import run_network
+from voltween.registration.candidates import Candidate, run_network
 from voltween.registration.canonical import world_transforms
 from voltween.registration.fitting import fit_to_pair
 from voltween.registration.guidance import Guidance, check_masks_meet
@@ -72,33 +72,42 @@ def register(
             refinement, or if guidance has no refinement to guide or does not lie where
             the scan is.
     """
-    start = time.perf_counter()
     fixed, moving = to_image(fixed), to_image(moving)
-    _check_is_volume(fixed)
     guidance = guidance or Guidance()
     seconds: dict[str, Seconds] = {}
     with timing(seconds, "preparing"):
         settled = settle_model(model, fixed, moving)
         settings = settle_refinement(refinement, settled, guidance)
         check_can_run(settled, settings, guidance)
-        relocation = Relocation(fixed, moving, guidance)
-        search = _prepare(relocation, settled, settings, start, on_step)
+        pair = Relocation(fixed, moving, guidance)
+        search = _prepare(pair, settled, settings, on_step)
     with timing(seconds, "search"):
         best = search.best()
     with timing(seconds, "refinement"):
         answer = search.refine(best)
-    stages = relocation.undo(answer.world_stages)
-    check_masks_meet(guidance, stages[-1].fixed_to_moving)
+    return _to_registration(pair, settled, search, answer, seconds)
+
+
+def _to_registration(
+    pair: Relocation,
+    settled: SettledModel,
+    search: Search,
+    answer: Candidate,
+    seconds: dict[str, Seconds],
+) -> Registration:
+    fixed, moving = pair.fixed, pair.moving_as_stored
+    stages = pair.undo(answer.world_stages)
+    check_masks_meet(pair.guidance_as_given, stages[-1].fixed_to_moving)
     return Registration(
         fixed=fixed,
         moving=moving,
         model_name=settled.name,
         model_reason=settled.reason,
-        before=guidance.initial or align_centers(fixed.grid, moving.grid),
+        before=pair.initial or align_centers(fixed.grid, moving.grid),
         stages=stages,
         seconds=seconds,
-        refinement=settings,
-        prepared_judge=None if relocation.has_initial else search.judge,
+        refinement=search.refinement,
+        prepared_judge=None if pair.has_initial else search.judge,
     )
 
 
@@ -134,14 +143,17 @@ def _prepare(
     pair: Relocation,
     settled: SettledModel,
     refinement: Refinement | None,
-    start: float,
     on_step: Callable[[Step], object],
 ) -> Search:
     """The search on a pair, with both scans seen as the model needs them."""
+    start = time.perf_counter()
+    _check_is_volume(pair.fixed)
     view = _view_pair(pair.fixed, pair.moving, settled.model, refinement)
     if pair.has_initial:
         view = view.with_moving_at(Affine.identity())
     view.images()  # raises if a scan cannot be used
+    if refinement is not None:
+        view.for_refinement(refinement)  # raises if its voxels cannot be
     limit = math.inf if refinement is None else refinement.seconds or math.inf
     return Search(
         view=view,

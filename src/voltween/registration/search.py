@@ -65,13 +65,26 @@ class Search:
         return best
 
     def refine(self, start: Candidate) -> Candidate:
-        """The answer: the start as the refinement leaves it, if that is any better."""
-        settings = self.refinement
-        if settings is None or start.similarity > _IDENTICAL:
+        """The answer: the start as the refinement leaves it, if that is any better.
+
+        Where a network's answer is worse than usual, what is found without the network
+        competes.
+        """
+        if self.refinement is None or start.similarity > _IDENTICAL:
             return start
-        if settings.transform != "deformable":
+        if self.refinement.transform != "deformable":
             return self._refine_unbent(start)
-        if AFFINE in start.stages and self.model is not None:
+        answer = self._bend(start)
+        is_unusual = self.model is not None and start.similarity < self.usual.start
+        if is_unusual and self.guidance.is_empty and not self.has_initial:
+            answer = max([answer, self._bend(self._search())], key=_similarity)
+        return answer
+
+    def _bend(self, start: Candidate) -> Candidate:
+        """The start with an optimized dense part, where that pays."""
+        assert self.refinement is not None
+        settings = self.refinement
+        if not start.is_by_network:
             settings = from_scratch(settings)
         refined = Optimization(settings, self.guidance, self.watch).dense(start)
         if not self.guidance.is_empty:  # the images are not all that counts
@@ -108,6 +121,10 @@ class Search:
         """What the network, or an open search, finds on the pair as it came in."""
         if self.model is not None:
             return by_network(self.model, Candidate(self.judge, self.view, {}))
+        return self._search()
+
+    def _search(self) -> Candidate:
+        """What a search for an affine transform finds on the pair as it came in."""
         own = at_rest(CENTERS, self.view, self.judge)
         found = self._rough.affine(own, is_open=not self.has_initial)
         return replace(found, stages={AFFINE: found.last})
