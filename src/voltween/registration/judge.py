@@ -3,8 +3,8 @@
 The measure is the squared correlation within small cubes, averaged over the foreground
 of the fixed scan. It tolerates any local change of contrast, also an inverted one.
 Where the moving scan shows nothing (beyond its border, or without any contrast), a
-voxel counts as much as it would in unrelated scans, so that a transform gains nothing
-by moving the foreground out of sight.
+voxel counts a little less than it would in unrelated scans, so that a transform gains
+nothing by moving the foreground out of sight.
 """
 
 from dataclasses import dataclass
@@ -30,8 +30,11 @@ from voltween.spatial import (
     resample_smoothly,
 )
 
-CHANCE = 0.15
-"""Squared correlation in cubes of unrelated scans."""
+CHANCE = 0.1
+"""What a voxel counts of which the moving scan shows nothing.
+
+A little less than in unrelated scans, so that these are not moved out of sight.
+"""
 _WIDTH = 5  # voxels of a cube
 _MOST_VOXELS = 2.0e5
 _MARGIN = 1.1  # of the foreground

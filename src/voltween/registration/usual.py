@@ -24,14 +24,12 @@ class Usual(NamedTuple):
 
 
 _USUAL = {
-    "brain": Usual("accurate", start=0.42, network=0.42, refined=0.5, roughness=0.5),
-    "headneck": Usual("accurate", start=0.3, network=0.3, refined=0.42, roughness=0.5),
-    "hippocampus": Usual("fast", start=0.22, network=0.22, refined=0.4, roughness=0.8),
-    WITHOUT_MODEL: Usual(
-        "accurate", start=0.25, network=0.25, refined=0.5, roughness=0.5
-    ),
+    "brain": Usual("accurate", 0.42, 0.42, 0.5, 0.5),
+    "headneck": Usual("accurate", 0.28, 0.28, 0.42, 0.5),
+    "hippocampus": Usual("fast", 0.2, 0.2, 0.53, 0.8),
+    WITHOUT_MODEL: Usual("accurate", 0.35, 0.3, 0.5, 0.8),
 }
-_OTHER = Usual("accurate", start=0.3, network=0.3, refined=0.42, roughness=0.5)
+_OTHER = Usual("accurate", 0.3, 0.3, 0.42, 0.5)
 
 
 def usual_of(model_name: str) -> Usual:
