@@ -211,3 +211,17 @@ def test_rows_train_on_the_cohorts_they_name(tmp_path):
     row = TableRow("a", network="D", train=("lits", "adni"))
     with pytest.raises(InputError, match=r"row 'a': expected .*got none of adni"):
         cases_of_row(row, cases)
+
+
+def test_the_number_of_targets_retrains_supervised_rows_alone():
+    scale = SCALES["small"]
+    fewer = replace(scale, training=replace(scale.training, target_pairs=7))
+    plain, taught = (
+        [
+            recipe_of(TableRow("a", network="AD", supervised=s), SMALL, each)
+            for each in (scale, fewer)
+        ]
+        for s in (False, True)
+    )
+    assert plain[0] == plain[1]
+    assert [recipe.training.target_pairs for recipe in taught] == [100, 7]

@@ -119,6 +119,8 @@ def recipe_of(row: TableRow, fitted: Preprocessing, scale: Scale) -> Recipe:
             steps_per_epoch=None,  # of the cascades
             pairs_per_step=scale.voxelmorph_pairs_per_step,
         )
+    if not row.supervised:  # so that their number does not retrain other rows
+        training = replace(training, target_pairs=TrainConfig().target_pairs)
     if training.pairs_at_once is not None:
         at_once = min(training.pairs_at_once, training.pairs_per_step)
         training = replace(training, pairs_at_once=at_once)
