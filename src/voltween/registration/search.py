@@ -5,9 +5,10 @@ simpler candidate, which cannot bend the scan to fit, agrees better. Where the b
 doubtful, all poses are searched. The rest of the search starts from the best candidate.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from voltween.errors import InputError
 from voltween.models import Model
 from voltween.refinement import FAST_ALONE, AffineLevel, Refinement, Watch, from_scratch
 from voltween.registration.candidates import (
@@ -56,12 +57,13 @@ class Search:
             return arrived
         candidates = [arrived, self._found()]
         if arrived.similarity > _ALIKE:
-            candidates.append(self._polish.affine(arrived))
+            candidates += _attempt(lambda: self._polish.affine(arrived))
         best = max(candidates, key=_similarity)
         if best.similarity < self.usual.start and not self.has_initial:
             best = max([best, *self._turned()], key=_similarity)
         if best.is_rough:
-            best = max([best, self._rough.affine(best)], key=_similarity)
+            tried = _attempt(lambda: self._rough.affine(best))
+            best = max([best, *tried], key=_similarity)
         return best
 
     def refine(self, start: Candidate) -> Candidate:
@@ -134,16 +136,30 @@ class Search:
         starts = [(pose, self._start(POSE, pose)) for pose in self.judge.poses]
         starts.sort(key=lambda pair: pair[1].similarity, reverse=True)
         for pose, start in starts[:_TRIED_POSES]:
-            if self.model is None:
-                yield self._rough.affine(start)
-                continue
             yield start
-            yield by_network(self.model, start)
-            turned = self.view.with_fixed_at(pose)
-            yield by_network(self.model, at_rest(POSE, turned, self.judge))
+            yield from self._continued(pose, start)
+
+    def _continued(self, pose: Affine, start: Candidate) -> list[Candidate]:
+        """What is found from a pose, by the network or without it."""
+        model = self.model
+        if model is None:
+            return _attempt(lambda: self._rough.affine(start))
+        view = self.view.with_fixed_at(pose)
+        return [
+            *_attempt(lambda: by_network(model, start)),
+            *_attempt(lambda: by_network(model, at_rest(POSE, view, self.judge))),
+        ]
 
     def _start(self, name: str, transform: Affine) -> Candidate:
         return at_rest(name, self.view.with_moving_at(transform), self.judge)
+
+
+def _attempt(find: Callable[[], Candidate]) -> list[Candidate]:
+    """A candidate; none if the scans show nothing in the place where it is sought."""
+    try:
+        return [find()]
+    except InputError:
+        return []
 
 
 def _similarity(candidate: Candidate) -> float:
