@@ -35,14 +35,16 @@ def test_an_ordinary_registration_is_good():
 @pytest.mark.parametrize(
     ("change", "grade", "word"),
     [
-        ({"similarity": 0.15, "similarity_before": 0.1}, "failed", "unrelated"),
+        ({"similarity": 0.15, "similarity_before": 0.1}, "failed", "lost"),
         ({"similarity_before": 0.8}, "failed", "less alike than before"),
         ({"seen_percent": 20.0}, "failed", "shows only 20 %"),
+        ({"overlap": 0.1}, "failed", "hardly lie"),
+        ({"overlap": 0.3}, "doubtful", "hardly lie"),
         ({"folding_percent": 5.0}, "failed", "folds"),
         ({"scale": 2.5}, "failed", "scale"),
         ({"scale": 0.4}, "failed", "scale"),
         ({"stretch": 3.0}, "failed", "directions"),
-        ({"similarity": USUAL.refined - 0.01}, "doubtful", "usually"),
+        ({"similarity": USUAL.refined.least - 0.01}, "doubtful", "usually"),
         ({"sign": -0.5}, "doubtful", "bright and dark"),
         ({"seen_percent": 60.0}, "doubtful", "shows only 60 %"),
         ({"folding_percent": 1.0}, "doubtful", "folds"),
@@ -58,8 +60,9 @@ def test_each_reason_is_named(change, grade, word):
 
 
 def test_a_network_alone_is_measured_against_networks_alone():
-    between = (USUAL.network + USUAL.refined) / 2
-    assert USUAL.network < between < USUAL.refined
+    between = (USUAL.network.least + USUAL.refined.least) / 2
+    assert USUAL.network.least < between < USUAL.refined.least
+    assert between > USUAL.refined.lost
     evidence = replace(GOOD, similarity=between)
     assert pass_verdict(evidence, USUAL, is_refined=False).grade == "good"
     assert pass_verdict(evidence, USUAL, is_refined=True).grade == "doubtful"

@@ -8,28 +8,45 @@ from typing import NamedTuple
 from voltween.refinement import WITHOUT_MODEL, Effort
 
 
+class Similarities(NamedTuple):
+    """Similarities after registrations of one kind."""
+
+    lost: float
+    """Lost answers have less, and right ones do not."""
+    least: float
+    """Right answers usually have more."""
+
+
 class Usual(NamedTuple):
-    """The refinement that pays, and the similarities that answers usually have."""
+    """The refinement that pays, and what answers usually have."""
 
     effort: Effort | None
     """The refinement that gains most; None where none gains."""
     start: float
     """Least similarity of a start; below it, all poses are searched."""
-    network: float
-    """Least similarity of a right answer without refinement."""
-    refined: float
-    """Least similarity of a right answer with refinement."""
+    network: Similarities
+    """Without refinement."""
+    refined: Similarities
+    """With refinement."""
     roughness: float
-    """Largest SD of the log Jacobian of a right answer."""
+    """Largest SD of the log Jacobian of right answers."""
 
 
 _USUAL = {
-    "brain": Usual("accurate", 0.42, 0.42, 0.5, 0.5),
-    "headneck": Usual("accurate", 0.28, 0.28, 0.42, 0.5),
-    "hippocampus": Usual("fast", 0.2, 0.2, 0.53, 0.8),
-    WITHOUT_MODEL: Usual("accurate", 0.35, 0.3, 0.5, 0.8),
+    "brain": Usual(
+        "accurate", 0.42, Similarities(0.3, 0.42), Similarities(0.45, 0.55), 0.4
+    ),
+    "headneck": Usual(
+        "accurate", 0.28, Similarities(0.2, 0.28), Similarities(0.3, 0.42), 0.4
+    ),
+    "hippocampus": Usual(
+        "fast", 0.2, Similarities(0.24, 0.34), Similarities(0.42, 0.48), 0.7
+    ),
+    WITHOUT_MODEL: Usual(
+        "accurate", 0.35, Similarities(0.2, 0.3), Similarities(0.4, 0.5), 0.7
+    ),
 }
-_OTHER = Usual("accurate", 0.3, 0.3, 0.42, 0.5)
+_OTHER = Usual("accurate", 0.3, Similarities(0.2, 0.3), Similarities(0.35, 0.45), 0.7)
 
 
 def usual_of(model_name: str) -> Usual:

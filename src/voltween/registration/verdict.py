@@ -16,8 +16,8 @@ from voltween.spatial import Transform
 
 Grade = Literal["good", "doubtful", "failed"]
 
-_LOST = 0.2  # similarity that unrelated scans reach
 _FEW_SEEN, _HARDLY_SEEN = 70.0, 30.0  # percent of the foreground
+_SMALL_OVERLAP, _HARDLY_OVERLAP = 0.4, 0.2  # of the foregrounds
 _SOME_FOLDS, _MANY_FOLDS = 0.5, 3.0  # percent of the foreground
 _ODD_SCALE, _WILD_SCALE = 1.35, 2.0
 _ODD_STRETCH, _WILD_STRETCH = 1.6, 2.5
@@ -79,19 +79,20 @@ def gather_evidence(judge: Judge, before: Transform, found: Transform) -> Eviden
 
 def pass_verdict(evidence: Evidence, usual: Usual, *, is_refined: bool) -> Verdict:
     """Grades a registration by its evidence and by what is usual of its model."""
-    failures = tuple(_failures(evidence))
+    failures = tuple(_failures(evidence, usual, is_refined=is_refined))
     if failures:
         return Verdict("failed", failures, evidence)
     doubts = tuple(_doubts(evidence, usual, is_refined=is_refined))
     return Verdict("doubtful" if doubts else "good", doubts, evidence)
 
 
-def _failures(evidence: Evidence) -> Iterator[str]:
+def _failures(evidence: Evidence, usual: Usual, *, is_refined: bool) -> Iterator[str]:
     """Reasons for which a registration cannot be right."""
-    if evidence.similarity < _LOST:
+    lost = (usual.refined if is_refined else usual.network).lost
+    if evidence.similarity < lost:
         yield (
-            f"the scans are no more alike than unrelated ones (similarity "
-            f"{evidence.similarity:.2f}, below {_LOST})"
+            f"the scans are no more alike than lost ones are (similarity "
+            f"{evidence.similarity:.2f}, below {lost})"
         )
     if evidence.similarity < evidence.similarity_before - 1e-3:
         yield (
@@ -100,6 +101,8 @@ def _failures(evidence: Evidence) -> Iterator[str]:
         )
     if evidence.seen_percent < _HARDLY_SEEN:
         yield _seen(evidence)
+    if evidence.overlap < _HARDLY_OVERLAP:
+        yield _overlap(evidence)
     if evidence.folding_percent > _MANY_FOLDS:
         yield _folds(evidence)
     if _ratio(evidence.scale) > _WILD_SCALE or evidence.stretch > _WILD_STRETCH:
@@ -108,7 +111,7 @@ def _failures(evidence: Evidence) -> Iterator[str]:
 
 def _doubts(evidence: Evidence, usual: Usual, *, is_refined: bool) -> Iterator[str]:
     """Reasons to look at a registration before it is used."""
-    least = usual.refined if is_refined else usual.network
+    least = (usual.refined if is_refined else usual.network).least
     if evidence.similarity < least:
         yield (
             f"the scans are less alike than right answers usually leave them "
@@ -118,6 +121,8 @@ def _doubts(evidence: Evidence, usual: Usual, *, is_refined: bool) -> Iterator[s
         yield "bright and dark are exchanged: are the scans of one modality?"
     if evidence.seen_percent < _FEW_SEEN:
         yield _seen(evidence)
+    if evidence.overlap < _SMALL_OVERLAP:
+        yield _overlap(evidence)
     if evidence.folding_percent > _SOME_FOLDS:
         yield _folds(evidence)
     if evidence.sd_log_jacobian > usual.roughness:
@@ -132,6 +137,10 @@ def _doubts(evidence: Evidence, usual: Usual, *, is_refined: bool) -> Iterator[s
 def _seen(evidence: Evidence) -> str:
     seen = evidence.seen_percent
     return f"the moving scan shows only {seen:.0f} % of the fixed scan's foreground"
+
+
+def _overlap(evidence: Evidence) -> str:
+    return f"the foregrounds hardly lie on one another (Dice {evidence.overlap:.2f})"
 
 
 def _folds(evidence: Evidence) -> str:
