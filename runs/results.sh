@@ -17,14 +17,14 @@ voltween split "$data/hippocampus/cases.csv" --test-from val --val 0.1 --seed 1 
 # The paper's tables, small. The atlas of the starred rows is a training case.
 experiment() {
   voltween experiment "$1" "$hippocampus" --atlas hippocampus_001 --keep-transforms \
-    --max-pairs "$2" --out "$out/tables"
+    --max-pairs "$2" --out "$out/tables" "${@:3}"
 }
 for table in table_4 table_3_shares table_6_shares table_7; do
   experiment "$table" 60
 done
 experiment "$(dirname "$0")/invertibility.toml" 60
-experiment table_2 20
-experiment table_5 20
+experiment table_2 20 --target-pairs 20
+experiment table_5 20 --target-pairs 20
 
 # Other tools and the shipped models.
 voltween train "$hippocampus" --network voxelmorph-2 \
