@@ -9,7 +9,7 @@ from voltween.errors import InputError, MissingPackageError
 from voltween.figures import Scene, import_pyvista, render_lines, render_volume
 from voltween.figures import render_scan as render
 from voltween.figures.rendering import body_mask
-from voltween.registration import register
+from voltween.registration import register_by_network
 from voltween.registration.tweening_figure import Structures, deformed_grid
 from voltween.spatial import Grid, Image, LabelMap, directions_to_ras
 
@@ -132,7 +132,7 @@ def test_the_scene_is_the_scans_field_of_view_in_cubes_in_ras_order():
 
 
 def test_the_deformed_grid_is_straight_lines_mapped_there_and_measured_in_mm():
-    registration = register(FIXED, FIXED, model=tiny_model(strength=0.05))
+    registration = register_by_network(FIXED, FIXED, tiny_model(strength=0.05))
     grid = FIXED.grid
     mesh = deformed_grid(registration, grid)
     # Carried back to moving space, and out as they came in, the lines are straight.

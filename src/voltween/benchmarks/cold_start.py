@@ -1,4 +1,4 @@
-"""Time of `voltween register`, from the start of the process to files on disk."""
+"""Time of a registration by the network, from the start of its process to its files."""
 
 import json
 import subprocess
@@ -16,11 +16,21 @@ from voltween.io import write
 from voltween.spatial import Grid, Image
 
 _MODEL = "brain"
+# The noise is no head, which `voltween register` would refuse.
+_REGISTER = """
+import sys
+from voltween import io
+from voltween.models import load_model
+from voltween.registration import register_by_network, write_registration
+fixed, moving = map(io.read, sys.argv[1:3])
+result = register_by_network(fixed, moving, load_model(sys.argv[4]))
+write_registration(result, sys.argv[3])
+"""
 
 
 @dataclass(frozen=True)
 class ColdStart:
-    """Times of the command's process and of its parts, over the same rounds."""
+    """Times of the process and of its parts, over the same rounds."""
 
     side: int
     """Voxels per axis of the two scans, which are smooth noise."""
@@ -28,7 +38,7 @@ class ColdStart:
     imports: Timing
     """Times of a process that only imports what the command imports."""
     network: Timing
-    """Times of the network within the command, including packing of its weights."""
+    """Times of the network within it, including packing of its weights."""
 
     @property
     def rest(self) -> Timing:
@@ -61,9 +71,7 @@ def _scan(path: Path, side: int, seed: int) -> Path:
 def _round(scans: list[Path], out: Path) -> tuple[float, float, float]:
     """Returns the seconds of the whole command, of its imports, and of its network."""
     imports = _seconds("-c", "import voltween.cli.register")
-    code = "from voltween.cli import main; main()"
-    arguments = [*map(str, scans), "--out", str(out), "--model", _MODEL]
-    whole = _seconds("-c", code, "register", *arguments)
+    whole = _seconds("-c", _REGISTER, *map(str, scans), str(out), _MODEL)
     figures = json.loads((out / "registration.json").read_text())
     return whole, imports, figures["seconds"]["wall"]["network"]
 

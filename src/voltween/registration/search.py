@@ -69,16 +69,15 @@ class Search:
     def refine(self, start: Candidate) -> Candidate:
         """The answer: the start as the refinement leaves it, if that is any better.
 
-        Where a network's answer is worse than usual, what is found without the network
-        competes.
+        Where a network's answer seems to be lost, what is found without it competes.
         """
         if self.refinement is None or start.similarity > _IDENTICAL:
             return start
         if self.refinement.transform != "deformable":
             return self._refine_unbent(start)
         answer = self._bend(start)
-        is_unusual = self.model is not None and start.similarity < self.usual.start
-        if is_unusual and self.guidance.is_empty and not self.has_initial:
+        is_lost = self.model is not None and start.similarity < self.usual.network.lost
+        if is_lost and self.guidance.is_empty and not self.has_initial:
             answer = max([answer, self._bend(self._search())], key=_similarity)
         return answer
 

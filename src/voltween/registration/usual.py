@@ -34,7 +34,7 @@ class Usual(NamedTuple):
 
 _USUAL = {
     "brain": Usual(
-        "accurate", 0.42, Similarities(0.3, 0.42), Similarities(0.45, 0.55), 0.4
+        "accurate", 0.42, Similarities(0.38, 0.42), Similarities(0.45, 0.55), 0.4
     ),
     "headneck": Usual(
         "accurate", 0.28, Similarities(0.2, 0.28), Similarities(0.3, 0.42), 0.4
