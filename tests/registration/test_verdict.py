@@ -38,7 +38,7 @@ def test_an_ordinary_registration_is_good():
         ({"similarity": 0.15, "similarity_before": 0.1}, "failed", "lost"),
         ({"similarity_before": 0.8}, "failed", "less alike than before"),
         ({"seen_percent": 20.0}, "failed", "shows only 20 %"),
-        ({"overlap": 0.1}, "failed", "hardly lie"),
+        ({"overlap": 0.02}, "failed", "hardly lie"),
         ({"overlap": 0.3}, "doubtful", "hardly lie"),
         ({"folding_percent": 5.0}, "failed", "folds"),
         ({"scale": 2.5}, "failed", "scale"),

@@ -37,7 +37,7 @@ _USUAL = {
         "accurate", 0.42, Similarities(0.38, 0.42), Similarities(0.45, 0.55), 0.4
     ),
     "headneck": Usual(
-        "accurate", 0.28, Similarities(0.2, 0.28), Similarities(0.3, 0.42), 0.4
+        "accurate", 0.28, Similarities(0.2, 0.28), Similarities(0.3, 0.42), 0.5
     ),
     "hippocampus": Usual(
         "fast", 0.2, Similarities(0.24, 0.34), Similarities(0.42, 0.48), 0.7
