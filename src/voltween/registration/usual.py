@@ -34,13 +34,13 @@ class Usual(NamedTuple):
 
 _USUAL = {
     "brain": Usual(
-        "accurate", 0.42, Similarities(0.38, 0.42), Similarities(0.45, 0.55), 0.4
+        "accurate", 0.49, Similarities(0.4, 0.49), Similarities(0.45, 0.55), 0.45
     ),
     "headneck": Usual(
-        "accurate", 0.28, Similarities(0.2, 0.28), Similarities(0.3, 0.42), 0.5
+        "accurate", 0.28, Similarities(0.18, 0.25), Similarities(0.3, 0.42), 0.5
     ),
     "hippocampus": Usual(
-        "fast", 0.2, Similarities(0.24, 0.34), Similarities(0.42, 0.48), 0.7
+        "fast", 0.28, Similarities(0.24, 0.28), Similarities(0.42, 0.48), 0.7
     ),
     WITHOUT_MODEL: Usual(
         "accurate", 0.35, Similarities(0.2, 0.3), Similarities(0.4, 0.5), 0.7
