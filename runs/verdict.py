@@ -32,7 +32,7 @@ from voltween.registration.verdict import pass_verdict
 
 SETS = {"brain": "brain_ixi", "hippocampus": "hippocampus", "headneck": "headneck_ct"}
 SHIFT_MM = {"brain": 80.0, "hippocampus": 20.0, "headneck": 80.0}
-RIGHT, REFINED = 0.8, "refined"
+RIGHT = 0.8
 Scan = tuple[vt.Image, vt.LabelMap]
 
 
@@ -159,7 +159,6 @@ class Trials:
             "dice": overlap(result, fixed[1], moving[1]),
             **evidence,
             "model": result.model_name,
-            "refined": REFINED in result.tweening,
             "stages": " ".join(result.tweening),
             "seconds": time.process_time() - start,
         }
@@ -230,7 +229,7 @@ def table(path: Path) -> None:
 def grade(row: dict[str, str]) -> Grade:
     evidence = Evidence(**{f.name: float(row[f.name]) for f in fields(Evidence)})
     used = usual_of(row["model"])
-    return pass_verdict(evidence, used, is_refined=row["refined"] == "True").grade
+    return pass_verdict(evidence, used, is_refined=True).grade
 
 
 def main() -> None:

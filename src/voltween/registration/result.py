@@ -73,7 +73,8 @@ class Registration:
     def verdict(self) -> Verdict:
         """Whether the registration can be trusted, with reasons and evidence."""
         evidence = gather_evidence(self.judge, Affine.identity(), self.fixed_to_moving)
-        is_refined = self.stages[-1].name == REFINED
+        settings = self.refinement
+        is_refined = settings is not None and settings.transform == "deformable"
         return pass_verdict(evidence, usual_of(self.model_name), is_refined=is_refined)
 
     @property

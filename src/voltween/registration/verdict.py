@@ -78,7 +78,11 @@ def gather_evidence(judge: Judge, before: Transform, found: Transform) -> Eviden
 
 
 def pass_verdict(evidence: Evidence, usual: Usual, *, is_refined: bool) -> Verdict:
-    """Grades a registration by its evidence and by what is usual of its model."""
+    """Grades a registration by its evidence and by what is usual of its model.
+
+    `is_refined` says whether a refinement was wanted: an answer that it could not
+    improve is measured against those that it could.
+    """
     failures = tuple(_failures(evidence, usual, is_refined=is_refined))
     if failures:
         return Verdict("failed", failures, evidence)
