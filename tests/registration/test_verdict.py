@@ -85,3 +85,11 @@ def test_evidence_of_a_folding_map():
     mirrored = Affine(np.diag([-1.0, 1, 1, 1])) @ shift([1.0, 0, 0])
     evidence = gather_evidence(Judge.of(scan, scan), Affine.identity(), mirrored)
     assert evidence.folding_percent == 100
+
+
+def test_half_a_scan_is_judged_by_what_it_shows():
+    half = replace(GOOD, similarity=0.4, seen_percent=50.0)
+    assert half.similarity_seen == pytest.approx(0.7)
+    verdict = pass_verdict(half, USUAL, is_refined=True)
+    assert verdict.grade == "doubtful"
+    assert [reason[:17] for reason in verdict.reasons] == ["the moving scan s"]

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from voltween.registration.judge import Judge
+from voltween.registration.judge import CHANCE, Judge
 from voltween.registration.usual import Usual
 from voltween.spatial import Transform
 
@@ -46,6 +46,12 @@ class Evidence:
     """Ratio of lengths in moving to fixed space, of the nearest affine map."""
     stretch: float
     """Largest ratio of the scales of that map along two directions; at least 1."""
+
+    @property
+    def similarity_seen(self) -> float:
+        """The similarity where the moving scan shows something."""
+        seen = max(self.seen_percent / 100, 0.01)
+        return (self.similarity - CHANCE * (1 - seen)) / seen
 
 
 @dataclass(frozen=True)
@@ -93,10 +99,10 @@ def pass_verdict(evidence: Evidence, usual: Usual, *, is_refined: bool) -> Verdi
 def _failures(evidence: Evidence, usual: Usual, *, is_refined: bool) -> Iterator[str]:
     """Reasons for which a registration cannot be right."""
     lost = (usual.refined if is_refined else usual.network).lost
-    if evidence.similarity < lost:
+    if evidence.similarity_seen < lost:
         yield (
             f"the scans are no more alike than lost ones are (similarity "
-            f"{evidence.similarity:.2f}, below {lost})"
+            f"{evidence.similarity_seen:.2f}, below {lost})"
         )
     if evidence.similarity < evidence.similarity_before - 1e-3:
         yield (
@@ -116,10 +122,10 @@ def _failures(evidence: Evidence, usual: Usual, *, is_refined: bool) -> Iterator
 def _doubts(evidence: Evidence, usual: Usual, *, is_refined: bool) -> Iterator[str]:
     """Reasons to look at a registration before it is used."""
     least = (usual.refined if is_refined else usual.network).least
-    if evidence.similarity < least:
+    if evidence.similarity_seen < least:
         yield (
             f"the scans are less alike than right answers usually leave them "
-            f"(similarity {evidence.similarity:.2f}, usually above {least})"
+            f"(similarity {evidence.similarity_seen:.2f}, usually above {least})"
         )
     if evidence.sign < _POSITIVE:
         yield "bright and dark are exchanged: are the scans of one modality?"
