@@ -27,18 +27,16 @@ experiment table_2 20 --target-pairs 20
 experiment table_5 20 --target-pairs 20
 
 # Other tools and the shipped models.
-voltween train "$hippocampus" --network voxelmorph-2 \
-  --shape 32 32 32 --spacing-mm 2 2 2 --validate-every 250 --out "$out/voxelmorph"
 models() {
   echo "model:$1,model:$1+fast,model:$1+accurate,model:none+fast,model:none+accurate"
 }
 voltween compare "$hippocampus" --split test --max-pairs 20 --keep-transforms \
   --methods "identity,centres,ants,ants-syn,elastix,greedy,convexadam,$(
-    )voxelmorph:$out/voxelmorph/best.safetensors,$(models hippocampus)" \
+    )voxelmorph:$out/tables/small/trained/VoxelMorph-2/best.safetensors,$(models hippocampus)" \
   --out "$out/hippocampus"
 voltween compare "$data/brain_ixi/cases.csv" --max-pairs 3 --keep-transforms \
-  --methods "identity,ants-syn,elastix,greedy,convexadam,$(models brain)" \
+  --methods "identity,ants-syn,greedy,convexadam,$(models brain)" \
   --out "$out/brain"
 voltween compare "$data/headneck_ct/cases.csv" --max-pairs 6 --keep-transforms \
-  --methods "identity,centres,ants-syn,greedy,convexadam,$(models headneck)" \
+  --methods "identity,centres,greedy,convexadam,$(models headneck)" \
   --out "$out/headneck"
