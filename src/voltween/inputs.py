@@ -86,6 +86,6 @@ def content_digest(path: Path) -> str:
 
 
 def _file_id(path: Path) -> _FileId:
-    """What `os.path.samefile` compares."""
+    """Device and inode of a file, which `os.path.samefile` compares."""
     status = os.stat(path)
     return status.st_dev, status.st_ino

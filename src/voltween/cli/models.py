@@ -26,7 +26,7 @@ class Models:
 
 
 def _facts(name: str, description: dict[str, Any]) -> dict[str, str]:
-    """What a model is for, what it fits, how it was made and how it does."""
+    """Returns a model's purpose, fitting scans, network, training and accuracy."""
     network = config_from_facts(description)
     preprocessing = description["preprocessing"]
     shape = " x ".join(map(str, preprocessing["shape"]))

@@ -30,7 +30,7 @@ class NibabelImage(Protocol):
 
 
 ImageLike = Image | PathLike | tuple[Any, Any] | sitk.Image | NibabelImage
-"""What `to_image` accepts."""
+"""Everything that `to_image` accepts."""
 
 _ACCEPTED = (
     "an Image, the path of a file or DICOM folder, an array with its grid "

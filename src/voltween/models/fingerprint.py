@@ -60,7 +60,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class ModelFingerprint:
-    """What the training scans of a model are like."""
+    """Properties of the training scans of a model."""
 
     is_ct: bool
     """Whether they are CT in Hounsfield units, possibly with 1000 added."""

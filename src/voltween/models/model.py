@@ -58,7 +58,7 @@ class Model:
     With fp32 the result is the same on all processors, up to rounding.
     """
     fingerprint: ModelFingerprint | None = None
-    """What its training scans are like; None for files that do not say."""
+    """Fingerprint of its training scans; None for files that have none."""
 
     def to(self, device: str) -> "Model":
         """Returns a copy of the model on another device, such as "cpu" or "cuda".

@@ -31,7 +31,7 @@ _Samples = Float[np.ndarray, "n voxels"]
 
 
 class Likeness(NamedTuple):
-    """How alike a scan is to a template, in the best of the compared poses."""
+    """Likeness of a scan to a template, in the best of the compared poses."""
 
     foreground: float
     """Correlation of the foregrounds."""

@@ -92,7 +92,7 @@ class ShiftSearch:
 
 
 def _moments(side: SideTensors) -> Float[Tensor, "3 i j k"]:
-    """What the scan sees of 1, its intensity less the mean, and the square of this."""
+    """Returns, where the scan sees: 1, its intensity less the mean, and its square."""
     seen, image = seen_shares(side), side.image[:, :1]
     contrast = image - (seen * image).sum() / seen.sum().clamp_min(_VANISHING)
     return torch.cat([seen * contrast**n for n in range(3)], dim=1)[0]

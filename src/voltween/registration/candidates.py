@@ -59,7 +59,7 @@ class Candidate:
 
     @cached_property
     def agreement(self) -> Agreement:
-        """How well the scans agree under the transform."""
+        """Agreement of the scans under the transform."""
         return self.judge.agreement(self.fixed_to_moving)
 
     @property
@@ -113,7 +113,7 @@ def at_rest(name: str, view: PairView, judge: Judge) -> Candidate:
 
 
 def by_network(model: Model, start: Candidate) -> Candidate:
-    """What a network finds on the view of a start that is at rest."""
+    """Runs a network on the view of a start that is at rest."""
     images = start.view.images()
     stages = {n: (p, start.view.grids) for n, p in run_network(model, *images).items()}
     stages = {**start.stages, **stages}

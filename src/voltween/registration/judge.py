@@ -1,4 +1,4 @@
-"""How well two scans agree under a transform, by which candidate answers are compared.
+"""Agreement of two scans under a transform, by which candidate answers are compared.
 
 The measure is the squared correlation within small cubes, averaged over the foreground
 of the fixed scan. It tolerates any local change of contrast, also an inverted one.
@@ -31,7 +31,7 @@ from voltween.spatial import (
 )
 
 CHANCE = 0.1
-"""What a voxel counts of which the moving scan shows nothing.
+"""Similarity of a voxel of which the moving scan shows nothing.
 
 A little less than in unrelated scans, so that these are not moved out of sight.
 """
@@ -46,7 +46,7 @@ _FEWEST_VOXELS = 2 * _WIDTH  # along each axis
 
 
 class Agreement(NamedTuple):
-    """How well two scans agree under a transform, over the fixed scan's foreground."""
+    """Agreement of two scans under a transform, over the fixed scan's foreground."""
 
     similarity: float
     """Mean squared local correlation, 0 to 1; about 0.15 for unrelated scans."""
@@ -108,7 +108,7 @@ class Judge:
         return cls(*sides)
 
     def agreement(self, fixed_to_moving: Transform) -> Agreement:
-        """How well the scans agree under a transform of their worlds."""
+        """Measures the agreement of the scans under a transform of their worlds."""
         flow = self._flow(fixed_to_moving)
         side = self.moving
         content = torch.cat([side.image, side.foreground, side.seen], dim=1)

@@ -119,19 +119,19 @@ class Search:
             yield self._start(CENTERS, align_centers(*grids))
 
     def _found(self) -> Candidate:
-        """What the network, or an open search, finds on the pair as it came in."""
+        """Runs the network, or an open search, on the pair as it came in."""
         if self.model is not None:
             return by_network(self.model, Candidate(self.judge, self.view, {}))
         return self._search()
 
     def _search(self) -> Candidate:
-        """What a search for an affine transform finds on the pair as it came in."""
+        """Searches for an affine transform of the pair as it came in."""
         own = at_rest(CENTERS, self.view, self.judge)
         found = self._rough.affine(own, is_open=not self.has_initial)
         return replace(found, stages={AFFINE: found.last})
 
     def _turned(self) -> Iterator[Candidate]:
-        """What is found from poses that are searched among all rotations."""
+        """Yields candidates from poses that are searched among all rotations."""
         starts = [(pose, self._start(POSE, pose)) for pose in self.judge.poses]
         starts.sort(key=lambda pair: pair[1].similarity, reverse=True)
         for pose, start in starts[:_TRIED_POSES]:
@@ -139,7 +139,7 @@ class Search:
             yield from self._continued(pose, start)
 
     def _continued(self, pose: Affine, start: Candidate) -> list[Candidate]:
-        """What is found from a pose, by the network or without it."""
+        """Continues from a pose, by the network or without it."""
         model = self.model
         if model is None:
             return _attempt(lambda: self._rough.affine(start))

@@ -1,4 +1,4 @@
-"""What is usual of the registrations of each model, measured on its `val` pairs.
+"""Usual similarities and refinements of each model, measured on its `val` pairs.
 
 `runs/verdict.py` measures the similarities; docs/verdict.md has the tables.
 """
@@ -50,5 +50,5 @@ _OTHER = Usual("accurate", 0.3, Similarities(0.2, 0.3), Similarities(0.35, 0.45)
 
 
 def usual_of(model_name: str) -> Usual:
-    """What is usual of a model; of models that are not shipped, a cautious guess."""
+    """Returns the usual values of a model; cautious guesses if it is not shipped."""
     return _USUAL.get(model_name, _OTHER)

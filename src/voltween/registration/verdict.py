@@ -26,7 +26,7 @@ _POSITIVE = 0.0  # sign of the correlation; less is an inverted contrast
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was measured of a registration, over the foreground of the fixed scan."""
+    """Measurements of a registration, over the foreground of the fixed scan."""
 
     similarity_before: float
     """Mean squared local correlation as the scans came in: 0 to 1, by chance 0.15."""
