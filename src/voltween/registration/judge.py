@@ -150,6 +150,11 @@ class Judge:
         voxels = np.argwhere(self.fixed.foreground[0, 0].numpy() > 0)
         return self.fixed.grid.voxel_to_world(voxels.astype(np.float64))
 
+    @property
+    def some_foreground_mm(self) -> Float[np.ndarray, "n 3"]:
+        """About two thousand of these positions, evenly spread."""
+        return self.foreground_mm[:: max(1, len(self.foreground_mm) // 2000)]
+
     @cached_property
     def _counts(self) -> Bool[Tensor, "1 1 i j k"]:
         """The voxels that count: inside the foreground, with some contrast.

@@ -9,6 +9,7 @@ scans' own worlds (see `canonical`).
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -82,10 +83,11 @@ def register(
         pair = Relocation(fixed, moving, guidance)
         search = _prepare(pair, settled, settings, on_step)
     with timing(seconds, "search"):
-        best = search.best()
+        best, lead = search.best()
     with timing(seconds, "refinement"):
         answer = search.refine(best)
-    return _to_registration(pair, settled, search, answer, seconds)
+    registration = _to_registration(pair, settled, search, answer, seconds)
+    return replace(registration, lead=lead)
 
 
 def _to_registration(

@@ -46,6 +46,8 @@ class Evidence:
     """Ratio of lengths in moving to fixed space, of the nearest affine map."""
     stretch: float
     """Largest ratio of the scales of that map along two directions; at least 1."""
+    lead: float = 1.0
+    """Similarity less that under another pose, before refinement; 1 if not searched."""
 
     @property
     def similarity_seen(self) -> float:
@@ -63,12 +65,17 @@ class Verdict:
     evidence: Evidence
 
 
-def gather_evidence(judge: Judge, before: Transform, found: Transform) -> Evidence:
-    """Measures a registration, given the transforms before and after it."""
+def gather_evidence(
+    judge: Judge, before: Transform, found: Transform, lead: float = 1.0
+) -> Evidence:
+    """Measures a registration, given the transforms before and after it.
+
+    `lead` is that of the search over the best answer from another pose.
+    """
     came_in, agreement = judge.agreement(before), judge.agreement(found)
     growth = found.to_field(judge.fixed.grid).jacobian_determinant()
     inside = growth[judge.fixed.foreground[0, 0].numpy() > 0]
-    scales = _scales(judge.foreground_mm, found)
+    scales = _scales(judge.some_foreground_mm, found)
     positive = inside[inside > 0]
     return Evidence(
         similarity_before=came_in.similarity,
@@ -80,6 +87,7 @@ def gather_evidence(judge: Judge, before: Transform, found: Transform) -> Eviden
         folding_percent=100 * float((inside <= 0).mean()) if inside.size else 0.0,
         scale=float(np.exp(np.log(scales).mean())),
         stretch=float(scales.max() / scales.min()),
+        lead=lead,
     )
 
 
@@ -172,8 +180,7 @@ def _scales(
     positions_mm: Float[np.ndarray, "n 3"], transform: Transform
 ) -> Float[np.ndarray, " 3"]:
     """Singular values of the affine map nearest to the transform at the positions."""
-    few = positions_mm[:: max(1, len(positions_mm) // 2000)]
-    mapped = transform.map_positions(few)
-    centered = few - few.mean(axis=0)
+    mapped = transform.map_positions(positions_mm)
+    centered = positions_mm - positions_mm.mean(axis=0)
     linear, *_ = np.linalg.lstsq(centered, mapped - mapped.mean(axis=0), rcond=None)
     return np.linalg.svd(linear, compute_uv=False).clip(1e-6)
