@@ -14,10 +14,10 @@ from voltween.cohorts import ordered_pairs, read_manifest
 from voltween.errors import InputError, OutputError, SuspiciousInputWarning
 from voltween.evaluation import EvaluationProtocol, Method, evaluate, method_named
 from voltween.evaluation.method_names import centers, identity
-from voltween.evaluation.methods import Answer
+from voltween.evaluation.methods import Answer, plain_method
 from voltween.metrics import dice_per_label
 from voltween.models import save_model
-from voltween.registration import register_by_network
+from voltween.registration import Criterion, judge_transform, register_by_network
 from voltween.spatial import Affine, DisplacementField, Grid, LabelMap, Points
 
 # The identity and other transforms of these tests leave no overlap.
@@ -409,3 +409,25 @@ def test_a_pair_that_is_listed_twice_is_registered_once(cases, counted, tmp_path
     found = evaluate([method], cases, pairs=[pair, pair], out=tmp_path / "out")
     assert [score.status for score in found.pairs] == ["ok", "ok"]
     assert len(asked) == 1
+
+
+def test_each_answer_has_the_verdict_of_its_transform(cases, tmp_path):
+    fixed, moving = cases[1], cases[2]
+    far = np.eye(4)
+    far[:3, 3] = 500
+    methods = [
+        plain_method("still", lambda *_: Affine.identity()),
+        plain_method("far", lambda *_: Affine(far)),
+    ]
+    still, lost = evaluate(
+        methods,
+        cases,
+        pairs=[(fixed.name, moving.name)],
+        out=tmp_path / "out",
+    ).pairs
+    scans = io.read(fixed.image), io.read(moving.image)
+    verdict = judge_transform(*scans, Affine.identity(), Criterion())
+    assert still.verdict == verdict.grade
+    assert still.similarity == pytest.approx(verdict.evidence.similarity)
+    assert lost.verdict == "failed"
+    assert "0 % of the fixed scan's foreground" in lost.reasons

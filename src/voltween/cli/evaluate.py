@@ -28,9 +28,10 @@ from voltween.evaluation import (
 class Evaluate:
     """Measure a model on pairs of a cohort: overlap, distances, folding.
 
-    It writes one row per pair (pairs.csv), structure (structures.csv) and stage
-    (stages.csv), their summaries as CSV, Markdown and LaTeX, and plots. Finished pairs
-    are not measured again: repeat the command to continue an interrupted run.
+    It writes one row per pair (pairs.csv, with a verdict), structure (structures.csv)
+    and stage (stages.csv), their summaries as CSV, Markdown and LaTeX, and plots.
+    Finished pairs are not measured again: repeat the command to continue an interrupted
+    run.
     """
 
     manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
@@ -89,6 +90,8 @@ def pair_progress(pairs: int) -> Iterator[Callable[[PairScore], None]]:
 
 
 def pair_line(score: PairScore) -> str:
-    """Method, pair, and the Dice value or the reason why there is none."""
-    result = f"Dice {score.dice:.3f}" if score.status == "ok" else score.note
+    """Method, pair, Dice and verdict, or the reason why there are none."""
+    result = f"Dice {score.dice:.3f}, {score.verdict}"
+    if score.status != "ok":
+        result = score.note
     return f"{score.method}, {score.moving} to {score.fixed}: {result}"

@@ -25,6 +25,7 @@ from voltween.metrics import (
     surface_distances_per_label,
     warn_if_nothing_overlaps,
 )
+from voltween.registration import Criterion, judge_transform
 from voltween.spatial import Affine, DisplacementField, LabelMap, Transform
 
 
@@ -209,6 +210,17 @@ def score_pair(
         ),
         "structures": len(measured),
         "note": "; ".join(_remarks(outcome, structures)),
+    }
+
+
+def score_verdict(outcome: Outcome, criterion: Criterion) -> dict[str, Any]:
+    """Fields of a `PairScore`: the verdict by the images, without labels."""
+    images = outcome.fixed.image, outcome.moving.image
+    verdict = judge_transform(*images, outcome.transform, criterion)
+    return {
+        "verdict": verdict.grade,
+        "similarity": verdict.evidence.similarity,
+        "reasons": "; ".join(verdict.reasons),
     }
 
 

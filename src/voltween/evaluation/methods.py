@@ -13,7 +13,7 @@ from voltween.errors import InputError
 from voltween.models import load_model, weights_digest
 from voltween.process import Used, installed_version
 from voltween.refinement import WITHOUT_MODEL, Refinement, split_name
-from voltween.registration import register, register_by_network
+from voltween.registration import Criterion, register, register_by_network
 from voltween.spatial import Image, Transform
 
 
@@ -38,6 +38,9 @@ Registering = Callable[[Image, Image], Answer]
 """(fixed, moving) -> Answer."""
 
 
+_WITHOUT_MODEL = Criterion()
+
+
 @dataclass(frozen=True, eq=False)
 class Method:
     """A way to register a pair, and the facts that its answers depend on."""
@@ -51,6 +54,8 @@ class Method:
     """Work that is done once, before loading, such as training."""
     prepare: Callable[[Image], object] = lambda image: None
     """Work that is done once per scan and not counted in the time of a pair."""
+    criterion: Criterion = _WITHOUT_MODEL
+    """Answers with which the verdict compares those of the method."""
 
 
 def plain_method(name: str, register: Callable[[Image, Image], Transform]) -> Method:
@@ -85,7 +90,12 @@ def model_method(name: str, model: str, *, device: str = "cpu") -> Method:
         facts["weights"] = weights_digest(file)
     if refinement is not None:
         facts["refinement"] = str(refinement)
-    return Method(name, lambda: load_registering(file, device, refinement), facts)
+    return Method(
+        name,
+        lambda: load_registering(file, device, refinement),
+        facts,
+        criterion=Criterion(file, is_refined=refinement is not None),
+    )
 
 
 def unavailable(name: str, reason: InputError) -> Method:

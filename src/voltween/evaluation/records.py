@@ -20,7 +20,7 @@ Facts = Mapping[str, Any]
 Score = TypeVar("Score", PairScore, StructureScore, StageScore)
 
 _FINISHED = "finished"
-_FORMAT = 2  # raise it when measures change
+_FORMAT = 3  # raise it when measures change
 
 
 @dataclass(frozen=True)

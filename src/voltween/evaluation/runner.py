@@ -18,6 +18,7 @@ from voltween.evaluation.measurement import (
     score_pair,
     score_stages,
     score_structures,
+    score_verdict,
 )
 from voltween.evaluation.methods import Answer, Method, Registering
 from voltween.evaluation.records import Record, Records, kept_transform
@@ -249,6 +250,7 @@ class _LoadedMethod:
         stages = score_stages(method, outcome, answer.stages)
         structures = score_structures(method, outcome)
         measures = score_pair(outcome, structures)
+        measures |= score_verdict(outcome, self.method.criterion)
         if self.comparison.protocol.inverse_consistency:
             back = self.register(moving.image, fixed.image).fixed_to_moving
             error_mm = measure_inverse_consistency(outcome, back)

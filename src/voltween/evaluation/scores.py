@@ -7,6 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from voltween.registration import Grade
+
 Status = Literal["ok", "failed", "unavailable"]
 
 
@@ -23,6 +25,10 @@ class PairScore:
     moving: str
     status: Status = "ok"
     """failed: the pair was not registered; unavailable: the method cannot run here."""
+    verdict: Grade | Literal[""] = ""
+    """Whether the answer can be trusted, by the images alone (see docs/verdict.md)."""
+    similarity: float = math.nan
+    """Mean squared local correlation of the scans, 0 to 1, by which it is judged."""
     dice: float = math.nan
     iou: float = math.nan
     iou_union: float = math.nan
@@ -53,6 +59,8 @@ class PairScore:
     """Time to load the model or tool, once for all pairs."""
     peak_memory_mb: float = math.nan
     """Peak memory of the process during the registration."""
+    reasons: str = ""
+    """Reasons of the verdict, if it is not good."""
     structures: int = 0
     """Number of structures in the means."""
     note: str = ""

@@ -23,6 +23,8 @@ from voltween.registration.settling import RefinementChoice as RefinementChoice
 from voltween.registration.settling import SettledModel as SettledModel
 from voltween.registration.settling import settle_model as settle_model
 from voltween.registration.usual import usual_of as usual_of
+from voltween.registration.verdict import Criterion as Criterion
 from voltween.registration.verdict import Evidence as Evidence
 from voltween.registration.verdict import Grade as Grade
 from voltween.registration.verdict import Verdict as Verdict
+from voltween.registration.verdict import judge_transform as judge_transform

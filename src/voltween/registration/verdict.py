@@ -5,14 +5,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from voltween.refinement import WITHOUT_MODEL
 from voltween.registration.judge import CHANCE, Judge
-from voltween.registration.usual import Usual
-from voltween.spatial import Transform
+from voltween.registration.usual import Usual, usual_of
+from voltween.spatial import Affine, Image, Transform
 
 Grade = Literal["good", "doubtful", "failed"]
 
@@ -65,6 +66,15 @@ class Verdict:
     evidence: Evidence
 
 
+class Criterion(NamedTuple):
+    """The answers with which an answer is compared."""
+
+    model_name: str = WITHOUT_MODEL
+    """The model that found them, or `none`."""
+    is_refined: bool = True
+    """Whether a refinement was wanted."""
+
+
 def gather_evidence(
     judge: Judge, before: Transform, found: Transform, lead: float = 1.0
 ) -> Evidence:
@@ -89,6 +99,16 @@ def gather_evidence(
         stretch=float(scales.max() / scales.min()),
         lead=lead,
     )
+
+
+def judge_transform(
+    fixed: Image, moving: Image, fixed_to_moving: Transform, criterion: Criterion
+) -> Verdict:
+    """Grades a transform from fixed to moving mm, whatever found it."""
+    judge = Judge.of(fixed, moving)
+    evidence = gather_evidence(judge, Affine.identity(), fixed_to_moving)
+    usual = usual_of(criterion.model_name)
+    return pass_verdict(evidence, usual, is_refined=criterion.is_refined)
 
 
 def pass_verdict(evidence: Evidence, usual: Usual, *, is_refined: bool) -> Verdict:

@@ -199,3 +199,34 @@ def test_rows_of_tables_have_all_columns():
 )
 def test_latex_sets_text_as_it_is(text, expected):
     assert latex(text) == expected
+
+
+def test_verdicts_are_counted_and_the_worst_answers_come_first():
+    good, doubtful, failed = (
+        pair_score("ants", pair, 0.9, verdict=verdict, similarity=s, reasons=reasons)
+        for pair, verdict, s, reasons in (
+            (PAIRS[0], "good", 0.7, ""),
+            (PAIRS[1], "doubtful", 0.4, "less alike than usual"),
+            (PAIRS[2], "failed", 0.5, "folds"),
+        )
+    )
+    lost = pair_score("identity", PAIRS[0], 0.1, verdict="failed", reasons="lost")
+    markdown, tex = pages_of(scores_of(good, doubtful, failed, lost))
+    assert "| good / doubtful / failed |" in markdown
+    assert "| ants | 3 | 1 / 1 / 1 |" in markdown
+    first, second = (line for line in markdown.splitlines() if line[:2] == "- ")
+    assert first == "- failed: ants, s1 to s2: folds"
+    assert second == "- doubtful: ants, s3 to s1: less alike than usual"
+    assert "doubtful: ants" in tex
+    assert "lost" not in markdown  # nothing was registered
+
+
+def test_a_long_list_of_suspects_is_cut():
+    pairs = [(f"f{n}", "m") for n in range(23)]
+    scores = [
+        pair_score("ants", pair, 0.9, verdict="failed", similarity=0.1, reasons="lost")
+        for pair in pairs
+    ]
+    markdown, _ = pages_of(scores_of(*scores))
+    assert "- 3 more in pairs.csv" in markdown
+    assert markdown.count("- failed: ants") == 20

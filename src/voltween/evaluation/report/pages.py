@@ -16,6 +16,7 @@ from voltween.evaluation.report.summaries import (
     failures,
     methods_of,
     short_names,
+    suspects,
 )
 from voltween.evaluation.report.tables import comparison_table, method_table
 from voltween.evaluation.scores import PairScore, Scores
@@ -27,6 +28,11 @@ _METHODS_LEGEND = (
     "value is bold; identity (no registration) competes only in overlap. Landmark "
     "distances are those in the fixed scan."
 )
+_VERDICTS_LEGEND = (
+    "Answers to look at, by their images alone (labels are not needed for a verdict), "
+    "the worst first:"
+)
+_SUSPECTS = 20
 _DIFFERENT_PAIRS = (
     "The methods did not register the same pairs, so their means are not comparable. "
     "The paired tests use the pairs that both methods registered."
@@ -52,6 +58,9 @@ def markdown_page(
         parts.append(
             f"Pairs that were not registered and are not included above:\n\n{listed}"
         )
+    if suspect := suspects(scores):
+        listed = "\n".join(f"- {markdown(line)}" for line in _suspicions(suspect))
+        parts.append(f"{_VERDICTS_LEGEND}\n\n{listed}")
     if compared:
         table = comparison_table(compared, methods_of(scores))
         parts.append(f"Against {markdown(_reference(compared, scores))}:")
@@ -73,6 +82,9 @@ def latex_page(
                 f"Pairs that were not registered and are not included above: {listed}"
             )
         )
+    if suspect := suspects(scores):
+        listed = "; ".join(_suspicions(suspect))
+        parts.append(latex(f"{_VERDICTS_LEGEND} {listed}"))
     if compared:
         table = comparison_table(compared, methods_of(scores))
         parts.append(latex(f"Against {_reference(compared, scores)}:"))
@@ -94,6 +106,16 @@ def _have_different_pairs(scores: Scores) -> bool:
             pair = score.fixed, score.moving
             registered.setdefault(score.method, set()).add(pair)
     return len(set(map(frozenset, registered.values()))) > 1
+
+
+def _suspicions(suspect: Sequence[PairScore]) -> list[str]:
+    """Lines about the worst answers, and the number of those left out."""
+    lines = [
+        f"{s.verdict}: {s.method}, {s.moving} to {s.fixed}: {s.reasons}"
+        for s in suspect[:_SUSPECTS]
+    ]
+    left = len(suspect) - len(lines)
+    return [*lines, f"{left} more in pairs.csv"] if left else lines
 
 
 def _failure(score: PairScore) -> str:

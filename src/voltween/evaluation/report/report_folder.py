@@ -120,6 +120,7 @@ def _summary_row(row: MethodSummary) -> CsvRow:
         "method": row.method,
         "pairs_ok": row.pairs_ok,
         "pairs_failed": row.pairs_failed,
+        **{f"verdict_{grade}": number for grade, number in row.verdicts.items()},
     }
     for field in QUALITIES:
         of_field = asdict(row.estimates[field])

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from voltween.cohorts import Pair
 from voltween.evaluation.report.statistics import (
@@ -15,10 +15,12 @@ from voltween.evaluation.report.statistics import (
     paired_test,
 )
 from voltween.evaluation.scores import PairScore, Scores, mean_of_measured
+from voltween.registration import Grade
 
 CsvRow = dict[str, str | int | float]
 
 QUALITIES = (
+    "similarity",
     "dice",
     "iou",
     "iou_union",
@@ -37,6 +39,7 @@ QUALITIES = (
 COSTS = ("seconds", "processor_seconds", "loading_seconds", "peak_memory_mb")
 IDENTITY = "identity"
 """The method without registration, from which all others start."""
+UNREGISTERED = (IDENTITY, "centres")
 TESTED = ("iou", "dice")
 _MODEL = "model:"
 
@@ -48,6 +51,8 @@ class MethodSummary:
     method: str
     pairs_ok: int
     pairs_failed: int
+    verdicts: dict[str, int]
+    """Number of pairs by their verdict: good, doubtful, failed."""
     reason: str
     """Reason why there are no measures at all; empty if there are some."""
     estimates: dict[str, Estimate]
@@ -105,6 +110,15 @@ def failures(scores: Scores) -> list[PairScore]:
     return [s for s in scores.pairs if s.status != "ok" and s.method in registered]
 
 
+def suspects(scores: Scores) -> list[PairScore]:
+    """Answers of which the verdict is not good, the worst first.
+
+    Methods that do not register are left out.
+    """
+    judged = [s for s in scores.pairs if s.reasons and s.method not in UNREGISTERED]
+    return sorted(judged, key=lambda s: (s.verdict != "failed", s.similarity))
+
+
 def summary_rows(scores: Scores) -> list[MethodSummary]:
     """One row per method, in the order of the scores."""
     return [_method_summary(scores, method) for method in methods_of(scores)]
@@ -118,6 +132,10 @@ def _method_summary(scores: Scores, method: str) -> MethodSummary:
         method=method,
         pairs_ok=ok,
         pairs_failed=0 if is_unavailable else len(pairs) - ok,
+        verdicts={
+            grade: sum(score.verdict == grade for score in pairs)
+            for grade in get_args(Grade)
+        },
         reason="" if ok else _reason(pairs, is_unavailable),
         estimates={
             field: estimate(values_of(scores, method, field))

@@ -14,6 +14,7 @@ from voltween.evaluation.report.summaries import (
     short_names,
 )
 
+VERDICTS = "good / doubtful / failed"
 WORDS = {"dice": "Dice", "iou": "IoU"}
 
 
@@ -106,13 +107,17 @@ def method_table(rows: Sequence[MethodSummary]) -> Table:
         if any(map(column.text, rows)) and not _repeats_iou(column.field, rows)
     ]
     best = [column.best(rows) for column in columns]
+    is_judged = any(sum(row.verdicts.values()) for row in rows)
     lines = []
     for row in rows:
         cells = [Cell(names[row.method]), Cell(_pairs(row))]
+        if is_judged:
+            cells.append(Cell(" / ".join(map(str, row.verdicts.values()))))
         for column, shown in zip(columns, best, strict=True):
             cells.append(column.cell(row, shown))
         lines.append(Line(tuple(cells), row.reason))
-    headings = ("method", "pairs", *(column.heading for column in columns))
+    judged = (VERDICTS,) if is_judged else ()
+    headings = ("method", "pairs", *judged, *(column.heading for column in columns))
     return Table(headings, tuple(lines))
 
 
