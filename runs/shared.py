@@ -8,6 +8,8 @@ from typing import Annotated
 
 import numpy as np
 import tyro
+from jaxtyping import Float
+from scipy.spatial.transform import Rotation
 
 from voltween.cohorts import (
     Case,
@@ -22,7 +24,7 @@ from voltween.models import load_model
 from voltween.networks import CascadeConfig
 from voltween.preprocessing import Preprocessing
 from voltween.registration import Registration
-from voltween.spatial import Image, LabelMap
+from voltween.spatial import Affine, Grid, Image, LabelMap
 from voltween.training import Augmentation, Objective, Recipe, TrainConfig
 from voltween.training.samples import store_samples
 from voltween.training.validation import measure_stages, stage_means, validation_pairs
@@ -69,6 +71,40 @@ def val_pairs(
     scans = val_scans(manifest)
     for pair in draw_pairs(ordered_pairs(list(scans)), most):
         yield pair, scans[pair[0]], scans[pair[1]]
+
+
+def random_pose(
+    rng: np.random.Generator,
+    center_mm: Float[np.ndarray, " 3"],
+    shift_mm: float,
+    share: float = 1.0,
+) -> Affine:
+    """A rotation about a center, uniform over all, and a shift up to a length.
+
+    `share` is the part of the drawn rotation's angle that is used.
+    """
+    rotation = Rotation.random(random_state=int(rng.integers(1 << 31)))
+    shift = rng.normal(size=3)
+    shift *= shift_mm * rng.uniform() / np.linalg.norm(shift)
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_rotvec(share * rotation.as_rotvec()).as_matrix()
+    matrix[:3, 3] = center_mm - matrix[:3, :3] @ center_mm + shift
+    return Affine(matrix)
+
+
+def place(scan: LabeledScan, pose: Affine) -> LabeledScan:
+    """The scan in another pose, resampled once on a grid along the world's axes."""
+    image, labels = scan
+    placed = Grid(image.grid.shape, pose.matrix @ image.grid.affine)
+    corners, spacing = placed.corners_mm(), float(image.grid.spacing_mm.min())
+    affine = np.diag([spacing, spacing, spacing, 1])
+    affine[:3, 3] = corners.min(axis=0)
+    i, j, k = np.ceil(np.ptp(corners, axis=0) / spacing).astype(int) + 1
+    onto, here = Grid((int(i), int(j), int(k)), affine), Affine.identity()
+    return (
+        here.resample(Image(image.data, placed), onto=onto),
+        here.resample(LabelMap(labels.data, placed), onto=onto),
+    )
 
 
 def final_dice(result: Registration, fixed: LabelMap, moving: LabelMap) -> float:

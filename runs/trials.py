@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.spatial.transform import Rotation
+from shared import LabeledScan as Scan
+from shared import place
 
 import voltween as vt
 from voltween.cohorts import cases_of_split, load_case, read_manifest
 from voltween.errors import InputError
 from voltween.metrics import dice_per_label
-
-Scan = tuple[vt.Image, vt.LabelMap]
 
 
 class Trial(NamedTuple):
@@ -43,28 +43,23 @@ def scans(data: Path, name: str, count: int) -> list[Scan]:
 
 def turned(scan: Scan, degrees: float, axis: str = "z", shift_mm: float = 0) -> Scan:
     """The scan turned about its center and shifted, resampled on a larger grid."""
-    image, labels = scan
-    pose = np.eye(4)
-    pose[:3, :3] = Rotation.from_euler(axis, degrees, degrees=True).as_matrix()
-    center = image.grid.center_mm
+    pose = rotation(degrees, axis)
+    center = scan[0].grid.center_mm
     pose[:3, 3] = center - pose[:3, :3] @ center + shift_mm
-    placed = vt.Grid(image.grid.shape, pose @ image.grid.affine)
-    corners, spacing = placed.corners_mm(), float(image.grid.spacing_mm.min())
-    affine = np.diag([spacing, spacing, spacing, 1])
-    affine[:3, 3] = corners.min(axis=0)
-    i, j, k = np.ceil(np.ptp(corners, axis=0) / spacing).astype(int) + 1
-    onto, here = vt.Grid((int(i), int(j), int(k)), affine), vt.Affine.identity()
-    return (
-        here.resample(vt.Image(image.data, placed), onto=onto),
-        here.resample(vt.LabelMap(labels.data, placed), onto=onto),
-    )
+    return place(scan, vt.Affine(pose))
+
+
+def rotation(degrees: float, axis: str) -> np.ndarray:
+    """A rotation about the world's origin, as a 4 x 4 matrix."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_euler(axis, degrees, degrees=True).as_matrix()
+    return matrix
 
 
 def header(scan: Scan, degrees: float, axis: str = "z") -> Scan:
     """The scan turned by its header alone."""
-    pose = np.eye(4)
-    pose[:3, :3] = Rotation.from_euler(axis, degrees, degrees=True).as_matrix()
-    grid = vt.Grid(scan[0].grid.shape, pose @ scan[0].grid.affine)
+    affine = rotation(degrees, axis) @ scan[0].grid.affine
+    grid = vt.Grid(scan[0].grid.shape, affine)
     return vt.Image(scan[0].data, grid), vt.LabelMap(scan[1].data, grid)
 
 

@@ -22,7 +22,8 @@ from typing import get_args
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
-from scipy.spatial.transform import Rotation
+from shared import LabeledScan as Scan
+from shared import place, random_pose
 
 import voltween as vt
 from voltween.cohorts import Case, cases_of_split, load_case, read_manifest
@@ -34,36 +35,13 @@ from voltween.registration.verdict import pass_verdict
 SETS = {"brain": "brain_ixi", "hippocampus": "hippocampus", "headneck": "headneck_ct"}
 SHIFT_MM = {"brain": 80.0, "hippocampus": 20.0, "headneck": 80.0}
 RIGHT = 0.8
-Scan = tuple[vt.Image, vt.LabelMap]
 
 
 def turned(
     scan: Scan, rng: np.random.Generator, shift_mm: float, share: float = 1.0
 ) -> Scan:
-    """The scan in a random pose, resampled once on a grid along the world's axes.
-
-    `share` is that of a rotation drawn from all, by its angle.
-    """
-    image, labels = scan
-    center = image.grid.center_mm
-    pose = np.eye(4)
-    rotation = Rotation.random(random_state=int(rng.integers(1 << 31)))
-    pose[:3, :3] = Rotation.from_rotvec(share * rotation.as_rotvec()).as_matrix()
-    shift = rng.normal(size=3)
-    shift *= shift_mm * rng.uniform() / np.linalg.norm(shift)
-    pose[:3, 3] = center - pose[:3, :3] @ center + shift
-    placed = vt.Grid(image.grid.shape, pose @ image.grid.affine)
-    corners = placed.corners_mm()
-    spacing = float(image.grid.spacing_mm.min())
-    affine = np.diag([spacing, spacing, spacing, 1])
-    affine[:3, 3] = corners.min(axis=0)
-    i, j, k = np.ceil(np.ptp(corners, axis=0) / spacing).astype(int) + 1
-    onto = vt.Grid((int(i), int(j), int(k)), affine)
-    here = vt.Affine.identity()
-    return (
-        here.resample(vt.Image(image.data, placed), onto=onto),
-        here.resample(vt.LabelMap(labels.data, placed), onto=onto),
-    )
+    """The scan in a random pose; see `random_pose`."""
+    return place(scan, random_pose(rng, scan[0].grid.center_mm, shift_mm, share))
 
 
 def mild(scan: Scan, rng: np.random.Generator) -> Scan:

@@ -9,7 +9,6 @@ scans' own worlds (see `canonical`).
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -83,11 +82,10 @@ def register(
         pair = Relocation(fixed, moving, guidance)
         search = _prepare(pair, settled, settings, on_step)
     with timing(seconds, "search"):
-        best, lead = search.best()
+        best = search.best()
     with timing(seconds, "refinement"):
         answer = search.refine(best)
-    registration = _to_registration(pair, settled, search, answer, seconds)
-    return replace(registration, lead=lead)
+    return _to_registration(pair, settled, search, answer, seconds)
 
 
 def _to_registration(

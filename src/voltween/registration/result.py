@@ -63,8 +63,6 @@ class Registration:
     """Why this model was taken."""
     prepared_judge: Judge | None = None
     """The pair prepared for the comparison of transforms, if it is at hand."""
-    lead: float = 1.0
-    """Similarity of the start less that of the best of another pose; 1 if unknown."""
 
     @cached_property
     def judge(self) -> Judge:
@@ -74,9 +72,7 @@ class Registration:
     @cached_property
     def verdict(self) -> Verdict:
         """Whether the registration can be trusted, with reasons and evidence."""
-        evidence = gather_evidence(
-            self.judge, Affine.identity(), self.fixed_to_moving, self.lead
-        )
+        evidence = gather_evidence(self.judge, Affine.identity(), self.fixed_to_moving)
         settings = self.refinement
         is_refined = settings is not None and settings.transform == "deformable"
         return pass_verdict(evidence, usual_of(self.model_name), is_refined=is_refined)

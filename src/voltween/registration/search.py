@@ -5,11 +5,8 @@ simpler candidate, which cannot bend the scan to fit, agrees better. Where the b
 doubtful, all poses are searched. The rest of the search starts from the best candidate.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
-
-import numpy as np
 
 from voltween.errors import InputError
 from voltween.models import Model
@@ -35,18 +32,8 @@ _IDENTICAL = 0.9999
 _ALIKE = 0.5
 """Similarity, as it came in, that only two scans of one subject have."""
 _TRIED_POSES = 2
-_ELSEWHERE = 0.2
-"""Mean distance of two candidates of different poses, by the foreground's size."""
 _LEAST_GAIN = 0.15
 """Share of the dissimilarity that a bent transform has to remove, to be taken."""
-
-
-class Best(NamedTuple):
-    """The candidate that agrees best."""
-
-    candidate: Candidate
-    lead: float = 1.0
-    """Its similarity less that of the best candidate of another pose; 1 if unknown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,36 +50,29 @@ class Search:
     has_initial: bool = False
     """Whether the user said where the scans lie, so that no other place is tried."""
 
-    def best(self) -> Best:
-        """Returns what agrees best, before the dense part is optimized."""
+    def best(self) -> Candidate:
+        """The candidate that agrees best, before the dense part is optimized."""
         arrived = max(self._arrived(), key=_similarity)
         if arrived.similarity > _IDENTICAL:
-            return Best(arrived)
+            return arrived
         candidates = [arrived, self._found()]
         if arrived.similarity > _ALIKE:
             candidates += _attempt(lambda: self._polish.affine(arrived))
         best = max(candidates, key=_similarity)
         if best.similarity < self.usual.start and not self.has_initial:
-            candidates += self._turned()
-            best = max(candidates, key=_similarity)
-        lead = self._lead(best, candidates)
+            best = self._best_of_poses(best)
         if best.is_rough:
             tried = _attempt(lambda: self._rough.affine(best))
             best = max([best, *tried], key=_similarity)
-        return Best(best, lead)
+        return best
 
-    def _lead(self, best: Candidate, candidates: Sequence[Candidate]) -> float:
-        """How much more alike the scans are than under the best of another pose."""
-        few_mm = self.judge.some_foreground_mm
-        limit_mm = _ELSEWHERE * np.linalg.norm(np.ptp(few_mm, axis=0))
-        mapped_mm = best.fixed_to_moving.map_positions(few_mm)
-
-        def is_elsewhere(other: Candidate) -> bool:
-            offsets_mm = other.fixed_to_moving.map_positions(few_mm) - mapped_mm
-            return bool(np.linalg.norm(offsets_mm, axis=1).mean() > limit_mm)
-
-        rivals = [c.similarity for c in candidates if is_elsewhere(c)]
-        return best.similarity - max(rivals) if rivals else 1.0
+    def _best_of_poses(self, best: Candidate) -> Candidate:
+        """The best candidate from any pose, until one is as good as usual."""
+        for candidate in self._turned():
+            best = max([best, candidate], key=_similarity)
+            if best.similarity >= self.usual.start:
+                break
+        return best
 
     def refine(self, start: Candidate) -> Candidate:
         """The answer: the start as the refinement leaves it, if that is any better.
@@ -166,16 +146,15 @@ class Search:
             yield start
             yield from self._continued(pose, start)
 
-    def _continued(self, pose: Affine, start: Candidate) -> list[Candidate]:
+    def _continued(self, pose: Affine, start: Candidate) -> Iterator[Candidate]:
         """Continues from a pose, by the network or without it."""
         model = self.model
         if model is None:
-            return _attempt(lambda: self._rough.affine(start))
+            yield from _attempt(lambda: self._rough.affine(start))
+            return
+        yield from _attempt(lambda: by_network(model, start))
         view = self.view.with_fixed_at(pose)
-        return [
-            *_attempt(lambda: by_network(model, start)),
-            *_attempt(lambda: by_network(model, at_rest(POSE, view, self.judge))),
-        ]
+        yield from _attempt(lambda: by_network(model, at_rest(POSE, view, self.judge)))
 
     def _start(self, name: str, transform: Affine) -> Candidate:
         return at_rest(name, self.view.with_moving_at(transform), self.judge)

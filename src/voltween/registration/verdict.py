@@ -47,8 +47,6 @@ class Evidence:
     """Ratio of lengths in moving to fixed space, of the nearest affine map."""
     stretch: float
     """Largest ratio of the scales of that map along two directions; at least 1."""
-    lead: float = 1.0
-    """Similarity less that under another pose, before refinement; 1 if not searched."""
 
     @property
     def similarity_seen(self) -> float:
@@ -75,13 +73,8 @@ class Criterion(NamedTuple):
     """Whether a refinement was wanted."""
 
 
-def gather_evidence(
-    judge: Judge, before: Transform, found: Transform, lead: float = 1.0
-) -> Evidence:
-    """Measures a registration, given the transforms before and after it.
-
-    `lead` is that of the search over the best answer from another pose.
-    """
+def gather_evidence(judge: Judge, before: Transform, found: Transform) -> Evidence:
+    """Measures a registration, given the transforms before and after it."""
     came_in, agreement = judge.agreement(before), judge.agreement(found)
     growth = found.to_field(judge.fixed.grid).jacobian_determinant()
     inside = growth[judge.fixed.foreground[0, 0].numpy() > 0]
@@ -97,7 +90,6 @@ def gather_evidence(
         folding_percent=100 * float((inside <= 0).mean()) if inside.size else 0.0,
         scale=float(np.exp(np.log(scales).mean())),
         stretch=float(scales.max() / scales.min()),
-        lead=lead,
     )
 
 
