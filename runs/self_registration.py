@@ -4,8 +4,8 @@
     python runs/self_registration.py rigid DATA OUT.csv
     python runs/self_registration.py show OUT.csv
 
-DATA holds brain_ixi/, hippocampus/ and headneck_ct/. `still`: all heads and necks and
-ten hippocampi, with themselves and with themselves moved by 1 mm along x (resampled
+DATA holds brain_ixi/, hippocampus/ and headneck_ct/. `still`: all heads, ten necks
+and ten hippocampi, with themselves and with themselves moved by 1 mm along x (resampled
 once), by every way to register. `rigid`: five scans of each set, turned to two poses
 (all rotations, shifts of up to 80 mm; resampled once), by `--transform rigid` without
 a model. The error is that of the transform at the foreground's voxels.
@@ -29,7 +29,8 @@ from voltween.registration import Registration, register
 from voltween.spatial import Affine, Image, Transform
 
 SETS = {"brain": "brain_ixi", "hippocampus": "hippocampus", "headneck": "headneck_ct"}
-HIPPOCAMPI, TURNED, POSES, SHIFT_MM = 10, 5, 2, 80.0
+MOST = {"brain": None, "hippocampus": 10, "headneck": 10}
+TURNED, POSES, SHIFT_MM = 5, 2, 80.0
 WAYS = {
     "network": (True, None),
     "network, fast": (True, "fast"),
@@ -42,7 +43,7 @@ Row = dict[str, Any]
 
 def still(data: Path) -> Iterator[Row]:
     """Rows of scans with themselves, left alone and moved by 1 mm."""
-    for name, (image, _) in scans(data, HIPPOCAMPI):
+    for name, (image, _) in scans(data, MOST):
         model = load_model(name)
         for shift_mm in (0.0, 1.0):
             matrix = np.eye(4)
@@ -66,7 +67,7 @@ def still(data: Path) -> Iterator[Row]:
 def rigid(data: Path) -> Iterator[Row]:
     """Rows of scans with themselves, turned to any pose."""
     rng = np.random.default_rng(2)
-    for name, scan in scans(data, TURNED, TURNED):
+    for name, scan in scans(data, dict.fromkeys(SETS, TURNED)):
         for _ in range(POSES):
             pose = random_pose(rng, scan[0].grid.center_mm, SHIFT_MM)
             moving = place(scan, pose)[0]
@@ -85,11 +86,11 @@ def rigid(data: Path) -> Iterator[Row]:
             }
 
 
-def scans(data: Path, hippocampi: int, others: int | None = None) -> Iterator[Any]:
+def scans(data: Path, most: dict[str, Any]) -> Iterator[Any]:
     """The sets' names with their labeled scans, as many as wanted."""
     for name, folder in SETS.items():
         cases = read_manifest(data / folder / "cases.csv")
-        for case in cases[: hippocampi if name == "hippocampus" else others]:
+        for case in cases[: most[name]]:
             yield name, load_case(case)
 
 
