@@ -9,7 +9,7 @@
 set -euo pipefail
 out=$1 && shift
 settings=${SETTINGS:---shape 32 32 32 --channels 4 --steps 20 --validate-every 20 \
-  --voxelmorph-steps 10 --target-pairs 1 --max-pairs 1}
+  --voxelmorph-steps 10 --elastix-iterations 50 --target-pairs 1 --max-pairs 1}
 downloads=$out/downloads
 export OMP_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1
 

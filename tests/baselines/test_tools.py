@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from support.cohorts import blob
 from support.scans import STORAGE_ORDERS, random_points_mm, smooth_field, stored
 from voltween import io, process
-from voltween.baselines import TOOLS, tools
+from voltween.baselines import TOOLS, elastix_with, tools
 from voltween.errors import InputError, MissingPackageError
 from voltween.process import Used
 from voltween.spatial import Affine
@@ -132,6 +132,13 @@ def test_elastix_has_affine_then_b_spline_of_1000_iterations():
     stages = TOOLS["elastix"].task()["stages"]
     assert [kind for kind, _ in stages] == ["affine", "bspline"]
     assert stages[1][1]["MaximumNumberOfIterations"] == "1000"
+
+
+def test_other_iterations_of_elastix_are_facts_of_its_answers():
+    few = elastix_with(50)
+    assert few.task()["stages"][1][1]["MaximumNumberOfIterations"] == "50"
+    assert few.facts == {"iterations": "50"}
+    assert not TOOLS["elastix"].facts
 
 
 @pytest.mark.parametrize("name", TOOLS)

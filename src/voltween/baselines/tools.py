@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ class Tool:
     """Reads the transform, fixed to moving world mm, from the tool's folder."""
     moved: str
     """File name of the tool's moved image."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """Settings other than the published ones, by name."""
     initial: Callable[[Grid, Grid], Affine] | None = None
     """Alignment of the fixed and the moving grid, fixed to moving world mm, of a tool
     that needs both scans on one grid; None for tools that align the scans themselves.

@@ -67,7 +67,7 @@ def tool_method(
     name: str, tool: Tool, *, time_limit_minutes: float = TIME_LIMIT_MINUTES
 ) -> Method:
     """Another registration tool as a method, with a time limit per pair."""
-    facts = _version_of(tool.package)
+    facts = {**_version_of(tool.package), **tool.facts}
     return Method(name, lambda: _load_tool(tool, time_limit_minutes), facts)
 
 

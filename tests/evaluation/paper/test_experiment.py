@@ -149,6 +149,14 @@ def test_a_row_that_cannot_be_trained_is_a_method_that_says_why(cohort, tmp_path
         method.load()
 
 
+@pytest.mark.parametrize("iterations", [1000, 50])
+def test_elastix_with_fewer_iterations_has_records_of_its_own(iterations, tmp_path):
+    scale = replace(SCALES["small"], elastix_iterations=iterations)
+    row = TableRow("elastix", method="elastix")
+    method = Laboratory((), scale, tmp_path, ()).methods(row).method
+    assert method.facts.get("iterations") == (None if iterations == 1000 else "50")
+
+
 def test_settings_of_a_table_give_way_to_options(cohort, tmp_path):
     table = read_experiment(
         write_table(

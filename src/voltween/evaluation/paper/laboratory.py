@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import torch
 
-from voltween.baselines import TIME_LIMIT_MINUTES
+from voltween.baselines import TIME_LIMIT_MINUTES, elastix_with
 from voltween.cohorts import Case, cases_of_split, load_case
 from voltween.errors import InputError
 from voltween.evaluation.alignment import Alignment, align_cases, prealign
 from voltween.evaluation.method_names import method_named
-from voltween.evaluation.methods import Method, model_method, unavailable
+from voltween.evaluation.methods import Method, model_method, tool_method, unavailable
 from voltween.evaluation.paper.scales import Scale, cases_of_row, recipe_of
 from voltween.evaluation.paper.table_file import TableRow
 from voltween.training import Hardware, Recipe, StepReport, train
@@ -51,8 +51,7 @@ class Laboratory:
         """
         try:
             if row.method is not None:
-                limit = self.time_limit_minutes
-                return RowMethods(method_named(row.method, time_limit_minutes=limit))
+                return RowMethods(self._tool_method(row.method))
             self.on_training(row.method_name)
             return self._network_methods(row, str(self._train(row)))
         except InputError as error:  # the other rows go on
@@ -72,6 +71,13 @@ class Laboratory:
         count = len(cases_of_split(cases_of_row(row, cases), "train"))
         pairs = min(recipe.training.target_pairs, count * (count - 1))
         return replace(recipe, training=replace(recipe.training, target_pairs=pairs))
+
+    def _tool_method(self, name: str) -> Method:
+        limit = self.time_limit_minutes
+        if name != "elastix":
+            return method_named(name, time_limit_minutes=limit)
+        tool = elastix_with(self.scale.elastix_iterations)
+        return tool_method(name, tool, time_limit_minutes=limit)
 
     def _network_methods(self, row: TableRow, model: str) -> RowMethods:
         name = row.method_name

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from voltween.baselines import PUBLISHED_ITERATIONS
 from voltween.cohorts import Case
 from voltween.errors import InputError
 from voltween.evaluation.paper.settings import ExperimentSettings
@@ -52,6 +53,7 @@ class Scale:
     hounsfield_window: tuple[float, float] | None = None
     levels: int = 6
     affine_levels: int = 5
+    elastix_iterations: int = PUBLISHED_ITERATIONS
 
     def changed_by(self, settings: ExperimentSettings) -> "Scale":
         """The scale with the given settings in place of its own."""

@@ -61,6 +61,8 @@ class ExperimentSettings:
     """Steps of VoxelMorph-2; the paper has 5000."""
     voxelmorph_pairs_per_step: int | None = None
     """Pairs per step of VoxelMorph-2; the paper has 4."""
+    elastix_iterations: int | None = None
+    """Iterations of elastix per resolution; the paper has 1000."""
 
     def changed_by(self, other: "ExperimentSettings") -> "ExperimentSettings":
         """These settings, with those that the others have in their place."""
