@@ -1,4 +1,4 @@
-"""Reads images, label maps and transforms into scanner space, RAS+ mm."""
+"""Reads images and label maps into scanner space, RAS+ mm."""
 
 import math
 import warnings
@@ -16,15 +16,11 @@ from nibabel.spatialimages import HeaderDataError, ImageDataError
 from voltween.errors import InputError
 from voltween.files import PathLike, existing_file, naming
 from voltween.io.itk import (
-    IMAGE_SUFFIXES,
-    TRANSFORM_SUFFIXES,
-    field_from_itk,
     grid_from_itk,
     quiet_itk,
-    transform_from_itk,
     volume_from_itk,
 )
-from voltween.spatial import DisplacementField, Grid, Image, LabelMap, Transform
+from voltween.spatial import Grid, Image, LabelMap
 
 _READING_ERRORS = (
     RuntimeError,
@@ -61,25 +57,6 @@ def read_labels(path: PathLike) -> LabelMap:
     scan = _existing_scan(path)
     with naming(scan):
         return LabelMap(*_read_volume(scan))
-
-
-def read_transform(path: PathLike) -> Transform:
-    """Reads a transform: an ITK file (.h5, .tfm, .txt, .mat) or a displacement image.
-
-    Accepts the files that Voltween, SimpleITK, ANTs and Slicer write, and converts
-    them from LPS to RAS+.
-
-    Raises:
-        InputError: If the file is missing, holds no transform, or one of a kind that
-            is not supported.
-    """
-    file = existing_file(Path(path))
-    with naming(file):
-        if file.name.endswith((*IMAGE_SUFFIXES, ".mhd")):
-            return _read_field(file)
-        with _reporting_damage(f"an ITK transform ({', '.join(TRANSFORM_SUFFIXES)})"):
-            itk = sitk.ReadTransform(str(file))
-        return transform_from_itk(itk)
 
 
 def _existing_scan(path: PathLike) -> Path:
@@ -176,17 +153,6 @@ def _read_dicom(folder: Path) -> sitk.Image:
         files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
         with _reporting_damage("a DICOM series"):
             return sitk.ReadImage(files)
-
-
-def _read_field(path: Path) -> DisplacementField:
-    image = _read_itk_image(path)
-    dimensions, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
-    if (dimensions, components) != (3, 3):
-        raise InputError(
-            expected="a displacement field (3D, 3 numbers per voxel)",
-            got=f"{dimensions}D with {components}",
-        )
-    return field_from_itk(image)
 
 
 @contextmanager
