@@ -96,9 +96,7 @@ def _check_nifti(header: nibabel.Nifti1Header) -> None:
             expected=_EXPECTED, got=f"colors or complex numbers (datatype {data_type})"
         )
     if intent in _FSL_INTENTS:
-        raise InputError(
-            expected=_EXPECTED, got=_FSL_INTENTS[intent], advice=_FROM_FSL
-        )
+        raise InputError(expected=_EXPECTED, got=_FSL_INTENTS[intent], advice=_FROM_FSL)
     name, description = (
         header[each].tobytes().rstrip(b"\0") for each in ("intent_name", "descrip")
     )

@@ -143,9 +143,7 @@ def _where(values: Sequence[S], chosen: Sequence[bool]) -> list[S]:
     return [v for v, is_chosen in zip(values, chosen, strict=True) if is_chosen]
 
 
-def _warn_of_unplaced(
-    names: Sequence[str], placed: Sequence[bool], path: Path
-) -> None:
+def _warn_of_unplaced(names: Sequence[str], placed: Sequence[bool], path: Path) -> None:
     """Warns of points that have no position yet, which are left out.
 
     Raises:

@@ -158,7 +158,9 @@ def write_hdf5_records(records: Sequence[TransformRecord], path: Path) -> None:
         group = file.create_group(_GROUP)
         for number, record in enumerate(records):
             member = group.create_group(str(number))
-            member.create_dataset(_TYPE, data=[record.kind], dtype=h5py.string_dtype("ascii"))
+            member.create_dataset(
+                _TYPE, data=[record.kind], dtype=h5py.string_dtype("ascii")
+            )
             if record.parameters.size:
                 _write_numbers(member, _FIXED, record.fixed)
                 _write_numbers(member, _PARAMETERS, record.parameters)

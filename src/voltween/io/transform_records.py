@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from jaxtyping import Float
 
 from voltween.errors import InputError
-from voltween.io.itk import flip_matrix, flip_vectors, grid_from_lps, lps_affine
+from voltween.io.itk import flip_matrix, flip_vectors, grid_in_frame, lps_affine
 from voltween.spatial import (
     Affine,
     DisplacementField,
@@ -172,7 +172,7 @@ def _grid_of(record: TransformRecord) -> Grid:
     affine_lps = np.eye(4)
     affine_lps[:3, :3] = directions.reshape(3, 3) * spacing
     affine_lps[:3, 3] = origin
-    return grid_from_lps((i, j, k), affine_lps)
+    return grid_in_frame((i, j, k), affine_lps)
 
 
 def _matrix_of(
