@@ -1,9 +1,9 @@
 """Lets a process that has computed be forked, as `multiprocessing.Pool` does on Linux.
 
-GCC's OpenMP library, which PyTorch and the native operations share, keeps the threads of
-a parallel region for the next one. A forked process inherits the record of these threads
-without the threads, and its next parallel region waits for them for ever. They are
-therefore ended before every fork; parent and child start new ones when they need them.
+GCC's OpenMP library, which PyTorch and the native operations share, keeps the threads
+of a parallel region for the next one. A forked process inherits the record of these
+threads without the threads, and its next parallel region waits for them for ever. They
+are therefore ended before every fork; parent and child start new ones when needed.
 """
 
 import ctypes
