@@ -33,10 +33,15 @@ package is imported when one of its names is first used. The packages:
     cli            one file per command
 """
 
-from importlib.metadata import version
-
 import lazy_loader
 
-__version__ = version("voltween")
+_import_name, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+def __getattr__(name: str) -> object:
+    """Names of `__init__.pyi`; the version is read when it is asked for."""
+    if name == "__version__":
+        from importlib.metadata import version  # a tenth of a second
+
+        return version(__name__)
+    return _import_name(name)

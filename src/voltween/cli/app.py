@@ -3,17 +3,13 @@
 A command is imported when it is named, so that help and version take no time.
 """
 
-import logging
 import sys
-import warnings
-from collections.abc import Callable, Sequence
-from importlib import import_module
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from voltween import __version__
-from voltween.cli import invocation
-from voltween.errors import InputError, VoltweenError
-from voltween.inputs import reading
+from voltween.cli.streams import writing_to_streams
+from voltween.stopping import stopping_at_signals
 
 # The module of this package that holds each command, with the first line of its help.
 COMMANDS = {
@@ -41,20 +37,35 @@ _COLUMN = 12  # characters of the names of commands
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line.
 
-    It exits with 2, after one line, for an error that the user can solve, and with 130
-    after an interrupt.
+    It exits with 2, after one line, for an error that the user can solve; with 130
+    after an interrupt, and with 143 after a termination; and with 141, silently, if
+    nobody reads what it writes.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    is_process = arguments is None
+    with stopping_at_signals(ends_process=is_process), writing_to_streams():
+        words = list(sys.argv[1:] if arguments is None else arguments)
+        with _reporting_errors():
+            _run(words)
+
+
+@contextmanager
+def _reporting_errors() -> Iterator[None]:
+    """Shows warnings and errors in one line each; an error ends the command."""
+    import logging  # not before signals are heeded
+    import warnings
+
+    from voltween.errors import VoltweenError
+
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            _run(words)
+            yield
+    except BrokenPipeError:  # no error of the command
+        raise
     except (VoltweenError, OSError) as error:  # OSError: such as a full disk
         _print_error(str(error))
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def _run(words: list[str]) -> None:
@@ -62,6 +73,8 @@ def _run(words: list[str]) -> None:
     if name in ("-h", "--help"):
         print(overview())
     elif name == "--version":
+        from voltween import __version__
+
         print(f"voltween {__version__}")
     else:
         _run_command(name, words[1:])
@@ -69,6 +82,9 @@ def _run(words: list[str]) -> None:
 
 def _run_command(name: str, words: list[str]) -> None:
     """Runs a command, which does not write over the files that it reads."""
+    from voltween.cli import invocation
+    from voltween.inputs import reading
+
     command = read_command(name, words)
     token = invocation.words.set(("voltween", name, *words))
     try:
@@ -101,6 +117,8 @@ def read_command(name: str, words: list[str]) -> Any:
     """
     import tyro  # not for help and version: it takes a third of a second
 
+    from voltween.errors import InputError
+
     if name not in COMMANDS:
         raise InputError(
             about="voltween",
@@ -113,6 +131,8 @@ def read_command(name: str, words: list[str]) -> Any:
 
 def _kind(name: str, words: list[str]) -> Callable[..., Any]:
     """The dataclass of a command; the defaults of `train` depend on its network."""
+    from importlib import import_module
+
     parts = name.split("-")
     module = import_module(f"voltween.cli.{'_'.join(parts)}")
     if name == "train":

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from voltween.errors import InputError
 from voltween.ops import warp, warp_nearest
+from voltween.stopping import starting_deaf_processes
 from voltween.training.augmentation import augment_intensities, random_flow
 from voltween.training.objective import PairBatch
 from voltween.training.recipe import TrainConfig
@@ -153,7 +154,8 @@ def batches(
         # Forked processes would inherit the locks of computing threads.
         multiprocessing_context="spawn" if workers else None,
     )
-    return iter(loader)
+    with starting_deaf_processes():
+        return iter(loader)
 
 
 class _Steps(Dataset[list[NamedBatch]]):

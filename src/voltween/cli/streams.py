@@ -1,0 +1,48 @@
+"""The streams of a command: any text can be written, and a reader may go away."""
+
+import os
+import select
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+_SIGPIPE = 13  # other programs end by this signal; Python has none on Windows
+
+
+@contextmanager
+def writing_to_streams() -> Iterator[None]:
+    """Lets the block write any text, and ends it silently if nobody reads it.
+
+    Letters that the locale lacks are written as their numbers.
+    """
+    for stream in _streams():
+        with suppress(AttributeError):  # not a text file of the system
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()  # else at the end of the process, as a traceback
+    except BrokenPipeError:  # such as `voltween models | head -1`
+        unread = [stream for stream in _streams() if _is_unread(stream)]
+        if not unread:
+            raise  # that of another process
+        sys.exit(128 + _SIGPIPE)
+
+
+def _streams() -> list[Any]:
+    return [stream for stream in (sys.stdout, sys.stderr) if stream is not None]
+
+
+def _is_unread(stream: Any) -> bool:
+    """Whether nobody reads a stream; what is left of its text then goes nowhere."""
+    with suppress(OSError):  # not a file of the system
+        poll = select.poll()
+        poll.register(stream.fileno(), select.POLLOUT)
+        if any(
+            events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0)
+        ):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            return True
+    return False

@@ -1,0 +1,101 @@
+"""Signals end a command with one line and the exit code of a shell."""
+
+import os
+import signal
+
+import pytest
+
+from support.processes import finish, start
+from voltween.stopping import Stopped, starting_deaf_processes, stopping_at_signals
+
+ENDINGS = [
+    (signal.SIGINT, 130, "voltween: interrupted\n"),
+    (signal.SIGTERM, 143, "voltween: terminated\n"),
+    (signal.SIGHUP, 129, "voltween: the terminal was closed\n"),
+]
+SLEEPING = """
+import time
+from voltween.stopping import stopping_at_signals
+with stopping_at_signals(ends_process=True):
+    print("ready", flush=True)
+    {work}
+"""
+
+
+def raise_signal(number, error=None):
+    """Receive a signal as a command does; a library may turn it into another error."""
+    with stopping_at_signals(ends_process=False):
+        try:
+            signal.raise_signal(number)
+        except Stopped:
+            if error:
+                raise error from None
+            raise
+
+
+@pytest.mark.parametrize(("number", "code", "line"), ENDINGS)
+def test_a_signal_is_one_line_and_a_code(number, code, line, capsys):
+    with pytest.raises(SystemExit) as caught:
+        raise_signal(number)
+    assert caught.value.code == code
+    assert capsys.readouterr().err == line
+
+
+def test_an_interrupt_that_a_library_turns_into_its_error_is_one_still(capsys):
+    with pytest.raises(SystemExit) as caught:
+        raise_signal(signal.SIGINT, ImportError("C extensions failed"))
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == "voltween: interrupted\n"
+
+
+def test_errors_without_a_signal_pass():
+    with pytest.raises(ValueError, match="mine"):
+        fail_without_signal()
+
+
+def fail_without_signal():
+    with stopping_at_signals(ends_process=False):
+        raise ValueError("mine")
+
+
+def test_former_handlers_return():
+    former = signal.getsignal(signal.SIGINT)
+    with stopping_at_signals(ends_process=False):
+        assert signal.getsignal(signal.SIGINT) is not former
+    assert signal.getsignal(signal.SIGINT) is former
+
+
+def test_signals_that_are_switched_off_stay_so():
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stopping_at_signals(ends_process=False):
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "time.sleep(60)",
+        # Python drops exceptions of callbacks; imports have such callbacks.
+        "import weakref\n    class Thing: pass\n    thing = Thing()\n"
+        "    held = weakref.ref(thing, lambda _: time.sleep(60))\n"
+        "    del thing\n    time.sleep(60)",
+    ],
+)
+@pytest.mark.parametrize(("number", "code", "line"), ENDINGS[:2])
+def test_a_process_ends_wherever_the_signal_meets_it(work, number, code, line):
+    process = start(code=SLEEPING.format(work=work))
+    assert process.stdout.readline() == b"ready\n"
+    os.killpg(process.pid, number)
+    assert finish(process) == (code, "", line)
+
+
+def test_processes_started_deaf_do_not_hear_an_interrupt():
+    with starting_deaf_processes():
+        child = start(code="print('ready', flush=True); import time; time.sleep(0.3)")
+    assert child.stdout.readline() == b"ready\n"
+    child.send_signal(signal.SIGINT)
+    assert finish(child)[0] == 0
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
