@@ -98,7 +98,7 @@ def read_command(name: str, words: list[str]) -> Any:
     """The command of that name with its options, ready to run.
 
     Raises:
-        InputError: If there is no such command.
+        InputError: If there is no such command, or a number is out of any range.
     """
     import tyro  # not for help and version: it takes a third of a second
 
@@ -109,7 +109,9 @@ def read_command(name: str, words: list[str]) -> Any:
             got=repr(name),
             advice="see voltween --help",
         )
-    return tyro.cli(_kind(name, words), prog=f"voltween {name}", args=words)
+    command = tyro.cli(_kind(name, words), prog=f"voltween {name}", args=words)
+    invocation.check_options(command)
+    return command
 
 
 def _kind(name: str, words: list[str]) -> Callable[..., Any]:

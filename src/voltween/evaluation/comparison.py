@@ -89,7 +89,8 @@ def read_scores(folder: Path) -> Scores:
         InputError: If the folder has none.
     """
     comparison = ComparisonFolder.at(folder)
-    table = read_table(folder / "pairs.csv", "pairs of a comparison", _COLUMNS)
+    kind = "pairs.csv in the folder of a finished `voltween compare`"
+    table = read_table(folder / "pairs.csv", kind, _COLUMNS)
     records = [
         comparison.record(row["method"], (row["fixed"], row["moving"]))
         for row in table.rows
