@@ -51,14 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 @contextmanager
 def _reporting_errors() -> Iterator[None]:
     """Shows warnings and errors in one line each; an error ends the command."""
-    import logging  # not before signals are heeded
-    import warnings
+    import warnings  # not before signals are heeded
 
-    from voltween.errors import VoltweenError
+    from voltween.cli.log import show_logs
+    from voltween.errors import VoltweenError, reporting_memory_shortage
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    show_logs()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), reporting_memory_shortage():
             warnings.showwarning = _show_warning
             yield
     except BrokenPipeError:  # no error of the command
@@ -113,10 +113,11 @@ def read_command(name: str, words: list[str]) -> Any:
     """The command of that name with its options, ready to run.
 
     Raises:
-        InputError: If there is no such command.
+        InputError: If there is no such command, or a number is out of any range.
     """
     import tyro  # not for help and version: it takes a third of a second
 
+    from voltween.cli import invocation
     from voltween.errors import InputError
 
     if name not in COMMANDS:
@@ -126,7 +127,9 @@ def read_command(name: str, words: list[str]) -> Any:
             got=repr(name),
             advice="see voltween --help",
         )
-    return tyro.cli(_kind(name, words), prog=f"voltween {name}", args=words)
+    command = tyro.cli(_kind(name, words), prog=f"voltween {name}", args=words)
+    invocation.check_options(command)
+    return command
 
 
 def _kind(name: str, words: list[str]) -> Callable[..., Any]:
@@ -145,4 +148,6 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def _print_error(text: str) -> None:
-    print(f"voltween: {text}", file=sys.stderr)
+    from voltween.escaping import terminal
+
+    print(f"voltween: {terminal(text)}", file=sys.stderr)

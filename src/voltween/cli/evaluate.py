@@ -1,5 +1,6 @@
 """Command: measure a model on the pairs of a cohort."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -7,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress
 from tyro.conf import Positional
 
-from voltween.cli.console import console, show_markdown
+from voltween.cli.console import Description, console, show_markdown
 from voltween.cohorts import Case, cases_of_split, read_manifest
 from voltween.evaluation import (
     EvaluationProtocol,
@@ -31,7 +32,7 @@ class Evaluate:
     It writes one row per pair (pairs.csv, with a verdict), structure (structures.csv)
     and stage (stages.csv), their summaries as CSV, Markdown and LaTeX, and plots.
     Finished pairs are not measured again: repeat the command to continue an interrupted
-    run.
+    run. Pairs of cases that cannot be used fail, are listed, and make the exit code 1.
     """
 
     manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
@@ -51,7 +52,8 @@ class Evaluate:
 
     def run(self) -> None:
         """Measure and write."""
-        cases = cases_of_split(read_manifest(self.manifest), self.selection.split)
+        cases = read_manifest(self.manifest, may_lack_files=True)
+        cases = cases_of_split(cases, self.selection.split)
         method = model_method(f"model:{self.model}", self.model, device=self.device)
         measure_pairs([method], cases, self.selection, self.protocol, self.out)
 
@@ -63,7 +65,10 @@ def measure_pairs(
     protocol: EvaluationProtocol,
     out: Path,
 ) -> None:
-    """Measures methods on the chosen pairs with a progress bar; writes the report."""
+    """Measures methods on the chosen pairs with a progress bar; writes the report.
+
+    The process ends with code 1 if pairs failed.
+    """
     check_report_folder(out)
     pairs = selection.choose(cases)
     with pair_progress(len(pairs) * len(methods)) as on_pair:
@@ -71,20 +76,22 @@ def measure_pairs(
             methods, cases, pairs=pairs, out=out, protocol=protocol, on_pair=on_pair
         )
     write_report(scores, out)
-    show_markdown((out / "summary.md").read_text())
+    show_markdown((out / "summary.md").read_text(encoding="utf-8"))
+    if any(score.status == "failed" for score in scores.pairs):
+        sys.exit(1)
 
 
 @contextmanager
 def pair_progress(pairs: int) -> Iterator[Callable[[PairScore], None]]:
     """Shows a progress bar over pairs; yields the function to call after each pair."""
-    columns = (MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"))
+    columns = (MofNCompleteColumn(), BarColumn(), Description())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=pairs)
 
         def on_pair(score: PairScore) -> None:
             progress.update(task, advance=1, description=pair_line(score))
             if score.status == "failed":
-                progress.print(pair_line(score), markup=False)
+                progress.print(pair_line(score))
 
         yield on_pair
 
