@@ -111,9 +111,7 @@ def _register(folder: Path) -> None:
         registration = register(fixed, moving, model=None)
     _print("registering", used, voxels)
     with measuring() as used:
-        figures = write_registration(
-            registration, folder / "result", outputs=_OUTPUTS
-        )
+        figures = write_registration(registration, folder / "result", outputs=_OUTPUTS)
     _print("writing", used, voxels)
     _print_parts(figures["seconds"])
     print("verdict", figures["verdict"]["grade"], figures["correlation"])

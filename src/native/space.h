@@ -40,6 +40,11 @@ struct Kernels {
   void (*map)(const Chain&, int64_t count, const double* positions, double* mapped,
               int threads);
 
+  // Finds the origins of `count` positions: those that are mapped to them, starting from
+  // the given ones. `errors` are what is left: mapped origins minus positions.
+  void (*invert)(const Chain&, int64_t count, const double* positions, double tolerance,
+                 int64_t iterations, double* origins, double* errors, int threads);
+
   // Interpolates `image` linearly at the mapped voxels of a grid of shape `onto`. Half a
   // voxel beyond its outermost voxels, the result is `outside`; if `is_soft`, the values
   // fall to `outside` within one voxel.

@@ -1,4 +1,5 @@
 // The kernels of scanner space for one instruction set; see kernels.cpp.
+#include "inversion.h"
 #include "smoothing.h"
 #include "space.h"
 #include "volumes.h"
@@ -12,6 +13,7 @@ const Kernels& VOLTWEEN_SET() {
   static constexpr Kernels kernels{
       .name = VOLTWEEN_NAME(VOLTWEEN_SET),
       .map = map,
+      .invert = invert,
       .sample = sample,
       .pick = pick,
       .displacements = displacements,
