@@ -1,4 +1,4 @@
-"""The compiled kernels against NumPy and SciPy: on any grid, with any number of threads."""
+"""The compiled kernels against NumPy and SciPy, on any grid, by any threads."""
 
 import os
 import subprocess
@@ -120,7 +120,7 @@ def test_images_and_labels_are_read_where_scipy_reads_them(grid, transform):
     nearest = np.rint(voxels).astype(int).clip(0, sizes - 1)
     expected = np.where(inside, labels.data[tuple(nearest.T)], 0).reshape(grid.shape)
     assert np.array_equal(transform.resample(labels, onto=grid).data, expected)
-    assert 0 < inside.mean()
+    assert inside.any()
 
 
 @each_grid
@@ -191,7 +191,9 @@ def test_slabs_cover_all_planes_once():
 
 def test_of_two_voxels_at_one_distance_the_later_is_taken_as_by_itk():
     labels = LabelMap(np.arange(6).reshape(6, 1, 1), Grid((6, 1, 1), np.eye(4)))
-    onto = Grid((3, 1, 1), [[2, 0, 0, 0.5], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    affine = np.diag([2.0, 1, 1, 1])
+    affine[0, 3] = 0.5
+    onto = Grid((3, 1, 1), affine)
     moved = Affine.identity().resample(labels, onto=onto)
     assert moved.data.ravel().tolist() == [1, 3, 5]
 

@@ -48,6 +48,11 @@ def to_itk_vectors(vectors_mm: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "
     return vectors_mm * np.diag(_FLIP)[:3].astype(vectors_mm.dtype)
 
 
+def component_sign(component: int) -> float:
+    """Factor from a component of vectors in RAS+ mm to the same in ITK's LPS+ mm."""
+    return float(_FLIP[component, component])
+
+
 def field_from_itk(image: sitk.Image) -> DisplacementField:
     """Converts an ITK image of displacements in LPS to a field in RAS+ mm."""
     vectors_lps = sitk.GetArrayFromImage(image).transpose(2, 1, 0, 3)

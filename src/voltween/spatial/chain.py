@@ -156,7 +156,7 @@ def find_origins(
     tolerance: float,
     iterations: int,
 ) -> tuple[Float[np.ndarray, "3 n"], Float[np.ndarray, "3 n"]]:
-    """Finds origins that are mapped to positions, and their errors T(origin) - position.
+    """Finds origins that are mapped to positions; their errors T(origin) - position.
 
     Each position is iterated from its start until its error is below the tolerance. A
     fixed-point step costs one evaluation of the map and is used as long as it at least
@@ -178,9 +178,9 @@ def smooth(
 
     The image is continued by its nearest voxels.
     """
-    weights = [_gaussian(float(sigma), reach) for sigma in sigma_voxels]
+    i, j, k = (_gaussian(float(sigma), reach) for sigma in sigma_voxels)
     result = np.empty(image.shape, np.float32)
-    _native.smooth(image, *weights, result, _threads(result.size))
+    _native.smooth(image, i, j, k, result, _threads(result.size))
     return result
 
 

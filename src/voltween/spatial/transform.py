@@ -10,7 +10,6 @@ import logging
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeVar, final
 
 import numpy as np
@@ -104,7 +103,7 @@ class Transform(ABC):
 
     @final
     def lengths_mm(self, grid: Grid) -> Float[np.ndarray, "i j k"]:
-        """Computes |T(x) - x| in mm at the voxel centers of `grid`, single precision."""
+        """Computes |T(x) - x| in mm at the voxel centers of `grid`."""
         return displacement_lengths_mm(self._between(grid, grid), grid)
 
     @final
