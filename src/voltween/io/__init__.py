@@ -6,6 +6,7 @@ transform maps fixed to moving world mm, in files too. Files are written whole o
 all.
 """
 
+from voltween.io.field_writing import write_field as write_field
 from voltween.io.objects import ImageLike as ImageLike
 from voltween.io.objects import to_image as to_image
 from voltween.io.points import is_points_file as is_points_file

@@ -49,6 +49,11 @@ def lps_affine(grid: Grid) -> Float[np.ndarray, "4 4"]:
     return _FLIP @ grid.affine
 
 
+def component_sign(component: int) -> float:
+    """Factor from a component of vectors in RAS+ mm to the same in ITK's LPS+ mm."""
+    return float(_FLIP[component, component])
+
+
 def grid_from_itk(image: sitk.Image | sitk.ImageFileReader) -> Grid:
     """The grid of an ITK image, in RAS+ mm."""
     affine_lps = np.eye(4)

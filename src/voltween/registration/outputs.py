@@ -54,6 +54,11 @@ class Output:
     """Writes that to a path."""
 
 
+def _write_field(result: LabeledResult, path: Path) -> None:
+    registration = result.registration
+    io.write_field(registration.fixed_to_moving, registration.fixed.grid, path)
+
+
 def _write_overview(result: LabeledResult, path: Path) -> None:
     write_overview(
         result.registration,
@@ -69,7 +74,7 @@ OUTPUTS = {
     "transform": Output(
         "fixed_to_moving.h5", "transform", lambda r: r.registration.fixed_to_moving
     ),
-    "field": Output("fixed_to_moving.nii.gz", "field", lambda r: r.registration.field),
+    "field": Output("fixed_to_moving.nii.gz", "field", lambda r: r, _write_field),
     "inverse": Output(
         "moving_to_fixed.h5", "inverse", lambda r: r.registration.moving_to_fixed
     ),

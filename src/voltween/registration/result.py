@@ -10,6 +10,7 @@ import numpy as np
 from voltween.errors import FoldingWarning, InverseWarning
 from voltween.metrics import dice_per_label, warn_if_nothing_overlaps
 from voltween.refinement import Refinement
+from voltween.registration.image_correlation import correlation_of
 from voltween.registration.judge import Judge
 from voltween.registration.round_trip import round_trip_errors_mm
 from voltween.registration.timing import Seconds, timing
@@ -22,6 +23,7 @@ from voltween.spatial import (
     LabelMap,
     Transform,
     check_labels_on_scan,
+    jacobian_determinant,
     labels_in_common,
     remove_folds,
 )
@@ -109,10 +111,13 @@ class Registration:
         errors_mm = round_trip_errors_mm(
             self.fixed, self.fixed_to_moving, self._inverse
         )
+        largest = float(errors_mm.max())
+        # In place: the voxels of a large scan are not copied for it.
+        median, percentile_95 = np.percentile(errors_mm, [50, 95], overwrite_input=True)
         return {
-            "median": float(np.median(errors_mm)),
-            "percentile_95": float(np.percentile(errors_mm, 95)),
-            "largest": float(errors_mm.max()),
+            "median": float(median),
+            "percentile_95": float(percentile_95),
+            "largest": largest,
         }
 
     @cached_property
@@ -129,9 +134,12 @@ class Registration:
         """The moving image on the fixed image's own grid."""
         return self.fixed_to_moving.resample(self.moving, onto=self.fixed.grid)
 
-    @cached_property
+    @property
     def field(self) -> DisplacementField:
-        """`fixed_to_moving` as displacements at the fixed image's voxels."""
+        """`fixed_to_moving` as displacements at the fixed image's voxels.
+
+        It is not kept: of a large scan it would fill the memory.
+        """
         return self.fixed_to_moving.to_field(self.fixed.grid)
 
     @cached_property
@@ -142,7 +150,7 @@ class Registration:
     @cached_property
     def jacobian(self) -> Image:
         """Local volume in moving space over that in fixed space, on the fixed grid."""
-        return Image(self.field.jacobian_determinant(), self.fixed.grid)
+        return jacobian_determinant(self.fixed_to_moving, onto=self.fixed.grid)
 
     def without_folding(self) -> "Registration":
         """Returns the registration changed until no voxel of the fixed image folds.
@@ -172,10 +180,10 @@ class Registration:
     @cached_property
     def correlation(self) -> dict[str, float]:
         """Correlation coefficient with the fixed image, before and after."""
-        before = self.before.resample(self.moving, onto=self.fixed.grid)
+        pair = self.fixed, self.moving
         return {
-            "before": _correlation(self.fixed, before),
-            "after": _correlation(self.fixed, self.moved),
+            "before": correlation_of(*pair, self.before),
+            "after": correlation_of(*pair, self.fixed_to_moving),
         }
 
     def dice(self, fixed: LabelMap, moving: LabelMap) -> dict[str, dict[int, float]]:
@@ -208,12 +216,6 @@ class Registration:
         """
         stages = {stage.name: stage.fixed_to_moving for stage in self.stages}
         return {"before": self.before, **stages}
-
-
-def _correlation(one: Image, other: Image) -> float:
-    if np.ptp(one.data) == 0 or np.ptp(other.data) == 0:
-        return 0.0
-    return float(np.corrcoef(one.data.ravel(), other.data.ravel())[0, 1])
 
 
 def _describe_round_trip(error_mm: Mapping[str, float], folding_percent: float) -> str:
