@@ -2,7 +2,7 @@
 
 import pytest
 
-from fuzz.campaign import FAULTS, Campaign, Outcome, table
+from fuzz.campaign import Campaign
 from fuzz.subjects import BY_NAME
 
 SEEDS = range(2)

@@ -42,7 +42,8 @@ class Outcome:
         return self.kind in FAULTS
 
     def __str__(self):
-        return f"{self.reader} | seed {self.seed} | {self.what} | {self.kind}: {self.detail}"
+        place = f"{self.reader} | seed {self.seed} | {self.what}"
+        return f"{place} | {self.kind}: {self.detail}"
 
 
 class ChildDiedError(Exception):
@@ -166,8 +167,10 @@ class Campaign:
             return "told", "; ".join(reply["told"])
         if reply["is_damage"]:
             return "silent", "damage that is read as if it were whole"
-        if not reply["rival"]:
-            return "other", ""
+        return self._compare(reply) if reply["rival"] else ("other", "")
+
+    def _compare(self, reply):
+        """Whether ITK or nibabel read the same."""
         try:
             self.rival.ask(reply)
             answer = self.rival.receive()

@@ -78,7 +78,8 @@ def replace_all(rng, content):
         "a JSON": b"{}",
     }
     name = choose(rng, tuple(others))
-    return Change(others[name], f"replaced by {name}", is_damage=True)
+    is_damage = name not in ("zeros", "noise")  # voxels may be anything
+    return Change(others[name], f"replaced by {name}", is_damage)
 
 
 BYTES = (

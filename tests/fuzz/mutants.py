@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fuzz import damage, dicom, fields, hdf5, texts, trees
-from fuzz.changes import choose
+from fuzz.changes import Change, choose
 
 _NIFTI_FIELDS = fields.set_fields(fields.NIFTI_1)
 _NRRD_HEADER = texts.header_lines(b": ", b"")

@@ -55,45 +55,31 @@ def csv_cells(rng, text):
     """Changes cells, rows and columns of a table."""
     rows = list(csv.reader(StringIO(text)))
     r = int(rng.integers(len(rows)))
-    c = int(rng.integers(len(rows[r]))) if rows[r] else 0
-    kind = choose(
-        rng,
-        (
-            "cell",
-            "cell",
-            "cell",
-            "row out",
-            "row twice",
-            "column out",
-            "column twice",
-            "short row",
-            "long row",
-            "header out",
-            "blank",
-        ),
-    )
+    c = int(rng.integers(max(len(rows[r]), 1)))
     value = choose(rng, TEXTS)
-    if kind == "cell" and rows[r]:
-        rows[r][c] = value
-    elif kind == "row out":
-        del rows[r]
-    elif kind == "row twice":
-        rows.insert(r, rows[r])
-    elif kind == "column out":
-        rows = [row[:c] + row[c + 1 :] for row in rows]
-    elif kind == "column twice":
-        rows = [row + row[c : c + 1] for row in rows]
-    elif kind == "short row":
-        rows[r] = rows[r][:-1]
-    elif kind == "long row":
-        rows[r] = [*rows[r], value]
-    elif kind == "header out":
-        rows = rows[1:]
+    kind = choose(rng, (*["cell"] * 4, *_ROW_CHANGES, *_COLUMN_CHANGES))
+    if kind in _COLUMN_CHANGES:
+        rows = [_COLUMN_CHANGES[kind](row, c) for row in rows]
+    elif kind in _ROW_CHANGES:
+        rows[r : r + 1] = _ROW_CHANGES[kind](rows[r], value)
     else:
-        rows.insert(r, [])
+        rows[r][c : c + 1] = [value]
     out = StringIO()
     csv.writer(out, lineterminator="\n").writerows(rows)
     return out.getvalue(), f"{kind} at row {r}, column {c}: {value[:30]!r}"
+
+
+_ROW_CHANGES = {
+    "row out": lambda row, value: [],
+    "row twice": lambda row, value: [row, row],
+    "short row": lambda row, value: [row[:-1]],
+    "long row": lambda row, value: [[*row, value]],
+    "blank row": lambda row, value: [row, []],
+}
+_COLUMN_CHANGES = {
+    "column out": lambda row, c: row[:c] + row[c + 1 :],
+    "column twice": lambda row, c: row + row[c : c + 1],
+}
 
 
 def csv_form(rng, content):

@@ -123,11 +123,20 @@ def _attempt(subject, path):
         return "silent", str(error), None
     except MemoryError as error:
         return "memory", repr(error), None
-    except Exception:
-        return "traceback", traceback.format_exc()[-1500:], None
+    except Exception as error:
+        return "traceback", _in_words(error), None
     if reading is None:
         return "refused", "counts as missing", None
     return "read", "", reading
+
+
+def _in_words(error):
+    """The error and the package's lines that it passed, as one line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [
+        f"{Path(f.filename).name}:{f.lineno}" for f in frames if "src" in f.filename
+    ]
+    return f"{type(error).__name__}: {str(error)[:150]!r} ({' '.join(lines)})"
 
 
 def _are_same(reading, expected):
