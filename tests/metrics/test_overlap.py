@@ -31,6 +31,24 @@ def test_dice_and_iou_equal_the_definitions_on_random_maps():
         assert iou_from_dice(dice) == pytest.approx((f & m).sum() / (f | m).sum())
 
 
+@pytest.mark.parametrize(
+    "labels", [[0, 1, 2], [-5, 0, 7], [0, 2**40, 2**62], [0, 9**5]]
+)
+def test_labels_of_any_range_are_counted(labels):
+    rng = np.random.default_rng(0)
+    fixed, moved = np.array(labels)[rng.integers(0, len(labels), (2, 6, 5, 4))]
+    dice = dice_per_label(fixed, moved)
+    assert list(dice) == [label for label in labels if label != 0]
+    for label, value in dice.items():
+        f, m = fixed == label, moved == label
+        assert value == 2 * (f & m).sum() / (f.sum() + m.sum())
+
+
+def test_the_highest_labels_are_not_rounded():
+    fixed = np.array([[[2**63, 2**63 + 1]]], np.uint64)
+    assert dice_per_label(fixed, fixed[..., ::-1]) == {2**63: 0.0, 2**63 + 1: 0.0}
+
+
 def test_union_of_labels_is_one_structure():
     fixed = np.array([[[1, 1, 1, 0, 2, 2, 0]]])
     moved = np.array([[[0, 2, 1, 1, 2, 3, 0]]])

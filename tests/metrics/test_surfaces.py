@@ -136,3 +136,12 @@ def test_surface_distances_equal_those_of_monai():
         assert by_label[label].hd95_mm == hd95_mm
         # The last digit depends on the library that computes the mean.
         assert by_label[label].surface_distance_mm == pytest.approx(mean_mm, rel=1e-7)
+
+
+def test_labels_of_any_range_have_the_same_distances():
+    fixed, moved = cube((3, 3, 3)), cube((5, 3, 3))
+    expected = surface_distances_per_label(fixed, moved, spacing_mm=SPACING_MM)[1]
+    for label in (-3, 1000, 2**40):
+        maps = (data * label for data in (fixed, moved))
+        of_label = surface_distances_per_label(*maps, spacing_mm=SPACING_MM)
+        assert of_label == {label: expected}

@@ -12,12 +12,12 @@ from voltween.cohorts.choices import PreparationOptions as PreparationOptions
 from voltween.cohorts.downloads.catalogue import DOWNLOADS as DOWNLOADS
 from voltween.cohorts.downloads.catalogue import download_named as download_named
 from voltween.cohorts.joining import join_manifests as join_manifests
-from voltween.cohorts.manifest import SPLITS as SPLITS
-from voltween.cohorts.manifest import Case as Case
 from voltween.cohorts.manifest import cases_of_split as cases_of_split
 from voltween.cohorts.manifest import read_manifest as read_manifest
 from voltween.cohorts.manifest import write_manifest as write_manifest
 from voltween.cohorts.manifest import write_new_manifest as write_new_manifest
+from voltween.cohorts.manifest_row import SPLITS as SPLITS
+from voltween.cohorts.manifest_row import Case as Case
 from voltween.cohorts.name_files import read_structures as read_structures
 from voltween.cohorts.pairs import Pair as Pair
 from voltween.cohorts.pairs import atlas_pairs as atlas_pairs

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from voltween import io
-from voltween.cohorts.manifest import Case
+from voltween.cohorts.manifest_row import Case
 from voltween.errors import InputError
 from voltween.spatial import Affine, Image, LabelMap, Points, check_labels_on_scan
 

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from voltween.cohorts.downloads.download import Download, IntensityRule, Region
 from voltween.cohorts.name_files import read_names, read_splits
-from voltween.cohorts.text_files import write_if_changed
 from voltween.errors import InputError
+from voltween.text_files import write_if_changed
 
 RECORD = "options.json"
 _DEFAULT_VAL_SHARE = 0.1

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from voltween.cohorts.downloads.download import Download
 from voltween.cohorts.finished_cases import FinishedCase
-from voltween.cohorts.manifest import Case, write_manifest
+from voltween.cohorts.manifest import write_manifest
+from voltween.cohorts.manifest_row import Case
 from voltween.cohorts.pairs import Pair
-from voltween.cohorts.text_files import csv_text, write_if_changed
+from voltween.text_files import csv_text, write_if_changed
 
 MANIFEST = "cases.csv"
 WRITTEN = f"finished/{MANIFEST}"

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from voltween.cohorts.manifest import Case, read_manifest
+from voltween.cohorts.manifest import read_manifest
+from voltween.cohorts.manifest_checks import check_cases
+from voltween.cohorts.manifest_row import Case
 from voltween.errors import InputError
 
 
@@ -36,6 +38,7 @@ def join_manifests(paths: Sequence[Path]) -> tuple[Case, ...]:
         for case in cases
     )
     _check_names(joined)
+    check_cases(joined, "the joined manifest")
     return joined
 
 

@@ -1,66 +1,45 @@
 """The manifest: a CSV that lists the cases of a cohort and the files of each."""
 
-import csv
 import os
-import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from voltween.cohorts.text_files import csv_text, write_if_changed
-from voltween.errors import InputError, SuspiciousInputWarning
+from voltween.cohorts.manifest_checks import check_cases, check_rows
+from voltween.cohorts.manifest_row import Case
+from voltween.errors import InputError
 from voltween.files import PathLike, check_suffix, existing_file, folder_of
 from voltween.inputs import add_inputs
+from voltween.text_files import csv_text, read_table, write_if_changed
 
-SPLITS = ("train", "val", "test")
-_REQUIRED = {"case", "image", "split"}
-_COLUMNS = ("case", "image", "labels", "points", "split")
-_SHOWN = 5  # groups of cases of one image, in a warning
+_REQUIRED = ("case", "image", "split")
+_ROLES = ("image", "labels", "points")
+_COLUMNS = ("case", *_ROLES, "split")
 _GROUPS = ("subject", "cohort")  # columns that are written if a case has a value
 
 
-@dataclass(frozen=True)
-class Case:
-    """One scan of a manifest and the files that belong to it."""
-
-    name: str
-    image: Path
-    labels: Path | None
-    points: Path | None
-    split: str
-    subject: str = ""
-    """The person who was scanned; empty if it is not known."""
-    cohort: str = ""
-    """The cohort that the case comes from; empty if it is not known."""
-
-    @property
-    def person(self) -> str:
-        """The subject or, if it is not known, the name of the case."""
-        return self.subject or self.name
-
-
-def read_manifest(path: PathLike) -> tuple[Case, ...]:
+def read_manifest(path: PathLike, *, may_lack_files: bool = False) -> tuple[Case, ...]:
     """Reads a CSV with columns case, image and split.
 
     Columns labels, points, subject and cohort are optional. Paths are relative to the
     manifest's folder; a split is train, val or test. The manifest and the files that it
     lists are inputs of the command, which are not written over (`inputs.reading`). A
-    `SuspiciousInputWarning` names cases that are one file.
+    `SuspiciousInputWarning` names what is hardly meant (`manifest_checks`).
+
+    Args:
+        path: The CSV.
+        may_lack_files: Whether missing files stop their own cases alone, when they are
+            read, and not the command.
 
     Raises:
-        InputError: If a column or file is missing, a case is listed twice, or a split
-            is unknown. One error names all faults.
+        InputError: If a column or file is missing, there is no case, a row cannot be
+            used, or cases contradict each other. One error names all such faults.
     """
     path = existing_file(Path(path))
-    cases = tuple(_case(row, path.parent) for row in _rows(path))
-    if faults := [*_case_faults(cases), *_repeated_names(cases)]:
-        raise InputError(
-            about=path,
-            expected="a manifest of existing files, each case listed once",
-            got=f"{len(faults)} fault(s): {'; '.join(faults)}",
-        )
-    add_inputs([path, *(file for case in cases for file in _files_of(case))])
-    _warn_of_repeated_images(cases, path)
+    rows = read_table(path, "a manifest", _REQUIRED).rows
+    check_rows(rows, path)
+    cases = tuple(_case(row, path.parent) for row in rows)
+    check_cases(cases, path, may_lack_files=may_lack_files)
+    add_inputs([path, *(file for case in cases for file in case.files)])
     return cases
 
 
@@ -116,31 +95,13 @@ def cases_of_split(cases: Iterable[Case], split: str) -> tuple[Case, ...]:
     return chosen
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restval="")
-            rows = list(reader)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            about=path, expected="a manifest (CSV text)", got="another kind of file"
-        ) from error
-    if missing := _REQUIRED - set(reader.fieldnames or ()):
-        raise InputError(
-            about=path,
-            expected="a manifest with columns case, image, split (and optionally "
-            "labels, points, subject, cohort)",
-            got=f"no {', '.join(sorted(missing))}",
-        )
-    return rows
-
-
 def _case(row: dict[str, str], folder: Path) -> Case:
+    image, labels, points = (row.get(role, "") for role in _ROLES)
     return Case(
         name=row["case"],
-        image=folder / row["image"],
-        labels=folder / row["labels"] if row.get("labels") else None,
-        points=folder / row["points"] if row.get("points") else None,
+        image=folder / image,
+        labels=folder / labels if labels else None,
+        points=folder / points if points else None,
         split=row["split"],
         subject=row.get("subject", ""),
         cohort=row.get("cohort", ""),
@@ -175,46 +136,3 @@ def _relative(file: Path, folder: Path) -> Path:
     if file.is_relative_to(folder) and ".." not in file.parts:
         return file.relative_to(folder)
     return Path(os.path.relpath(file.parent.resolve() / file.name, folder.resolve()))
-
-
-def _case_faults(cases: Iterable[Case]) -> list[str]:
-    """Missing files and unknown splits."""
-    faults = []
-    for case in cases:
-        faults += [
-            f"{case.name}: no file {f}" for f in _files_of(case) if not f.exists()
-        ]
-        if case.split not in SPLITS:
-            faults.append(
-                f"{case.name}: split must be one of {SPLITS}, got {case.split!r}"
-            )
-    return faults
-
-
-def _files_of(case: Case) -> list[Path]:
-    return [path for path in (case.image, case.labels, case.points) if path]
-
-
-def _warn_of_repeated_images(cases: Iterable[Case], path: Path) -> None:
-    """Warns of cases whose images are one file, perhaps in two splits."""
-    by_file: dict[Path, list[Case]] = {}
-    for case in cases:
-        by_file.setdefault(case.image.resolve(), []).append(case)
-    repeated = [same for same in by_file.values() if len(same) > 1]
-    if repeated:
-        names = "; ".join(
-            " and ".join(f"{case.name} ({case.split})" for case in same)
-            for same in repeated[:_SHOWN]
-        )
-        more = f" and {len(repeated) - _SHOWN} more" if len(repeated) > _SHOWN else ""
-        warnings.warn(
-            f"{path}: cases of one and the same image: {names}{more}",
-            SuspiciousInputWarning,
-            stacklevel=3,
-        )
-
-
-def _repeated_names(cases: Sequence[Case]) -> list[str]:
-    names = [case.name for case in cases]
-    repeated = {name for name in names if names.count(name) > 1}
-    return [f"{name} is listed twice" for name in sorted(repeated)]

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from voltween.cohorts.manifest import SPLITS
-from voltween.cohorts.text_files import read_columns
+from voltween.cohorts.manifest_row import SPLITS
 from voltween.errors import InputError
 from voltween.files import existing_file
+from voltween.text_files import read_columns
 
 
 def read_names(path: Path) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from voltween.cohorts.manifest import SPLITS, Case
+from voltween.cohorts.manifest_row import SPLITS, Case
 from voltween.errors import InputError
 
 _FEWEST = 2  # cases of a split, to form a pair

@@ -9,6 +9,8 @@ from jaxtyping import Integer
 
 from voltween.errors import InputError, SuspiciousInputWarning
 
+_MOST_BINS = 1 << 16  # labels of a histogram that is quicker than a search for labels
+
 
 def dice_per_label(
     fixed: Integer[np.ndarray, "i j k"], moved: Integer[np.ndarray, "i j k"]
@@ -22,9 +24,7 @@ def dice_per_label(
         InputError: If the two maps have different shapes.
     """
     check_same_shape(fixed, moved)
-    sizes_fixed = _voxels_per_label(fixed)
-    sizes_moved = _voxels_per_label(moved)
-    sizes_shared = _voxels_per_label(fixed[fixed == moved])
+    sizes_fixed, sizes_moved, sizes_shared = _label_sizes(fixed, moved)
     return {
         label: 2
         * sizes_shared.get(label, 0)
@@ -89,7 +89,36 @@ def check_same_shape(
         )
 
 
+def _label_sizes(
+    fixed: Integer[np.ndarray, "i j k"], moved: Integer[np.ndarray, "i j k"]
+) -> tuple[dict[int, int], dict[int, int], dict[int, int]]:
+    """Voxels of each label in the fixed map, in the moved map, and in both."""
+    ends = [int(end) for data in (fixed, moved) for end in (data.min(), data.max())]
+    low, high = min(ends), max(ends)
+    if high - low >= _MOST_BINS or high > np.iinfo(np.int64).max:
+        return (
+            _voxels_per_label(fixed),
+            _voxels_per_label(moved),
+            _voxels_per_label(fixed[fixed == moved]),
+        )
+    counts = np.zeros((3, high - low + 1), dtype=np.int64)
+    for one, other in zip(fixed, moved, strict=True):  # one pass, a plane at a time
+        one, other = (plane.astype(np.int64).ravel() - low for plane in (one, other))
+        for row, voxels in zip(counts, (one, other, one[one == other]), strict=True):
+            row += np.bincount(voxels, minlength=len(row))
+    in_fixed, in_moved, in_both = (_sizes(row, low) for row in counts)
+    return in_fixed, in_moved, in_both
+
+
+def _sizes(counts: Integer[np.ndarray, " n"], low: int) -> dict[int, int]:
+    """Voxels of each label that occurs; the counts begin with that of `low`."""
+    present = np.flatnonzero(counts)
+    pairs = zip(present.tolist(), counts[present].tolist(), strict=True)
+    return {low + n: count for n, count in pairs if low + n != 0}
+
+
 def _voxels_per_label(data: Integer[np.ndarray, "*n"]) -> dict[int, int]:
+    """Voxels of each label, in any range of labels, which takes longer."""
     labels, counts = np.unique(data, return_counts=True)
     pairs = zip(labels.tolist(), counts.tolist(), strict=True)
     return {label: count for label, count in pairs if label != 0}

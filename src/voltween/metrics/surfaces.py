@@ -8,6 +8,8 @@ from jaxtyping import Bool, Float, Integer
 
 from voltween.metrics.overlap import check_same_shape
 
+_LISTED = 1 << 16  # labels of a list of boxes by label
+
 
 @dataclass(frozen=True)
 class SurfaceDistances:
@@ -52,10 +54,14 @@ def _box_per_label(
     """The smallest box of voxels that holds the label in both maps, by label."""
     from scipy.ndimage import find_objects  # takes 0.2 s, which Dice does not need
 
-    labels, indices = np.unique([fixed, moved], return_inverse=True)
-    boxes = find_objects(indices.reshape(2, *fixed.shape) + 1)
-    pairs = zip(labels.tolist(), boxes, strict=True)
-    return {label: box[1:] for label, box in pairs if label != 0}
+    if max(fixed.max(), moved.max()) <= _LISTED and min(fixed.min(), moved.min()) >= 0:
+        both = np.stack([fixed.astype(np.int32), moved.astype(np.int32)])
+        pairs = enumerate(find_objects(both), 1)
+    else:  # in any range of labels, which takes longer
+        labels, indices = np.unique([fixed, moved], return_inverse=True)
+        boxes = find_objects(indices.reshape(2, *fixed.shape) + 1)
+        pairs = zip(labels.tolist(), boxes, strict=True)
+    return {label: box[1:] for label, box in pairs if label != 0 and box}
 
 
 def _surface_distances(

@@ -1,8 +1,9 @@
 """Tables in Markdown, and in LaTeX with booktabs."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from voltween.escaping import latex, markdown
 
 
 @dataclass(frozen=True)
@@ -72,33 +73,3 @@ def latex_table(table: Table) -> str:
 
 def _latex_line(texts: Iterable[str]) -> str:
     return f"{' & '.join(texts)} \\\\"
-
-
-def markdown(text: str) -> str:
-    """The text escaped for Markdown, on one line."""
-    underscore_at_edge_of_word = r"(?<!\w)_|_(?!\w)"
-    return re.sub(
-        rf"[\\`*|<]|{underscore_at_edge_of_word}", r"\\\g<0>", _on_one_line(text)
-    )
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-}
-
-
-def latex(text: str) -> str:
-    """The text escaped for LaTeX, on one line."""
-    escaped = "".join(_LATEX.get(letter, letter) for letter in _on_one_line(text))
-    escaped = escaped.replace("--", "-{}-")  # otherwise an en dash
-    return re.sub(r"(?<!\w)-(?=\d)", "$-$", escaped)  # a minus, not a hyphen
-
-
-def _on_one_line(text: str) -> str:
-    return " ".join(text.split())
