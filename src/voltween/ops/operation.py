@@ -8,6 +8,9 @@ from torch import Tensor
 from torch.library import register_autograd, register_fake
 
 from voltween.ops import _native
+from voltween.ops.forking import allow_forks
+
+allow_forks()  # whoever forks has imported an operation by then
 
 
 class Kernel(NamedTuple):
