@@ -1,12 +1,12 @@
 """Mutants: a file or folder that one seed has changed."""
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fuzz import damage, dicom, fields, hdf5, texts, trees
-from fuzz.changes import Change, choose
+from fuzz.changes import choose
 
 _NIFTI_FIELDS = fields.set_fields(fields.NIFTI_1)
 _NRRD_HEADER = texts.header_lines(b": ", b"")
@@ -69,7 +69,7 @@ class Mutant:
 
 
 def make_mutant(subject, files, primary, seed):
-    """The mutant of a seed. `files` are the original's, by their names in its folder."""
+    """The mutant of a seed of an original, whose `files` are by name in its folder."""
     rng = np.random.default_rng([zlib.crc32(subject.name.encode()), seed])
     names = sorted(n for n in files if subject.changed in ("*", n))
     if subject.rival == "series" and rng.random() < 0.25:
@@ -130,9 +130,8 @@ def _payload_mutator(suffix, content):
 
     def mutate(rng, whole):
         inner = choose(rng, damage.DAMAGE)(rng, whole[start:])
-        return type(inner)(
-            whole[:start] + inner.content, f"payload: {inner.what}", True
-        )
+        content = whole[:start] + inner.content
+        return replace(inner, content=content, what=f"payload: {inner.what}")
 
     return mutate
 
