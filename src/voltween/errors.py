@@ -69,6 +69,10 @@ class SuspiciousInputWarning(UserWarning):
     """Input that can be used but that is hardly what was meant."""
 
 
+class AssumptionWarning(UserWarning):
+    """A file does not state what is needed; the text says what it is taken to be."""
+
+
 class FoldingWarning(UserWarning):
     """A transform that still folds although folds were to be removed."""
 

@@ -63,21 +63,41 @@ def check_is_no_input(path: Path) -> None:
         )
 
 
+def folder_and_series(path: str | os.PathLike[str]) -> tuple[Path, str]:
+    """Splits `FOLDER#NAME`, one of the DICOM series in a folder, at its `#`.
+
+    A path that exists, or that has no folder before a `#`, is returned as it is, with
+    an empty name.
+    """
+    text = os.fspath(path)
+    if "#" in text and not os.path.exists(text):
+        for end, letter in enumerate(text):
+            if letter == "#" and os.path.isdir(text[:end]):
+                return Path(text[:end]), text[end + 1 :]
+    return Path(text), ""
+
+
 def files_of(path: Path) -> list[Path]:
-    """The file itself, or all files of a folder (DICOM) in the order of their names."""
-    if path.is_dir():
-        return sorted(file for file in path.rglob("*") if file.is_file())
-    return [path]
+    """The file itself, or all files of a folder (DICOM) in the order of their names.
+
+    For `FOLDER#NAME`, those of the folder.
+    """
+    location, _ = folder_and_series(path)
+    if location.is_dir():
+        return sorted(file for file in location.rglob("*") if file.is_file())
+    return [location]
 
 
 def content_digest(path: Path) -> str:
     """SHA-256 of a file, or of a DICOM folder's files read one after another.
 
-    They are read in the order of their names; subfolders are no part of a series.
+    They are read in the order of their names; those in folders of subfolders are no
+    part of a series. The name of a series in a folder counts as well.
     """
-    digest = hashlib.sha256()
+    folder, series = folder_and_series(path)
+    digest = hashlib.sha256(series.encode())
     for file in files_of(path):
-        if path.is_dir() and file.parent != path:
+        if folder.is_dir() and folder not in (file.parent, file.parent.parent):
             continue
         with file.open("rb") as content:
             while piece := content.read(_PIECE_BYTES):

@@ -7,6 +7,8 @@ and positions have components 0 and 1 negated.
 
 import functools
 import operator
+import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -14,7 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 from jaxtyping import Float
 
-from voltween.errors import InputError
+from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.spatial import (
     Affine,
     DisplacementField,
@@ -62,6 +64,18 @@ def grid_from_itk(image: sitk.Image | sitk.ImageFileReader) -> Grid:
     affine_lps[:3, :3] = directions[:3, :3] * image.GetSpacing()[:3]
     affine_lps[:3, 3] = image.GetOrigin()[:3]
     return Grid(image.GetSize()[:3], _FLIP @ affine_lps)
+
+
+def grid_in_frame(
+    shape: tuple[int, ...], affine: Float[np.ndarray, "4 4"], frame: str = "LPS"
+) -> Grid:
+    """The grid of an affine to mm in a frame of three letters, such as LPS or RAS.
+
+    Each letter says where an axis of the frame points: R or L, A or P, S or I.
+    """
+    signs = [1.0 if letter in "RAS" else -1.0 for letter in frame]
+    i, j, k = shape[:3]
+    return Grid((i, j, k), np.diag([*signs, 1.0]) @ affine)
 
 
 def volume_from_itk(image: sitk.Image) -> tuple[np.ndarray, Grid]:
@@ -167,11 +181,44 @@ def _matrix_of(itk: sitk.Transform) -> Float[np.ndarray, "4 4"]:
 
 
 @contextmanager
-def quiet_itk() -> Iterator[None]:
-    """Silences ITK's warnings on damaged files: our error says the same in one line."""
-    before = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    try:
+def hearing_itk() -> Iterator[None]:
+    """Turns what ITK writes to the terminal into warnings of this package.
+
+    They are given at the end of the block, unless an error says more.
+    """
+    with itk_messages() as messages:
         yield
+    for text in dict.fromkeys(messages):
+        warnings.warn(f"ITK warns: {text}", SuspiciousInputWarning, stacklevel=3)
+
+
+@contextmanager
+def itk_messages() -> Iterator[list[str]]:
+    """Collects what ITK would write to the terminal."""
+    listener = _Listener()
+    before = listener.SetAsGlobalITKLogger()
+    try:
+        yield listener.texts
     finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(before)
+        before.SetAsGlobalITKLogger()
+
+
+class _Listener(sitk.LoggerBase):
+    """Keeps what ITK would write to the terminal, each message as one line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def DisplayText(self, text: str) -> None:  # noqa: N802
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        if lines and lines[0].startswith(("WARNING: In", "ERROR: In")):
+            lines = lines[1:]  # a line of ITK's source code
+        if lines:
+            self.texts.append(re.sub(r"^\w+ \(0x\w+\): ", "", " ".join(lines)))
+
+    DisplayWarningText = DisplayErrorText = DisplayText
+    DisplayGenericOutputText = DisplayText
+
+    def DisplayDebugText(self, text: str) -> None:  # noqa: N802
+        """Leaves out what is of use to ITK's developers alone."""

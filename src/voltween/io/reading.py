@@ -1,55 +1,39 @@
 """Reads images, label maps and transforms into scanner space, RAS+ mm."""
 
-import math
-import warnings
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import SimpleITK as sitk
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError, ImageDataError
 
 from voltween.errors import InputError
-from voltween.files import PathLike, existing_file, naming
+from voltween.files import PathLike, naming
+from voltween.inputs import folder_and_series
+from voltween.io.container import DICOM, HDF5, ITK_TEXT, MATLAB4, check_file
+from voltween.io.dicom import read_dicom_file, read_dicom_folder
 from voltween.io.itk import (
-    IMAGE_SUFFIXES,
     TRANSFORM_SUFFIXES,
-    field_from_itk,
-    grid_from_itk,
-    quiet_itk,
+    hearing_itk,
+    to_itk_vectors,
     transform_from_itk,
-    volume_from_itk,
 )
+from voltween.io.volume_file import check_is_volume
+from voltween.io.volumes import open_volume
 from voltween.spatial import DisplacementField, Grid, Image, LabelMap, Transform
-
-_READING_ERRORS = (
-    RuntimeError,
-    ValueError,
-    OSError,
-    EOFError,
-    zlib.error,
-    ImageFileError,
-    HeaderDataError,
-    ImageDataError,
-)
-_QFORM_TOLERANCE_MM = 0.1
 
 
 def read(path: PathLike) -> Image:
-    """Reads the intensity image in a file (NIfTI, NRRD, MetaImage) or DICOM folder.
+    """Reads the image in a file (NIfTI, NRRD, MetaImage, MGH) or a DICOM folder.
 
-    A DICOM folder must hold one series.
+    What a file is follows from its content, not from its name. A DICOM folder must
+    hold one series, or one is chosen by its number, description or UID: `FOLDER#NAME`.
 
     Raises:
-        InputError: If it is missing, unreadable, not 3D, not scalar, or not finite.
+        InputError: If it is missing, damaged, not 3D, not scalar, or not finite, or if
+            the slices of a DICOM series are no regular stack.
     """
-    scan = _existing_scan(path)
-    with naming(scan):
-        return Image(*_read_volume(scan))
+    volume = _read_volume(path)
+    with naming(path):
+        return Image(*volume)
 
 
 def read_labels(path: PathLike) -> LabelMap:
@@ -58,9 +42,9 @@ def read_labels(path: PathLike) -> LabelMap:
     Raises:
         InputError: If it cannot be read as an image, or has fractions.
     """
-    scan = _existing_scan(path)
-    with naming(scan):
-        return LabelMap(*_read_volume(scan))
+    volume = _read_volume(path)
+    with naming(path):
+        return LabelMap(*volume)
 
 
 def read_transform(path: PathLike) -> Transform:
@@ -73,128 +57,42 @@ def read_transform(path: PathLike) -> Transform:
         InputError: If the file is missing, holds no transform, or one of a kind that
             is not supported.
     """
-    file = existing_file(Path(path))
-    with naming(file):
-        if file.name.endswith((*IMAGE_SUFFIXES, ".mhd")):
-            return _read_field(file)
-        with _reporting_damage(f"an ITK transform ({', '.join(TRANSFORM_SUFFIXES)})"):
-            itk = sitk.ReadTransform(str(file))
+    content = check_file(path)
+    if content.kind not in (HDF5, ITK_TEXT, MATLAB4):
+        return _read_field(content.path)
+    with naming(path):
+        try:
+            with hearing_itk():
+                itk = sitk.ReadTransform(str(path))
+        except RuntimeError as error:
+            raise InputError(
+                expected=f"an ITK transform ({', '.join(TRANSFORM_SUFFIXES)})",
+                got="a file that is damaged, cut short or of another kind",
+            ) from error
         return transform_from_itk(itk)
 
 
-def _existing_scan(path: PathLike) -> Path:
-    """The path of a file that can be read, or of a folder."""
-    scan = Path(path)
-    return scan if scan.is_dir() else existing_file(scan)
-
-
-def _read_volume(path: Path) -> tuple[np.ndarray, Grid]:
-    if path.name.endswith((".nii", ".nii.gz")) and not path.is_dir():
-        return _read_nifti(path)
-    image = _read_dicom(path) if path.is_dir() else _read_itk_image(path)
-    check_is_volume(image.GetSize(), image.GetNumberOfComponentsPerPixel())
-    return volume_from_itk(image)
-
-
-def _read_nifti(path: Path) -> tuple[np.ndarray, Grid]:
-    """Reads the grid by ITK, as ANTs and Slicer see it, and the voxels by nibabel.
-
-    ITK fills a file that was cut short with zeros and turns NaN into zero, silently.
-    """
-    with _reporting_damage("a NIfTI image"), quiet_itk():
-        image = nibabel.load(path)
-        header = _itk_header(path)
-    if header is None:
-        check_is_volume(image.shape, 1)
-    else:
-        check_is_volume(header.GetSize(), header.GetNumberOfComponents())
-    with _reporting_damage("a NIfTI image"):
-        data = np.asarray(image.dataobj).reshape(image.shape[:3])
-    by_nibabel = Grid(data.shape, image.affine)
-    if header is None:
-        return data, by_nibabel
-    grid = grid_from_itk(header)
-    if not grid.is_close(by_nibabel, _QFORM_TOLERANCE_MM):
-        warnings.warn(
-            f"{path}: its qform and sform place the image differently; using the one "
-            "that ITK, ANTs and Slicer use (nibabel, FSL and FreeSurfer use the other)",
-            stacklevel=2,
-        )
-    return data, grid
-
-
-def _itk_header(path: Path) -> sitk.ImageFileReader | None:
-    """The header of a NIfTI file; None if its axes are sheared, which ITK refuses."""
-    header = sitk.ImageFileReader()
-    header.SetFileName(str(path))
-    try:
-        header.ReadImageInformation()
-    except RuntimeError as error:
-        if "orthonormal" not in str(error):
-            raise
-        return None
-    return header
-
-
-def check_is_volume(size: tuple[int, ...], components: int) -> None:
-    """Checks that a file or object holds one 3D image with one number per voxel.
-
-    Raises:
-        InputError: If it does not.
-    """
-    if len(size) < 3 or min(size[:3]) < 2 or math.prod(size[3:]) != 1:
-        advice = "save the volume you mean as a file of its own" if size[3:] else ""
-        raise InputError(
-            expected="one 3D image",
-            got=f"size {' x '.join(map(str, size))}",
-            advice=advice,
-        )
-    if components != 1:
-        raise InputError(
-            expected="one number per voxel",
-            got=f"{components} (colors, vectors or complex numbers)",
-        )
-
-
-def _read_itk_image(path: Path) -> sitk.Image:
-    kind = "an image (NIfTI, NRRD, MetaImage or a DICOM folder)"
-    with _reporting_damage(kind), quiet_itk():
-        return sitk.ReadImage(str(path))
-
-
-def _read_dicom(folder: Path) -> sitk.Image:
-    with quiet_itk():
-        series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-        if len(series) != 1:
-            raise InputError(
-                expected="a folder with one DICOM series",
-                got=len(series),
-                advice="copy the one you mean into a folder of its own"
-                if series
-                else "",
-            )
-        files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
-        with _reporting_damage("a DICOM series"):
-            return sitk.ReadImage(files)
+def _read_volume(path: PathLike) -> tuple[np.ndarray, Grid]:
+    """The voxels (I, J, K) and the grid of a file or folder, which errors name."""
+    location, series = folder_and_series(path)
+    if location.is_dir():
+        with naming(path):
+            return read_dicom_folder(location, series)
+    if check_file(location).kind is DICOM:
+        with naming(path):
+            return read_dicom_file(location)
+    volume = open_volume(location)
+    with naming(path):
+        check_is_volume(volume.sizes, volume.components)
+    return volume.read(), volume.grid
 
 
 def _read_field(path: Path) -> DisplacementField:
-    image = _read_itk_image(path)
-    dimensions, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
-    if (dimensions, components) != (3, 3):
-        raise InputError(
-            expected="a displacement field (3D, 3 numbers per voxel)",
-            got=f"{dimensions}D with {components}",
-        )
-    return field_from_itk(image)
-
-
-@contextmanager
-def _reporting_damage(kind: str) -> Iterator[None]:
-    """Turns any error of a reader on a bad file into one that a user understands."""
-    try:
-        yield
-    except _READING_ERRORS as error:
-        raise InputError(
-            expected=kind, got="a file that is damaged, cut short or of another kind"
-        ) from error
+    field = open_volume(path, expected="a transform")
+    with naming(path):
+        if field.components != 3:
+            raise InputError(
+                expected="a displacement field (3D, 3 numbers per voxel)",
+                got=f"one with {field.components}",
+            )
+        return DisplacementField(field.grid, to_itk_vectors(field.read()))

@@ -15,9 +15,9 @@ from voltween.files import (
 )
 from voltween.io.itk import (
     IMAGE_SUFFIXES,
+    hearing_itk,
     image_to_itk,
     is_perpendicular,
-    quiet_itk,
     to_itk_vectors,
     transform_to_itk,
 )
@@ -58,7 +58,7 @@ def write(thing: Image | LabelMap | Points | Transform, path: PathLike) -> Path:
 
 def _write_volume(data: np.ndarray, grid: Grid, path: Path) -> None:
     """Writes numbers (I, J, K) or LPS vectors (I, J, K, 3) on a grid."""
-    with whole_file(path) as partial, quiet_itk():
+    with whole_file(path) as partial, hearing_itk():
         if path.name.endswith(".nii.gz"):
             with scratch_file(partial.with_suffix("")) as plain:
                 _write_nifti(data, grid, plain)

@@ -1,0 +1,181 @@
+"""The places of the slices in DICOM files, as their headers state them."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from jaxtyping import Float
+from pydicom.dataset import Dataset
+
+from voltween.errors import InputError, SuspiciousInputWarning
+
+# What may distinguish slices of one place.
+VARYING = (
+    *("EchoNumbers", "EchoTime", "TemporalPositionIdentifier", "AcquisitionNumber"),
+    *("DiffusionBValue", "ImageType", "TriggerTime", "AcquisitionTime"),
+)
+_TAGS = (
+    *("SeriesInstanceUID", "SeriesDescription", "SeriesNumber", "Rows", "Columns"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
+    *("SamplesPerPixel", "BitsAllocated", "NumberOfFrames", "PixelData"),
+    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+    *VARYING,
+)
+_DEFERRED_BYTES = 4096  # longer values, such as pixels, are not read
+_MOST_PLANES = 1 << 16
+_UNIT_TOLERANCE = 1e-2
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One plane of voxels: its file, number in the file, and place."""
+
+    path: Path
+    frame: int
+    """Number of the plane in the file, from 0."""
+    shape: tuple[int, int]
+    """Columns and rows: I and J."""
+    position: Float[np.ndarray, " 3"]
+    """Of the first voxel, mm in the frame of DICOM (x to the left, y to the back)."""
+    axes: Float[np.ndarray, "3 2"]
+    """Steps between voxels along I and J, mm in the same frame."""
+    scale: tuple[float, float]
+    """Slope and intercept of this plane in a file of several; 1 and 0 in others."""
+    varying: tuple[str, ...]
+    """Values of `VARYING`."""
+
+    @property
+    def name(self) -> str:
+        """The name for messages."""
+        return self.path.name + (f" (plane {self.frame + 1})" if self.frame else "")
+
+
+def read_dicom_header(path: Path) -> Dataset:
+    """Reads the header of a DICOM file, whose pixels must be whole if it has any.
+
+    Raises:
+        InputError: If the file is damaged.
+    """
+    with _reporting(path), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        header = pydicom.dcmread(
+            path, defer_size=_DEFERRED_BYTES, specific_tags=list(_TAGS)
+        )
+        if has_image(header):
+            _check_pixels_are_whole(path, header)
+    for text in sorted({str(warning.message) for warning in caught}):
+        warnings.warn(f"{path}: {text}", SuspiciousInputWarning, stacklevel=2)
+    return header
+
+
+def has_image(header: Dataset) -> bool:
+    """Whether it is the header of an image, not of a report, plan or directory."""
+    return "Rows" in header and "Columns" in header
+
+
+def slices_of(path: Path, header: Dataset) -> list[Slice]:
+    """The slices in a file.
+
+    Raises:
+        InputError: If it does not say where they are, or its header is damaged.
+    """
+    with _reporting(path):
+        planes = _planes(header)
+        if not 1 <= planes <= _MOST_PLANES:
+            raise ValueError(f"{planes} planes")
+        return [_slice(path, header, plane) for plane in range(planes)]
+
+
+def _check_pixels_are_whole(path: Path, header: Dataset) -> None:
+    pixels = header.get_item("PixelData")
+    if pixels is None:
+        raise ValueError("it has no pixels")
+    if header.file_meta.TransferSyntaxUID.is_compressed:
+        return  # the decoder finds that out
+    bits = int(header.BitsAllocated) * int(header.get("SamplesPerPixel", 1))
+    voxels = int(header.Rows) * int(header.Columns) * _planes(header)
+    end = pixels.value_tell + pixels.length
+    if pixels.length * 8 < voxels * bits or end > path.stat().st_size:
+        raise ValueError("pixels are missing at its end")
+
+
+def _planes(header: Dataset) -> int:
+    return int(header.get("NumberOfFrames") or 1)
+
+
+def _slice(path: Path, header: Dataset, plane: int) -> Slice:
+    samples = int(header.get("SamplesPerPixel", 1))
+    if samples != 1:
+        raise InputError(
+            expected="one number per voxel", got=f"{samples} in {path.name}"
+        )
+    groups = list(_groups(header, plane))
+    position = _numbers(groups, "ImagePositionPatient", 3)
+    orientation = _numbers(groups, "ImageOrientationPatient", 6)
+    row_step, column_step = _numbers(groups, "PixelSpacing", 2)
+    along_i, along_j = orientation[:3], orientation[3:]
+    lengths = np.linalg.norm(orientation.reshape(2, 3), axis=1)
+    is_rotation = np.allclose([*lengths, 1 + along_i @ along_j], 1, 0, _UNIT_TOLERANCE)
+    if not is_rotation or min(row_step, column_step) <= 0:
+        raise ValueError("its axes are not perpendicular or have no length")
+    several = _planes(header) > 1
+    slope = _numbers(groups, "RescaleSlope", 1, 1.0)[0] if several else 1.0
+    intercept = _numbers(groups, "RescaleIntercept", 1, 0.0)[0] if several else 0.0
+    return Slice(
+        path=path,
+        frame=plane,
+        shape=(int(header.Columns), int(header.Rows)),
+        position=position,
+        axes=np.stack([along_i * column_step, along_j * row_step], axis=1),
+        scale=(slope, intercept),
+        varying=tuple(str(header.get(name, "")) for name in VARYING),
+    )
+
+
+def _groups(header: Dataset, plane: int) -> Iterator[Dataset]:
+    """The parts of a header that may describe a plane, the most specific first."""
+    per_plane = header.get("PerFrameFunctionalGroupsSequence")
+    shared = header.get("SharedFunctionalGroupsSequence")
+    for item in (per_plane[plane] if per_plane else None, shared and shared[0]):
+        for element in item or ():
+            if element.VR == "SQ" and element.value:
+                yield element.value[0]
+    if _planes(header) == 1 or not per_plane:
+        yield header
+
+
+def _numbers(
+    groups: list[Dataset], name: str, count: int, default: float | None = None
+) -> Float[np.ndarray, " n"]:
+    """The numbers of a field, in the first part of the header that has it."""
+    values = next((group[name].value for group in groups if name in group), default)
+    if values is None or values == "":
+        raise InputError(
+            expected="slices that say where they are",
+            got=f"a file without {name}",
+            advice="leave it out, or convert the scan to NIfTI, with its place",
+        )
+    numbers = np.array(values, float).reshape(-1)
+    if len(numbers) != count or not np.isfinite(numbers).all():
+        raise ValueError(f"{name} is {values}")
+    return numbers
+
+
+@contextmanager
+def _reporting(path: Path) -> Iterator[None]:
+    """Turns any error of pydicom on a file into one that names the file."""
+    try:
+        yield
+    except InputError as error:
+        raise error.add_context(path.name) from error
+    except Exception as error:  # pydicom raises many kinds on damaged files
+        text = " ".join(str(error).split())[:100]
+        raise InputError(
+            about=path.name,
+            expected="a whole DICOM file",
+            got=f"one that is damaged ({text})",
+        ) from error

@@ -1,0 +1,44 @@
+"""Opens an image file of any kind; its first bytes decide, and not its name."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from voltween.files import PathLike, existing_file, naming
+from voltween.io.container import METAIMAGE, MGH, NRRD, Content, Kind, check_file
+from voltween.io.metaimage import open_metaimage
+from voltween.io.mgh import open_mgh
+from voltween.io.nifti_header import NIFTI_KINDS, header_of_pair, open_nifti
+from voltween.io.nrrd import open_nrrd
+from voltween.io.volume_file import VolumeFile
+
+_OPENERS: dict[Kind, Callable[[Content], VolumeFile]] = {
+    **dict.fromkeys(NIFTI_KINDS, open_nifti),
+    NRRD: open_nrrd,
+    METAIMAGE: open_metaimage,
+    MGH: open_mgh,
+}
+VOLUME_KINDS = tuple(_OPENERS)
+"""The kinds of files that hold voxels and that are read here."""
+
+
+def open_volume(
+    path: PathLike,
+    *,
+    expected: str = "an image (NIfTI, NRRD, MetaImage, MGH or a DICOM folder)",
+) -> VolumeFile:
+    """Reads and checks the header of an image file, or of a displacement field.
+
+    `expected` says in errors what the caller reads.
+
+    Raises:
+        InputError: If it is no image, or its header contradicts itself or the file.
+            Names the file.
+    """
+    file = existing_file(Path(path))
+    content = check_file(file)
+    if content.kind not in VOLUME_KINDS:  # the voxels of a pair have no mark
+        with naming(file):
+            content = check_file(header_of_pair(file))
+    content.expect(VOLUME_KINDS, expected)
+    with naming(file):
+        return _OPENERS[content.kind](content)
