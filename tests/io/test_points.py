@@ -50,7 +50,7 @@ def test_points_in_lps_are_turned_into_ras(tmp_path):
         ("", "columns x,y,z"),
         ("x,y,z\n1,2,3,4\n", "columns x,y,z"),
         ("x,y,z,frame\n1,2,3\n", "columns x,y,z"),
-        ("x,y,z\n1,two,3\n", "columns x,y,z"),
+        ("x,y,z\n1,two,3\n", "finite numbers as positions, got 'two'"),
         ("x,y,z,frame\n1,2,3,IJK\n", "RAS or LPS, got 'IJK'"),
         ("x,y,z,frame\n1,2,3,RAS\n1,2,3,LPS\n", "one frame for all points"),
     ],

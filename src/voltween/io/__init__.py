@@ -12,5 +12,5 @@ from voltween.io.points import is_points_file as is_points_file
 from voltween.io.points import read_points as read_points
 from voltween.io.reading import read as read
 from voltween.io.reading import read_labels as read_labels
-from voltween.io.reading import read_transform as read_transform
+from voltween.io.transform_reading import read_transform as read_transform
 from voltween.io.writing import write as write

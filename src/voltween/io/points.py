@@ -1,148 +1,130 @@
 """Points files: CSV and Slicer's .fcsv and .mrk.json, positions in mm."""
 
 import csv
-import json
+import warnings
 from collections.abc import Sequence
-from io import StringIO
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from voltween.errors import InputError
+from voltween.errors import AssumptionWarning, InputError
 from voltween.files import PathLike, existing_file, naming
 from voltween.io.itk import to_ras
+from voltween.io.slicer_points import parse_fcsv, parse_markups
+from voltween.io.stored_points import StoredPoints, number
 from voltween.spatial import Points
 
 POINT_SUFFIXES = (".csv", ".fcsv", ".mrk.json")
 """Suffixes of the points files that Voltween writes."""
-_FCSV_COLUMNS = "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID"
-
-
-class _StoredPoints(NamedTuple):
-    """Points as a file states them."""
-
-    positions: list[list[float]]
-    names: list[str]
-    frame: str
 
 
 def is_points_file(path: Path) -> bool:
     """Whether `read_points` reads such a file, by its suffix; also any .json."""
-    return path.name.endswith((*POINT_SUFFIXES, ".json"))
+    return path.name.lower().endswith((*POINT_SUFFIXES, ".json"))
 
 
 def read_points(path: PathLike, frame: str | None = None) -> Points:
     """Reads points from a CSV (columns x, y, z) or Slicer file (.fcsv, .mrk.json).
 
-    A CSV states its frame, RAS or LPS, in a column `frame`. The argument overrides the
-    file's frame; a CSV without a frame is in RAS. Returns points in RAS+ mm.
+    A CSV states its frame, RAS or LPS, in a column `frame`, and the names of its points
+    in a column `name` or `label`. The argument says the frame of a file that does not.
+    Without either, a CSV is taken to be in RAS, or in LPS if it has ANTs' column `t`,
+    and an `AssumptionWarning` says so. The lists of a Slicer file are joined; points
+    that Slicer has not placed are left out with a `SuspiciousInputWarning`. Returns
+    points in RAS+ mm.
 
     Raises:
-        InputError: If the file is missing, has other columns, or an unknown frame.
+        InputError: If the file is missing, has other columns, an unknown frame, or
+            another one than the argument says.
     """
     file = existing_file(Path(path))
     with naming(file):
-        try:
-            stored = _parse(file)
-            mm = np.array(stored.positions, dtype=np.float64).reshape(-1, 3)
-        except (ValueError, KeyError, TypeError, IndexError, csv.Error) as error:
-            raise InputError(
-                expected="points as a CSV with columns x,y,z or a Slicer .fcsv or "
-                ".mrk.json file",
-                got=f"something else ({error})",
-            ) from error
-        return Points(to_ras(mm, frame or stored.frame), tuple(stored.names))
+        lists = _parse(file)
+        mm = [_in_ras(each, frame, file) for each in lists]
+        names = [name for each in lists for name in each.names]
+        return Points(np.concatenate(mm), tuple(names) if any(names) else ())
 
 
-def _parse(path: Path) -> _StoredPoints:
+def _parse(path: Path) -> list[StoredPoints]:
     """Parses a points file by its suffix.
 
     Raises:
-        ValueError, KeyError, IndexError, TypeError, csv.Error: If the text is not such
-            a file.
+        InputError: If the text is not such a file.
     """
-    if path.name.endswith(".json"):
-        return _parse_markups(path)
-    return _parse_fcsv(path) if path.suffix == ".fcsv" else _parse_csv(path)
+    name = path.name.lower()
+    if name.endswith(".json"):
+        return parse_markups(path)
+    return [parse_fcsv(path) if name.endswith(".fcsv") else _parse_csv(path)]
 
 
-def _parse_csv(path: Path) -> _StoredPoints:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        header, *lines = csv.reader(file)
-    columns = [column.strip().lower() for column in header]
-    if missing := set("xyz") - set(columns):
-        raise ValueError(f"no column {', '.join(sorted(missing))}")
-    rows = [dict(zip(columns, line, strict=True)) for line in lines if line]
-    positions = [[float(row[axis]) for axis in "xyz"] for row in rows]
-    names = [row["name"] for row in rows if "name" in row]
-    frames = {row["frame"].strip().upper() for row in rows if "frame" in row} or {"RAS"}
-    if len(frames) != 1:
-        raise ValueError(f"expected one frame for all points, got {sorted(frames)}")
-    return _StoredPoints(positions, names, frames.pop())
+def _in_ras(stored: StoredPoints, frame: str | None, path: Path) -> np.ndarray:
+    """The positions of a list, (N, 3) in RAS+ mm."""
+    mm = np.array(stored.positions_mm, dtype=np.float64).reshape(-1, 3)
+    return to_ras(mm, _settled_frame(stored, frame and frame.upper(), path))
 
 
-def _parse_fcsv(path: Path) -> _StoredPoints:
-    lines = path.read_text().splitlines()
-    header = dict(
-        line.lstrip("# ").split(" = ", 1)
-        for line in lines
-        if line.startswith("#") and " = " in line
-    )
-    columns = header.get("columns", _FCSV_COLUMNS).split(",")
-    rows = [
-        dict(zip(columns, row, strict=False))
-        for row in csv.reader(
-            line for line in lines if line and not line.startswith("#")
+def _settled_frame(stored: StoredPoints, frame: str | None, path: Path) -> str:
+    if stored.frame and frame and stored.frame != frame:
+        raise InputError(
+            expected=f"the frame that the file states, {stored.frame}",
+            got=f"{frame} as an argument",
+            advice="leave the argument out, or correct the file",
         )
-    ]
-    positions = [[float(row[axis]) for axis in "xyz"] for row in rows]
-    names = [row.get("label", "") for row in rows]
-    return _StoredPoints(positions, names, header["CoordinateSystem"].strip())
-
-
-def _parse_markups(path: Path) -> _StoredPoints:
-    markups = json.loads(path.read_text())["markups"][0]
-    points = markups["controlPoints"]
-    names = [point.get("label", "") for point in points]
-    positions = [list(map(float, point["position"])) for point in points]
-    return _StoredPoints(positions, names, markups["coordinateSystem"])
-
-
-def format_points(points: Points, file_name: str) -> str:
-    """Text of a points file in RAS, in the format that the file name's suffix says."""
-    names = points.names or tuple(str(n + 1) for n in range(len(points.mm)))
-    rows = [(*xyz, name) for xyz, name in zip(points.mm.tolist(), names, strict=True)]
-    if file_name.endswith(".csv"):
-        return _csv_text(["x", "y", "z", "name", "frame"], [(*r, "RAS") for r in rows])
-    if file_name.endswith(".fcsv"):
-        header = "# Markups fiducial file version = 4.11\n# CoordinateSystem = RAS\n"
-        header += f"# columns = {_FCSV_COLUMNS}\n"
-        lines = [
-            (n, *xyz, 0, 0, 0, 1, 1, 1, 0, name, "", "")
-            for n, (*xyz, name) in enumerate(rows, 1)
-        ]
-        return header + _csv_text(None, lines)
-    control_points = [
-        {"id": str(n), "label": name, "position": xyz}
-        for n, (name, xyz) in enumerate(zip(names, points.mm.tolist(), strict=True), 1)
-    ]
-    markup = {
-        "type": "Fiducial",
-        "coordinateSystem": "RAS",
-        "controlPoints": control_points,
-    }
-    schema = (
-        "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
-        "Resources/Schema/markups-schema-v1.0.3.json#"
+    if stated := stored.frame or frame:
+        return stated
+    if stored.usual_frame is None:
+        raise InputError(
+            expected="the frame of the points, RAS or LPS",
+            got="a file that does not state it",
+            advice="give it (in Python: frame=)",
+        )
+    other = "LPS" if stored.usual_frame == "RAS" else "RAS"
+    warnings.warn(
+        f"{path}: does not state its frame; taken to be {stored.usual_frame}, "
+        f"{stored.reason}. If it is {other}, add a column `frame`",
+        AssumptionWarning,
+        stacklevel=4,
     )
-    return json.dumps({"@schema": schema, "markups": [markup]}, indent=1)
+    return stored.usual_frame
 
 
-def _csv_text(header: list[str] | None, rows: Sequence[tuple[object, ...]]) -> str:
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    if header:
-        writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
+def _parse_csv(path: Path) -> StoredPoints:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            header, *lines = csv.reader(file)
+        columns = [column.strip().lower() for column in header]
+        rows = [dict(zip(columns, line, strict=True)) for line in lines if line]
+    except (ValueError, csv.Error) as error:
+        raise _no_csv(f"something else ({str(error)[:80]})") from error
+    _check_columns(columns)
+    positions = [[number(row[axis]) for axis in "xyz"] for row in rows]
+    frames = sorted({row["frame"].strip().upper() for row in rows if "frame" in row})
+    if len(frames) > 1:
+        raise InputError(expected="one frame for all points", got=", ".join(frames))
+    usual, reason = "RAS", "as this package writes points"
+    if "t" in columns:
+        usual, reason = "LPS", "as ANTs writes points with a column `t`"
+    names = _csv_names(rows)
+    return StoredPoints(positions, names, frames[0] if frames else None, usual, reason)
+
+
+def _check_columns(columns: Sequence[str]) -> None:
+    if missing := set("xyz") - set(columns):
+        raise _no_csv(f"no column {', '.join(sorted(missing))}")
+    if repeated := [name for name in columns if columns.count(name) > 1]:
+        raise _no_csv(f"column {repeated[0]!r} twice")
+
+
+def _csv_names(rows: Sequence[dict[str, str]]) -> list[str]:
+    """The names of points; a column `label` that is the same for all names none."""
+    names = [row.get("name", row.get("label", "")).strip() for row in rows]
+    is_label = bool(rows) and "name" not in rows[0]
+    return [] if is_label and len(rows) > 1 and len(set(names)) == 1 else names
+
+
+def _no_csv(got: str) -> InputError:
+    return InputError(
+        expected="points as a CSV with columns x,y,z or a Slicer .fcsv or .mrk.json "
+        "file",
+        got=got,
+    )

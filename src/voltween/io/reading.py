@@ -1,24 +1,14 @@
-"""Reads images, label maps and transforms into scanner space, RAS+ mm."""
-
-from pathlib import Path
+"""Reads images and label maps into scanner space, RAS+ mm."""
 
 import numpy as np
-import SimpleITK as sitk
 
-from voltween.errors import InputError
 from voltween.files import PathLike, naming
 from voltween.inputs import folder_and_series
-from voltween.io.container import DICOM, HDF5, ITK_TEXT, MATLAB4, check_file
+from voltween.io.container import DICOM, check_file
 from voltween.io.dicom import read_dicom_file, read_dicom_folder
-from voltween.io.itk import (
-    TRANSFORM_SUFFIXES,
-    hearing_itk,
-    to_itk_vectors,
-    transform_from_itk,
-)
 from voltween.io.volume_file import check_is_volume
 from voltween.io.volumes import open_volume
-from voltween.spatial import DisplacementField, Grid, Image, LabelMap, Transform
+from voltween.spatial import Grid, Image, LabelMap
 
 
 def read(path: PathLike) -> Image:
@@ -47,31 +37,6 @@ def read_labels(path: PathLike) -> LabelMap:
         return LabelMap(*volume)
 
 
-def read_transform(path: PathLike) -> Transform:
-    """Reads a transform: an ITK file (.h5, .tfm, .txt, .mat) or a displacement image.
-
-    Accepts the files that Voltween, SimpleITK, ANTs and Slicer write, and converts
-    them from LPS to RAS+.
-
-    Raises:
-        InputError: If the file is missing, holds no transform, or one of a kind that
-            is not supported.
-    """
-    content = check_file(path)
-    if content.kind not in (HDF5, ITK_TEXT, MATLAB4):
-        return _read_field(content.path)
-    with naming(path):
-        try:
-            with hearing_itk():
-                itk = sitk.ReadTransform(str(path))
-        except RuntimeError as error:
-            raise InputError(
-                expected=f"an ITK transform ({', '.join(TRANSFORM_SUFFIXES)})",
-                got="a file that is damaged, cut short or of another kind",
-            ) from error
-        return transform_from_itk(itk)
-
-
 def _read_volume(path: PathLike) -> tuple[np.ndarray, Grid]:
     """The voxels (I, J, K) and the grid of a file or folder, which errors name."""
     location, series = folder_and_series(path)
@@ -85,14 +50,3 @@ def _read_volume(path: PathLike) -> tuple[np.ndarray, Grid]:
     with naming(path):
         check_is_volume(volume.sizes, volume.components)
     return volume.read(), volume.grid
-
-
-def _read_field(path: Path) -> DisplacementField:
-    field = open_volume(path, expected="a transform")
-    with naming(path):
-        if field.components != 3:
-            raise InputError(
-                expected="a displacement field (3D, 3 numbers per voxel)",
-                got=f"one with {field.components}",
-            )
-        return DisplacementField(field.grid, to_itk_vectors(field.read()))

@@ -15,17 +15,19 @@ from voltween.files import (
 )
 from voltween.io.itk import (
     IMAGE_SUFFIXES,
+    flip_vectors,
     hearing_itk,
     image_to_itk,
     is_perpendicular,
-    to_itk_vectors,
-    transform_to_itk,
 )
 from voltween.io.nifti import check_is_whole, compress, save_sheared
-from voltween.io.points import POINT_SUFFIXES, format_points
+from voltween.io.points import POINT_SUFFIXES
+from voltween.io.points_writing import format_points
+from voltween.io.transform_hdf5 import write_hdf5_records
+from voltween.io.transform_records import records_of
+from voltween.io.transform_text import format_records
 from voltween.spatial import (
     DisplacementField,
-    Field,
     Grid,
     Image,
     LabelMap,
@@ -50,7 +52,7 @@ def write(thing: Image | LabelMap | Points | Transform, path: PathLike) -> Path:
     elif isinstance(thing, Points):
         check_suffix(path, POINT_SUFFIXES, "points")
         with whole_file(path) as partial:
-            partial.write_text(format_points(thing, path.name))
+            partial.write_text(format_points(thing, path.name), encoding="utf-8")
     else:
         _write_transform(thing, path)
     return path
@@ -88,12 +90,15 @@ def _write_transform(transform: Transform, path: Path) -> None:
                 advice="write .h5, or transform.to_field(grid)",
             )
         # ANTs reads and writes single precision, which is 1e-5 mm at body size.
-        vectors_lps = to_itk_vectors(transform.vectors_mm.astype(np.float32))
+        vectors_lps = flip_vectors(transform.vectors_mm.astype(np.float32))
         _write_volume(vectors_lps, transform.grid, path)
         return
     check_suffix(path, (".h5", ".tfm"), "a transform")
-    fields = [part for part in transform.parts() if isinstance(part, Field)]
+    records = records_of(transform)
     with whole_file(path) as partial:
-        # Checked first: on a full disk HDF5 prints pages of messages.
-        check_free_space(path, sum(field.vectors_mm.nbytes for field in fields))
-        sitk.WriteTransform(transform_to_itk(transform), str(partial))
+        if path.name.endswith(".tfm"):
+            partial.write_text(format_records(records), encoding="utf-8")
+            return
+        # Checked first: on a full disk HDF5 may leave a file that looks whole.
+        check_free_space(path, sum(each.parameters.nbytes for each in records))
+        write_hdf5_records(records, partial)
