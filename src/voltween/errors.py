@@ -1,5 +1,7 @@
 """Errors that a user can solve, as data; the command line shows each as one line."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -57,6 +59,10 @@ class MissingPackageError(InputError):
     """An optional package is not installed; the advice says what to install."""
 
 
+class MemoryShortageError(InputError):
+    """Work that needs more memory than the machine has left."""
+
+
 class FitWarning(UserWarning):
     """A model is used on scans that are not like those that it learned from."""
 
@@ -75,6 +81,34 @@ class AssumptionWarning(UserWarning):
 
 class FoldingWarning(UserWarning):
     """A transform that still folds although folds were to be removed."""
+
+
+@contextmanager
+def reporting_memory_shortage(about: object = "") -> Iterator[None]:
+    """Turns every error of memory that cannot be had into `MemoryShortageError`.
+
+    Args:
+        about: The work, such as the name of a case.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # RuntimeError: of PyTorch and ITK
+        lines = str(error).splitlines() or [type(error).__name__]
+        is_shortage = any(words in str(error).lower() for words in _SHORTAGES)
+        if not isinstance(error, MemoryError) and not is_shortage:
+            raise
+        raise MemoryShortageError(
+            about=about,
+            expected="enough memory",
+            got=f"too little ({lines[0]})",
+            advice="end other programs, or take smaller scans or another machine",
+        ) from error
+
+
+_SHORTAGES = (
+    *("out of memory", "can't allocate memory", "failed to allocate memory"),
+    *("bad allocation", "bad_alloc"),
+)
 
 
 def _restore(kind: type[VoltweenError], fields: dict[str, str]) -> VoltweenError:

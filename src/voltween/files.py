@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import shutil
+import unicodedata
 import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,9 @@ from voltween.inputs import check_is_no_input
 PathLike = str | os.PathLike[str]
 
 _DIGEST_LETTERS = 8
+_SHORTENED_LETTERS = 60
+_LONGEST_BYTES = 200  # of 255, for a suffix and for the name of a file being written
+_RESERVED = r"con|prn|aux|nul|com\d|lpt\d"  # devices of Windows, with any suffix
 
 
 @contextmanager
@@ -188,13 +192,21 @@ def check_free_space(path: Path, needed_bytes: int) -> None:
         )
 
 
+def exists(path: Path) -> bool:
+    """Whether there is a file or folder; also of names that none can have."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def existing_file(path: Path) -> Path:
     """Returns the path of a file that can be read.
 
     Raises:
         InputError: If there is no file, or it cannot be read.
     """
-    if not path.exists():
+    if not exists(path):
         raise InputError(about=path, expected="a file", got="none of this name")
     if path.is_dir() or not os.access(path, os.R_OK):
         raise InputError(
@@ -227,12 +239,22 @@ def naming(path: PathLike) -> Iterator[None]:
 
 
 def file_name(text: str) -> str:
-    """The text as a file name; if it cannot be one, its letters and a digest."""
+    """The text as a file name, before a suffix.
+
+    If it cannot be one on every file system, it is its last letters and a digest.
+    """
     plain = re.sub(r"[^\w.+-]", "_", text)
-    if plain == text and not text.startswith("."):
+    is_reserved = re.fullmatch(_RESERVED, text.split(".")[0], re.IGNORECASE)
+    is_usable = plain == unicodedata.normalize("NFC", text) == text
+    is_short = len(text.encode(errors="replace")) <= _LONGEST_BYTES
+    is_visible = not text.startswith(".") and not text.endswith(".") and text
+    if is_usable and is_short and is_visible and not is_reserved:
         return text
-    digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LETTERS]
-    return f"{plain.lstrip('.')[-60:]}-{digest}"
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    letters = plain.lstrip(".")[-_SHORTENED_LETTERS:]
+    while len(letters.encode()) > _LONGEST_BYTES // 2:
+        letters = letters[1:]
+    return f"{letters}-{digest[:_DIGEST_LETTERS]}"
 
 
 def _unwritable(path: Path, reason: OSError | str) -> OutputError:

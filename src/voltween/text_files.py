@@ -6,6 +6,7 @@ is another kind of file, not a failure of Python.
 
 import csv
 import json
+import math
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from typing import Any
 from voltween.errors import InputError
 from voltween.escaping import csv_cell, csv_value
 from voltween.files import existing_file, whole_file
+
+_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,26 @@ def parsed_json(text: str, kind: str) -> dict[str, Any]:
     return _as_object(text, kind, json.loads)
 
 
+def check_numbers(value: Any, name: str = "") -> None:
+    """Checks that all numbers within lists and tables are such as programs work with.
+
+    Raises:
+        InputError: If one is not finite, or a whole number has more than 64 bits. The
+            error is about the name, with that of the part.
+    """
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            check_numbers(part, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            check_numbers(part, name)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InputError(about=name, expected="a finite number", got=value)
+    elif isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
+        expected = f"a whole number from {-_LARGEST} to {_LARGEST}"
+        raise InputError(about=name, expected=expected, got="one beyond that")
+
+
 def _parsed(path: Path, kind: str, parse: Callable[[str], Any]) -> dict[str, Any]:
     try:
         text = existing_file(path).read_text(encoding="utf-8-sig")
@@ -134,6 +157,9 @@ def _parsed(path: Path, kind: str, parse: Callable[[str], Any]) -> dict[str, Any
 def _as_object(text: str, kind: str, parse: Callable[[str], Any]) -> dict[str, Any]:
     try:
         content = parse(text)
+        check_numbers(content)
+    except InputError as error:
+        raise error.replace(expected=f"{kind}, and {error.expected}") from error
     # ValueError: also a whole number of thousands of digits.
     except (ValueError, RecursionError) as error:
         fault = f"something else ({str(error).splitlines()[0]})"

@@ -101,8 +101,10 @@ def test_tools_get_the_time_limit_of_the_command(tmp_path, monkeypatch):
     monkeypatch.setattr(Tool, "check_installed", lambda tool: None)
     manifest = str(write_cohort(tmp_path, 1, 2))
     command = ["compare", manifest, "--out", str(tmp_path / "out"), "--max-pairs", "1"]
-    main([*command, "--methods", "greedy", "--time-limit-minutes", "7.5"])
-    main([*command, "--methods", "greedy"])
+    for limit in (["--time-limit-minutes", "7.5"], []):
+        with pytest.raises(SystemExit) as ended:  # the pair failed
+            main([*command, "--methods", "greedy", *limit])
+        assert ended.value.code == 1
     assert limits == [7.5, TIME_LIMIT_MINUTES]
 
 

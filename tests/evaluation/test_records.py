@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from voltween.errors import InputError
+from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.evaluation import PairScore
 from voltween.evaluation.records import Record, Records, kept_transform
 from voltween.evaluation.scores import StageScore, StructureScore
@@ -84,7 +84,86 @@ def test_a_record_cut_short_is_not_finished(tmp_path):
     records.keep(RECORD, {})
     (path,) = tmp_path.rglob("*.json")
     path.write_text(path.read_text()[:40])
-    assert records.find(NAMES["method"], PAIR, {}) is None
+    with pytest.warns(SuspiciousInputWarning, match=r"one--two\.json: .*not used"):
+        assert records.find(NAMES["method"], PAIR, {}) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda stored: [stored],
+        lambda stored: 5,
+        lambda stored: {},
+        lambda stored: stored | {"facts": []},
+        lambda stored: stored | {"pair": [1]},
+        lambda stored: stored | {"structures": 3},
+        lambda stored: stored | {"stages": [None]},
+        lambda stored: stored | {"pair": {**stored["pair"], "dice": "half"}},
+        lambda stored: stored | {"pair": {**stored["pair"], "dice": 10**400}},
+        lambda stored: stored | {"pair": {**stored["pair"], "status": {}}},
+        lambda stored: stored | {"structures": [{**NAMES, "label": 0.5}]},
+    ],
+)
+def test_a_record_of_the_wrong_shape_is_told_and_not_finished(change, tmp_path):
+    records = Records(tmp_path)
+    records.keep(RECORD, {})
+    (path,) = tmp_path.rglob("*.json")
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    for look in (lambda *key: records.find(*key, {}), records.read, records.is_masked):
+        with pytest.warns(SuspiciousInputWarning, match="not used"):
+            assert not look(NAMES["method"], PAIR)
+
+
+@pytest.mark.parametrize("text", ["[" * 99999, '{"facts": ' + 9999 * "9" + "}"])
+def test_json_that_no_program_can_read_is_no_record(text, tmp_path):
+    records = Records(tmp_path)
+    records.keep(RECORD, {})
+    (path,) = tmp_path.rglob("*.json")
+    path.write_text(text)
+    with pytest.warns(SuspiciousInputWarning, match="not used"):
+        assert records.read(NAMES["method"], PAIR) is None
+
+
+def named(fixed, moving, dice):
+    """A record of a pair."""
+    return Record(PairScore(method="m", fixed=fixed, moving=moving, dice=dice))
+
+
+PAIRS_OF_ONE_TEXT = [
+    (("a--b", "c"), ("a", "b--c")),
+    (("a-", "b"), ("a", "-b")),
+    (("a--", "b"), ("a", "--b")),
+]
+
+
+@pytest.mark.parametrize("pairs", PAIRS_OF_ONE_TEXT)
+def test_pairs_whose_names_join_to_one_text_have_their_own_records(pairs, tmp_path):
+    records = Records(tmp_path)
+    for dice, pair in enumerate(pairs):
+        records.keep(named(*pair, float(dice)), {})
+    for dice, pair in enumerate(pairs):
+        assert records.find("m", pair, {}).pair.dice == dice
+    one, other = (kept_transform(tmp_path, "m", pair) for pair in pairs)
+    assert one != other
+
+
+def test_records_of_earlier_versions_are_read_by_the_pair_in_them(tmp_path):
+    records = Records(tmp_path)
+    one, other = PAIRS_OF_ONE_TEXT[0]
+    records.keep(named(*one, 0.5), {})
+    (path,) = tmp_path.rglob("*.json")
+    path.rename(path.with_name("a--b--c.json"))
+    assert records.find("m", one, {}).pair.dice == 0.5
+    assert records.find("m", other, {}) is None
+    assert records.find_transform("m", one).name == "a--b--c.h5"
+    assert records.find_transform("m", other) == kept_transform(tmp_path, "m", other)
+
+
+def test_names_of_any_length_have_records(tmp_path):
+    records = Records(tmp_path)
+    pair = ("x" * 900, "y" * 900)
+    records.keep(named(*pair, 0.5), {})
+    assert records.find("m", pair, {}).pair.dice == 0.5
 
 
 def test_names_become_different_names_of_files():
@@ -93,4 +172,10 @@ def test_names_become_different_names_of_files():
     made = [file_name(name) for name in names]
     assert len(set(made)) == len(made)
     assert all(len(name) < 90 and "/" not in name for name in made)
+    devices = ["con", "NUL.nii", "com1", "a.", "", "e\u0301", "\udc80", "é" * 101]
+    assert all(file_name(name) != name for name in devices)
+    assert len({file_name(name) for name in devices}) == len(devices)
+    assert max(len(file_name("\u65e5" * n).encode()) for n in range(300)) <= 200
+    assert file_name("console") == "console"
+    assert file_name("a" * 200) == "a" * 200  # as earlier versions
     assert not any(name.startswith(".") for name in made)

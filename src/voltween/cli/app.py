@@ -12,7 +12,8 @@ from typing import Any
 
 from voltween import __version__
 from voltween.cli import invocation
-from voltween.errors import InputError, VoltweenError
+from voltween.errors import InputError, VoltweenError, reporting_memory_shortage
+from voltween.escaping import terminal
 from voltween.inputs import reading
 
 # The module of this package that holds each command, with the first line of its help.
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), reporting_memory_shortage():
             warnings.showwarning = _show_warning
             _run(words)
     except (VoltweenError, OSError) as error:  # OSError: such as a full disk
@@ -97,7 +98,7 @@ def read_command(name: str, words: list[str]) -> Any:
     """The command of that name with its options, ready to run.
 
     Raises:
-        InputError: If there is no such command.
+        InputError: If there is no such command, or a number is out of any range.
     """
     import tyro  # not for help and version: it takes a third of a second
 
@@ -108,7 +109,9 @@ def read_command(name: str, words: list[str]) -> Any:
             got=repr(name),
             advice="see voltween --help",
         )
-    return tyro.cli(_kind(name, words), prog=f"voltween {name}", args=words)
+    command = tyro.cli(_kind(name, words), prog=f"voltween {name}", args=words)
+    invocation.check_options(command)
+    return command
 
 
 def _kind(name: str, words: list[str]) -> Callable[..., Any]:
@@ -125,4 +128,4 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def _print_error(text: str) -> None:
-    print(f"voltween: {text}", file=sys.stderr)
+    print(f"voltween: {terminal(text)}", file=sys.stderr)

@@ -31,7 +31,8 @@ class Compare:
     which takes long), voxelmorph:FILE (trained before), model:NAME_OR_FILE. With
     aligned: before a name, the scans are registered on the atlas of --aligned, and the
     transform is mapped back and measured on the original scans. It writes tables,
-    statistical tests and plots. Tools need voltween[baselines].
+    statistical tests and plots. Pairs that cannot be registered are listed and make the
+    exit code 1. Tools need voltween[baselines].
     """
 
     manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
@@ -58,7 +59,7 @@ class Compare:
 
     def run(self) -> None:
         """Measure and write."""
-        everything = read_manifest(self.manifest)
+        everything = read_manifest(self.manifest, may_lack_files=True)
         cases = cases_of_split(everything, self.selection.split)
         names = [name.strip() for name in self.methods.split(",") if name.strip()]
         preparation = Preparation(

@@ -1,5 +1,6 @@
 """Command: measure a model on the pairs of a cohort."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,7 +31,8 @@ class Evaluate:
 
     It writes one row per pair (pairs.csv), structure (structures.csv) and stage
     (stages.csv), their summaries as CSV, Markdown and LaTeX, and plots. Finished pairs
-    are not measured again: repeat the command to continue an interrupted run.
+    are not measured again: repeat the command to continue an interrupted run. Pairs of
+    cases that cannot be used fail, are listed, and make the exit code 1.
     """
 
     manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
@@ -50,7 +52,8 @@ class Evaluate:
 
     def run(self) -> None:
         """Measure and write."""
-        cases = cases_of_split(read_manifest(self.manifest), self.selection.split)
+        cases = read_manifest(self.manifest, may_lack_files=True)
+        cases = cases_of_split(cases, self.selection.split)
         method = model_method(f"model:{self.model}", self.model, device=self.device)
         measure_pairs([method], cases, self.selection, self.protocol, self.out)
 
@@ -62,7 +65,10 @@ def measure_pairs(
     protocol: EvaluationProtocol,
     out: Path,
 ) -> None:
-    """Measures methods on the chosen pairs with a progress bar; writes the report."""
+    """Measures methods on the chosen pairs with a progress bar; writes the report.
+
+    The process ends with code 1 if pairs failed.
+    """
     check_report_folder(out)
     pairs = selection.choose(cases)
     with pair_progress(len(pairs) * len(methods)) as on_pair:
@@ -70,7 +76,9 @@ def measure_pairs(
             methods, cases, pairs=pairs, out=out, protocol=protocol, on_pair=on_pair
         )
     write_report(scores, out)
-    show_markdown((out / "summary.md").read_text())
+    show_markdown((out / "summary.md").read_text(encoding="utf-8"))
+    if any(score.status == "failed" for score in scores.pairs):
+        sys.exit(1)
 
 
 @contextmanager

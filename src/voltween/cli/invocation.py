@@ -7,6 +7,8 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from voltween.text_files import check_numbers
+
 words: ContextVar[tuple[str, ...]] = ContextVar("words", default=())
 """The words of the command line, `voltween` first; empty outside of a command."""
 
@@ -22,6 +24,16 @@ def named_paths(command: Any) -> dict[str, list[Path]]:
         if existing and name not in _NO_INPUTS:
             paths.setdefault(name, []).extend(existing)
     return paths
+
+
+def check_options(command: Any) -> None:
+    """Checks that the numbers of a command's options are such as programs work with.
+
+    Raises:
+        InputError: If one is not finite, or a whole number has more than 64 bits.
+    """
+    for name, value in _options(command):
+        check_numbers(value, f"--{name.replace('_', '-')}")
 
 
 def paths_to_keep(command: Any) -> list[Path]:

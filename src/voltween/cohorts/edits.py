@@ -1,11 +1,11 @@
 """Edits of a prepared manifest by hand, which another preparation must not undo."""
 
-import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from voltween.cohorts.cohort_folder import MANIFEST, WRITTEN
 from voltween.errors import InputError
+from voltween.text_files import read_table
 
 _SHOWN = 5  # edits in one line
 
@@ -63,13 +63,7 @@ def _changed_columns(row: Mapping[str, str], before: Mapping[str, str]) -> list[
 
 def _rows(path: Path) -> Rows:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, restkey="", restval=""))
-            return {row["case"]: {"split": "", **row} for row in rows}
-    except (KeyError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            about=path,
-            expected="the manifest of an earlier preparation",
-            got="another kind of file",
-            advice="move it away",
-        ) from error
+        table = read_table(path, "the manifest of an earlier preparation", ["case"])
+    except InputError as error:
+        raise error.replace(advice="move it away") from error
+    return {row["case"]: {"split": "", **row} for row in table.rows}

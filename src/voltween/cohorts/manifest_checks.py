@@ -9,6 +9,7 @@ from pathlib import Path
 from voltween.cohorts.manifest_row import SPLITS, Case
 from voltween.cohorts.same_content import same_content
 from voltween.errors import InputError, SuspiciousInputWarning
+from voltween.files import exists
 
 _SHOWN = 5  # faults or groups of cases in one line
 _LEARNED = "train"
@@ -77,14 +78,7 @@ def _is_same(case: Case) -> bool:
 
 def _missing_files(cases: Iterable[Case]) -> Iterator[str]:
     for case in cases:
-        yield from (f"{case.name}: no file {f}" for f in case.files if not _exists(f))
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a name that no file can have
-        return False
+        yield from (f"{case.name}: no file {f}" for f in case.files if not exists(f))
 
 
 def _repeated_names(cases: Iterable[Case]) -> Iterator[str]:
@@ -145,7 +139,7 @@ def _groups(cases: Sequence[Case], role: str) -> list[list[Case]]:
     real: dict[Path, list[Case]] = defaultdict(list)
     for case in cases:
         path = getattr(case, role)
-        if path is not None and _exists(path):
+        if path is not None and exists(path):
             real[path.resolve()].append(case)
     of_content = same_content(real)
     paths = [

@@ -1,6 +1,5 @@
 """Reads a finished comparison: a pair, its transforms and its scores."""
 
-import csv
 import math
 import statistics
 from collections.abc import Sequence
@@ -17,10 +16,10 @@ from voltween.evaluation.report.summaries import (
     values_of,
 )
 from voltween.evaluation.scores import Scores
-from voltween.files import existing_file
 from voltween.spatial import Transform
+from voltween.text_files import read_table
 
-_COLUMNS = {"method", "fixed", "moving", "status"}
+_COLUMNS = ("method", "fixed", "moving", "status")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,13 +89,12 @@ def read_scores(folder: Path) -> Scores:
         InputError: If the folder has none.
     """
     comparison = ComparisonFolder.at(folder)
-    with existing_file(folder / "pairs.csv").open(newline="") as file:
-        table = csv.DictReader(file)
-        # Rows of a table of another kind are not those of a comparison.
-        is_comparison = set(table.fieldnames or ()) >= _COLUMNS
-        rows = [row for row in table if is_comparison and row["status"] == "ok"]
+    kind = "pairs.csv in the folder of a finished `voltween compare`"
+    table = read_table(folder / "pairs.csv", kind, _COLUMNS)
     records = [
-        comparison.record(row["method"], (row["fixed"], row["moving"])) for row in rows
+        comparison.record(row["method"], (row["fixed"], row["moving"]))
+        for row in table.rows
+        if row["status"] == "ok"
     ]
     measured = [record for record in records if record is not None]
     if not measured:

@@ -1,6 +1,5 @@
 """The folder of a finished comparison, or of a table of an experiment."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,8 +8,9 @@ from typing import Any
 from voltween import io
 from voltween.cohorts import Pair
 from voltween.errors import InputError
-from voltween.evaluation.records import Record, Records, has_records, kept_transform
+from voltween.evaluation.records import Record, Records, has_records
 from voltween.spatial import Transform
+from voltween.text_files import read_json
 
 METHOD_NAMES_FILE = "methods.json"
 """File beside pairs.csv with the methods' names in records, by their names in it."""
@@ -67,7 +67,7 @@ class ComparisonFolder:
         Raises:
             InputError: If it was not kept, or cannot be read.
         """
-        path = kept_transform(self.kept, self.record_name(method), pair)
+        path = Records(self.kept).find_transform(self.record_name(method), pair)
         if not path.exists():
             raise InputError(
                 about=path,
@@ -82,16 +82,8 @@ def _read_names(folder: Path) -> dict[str, str]:
     path = folder / METHOD_NAMES_FILE
     if not path.exists():
         return {}
-    try:
-        names = json.loads(path.read_text())
-    except ValueError:
-        names = None
-    if not isinstance(names, dict) or not all(
-        isinstance(name, str) for name in names.values()
-    ):
-        raise InputError(
-            about=path,
-            expected="names of methods in records, by their names in pairs.csv (JSON)",
-            got="something else",
-        )
+    kind = "names of methods in records, by their names in pairs.csv (JSON)"
+    names = read_json(path, kind)
+    if not all(isinstance(name, str) for name in names.values()):
+        raise InputError(about=path, expected=kind, got="something else")
     return names

@@ -11,7 +11,7 @@ from typing import Any
 
 from voltween import io
 from voltween.cohorts import Case, Pair, Scan, check_pairs, read_scan
-from voltween.errors import InputError
+from voltween.errors import InputError, reporting_memory_shortage
 from voltween.evaluation.measurement import (
     Outcome,
     measure_inverse_consistency,
@@ -22,13 +22,15 @@ from voltween.evaluation.measurement import (
 from voltween.evaluation.methods import Answer, Method, Registering
 from voltween.evaluation.records import Record, Records, kept_transform
 from voltween.evaluation.scores import PairScore, Scores
-from voltween.files import output_folder, whole_file
+from voltween.files import exists, output_folder, whole_file
 from voltween.inputs import files_of
 from voltween.process import Used, measuring
+from voltween.text_files import read_json
 
 logger = logging.getLogger(__name__)
 _SCANS_IN_MEMORY = 8
 _MEGABYTE = 1e6
+_RESOURCES = ("loading_seconds", "seconds", "processor_seconds", "peak_memory_mb")
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class _Comparison:
         self._cases = {case.name: case for case in cases}
         self.protocol = protocol
         self.out = out
-        self._records = Records(out)
+        self.records = Records(out)
         self.scan = lru_cache(_SCANS_IN_MEMORY)(self._read_scan)
         self._digest = lru_cache(None)(self._digest_files)
 
@@ -111,6 +113,9 @@ class _Comparison:
         loaded: _LoadedMethod | None = None
         reason = ""
         for pair in pairs:
+            if fault := self._missing_files(pair):
+                yield Record(_missing(method, pair, "failed", fault))
+                continue
             record = self._find(method, pair)
             if record is None and loaded is None and not reason:
                 try:
@@ -124,13 +129,23 @@ class _Comparison:
             else:
                 yield self._make_record(loaded, pair)
 
+    def _missing_files(self, pair: Pair) -> str:
+        """The files that the pair lacks, in words; empty if it has all."""
+        lacking = [
+            f"{name}: no file {file}"
+            for name in pair
+            for file in self._cases[name].files
+            if not exists(file)
+        ]
+        return "; ".join(lacking)
+
     def _find(self, method: Method, pair: Pair) -> Record | None:
-        return self._records.find(method.name, pair, self._record_facts(method, pair))
+        return self.records.find(method.name, pair, self._record_facts(method, pair))
 
     def _make_record(self, loaded: "_LoadedMethod", pair: Pair) -> Record:
         record = loaded.record(pair)
         if record.pair.status == "ok":  # failed pairs are tried again next time
-            self._records.keep(record, self._record_facts(loaded.method, pair))
+            self.records.keep(record, self._record_facts(loaded.method, pair))
         return record
 
     def transform_facts(self, method: Method, pair: Pair) -> dict[str, Any]:
@@ -152,8 +167,9 @@ class _Comparison:
     def _digest_files(self, name: str) -> str:
         """Digest of the content of a case's files."""
         digest = hashlib.sha256()
-        for path in _files_of(self._cases[name]):
-            digest.update(path.read_bytes())
+        for path in self._cases[name].files:
+            for file in files_of(path):  # of a DICOM folder, all that are in it
+                digest.update(file.read_bytes())
         return digest.hexdigest()
 
     def _read_scan(self, name: str) -> Scan:
@@ -184,15 +200,17 @@ class _LoadedMethod:
     def record(self, pair: Pair) -> Record:
         """Registers and measures a pair, or notes why that failed."""
         try:
-            fixed, moving = (self.comparison.scan(name) for name in pair)
-            kept = self._kept(pair)
-            answer, resources = kept or self._register(fixed, moving)
+            with reporting_memory_shortage():
+                fixed, moving = (self.comparison.scan(name) for name in pair)
+                kept = self._kept(pair)
+                answer, resources = kept or self._register(fixed, moving)
         except Exception as error:  # tools raise all kinds
             return _failed(self.method, pair, error)
         if kept is None:
             self._keep(pair, answer, resources)  # a full disk is no fault of the pair
         try:
-            return self._score(fixed, moving, answer, resources)
+            with reporting_memory_shortage():
+                return self._score(fixed, moving, answer, resources)
         except Exception as error:
             return _failed(self.method, pair, error)
 
@@ -218,14 +236,19 @@ class _LoadedMethod:
 
     def _kept(self, pair: Pair) -> tuple[Answer, dict[str, float]] | None:
         """A transform kept under the same facts, with its resources, if any."""
-        path = kept_transform(self.comparison.out, self.method.name, pair)
+        path = self.comparison.records.find_transform(self.method.name, pair)
         facts_file = path.with_suffix(".json")
         if not self.comparison.protocol.keep_transforms or not facts_file.exists():
             return None
-        stored = json.loads(facts_file.read_text())
-        if stored["facts"] != self.comparison.transform_facts(self.method, pair):
+        try:
+            stored = read_json(facts_file, "facts of a kept transform")
+            if stored["facts"] != self.comparison.transform_facts(self.method, pair):
+                return None
+            figures = {name: float(stored["figures"][name]) for name in _RESOURCES}
+            return Answer(io.read_transform(path)), figures
+        except (InputError, KeyError, TypeError, ValueError, OverflowError) as error:
+            logger.warning("%s is damaged, the pair is registered: %s", path, error)
             return None
-        return Answer(io.read_transform(path)), stored["figures"]
 
     def _keep(self, pair: Pair, answer: Answer, resources: dict[str, Any]) -> None:
         """Writes the transform, and its resources beside it, if asked to."""
@@ -255,12 +278,6 @@ class _LoadedMethod:
             measures["inverse_consistency_mm"] = error_mm
         names: Any = {"method": method, "fixed": fixed.name, "moving": moving.name}
         return Record(PairScore(**names, **resources, **measures), structures, stages)
-
-
-def _files_of(case: Case) -> list[Path]:
-    """The files of a case; of a DICOM folder, all that are in it."""
-    paths = [path for path in (case.image, case.labels, case.points) if path]
-    return [file for path in paths for file in files_of(path)]
 
 
 def _missing(method: Method, pair: Pair, status: Any, note: str) -> PairScore:

@@ -17,12 +17,13 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from voltween.errors import InputError
+from voltween.errors import InputError, MissingPackageError
 from voltween.files import PathLike
 from voltween.models.facts import dataclass_from_facts
 from voltween.models.fingerprint import ModelFingerprint
 from voltween.models.tensor_files import (
     SUFFIX,
+    check_finite,
     read_description,
     read_tensors,
     tensors_under,
@@ -31,6 +32,7 @@ from voltween.models.tensor_files import (
 from voltween.networks import (
     CascadeConfig,
     Network,
+    NetworkConfig,
     Precision,
     Registrar,
     build,
@@ -116,20 +118,25 @@ def load_model(name_or_path: PathLike) -> Model:
     """
     path = model_path(name_or_path)
     tensors, description = read_tensors(path)
+    check_finite(tensors, path)
     with _naming_misfits(path):
         config = config_from_facts(description)
         preprocessing = dataclass_from_facts(
             Preprocessing, description["preprocessing"], "preprocessing"
         )
         fingerprint = fingerprint_in(description)
-    network = build(config)
-    with _naming_misfits(path):
-        network.load_state_dict(tensors_under(_NETWORK, tensors))
+        provenance = description.get("provenance", {})
+        if not isinstance(provenance, dict):
+            raise TypeError("provenance that is no table")
+        weights = tensors_under(_NETWORK, tensors)
+        _check_size(config, weights)
+        network = build(config)
+        network.load_state_dict(weights)
     return Model(
         path.name.removesuffix(SUFFIX),
         network.eval(),
         preprocessing,
-        description.get("provenance", {}),
+        provenance,
         fingerprint=fingerprint,
     )
 
@@ -194,12 +201,33 @@ def installed_models() -> Iterator[tuple[str, dict[str, Any]]]:
             )
 
 
+def _check_size(config: NetworkConfig, weights: dict[str, Tensor]) -> None:
+    """Checks that a network is as large as its weights, before it takes memory.
+
+    Raises:
+        ValueError: If it is of another size.
+    """
+    with torch.device("meta"):  # which has sizes and no memory
+        wanted = {name: w.shape for name, w in build(config).state_dict().items()}
+    for name in sorted(wanted.keys() | weights.keys()):
+        stored = weights[name].shape if name in weights else None
+        if wanted.get(name) != stored:
+            raise ValueError(
+                f"weights {name} of shape {stored}, for {wanted.get(name)}"
+            )
+
+
 @contextmanager
 def _naming_misfits(path: Path) -> Iterator[None]:
     """Names the file in errors about a configuration or weights that do not fit."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except MissingPackageError:
+        raise
+    except (
+        *(KeyError, TypeError, ValueError, RuntimeError),
+        *(AttributeError, ArithmeticError),
+    ) as error:
         raise InputError(
             about=path,
             expected="configuration and weights that fit this version of Voltween",

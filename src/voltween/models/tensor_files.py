@@ -4,14 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from voltween.errors import InputError
-from voltween.files import whole_file
+from voltween.files import naming, whole_file
+from voltween.text_files import parsed_json
 
 SUFFIX = ".safetensors"
+_KIND = "a Voltween model (safetensors with its description)"
 FORMAT = 2  # 1 had the affine matrix itself, not its displacements at the border
 
 
@@ -63,20 +66,30 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return floating, description
 
 
+def check_finite(tensors: dict[str, Tensor], path: Path) -> None:
+    """Checks that weights can be computed with.
+
+    Raises:
+        InputError: If one is NaN or infinite.
+    """
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise InputError(
+                about=path,
+                expected="finite weights",
+                got=f"NaN or infinite ones in {name}",
+                advice="take another file: the training that wrote it had failed",
+            )
+
+
 def read_description(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:
     """Reads the description from the metadata of a tensor file.
 
     Raises:
         InputError: If there is none, or the file has another format.
     """
-    try:
-        description: dict[str, Any] = json.loads((metadata or {})["voltween"])
-    except (KeyError, ValueError) as error:
-        raise InputError(
-            about=path,
-            expected="a Voltween model",
-            got="another program's safetensors file",
-        ) from error
+    with naming(path):
+        description = parsed_json((metadata or {}).get("voltween", ""), _KIND)
     if description.get("format") != FORMAT:
         raise InputError(
             about=path,

@@ -1,6 +1,5 @@
 """Curves of training runs: loss terms, and the Dice after every stage."""
 
-import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from jaxtyping import Float
 from voltween import process
 from voltween.errors import InputError
 from voltween.files import existing_file, whole_file
+from voltween.text_files import read_table
 from voltween.training.run_folder import LOG, VALIDATION
 
 if TYPE_CHECKING:
@@ -158,13 +158,7 @@ def _stages(path: Path) -> tuple[str, Curves]:
 def _rows(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
-    try:
-        with path.open(newline="") as file:
-            return list(csv.DictReader(file))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            about=path, expected="a table", got="a file of another kind"
-        ) from error
+    return list(read_table(path, "a table of a training run").rows)
 
 
 def _smoothed(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

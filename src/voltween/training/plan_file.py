@@ -5,7 +5,6 @@ New fields of the dataclasses need no change here.
 
 import os
 import textwrap
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
 from inspect import cleandoc
@@ -14,10 +13,11 @@ from typing import Any
 
 from voltween import process
 from voltween.errors import InputError
-from voltween.files import PathLike, existing_file, naming, whole_file
+from voltween.files import PathLike, naming, whole_file
 from voltween.models import dataclass_from_facts
 from voltween.networks import CascadeConfig
 from voltween.preprocessing import Preprocessing
+from voltween.text_files import read_toml
 from voltween.training.recipe import Recipe, TrainConfig
 
 _WIDTH = 88
@@ -54,11 +54,8 @@ def read_plan(path: PathLike) -> TrainingPlan:
         InputError: If there is no such file, it is not TOML, a key is unknown or
             missing, or a value has another type than expected or is out of range.
     """
-    path = existing_file(Path(path))
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(about=path, expected="a plan in TOML", got=error) from error
+    path = Path(path)
+    values = read_toml(path, "a plan in TOML")
     with naming(path):
         plan = dataclass_from_facts(TrainingPlan, _with_shape(values))
     return replace(plan, manifest=(path.parent / plan.manifest).resolve())

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from voltween import process
 from voltween.errors import InputError
+from voltween.escaping import csv_cell
 from voltween.files import output_folder, whole_file
 from voltween.inputs import check_is_no_input
 from voltween.models import (
@@ -236,7 +237,7 @@ def _append_rows(path: Path, columns: list[str], rows: list[list]) -> None:
         writer = csv.writer(file)
         if is_new:
             writer.writerow(columns)
-        writer.writerows(rows)
+        writer.writerows([csv_cell(value) for value in row] for row in rows)
 
 
 def _cut_table(path: Path, step: int) -> None:

@@ -90,7 +90,7 @@ def test_an_experiment_trains_compares_and_goes_on(cohort, tmp_path):
     assert rows["nothing"]["paper: IoU"] == "0.25"
     assert "2 pairs of 2 `test` cases" in page
     first, *_ = [key for key in rows["half"] if key.startswith("IoU")]
-    assert "expected `train` cases of the cohorts lits" in rows["elsewhere"][first]
+    assert r"expected \`train\` cases of the cohorts lits" in rows["elsewhere"][first]
     assert 0 < float(rows["VTN AD"]["IoU of union"]) <= 1
     assert "s, GPU" not in rows["half"] or torch.cuda.is_available()
     folder = out / "small"

@@ -1,6 +1,5 @@
 """Tables of the paper as TOML files: the rows, and the published numbers."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,8 +7,9 @@ from typing import Any
 
 from voltween.errors import InputError
 from voltween.evaluation.paper.settings import ExperimentSettings
-from voltween.files import existing_file, naming
+from voltween.files import naming
 from voltween.models import dataclass_from_facts
+from voltween.text_files import read_toml
 
 VOXELMORPH_2 = "VoxelMorph-2"
 TABLES = Path(__file__).with_name("tables")
@@ -107,13 +107,13 @@ def read_experiment(table: Path) -> PaperTable:
         InputError: If the file is missing or of another kind, or a row is not valid.
     """
     path = table if table.suffix else _installed_table(table.name)
+    content = read_toml(path, "a table in TOML")
     try:
-        content = tomllib.loads(existing_file(path).read_text(encoding="utf-8"))
         rows = content.pop("row")
         with naming(path):
             facts = content | {"name": path.stem, "rows": _rows(rows)}
             return dataclass_from_facts(PaperTable, facts)
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except (KeyError, TypeError) as error:
         raise InputError(
             about=path,
             expected="a table (TOML with a title and [[row]]s)",

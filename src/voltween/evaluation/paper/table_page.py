@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from voltween.escaping import markdown
 from voltween.evaluation.paper.table_file import PAPER_COLUMNS, PaperTable, TableRow
 from voltween.evaluation.report.summaries import IDENTITY, MethodSummary, summary_rows
 from voltween.evaluation.scores import Scores
@@ -71,7 +72,7 @@ def table_page(measured: MeasuredTable) -> str:
     }
     headings = ("method", *columns, *_PAPER_HEADINGS)
     lines = [
-        f"## {measured.table.title}",
+        f"## {markdown(measured.table.title)}",
         "",
         _sentence(measured),
         "",
@@ -81,10 +82,10 @@ def table_page(measured: MeasuredTable) -> str:
     for row in rows:
         cells = [cell(row) for cell in columns.values()]
         if reason := measured.reason(row):
-            cells[:1] = [reason.replace("|", "\\|")]
+            cells[:1] = [markdown(reason)]
         published = [_number(row.paper.get(name)) for name in PAPER_COLUMNS]
         published.append(_published_ratio(row, rows))
-        lines.append(f"| {' | '.join((row.name, *cells, *published))} |")
+        lines.append(f"| {' | '.join((markdown(row.name), *cells, *published))} |")
     return "\n".join(lines)
 
 

@@ -1,6 +1,5 @@
 """The folder of a comparison: scores as CSV, tables for papers, plots."""
 
-import csv
 import math
 import warnings
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from voltween.evaluation.scores import Scores
 from voltween.files import output_folder, whole_file
 from voltween.inputs import check_is_no_input
 from voltween.process import require
+from voltween.text_files import csv_text
 
 _DOTS_PER_INCH = 200
 _PLOTS = ("boxplots", "structures", "time_accuracy")
@@ -145,14 +145,10 @@ def _write_csv(path: Path, rows: Sequence[CsvRow]) -> None:
     if not rows:
         path.unlink(missing_ok=True)
         return
-    with (
-        whole_file(path) as partial,
-        partial.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({key: _or_empty(value) for key, value in row.items()})
+    values = [[_or_empty(row[name]) for name in rows[0]] for row in rows]
+    with whole_file(path) as partial:
+        text = csv_text(list(rows[0]), values, line_ending="\r\n")
+        partial.write_bytes(text.encode())
 
 
 def _or_empty(value: str | int | float) -> str | int | float:
