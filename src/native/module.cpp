@@ -7,17 +7,12 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <cstdlib>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <vector>
 
-#ifdef _MSC_VER
-#include <intrin.h>
-#endif
-
+#include "instruction_sets.h"
 #include "kernels.h"
 
 namespace nb = nanobind;
@@ -44,54 +39,12 @@ using Wanted = std::optional<Out<T, 5>>;
 template <class T>
 using Phases = Array<T, nb::shape<-1, -1, -1, -1, 24>>;
 
-#ifdef VOLTWEEN_X86
-bool has_avx2() {
-#ifdef _MSC_VER
-  int leaf[4];
-  __cpuidex(leaf, 1, 0);
-  const bool has_fma = leaf[2] >> 12 & 1, has_xsave = leaf[2] >> 27 & 1;
-  __cpuidex(leaf, 7, 0);
-  return has_fma && has_xsave && (leaf[1] >> 5 & 1) && (_xgetbv(0) & 0x6) == 0x6;
-#else
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#endif
-}
-
-bool has_avx512() {
-#ifdef _MSC_VER
-  int leaf[4];
-  __cpuidex(leaf, 7, 0);
-  const int wanted = 1 << 16 | 1 << 17 | 1 << 30 | 1 << 31;  // F, DQ, BW, VL
-  return has_avx2() && (leaf[1] & wanted) == wanted && (_xgetbv(0) & 0xe6) == 0xe6;
-#else
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-#endif
-}
-#endif
-
 std::vector<const InstructionSet*> supported_sets() {
-  std::vector<const InstructionSet*> sets;
 #ifdef VOLTWEEN_X86
-  if (has_avx512()) sets.push_back(&voltween::avx512());
-  if (has_avx2()) sets.push_back(&voltween::avx2());
+  return voltween::supported(voltween::avx512, voltween::avx2, voltween::plain);
+#else
+  return {&voltween::plain()};
 #endif
-  sets.push_back(&voltween::plain());
-  return sets;
-}
-
-// The instruction set that VOLTWEEN_INSTRUCTIONS names, or else this processor's best.
-const InstructionSet& chosen_set() {
-  const auto sets = supported_sets();
-  const char* wanted = std::getenv("VOLTWEEN_INSTRUCTIONS");
-  if (wanted == nullptr || *wanted == 0) return *sets.front();
-  std::string names;
-  for (const auto* set : sets) {
-    if (std::string(wanted) == set->name) return *set;
-    names += std::string(names.empty() ? "" : ", ") + set->name;
-  }
-  throw std::runtime_error("VOLTWEEN_INSTRUCTIONS must be one of those this processor has (" +
-                           names + "), got '" + wanted + "'");
 }
 
 const InstructionSet* active = nullptr;
@@ -278,7 +231,7 @@ void bind_layer_kernels(nb::module_& m) {
 }  // namespace
 
 NB_MODULE(_native, m) {
-  active = &chosen_set();
+  active = &voltween::chosen(supported_sets());
   m.def("instruction_set", [] { return std::string(active->name); });
   m.def("instruction_sets", [] {
     std::vector<std::string> names;

@@ -3,7 +3,6 @@
 import numpy as np
 
 from voltween.errors import InputError
-from voltween.spatial.determinants import slabs
 from voltween.spatial.grid import Grid
 from voltween.spatial.transform import Affine, Transform
 from voltween.spatial.volume import Image
@@ -26,15 +25,9 @@ def jacobian_determinant(
         InputError: If `onto` has fewer than 2 voxels along an axis, or if a logarithm
             is asked for where the transform folds.
     """
-    _check_is_volume(onto)
-    scale = _affine_determinant(transform) if without_affine else 1.0
-    values = np.empty(onto.shape, np.float32)
-    size, *plane = onto.shape
-    for first, stop in slabs(size, int(np.prod(plane))):
-        low, high = max(first - 1, 0), min(stop + 1, size)
-        field = transform.to_field(onto.planes(low, high))
-        inner = field.jacobian_determinant()[first - low : stop - low]
-        values[first:stop] = inner / scale
+    values = transform.determinants(onto)
+    if without_affine:
+        values /= np.float32(_affine_determinant(transform))
     return Image(_logarithm(values) if log else values, onto)
 
 
@@ -52,13 +45,4 @@ def _logarithm(values: np.ndarray) -> np.ndarray:
             got=f"{folds} voxels that fold ({100 * folds / values.size:.2g} %)",
             advice="write the determinant itself, or register with --no-folding",
         )
-    return np.log(values)
-
-
-def _check_is_volume(grid: Grid) -> None:
-    if min(grid.shape) < 2:
-        raise InputError(
-            about="grid of the Jacobian determinant",
-            expected="at least 2 voxels along each axis",
-            got=" x ".join(map(str, grid.shape)),
-        )
+    return np.log(values, out=values)

@@ -7,7 +7,7 @@ which takes long, and interpolates between the voxels.
 import numpy as np
 from jaxtyping import Float
 
-from voltween.spatial.inversion import inverse_displacements
+from voltween.spatial.inversion import origins_voxels
 from voltween.spatial.transform import Affine, Field, Transform
 
 _ACCEPTABLE_MISS_VOXELS = 0.1  # as for the inverse of a whole field
@@ -52,7 +52,9 @@ def _first_guess(
     field: Field, voxels: Float[np.ndarray, "3 n"]
 ) -> Float[np.ndarray, "3 n"]:
     """Displacements to the origins, iterated as for a whole field."""
-    return inverse_displacements(field.read, voxels)[0]
+    mapped_mm = field.map_positions(field.grid.voxel_to_world(voxels.T))
+    start = 2 * voxels - field.grid.world_to_voxel(mapped_mm).T
+    return _iterated(field, voxels, start)
 
 
 def _nearest_voxels(
@@ -64,7 +66,7 @@ def _nearest_voxels(
     mapped = grid_voxels + flow.reshape(3, -1)
     squares = (((mapped.T - voxel) ** 2).sum(axis=1) for voxel in voxels.T)
     nearest = grid_voxels[:, [int(square.argmin()) for square in squares]]
-    return inverse_displacements(field.read, voxels, nearest - voxels)[0]
+    return _iterated(field, voxels, nearest)
 
 
 def _unmoved(
@@ -72,3 +74,10 @@ def _unmoved(
 ) -> Float[np.ndarray, "3 n"]:
     """No displacement, as beyond the grid of a field."""
     return np.zeros_like(voxels)
+
+
+def _iterated(
+    field: Field, voxels: Float[np.ndarray, "3 n"], start: Float[np.ndarray, "3 n"]
+) -> Float[np.ndarray, "3 n"]:
+    """Displacements to origins that are iterated from a start, in voxels."""
+    return origins_voxels(field.continued_warp(), voxels, start)[0] - voxels

@@ -12,23 +12,9 @@ the spline, which takes nine times as long.
 from collections.abc import Sequence
 
 import numpy as np
-import SimpleITK as sitk
 from jaxtyping import Float
 
-_MANY_POSITIONS = 3000  # fewer are read one by one: a chain copies the coefficients
-
 Components = Float[np.ndarray, "c i j k"]
-
-
-def spline_weights(
-    positions: Float[np.ndarray, " n"], size: int
-) -> Float[np.ndarray, "n size"]:
-    """Weights of the `size` coefficients of one axis at positions in voxels."""
-    distance = np.abs(positions[:, None] - np.arange(size))
-    near = 2 / 3 - distance**2 + distance**3 / 2
-    weights = np.where(distance < 1, near, (2 - distance).clip(0) ** 3 / 6)
-    is_inside = (positions >= 1) & (positions <= size - 2)
-    return weights * is_inside[:, None]
 
 
 def multiply_axes(
@@ -52,38 +38,6 @@ def spline_coefficients(values: Components) -> Components:
 def spline_values(coefficients: Components) -> Components:
     """Values of a spline at the voxels, those at the border of the grid included."""
     return multiply_axes([_at_voxels(n) for n in coefficients.shape[1:]], coefficients)
-
-
-def read_spline(
-    transform: sitk.BSplineTransform, positions: Float[np.ndarray, "3 n"]
-) -> Float[np.ndarray, "3 n"]:
-    """Evaluates a spline of displacements in voxels at positions (i, j, k).
-
-    `transform` is that of `spline_transform`.
-    """
-    count = positions.shape[1]
-    if count < _MANY_POSITIONS:
-        mapped = [transform.TransformPoint(xyz) for xyz in positions[::-1].T.tolist()]
-        return np.array(mapped).reshape(count, 3).T[::-1] - positions
-    # A field of displacements that lead from voxel (n, 0, 0) to position n.
-    steps = positions[::-1].T.copy()
-    steps[:, 0] -= np.arange(count)
-    to_positions = sitk.DisplacementFieldTransform(
-        sitk.GetImageFromArray(steps.reshape(1, 1, count, 3), isVector=True)
-    )
-    chain = sitk.CompositeTransform([transform, to_positions])
-    field = sitk.TransformToDisplacementField(
-        chain, sitk.sitkVectorFloat64, (count, 1, 1)
-    )
-    return (sitk.GetArrayViewFromImage(field).reshape(count, 3) - steps).T[::-1]
-
-
-def spline_transform(
-    coefficients: Float[np.ndarray, "3 i j k"],
-) -> sitk.BSplineTransform:
-    """SimpleITK's map of voxels (k, j, i) of a spline of displacements in voxels."""
-    images = [sitk.GetImageFromArray(component) for component in coefficients[::-1]]
-    return sitk.BSplineTransform(images, 3)
 
 
 def _at_voxels(size: int) -> Float[np.ndarray, "size size"]:

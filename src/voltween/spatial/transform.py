@@ -3,33 +3,34 @@
 `map_points` carries points from fixed to moving. `resample` carries images the other
 way: it fills a grid in fixed space with moved(x) = moving(T(x)).
 
-SimpleITK resamples (see `sitk_chain`). A spline field whose axes are those of the grid
-asked for is sampled there first, slab by slab: that takes a ninth of the time.
+What is computed at every voxel of a grid is computed by compiled kernels (see `chain`).
 """
 
 import logging
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar, final
 
 import numpy as np
-import SimpleITK as sitk
 from jaxtyping import Float, Num
 
 from voltween.errors import InputError, InverseWarning
-from voltween.spatial.determinants import determinants, slabs
-from voltween.spatial.grid import Grid
-from voltween.spatial.interpolation import read_linearly
-from voltween.spatial.inversion import inverse_flow
-from voltween.spatial.sitk_chain import (
+from voltween.spatial import _native
+from voltween.spatial.chain import (
     Warp,
+    between_grids,
+    determinants,
+    displacement_lengths_mm,
     displacements_mm,
-    sitk_chain,
-    sitk_displacements,
+    link,
+    map_positions,
+    pick,
+    sample,
 )
+from voltween.spatial.grid import Grid
+from voltween.spatial.inversion import inverse_vectors_mm
 from voltween.spatial.volume import Image, Points, Volume
 
 logger = logging.getLogger(__name__)
@@ -41,12 +42,6 @@ _ACCEPTABLE_RESIDUAL_VOXELS = 0.1
 
 class Transform(ABC):
     """A map of fixed world mm to moving world mm (RAS+)."""
-
-    @abstractmethod
-    def map_positions(
-        self, fixed_mm: Float[np.ndarray, "n 3"]
-    ) -> Float[np.ndarray, "n 3"]:
-        """Maps positions in fixed world mm to moving world mm, both RAS+."""
 
     @abstractmethod
     def inverse(self) -> "Transform":
@@ -62,6 +57,14 @@ class Transform(ABC):
         """The elementary transforms that this one is composed of, outermost first."""
 
     @final
+    def map_positions(
+        self, fixed_mm: Float[np.ndarray, "n 3"]
+    ) -> Float[np.ndarray, "n 3"]:
+        """Maps positions in fixed world mm to moving world mm, both RAS+."""
+        chain = link(self._steps(), first=np.eye(4), last=np.eye(4))
+        return map_positions(chain, fixed_mm)
+
+    @final
     def map_points(self, fixed_points: Points) -> Points:
         """Maps points from fixed to moving world mm, RAS+; their names stay."""
         return Points(self.map_positions(fixed_points.mm), fixed_points.names)
@@ -73,7 +76,12 @@ class Transform(ABC):
         An `Image` is interpolated linearly and continued by its `outside_value`, a
         `LabelMap` by nearest neighbor and continued by 0.
         """
-        data = _resample(moving, self.parts(), onto)
+        chain = self._between(onto, moving.grid)
+        if isinstance(moving, Image):
+            outside = moving.outside_value
+            data = sample(chain, moving.data, onto.shape, outside=outside)
+        else:
+            data = pick(chain, moving.data, onto.shape)
         return type(moving)(data, onto)
 
     @final
@@ -90,12 +98,38 @@ class Transform(ABC):
     @final
     def to_field(self, grid: Grid) -> "DisplacementField":
         """Computes the displacements T(x) - x in mm at the voxel centers of `grid`."""
-        vectors = np.empty((*grid.shape, 3))
-        for planes, slab, parts in _in_slabs(self.parts(), grid):
-            # The map from voxels to voxels of one grid has the flow as displacements.
-            chain = _sitk_chain(parts, onto=slab, moving=slab)
-            vectors[planes] = displacements_mm(chain, slab)
+        # A map from voxels to voxels of one grid has the flow as displacements.
+        vectors = displacements_mm(self._between(grid, grid), grid)
         return DisplacementField(grid, vectors)
+
+    @final
+    def lengths_mm(self, grid: Grid) -> Float[np.ndarray, "i j k"]:
+        """Computes |T(x) - x| in mm at the voxel centers of `grid`, single precision."""
+        return displacement_lengths_mm(self._between(grid, grid), grid)
+
+    @final
+    def determinants(self, grid: Grid) -> Float[np.ndarray, "i j k"]:
+        """Computes local volume in moving space over that in fixed space.
+
+        The Jacobian determinant of T at the voxel centers of `grid`: by central
+        differences over its voxels, one-sided at the border, in single precision.
+
+        Raises:
+            InputError: If the grid has fewer than 2 voxels along an axis.
+        """
+        return determinants(self._between(grid, grid), grid)
+
+    @final
+    def _between(self, onto: Grid, moving: Grid) -> _native.Chain:
+        """The map from voxels of a grid in fixed space to those of one in moving."""
+        return between_grids(self._steps(), onto=onto, moving=moving)
+
+    @final
+    def _steps(self) -> list[np.ndarray | Warp]:
+        return [
+            part.matrix if isinstance(part, Affine) else part.warp()
+            for part in self.parts()
+        ]
 
 
 @final
@@ -132,11 +166,6 @@ class Affine(Transform):
     def identity(cls) -> "Affine":
         """The map x -> x."""
         return cls(np.eye(4))
-
-    def map_positions(
-        self, fixed_mm: Float[np.ndarray, "n 3"]
-    ) -> Float[np.ndarray, "n 3"]:
-        return fixed_mm @ self.matrix[:3, :3].T + self.matrix[:3, 3]
 
     def inverse(self) -> "Affine":
         return Affine(np.linalg.inv(self.matrix))
@@ -175,28 +204,12 @@ class Field(Transform):
         object.__setattr__(self, "vectors_mm", vectors)
 
     @abstractmethod
-    def read(self, voxels: Float[np.ndarray, "3 n"]) -> Float[np.ndarray, "3 n"]:
-        """Reads the displacements in voxels at voxel positions (i, j, k).
-
-        They are continued beyond the grid as inversion needs it: without a jump.
-        """
+    def warp(self) -> Warp:
+        """The field as the kernels read it."""
 
     @abstractmethod
-    def inverse_flow(
-        self,
-    ) -> tuple[Float[np.ndarray, "3 i j k"], Float[np.ndarray, "3 n"]]:
-        """Computes the flow of the inverse on the same grid, and its residual.
-
-        Both in voxels; the residual is that of voxels whose origin is in the grid.
-        """
-
-    @abstractmethod
-    def sitk_voxel_map(self) -> sitk.Transform:
-        """SimpleITK's map of the grid's voxels (k, j, i) to voxels."""
-
-    @abstractmethod
-    def sampled(self, onto: Grid) -> "DisplacementField | None":
-        """The displacements at a grid's voxels, where this is faster than by ITK."""
+    def continued_warp(self) -> Warp:
+        """The same, without a jump beyond the grid, as inversion needs it."""
 
     @classmethod
     @final
@@ -234,10 +247,10 @@ class Field(Transform):
 
         The error |T(T^-1(y)) - y| is that of voxels y with T^-1(y) inside the grid.
         """
-        flow, residual = self.inverse_flow()
-        residual_mm = np.linalg.norm(self.grid.affine[:3, :3] @ residual, axis=0)
-        inverse = type(self).from_flow(flow, self.grid)
-        return inverse, float(residual_mm.max(initial=0.0))
+        vectors_mm, residual_mm = inverse_vectors_mm(
+            self.continued_warp(), self.vectors_mm
+        )
+        return type(self)(self.grid, vectors_mm), residual_mm
 
     @final
     def folding_percent(self) -> float:
@@ -249,8 +262,14 @@ class Field(Transform):
         """Ratio of local volume in moving space to that in fixed space, at every voxel.
 
         By central differences, one-sided at the border.
+
+        Raises:
+            InputError: If the grid has fewer than 2 voxels along an axis.
         """
-        return determinants(self.vectors_mm, self.grid.affine)
+        # At the voxels themselves, all ways to read between them agree.
+        steps = [Warp(self.grid, self.vectors_mm, "continued")]
+        chain = between_grids(steps, onto=self.grid, moving=self.grid)
+        return determinants(chain, self.grid)
 
     @final
     def parts(self) -> tuple["Affine | Field", ...]:
@@ -268,34 +287,11 @@ class DisplacementField(Field):
         InputError: If the vectors are not (I, J, K, 3) on the grid, or not finite.
     """
 
-    def map_positions(
-        self, fixed_mm: Float[np.ndarray, "n 3"]
-    ) -> Float[np.ndarray, "n 3"]:
-        voxels = self.grid.world_to_voxel(fixed_mm)
-        top = np.array(self.grid.shape) - 0.5
-        inside = ((voxels >= -0.5) & (voxels < top)).all(axis=1)
-        vectors = np.moveaxis(self.vectors_mm, -1, 0)
-        mapped = fixed_mm.copy()
-        mapped[inside] += read_linearly(vectors, voxels[inside].T).T
-        return mapped
+    def warp(self) -> Warp:
+        return Warp(self.grid, self.vectors_mm, "linear")
 
-    def read(self, voxels: Float[np.ndarray, "3 n"]) -> Float[np.ndarray, "3 n"]:
-        return read_linearly(self._flow, voxels)
-
-    @cached_property
-    def _flow(self) -> Float[np.ndarray, "3 i j k"]:
-        return np.ascontiguousarray(self.to_flow())
-
-    def inverse_flow(
-        self,
-    ) -> tuple[Float[np.ndarray, "3 i j k"], Float[np.ndarray, "3 n"]]:
-        return inverse_flow(self._flow)
-
-    def sitk_voxel_map(self) -> sitk.Transform:
-        return sitk_displacements(self.vectors_mm, self.grid)
-
-    def sampled(self, onto: Grid) -> None:
-        return None
+    def continued_warp(self) -> Warp:
+        return Warp(self.grid, self.vectors_mm, "continued")
 
 
 @final
@@ -306,64 +302,8 @@ class Composite(Transform):
     transforms: tuple[Affine | Field, ...]
     """Outermost first."""
 
-    def map_positions(
-        self, fixed_mm: Float[np.ndarray, "n 3"]
-    ) -> Float[np.ndarray, "n 3"]:
-        for transform in reversed(self.transforms):
-            fixed_mm = transform.map_positions(fixed_mm)
-        return fixed_mm
-
     def inverse(self) -> "Composite":
         return Composite(tuple(part.inverse() for part in reversed(self.transforms)))
 
     def parts(self) -> tuple["Affine | Field", ...]:
         return self.transforms
-
-
-def _resample(
-    moving: Volume, parts: tuple[Affine | Field, ...], onto: Grid
-) -> np.ndarray:
-    """Interpolates the moving voxels at T(voxel centers of `onto`)."""
-    is_image = isinstance(moving, Image)
-    image = sitk.GetImageFromArray(moving.data)
-    result = np.empty(onto.shape, sitk.GetArrayViewFromImage(image).dtype)
-    for planes, slab, slab_parts in _in_slabs(parts, onto):
-        resampled = sitk.Resample(
-            image,
-            slab.shape[::-1],
-            _sitk_chain(slab_parts, onto=slab, moving=moving.grid),
-            sitk.sitkLinear if is_image else sitk.sitkNearestNeighbor,
-            defaultPixelValue=moving.outside_value if isinstance(moving, Image) else 0,
-        )
-        result[planes] = sitk.GetArrayViewFromImage(resampled)
-    return result
-
-
-def _in_slabs(
-    parts: tuple[Affine | Field, ...], onto: Grid
-) -> Iterator[tuple[slice, Grid, tuple[Affine | Field, ...]]]:
-    """Yields slabs of a grid, and the parts with the innermost sampled on the slab.
-
-    One slab with the parts themselves where sampling would not be faster.
-    """
-    *outer, innermost = parts
-    size, *plane = onto.shape
-    for first, stop in slabs(size, plane[0] * plane[1]):
-        slab = onto.planes(first, stop)
-        sampled = None if isinstance(innermost, Affine) else innermost.sampled(slab)
-        if sampled is None:
-            yield slice(None), onto, parts
-            return
-        yield slice(first, stop), slab, (*outer, sampled)
-
-
-def _sitk_chain(
-    parts: tuple[Affine | Field, ...], *, onto: Grid, moving: Grid
-) -> sitk.CompositeTransform:
-    steps = [
-        part.matrix
-        if isinstance(part, Affine)
-        else Warp(part.grid, part.sitk_voxel_map())
-        for part in parts
-    ]
-    return sitk_chain(steps, onto=onto, moving=moving)

@@ -1,0 +1,153 @@
+// Maps positions through a chain: matrices and fields of displacements in turn.
+#pragma once
+
+#include <cmath>
+
+#include "space.h"
+
+namespace {
+
+using voltween::space::Chain;
+using voltween::space::Reading;
+using voltween::space::Shape;
+using voltween::space::Step;
+
+constexpr int64_t kPositions = 64;  // that are mapped at once
+
+struct Positions {
+  double at[3][kPositions];
+};
+
+inline void multiply(const double* m, int64_t count, Positions& p) {
+  for (int64_t n = 0; n < count; ++n) {
+    const double x = p.at[0][n], y = p.at[1][n], z = p.at[2][n];
+    for (int64_t c = 0; c < 3; ++c)
+      p.at[c][n] = m[4 * c] * x + m[4 * c + 1] * y + m[4 * c + 2] * z + m[4 * c + 3];
+  }
+}
+
+inline bool is_within(double x, double low, double high) { return x >= low && x <= high; }
+
+// Whether a position is at most half a voxel beyond the outermost voxels. The upper limit
+// itself is outside, as in ITK.
+inline bool is_on(const Shape& shape, double x, double y, double z) {
+  return x >= -0.5 && x < static_cast<double>(shape.i) - 0.5 && y >= -0.5 &&
+         y < static_cast<double>(shape.j) - 0.5 && z >= -0.5 &&
+         z < static_cast<double>(shape.k) - 0.5;
+}
+
+// A position along one axis, moved into the volume: the voxel before it, the step to the
+// next one (none along an axis of one voxel), and the distance from the first.
+struct Place {
+  int64_t voxel, next;
+  double share;
+};
+
+inline Place place(double x, int64_t size) {
+  const double top = static_cast<double>(size - 1);
+  const double inside = x > 0 ? (x < top ? x : top) : 0;  // 0 if it is not a number
+  int64_t voxel = static_cast<int64_t>(inside);
+  if (voxel > size - 2) voxel = size > 1 ? size - 2 : 0;
+  return {voxel, size > 1 ? 1 : 0, inside - static_cast<double>(voxel)};
+}
+
+// Linear interpolation of a field of three components.
+inline void read_linear(const Step& step, double x, double y, double z, double* u) {
+  const Place a = place(x, step.shape.i), b = place(y, step.shape.j),
+              c = place(z, step.shape.k);
+  for (int64_t d = 0; d < 3; ++d) u[d] = 0;
+  for (int64_t i = 0; i < 2; ++i)
+    for (int64_t j = 0; j < 2; ++j)
+      for (int64_t k = 0; k < 2; ++k) {
+        const double weight = (i ? a.share : 1 - a.share) * (j ? b.share : 1 - b.share) *
+                              (k ? c.share : 1 - c.share);
+        const int64_t row = (a.voxel + i * a.next) * step.shape.j + b.voxel + j * b.next;
+        const double* at = step.field + 3 * (row * step.shape.k + c.voxel + k * c.next);
+        for (int64_t d = 0; d < 3; ++d) u[d] += weight * at[d];
+      }
+}
+
+// Weights and places of the four coefficients along one axis. Those beyond the grid have
+// no weight; their places are moved into it.
+struct Taps {
+  double weight[4];
+  int64_t voxel[4];
+};
+
+inline void locate(double x, int64_t size, Taps& taps) {
+  const double below = std::floor(x), t = x - below, s = 1 - t;
+  taps.weight[0] = s * s * s / 6;
+  taps.weight[1] = 2.0 / 3 - t * t * (1 - t / 2);
+  taps.weight[2] = 2.0 / 3 - s * s * (1 - s / 2);
+  taps.weight[3] = t * t * t / 6;
+  const int64_t first = static_cast<int64_t>(below) - 1;
+  for (int64_t n = 0; n < 4; ++n) {
+    const int64_t voxel = first + n;
+    taps.voxel[n] = voxel < 0 ? 0 : (voxel < size ? voxel : size - 1);
+  }
+}
+
+// Value of a spline; its coefficients have four components, of which the last is not used,
+// so that one of them fills a register.
+inline void read_spline(const Step& step, double x, double y, double z, double* u) {
+  Taps a, b, c;
+  locate(x, step.shape.i, a);
+  locate(y, step.shape.j, b);
+  locate(z, step.shape.k, c);
+  double sum[4] = {};
+  for (int64_t i = 0; i < 4; ++i)
+    for (int64_t j = 0; j < 4; ++j) {
+      const double* row =
+          step.field + 4 * (a.voxel[i] * step.shape.j + b.voxel[j]) * step.shape.k;
+      double line[4] = {};
+      for (int64_t k = 0; k < 4; ++k)
+        for (int64_t d = 0; d < 4; ++d)
+          line[d] += c.weight[k] * row[4 * c.voxel[k] + d];
+      for (int64_t d = 0; d < 4; ++d) sum[d] += a.weight[i] * b.weight[j] * line[d];
+    }
+  for (int64_t d = 0; d < 3; ++d) u[d] = sum[d];
+}
+
+// Reads the field of a step at a position in its voxels; returns whether it has any.
+inline bool read(const Step& step, double x, double y, double z, double* u) {
+  const Shape& s = step.shape;
+  if (step.reading == Reading::spline) {
+    if (!is_within(x, 1, static_cast<double>(s.i - 2)) ||
+        !is_within(y, 1, static_cast<double>(s.j - 2)) ||
+        !is_within(z, 1, static_cast<double>(s.k - 2)))
+      return false;
+    read_spline(step, x, y, z, u);
+    return true;
+  }
+  if (step.reading == Reading::linear && !is_on(s, x, y, z)) return false;
+  read_linear(step, x, y, z, u);
+  return true;
+}
+
+inline void map_positions(const Chain& chain, int64_t count, Positions& p) {
+  for (int64_t number = 0; number < chain.count; ++number) {
+    const Step& step = chain.steps[number];
+    multiply(step.matrix, count, p);
+    const double* m = step.to_voxels;
+    for (int64_t n = 0; n < count; ++n) {
+      double u[3];
+      if (!read(step, p.at[0][n], p.at[1][n], p.at[2][n], u)) continue;
+      for (int64_t c = 0; c < 3; ++c)
+        p.at[c][n] += m[3 * c] * u[0] + m[3 * c + 1] * u[1] + m[3 * c + 2] * u[2];
+    }
+  }
+  multiply(chain.last, count, p);
+}
+
+// Puts the voxels (i, j, k .. k + count - 1) through the chain.
+inline void map_row(const Chain& chain, int64_t i, int64_t j, int64_t k, int64_t count,
+                    Positions& p) {
+  for (int64_t n = 0; n < count; ++n) {
+    p.at[0][n] = static_cast<double>(i);
+    p.at[1][n] = static_cast<double>(j);
+    p.at[2][n] = static_cast<double>(k + n);
+  }
+  map_positions(chain, count, p);
+}
+
+}  // namespace

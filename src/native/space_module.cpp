@@ -1,0 +1,185 @@
+// The Python module `voltween.spatial._native`: kernels of scanner space on NumPy arrays.
+// Contiguous arrays in, results written in place. Everything that a kernel trusts is
+// checked here: types, axes, shapes.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "instruction_sets.h"
+#include "space.h"
+
+namespace nb = nanobind;
+using voltween::space::Kernels;
+using voltween::space::Reading;
+using voltween::space::Shape;
+using voltween::space::Step;
+
+namespace {
+
+template <class T, class... Axes>
+using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu, Axes...>;
+using Matrix = Array<const double, nb::shape<3, 4>>;
+using Linear = Array<const double, nb::shape<3, 3>>;
+using Field = Array<const double, nb::ndim<4>>;
+using Rows = Array<const double, nb::shape<3, -1>>;
+using RowsOut = Array<double, nb::shape<3, -1>>;
+using Volume = Array<const float, nb::ndim<3>>;
+using VolumeOut = Array<float, nb::ndim<3>>;
+using Weights = Array<const float, nb::ndim<1>>;
+
+const Kernels* active = nullptr;
+
+template <class A>
+int64_t length(const A& array, size_t axis) {
+  return static_cast<int64_t>(array.shape(axis));
+}
+
+template <class A>
+Shape shape_of(const A& array) {
+  return {length(array, 0), length(array, 1), length(array, 2)};
+}
+
+void check(bool is_right, const char* message) {
+  if (!is_right) throw nb::value_error(message);
+}
+
+template <class A>
+void check_has_voxels(const A& array) {
+  check(length(array, 0) > 0 && length(array, 1) > 0 && length(array, 2) > 0,
+        "a volume must have voxels along every axis");
+}
+
+void check_count(const Rows& positions, const RowsOut& results) {
+  check(length(positions, 1) == length(results, 1), "as many results as positions");
+}
+
+// Steps, with the arrays that they point to.
+class Chain {
+ public:
+  explicit Chain(const Matrix& last) { std::memcpy(last_, last.data(), sizeof last_); }
+
+  void add(const Matrix& matrix, const Field& field, const Linear& to_voxels,
+           const std::string& reading) {
+    Step step{};
+    step.reading = reading_of(reading);
+    const int64_t components = step.reading == Reading::spline ? 4 : 3;
+    check(length(field, 3) == components, "a field must have 3 components, a spline 4");
+    check_has_voxels(field);
+    std::memcpy(step.matrix, matrix.data(), sizeof step.matrix);
+    std::memcpy(step.to_voxels, to_voxels.data(), sizeof step.to_voxels);
+    step.shape = shape_of(field);
+    step.field = field.data();
+    steps_.push_back(step);
+    fields_.push_back(field);
+  }
+
+  voltween::space::Chain view() const {
+    return {steps_.data(), static_cast<int64_t>(steps_.size()), last_};
+  }
+
+ private:
+  static Reading reading_of(const std::string& name) {
+    if (name == "linear") return Reading::linear;
+    if (name == "continued") return Reading::continued;
+    check(name == "spline", "a field is read as linear, continued or spline");
+    return Reading::spline;
+  }
+
+  double last_[12];
+  std::vector<Step> steps_;
+  std::vector<Field> fields_;
+};
+
+void map(const Chain& chain, const Rows& positions, const RowsOut& mapped, int threads) {
+  check_count(positions, mapped);
+  nb::gil_scoped_release release;
+  active->map(chain.view(), length(positions, 1), positions.data(), mapped.data(), threads);
+}
+
+void invert(const Chain& chain, const Rows& positions, double tolerance, int64_t iterations,
+            const RowsOut& origins, const RowsOut& errors, int threads) {
+  check_count(positions, origins);
+  check_count(positions, errors);
+  nb::gil_scoped_release release;
+  active->invert(chain.view(), length(positions, 1), positions.data(), tolerance, iterations,
+                 origins.data(), errors.data(), threads);
+}
+
+void sample(const Chain& chain, const Volume& image, float outside, bool is_soft,
+            const VolumeOut& result, int threads) {
+  check_has_voxels(image);
+  nb::gil_scoped_release release;
+  active->sample(chain.view(), shape_of(result), shape_of(image), image.data(), outside,
+                 is_soft, result.data(), threads);
+}
+
+template <class T>
+void pick(const Chain& chain, const Array<const T, nb::ndim<3>>& volume,
+          const Array<T, nb::ndim<3>>& result, int threads) {
+  check_has_voxels(volume);
+  nb::gil_scoped_release release;
+  active->pick(chain.view(), shape_of(result), shape_of(volume), volume.data(), sizeof(T),
+               result.data(), threads);
+}
+
+void displacements(const Chain& chain, const Linear& scale,
+                   const Array<double, nb::shape<-1, -1, -1, 3>>& result, int threads) {
+  nb::gil_scoped_release release;
+  active->displacements(chain.view(), shape_of(result), scale.data(), result.data(), threads);
+}
+
+void lengths(const Chain& chain, const Linear& scale, const VolumeOut& result, int threads) {
+  nb::gil_scoped_release release;
+  active->lengths(chain.view(), shape_of(result), scale.data(), result.data(), threads);
+}
+
+void determinants(const Chain& chain, const VolumeOut& result, int threads) {
+  check(length(result, 0) > 1 && length(result, 1) > 1 && length(result, 2) > 1,
+        "determinants need at least 2 voxels along each axis");
+  nb::gil_scoped_release release;
+  active->determinants(chain.view(), shape_of(result), result.data(), threads);
+}
+
+void smooth(const Volume& image, const Weights& i, const Weights& j, const Weights& k,
+            const VolumeOut& result, int threads) {
+  const Shape shape = shape_of(image), other = shape_of(result);
+  check(shape.i == other.i && shape.j == other.j && shape.k == other.k,
+        "the result must have the shape of the image");
+  check(i.size() > 0 && j.size() > 0 && k.size() > 0, "a kernel must have a middle");
+  check(image.data() != result.data(), "the result must not be the image");
+  const float* weights[3] = {i.data(), j.data(), k.data()};
+  const int64_t radii[3] = {length(i, 0) - 1, length(j, 0) - 1, length(k, 0) - 1};
+  nb::gil_scoped_release release;
+  active->smooth(shape, image.data(), weights, radii, result.data(), threads);
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+#ifdef VOLTWEEN_X86
+  namespace space = voltween::space;
+  active = &voltween::chosen(voltween::supported(space::avx512, space::avx2, space::plain));
+#else
+  active = &voltween::space::plain();
+#endif
+  m.def("instruction_set", [] { return std::string(active->name); });
+  nb::class_<Chain>(m, "Chain")
+      .def(nb::init<const Matrix&>())
+      .def("add", &Chain::add);
+  const auto kept = nb::arg().noconvert();  // a converted result would be a copy
+  m.def("map", map, nb::arg(), nb::arg(), kept, nb::arg());
+  m.def("invert", invert, nb::arg(), nb::arg(), nb::arg(), nb::arg(), kept, kept, nb::arg());
+  m.def("sample", sample, nb::arg(), kept, nb::arg(), nb::arg(), kept, nb::arg());
+  m.def("pick", pick<uint8_t>, nb::arg(), kept, kept, nb::arg());
+  m.def("pick", pick<uint16_t>, nb::arg(), kept, kept, nb::arg());
+  m.def("pick", pick<uint32_t>, nb::arg(), kept, kept, nb::arg());
+  m.def("pick", pick<uint64_t>, nb::arg(), kept, kept, nb::arg());
+  m.def("displacements", displacements, nb::arg(), nb::arg(), kept, nb::arg());
+  m.def("lengths", lengths, nb::arg(), nb::arg(), kept, nb::arg());
+  m.def("determinants", determinants, nb::arg(), kept, nb::arg());
+  m.def("smooth", smooth, kept, nb::arg(), nb::arg(), nb::arg(), kept, nb::arg());
+}
