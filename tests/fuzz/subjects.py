@@ -113,7 +113,12 @@ SUBJECTS = (
     Subject("list of cases", readings.write_names, readings.names),
     Subject("record", readings.write_record, readings.record),
     Subject("methods.json", readings.write_methods, readings.methods),
-    Subject("finished case", readings.write_finished, readings.finished),
+    Subject(
+        "finished case",
+        readings.write_finished,
+        readings.finished,
+        changed="finished/anna.json",
+    ),
     Subject("options.json", readings.write_choices, readings.choices),
     Subject("training log", readings.write_log, readings.log),
     Subject("model", readings.write_model, readings.model),
