@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from support.scans import tiny_model
@@ -100,3 +101,54 @@ def test_a_model_can_have_more_passes_with_the_same_weights(tmp_path):
     assert load_model(path).network.config == twice.network.config
     assert model.network.config.repeats == 1
     assert twice.repeated(1).network.config == model.network.config
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_not_finite_are_refused(value, tmp_path):
+    model = tiny_model()
+    next(model.network.parameters()).data.flatten()[0] = value
+    path = save_model(model, tmp_path / "bad.safetensors")
+    with pytest.raises(InputError, match=r"bad\.safetensors: expected finite weights"):
+        load_model(path)
+
+
+def described(path, change):
+    """A model whose description is another one."""
+    save_model(tiny_model(), path)
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        description = json.loads(file.metadata()["voltween"])
+    changed = change(description)
+    text = changed if isinstance(changed, str) else json.dumps(changed)
+    save_file(tensors, path, {"voltween": text})
+    return path
+
+
+def with_cascade(**changes):
+    """A change of a model's description."""
+    return lambda d: d | {"cascade": d["cascade"] | changes}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda description: [description],
+        lambda description: "[" * 99999,
+        lambda description: json.dumps(description)[:-9],
+        lambda description: description | {"cascade": 5},
+        lambda description: description | {"cascade": []},
+        lambda description: description | {"preprocessing": "text"},
+        lambda description: description | {"fingerprint": [1]},
+        lambda description: description | {"provenance": "me"},
+        with_cascade(shape=[16, 16]),
+        with_cascade(shape=["a", 16, 16]),
+        with_cascade(shape=[10**30, 16, 16]),
+        with_cascade(stages="A" + 40 * "D"),
+        with_cascade(stages=5),
+        with_cascade(flow_multiplier=float("inf")),
+        with_cascade(flow_multiplier="one"),
+    ],
+)
+def test_descriptions_of_another_shape_are_refused(change, tmp_path):
+    with pytest.raises(InputError, match=r"bad\.safetensors"):
+        load_model(described(tmp_path / "bad.safetensors", change))

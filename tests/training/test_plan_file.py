@@ -106,7 +106,7 @@ def test_keys_that_are_missing_have_their_defaults(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("manifest = ", "expected a plan in TOML, got Invalid"),
+        ("manifest = ", "expected a plan in TOML, got something else .Invalid"),
         ("manifest = 'a.csv'", "plan.toml: preprocessing: expected a value, as"),
         (
             MINIMAL.replace("manifest", "manifst"),

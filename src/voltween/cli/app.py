@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     after an interrupt.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    _show_logs()
     try:
         with warnings.catch_warnings(), reporting_memory_shortage():
             warnings.showwarning = _show_warning
@@ -121,6 +121,21 @@ def _kind(name: str, words: list[str]) -> Callable[..., Any]:
     if name == "train":
         return module.command_for(words)
     return getattr(module, "".join(part.capitalize() for part in parts))
+
+
+class _PlainFormatter(logging.Formatter):
+    """Log lines in which names of cases and files give the terminal no orders."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a record."""
+        return terminal(super().format(record))
+
+
+def _show_logs() -> None:
+    """Shows warnings of the log, unless someone else has set the log up."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_PlainFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

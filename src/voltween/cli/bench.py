@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.markdown import Markdown
 
 from voltween.benchmarks import Settings, run_suite, write_report
-from voltween.cli.console import console
+from voltween.cli.console import changing_line, console
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Bench:
     def run(self) -> None:
         """Measure, show, write."""
         settings = Settings(self.sizes, self.quick)
-        with console.status("Measuring ...") as status:
+        with changing_line("Measuring ...") as show:
             results = run_suite(
-                settings, on_part=lambda part: status.update(f"Measuring {part} ...")
+                settings, on_part=lambda part: show(f"Measuring {part} ...")
             )
         page = write_report(results, self.out)
         console.print(Markdown(page), soft_wrap=False)

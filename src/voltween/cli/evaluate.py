@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress
 from tyro.conf import Positional
 
-from voltween.cli.console import console, show_markdown
+from voltween.cli.console import Description, console, show_markdown
 from voltween.cohorts import Case, cases_of_split, read_manifest
 from voltween.evaluation import (
     EvaluationProtocol,
@@ -84,14 +84,14 @@ def measure_pairs(
 @contextmanager
 def pair_progress(pairs: int) -> Iterator[Callable[[PairScore], None]]:
     """Shows a progress bar over pairs; yields the function to call after each pair."""
-    columns = (MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"))
+    columns = (MofNCompleteColumn(), BarColumn(), Description())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=pairs)
 
         def on_pair(score: PairScore) -> None:
             progress.update(task, advance=1, description=pair_line(score))
             if score.status == "failed":
-                progress.print(pair_line(score), markup=False)
+                progress.print(pair_line(score))
 
         yield on_pair
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from voltween.baselines import TIME_LIMIT_MINUTES
-from voltween.cli.console import console, show_markdown
+from voltween.cli.console import changing_line, console, show_markdown
 from voltween.cli.evaluate import pair_line
 from voltween.cli.train import stage_line
 from voltween.cohorts import Case, read_manifest
@@ -90,19 +90,19 @@ class Experiment:
 
     def _show_needs(self, table: PaperTable, cases: tuple[Case, ...]) -> None:
         shown, notes = Table("row", "weights", "memory", "disk", "time"), []
-        with console.status("") as status:
+        with changing_line() as show:
             for needs in experiment_needs(
                 table,
                 cases,
                 out=self.out,
                 run=self._run(Observer()),
-                on_row=lambda name: status.update(f"Trying {name}"),
+                on_row=lambda name: show(f"Trying {name}"),
             ):
                 shown.add_row(needs.row.name, *_needs_cells(needs))
                 notes += [f"{needs.row.name}: {needs.note}"] if needs.note else []
         console.print(shown)
         for note in notes:
-            console.print(note, markup=False)
+            console.print(note)
         console.print(
             "Memory is the peak so far, of all rows above. Time is that of the "
             "training, on a machine that does nothing else."
@@ -127,7 +127,7 @@ def _needs_cells(row: RowNeeds) -> tuple[str, str, str, str]:
 @contextmanager
 def _progress() -> Iterator[Observer]:
     """Shows one changing line for networks, steps and pairs."""
-    with console.status("") as status:
+    with changing_line() as show:
         name = ""
 
         def on_training(network: str) -> None:
@@ -135,12 +135,12 @@ def _progress() -> Iterator[Observer]:
             name = network
 
         def on_step(report: StepReport) -> None:
-            status.update(f"Training {name}: step {report.step}")
+            show(f"Training {name}: step {report.step}")
             if report.stages:
                 line = stage_line(report.step, report.stages[-1])
-                console.print(f"{name}, {line}", markup=False)
+                console.print(f"{name}, {line}")
 
         def on_pair(score: PairScore) -> None:
-            status.update(pair_line(score))
+            show(pair_line(score))
 
         yield Observer(on_training, on_step, on_pair)

@@ -38,7 +38,7 @@ class Join:
         check_is_no_input(path)
         write_new_manifest(cases, path)
         _show(cases)
-        console.print(f"Wrote {path}", markup=False)
+        console.print(f"Wrote {path}")
 
 
 def _show(cases: Sequence[Case]) -> None:

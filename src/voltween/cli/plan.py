@@ -78,4 +78,4 @@ def _show(rows: dict[str, str], notes: dict[str, str]) -> None:
         table.add_row(name, text)
     console.print(table)
     for key, reason in notes.items():
-        console.print(f"{key}: {reason}", markup=False)
+        console.print(f"{key}: {reason}")

@@ -10,7 +10,7 @@ import tyro
 from rich.table import Table
 from tyro.conf import Positional
 
-from voltween.cli.console import console, error_console
+from voltween.cli.console import changing_line, console, error_console
 from voltween.cohorts import (
     DOWNLOADS,
     PreparationOptions,
@@ -61,13 +61,13 @@ class Prepare:
             raise InputError(
                 about="--out", expected="a folder for the prepared cohort", got="none"
             )
-        with console.status("Preparing ...") as status:
+        with changing_line("Preparing ...") as show:
             prepared = prepare(
                 cohort,
                 source,
                 out=self.out,
                 options=self.options,
-                on_case=lambda text: status.update(f"Preparing {text}"),
+                on_case=lambda text: show(f"Preparing {text}"),
             )
         _show(prepared)
         if prepared.faults:
@@ -86,15 +86,15 @@ def _describe_recipe(name: str) -> None:
     cohort = download_named(name)
     rows = [f"  {row}" for row in cohort.disk]
     for line in (cohort.title, f"From {cohort.origin}", "On disk:", *rows):
-        console.print(line, markup=False)
+        console.print(line)
 
 
 def _show(prepared: PreparedCohort) -> None:
     """Shows the number of finished cases and the faults of the others."""
     for fault in prepared.faults:
-        error_console.print(f"voltween: {fault}", markup=False)
+        error_console.print(f"voltween: {fault}")
     for note in prepared.notes:
-        console.print(note, markup=False)
+        console.print(note)
     splits = Counter(prepared.splits.values())
     counts = ", ".join(f"{count} {split}" for split, count in splits.items())
     console.print(

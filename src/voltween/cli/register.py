@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import tyro
+from rich.text import Text
 from tyro.conf import Positional
 
 from voltween import io
-from voltween.cli.console import console
+from voltween.cli.console import changing_line, console
 from voltween.cli.invocation import named_paths, words
 from voltween.cohorts import read_structures
 from voltween.errors import InputError
@@ -299,10 +300,10 @@ def _points(path: Path | None) -> Points | None:
 @contextmanager
 def _progress() -> Iterator[Callable[[Step], None]]:
     """Shows the stage of a registration; yields the function to call at every step."""
-    with console.status("Registering ...") as status:
+    with changing_line("Registering ...") as show:
 
         def on_step(progress: Step) -> None:
-            status.update(
+            show(
                 f"Refining: {progress.part}, level {progress.level} of "
                 f"{progress.levels}, step {progress.step} of {progress.steps}, "
                 f"similarity loss {progress.similarity_loss:.4f} ..."
@@ -316,7 +317,8 @@ def _show(figures: dict[str, Any]) -> None:
     verdict = figures["verdict"]
     reasons = "; ".join(verdict["reasons"]) or "nothing speaks against it"
     color = {"good": "green", "doubtful": "yellow", "failed": "red"}[verdict["grade"]]
-    console.print(f"[bold {color}]Verdict: {verdict['grade']}[/] ({reasons}).")
+    grade = f"Verdict: {verdict['grade']}", f"bold {color}"
+    console.print(Text.assemble(grade, f" ({reasons})."))
     correlation = figures["correlation"]
     console.print(
         f"Correlation with the fixed image: {correlation['before']:.3f} before "

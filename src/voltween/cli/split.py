@@ -60,7 +60,7 @@ class Split:
             )
         write_new_manifest(divided, self.out)
         _show(divided)
-        console.print(f"Wrote {self.out}", markup=False)
+        console.print(f"Wrote {self.out}")
 
 
 def _show(cases: Iterable[Case]) -> None:

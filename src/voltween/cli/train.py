@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.table import Table
 from tyro.conf import Positional
 
-from voltween.cli.console import console, is_first_process
+from voltween.cli.console import Description, console, is_first_process
 from voltween.cohorts import read_manifest
 from voltween.training import (
     DryRun,
@@ -117,7 +117,7 @@ def _progress(steps: int) -> Iterator[Callable[[StepReport], None]]:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.description}"),
+        Description(),
     )
     with Progress(
         *columns, console=console, disable=not is_first_process()

@@ -88,8 +88,13 @@ def read_description(path: Path, metadata: dict[str, str] | None) -> dict[str, A
     Raises:
         InputError: If there is none, or the file has another format.
     """
+    text = (metadata or {}).get("voltween")
+    if text is None:
+        raise InputError(
+            about=path, expected=_KIND, got="another program's safetensors file"
+        )
     with naming(path):
-        description = parsed_json((metadata or {}).get("voltween", ""), _KIND)
+        description = parsed_json(text, _KIND)
     if description.get("format") != FORMAT:
         raise InputError(
             about=path,
