@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 NATIVE := voltween.ops._native
 
-.PHONY: setup demo figures paper-small test test-instructions sanitize bench docs lint type ci format
+.PHONY: setup demo figures paper-small test test-instructions fuzz sanitize bench docs lint type ci format
 
 setup: $(INSTALLED)
 
@@ -34,6 +34,14 @@ test-instructions: $(INSTALLED)
 		print(*native.instruction_sets()[1:])"); do \
 		VOLTWEEN_INSTRUCTIONS=$$set OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m native || exit 1; \
 	done
+
+# Damaged files for every reader, and a table of what became of them. Another FIRST gives
+# other files; with READER and SEED, one of them is read again.
+COUNT ?= 5000
+FIRST ?= 0
+fuzz: $(INSTALLED)
+	cd tests && $(CURDIR)/$(BIN)/python -m fuzz --count $(COUNT) --first $(FIRST) \
+		$(if $(READER),--reader "$(READER)") $(if $(SEED),--seed $(SEED))
 
 # The tests of native operations with a module that ends the process at the first memory
 # error or undefined behavior (Linux, GCC). It is installed into an environment of its

@@ -1,0 +1,171 @@
+"""Every door of the package against every guard (the table in docs/reliability.md)."""
+
+import os
+import shutil
+import threading
+import warnings
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from doors import page
+from doors.catalogue import DOORS, FREE, NOT_OPENED
+from doors.commands import file_options
+from doors.files import BAD, GUARDS, write_good
+from support.cohorts import write_cohort
+from support.commands import write_pair
+from support.rcn import rcn_variables
+from voltween import io
+from voltween.cli.app import COMMANDS
+from voltween.errors import VoltweenError
+from voltween.evaluation.paper.table_file import TABLES
+
+PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
+READERS = ("read", "read_labels", "read_transform", "read_points")
+SECONDS = 8
+CELLS = [
+    pytest.param(door, guard, id=f"{door.name}, {guard}")
+    for door in DOORS
+    for guard in GUARDS
+    if not page.reason(door, guard)
+]
+
+
+class EnoughError(BaseException):
+    """Ends a command once the file in question has been read."""
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """Files that every door works with, and a good file of every kind."""
+    folder = tmp_path_factory.mktemp("doors")
+    write_pair(folder)
+    good = write_good(folder)
+    good["manifest"] = write_cohort(folder, train=2, val=2)
+    good["table"] = Path(shutil.copy(TABLES / "table_4.toml", folder / "table.toml"))
+    good["checkpoint"] = folder / "weights.npz"
+    np.savez(good["checkpoint"], **rcn_variables((64,) * 3, channels=1, dense=1))
+    good["plan"] = _write_plan(folder)
+    return folder, {kind: path.name for kind, path in good.items()}
+
+
+@pytest.fixture
+def place(template, tmp_path):
+    """A copy of these files: the folder, and the good files by kind."""
+    folder, good = template
+    shutil.copytree(folder, tmp_path / "work", copy_function=os.link)
+    (tmp_path / "bad").mkdir()
+    return tmp_path / "work", {k: tmp_path / "work" / name for k, name in good.items()}
+
+
+@pytest.mark.parametrize(("door", "guard"), CELLS)
+@pytest.mark.filterwarnings("ignore")
+def test_guard(door, guard, place, monkeypatch):
+    folder, good = place
+    if guard == "overwritten":
+        _check_is_kept(door, folder, good[door.kind])
+    elif guard == "pipe":
+        os.mkfifo(folder.parent / "bad" / good[door.kind].name)
+        with _opened_in_the_end(folder.parent / "bad" / good[door.kind].name) as late:
+            _check_is_refused(door, folder, late.path)
+        assert not late.was_opened, "the pipe was waited for"
+    else:
+        bad = BAD[door.kind][guard]
+        file = bad.write(folder.parent / "bad", good[door.kind])
+        if bad.accepts is None:
+            _check_is_refused(door, folder, file)
+        else:
+            _check_is_read_rightly(door, folder, file, bad.accepts, monkeypatch)
+
+
+def _check_is_refused(door, folder, file):
+    with pytest.raises((VoltweenError, SystemExit)) as caught:
+        _enter(door, folder, file)
+    if caught.type is not SystemExit:
+        assert file.name in str(caught.value) or file.stem in str(caught.value)
+
+
+def _check_is_read_rightly(door, folder, file, accepts, monkeypatch):
+    """Right is what the guard accepts, or an error."""
+    readings = []
+
+    def spy(reader):
+        def read(path, *arguments):
+            thing = reader(path, *arguments)
+            if Path(path).name == file.name or "anna" in Path(path).name:
+                readings.append(thing)
+                raise EnoughError
+            return thing
+
+        return read
+
+    for name in READERS:
+        monkeypatch.setattr(io, name, spy(getattr(io, name)))
+    try:
+        readings += [_enter(door, folder, file)]
+    except (VoltweenError, EnoughError, SystemExit):
+        pass
+    assert all(accepts(thing) for thing in readings)
+
+
+def _check_is_kept(door, folder, file):
+    """The output is another name of the input."""
+    out = folder / door.out
+    out.parent.mkdir(exist_ok=True)
+    if out.parent != folder:
+        (out.parent / "registration.json").write_text("{}")
+    os.link(file, out)
+    before = file.read_bytes()
+    with pytest.raises(VoltweenError, match="an output that is not an input"):
+        _enter(door, folder, file)
+    assert file.read_bytes() == before
+
+
+def _enter(door, folder, file):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return door.enter(folder, file)
+
+
+class _opened_in_the_end:  # noqa: N801  (a context, named as it is read)
+    """Opens a pipe for writing after a time, so that a reader that waits ends."""
+
+    def __init__(self, path):
+        self.path = path
+        self.was_opened = False
+        self.timer = threading.Timer(SECONDS, self._open)
+
+    def __enter__(self):
+        self.timer.start()
+        return self
+
+    def __exit__(self, *_):
+        self.timer.cancel()
+
+    def _open(self):
+        self.was_opened = True
+        os.close(os.open(self.path, os.O_RDWR | os.O_NONBLOCK))
+
+
+def _write_plan(folder):
+    from fuzz.readings import write_plan
+
+    return folder / write_plan(folder)
+
+
+def test_every_option_that_names_a_file_is_a_door():
+    named = {door.name for door in DOORS} | set(NOT_OPENED)
+    tails = {name.split(": ")[-1].strip("`") for name in named}
+    for command in COMMANDS:
+        module = import_module(f"voltween.cli.{command.replace('-', '_')}")
+        kind = getattr(module, "".join(p.capitalize() for p in command.split("-")))
+        options = {name for name in file_options(kind) if name not in FREE}
+        assert {name.rpartition(".")[2] for name in options} <= tails, command
+
+
+def test_the_page_shows_this_table():
+    text = PAGE.read_text()
+    shown = text.split(page.START)[1].split(page.END)[0]
+    assert shown == page.table()
