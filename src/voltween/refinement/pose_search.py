@@ -24,7 +24,7 @@ _ROTATIONS = 600
 # Voxels along the longest side, of each step.
 _SHIFT_VOXELS, _SEARCH_VOXELS, _DESCENT_VOXELS, _RANKING_VOXELS = 12, 16, 24, 32
 _SHIFTED = 120  # poses kept after the shifts
-_DESCENTS = ((10, 10, 0.6), (5, 10, 0.3), (5, 8, 0.2))  # poses, steps, voxels per step
+_DESCENTS = ((20, 10, 0.6), (5, 10, 0.3), (5, 8, 0.2))  # poses, steps, voxels per step
 _LEAST_ANGLE = 0.26  # between poses that count as different, in radians
 _BATCH = 64
 _GRADIENT_SCALE = 10.0

@@ -67,9 +67,11 @@ class Search:
         return best
 
     def _best_of_poses(self, best: Candidate) -> Candidate:
-        """The best candidate from any pose, until one is as good as usual."""
-        for candidate in self._turned():
-            best = max([best, candidate], key=_similarity)
+        """The best candidate from any pose, until a pose has one as good as usual."""
+        starts = [(pose, self._start(POSE, pose)) for pose in self.judge.poses]
+        starts.sort(key=lambda pair: pair[1].similarity, reverse=True)
+        for pose, start in starts[:_TRIED_POSES]:
+            best = max([best, start, *self._continued(pose, start)], key=_similarity)
             if best.similarity >= self.usual.start:
                 break
         return best
@@ -138,23 +140,16 @@ class Search:
         found = self._rough.affine(own, is_open=not self.has_initial)
         return replace(found, stages={AFFINE: found.last})
 
-    def _turned(self) -> Iterator[Candidate]:
-        """Yields candidates from poses that are searched among all rotations."""
-        starts = [(pose, self._start(POSE, pose)) for pose in self.judge.poses]
-        starts.sort(key=lambda pair: pair[1].similarity, reverse=True)
-        for pose, start in starts[:_TRIED_POSES]:
-            yield start
-            yield from self._continued(pose, start)
-
-    def _continued(self, pose: Affine, start: Candidate) -> Iterator[Candidate]:
+    def _continued(self, pose: Affine, start: Candidate) -> list[Candidate]:
         """Continues from a pose, by the network or without it."""
         model = self.model
         if model is None:
-            yield from _attempt(lambda: self._rough.affine(start))
-            return
-        yield from _attempt(lambda: by_network(model, start))
+            return _attempt(lambda: self._rough.affine(start))
         view = self.view.with_fixed_at(pose)
-        yield from _attempt(lambda: by_network(model, at_rest(POSE, view, self.judge)))
+        return [
+            *_attempt(lambda: by_network(model, start)),
+            *_attempt(lambda: by_network(model, at_rest(POSE, view, self.judge))),
+        ]
 
     def _start(self, name: str, transform: Affine) -> Candidate:
         return at_rest(name, self.view.with_moving_at(transform), self.judge)
