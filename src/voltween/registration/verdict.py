@@ -17,7 +17,7 @@ from voltween.spatial import Affine, Image, Transform
 
 Grade = Literal["good", "doubtful", "failed"]
 
-_FEW_SEEN, _HARDLY_SEEN = 70.0, 30.0  # percent of the foreground
+_FEW_SEEN, _HARDLY_SEEN = 80.0, 30.0  # percent of the foreground
 _SMALL_OVERLAP, _HARDLY_OVERLAP = 0.4, 0.05  # Dice of the foregrounds
 _SOME_FOLDS, _MANY_FOLDS = 0.5, 3.0  # percent of the foreground
 _ODD_SCALE, _WILD_SCALE = 1.35, 2.0
