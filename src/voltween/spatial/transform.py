@@ -24,6 +24,7 @@ from voltween.spatial.determinants import determinants, slabs
 from voltween.spatial.grid import Grid
 from voltween.spatial.interpolation import read_linearly
 from voltween.spatial.inversion import inverse_flow
+from voltween.spatial.ranges import check_range
 from voltween.spatial.sitk_chain import (
     Warp,
     displacements_mm,
@@ -120,6 +121,7 @@ class Affine(Transform):
             raise InputError(
                 about="affine", expected="a last row of 0 0 0 1", got=matrix[3].tolist()
             )
+        check_range(matrix, "affine")
         if abs(np.linalg.det(matrix)) < 1e-12:
             raise InputError(
                 about="affine", expected="an invertible matrix", got=matrix.tolist()
@@ -171,6 +173,7 @@ class Field(Transform):
                 expected="finite vectors",
                 got="NaN or infinity",
             )
+        check_range(vectors, "displacement field")
         vectors.setflags(write=False)
         object.__setattr__(self, "vectors_mm", vectors)
 
