@@ -76,7 +76,7 @@ class ModelChoice:
         for path in sorted((self.data / "abdomen_ct" / "images").iterdir()):
             yield "abdomen_ct", path.name, "none", io.read(path)
         for path in sorted((self.data / "synthseg_labels" / "labels").iterdir()):
-            yield "synthseg_labels", path.name, "refused", io.read(path)
+            yield "synthseg_labels", path.name, "none", io.read(path)
         for folder in self.packages:
             for name, expected in PACKAGES.items():
                 if (folder / name).exists():

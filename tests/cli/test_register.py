@@ -231,7 +231,6 @@ BAD_INPUT = {
     "constant": (constant, BAD),
     "2D": (of_size(9, 9), BAD),
     "4D": (of_size(9, 9, 9, 3), BAD),
-    "labels": (lambda folder: None, {"fixed": "fixed_labels.nii.gz"}),
     "image as labels": (
         lambda folder: None,
         {"fixed_labels": "fixed.nii.gz", "moving_labels": "moving_labels.nii.gz"},
@@ -270,13 +269,12 @@ BAD_INPUT = {
     ("kind", "message"),
     [
         ("missing", "nothing.nii.gz: expected a file"),
-        ("text", "expected a NIfTI image"),
+        ("text", "damaged, cut short or of another kind"),
         ("cut short", "cut short"),
         ("NaN", "1 of 4032 that are NaN"),
         ("constant", "fixed: "),
         ("2D", "expected one 3D image, got size 9 x 9"),
         ("4D", "got size 9 x 9 x 9 x 3"),
-        ("labels", "looks like a label map"),
         ("image as labels", "is this an intensity image"),
         ("fixed labels alone", "expected --moving-labels too"),
         ("labels elsewhere", "expected voxels > 0 on the scan, got none"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from support.heads import core, head
-from support.scans import tiny_model
+from support.scans import label_blocks, oblique_grid, tiny_model
 from voltween import io
 from voltween.cohorts import cases_of_split, load_case, mask_by_labels, read_manifest
 from voltween.errors import InputError
@@ -56,6 +56,15 @@ def test_scans_of_two_kinds_get_no_model(fingerprints):
     assert choice.name is None
     assert "large: moving scan:" in choice.reason
     assert "small: fixed scan:" in choice.reason
+
+
+@pytest.mark.filterwarnings("ignore:a scan looks like a label map")
+def test_label_maps_get_no_model(fingerprints):
+    labels = label_blocks(oblique_grid())
+    scan = Image(labels.data, labels.grid)
+    choice = choose_among(fingerprints, scan, scan)
+    assert choice.name is None
+    assert "both scans: the scan looks like a label map" in choice.reason
 
 
 def test_two_looks_that_a_model_saw_apart_get_no_model(fingerprints):

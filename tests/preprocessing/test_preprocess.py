@@ -14,7 +14,7 @@ from support.scans import (
     smooth_image,
     stored,
 )
-from voltween.errors import InputError
+from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.preprocessing import Preprocessing
 from voltween.spatial import Affine, Grid, Image
 
@@ -144,9 +144,9 @@ def test_images_that_are_constant_where_the_model_looks_are_refused():
         PREPROCESSING.normalize(Image(data, grid))
 
 
-def test_label_maps_given_as_images_are_refused():
+def test_label_maps_given_as_images_are_told():
     labels = label_blocks(oblique_grid())
-    with pytest.raises(InputError, match="looks like a label map"):
+    with pytest.warns(SuspiciousInputWarning, match="looks like a label map"):
         PREPROCESSING.normalize(Image(labels.data, labels.grid))
 
 

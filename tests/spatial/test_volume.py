@@ -77,3 +77,10 @@ def test_label_maps_are_told_from_images():
     assert looks_like_labels(labels.data)
     assert not looks_like_labels(image.data)
     assert not looks_like_labels(np.rint(image.data))
+
+
+def test_images_with_doubled_voxels_or_two_backgrounds_are_no_label_maps():
+    image = np.rint(smooth_image(oblique_grid((20, 20, 20))).data)
+    doubled = image.repeat(2, 0).repeat(2, 1).repeat(2, 2)
+    assert not looks_like_labels(doubled)
+    assert not looks_like_labels(np.pad(image, 20, constant_values=-1))

@@ -5,8 +5,8 @@ import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from isal import igzip
@@ -80,7 +80,7 @@ class StoredVoxels:
         return self.compression == RAW or not self.starts_compressed
 
 
-def _pieces(file: BinaryIO, compression: str) -> Iterator[bytes]:
+def _pieces(file: BufferedIOBase, compression: str) -> Iterator[bytes]:
     """The decompressed bytes from here to the end, whose checksum is verified."""
     if compression == ZLIB:
         yield from _inflated(file)
@@ -90,13 +90,13 @@ def _pieces(file: BinaryIO, compression: str) -> Iterator[bytes]:
             yield piece
 
 
-def _opened(file: BinaryIO, compression: str) -> BinaryIO:
+def _opened(file: BufferedIOBase, compression: str) -> BufferedIOBase:
     if compression == GZIP:
         return igzip.open(file, "rb")
     return bz2.open(file, "rb") if compression == BZIP2 else file
 
 
-def _inflated(file: BinaryIO) -> Iterator[bytes]:
+def _inflated(file: BufferedIOBase) -> Iterator[bytes]:
     """The content of one zlib or gzip stream."""
     decompressor = zlib.decompressobj(_ZLIB_OR_GZIP_WINDOW)
     while not decompressor.eof:

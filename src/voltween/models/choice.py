@@ -26,7 +26,7 @@ def choose_model(fixed: Image, moving: Image) -> Choice:
     """Chooses the shipped model whose training scans are like both scans, or none.
 
     Raises:
-        InputError: If a scan is constant or looks like a label map.
+        InputError: If a scan is constant.
     """
     return choose_among(shipped_fingerprints(), fixed, moving)
 
@@ -37,7 +37,7 @@ def choose_among(
     """Chooses the model whose training scans are like both scans, or none.
 
     Raises:
-        InputError: If a scan is constant or looks like a label map.
+        InputError: If a scan is constant.
     """
     scans = _measure_pair(fixed, moving)
     faults = {}

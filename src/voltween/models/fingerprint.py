@@ -76,7 +76,7 @@ class ModelFingerprint:
         Returns None if fewer than two scans have a foreground of this modality.
 
         Raises:
-            InputError: If a scan is constant or looks like a label map.
+            InputError: If a scan is constant.
         """
         sets = {"as stored": scans, "masked": masked}
         found = (_appearance(name, some, is_ct=is_ct) for name, some in sets.items())
@@ -109,6 +109,8 @@ class ModelFingerprint:
 
     def _modality_fault(self, facts: ScanFacts) -> Fit | None:
         """The fault of a scan whose intensities are of another kind."""
+        if facts.is_label_map:
+            return Fit("doubtful", "the scan looks like a label map", "")
         low, high = facts.values
         if not self.is_ct and facts.is_certainly_ct:
             reason = "the scan is a CT, and the model learned from other scans"

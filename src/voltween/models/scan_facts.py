@@ -16,7 +16,7 @@ from voltween.preprocessing import (
     hounsfield_offset,
     looks_like_ct,
 )
-from voltween.spatial import Image, spacing_and_shape
+from voltween.spatial import Image, looks_like_labels, spacing_and_shape
 
 Three = tuple[float, float, float]
 
@@ -64,6 +64,8 @@ class ScanFacts:
     """Voxel size along R, A and S."""
     values: tuple[float, float]
     """Lowest and highest intensity, as stored."""
+    is_label_map: bool
+    """Whether it looks like a label map."""
     body: Body | None
     """The foreground of the scan, taken as anything but CT; None if nothing is
     bright."""
@@ -80,7 +82,7 @@ def measure_scan(image: Image) -> ScanFacts:
     """Measures a scan, as stored, of any orientation and spacing.
 
     Raises:
-        InputError: If the image is constant or looks like a label map.
+        InputError: If the image is constant.
     """
     check_has_contrast(image)
     spacing_mm, shape = spacing_and_shape(image.grid)
@@ -90,6 +92,7 @@ def measure_scan(image: Image) -> ScanFacts:
         extent_mm=three(spacing_mm * shape),
         spacing_mm=three(spacing_mm),
         values=(lowest, highest),
+        is_label_map=looks_like_labels(image.data),
         body=_body(coarse, find_foreground(coarse).threshold, None),
         ct_body=_ct_body(coarse, hounsfield_offset(image))
         if looks_like_ct(image)

@@ -4,13 +4,14 @@ Each image gets its own canonical grid: the image's axes in the order and direct
 nearest to RAS, with the model's spacing and shape, placed by the model's rule.
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
-from voltween.errors import InputError
+from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.preprocessing.foreground import find_foreground, head_center_mm
 from voltween.preprocessing.hounsfield import hounsfield_offset
 from voltween.spatial import (
@@ -105,7 +106,7 @@ class Preprocessing:
         """Resamples an image onto its canonical grid (or `onto`), intensities 0 to 1.
 
         Raises:
-            InputError: If the image is constant, there or anywhere, or is a label map.
+            InputError: If the image is constant, there or anywhere.
         """
         check_has_contrast(image)
         grid = onto or self.canonical_grid(image)
@@ -163,10 +164,10 @@ def _coverage(image: Image, grid: Grid) -> Float[np.ndarray, "i j k"]:
 
 
 def check_has_contrast(image: Image) -> None:
-    """Checks that an image is one that can be registered.
+    """Checks that an image can be registered; warns if it looks like a label map.
 
     Raises:
-        InputError: If the image is constant, or is a label map.
+        InputError: If the image is constant.
     """
     low, high = float(image.data.min()), float(image.data.max())
     if low == high:
@@ -176,8 +177,9 @@ def check_has_contrast(image: Image) -> None:
             advice="it shows nothing to register",
         )
     if looks_like_labels(image.data):
-        raise InputError(
-            expected="an intensity image",
-            got="what looks like a label map (piecewise constant whole numbers)",
-            advice="give label maps as labels",
+        warnings.warn(
+            "a scan looks like a label map (few values, piecewise constant): if it is "
+            "one, give it as labels, beside the scan that it was drawn on",
+            SuspiciousInputWarning,
+            stacklevel=2,
         )

@@ -54,7 +54,7 @@ class SideView:
         """The scan on the grid, intensities from 0 to 1.
 
         Raises:
-            InputError: If the scan is constant or a label map.
+            InputError: If the scan is constant.
         """
         return self._to_tensor(self.rule.normalize(self.scan, onto=self.grid).data)
 
@@ -62,7 +62,7 @@ class SideView:
         """The scan and its guidance on the grid.
 
         Raises:
-            InputError: If an image is constant or a label map, or if the mask, the
+            InputError: If an image is constant, or if the mask, the
                 structures or the landmarks do not lie on the grid.
         """
         return SideTensors(
@@ -177,7 +177,7 @@ class PairView:
         """Both scans on their grids, intensities from 0 to 1.
 
         Raises:
-            InputError: If a scan is constant or a label map.
+            InputError: If a scan is constant.
         """
         with naming("fixed"):
             fixed = self.fixed.image
@@ -189,7 +189,7 @@ class PairView:
         """Both scans and their guidance on the grids.
 
         Raises:
-            InputError: If an image is constant or a label map, or if masks, structures
+            InputError: If an image is constant, or if masks, structures
                 or landmarks do not lie on the grid of their side.
         """
         with naming("fixed"):

@@ -67,7 +67,7 @@ def register(
         The registration, whose `verdict` says whether it can be trusted.
 
     Raises:
-        InputError: If a scan cannot be used, is constant or looks like a label map, if
+        InputError: If a scan cannot be used, is constant, if
             the model cannot be right for the scans, if there is neither model nor
             refinement, or if guidance has no refinement to guide or does not lie where
             the scan is.
@@ -115,7 +115,7 @@ def register_by_network(fixed: Image, moving: Image, model: Model) -> Registrati
     """Registers by the network alone, whatever it finds, as the paper measures it.
 
     Raises:
-        InputError: If an image is constant or looks like a label map.
+        InputError: If an image is constant.
     """
     _check_is_volume(fixed)
     seconds: dict[str, Seconds] = {}

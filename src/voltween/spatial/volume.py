@@ -10,6 +10,9 @@ from voltween.spatial.grid import Grid
 from voltween.spatial.ranges import check_range
 
 _INSPECTED_PLANES = 32
+# As FreeSurfer's aparc+aseg has. Images in which most neighbors are equal, because
+# voxels were doubled or set to one value, have more.
+_MOST_LABELS = 120
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -132,14 +135,16 @@ def labels_in_common(fixed: LabelMap, moving: LabelMap) -> tuple[int, ...]:
 def looks_like_labels(data: Num[np.ndarray, "i j k"]) -> bool:
     """Whether the array holds piecewise constant whole numbers, as only label maps do.
 
-    Among pairs of neighbors that are not both background, more than half are equal in a
-    label map, but few in an image, where noise makes neighbors differ. About 32 planes
-    are inspected, which is enough and quick.
+    Label maps have few different values, and among pairs of neighbors that are not both
+    background, more than half are equal, but few in an image, where noise makes
+    neighbors differ. About 32 planes are inspected, which is enough and quick.
     """
     planes = data[..., :: max(1, data.shape[2] // _INSPECTED_PLANES)]
     if not np.array_equal(planes, np.rint(planes)):
         return False
     values, counts = np.unique(planes, return_counts=True)
+    if len(values) > _MOST_LABELS:
+        return False
     background = values[counts.argmax()]
     equal = inside = 0
     for axis in (0, 1):
