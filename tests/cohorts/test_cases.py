@@ -40,7 +40,8 @@ def test_labels_elsewhere_than_their_image_are_refused_and_named(case):
 
 
 def test_a_scan_has_the_image_labels_and_landmarks_of_its_case(case, tmp_path):
-    points_mm = io.read(case.image).grid.center_mm + [[1, 2, 3], [-4, 5.5, 6]]
+    center_mm = io.read(case.image).grid.center_mm
+    points_mm = center_mm + np.array([[1.0, 2.0, 3.0], [-4.0, 5.5, 6.0]])
     io.write(Points(points_mm), tmp_path / "points.csv")
     scan = read_scan(replace(case, points=tmp_path / "points.csv"))
     image, labels = load_case(case)
