@@ -49,7 +49,10 @@ class InputError(VoltweenError, ValueError):
     """A file, option or image that Voltween cannot work with."""
 
 
-def check_range(name: str, value: float | None, low: float, high: float) -> None:
+_Number = int | float
+
+
+def check_range(name: str, value: _Number | None, low: _Number, high: _Number) -> None:
     """Checks that a number lies in a range; None passes.
 
     Raises:
