@@ -194,8 +194,10 @@ def _parse(record: dict[str, Any]) -> Choices:
     if set(record) != {field.name for field in fields(Choices)}:
         raise KeyError("entries of another version")
     choices = Choices(**record)
-    texts = (choices.recipe, choices.region, choices.exposure, choices.reference)
-    texts += (choices.points, choices.strip, *(choices.splits or {}).values())
+    texts = [
+        *(choices.recipe, choices.region, choices.exposure, choices.reference),
+        *(choices.points, choices.strip, *(choices.splits or {}).values()),
+    ]
     if not all(text is None or isinstance(text, str) for text in texts):
         raise TypeError("another kind of entry")
     PreparationOptions(val_share=float(choices.val_share))  # checks its range
