@@ -157,7 +157,7 @@ def read_choices(folder: Path, recipe: str) -> Choices:
         return Choices(recipe)
     try:
         choices = _parse(read_json(path, "the options of the last preparation"))
-    except (InputError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(
             about=path,
             expected="the options of the last preparation",
@@ -187,7 +187,7 @@ def _parse(record: dict[str, Any]) -> Choices:
     """Choices from their record.
 
     Raises:
-        TypeError, KeyError: If the record has other entries.
+        ValueError, TypeError, KeyError, AttributeError: If it has other entries.
     """
     for name in ("only", "without"):
         record[name] = None if record[name] is None else tuple(map(str, record[name]))
