@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+_Number = int | float
+
 
 class VoltweenError(Exception):
     """A problem that a user can solve, and the root of all such errors.
@@ -47,6 +49,18 @@ class VoltweenError(Exception):
 
 class InputError(VoltweenError, ValueError):
     """A file, option or image that Voltween cannot work with."""
+
+
+def check_range(name: str, value: _Number | None, low: _Number, high: _Number) -> None:
+    """Checks that a number lies in a range; None passes.
+
+    Raises:
+        InputError: If it is below, above, or NaN. The error is about the name.
+    """
+    if value is None or low <= value <= high:
+        return
+    expected = f"at least {low:g}" if value < low else f"at most {high:g}"
+    raise InputError(about=name, expected=expected, got=value)
 
 
 class OutputError(VoltweenError, OSError):

@@ -431,3 +431,43 @@ def test_each_answer_has_the_verdict_of_its_transform(cases, tmp_path):
     assert still.similarity == pytest.approx(verdict.evidence.similarity)
     assert lost.verdict == "failed"
     assert "0 % of the fixed scan's foreground" in lost.reasons
+
+
+def test_a_missing_file_stops_the_pairs_of_its_case_alone(cases, counted, tmp_path):
+    method, asked = counted
+    cases[0].labels.unlink()
+    names = [case.name for case in cases]
+    pairs = ordered_pairs(names)
+    found = evaluate([method], cases, pairs=pairs, out=tmp_path / "out")
+    lost = [pair.status == "failed" for pair in found.pairs]
+    assert lost == [names[0] in pair for pair in pairs]
+    fault = f"{names[0]}: expected files that can be read, got No such file"
+    assert fault in found.pairs[0].note
+    assert len(asked) == 2
+
+
+def test_a_pair_without_memory_is_a_failed_one(cases, tmp_path):
+    def answer(fixed, moving):
+        raise MemoryError
+
+    method = Method("big", lambda: answer, {})
+    pairs = [(cases[1].name, cases[2].name)]
+    found = evaluate([method], cases, pairs=pairs, out=tmp_path / "out")
+    assert "expected enough memory" in found.pairs[0].note
+
+
+@pytest.mark.parametrize("text", ["[]", '{"facts": 5', '{"facts": {}, "figures": 3}'])
+def test_damaged_facts_of_a_kept_transform_are_those_of_none(
+    text, cases, counted, tmp_path
+):
+    method, asked = counted
+    run = {
+        "pairs": [(cases[1].name, cases[2].name)],
+        "out": tmp_path / "out",
+        "protocol": EvaluationProtocol(keep_transforms=True),
+    }
+    evaluate([method], cases, **run)
+    for path in (tmp_path / "out").rglob("*.json"):
+        path.write_text(text)
+    assert evaluate([method], cases, **run).pairs[0].status == "ok"
+    assert len(asked) == 2

@@ -1,5 +1,6 @@
 """A case of a cohort as scans: image, labels and landmarks read from its files."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,14 @@ import numpy as np
 from voltween import io
 from voltween.cohorts.manifest_row import Case
 from voltween.errors import InputError
-from voltween.spatial import Affine, Image, LabelMap, Points, check_labels_on_scan
+from voltween.spatial import (
+    Affine,
+    Image,
+    LabelMap,
+    Points,
+    check_labels_on_scan,
+    check_points_on_scan,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +50,8 @@ def read_scan(case: Case, *, is_masked: bool = False) -> Scan:
             )
         image = mask_by_labels(image, labels)
     points = io.read_points(case.points) if case.points else None
+    if points is not None:
+        check_points_on_scan(points, image.grid, name=case.points)
     return Scan(case.name, image, labels, points)
 
 
@@ -59,6 +69,24 @@ def load_case(case: Case) -> tuple[Image, LabelMap | None]:
     if not labels.grid.is_close(image.grid):
         labels = Affine.identity().resample(labels, onto=image.grid)
     return image, labels
+
+
+def check_labels(
+    cases: Iterable[Case], on_case: Callable[[str], None] = lambda name: None
+) -> None:
+    """Checks that the labels of all cases lie on their scans.
+
+    Args:
+        cases: The cases; those without labels are not read.
+        on_case: Called with the name of every case before it is read.
+
+    Raises:
+        InputError: If a file cannot be read, or no label lies on its image.
+    """
+    for case in cases:
+        on_case(case.name)
+        if case.labels is not None:
+            load_case(case)
 
 
 def mask_by_labels(image: Image, labels: LabelMap) -> Image:

@@ -11,7 +11,7 @@ from typing import Any
 
 from voltween import io
 from voltween.cohorts import Case, Pair, Scan, check_pairs, read_scan
-from voltween.errors import InputError, reporting_memory_shortage
+from voltween.errors import InputError, check_range, reporting_memory_shortage
 from voltween.evaluation.measurement import (
     Outcome,
     measure_inverse_consistency,
@@ -23,7 +23,7 @@ from voltween.evaluation.measurement import (
 from voltween.evaluation.methods import Answer, Method, Registering
 from voltween.evaluation.records import Record, Records, kept_transform
 from voltween.evaluation.scores import PairScore, Scores
-from voltween.files import exists, output_folder, whole_file
+from voltween.files import output_folder, whole_file
 from voltween.inputs import files_of
 from voltween.process import Used, measuring
 from voltween.text_files import read_json
@@ -31,6 +31,7 @@ from voltween.text_files import read_json
 logger = logging.getLogger(__name__)
 _SCANS_IN_MEMORY = 8
 _MEGABYTE = 1e6
+_VOXELS_MM = 1e-6, 1e6  # smallest and largest of any use
 _RESOURCES = ("loading_seconds", "seconds", "processor_seconds", "peak_memory_mb")
 
 
@@ -82,6 +83,8 @@ def evaluate(
             expected="sizes above 0 mm",
             got=voxel_mm,
         )
+    for size_mm in voxel_mm:
+        check_range("voxels of landmark distances, mm", size_mm, *_VOXELS_MM)
     output_folder(out)
     comparison = _Comparison(cases, protocol, out)
     records = []
@@ -114,10 +117,11 @@ class _Comparison:
         loaded: _LoadedMethod | None = None
         reason = ""
         for pair in pairs:
-            if fault := self._missing_files(pair):
-                yield Record(_missing(method, pair, "failed", fault))
+            try:
+                record = self._find(method, pair)
+            except InputError as error:  # of the files of its cases
+                yield _failed(method, pair, error)
                 continue
-            record = self._find(method, pair)
             if record is None and loaded is None and not reason:
                 try:
                     loaded = _LoadedMethod.load(method, self)
@@ -129,16 +133,6 @@ class _Comparison:
                 yield Record(_missing(method, pair, "unavailable", reason))
             else:
                 yield self._make_record(loaded, pair)
-
-    def _missing_files(self, pair: Pair) -> str:
-        """The files that the pair lacks, in words; empty if it has all."""
-        lacking = [
-            f"{name}: no file {file}"
-            for name in pair
-            for file in self._cases[name].files
-            if not exists(file)
-        ]
-        return "; ".join(lacking)
 
     def _find(self, method: Method, pair: Pair) -> Record | None:
         return self.records.find(method.name, pair, self._record_facts(method, pair))
@@ -166,11 +160,22 @@ class _Comparison:
         }
 
     def _digest_files(self, name: str) -> str:
-        """Digest of the content of a case's files."""
+        """Digest of the content of a case's files.
+
+        Raises:
+            InputError: If one is missing or cannot be read.
+        """
         digest = hashlib.sha256()
-        for path in self._cases[name].files:
-            for file in files_of(path):  # of a DICOM folder, all that are in it
-                digest.update(file.read_bytes())
+        try:
+            for path in self._cases[name].files:
+                for file in files_of(path):  # of a DICOM folder, all that are in it
+                    digest.update(file.read_bytes())
+        except OSError as error:
+            raise InputError(
+                about=name,
+                expected="files that can be read",
+                got=f"{error.strerror or error}: {error.filename}",
+            ) from error
         return digest.hexdigest()
 
     def _read_scan(self, name: str) -> Scan:

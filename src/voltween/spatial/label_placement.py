@@ -1,4 +1,4 @@
-"""Checks that a label map or mask lies on the scan that it is said to be of."""
+"""Checks that labels, masks and landmarks lie on the scan that they are of."""
 
 import warnings
 
@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 
 from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.spatial.grid import Grid
-from voltween.spatial.volume import LabelMap
+from voltween.spatial.volume import LabelMap, Points
 
 _USUAL_SHARE = 0.9  # of the labeled voxels on the scan
 _LARGEST_SHIFT_VOXELS = 0.5  # of grids that are said to be one
@@ -55,6 +55,19 @@ def check_labels_on_scan(
     else:
         return
     warnings.warn(f"{name}: {fault}", SuspiciousInputWarning, stacklevel=3)
+
+
+def check_points_on_scan(points: Points, scan: Grid, *, name: object) -> None:
+    """Warns if fewer than nine tenths of landmarks lie on their scan, in world mm."""
+    share = float(_lie_on(points.mm, scan).mean()) if len(points.mm) else 1.0
+    if share < _USUAL_SHARE:
+        warnings.warn(
+            f"{name}: only {100 * share:.0f} % of its points lie on the scan: they lie "
+            f"around {_text(points.mm.mean(axis=0))}, the scan around "
+            f"{_text(scan.center_mm)}: are they of this scan, and in this frame?",
+            SuspiciousInputWarning,
+            stacklevel=3,
+        )
 
 
 def _lie_on(
