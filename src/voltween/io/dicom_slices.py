@@ -10,6 +10,7 @@ import numpy as np
 import pydicom
 from jaxtyping import Float
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from voltween.errors import InputError, SuspiciousInputWarning
 
@@ -73,8 +74,12 @@ def read_dicom_header(path: Path) -> Dataset:
 
 
 def has_image(header: Dataset) -> bool:
-    """Whether it is the header of an image, not of a report, plan or directory."""
-    return "Rows" in header and "Columns" in header
+    """Whether it is the header of an image, not of a report, plan or directory.
+
+    A file that is cut short counts as one, so that its reader reports it.
+    """
+    stored = str(header.file_meta.get("MediaStorageSOPClassUID", ""))
+    return "Rows" in header or not stored or "Image Storage" in UID(stored).name
 
 
 def slices_of(path: Path, header: Dataset) -> list[Slice]:
@@ -92,8 +97,8 @@ def slices_of(path: Path, header: Dataset) -> list[Slice]:
 
 def _check_pixels_are_whole(path: Path, header: Dataset) -> None:
     pixels = header.get_item("PixelData")
-    if pixels is None:
-        raise ValueError("it has no pixels")
+    if pixels is None or "Rows" not in header or "Columns" not in header:
+        raise ValueError("its image is missing")
     if header.file_meta.TransferSyntaxUID.is_compressed:
         return  # the decoder finds that out
     bits = int(header.BitsAllocated) * int(header.get("SamplesPerPixel", 1))
