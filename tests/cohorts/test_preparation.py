@@ -44,8 +44,6 @@ MISSING = {
 def cohort(request, tmp_path_factory):
     """A stand-in prepared once: recipe, folders, truth, result."""
     name = request.param.__name__
-    if name == "rcn":
-        pytest.importorskip("h5py", reason="not installed (extra `cohorts`)")
     source, out = (tmp_path_factory.mktemp(f"{name}_{kind}") for kind in ("in", "out"))
     truth = request.param(source)
     prepared = prepare(download_named(name), source, out=out, options=options_of(name))

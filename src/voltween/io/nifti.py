@@ -46,6 +46,8 @@ def compress(source: Path, target: Path) -> None:
     """
     with (
         source.open("rb") as plain,
-        igzip.open(target, "wb", compresslevel=_GZIP_LEVEL) as packed,
+        target.open("wb") as file,
+        # Without a name and time, so that the same result has the same bytes.
+        igzip.IGzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as packed,
     ):
         shutil.copyfileobj(plain, packed, _GZIP_PIECE_BYTES)

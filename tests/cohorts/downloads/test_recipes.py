@@ -264,7 +264,6 @@ class TestRcn:
 
     @pytest.fixture(name="arrays")
     def arrays_fixture(self, tmp_path):
-        pytest.importorskip("h5py", reason="not installed (extra `cohorts`)")
         (tmp_path / "in").mkdir()
         standins.rcn(tmp_path / "in")
         return tmp_path / "in"

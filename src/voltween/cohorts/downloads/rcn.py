@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
+import h5py
 import numpy as np
 
 from voltween.cohorts.downloads.download import (
@@ -25,7 +26,6 @@ from voltween.cohorts.downloads.download import (
 from voltween.cohorts.downloads.sources import Source, SourceFile
 from voltween.cohorts.pairs import Pair, atlas_pairs
 from voltween.errors import InputError
-from voltween.process import require
 from voltween.spatial import Grid, Image, LabelMap, Points
 
 _LISTS = ("brain.json", "liver.json")
@@ -70,12 +70,7 @@ class _Group:
 
 
 def find_groups(source: Source) -> Contents:
-    """The groups with a volume in all .h5 files, with the split of the JSON lists.
-
-    Raises:
-        MissingPackageError: If h5py is not installed.
-    """
-    require("h5py", extra="cohorts", purpose="the recipe rcn")
+    """The groups with a volume in all .h5 files, with the split of the JSON lists."""
     lists = _read_lists(source)
     cases: list[SourceCase] = []
     faults = [*source.faults]
@@ -226,8 +221,6 @@ def _neighbors(names: Sequence[str]) -> list[Pair]:
 
 def _keys(file: SourceFile) -> list[str]:
     """Paths of all groups with a volume."""
-    import h5py
-
     keys: list[str] = []
 
     def add_group(name: str, item: Any) -> None:
@@ -241,8 +234,6 @@ def _keys(file: SourceFile) -> list[str]:
 
 @contextmanager
 def _open(file: SourceFile) -> Iterator[Any]:
-    import h5py
-
     try:
         with h5py.File(file.path, "r") as h5:
             yield h5
