@@ -114,7 +114,7 @@ def read_toml(path: Path, kind: str) -> dict[str, Any]:
     return _parsed(path, kind, tomllib.loads)
 
 
-def parsed_json(text: str, kind: str) -> dict[str, Any]:
+def parsed_json(text: str | bytes, kind: str) -> dict[str, Any]:
     """The JSON object in a text; `kind` says what it is.
 
     Raises:
@@ -154,7 +154,9 @@ def _parsed(path: Path, kind: str, parse: Callable[[str], Any]) -> dict[str, Any
         raise error.add_context(path) from error
 
 
-def _as_object(text: str, kind: str, parse: Callable[[str], Any]) -> dict[str, Any]:
+def _as_object(
+    text: str | bytes, kind: str, parse: Callable[[Any], Any]
+) -> dict[str, Any]:
     try:
         content = parse(text)
         check_numbers(content)

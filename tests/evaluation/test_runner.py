@@ -409,3 +409,42 @@ def test_a_pair_that_is_listed_twice_is_registered_once(cases, counted, tmp_path
     found = evaluate([method], cases, pairs=[pair, pair], out=tmp_path / "out")
     assert [score.status for score in found.pairs] == ["ok", "ok"]
     assert len(asked) == 1
+
+
+def test_a_missing_file_stops_the_pairs_of_its_case_alone(cases, counted, tmp_path):
+    method, asked = counted
+    cases[0].labels.unlink()
+    names = [case.name for case in cases]
+    pairs = ordered_pairs(names)
+    found = evaluate([method], cases, pairs=pairs, out=tmp_path / "out")
+    lost = [pair.status == "failed" for pair in found.pairs]
+    assert lost == [names[0] in pair for pair in pairs]
+    assert f"{names[0]}: no file" in found.pairs[0].note
+    assert len(asked) == 2
+
+
+def test_a_pair_without_memory_is_a_failed_one(cases, tmp_path):
+    def answer(fixed, moving):
+        raise MemoryError
+
+    method = Method("big", lambda: answer, {})
+    pairs = [(cases[1].name, cases[2].name)]
+    found = evaluate([method], cases, pairs=pairs, out=tmp_path / "out")
+    assert "expected enough memory" in found.pairs[0].note
+
+
+@pytest.mark.parametrize("text", ["[]", '{"facts": 5', '{"facts": {}, "figures": 3}'])
+def test_damaged_facts_of_a_kept_transform_are_those_of_none(
+    text, cases, counted, tmp_path
+):
+    method, asked = counted
+    run = {
+        "pairs": [(cases[1].name, cases[2].name)],
+        "out": tmp_path / "out",
+        "protocol": EvaluationProtocol(keep_transforms=True),
+    }
+    evaluate([method], cases, **run)
+    for path in (tmp_path / "out").rglob("*.json"):
+        path.write_text(text)
+    assert evaluate([method], cases, **run).pairs[0].status == "ok"
+    assert len(asked) == 2

@@ -7,7 +7,13 @@ import pytest
 
 from support.scans import STORAGE_ORDERS, label_blocks, oblique_grid, stored
 from voltween.errors import InputError, SuspiciousInputWarning
-from voltween.spatial import Grid, LabelMap, check_labels_on_scan
+from voltween.spatial import (
+    Grid,
+    LabelMap,
+    Points,
+    check_labels_on_scan,
+    check_points_on_scan,
+)
 
 GRID = oblique_grid((14, 14, 14), spacing_mm=(1.0, 1.5, 2.0))
 LABELS = label_blocks(GRID)
@@ -59,3 +65,14 @@ def test_labels_of_another_shape_that_hardly_lie_on_the_scan_get_a_warning():
     beyond = shifted(LabelMap(data, Grid(data.shape, GRID.affine)), 6)
     with pytest.warns(SuspiciousInputWarning, match=r"only 60 % of its voxels > 0"):
         check_labels_on_scan(beyond, GRID)
+
+
+def test_landmarks_of_another_place_are_refused_and_strays_are_told():
+    grid = Grid((10, 10, 10), np.diag([2.0, 2.0, 2.0, 1.0]))
+    on_scan = np.full((9, 3), 9.0)
+    check_points_on_scan(Points(on_scan), grid, name="points")
+    check_points_on_scan(Points(np.empty((0, 3))), grid, name="points")
+    with pytest.warns(SuspiciousInputWarning, match=r"points: only 50 % .* in this"):
+        check_points_on_scan(Points([[9, 9, 9], [-9, 9, 9]]), grid, name="points")
+    with pytest.raises(InputError, match=r"points: .* around \(209, 209, 209\) mm"):
+        check_points_on_scan(Points(on_scan + 200), grid, name="points")

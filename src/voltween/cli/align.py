@@ -34,7 +34,7 @@ class Align:
 
     def run(self) -> None:
         """Align and write."""
-        cases = read_manifest(self.manifest)
+        cases = read_manifest(self.manifest, may_lack_files=True)
         name = self.atlas or cases_of_split(cases, "train")[0].name
         chosen = [case for case in cases if case.name == name]
         if not chosen:

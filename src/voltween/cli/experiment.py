@@ -69,7 +69,8 @@ class Experiment:
 
     def run(self) -> None:
         """Train, measure, write; or report what that needs."""
-        table, cases = read_experiment(self.table), read_manifest(self.manifest)
+        table = read_experiment(self.table)
+        cases = read_manifest(self.manifest, may_lack_files=True)
         if self.dry_run:
             self._show_needs(table, cases)
             return

@@ -40,7 +40,7 @@ class Plan:
         """Inspect, decide, write."""
         self._check_out()
         cases = read_manifest(self.manifest)
-        with case_progress(sum(c.split == "train" for c in cases)) as on_case:
+        with case_progress(len(cases)) as on_case:
             fingerprint = measure_fingerprint(cases, on_case)
         decided, notes = plan(
             self.manifest, fingerprint, has_gpu=torch.cuda.is_available()

@@ -18,6 +18,8 @@ from voltween.spatial import Grid, Image, LabelMap, Points, reorder_grid_to_ras
 
 HOUNSFIELD: IntensityRule = "Hounsfield units, matched"
 _ROUNDING_SHARE = 0.1  # of a voxel: headers of image and labels round differently
+COPIED = "copied voxel by voxel"
+"""Part of the remark on labels whose header lays them elsewhere than the image."""
 _AXES = ("RL", "AP", "SI")
 
 
@@ -121,9 +123,7 @@ def _fit_labels(
             advice="check whether they belong to another scan",
         )
     kind = "label" if about == "labels" else about
-    remark = (
-        f"{kind} header disagrees with the image header; {about} copied voxel by voxel"
-    )
+    remark = f"{kind} header disagrees with the image header; {about} {COPIED}"
     return _order(LabelMap(labels.data, stored)), (remark,)
 
 

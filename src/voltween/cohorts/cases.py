@@ -7,7 +7,14 @@ import numpy as np
 from voltween import io
 from voltween.cohorts.manifest_row import Case
 from voltween.errors import InputError
-from voltween.spatial import Affine, Image, LabelMap, Points, check_labels_on_scan
+from voltween.spatial import (
+    Affine,
+    Image,
+    LabelMap,
+    Points,
+    check_labels_on_scan,
+    check_points_on_scan,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +35,8 @@ def read_scan(case: Case, *, is_masked: bool = False) -> Scan:
     If `is_masked`, the image is 0 outside its labels.
 
     Raises:
-        InputError: If a file cannot be read, no label lies on the image, or there are
-            no labels to mask by.
+        InputError: If a file cannot be read, no label or no landmark lies on the image,
+            or there are no labels to mask by.
     """
     image, labels = load_case(case)
     if is_masked:
@@ -42,6 +49,8 @@ def read_scan(case: Case, *, is_masked: bool = False) -> Scan:
             )
         image = mask_by_labels(image, labels)
     points = io.read_points(case.points) if case.points else None
+    if points is not None:
+        check_points_on_scan(points, image.grid, name=case.points)
     return Scan(case.name, image, labels, points)
 
 

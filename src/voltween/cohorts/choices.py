@@ -12,7 +12,7 @@ from typing import Any, Literal
 from voltween.cohorts.downloads.download import Download, IntensityRule, Region
 from voltween.cohorts.name_files import read_names, read_splits
 from voltween.errors import InputError
-from voltween.text_files import write_if_changed
+from voltween.text_files import read_json, write_if_changed
 
 RECORD = "options.json"
 _DEFAULT_VAL_SHARE = 0.1
@@ -156,8 +156,8 @@ def read_choices(folder: Path, recipe: str) -> Choices:
     if not path.exists():
         return Choices(recipe)
     try:
-        choices = _parse(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, KeyError) as error:
+        choices = _parse(read_json(path, "the options of the last preparation"))
+    except (InputError, TypeError, KeyError) as error:
         raise InputError(
             about=path,
             expected="the options of the last preparation",
@@ -193,7 +193,13 @@ def _parse(record: dict[str, Any]) -> Choices:
         record[name] = None if record[name] is None else tuple(map(str, record[name]))
     if set(record) != {field.name for field in fields(Choices)}:
         raise KeyError("entries of another version")
-    return Choices(**record)
+    choices = Choices(**record)
+    texts = (choices.recipe, choices.region, choices.exposure, choices.reference)
+    texts += (choices.points, choices.strip, *(choices.splits or {}).values())
+    if not all(text is None or isinstance(text, str) for text in texts):
+        raise TypeError("another kind of entry")
+    PreparationOptions(val_share=float(choices.val_share))  # checks its range
+    return choices
 
 
 def _not_applicable(option: str, expected: str, download: Download) -> InputError:

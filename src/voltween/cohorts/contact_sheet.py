@@ -13,6 +13,7 @@ from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
 from voltween import io
+from voltween.escaping import terminal
 from voltween.figures import PLANES, Plane, name_sides
 from voltween.files import whole_file
 from voltween.spatial import Image, LabelMap
@@ -76,7 +77,7 @@ def _page(cases: Sequence[SheetCase]) -> Picture.Image:
     for number, case in enumerate(cases):
         row, column = divmod(number, columns)
         corner = column * width, row * height
-        draw.text(corner, case.name, _BLACK, ImageFont.load_default(12))
+        draw.text(corner, terminal(case.name), _BLACK, ImageFont.load_default(12))
         for place, (view, section) in enumerate(_sections(case)):
             x, y = corner[0] + place * _SIDE_PIXELS, corner[1] + _TEXT_PIXELS
             page.paste(Picture.fromarray(section), (x, y))

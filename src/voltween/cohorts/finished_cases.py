@@ -14,7 +14,9 @@ from typing import Any
 
 from voltween import io
 from voltween.cohorts.case_preparation import PreparedCase
+from voltween.errors import InputError
 from voltween.files import file_name, output_folder, whole_file
+from voltween.text_files import read_json
 
 _FOLDER = "finished"
 
@@ -39,14 +41,27 @@ def find_finished(
 ) -> FinishedCase | None:
     """The case if it was finished from the same facts and its files are unchanged."""
     try:
-        case = FinishedCase(**json.loads(_path(folder, name).read_text()))
-    except (OSError, ValueError, TypeError):  # missing, or damaged by something else
+        case = FinishedCase(**read_json(_path(folder, name), "a finished case"))
+    except (InputError, TypeError):  # missing, or damaged by something else
+        return None
+    if not _is_sound(case):
         return None
     files = {role: folder / path for role, path in case.files.items()}
     if case.facts != json.loads(json.dumps(facts)):
         return None
     sizes = {role: f.stat().st_size for role, f in files.items() if f.exists()}
     return case if sizes == case.sizes else None
+
+
+def _is_sound(case: FinishedCase) -> bool:
+    """Whether a record that was read has parts of the right kinds."""
+    tables = case.facts, case.files, case.sizes, case.log
+    return (
+        all(isinstance(table, dict) for table in tables)
+        and "image" in case.files
+        and isinstance(case.facts.get("sources"), list)
+        and all(isinstance(p, str) for p in (*case.files.values(), *case.log.values()))
+    )
 
 
 def write_finished(

@@ -97,7 +97,8 @@ def _contradictory_subjects(scans: Iterable[Sequence[Case]]) -> Iterator[str]:
     """Scans of two subjects within one cohort; two cohorts name one person by turns."""
     for same in scans:
         for cohort in _by(same, lambda case: case.cohort):
-            subjects = sorted({case.subject for case in cohort if case.subject})
+            # A case's own name as its subject states nothing: `prepare` writes it.
+            subjects = sorted({c.subject for c in cohort if c.subject != c.name} - {""})
             if len(subjects) > 1:
                 names = " and ".join(case.name for case in cohort)
                 yield f"{names} are one scan, of the subjects {' and '.join(subjects)}"

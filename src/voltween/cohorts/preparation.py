@@ -25,7 +25,8 @@ from voltween.cohorts.edits import check_edits
 from voltween.cohorts.finished_cases import FinishedCase, find_finished, write_finished
 from voltween.cohorts.raters import RatedPoints, spread_text
 from voltween.cohorts.selection import select_cases
-from voltween.errors import InputError
+from voltween.cohorts.suspicions import FileNames, warn_of_suspicious_cases
+from voltween.errors import InputError, reporting_memory_shortage
 from voltween.inputs import add_inputs, files_of
 from voltween.preprocessing import hounsfield_offset
 from voltween.spatial import Image
@@ -106,6 +107,7 @@ def prepare(
     splits, is_new = _write_tables(
         contents, finished, download, choices=choices, out=out
     )
+    warn_of_suspicious_cases(finished, splits, about=source)
     write_choices(choices, out)
     write_provenance(finished, out, download=download, source=source, faults=faults)
     pages = [out / name for name in page_names(len(finished))]
@@ -219,14 +221,16 @@ def _prepare_cases(
     reference: _Reference | None,
     on_case: Callable[[str], None],
 ) -> _Progress:
-    progress = _Progress()
+    progress, names = _Progress(), FileNames()
     for number, case in enumerate(contents.cases, 1):
         on_case(f"{case.name} ({number} of {len(contents.cases)})")
         image = reference.image if reference else None
         try:
-            facts = _facts(case, download, reference)
-            ready = find_finished(out, case.name, facts)
-            content = ready or prepare_case(case.load(), download, reference=image)
+            names.add(case.name)
+            with reporting_memory_shortage():
+                facts = _facts(case, download, reference)
+                ready = find_finished(out, case.name, facts)
+                content = ready or prepare_case(case.load(), download, reference=image)
         except InputError as error:
             progress.faults.append(str(error.add_context(case.name)))
             continue

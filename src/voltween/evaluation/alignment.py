@@ -17,9 +17,9 @@ import numpy as np
 from voltween import io
 from voltween.baselines import TOOLS
 from voltween.cohorts import Case, load_case, write_manifest
-from voltween.errors import InputError
+from voltween.errors import InputError, reporting_memory_shortage
 from voltween.evaluation.methods import Answer, Method, Registering
-from voltween.files import output_folder, whole_file
+from voltween.files import file_name, output_folder, whole_file
 from voltween.inputs import check_is_no_input
 from voltween.spatial import Affine, Image, Transform
 
@@ -99,17 +99,18 @@ def align_cases(
 
     Raises:
         OutputError: At the first case that cannot be written.
-        InputError: If a file to write is an input of the command. If a case could not
+        InputError: If a file to write is an input of the command, or one of two cases.
+            If a case could not
             be read or aligned, after all other cases are done and in the manifest.
     """
-    for path in (out / "cases.csv", *(f for c in cases for f in _files_of(c, out))):
-        check_is_no_input(path)
+    _check_outputs(cases, out)
     output_folder(out)
     aligned, faults = [], []
     for case in cases:
         on_case(case.name)
         try:
-            aligned.append(_align_case(case, alignment, out))
+            with reporting_memory_shortage():
+                aligned.append(_align_case(case, alignment, out))
         except InputError as error:
             faults.append(str(error.add_context(case.name)))
     write_manifest(aligned, out / "cases.csv", line_ending="\r\n")
@@ -170,7 +171,29 @@ def _align_case(case: Case, alignment: Alignment, out: Path) -> Case:
 def _files_of(case: Case, out: Path) -> list[Path]:
     """The files of an aligned case: image, transform, labels, points."""
     endings = (".nii.gz", "_from_atlas.tfm", "_labels.nii.gz", "_points.csv")
-    return [out / f"{case.name}{ending}" for ending in endings]
+    return [out / f"{file_name(case.name)}{ending}" for ending in endings]
+
+
+def _check_outputs(cases: Sequence[Case], out: Path) -> None:
+    """Checks that every case has files of its own, which are no inputs.
+
+    Raises:
+        InputError: If a file is an input, or one of two cases, such as a_labels and the
+            labels of a.
+    """
+    check_is_no_input(out / "cases.csv")
+    of_case: dict[str, str] = {}
+    for case in cases:
+        for path in _files_of(case, out):
+            check_is_no_input(path)
+            other = of_case.setdefault(path.name.casefold(), case.name)
+            if other != case.name:
+                raise InputError(
+                    about=out,
+                    expected="cases whose names give files of different names",
+                    got=f"{other} and {case.name}, which both have {path.name}",
+                    advice="rename one of them in the manifest",
+                )
 
 
 def _digest(image: Image) -> str:

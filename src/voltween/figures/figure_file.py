@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from voltween.files import check_suffix, whole_file
 
@@ -29,5 +30,7 @@ def write_figure(figure: Figure, path: Path) -> None:
     """
     check_figure_path(path)
     kind = _FORMATS[path.name[-4:]]  # ".png" alone has no suffix
+    for text in figure.findobj(Text):  # names may hold dollar signs
+        text.set_parse_math(False)
     with whole_file(path) as partial:
         figure.savefig(partial, format=kind, metadata=_METADATA[kind])

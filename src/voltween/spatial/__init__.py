@@ -15,6 +15,9 @@ from voltween.spatial.jacobian import jacobian_determinant as jacobian_determina
 from voltween.spatial.label_placement import (
     check_labels_on_scan as check_labels_on_scan,
 )
+from voltween.spatial.label_placement import (
+    check_points_on_scan as check_points_on_scan,
+)
 from voltween.spatial.orientation import reorder_grid_to_ras as reorder_grid_to_ras
 from voltween.spatial.orientation import reorder_volume_to_ras as reorder_volume_to_ras
 from voltween.spatial.origins import origins_mm as origins_mm

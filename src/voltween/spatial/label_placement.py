@@ -1,4 +1,4 @@
-"""Checks that a label map or mask lies on the scan that it is said to be of."""
+"""Checks that labels, masks and landmarks lie on the scan that they are of."""
 
 import warnings
 
@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 
 from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.spatial.grid import Grid
-from voltween.spatial.volume import LabelMap
+from voltween.spatial.volume import LabelMap, Points
 
 _USUAL_SHARE = 0.9  # of the labeled voxels on the scan
 _LARGEST_SHIFT_VOXELS = 0.5  # of grids that are said to be one
@@ -55,6 +55,34 @@ def check_labels_on_scan(
     else:
         return
     warnings.warn(f"{name}: {fault}", SuspiciousInputWarning, stacklevel=3)
+
+
+def check_points_on_scan(points: Points, scan: Grid, *, name: object) -> None:
+    """Checks that landmarks lie on the grid of their scan, in world mm.
+
+    A `SuspiciousInputWarning` says if fewer than nine tenths of them do.
+
+    Raises:
+        InputError: If none lies on the scan.
+    """
+    if not len(points.mm):
+        return
+    share = float(_lie_on(points.mm, scan).mean())
+    if share == 0:
+        raise InputError(
+            about=name,
+            expected="points on the scan",
+            got=f"none: they lie around {_text(points.mm.mean(axis=0))}, the scan "
+            f"around {_text(scan.center_mm)}",
+            advice="are they of this scan, and in this frame?",
+        )
+    if share < _USUAL_SHARE:
+        warnings.warn(
+            f"{name}: only {100 * share:.0f} % of its points lie on the scan: are they "
+            "of this scan, and in this frame?",
+            SuspiciousInputWarning,
+            stacklevel=3,
+        )
 
 
 def _lie_on(

@@ -1,6 +1,5 @@
 """Tasks of Learn2Reg and of the Medical Segmentation Decathlon, by dataset.json."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +20,9 @@ from voltween.cohorts.downloads.scans import SourceScan, group_scans
 from voltween.cohorts.downloads.sources import Source, SourceFile
 from voltween.cohorts.pairs import Pair
 from voltween.errors import InputError
+from voltween.files import naming
 from voltween.spatial import Points
+from voltween.text_files import parsed_json
 
 _POINTS = ("landmarks", "keypoints")  # in order of preference: manual ones first
 _PERSON = re.compile(r"(.+_\d{4})_\d{4}")  # NAME_0001_0000: person and scan
@@ -113,21 +114,14 @@ def _task(source: Source) -> _Task:
             got=len(lists),
             advice="give the folder of one task",
         )
-    with lists[0].open() as file:
-        try:
-            facts = json.load(file)
-            if not isinstance(facts, dict):
-                raise ValueError(f"JSON of type {type(facts).__name__}")
-            folder = PurePosixPath(lists[0].name).parent
-            return _Task(
-                facts,
-                {_under(folder, s.stem): s for s in group_scans(source.files)},
-                {_under(folder, f.name): f for f in source.files},
-            )
-        except ValueError as error:
-            raise InputError(
-                about=lists[0].shown, expected="a JSON object", got=error
-            ) from error
+    with lists[0].open() as file, naming(lists[0].shown):
+        facts = parsed_json(file.read(), "a JSON object")
+    folder = PurePosixPath(lists[0].name).parent
+    return _Task(
+        facts,
+        {_under(folder, s.stem): s for s in group_scans(source.files)},
+        {_under(folder, f.name): f for f in source.files},
+    )
 
 
 def _case(task: _Task, row: Mapping[str, str]) -> SourceCase:

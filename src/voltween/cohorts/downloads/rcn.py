@@ -6,7 +6,6 @@ before and after gas is insufflated, and registered in both directions (34 pairs
 """
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from voltween.cohorts.downloads.sources import Source, SourceFile
 from voltween.cohorts.pairs import Pair, atlas_pairs
 from voltween.errors import InputError
 from voltween.spatial import Grid, Image, LabelMap, Points
+from voltween.text_files import parsed_json
 
 _LISTS = ("brain.json", "liver.json")
 _LIVER = 255  # the authors' masks are 0 and 255
@@ -167,7 +167,7 @@ def _read_lists(source: Source) -> _Lists:
             continue
         with file.open() as text:
             try:
-                lists = _parse_list(json.load(text))
+                lists = _parse_list(parsed_json(text.read(), "a JSON object"))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise InputError(
                     about=file.shown,
