@@ -22,7 +22,7 @@ def with_option(command, name, file):
     if isinstance(value, tuple):
         return replace(command, **{first: (file,)})
     kind = next(f.type for f in fields(command) if f.name == first)
-    return replace(command, **{first: str(file) if "str" in str(kind) else file})
+    return replace(command, **{first: file if "Path" in str(kind) else str(file)})
 
 
 def file_options(kind, prefix=""):

@@ -224,7 +224,7 @@ BAD = {
     "points": _ANY
     | {
         "NaN": Bad(nan_point),
-        "units": Bad(in_other_units),
+        "units": Bad(in_other_units, lambda read: np.abs(read.mm).max() < 1.0),
         "geometry": Bad(unplaced, lambda read: len(read.mm) == 1),
         "several": Bad(two_lists, lambda read: len(read.mm) == 4),
     },

@@ -32,7 +32,8 @@ def table():
         lines.append(f"| {door.name} | {' | '.join(cells)} |")
     notes = [f"{number}. {text}" for text, number in numbers.items()]
     folders = [f"- {name}: {text}" for name, text in NOT_OPENED.items()]
-    return "\n".join(
-        ["", *lines, "", "Where a guard does not concern a door:", "", *notes, ""]
-        + ["Options that name folders:", "", *folders, ""]
+    parts = (
+        *("", *lines, "", "Where a guard does not concern a door:", "", *notes, ""),
+        *("Options that name folders:", "", *folders, ""),
     )
+    return "\n".join(parts)
