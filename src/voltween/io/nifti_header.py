@@ -13,6 +13,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import SimpleITK as sitk
+from jaxtyping import Float
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
@@ -55,8 +56,15 @@ _GEOMETRY = {
 }
 
 
-def open_nifti(content: Content) -> VolumeFile:
+def open_nifti(
+    content: Content, analyze_directions: Float[np.ndarray, "3 3"] | None = None
+) -> VolumeFile:
     """Reads and checks the header of a file, or of a pair of .hdr and .img.
+
+    Args:
+        content: The file, or the header of the pair.
+        analyze_directions: Column c is the unit vector, in RAS+, of axis c of an
+            Analyze file, which states none; its center is then at 0 mm.
 
     Raises:
         InputError: If the header contradicts itself or the file, or has fewer than
@@ -69,6 +77,10 @@ def open_nifti(content: Content) -> VolumeFile:
     check_has_three_axes(sizes)
     dtype, components = _numbers(header)
     slope, intercept = _scale(header)
+    if content.kind is ANALYZE and analyze_directions is not None:
+        grid = _centered(header, sizes, analyze_directions)
+    else:
+        grid = _grid(header, content, sizes)
     return VolumeFile(
         path=content.path,
         kind=content.kind,
@@ -76,7 +88,7 @@ def open_nifti(content: Content) -> VolumeFile:
         components=components * (shape[4] if is_vector else 1),
         dtype=dtype,
         is_interleaved=components > 1,
-        grid=_grid(header, content, sizes),
+        grid=grid,
         voxels=_stored_voxels(header, content),
         slope=slope,
         intercept=intercept,
@@ -219,6 +231,21 @@ def _grid(
             what = "its voxel sizes (pixdim) and its affine contradict each other"
         _warn(content, what, _CHOSEN)
     return by_itk
+
+
+def _centered(
+    header: nibabel.AnalyzeHeader,
+    sizes: tuple[int, ...],
+    directions: Float[np.ndarray, "3 3"],
+) -> Grid:
+    """The grid of an Analyze file with these directions, its center at 0 mm."""
+    along_i, along_j, along_k = (abs(float(mm)) for mm in header["pixdim"][1:4])
+    return Grid.centered(
+        (sizes[0], sizes[1], sizes[2]),
+        center_mm=np.zeros(3),
+        spacing_mm=(along_i, along_j, along_k),
+        directions=directions,
+    )
 
 
 _CHOSEN = (

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Float
+
 from voltween.files import PathLike, existing_file, naming
 from voltween.io.container import METAIMAGE, MGH, NRRD, Content, Kind, check_file
 from voltween.io.metaimage import open_metaimage
@@ -12,12 +15,11 @@ from voltween.io.nrrd import open_nrrd
 from voltween.io.volume_file import VolumeFile
 
 _OPENERS: dict[Kind, Callable[[Content], VolumeFile]] = {
-    **dict.fromkeys(NIFTI_KINDS, open_nifti),
     NRRD: open_nrrd,
     METAIMAGE: open_metaimage,
     MGH: open_mgh,
 }
-VOLUME_KINDS = tuple(_OPENERS)
+VOLUME_KINDS = (*NIFTI_KINDS, *_OPENERS)
 """The kinds of files that hold voxels and that are read here."""
 
 
@@ -25,10 +27,12 @@ def open_volume(
     path: PathLike,
     *,
     expected: str = "an image (NIfTI, NRRD, MetaImage, MGH or a DICOM folder)",
+    analyze_directions: Float[np.ndarray, "3 3"] | None = None,
 ) -> VolumeFile:
     """Reads and checks the header of an image file, or of a displacement field.
 
-    `expected` says in errors what the caller reads.
+    `expected` says in errors what the caller reads; for `analyze_directions` see
+    `open_nifti`.
 
     Raises:
         InputError: If it is no image, or its header contradicts itself or the file.
@@ -41,4 +45,6 @@ def open_volume(
             content = check_file(header_of_pair(file))
     content.expect(VOLUME_KINDS, expected)
     with naming(file):
+        if content.kind in NIFTI_KINDS:
+            return open_nifti(content, analyze_directions)
         return _OPENERS[content.kind](content)

@@ -25,7 +25,7 @@ class Layout:
     prefix: str = ""
     """Beginning of a case's name."""
     axes: str = "LAS"
-    """Directions of Analyze files, which record none (see `read_pair`)."""
+    """Directions of Analyze files, which record none (see `io.read`)."""
     correct: Callable[[LoadedCase], LoadedCase] = lambda loaded: loaded
     """Corrects an orientation that the files do not record."""
     split: str | None = None

@@ -1,10 +1,7 @@
 """The scans in a download: single files, pairs of files, and DICOM folders."""
 
-import gzip
-import shutil
 import tempfile
 import warnings
-import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from voltween import io
-from voltween.cohorts.downloads.analyze import read_pair
+from voltween.cohorts.downloads.analyze import directions_of
 from voltween.cohorts.downloads.sources import SourceFile
 from voltween.errors import InputError
 from voltween.spatial import Image, LabelMap
@@ -37,7 +34,6 @@ _HALVES = {
     ".hdr": ((".hdr", ".hdr.gz"), (".img", ".img.gz")),
     ".mhd": ((".mhd",), (".raw", ".zraw")),
 }
-_UNPACKED = (".hdr.gz", ".img.gz")  # ITK and nibabel cannot read them compressed
 
 
 @dataclass(frozen=True)
@@ -60,17 +56,15 @@ class SourceScan:
     def read_image(self, *, axes: str) -> tuple[Image, tuple[str, ...]]:
         """Reads the image; also returns the warnings of its reader.
 
-        `axes` are the directions of Analyze files (see `read_pair`).
+        `axes` are the directions of Analyze files, such as LAS if the first axis runs
+        to the left: programs disagree on what their headers say.
 
         Raises:
             InputError: If it is damaged, or one file of a pair is missing.
         """
         with self._unpack() as path, warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            if self.kind == ".hdr":
-                image = Image(*read_pair(path, axes=axes))
-            else:
-                image = io.read(path)
+            image = io.read(path, analyze_directions=directions_of(axes))
             remarks = [str(w.message).replace(str(path), self.shown) for w in caught]
         return image, tuple(remarks)
 
@@ -83,9 +77,7 @@ class SourceScan:
         """
         with self._unpack() as path, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the image gave the same warnings
-            if self.kind == ".hdr":
-                return LabelMap(*read_pair(path, axes=axes))
-            return io.read_labels(path)
+            return io.read_labels(path, analyze_directions=directions_of(axes))
 
     @contextmanager
     def _unpack(self) -> Iterator[Path]:
@@ -100,7 +92,7 @@ class SourceScan:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             for file in self.files:
-                _copy_unpacked(file, folder)
+                file.copy_to(folder / PurePosixPath(file.name).name)
             is_series = self.kind == ".dcm"
             path = folder if is_series else folder / self._header_name()
             try:
@@ -112,9 +104,8 @@ class SourceScan:
     def _header_name(self) -> str:
         """Name of the file to read, the header of a pair."""
         names = [PurePosixPath(file.name).name for file in self.files]
-        if self.kind in _HALVES:
-            names = [name.removesuffix(".gz") for name in names]
-        return next(name for name in names if name.lower().endswith(self.kind))
+        headers = _HALVES.get(self.kind, ((self.kind,),))[0]
+        return next(name for name in names if name.lower().endswith(headers))
 
 
 def group_scans(files: Iterable[SourceFile]) -> tuple[SourceScan, ...]:
@@ -136,21 +127,3 @@ def _suffix(name: str) -> str:
     """The longest supported suffix of a name; empty if there is none."""
     suffixes = (suffix for suffix in _KINDS if name.lower().endswith(suffix))
     return max(suffixes, key=len, default="")
-
-
-def _copy_unpacked(file: SourceFile, folder: Path) -> None:
-    """Copies a file into the folder, decompressed if readers cannot do that."""
-    name = PurePosixPath(file.name).name
-    if not name.lower().endswith(_UNPACKED):
-        file.copy_to(folder / name)
-        return
-    target = folder / name.removesuffix(".gz")
-    try:
-        with file.open() as packed, target.open("wb") as plain:
-            shutil.copyfileobj(gzip.GzipFile(fileobj=packed), plain)
-    except (EOFError, zlib.error, InputError) as error:
-        raise InputError(
-            about=file.shown,
-            expected="a gzip file",
-            got="one that is damaged or cut short",
-        ) from error
