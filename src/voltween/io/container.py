@@ -73,6 +73,7 @@ _MAGIC = (
     (0, b"# vtk DataFile", Kind("a VTK file", _TO_NIFTI)),
     (0, b"version https://git-lfs", Kind("a Git LFS pointer", "run `git lfs pull`")),
     (0, b"#Insight Transform File", ITK_TEXT),
+    (0, b"MNI Transform File", Kind("an MNI transform (.xfm)", _SAVE_AS_ITK)),
 )
 _FLIRT_ADVICE = (
     f"{_SAVE_AS_ITK}: c3d_affine_tool -ref FIXED -src MOVING FILE -fsl2ras -oitk X.txt"
@@ -91,6 +92,10 @@ _TEXTS = (
     ),
     (rf"(?:\s*(?:{_NUMBER}\s+){{4}}){{4}}\s*$", Kind("an FSL matrix", _FLIRT_ADVICE)),
     (rf"(?:\s*(?:{_NUMBER}\s+){{4}}){{3}}\s*$", Kind("an AFNI matrix", _SAVE_AS_ITK)),
+    (
+        rf"#[^\n]* matrices [^\n]*\n(?:\s*{_NUMBER}){{12}}",
+        Kind("AFNI matrices", _SAVE_AS_ITK),
+    ),
     (
         r"(?:\s*//[^\n]*\n)*\s*\(\w+ [^\n]*\)",
         Kind(

@@ -38,11 +38,7 @@ def read_hdf5_records(path: Path) -> list[TransformRecord]:
     """
     try:
         with h5py.File(path, "r") as file:
-            if _GROUP not in file:
-                raise InputError(
-                    expected=f"an ITK transform, which has a group {_GROUP}",
-                    got=f"an HDF5 file with {', '.join(list(file)[:6]) or 'nothing'}",
-                )
+            _check_is_of_itk(file)
             group = _member(file, _GROUP, h5py.Group)
             return [_read_record(group, str(n), path) for n in range(len(group))]
     except InputError:
@@ -52,6 +48,20 @@ def read_hdf5_records(path: Path) -> list[TransformRecord]:
             expected="an ITK transform (.h5)",
             got="a file that is damaged or cut short",
         ) from error
+
+
+def _check_is_of_itk(file: h5py.File) -> None:
+    if "Format" in file.attrs:
+        raise InputError(
+            expected="an ITK transform (.h5)",
+            got="an X5 transform",
+            advice="save it as an ITK transform, by nitransforms",
+        )
+    if _GROUP not in file:
+        raise InputError(
+            expected=f"an ITK transform, which has a group {_GROUP}",
+            got=f"an HDF5 file with {', '.join(list(file)[:6]) or 'nothing'}",
+        )
 
 
 def _member(group: h5py.Group, name: str, kind: type[T]) -> T:

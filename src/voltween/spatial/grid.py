@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from voltween.errors import InputError
+from voltween.spatial.ranges import check_range, check_spacing
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -42,6 +43,8 @@ class Grid:
                 got=affine[:3, :3].tolist(),
                 advice="if a file has it, the file's header is damaged",
             )
+        check_range(affine, "grid affine")
+        check_spacing(np.linalg.norm(affine[:3, :3], axis=0), "grid affine")
         shape = tuple(int(n) for n in self.shape)
         if len(shape) != 3 or min(shape) < 1:
             raise InputError(

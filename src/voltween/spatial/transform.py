@@ -31,6 +31,7 @@ from voltween.spatial.chain import (
 )
 from voltween.spatial.grid import Grid
 from voltween.spatial.inversion import inverse_vectors_mm
+from voltween.spatial.ranges import check_range
 from voltween.spatial.volume import Image, Points, Volume
 
 logger = logging.getLogger(__name__)
@@ -154,6 +155,7 @@ class Affine(Transform):
             raise InputError(
                 about="affine", expected="a last row of 0 0 0 1", got=matrix[3].tolist()
             )
+        check_range(matrix, "affine")
         if abs(np.linalg.det(matrix)) < 1e-12:
             raise InputError(
                 about="affine", expected="an invertible matrix", got=matrix.tolist()
@@ -200,6 +202,7 @@ class Field(Transform):
                 expected="finite vectors",
                 got="NaN or infinity",
             )
+        check_range(vectors, "displacement field")
         vectors.setflags(write=False)
         object.__setattr__(self, "vectors_mm", vectors)
 

@@ -7,6 +7,7 @@ from jaxtyping import Num
 
 from voltween.errors import InputError
 from voltween.spatial.grid import Grid
+from voltween.spatial.ranges import check_range
 
 _INSPECTED_PLANES = 32
 # As FreeSurfer's aparc+aseg has. Images in which most neighbors are equal, because
@@ -102,6 +103,7 @@ class Points:
             raise InputError(
                 about="points", expected="finite positions", got="NaN or infinity"
             )
+        check_range(mm, "points")
         if self.names and len(self.names) != len(mm):
             raise InputError(
                 about="points",
