@@ -7,8 +7,8 @@ import pytest
 
 from support.cohorts import write_cohort
 from voltween import io
-from voltween.cohorts import load_case, read_manifest, read_scan
-from voltween.errors import InputError
+from voltween.cohorts import check_labels, load_case, read_manifest, read_scan
+from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.spatial import Grid, LabelMap, Points
 
 
@@ -40,7 +40,8 @@ def test_labels_elsewhere_than_their_image_are_refused_and_named(case):
 
 
 def test_a_scan_has_the_image_labels_and_landmarks_of_its_case(case, tmp_path):
-    points_mm = np.array([[1.0, 2.0, 3.0], [-4.0, 5.5, 6.0]])
+    center_mm = io.read(case.image).grid.center_mm
+    points_mm = center_mm + np.array([[1.0, 2.0, 3.0], [-4.0, 5.5, 6.0]])
     io.write(Points(points_mm), tmp_path / "points.csv")
     scan = read_scan(replace(case, points=tmp_path / "points.csv"))
     image, labels = load_case(case)
@@ -49,6 +50,24 @@ def test_a_scan_has_the_image_labels_and_landmarks_of_its_case(case, tmp_path):
     np.testing.assert_array_equal(scan.labels.data, labels.data)
     np.testing.assert_array_equal(scan.points.mm, points_mm)
     assert read_scan(case).points is None
+
+
+def test_landmarks_that_lie_elsewhere_get_a_warning(case, tmp_path):
+    io.write(Points(np.full((2, 3), 900.0)), tmp_path / "points.csv")
+    with pytest.warns(SuspiciousInputWarning, match=r"points\.csv: only 0 % of its po"):
+        read_scan(replace(case, points=tmp_path / "points.csv"))
+
+
+def test_labels_of_all_cases_are_checked(case):
+    labels = io.read_labels(case.labels)
+    affine = labels.grid.affine.copy()
+    affine[:3, 3] += 300
+    io.write(LabelMap(labels.data, Grid(labels.grid.shape, affine)), case.labels)
+    seen = []
+    check_labels([replace(case, labels=None)], seen.append)
+    with pytest.raises(InputError, match="expected voxels > 0 on the scan"):
+        check_labels([case], seen.append)
+    assert seen == [case.name, case.name]
 
 
 def test_a_masked_scan_is_0_outside_its_labels_and_unchanged_within(case):

@@ -20,7 +20,8 @@ def finished(*digests, remarks=""):
 
 
 def test_cases_of_one_scan_are_named_with_their_splits():
-    cases = {"a": finished("x", "m"), "b": finished("x", "n"), "c": finished("y", "m")}
+    cases = {"a": finished("x", "m"), "b": finished("x", "n")}
+    cases["c"] = finished("y", "m")
     with pytest.warns(
         SuspiciousInputWarning, match=r"one .* scan: a \(t.* and b \(val"
     ):

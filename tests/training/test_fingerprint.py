@@ -58,7 +58,7 @@ class TestFingerprint:
     def test_sees_training_cases_alone(self, ct, tmp_path):
         manifest = write_ct_cohort(tmp_path)
         for n in (4, 5):
-            (tmp_path / f"image{n}.nrrd").write_text("damaged")
+            (tmp_path / f"image{n}.nrrd").write_text(f"damaged {n}")
         assert measure(manifest) == ct[1]
 
     def test_does_not_mind_the_offset_of_ct(self, ct, tmp_path):

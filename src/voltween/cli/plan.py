@@ -10,7 +10,7 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from voltween.cli.console import case_progress, console
-from voltween.cohorts import read_manifest
+from voltween.cohorts import check_labels, read_manifest
 from voltween.errors import InputError
 from voltween.inputs import check_is_no_input
 from voltween.training import (
@@ -26,7 +26,8 @@ class Plan:
     """Inspect the training scans of a manifest and write training settings.
 
     The settings are a TOML file that explains every line and gives the reason for
-    every decision. Change what you like; then run `voltween train plan.toml --out DIR`.
+    every decision. The labels of all cases are checked to lie on their scans. Change
+    what you like; then run `voltween train plan.toml --out DIR`.
     """
 
     manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
@@ -42,6 +43,7 @@ class Plan:
         cases = read_manifest(self.manifest)
         with case_progress(len(cases)) as on_case:
             fingerprint = measure_fingerprint(cases, on_case)
+            check_labels((c for c in cases if c.split != "train"), on_case)
         decided, notes = plan(
             self.manifest, fingerprint, has_gpu=torch.cuda.is_available()
         )

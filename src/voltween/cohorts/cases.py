@@ -1,5 +1,6 @@
 """A case of a cohort as scans: image, labels and landmarks read from its files."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,8 +36,8 @@ def read_scan(case: Case, *, is_masked: bool = False) -> Scan:
     If `is_masked`, the image is 0 outside its labels.
 
     Raises:
-        InputError: If a file cannot be read, no label or no landmark lies on the image,
-            or there are no labels to mask by.
+        InputError: If a file cannot be read, no label lies on the image, or there are
+            no labels to mask by.
     """
     image, labels = load_case(case)
     if is_masked:
@@ -68,6 +69,24 @@ def load_case(case: Case) -> tuple[Image, LabelMap | None]:
     if not labels.grid.is_close(image.grid):
         labels = Affine.identity().resample(labels, onto=image.grid)
     return image, labels
+
+
+def check_labels(
+    cases: Iterable[Case], on_case: Callable[[str], None] = lambda name: None
+) -> None:
+    """Checks that the labels of all cases lie on their scans.
+
+    Args:
+        cases: The cases; those without labels are not read.
+        on_case: Called with the name of every case before it is read.
+
+    Raises:
+        InputError: If a file cannot be read, or no label lies on its image.
+    """
+    for case in cases:
+        on_case(case.name)
+        if case.labels is not None:
+            load_case(case)
 
 
 def mask_by_labels(image: Image, labels: LabelMap) -> Image:

@@ -58,28 +58,13 @@ def check_labels_on_scan(
 
 
 def check_points_on_scan(points: Points, scan: Grid, *, name: object) -> None:
-    """Checks that landmarks lie on the grid of their scan, in world mm.
-
-    A `SuspiciousInputWarning` says if fewer than nine tenths of them do.
-
-    Raises:
-        InputError: If none lies on the scan.
-    """
-    if not len(points.mm):
-        return
-    share = float(_lie_on(points.mm, scan).mean())
-    if share == 0:
-        raise InputError(
-            about=name,
-            expected="points on the scan",
-            got=f"none: they lie around {_text(points.mm.mean(axis=0))}, the scan "
-            f"around {_text(scan.center_mm)}",
-            advice="are they of this scan, and in this frame?",
-        )
+    """Warns if fewer than nine tenths of landmarks lie on their scan, in world mm."""
+    share = float(_lie_on(points.mm, scan).mean()) if len(points.mm) else 1.0
     if share < _USUAL_SHARE:
         warnings.warn(
-            f"{name}: only {100 * share:.0f} % of its points lie on the scan: are they "
-            "of this scan, and in this frame?",
+            f"{name}: only {100 * share:.0f} % of its points lie on the scan: they lie "
+            f"around {_text(points.mm.mean(axis=0))}, the scan around "
+            f"{_text(scan.center_mm)}: are they of this scan, and in this frame?",
             SuspiciousInputWarning,
             stacklevel=3,
         )

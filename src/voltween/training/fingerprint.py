@@ -103,26 +103,19 @@ class _ScanFacts:
 def measure_fingerprint(
     cases: Sequence[Case], on_case: Callable[[str], None] = lambda name: None
 ) -> CohortFingerprint:
-    """Measures the `train` cases of a cohort; others are counted.
-
-    The labels of all cases are checked to lie on their scans.
+    """Measures the `train` cases of a cohort; other cases are counted, not read.
 
     Args:
         cases: The cohort.
         on_case: Called with the name of every case before it is read.
 
     Raises:
-        InputError: If there are fewer than two `train` cases, or a case cannot be read
-            or has its labels elsewhere.
+        InputError: If there are fewer than two `train` cases, or one cannot be read.
     """
     measured = []
     for case in cases_of_split(cases, "train"):
         on_case(case.name)
         measured.append(_measure(case))
-    for case in cases:
-        if case.split != "train" and case.labels is not None:
-            on_case(case.name)
-            load_case(case)
     is_ct = sum(scan.is_ct for scan in measured) >= _MOST_CASES * len(measured)
     intensities = [
         scan.intensities - (scan.offset if is_ct else 0) for scan in measured
