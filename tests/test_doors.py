@@ -68,9 +68,11 @@ def test_guard(door, guard, place, monkeypatch):
     if guard == "overwritten":
         _check_is_kept(door, folder, good[door.kind])
     elif guard == "pipe":
-        os.mkfifo(folder.parent / "bad" / good[door.kind].name)
-        with _opened_in_the_end(folder.parent / "bad" / good[door.kind].name) as late:
-            _check_is_refused(door, folder, late.path)
+        pipe = folder.parent / "bad" / good[door.kind].name
+        os.mkfifo(pipe)
+        os.link(pipe, folder.parent / "pipe")  # the door may rename it
+        with _opened_in_the_end(folder.parent / "pipe") as late:
+            _check_is_refused(door, folder, pipe)
         assert not late.was_opened, "the pipe was waited for"
     else:
         bad = BAD[door.kind][guard]
@@ -129,23 +131,27 @@ def _enter(door, folder, file):
 
 
 class _opened_in_the_end:  # noqa: N801  (a context, named as it is read)
-    """Opens a pipe for writing after a time, so that a reader that waits ends."""
+    """Opens a pipe for writing after a time, so that readers that wait end."""
 
     def __init__(self, path):
         self.path = path
         self.was_opened = False
-        self.timer = threading.Timer(SECONDS, self._open)
+        self.is_over = threading.Event()
+        self.thread = threading.Thread(target=self._open, daemon=True)
 
     def __enter__(self):
-        self.timer.start()
+        self.thread.start()
         return self
 
     def __exit__(self, *_):
-        self.timer.cancel()
+        self.is_over.set()
+        self.thread.join()
 
     def _open(self):
-        self.was_opened = True
-        os.close(os.open(self.path, os.O_RDWR | os.O_NONBLOCK))
+        seconds = SECONDS
+        while not self.is_over.wait(seconds):
+            self.was_opened, seconds = True, 0.1
+            os.close(os.open(self.path, os.O_RDWR | os.O_NONBLOCK))
 
 
 def _write_plan(folder):
