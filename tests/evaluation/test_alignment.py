@@ -142,7 +142,7 @@ def test_points_go_along(known, tmp_path):
     manifest = write_cohort(tmp_path / "cohort", 2, 2)
     cases = list(read_manifest(manifest))
     point = load_case(cases[1])[0].grid.center_mm + np.array([4, 5, 6])
-    text = "x,y,z\n" + ",".join(repr(float(mm)) for mm in point)
+    text = "x,y,z,frame\n" + ",".join([*(repr(float(mm)) for mm in point), "RAS"])
     (tmp_path / "points.csv").write_text(text)
     lines = manifest.read_text().splitlines()
     lines = [f"{line}," for line in lines]

@@ -97,6 +97,13 @@ def _check_nifti(header: nibabel.Nifti1Header) -> None:
         )
     if intent in _FSL_INTENTS:
         raise InputError(expected=_EXPECTED, got=_FSL_INTENTS[intent], advice=_FROM_FSL)
+    sizes = header["dim"][1 : 1 + max(0, int(header["dim"][0]))].tolist()
+    if len(sizes) == 4 and sizes[3] == 3:
+        raise InputError(
+            expected=_EXPECTED,
+            got=f"3 volumes, {' x '.join(map(str, sizes))}, as FSL stores fields",
+            advice=_FROM_FSL,
+        )
     name, description = (
         header[each].tobytes().rstrip(b"\0") for each in ("intent_name", "descrip")
     )

@@ -4,6 +4,7 @@ import csv
 import json
 import warnings
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import TypeVar
 
@@ -102,11 +103,11 @@ def parse_fcsv(path: Path) -> StoredPoints:
         InputError: If the text is no such file.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        cells = list(csv.reader(each for each in lines if each and each[0] != "#"))
+        text = path.read_text(encoding="utf-8")
+        cells = [row for row in csv.reader(StringIO(text)) if row and row[0][:1] != "#"]
     except (ValueError, csv.Error) as error:
         raise _no_fcsv(str(error)[:80]) from error
-    header = _header(lines)
+    header = _header(text.splitlines())
     columns = header.get("columns", FCSV_COLUMNS).split(",")
     if not {"x", "y", "z"} <= set(columns):
         raise _no_fcsv(f"columns {', '.join(columns[:6])}")

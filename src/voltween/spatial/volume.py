@@ -54,7 +54,8 @@ class LabelMap:
 
     Raises:
         InputError: If the array is not 3D, has not the grid's shape, or holds anything
-            but whole numbers.
+            but whole numbers, or floating-point numbers so large that those beside them
+            cannot be told from them.
     """
 
     data: np.ndarray
@@ -65,15 +66,7 @@ class LabelMap:
         _check_shape("label map", self.data, self.grid)
         data = np.ascontiguousarray(self.data)
         if data.dtype.kind not in "iu":
-            whole = data.astype(np.int32) if np.isfinite(data).all() else data
-            if not np.array_equal(whole, data):
-                raise InputError(
-                    about="label map",
-                    expected="whole numbers",
-                    got="fractions or NaN",
-                    advice="is this an intensity image?",
-                )
-            data = whole
+            data = _whole_numbers(data)
         object.__setattr__(self, "data", _read_only(data))
 
     @property
@@ -165,6 +158,29 @@ def _check_shape(kind: str, data: np.ndarray, grid: Grid) -> None:
         raise InputError(
             about=kind, expected=f"its grid's shape {grid.shape}", got=data.shape
         )
+
+
+def _whole_numbers(data: np.ndarray) -> np.ndarray:
+    """Floating-point or boolean labels as integers of the same value."""
+    if data.dtype.kind == "b":
+        return data.astype(np.uint8)
+    if not np.array_equal(data, np.rint(data)):  # NaN equals nothing
+        raise InputError(
+            about="label map",
+            expected="whole numbers",
+            got="fractions or NaN",
+            advice="is this an intensity image?",
+        )
+    largest = np.abs(data).max(initial=0)
+    most = 2.0 ** (1 + np.finfo(data.dtype).nmant)
+    if largest > most:
+        raise InputError(
+            about="label map",
+            expected=f"labels up to {most:.0f}, which {data.dtype} tells apart",
+            got=f"{largest:.17g}",
+            advice="store the labels as integers",
+        )
+    return data.astype(np.int32 if largest < 2**31 else np.int64)
 
 
 def _read_only(data: np.ndarray) -> np.ndarray:
