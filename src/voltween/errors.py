@@ -49,6 +49,21 @@ class InputError(VoltweenError, ValueError):
     """A file, option or image that Voltween cannot work with."""
 
 
+_Number = int | float
+
+
+def check_range(name: str, value: _Number | None, low: _Number, high: _Number) -> None:
+    """Checks that a number lies in a range; None passes.
+
+    Raises:
+        InputError: If it is below, above, or NaN. The error is about the name.
+    """
+    if value is None or low <= value <= high:
+        return
+    expected = f"at least {low:g}" if value < low else f"at most {high:g}"
+    raise InputError(about=name, expected=expected, got=value)
+
+
 class OutputError(VoltweenError, OSError):
     """A file or folder that cannot be written, for no fault of its content."""
 

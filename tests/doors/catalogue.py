@@ -23,6 +23,8 @@ class Door:
     """Runs the command in a folder with a file; a function returns what it reads."""
     out: str = ""
     """A file that the command writes; empty if it writes none."""
+    alias: str = ""
+    """The name that the file gets at this door; empty if it keeps its own."""
 
 
 def _option(make, option, kind, out):
@@ -58,7 +60,7 @@ def _list_file(manifest, case, role, file):
     with manifest.open(newline="") as text:
         rows = list(csv.DictReader(text))
     row = next(row for row in rows if row["case"] == case)
-    row[role] = str(file)
+    row |= {"image": "image.nii.gz", "labels": "", role: str(file)}
     with manifest.open("w", newline="") as text:
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
         writer.writeheader()
@@ -80,7 +82,7 @@ def _prepared(role):
         file.rename(place / f"anna{suffix}")
         commands.run(commands.prepare(folder))
 
-    return Door(f"prepare: {role} in the folder", role, enter)
+    return Door(f"prepare: {role} in the folder", role, enter, alias="anna")
 
 
 def _function(name, kind):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from voltween.baselines import TIME_LIMIT_MINUTES, TOOLS
 from voltween.cohorts import Case
-from voltween.errors import InputError
+from voltween.errors import InputError, check_range
 from voltween.evaluation.alignment import prealign, read_alignment
 from voltween.evaluation.methods import (
     Method,
@@ -27,6 +27,7 @@ from voltween.spatial import Affine, Image, Transform, align_centers
 
 MODEL_PREFIXES = ("model:", "voxelmorph:")
 _ALIGNED, _VOXELMORPH = "aligned:", "voxelmorph"
+_YEAR_MINUTES = 365 * 24 * 60
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Preparation:
                 expected="a positive number",
                 got=self.time_limit_minutes,
             )
+        check_range("--time-limit-minutes", self.time_limit_minutes, 0, _YEAR_MINUTES)
 
 
 def identity(fixed: Image, moving: Image) -> Transform:

@@ -1,5 +1,6 @@
 """The choice of pairs of a cohort that are evaluated."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from voltween.cohorts import (
     ordered_pairs,
     read_pairs,
 )
-from voltween.errors import InputError
+from voltween.errors import InputError, check_range
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class PairSelection:
             raise InputError(
                 about="--atlas", expected="--pairs atlas", got=f"--pairs {self.pairs}"
             )
+        check_range("--max-pairs", self.max_pairs, 0, math.inf)
         names = [case.name for case in cases]
         if self.pair_list is not None:
             pairs = read_pairs(self.pair_list)

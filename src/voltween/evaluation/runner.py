@@ -11,7 +11,7 @@ from typing import Any
 
 from voltween import io
 from voltween.cohorts import Case, Pair, Scan, check_pairs, read_scan
-from voltween.errors import InputError, reporting_memory_shortage
+from voltween.errors import InputError, check_range, reporting_memory_shortage
 from voltween.evaluation.measurement import (
     Outcome,
     measure_inverse_consistency,
@@ -30,6 +30,7 @@ from voltween.text_files import read_json
 logger = logging.getLogger(__name__)
 _SCANS_IN_MEMORY = 8
 _MEGABYTE = 1e6
+_VOXELS_MM = 1e-6, 1e6  # smallest and largest of any use
 _RESOURCES = ("loading_seconds", "seconds", "processor_seconds", "peak_memory_mb")
 
 
@@ -81,6 +82,8 @@ def evaluate(
             expected="sizes above 0 mm",
             got=voxel_mm,
         )
+    for size_mm in voxel_mm:
+        check_range("voxels of landmark distances, mm", size_mm, *_VOXELS_MM)
     output_folder(out)
     comparison = _Comparison(cases, protocol, out)
     records = []

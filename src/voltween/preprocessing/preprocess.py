@@ -11,7 +11,11 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
+<<<<<<< HEAD
 from voltween.errors import InputError, SuspiciousInputWarning
+=======
+from voltween.errors import InputError, check_range
+>>>>>>> manifests
 from voltween.preprocessing.foreground import find_foreground, head_center_mm
 from voltween.preprocessing.hounsfield import hounsfield_offset
 from voltween.spatial import (
@@ -26,6 +30,7 @@ Placement = Literal["grid centre", "head", "foreground"]
 Surroundings = Literal["dark", "border"]
 
 _AXES = ("RL", "AP", "SI")
+_SPACINGS_MM = 1e-6, 1e6  # smallest and largest of any use
 _FOREGROUND = 1e-3  # share of the intensity range above the darkest voxel
 
 
@@ -82,6 +87,8 @@ class Preprocessing:
             raise InputError(
                 about="spacing_mm", expected="positive values", got=self.spacing_mm
             )
+        check_range("spacing_mm", min(self.spacing_mm), *_SPACINGS_MM)
+        check_range("spacing_mm", max(self.spacing_mm), *_SPACINGS_MM)
 
     def canonical_grid(self, image: Image) -> Grid:
         """Computes the grid, RAS+ mm, on which a network sees this image."""

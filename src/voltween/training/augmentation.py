@@ -8,14 +8,31 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from voltween.errors import check_range
 from voltween.ops import compose_affine
 
 _BIAS_CONTROL_POINTS = 4
 
+_MOST_CONTROL_POINTS = 100
+# Of logarithms and shares, far above values of use: e^10 is 22 000.
+_MOST = {
+    "displacement": 1.0,
+    "rotation_degrees": 180.0,
+    "scaling": 10.0,
+    "translation": 1.0,
+    "gamma": 10.0,
+    "bias": 10.0,
+    "noise": 10.0,
+}
+
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges of the random variations of training images; zeros switch them off."""
+    """Ranges of the random variations of training images; zeros switch them off.
+
+    Raises:
+        InputError: If a number is out of range.
+    """
 
     deforms_fixed: bool = False
     """Vary pose and shape of the fixed image too, not only of the moving image."""
@@ -41,6 +58,11 @@ class Augmentation:
     noise: float = 0.0
     """Largest standard deviation of Gaussian noise, for both images, as a share of the
     intensity range."""
+
+    def __post_init__(self) -> None:
+        for name, most in _MOST.items():
+            check_range(name, getattr(self, name), 0, most)
+        check_range("control_points", self.control_points, 1, _MOST_CONTROL_POINTS)
 
 
 def augment_intensities(

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from voltween import process
-from voltween.errors import InputError
+from voltween.errors import InputError, check_range
 from voltween.training.recipe import TrainingPrecision
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from lightning_fabric.plugins import Precision as FabricPrecision
+
+
+_MOST = 1000  # processes
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class Hardware:
     workers: int = 0
     """Processes per device that prepare its pairs; 0 prepares them in the training
     process, which is best if the CPU trains."""
+
+    def __post_init__(self) -> None:
+        check_range("devices", self.devices, 1, _MOST)
+        check_range("nodes", self.nodes, 1, _MOST)
+        check_range("workers", self.workers, 0, _MOST)
 
     def fabric(self, precision: TrainingPrecision) -> "Fabric":
         """Starts and connects the processes; returns Lightning Fabric's handle on them.

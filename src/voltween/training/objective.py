@@ -1,7 +1,7 @@
 """The objective of a training: losses of all stages, weighted as in Table I."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import torch
@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from voltween.errors import check_range
 from voltween.losses import (
     Similarity,
     check_window,
@@ -27,6 +28,9 @@ from voltween.ops import warp
 _BLUR_VOXELS = 8
 
 
+_LARGEST_WEIGHT = 1e9  # far above every weight of use
+
+
 @dataclass(frozen=True)
 class Objective:
     """Weights of the losses of every stage.
@@ -35,7 +39,7 @@ class Objective:
     0. One objective therefore serves cascades of every length.
 
     Raises:
-        InputError: If `window_voxels` is not odd.
+        InputError: If `window_voxels` is not odd, or a weight is negative or huge.
     """
 
     affine_similarity: float = 1.0
@@ -66,6 +70,11 @@ class Objective:
 
     def __post_init__(self) -> None:
         check_window(self.window_voxels, "window_voxels")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            for weight in value if isinstance(value, tuple) else (value,):
+                if isinstance(weight, int | float):
+                    check_range(field.name, weight, 0, _LARGEST_WEIGHT)
 
     @property
     def has_overlap(self) -> bool:

@@ -1,9 +1,10 @@
 """Recipes: every setting that decides which weights a training ends with."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from voltween.errors import InputError
+from voltween.errors import InputError, check_range
 from voltween.networks import NetworkConfig
 from voltween.preprocessing import Preprocessing
 from voltween.refinement import split_name
@@ -24,6 +25,8 @@ TOOL_TEACHERS = ("ants", "ants-syn")
 
 _ANTS, _ = TOOL_TEACHERS  # the first is the teacher of the paper's supervised variant
 _EPOCHS = 5
+_MOST = 10**9  # of anything that is counted
+_HIGHEST_RATE = 1000.0  # far above every rate of use
 _AT_LEAST_ONE = (
     "steps",
     "pairs_per_step",
@@ -116,15 +119,10 @@ class TrainConfig:
 
     def _check_numbers(self) -> None:
         for name in _AT_LEAST_ONE:
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(about=name, expected="at least 1", got=value)
-        if self.full_rate_epochs < 0:
-            raise InputError(
-                about="full_rate_epochs",
-                expected="at least 0",
-                got=self.full_rate_epochs,
-            )
+            check_range(name, getattr(self, name), 1, _MOST)
+        check_range("full_rate_epochs", self.full_rate_epochs, 0, _MOST)
+        check_range("learning_rate", self.learning_rate, -math.inf, _HIGHEST_RATE)
+        check_range("seed", self.seed, 0, 2**63 - 1)
         if self.learning_rate <= 0:
             raise InputError(
                 about="learning_rate", expected="above 0", got=self.learning_rate
