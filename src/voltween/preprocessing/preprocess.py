@@ -11,11 +11,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-<<<<<<< HEAD
-from voltween.errors import InputError, SuspiciousInputWarning
-=======
-from voltween.errors import InputError, check_range
->>>>>>> manifests
+from voltween.errors import InputError, SuspiciousInputWarning, check_range
 from voltween.preprocessing.foreground import find_foreground, head_center_mm
 from voltween.preprocessing.hounsfield import hounsfield_offset
 from voltween.spatial import (
