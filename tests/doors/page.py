@@ -8,6 +8,8 @@ START, END = "<!-- doors -->\n", "<!-- end of doors -->"
 
 def reason(door, guard):
     """Why a guard does not concern a door; empty if it does."""
+    if guard == door.exempt[0]:
+        return door.exempt[1]
     if guard == "overwritten":
         return "" if door.out else _no_output(door)
     if guard == "pipe" or guard in BAD[door.kind]:
