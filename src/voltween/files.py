@@ -208,9 +208,11 @@ def existing_file(path: Path) -> Path:
     """
     if not exists(path):
         raise InputError(about=path, expected="a file", got="none of this name")
-    if path.is_dir() or not os.access(path, os.R_OK):
+    if not path.is_file() or not os.access(path, os.R_OK):
         raise InputError(
-            about=path, expected="a readable file", got="a folder or no permission"
+            about=path,
+            expected="a readable file",
+            got="a folder, a pipe or device, or no permission",
         )
     return path
 

@@ -93,12 +93,19 @@ def content_digest(path: Path) -> str:
 
     They are read in the order of their names; those in folders of subfolders are no
     part of a series. The name of a series in a folder counts as well.
+
+    Raises:
+        InputError: If it is a pipe or device, whose content would be gone.
     """
     folder, series = folder_and_series(path)
     digest = hashlib.sha256(series.encode())
     for file in files_of(path):
         if folder.is_dir() and folder not in (file.parent, file.parent.parent):
             continue
+        if file.exists() and not file.is_file():
+            raise InputError(
+                about=file, expected="a readable file", got="a pipe or device"
+            )
         with file.open("rb") as content:
             while piece := content.read(_PIECE_BYTES):
                 digest.update(piece)

@@ -23,6 +23,10 @@ class Door:
     """Runs the command in a folder with a file; a function returns what it reads."""
     out: str = ""
     """A file that the command writes; empty if it writes none."""
+    exempt: tuple[str, str] = ("", "")
+    """A guard that does not concern it, and the reason."""
+    alias: str = ""
+    """The name that the file gets at this door; empty if it keeps its own."""
 
 
 def _option(make, option, kind, out):
@@ -58,9 +62,10 @@ def _list_file(manifest, case, role, file):
     with manifest.open(newline="") as text:
         rows = list(csv.DictReader(text))
     row = next(row for row in rows if row["case"] == case)
-    row[role] = str(file)
+    row |= {"image": "image.nii.gz", "labels": "", role: str(file)}
+    columns = dict.fromkeys([*rows[0], role])
     with manifest.open("w", newline="") as text:
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
@@ -80,7 +85,9 @@ def _prepared(role):
         file.rename(place / f"anna{suffix}")
         commands.run(commands.prepare(folder))
 
-    return Door(f"prepare: {role} in the folder", role, enter)
+    exempt = "folder", "a folder may be a DICOM series, or hold cases"
+    name = f"prepare: {role} in the folder"
+    return Door(name, role, enter, exempt=exempt, alias="anna")
 
 
 def _function(name, kind):

@@ -20,9 +20,9 @@ def with_option(command, name, file):
     if rest:
         return replace(command, **{first: with_option(value, rest, file)})
     if isinstance(value, tuple):
-        return replace(command, **{first: (file,)})
+        return replace(command, **{first: (*value[1:], file)})
     kind = next(f.type for f in fields(command) if f.name == first)
-    return replace(command, **{first: str(file) if "str" in str(kind) else file})
+    return replace(command, **{first: file if "Path" in str(kind) else str(file)})
 
 
 def file_options(kind, prefix=""):

@@ -46,6 +46,22 @@ def cut_in_capitals(folder, good):
     return cut(folder, good, good.name.upper())
 
 
+def cut_last(folder, good):
+    """A table whose last cell is cut."""
+    return _put(folder / good.name, good.read_bytes()[:-2])
+
+
+def cut_last_in_capitals(folder, good):
+    """The same under a name in capitals."""
+    return _put(folder / good.name.upper(), good.read_bytes()[:-2])
+
+
+def cut_after_sign(folder, good):
+    """TOML that ends after the equals sign of its last key."""
+    content = good.read_bytes()
+    return _put(folder / good.name, content[: content.rindex(b"=") + 1])
+
+
 def empty(folder, good):
     """A file of no bytes."""
     return _put(folder / good.name, b"")
@@ -199,6 +215,11 @@ _ANY = {
     "empty": Bad(empty),
     "folder": Bad(directory),
 }
+_TABLE = _ANY | {
+    "cut short": Bad(cut_last),
+    "capitals": Bad(cut_last_in_capitals),
+}
+_TOML = {g: _ANY[g] for g in ("empty", "folder")} | {"cut short": Bad(cut_after_sign)}
 _VOLUME = _ANY | {
     "NaN": Bad(lambda f, good: volume(f, good, change=np.nan)),
     "units": Bad(in_micrometers, has_millimeters),
@@ -224,13 +245,14 @@ BAD = {
     "points": _ANY
     | {
         "NaN": Bad(nan_point),
-        "units": Bad(in_other_units),
+        "units": Bad(in_other_units, lambda read: np.abs(read.mm).max() < 1.0),
         "geometry": Bad(unplaced, lambda read: len(read.mm) == 1),
         "several": Bad(two_lists, lambda read: len(read.mm) == 4),
     },
-    "manifest": _ANY | {"several": Bad(replaced("case1,", "case0,"))},
-    "pairs": _ANY | {"several": Bad(text_file("p.csv", "fixed,fixed,moving\na,b,c\n"))},
-    "splits": _ANY | {"several": Bad(replaced("\n", "\nanna,train\nanna,val\n"))},
+    "manifest": _TABLE | {"several": Bad(replaced("case1,", "case0,"))},
+    "pairs": _TABLE
+    | {"several": Bad(text_file("p.csv", "fixed,fixed,moving\na,b,c\n"))},
+    "splits": _TABLE | {"several": Bad(replaced("\n", "\nanna,train\nanna,val\n"))},
     "structures": _ANY
     | {
         "NaN": Bad(replaced("1,", "nan,")),
@@ -239,8 +261,8 @@ BAD = {
     "names": {g: _ANY[g] for g in ("empty", "folder")},
     "model": _ANY | {"NaN": Bad(nan_weight)},
     "checkpoint": _ANY | {"NaN": Bad(nan_variable)},
-    "plan": _ANY | {"NaN": Bad(replaced("spacing_mm = [1.5", "spacing_mm = [nan"))},
-    "table": _ANY | {"NaN": Bad(replaced("row]]\n", "row]]\ntrain_share = nan\n"))},
+    "plan": _TOML | {"NaN": Bad(replaced("spacing_mm = [1.5", "spacing_mm = [nan"))},
+    "table": _TOML | {"NaN": Bad(replaced("row]]\n", "row]]\ntrain_share = nan\n"))},
 }
 
 # Why a guard does not concern a kind of file.
@@ -257,6 +279,10 @@ REASONS = {
     ("names", "several"): "a name twice is that name",
     ("names", "cut short"): "a shorter list is a list",
     ("names", "capitals"): "a shorter list is a list",
+    **{
+        (k, "capitals"): "the name's suffix says that it is TOML"
+        for k in ("plan", "table")
+    },
     ("model", "several"): "its format holds one model",
     ("checkpoint", "several"): "its format holds one network",
     ("plan", "several"): "TOML refuses a key that stands twice: cut short",

@@ -8,6 +8,8 @@ START, END = "<!-- doors -->\n", "<!-- end of doors -->"
 
 def reason(door, guard):
     """Why a guard does not concern a door; empty if it does."""
+    if guard == door.exempt[0]:
+        return door.exempt[1]
     if guard == "overwritten":
         return "" if door.out else _no_output(door)
     if guard == "pipe" or guard in BAD[door.kind]:
@@ -32,7 +34,8 @@ def table():
         lines.append(f"| {door.name} | {' | '.join(cells)} |")
     notes = [f"{number}. {text}" for text, number in numbers.items()]
     folders = [f"- {name}: {text}" for name, text in NOT_OPENED.items()]
-    return "\n".join(
-        ["", *lines, "", "Where a guard does not concern a door:", "", *notes, ""]
-        + ["Options that name folders:", "", *folders, ""]
+    parts = (
+        *("", *lines, "", "Where a guard does not concern a door:", "", *notes, ""),
+        *("Options that name folders:", "", *folders, ""),
     )
+    return "\n".join(parts)

@@ -60,6 +60,8 @@ class Reader:
         }
         if grown > MEMORY_BYTES:
             return outcome | {"kind": "memory", "detail": f"{grown / 1e6:.0f} MB"}
+        if kind == "silent" and told:
+            return outcome | {"kind": "told"}
         if kind == "read" and _are_same(reading, expected):
             return outcome | {"kind": "same"}
         if kind == "read":

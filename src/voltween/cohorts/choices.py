@@ -194,6 +194,8 @@ def _parse(record: dict[str, Any]) -> Choices:
     if set(record) != {field.name for field in fields(Choices)}:
         raise KeyError("entries of another version")
     choices = Choices(**record)
+    if not isinstance(choices.splits, dict | None):
+        raise TypeError("another kind of splits")
     texts = [
         *(choices.recipe, choices.region, choices.exposure, choices.reference),
         *(choices.points, choices.strip, *(choices.splits or {}).values()),

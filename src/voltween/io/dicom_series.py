@@ -33,13 +33,27 @@ def slices_of_folder(folder: Path, series: str = "") -> list[Slice]:
 
 
 def _headers(paths: Iterable[Path]) -> _Headers:
-    """The headers of those files that are DICOM images."""
-    headers = []
-    for path in sorted(paths):
-        if path.is_file() and path.stat().st_size and check_file(path).kind is DICOM:
-            header = read_dicom_header(path)
-            if has_image(header):
-                headers.append((path, header))
+    """The headers of those files that are DICOM images.
+
+    Raises:
+        InputError: If other files are named as they are, and may be lost slices.
+    """
+    headers: _Headers = []
+    others = []
+    for path in sorted(path for path in paths if path.is_file()):
+        if not path.stat().st_size or check_file(path).kind is not DICOM:
+            others.append(path)
+            continue
+        header = read_dicom_header(path)
+        if has_image(header):
+            headers.append((path, header))
+    suffixes = {path.suffix for path, _ in headers} - {""}
+    if lost := [path.name for path in others if path.suffix in suffixes]:
+        raise InputError(
+            expected="DICOM in all files that are named so",
+            got=f"something else in {', '.join(lost[:_MOST_SHOWN])}",
+            advice="restore these slices, or move the files away",
+        )
     return headers
 
 

@@ -61,6 +61,15 @@ _ALIASES = {"centerings": "centers", "datafile": "data file"} | {
     name.replace(" ", ""): name
     for name in ("line skip", "byte skip", "axis mins", "axis maxs")
 }
+_FIELDS = {
+    *("dimension", "type", "block size", "blocksize", "encoding", "endian", "content"),
+    *("old min", "oldmin", "old max", "oldmax", "min", "max", "data file", "line skip"),
+    *("byte skip", "number", "sample units", "sampleunits", "sizes", "spacings"),
+    *("thicknesses", "axis mins", "axis maxs", "centers", "labels", "units", "kinds"),
+    *("space", "space dimension", "space units", "space origin", "space directions"),
+    "measurement frame",
+}
+"""All fields of the format: a name that differs from these is damaged."""
 _ANATOMICAL = re.compile(r"(?:[RL])(?:[AP])(?:[SI])")
 _VECTOR = re.compile(r"none|\([^)]*\)")
 
@@ -126,10 +135,12 @@ def _read_header(content: Content) -> _Header:
     fields: dict[str, str] = {}
     for line in head.decode("utf-8", "replace").splitlines()[1:]:
         name, colon, value = line.partition(":")
-        if line.startswith("#") or value.startswith("=") or not colon:
+        if line.startswith("#") or value.startswith("=") or not line.strip():
             continue  # a comment, or a value of a key that is no field
         name = name.strip().lower()
         name = _ALIASES.get(name, name)
+        if not colon or name not in _FIELDS:
+            raise damaged("fields of the format NRRD", f"{name[:40]!r}")
         if name in fields:
             raise damaged(f"the field `{name}` once", "it twice")
         fields[name] = value.strip()
@@ -149,7 +160,7 @@ def _single(header: _Header, name: str) -> str:
 
 def _spatial_axes(header: _Header, axes: int) -> list[int]:
     """The axes along which positions change; another holds the numbers of a voxel."""
-    vectors = _VECTOR.findall(header.get("space directions"))
+    vectors = _vectors(header)
     kinds = [kind.lower() for kind in header.words("kinds")]
     for name, values in (("space directions", vectors), ("kinds", kinds)):
         if values and len(values) != axes:
@@ -203,11 +214,20 @@ def _stored_voxels(header: _Header) -> StoredVoxels:
     return StoredVoxels(neighbor(header.path, data_file), 0, compression)
 
 
+def _vectors(header: _Header) -> list[str]:
+    """The direction of every axis, or none, as text."""
+    axes, stated = int(header.get("dimension")), header.get("space directions")
+    vectors = _VECTOR.findall(stated)
+    if stated and len(vectors) != axes:
+        raise damaged(f"{axes} `space directions`", f"{len(vectors)} of them")
+    return vectors
+
+
 def _grid(header: _Header, spatial: list[int], sizes: tuple[int, ...]) -> Grid:
     """The grid of the spatial axes."""
     if not header.get("space directions"):
         return _grid_of_spacings(header, spatial, sizes)
-    vectors = _VECTOR.findall(header.get("space directions"))
+    vectors = _vectors(header)
     affine = np.eye(4)
     units = _mm_per_unit(header, "space units")
     for column, axis in enumerate(spatial):

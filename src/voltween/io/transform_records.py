@@ -103,6 +103,11 @@ def transform_of(records: Sequence[TransformRecord]) -> Transform:
         raise InputError(expected="a transform", got="a file with none")
     first, *rest = records
     if _name(first) == _COMPOSITE:
+        if first.parameters.size:
+            raise InputError(
+                expected="a composite that consists of other transforms",
+                got=f"one with {first.parameters.size} numbers of its own",
+            )
         parts = [_part_of(record) for record in rest]
         return reduce(operator.matmul, parts) if parts else Affine.identity()
     if rest:

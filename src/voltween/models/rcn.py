@@ -66,6 +66,12 @@ class _Stem:
                 expected=f"{axes} axes",
                 got=f"the shape {values.shape}",
             )
+        if not np.isfinite(values).all():
+            raise InputError(
+                about=f"{self.name}/{name}",
+                expected="finite weights",
+                got="NaN or infinity",
+            )
         return values
 
 

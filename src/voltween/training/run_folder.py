@@ -241,15 +241,20 @@ def _append_rows(path: Path, columns: list[str], rows: list[list]) -> None:
 
 
 def _cut_table(path: Path, step: int) -> None:
-    """Removes the rows of later steps, and a row that was cut short by a kill."""
+    """Removes the rows of later steps, and rows that a kill or an edit has damaged."""
     if not path.exists():
         return
     if step == 0:
         path.unlink()
         return
-    header, *rows = path.read_text().splitlines(keepends=True)
-    kept = [
-        row for row in rows if row.endswith("\n") and int(row.split(",")[0]) <= step
-    ]
+    text = path.read_bytes().decode("utf-8", "replace")
+    header, *rows = text.splitlines(keepends=True) or [""]
+    kept = [row for row in rows if row.endswith("\n") and 0 < _step_of(row) <= step]
     with whole_file(path) as partial:
-        partial.write_text("".join([header, *kept]))
+        partial.write_text("".join([header, *kept]), encoding="utf-8")
+
+
+def _step_of(row: str) -> int:
+    """The step of a row of a table; 0 if it states none."""
+    first = row.split(",")[0]
+    return int(first) if first.isascii() and first.isdigit() else 0
