@@ -18,7 +18,10 @@ from support.imports import (
 )
 
 TESTS = Path(__file__).parent
-GROUND = {"", "errors", "files", "inputs", "process", "stopping", "__main__"}
+GROUND = {
+    *("", "errors", "inputs", "locks", "workspaces", "files", "folders"),
+    *("process", "stopping", "__main__"),
+}
 SPACE = {"spatial", "io", "metrics", "preprocessing", "figures"}
 TENSORS = {"ops", "losses", "networks", "refinement"}
 

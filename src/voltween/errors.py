@@ -73,5 +73,9 @@ class FoldingWarning(UserWarning):
     """A transform that still folds although folds were to be removed."""
 
 
+class TakeoverWarning(UserWarning):
+    """A folder that another process uses, or has left when it was killed."""
+
+
 def _restore(kind: type[VoltweenError], fields: dict[str, str]) -> VoltweenError:
     return kind(**fields)
