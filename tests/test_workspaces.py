@@ -20,8 +20,9 @@ def fail_in(place):
 
 def test_it_goes_at_the_end_however_that_comes(tmp_path):
     with workspace(tmp_path) as folder:
-        assert folder.name.startswith(PREFIX)
-        assert folder.stat().st_mode & 0o777 == 0o700
+        assert names_in(folder) == []
+        assert folder.parent.name.startswith(PREFIX)
+        assert folder.parent.stat().st_mode & 0o777 == 0o700
     with pytest.raises(BrokenError):
         fail_in(tmp_path)
     assert names_in(tmp_path) == []

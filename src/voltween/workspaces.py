@@ -16,7 +16,8 @@ from voltween.locks import lock
 
 PREFIX = ".voltween-"
 """Beginning of the names of these folders."""
-_LOCK = ".lock"
+_LOCK = "lock"
+_INNER = "files"  # apart from the lock: a folder of slices must hold nothing else
 
 
 @contextmanager
@@ -33,7 +34,8 @@ def workspace(place: Path | None = None) -> Iterator[Path]:
     sweep(place)
     folder, descriptor = _make(place)
     try:
-        yield folder
+        (folder / _INNER).mkdir()
+        yield folder / _INNER
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if descriptor is not None:

@@ -2,7 +2,6 @@
 
 import gzip
 import shutil
-import tempfile
 import warnings
 import zlib
 from collections import defaultdict
@@ -16,6 +15,7 @@ from voltween.cohorts.downloads.analyze import read_pair
 from voltween.cohorts.downloads.sources import SourceFile
 from voltween.errors import InputError
 from voltween.spatial import Image, LabelMap
+from voltween.workspaces import workspace
 
 # The kind of scan that a file belongs to, by its suffix.
 _KINDS = {
@@ -97,8 +97,7 @@ class SourceScan:
                     expected=f"a pair of files with a {half[0]}",
                     got="no such file",
                 )
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
+        with workspace() as folder:
             for file in self.files:
                 _copy_unpacked(file, folder)
             is_series = self.kind == ".dcm"
