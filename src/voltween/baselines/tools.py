@@ -129,7 +129,7 @@ class Tool:
                 got=f"a failure ({_reason(child)})",
                 advice="leave these images out",
             )
-        return Used(**json.loads((folder / "used.json").read_text()))
+        return Used(**json.loads((folder / "used.json").read_text(encoding="utf-8")))
 
 
 def _run_within(

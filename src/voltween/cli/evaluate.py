@@ -70,7 +70,7 @@ def measure_pairs(
             methods, cases, pairs=pairs, out=out, protocol=protocol, on_pair=on_pair
         )
     write_report(scores, out)
-    show_markdown((out / "summary.md").read_text())
+    show_markdown((out / "summary.md").read_text(encoding="utf-8"))
 
 
 @contextmanager

@@ -39,7 +39,9 @@ def find_finished(
 ) -> FinishedCase | None:
     """The case if it was finished from the same facts and its files are unchanged."""
     try:
-        case = FinishedCase(**json.loads(_path(folder, name).read_text()))
+        case = FinishedCase(
+            **json.loads(_path(folder, name).read_text(encoding="utf-8"))
+        )
     except (OSError, ValueError, TypeError):  # missing, or damaged by something else
         return None
     files = {role: folder / path for role, path in case.files.items()}

@@ -90,7 +90,7 @@ def read_scores(folder: Path) -> Scores:
         InputError: If the folder has none.
     """
     comparison = ComparisonFolder.at(folder)
-    with existing_file(folder / "pairs.csv").open(newline="") as file:
+    with existing_file(folder / "pairs.csv").open(newline="", encoding="utf-8") as file:
         table = csv.DictReader(file)
         # Rows of a table of another kind are not those of a comparison.
         is_comparison = set(table.fieldnames or ()) >= _COLUMNS

@@ -83,7 +83,7 @@ def _read_names(folder: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        names = json.loads(path.read_text())
+        names = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         names = None
     if not isinstance(names, dict) or not all(

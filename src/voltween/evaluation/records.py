@@ -75,7 +75,7 @@ class Records:
 
     def _stored(self, method: str, pair: tuple[str, str]) -> dict[str, Any]:
         try:
-            return json.loads(self._path(method, pair).read_text())
+            return json.loads(self._path(method, pair).read_text(encoding="utf-8"))
         except (OSError, ValueError):  # missing, or truncated by another program
             return {}
 

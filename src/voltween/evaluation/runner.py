@@ -222,7 +222,7 @@ class _LoadedMethod:
         facts_file = path.with_suffix(".json")
         if not self.comparison.protocol.keep_transforms or not facts_file.exists():
             return None
-        stored = json.loads(facts_file.read_text())
+        stored = json.loads(facts_file.read_text(encoding="utf-8"))
         if stored["facts"] != self.comparison.transform_facts(self.method, pair):
             return None
         return Answer(io.read_transform(path)), stored["figures"]

@@ -50,7 +50,7 @@ def write(thing: Image | LabelMap | Points | Transform, path: PathLike) -> Path:
     elif isinstance(thing, Points):
         check_suffix(path, POINT_SUFFIXES, "points")
         with whole_file(path) as partial:
-            partial.write_text(format_points(thing, path.name))
+            partial.write_text(format_points(thing, path.name), encoding="utf-8")
     else:
         _write_transform(thing, path)
     return path

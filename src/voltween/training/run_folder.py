@@ -232,7 +232,7 @@ def _load_optimizer(
 
 def _append_rows(path: Path, columns: list[str], rows: list[list]) -> None:
     is_new = not path.exists()
-    with path.open("a", newline="") as file:
+    with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         if is_new:
             writer.writerow(columns)
@@ -246,9 +246,9 @@ def _cut_table(path: Path, step: int) -> None:
     if step == 0:
         path.unlink()
         return
-    header, *rows = path.read_text().splitlines(keepends=True)
+    header, *rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [
         row for row in rows if row.endswith("\n") and int(row.split(",")[0]) <= step
     ]
     with whole_file(path) as partial:
-        partial.write_text("".join([header, *kept]))
+        partial.write_text("".join([header, *kept]), encoding="utf-8")
