@@ -20,7 +20,7 @@ from support.imports import (
 TESTS = Path(__file__).parent
 GROUND = {
     *("", "errors", "inputs", "locks", "workspaces", "files", "folders"),
-    *("process", "stopping", "__main__"),
+    *("library_lines", "process", "stopping", "__main__"),
 }
 SPACE = {"spatial", "io", "metrics", "preprocessing", "figures"}
 TENSORS = {"ops", "losses", "networks", "refinement"}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from voltween.errors import InputError, OutputError
 from voltween.inputs import check_is_no_input
+from voltween.library_lines import dropped_on_failure
 from voltween.workspaces import workspace
 
 PathLike = str | os.PathLike[str]
@@ -22,13 +23,15 @@ _DIGEST_LETTERS = 8
 def whole_file(path: Path) -> Iterator[Path]:
     """Yields a temporary path to write to; replaces `path` by it if all went well.
 
+    If it fails, the error is all that is said: lines of libraries are dropped.
+
     Raises:
         InputError: If the file is an input of the command (`inputs.reading`).
         OutputError: If the folder cannot be written to.
     """
     check_is_no_input(path)
     try:
-        with workspace(path.parent) as folder:
+        with workspace(path.parent) as folder, dropped_on_failure():
             partial = folder / path.name
             partial.touch()
             yield partial
