@@ -24,7 +24,7 @@ def disk_fixture(tmp_path):
     if mounted.returncode != 0:
         pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
     yield path
-    subprocess.run(["umount", str(path)], check=True)
+    subprocess.run(["umount", "--lazy", str(path)], check=True)  # files are open
 
 
 def mount(path, options):

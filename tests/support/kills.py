@@ -65,7 +65,7 @@ class Register(Killable):
     def _words(self, out, model):
         pair = [self.inputs / name for name in ("fixed.nii.gz", "moving.nrrd")]
         model = ["--model", self.inputs / f"{model}.safetensors", "--refine", "none"]
-        outputs = ["--outputs", "moved", "transform"]
+        outputs = ["--outputs", "moved,transform"]
         return ["register", *pair, *model, *outputs, "--out", out]
 
     def check_left(self, out, done):
