@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 NATIVE := voltween.ops._native
 
-.PHONY: setup demo figures paper-small test test-instructions fuzz sanitize bench docs lint type ci format
+.PHONY: setup demo figures paper-small test fuzz kills test-instructions sanitize bench docs lint type ci format
 
 setup: $(INSTALLED)
 
@@ -27,6 +27,10 @@ paper-small: $(INSTALLED)
 # One thread per process: tests are small, and a second thread mostly waits.
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations 50
+
+# Kills register, train and compare 40 times at random moments, and runs them again.
+kills: $(INSTALLED)
+	VOLTWEEN_KILLS=40 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m kills
 
 # The tests of native operations with every other instruction set of this processor.
 test-instructions: $(INSTALLED)

@@ -1,4 +1,5 @@
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ torch.set_num_threads(min(2, torch.get_num_threads()))  # as OMP_NUM_THREADS say
 def pytest_configure(config):
     """Name the marker by which `make test-instructions` chooses."""
     config.addinivalue_line("markers", "native: of modules with native operations")
+    config.addinivalue_line("markers", "kills: of commands killed at random moments")
 
 
 def pytest_collection_modifyitems(items):
@@ -19,6 +21,24 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.parent.name in NATIVE:
             item.add_marker("native")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say in one line how often which command was killed by which signal."""
+    reports = {n: terminalreporter.stats.get(n, []) for n in ("passed", "failed")}
+    kills = Counter(
+        value
+        for report in reports["passed"]
+        for name, value in report.user_properties
+        if name == "kill"
+    )
+    lost = sum("test_kills" in report.nodeid for report in reports["failed"])
+    if kills or lost:
+        counts = ", ".join(f"{name} {count}" for name, count in sorted(kills.items()))
+        terminalreporter.write_line(
+            f"kills: {kills.total() + lost}, {lost} with something lost or mixed "
+            f"({counts})"
+        )
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,18 @@
 
 import errno
 import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from voltween import files
+from support.writing import (
+    DISK_FULL,
+    BrokenError,
+    fail_as_disk_full,
+    fail_while_writing,
+    kill_while_writing,
+    names_in,
+)
 from voltween.errors import InputError, OutputError, VoltweenError
 from voltween.files import (
     check_free_space,
@@ -21,50 +25,7 @@ from voltween.files import (
     output_folder,
     scratch_file,
     whole_file,
-    whole_folder,
 )
-from voltween.inputs import reading
-
-LINES = (
-    "import os, signal, sys",
-    "sys.path.insert(0, {source!r})",
-    "from pathlib import Path",
-    "from voltween.files import whole_file, whole_folder",
-    "target = Path({target!r})",
-)
-SOURCE = str(Path(files.__file__).parents[1])
-
-
-class BrokenError(Exception):
-    """Any error of the code that writes."""
-
-
-DISK_FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def fail_as_disk_full(*arguments, **options):
-    raise DISK_FULL
-
-
-def fail_while_writing(context, error, *names):
-    """Write a file, or the files of a folder, and raise in the middle of it."""
-    with context as partial:
-        for path in [partial / name for name in names] or [partial]:
-            path.write_text("half")
-        raise error
-
-
-def names_in(folder):
-    return sorted(path.name for path in folder.iterdir())
-
-
-def kill_while_writing(target, *block):
-    """Run the block in a process that is killed in the middle of it."""
-    lines = [line.format(source=SOURCE, target=str(target)) for line in LINES]
-    end = "    os.kill(os.getpid(), signal.SIGKILL)"
-    code = "\n".join([*lines, *block, end])
-    process = subprocess.run([sys.executable, "-c", code], check=False)
-    assert process.returncode == -signal.SIGKILL
 
 
 @pytest.fixture(name="target")
@@ -142,128 +103,6 @@ class TestWholeFile:
         with pytest.raises(OutputError, match="No such file") as caught:
             whole_file(target).__enter__()
         assert caught.value.about == str(target)
-
-
-def result_in(folder):
-    """The folder of a result of files a, b and c, of which every result has c."""
-    return whole_folder(folder, names={"a", "b", "c"}, last="c")
-
-
-def write_result(folder, text, names="abc"):
-    with result_in(folder) as partial:
-        for name in names:
-            (partial / name).write_text(text)
-
-
-class TestWholeFolder:
-    def test_files_appear_together_at_the_end(self, tmp_path):
-        target = tmp_path / "out"
-        with result_in(target) as partial:
-            for name in "abc":
-                (partial / name).write_text(name)
-                assert not (target / name).exists()
-        assert names_in(target) == ["a", "b", "c"]
-
-    def test_an_earlier_result_is_replaced_whole_and_other_files_stay(self, tmp_path):
-        write_result(tmp_path, "old")
-        (tmp_path / "kept").write_text("kept")
-        write_result(tmp_path, "new", "ac")
-        assert names_in(tmp_path) == ["a", "c", "kept"]
-        assert [(tmp_path / name).read_text() for name in "ac"] == ["new", "new"]
-        assert (tmp_path / "kept").read_text() == "kept"
-
-    def test_files_that_are_not_of_a_result_are_never_replaced(self, tmp_path):
-        (tmp_path / "b").write_text("mine")
-        with pytest.raises(OutputError, match=r"which has c, got .* that has b"):
-            write_result(tmp_path, "new", "ac")
-        assert names_in(tmp_path) == ["b"]
-        assert (tmp_path / "b").read_text() == "mine"
-
-    def test_inputs_are_never_replaced_or_deleted(self, tmp_path):
-        write_result(tmp_path, "old")
-        for name in "ab":
-            refused = pytest.raises(InputError, match=r"same file as the input .*mine")
-            (tmp_path / "mine").symlink_to(tmp_path / name)
-            with reading([tmp_path / "mine"]), refused:
-                write_result(tmp_path, "new", "ac")
-            (tmp_path / "mine").unlink()
-        assert [(tmp_path / name).read_text() for name in "abc"] == ["old"] * 3
-
-    @pytest.mark.parametrize("error", [BrokenError, KeyboardInterrupt])
-    def test_a_new_folder_goes_if_the_block_fails(self, tmp_path, error):
-        target = tmp_path / "out"
-        with pytest.raises(error):
-            fail_while_writing(result_in(target), error, "a")
-        assert names_in(tmp_path) == []
-
-    def test_a_former_result_stays_as_it_was_if_the_block_fails(self, tmp_path):
-        write_result(tmp_path, "old")
-        with pytest.raises(BrokenError):
-            fail_while_writing(result_in(tmp_path), BrokenError, "a", "b")
-        assert names_in(tmp_path) == ["a", "b", "c"]
-        assert (tmp_path / "a").read_text() == "old"
-
-    def test_a_killed_writer_leaves_the_former_files(self, tmp_path):
-        write_result(tmp_path, "old", "ac")
-        block = (
-            "with whole_folder(target, names='ac', last='c') as partial:",
-            "    (partial / 'a').write_text('new')",
-        )
-        kill_while_writing(tmp_path, *block)
-        assert (tmp_path / "a").read_text() == "old"
-        hidden = [name for name in names_in(tmp_path) if name not in "ac"]
-        assert all(name.startswith(".") for name in hidden)
-
-    @pytest.mark.parametrize("moves", [0, 1, 2])
-    def test_a_result_that_is_cut_off_is_no_result_and_no_mixture(
-        self, tmp_path, monkeypatch, moves
-    ):
-        write_result(tmp_path, "old")
-        replace, moved = os.replace, []
-
-        def stop(source, target):
-            if not target.name.startswith("."):  # which only tries the folder
-                if len(moved) == moves:
-                    raise DISK_FULL
-                moved.append(target)
-            replace(source, target)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "replace", stop)
-            with pytest.raises(OutputError):
-                write_result(tmp_path, "new", "ac" if moves < 2 else "abc")
-        visible = [name for name in names_in(tmp_path) if not name.startswith(".")]
-        assert visible == ["a", "b"][:moves]  # without c, and nothing of the old one
-        write_result(tmp_path, "newer", "c")
-        assert names_in(tmp_path) == ["c"]
-
-    def test_folders_in_the_way_are_named_and_nothing_is_replaced(self, tmp_path):
-        write_result(tmp_path, "old", "ac")
-        (tmp_path / "b").mkdir()
-        with pytest.raises(OutputError, match=r"same names, \['b'\]") as caught:
-            result_in(tmp_path).__enter__()
-        assert caught.value.about == str(tmp_path)
-        assert (tmp_path / "a").read_text() == "old"
-        assert names_in(tmp_path) == ["a", "b", "c"]
-
-    def test_a_full_disk_is_an_output_error_that_names_the_folder(self, tmp_path):
-        target = tmp_path / "out"
-        with pytest.raises(OutputError, match="No space left") as caught:
-            fail_while_writing(result_in(target), DISK_FULL, "a")
-        assert caught.value.about == str(target)
-        assert names_in(tmp_path) == []
-
-    def test_errors_name_the_file_where_the_user_looks_for_it(self, tmp_path):
-        target = tmp_path / "out"
-        with pytest.raises(OutputError) as caught, result_in(target) as partial:
-            fail_while_writing(whole_file(partial / "a.txt"), DISK_FULL)
-        assert caught.value.about == str(target / "a.txt")
-
-    def test_a_file_of_that_name_is_refused(self, target):
-        target.write_text("old")
-        with pytest.raises(OutputError, match="a folder that can be made"):
-            result_in(target).__enter__()
-        assert target.read_text() == "old"
 
 
 class TestOutputFolder:

@@ -19,8 +19,8 @@ from support.imports import (
 
 TESTS = Path(__file__).parent
 GROUND = {
-    *("", "errors", "escaping", "files", "inputs", "process", "stopping"),
-    *("text_files", "__main__"),
+    *("", "errors", "escaping", "inputs", "locks", "workspaces", "files", "folders"),
+    *("library_lines", "process", "stopping", "text_files", "__main__"),
 }
 SPACE = {"spatial", "io", "metrics", "preprocessing", "figures"}
 TENSORS = {"ops", "losses", "networks", "refinement"}

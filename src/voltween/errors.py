@@ -97,6 +97,10 @@ class FoldingWarning(UserWarning):
     """A transform that still folds although folds were to be removed."""
 
 
+class TakeoverWarning(UserWarning):
+    """A folder that another process uses, or has left when it was killed."""
+
+
 @contextmanager
 def reporting_memory_shortage(about: object = "") -> Iterator[None]:
     """Turns every error of memory that cannot be had into `MemoryShortageError`.

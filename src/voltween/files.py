@@ -6,12 +6,14 @@ import re
 import shutil
 import unicodedata
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from voltween.errors import InputError, OutputError, VoltweenError
+from voltween.errors import InputError, OutputError
 from voltween.inputs import check_is_no_input
+from voltween.library_lines import dropped_on_failure
+from voltween.workspaces import workspace
 
 PathLike = str | os.PathLike[str]
 
@@ -25,25 +27,25 @@ _RESERVED = r"con|prn|aux|nul|com\d|lpt\d"  # devices of Windows, with any suffi
 def whole_file(path: Path) -> Iterator[Path]:
     """Yields a temporary path to write to; replaces `path` by it if all went well.
 
+    If it fails, the error is all that is said: lines of libraries are dropped.
+
     Raises:
         InputError: If the file is an input of the command (`inputs.reading`).
         OutputError: If the folder cannot be written to.
     """
     check_is_no_input(path)
-    partial = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
     try:
-        partial.touch()
-        yield partial
-        os.replace(partial, path)
+        with workspace(path.parent) as folder, dropped_on_failure():
+            partial = folder / path.name
+            partial.touch()
+            yield partial
+            os.replace(partial, path)
     except OutputError:  # says already what is wrong
         raise
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     except RuntimeError as error:  # SimpleITK's error
-        raise _unwritable(path, "a failed write: is the disk full?") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
+        raise unwritable(path, "a failed write: is the disk full?") from error
 
 
 @contextmanager
@@ -53,88 +55,6 @@ def scratch_file(path: Path) -> Iterator[Path]:
         yield path
     finally:
         path.unlink(missing_ok=True)
-
-
-@contextmanager
-def whole_folder(
-    path: PathLike, *, names: Collection[str], last: str
-) -> Iterator[Path]:
-    """Yields a new folder to write to; its files become one result if all went well.
-
-    `names` are all files that such a result may have, and `last` is the one that every
-    result has: a folder that holds it holds a whole result. An earlier result is
-    replaced as a whole, so that none of its files stays beside the new ones. Files of
-    other names stay as they are. A process killed while files are moved leaves a folder
-    without `last`, which the next result replaces.
-
-    Raises:
-        InputError, OutputError: As `check_result_folder`.
-        OutputError: If `path` cannot be made or written to.
-    """
-    folder = Path(path)
-    check_result_folder(folder, names=names, last=last)
-    was_there = folder.exists()
-    partial = output_folder(folder) / f".{uuid.uuid4().hex}"
-    try:
-        partial.mkdir()
-        yield partial
-        _replace_result(folder, partial, names, last)
-    except BaseException as error:
-        if not was_there:
-            shutil.rmtree(folder, ignore_errors=True)
-        if isinstance(error, VoltweenError):  # name the folder that the user knows
-            known = error.about.replace(str(partial), str(folder))
-            raise error.replace(about=known) from error
-        if isinstance(error, OSError):
-            raise _unwritable(folder, error) from error
-        raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def check_result_folder(folder: Path, *, names: Collection[str], last: str) -> None:
-    """Checks that a result may be written to a folder; see `whole_folder`.
-
-    Raises:
-        InputError: If one of these files is an input of the command.
-        OutputError: If the folder has files or folders of these names that are not of
-            an earlier result.
-    """
-    for name in sorted(names):
-        check_is_no_input(folder / name)
-    if blocked := [name for name in sorted(names) if (folder / name).is_dir()]:
-        raise OutputError(
-            about=folder,
-            expected="a folder in which files can be replaced",
-            got=f"folders of the same names, {blocked}",
-            advice="give another folder, or move these away",
-        )
-    is_result = (folder / last).exists() or _unfinished(folder, last).exists()
-    strangers = [name for name in sorted(names) if (folder / name).exists()]
-    if strangers and not is_result:
-        raise OutputError(
-            about=folder,
-            expected=f"a new folder, or an earlier result, which has {last}",
-            got=f"a folder without it that has {', '.join(strangers)}",
-            advice="give another folder, or move these away",
-        )
-
-
-def _replace_result(
-    folder: Path, partial: Path, names: Collection[str], last: str
-) -> None:
-    """Deletes an earlier result, `last` first, and moves the new one in, it last."""
-    _unfinished(folder, last).touch()
-    for name in sorted(names, key=lambda name: name != last):
-        (folder / name).unlink(missing_ok=True)
-    for file in sorted(partial.iterdir(), key=lambda file: file.name == last):
-        os.replace(file, folder / file.name)
-    _unfinished(folder, last).unlink()
-
-
-def _unfinished(folder: Path, last: str) -> Path:
-    """The file that is there while a result is replaced."""
-    return folder / f".{last}"
 
 
 def output_folder(path: PathLike) -> Path:
@@ -259,6 +179,7 @@ def file_name(text: str) -> str:
     return f"{letters}-{digest[:_DIGEST_LETTERS]}"
 
 
-def _unwritable(path: Path, reason: OSError | str) -> OutputError:
+def unwritable(path: Path, reason: OSError | str) -> OutputError:
+    """The error that a path cannot be written to, with the reason."""
     cause = reason if isinstance(reason, str) else reason.strerror or str(reason)
     return OutputError(about=path, expected="a place that can be written to", got=cause)

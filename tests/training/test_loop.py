@@ -114,6 +114,16 @@ def test_adam_has_its_usual_numbers(manifest, tmp_path, monkeypatch):
     assert not optimizer.defaults["amsgrad"]
 
 
+def test_no_second_training_in_one_folder(manifest, tmp_path):
+    def start_another(report):
+        before = (tmp_path / "log.csv").read_text()
+        with pytest.raises(InputError, match=r"without another training, got .* since"):
+            run(manifest, tmp_path)
+        assert (tmp_path / "log.csv").read_text() == before
+
+    run(manifest, tmp_path, replace(CONFIG, steps=1), start_another)
+
+
 def test_one_seed_gives_one_result(manifest, whole, tmp_path):
     run(manifest, tmp_path)
     assert_equal(tmp_path / LAST, whole / LAST)

@@ -128,7 +128,7 @@ _TOOLS = {
 
 def _main() -> None:
     folder = Path(sys.argv[1])
-    task = json.loads((folder / "task.json").read_text())
+    task = json.loads((folder / "task.json").read_text(encoding="utf-8"))
     start = time.perf_counter()
     register = _TOOLS[task["tool"]](folder, task)
     loaded, loaded_processor = time.perf_counter(), time.process_time()

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from voltween.errors import InputError
 from voltween.files import naming
 from voltween.process import Used, require
 from voltween.spatial import Affine, Grid, Image, Transform
+from voltween.workspaces import workspace
 
 _CHILD = Path(__file__).with_name("child.py")
 _THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
@@ -99,8 +99,7 @@ class Tool:
         time_limit_minutes: float,
     ) -> tuple[Transform, Used]:
         """Runs the tool on the scans, in a folder of its own, and checks its output."""
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
+        with workspace() as folder:
             io.write(fixed, folder / "fixed.nii")
             io.write(moving, folder / "moving.nii")
             used = self._run_child(folder, threads, time_limit_minutes)
@@ -132,7 +131,7 @@ class Tool:
                 got=f"a failure ({_reason(child)})",
                 advice="leave these images out",
             )
-        return Used(**json.loads((folder / "used.json").read_text()))
+        return Used(**json.loads((folder / "used.json").read_text(encoding="utf-8")))
 
 
 def _run_within(

@@ -72,7 +72,7 @@ def _round(scans: list[Path], out: Path) -> tuple[float, float, float]:
     """Returns the seconds of the whole command, of its imports, and of its network."""
     imports = _seconds("-c", "import voltween.cli.register")
     whole = _seconds("-c", _REGISTER, *map(str, scans), str(out), _MODEL)
-    figures = json.loads((out / "registration.json").read_text())
+    figures = json.loads((out / "registration.json").read_text(encoding="utf-8"))
     return whole, imports, figures["seconds"]["wall"]["network"]
 
 

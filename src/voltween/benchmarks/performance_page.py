@@ -105,7 +105,7 @@ def write_report(results: Results, out: Path) -> str:
     """
     folder, page = output_folder(out), performance_page(results)
     with whole_file(folder / "performance.md") as file:
-        file.write_text(page)
+        file.write_text(page, encoding="utf-8")
     with whole_file(folder / "results.json") as file:
         file.write_text(json.dumps(asdict(results), indent=1) + "\n")
     return page

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from voltween.cli.streams import writing_to_streams
+from voltween.cli.streams import read_names_as_utf8, writing_to_streams
 from voltween.stopping import stopping_at_signals
 
 # The module of this package that holds each command, with the first line of its help.
@@ -42,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     nobody reads what it writes.
     """
     is_process = arguments is None
+    if is_process:
+        read_names_as_utf8()
     with stopping_at_signals(ends_process=is_process), writing_to_streams():
         words = list(sys.argv[1:] if arguments is None else arguments)
         with _reporting_errors():
@@ -65,6 +67,10 @@ def _reporting_errors() -> Iterator[None]:
         raise
     except (VoltweenError, OSError) as error:  # OSError: such as a full disk
         _print_error(str(error))
+        sys.exit(2)
+    except UnicodeEncodeError as error:
+        got = ascii(error.object)
+        _print_error(f"expected names of letters in UTF-8, got {got}: rename the file")
         sys.exit(2)
 
 

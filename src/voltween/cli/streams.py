@@ -1,4 +1,4 @@
-"""The streams of a command: any text can be written, and a reader may go away."""
+"""The letters and streams of a command: any locale, and readers that go away."""
 
 import os
 import select
@@ -8,6 +8,18 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 _SIGPIPE = 13  # other programs end by this signal; Python has none on Windows
+
+
+def read_names_as_utf8() -> None:
+    """Starts the command again in UTF-8 if the locale has another encoding.
+
+    Python reads names of files in the encoding of the locale. In that of LC_ALL=C, the
+    names in a manifest that have other letters could not be opened.
+    """
+    is_utf8 = sys.getfilesystemencoding() == "utf-8"
+    if not is_utf8 and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from voltween.files import PathLike, check_result_folder, whole_folder
+from voltween.files import PathLike
+from voltween.folders import check_result_folder, whole_folder
 from voltween.registration.origin import Origin, recording_warnings, versions
 from voltween.registration.outputs import (
     FILES,

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 
@@ -18,6 +17,7 @@ from voltween.training.hardware import Hardware
 from voltween.training.loop import Training
 from voltween.training.recipe import Recipe, TrainConfig
 from voltween.training.training_data import load_training_data
+from voltween.workspaces import workspace
 
 _STEPS = 4  # the first is slower than the others
 _VALIDATION_PAIRS = 2
@@ -66,8 +66,8 @@ def try_training(
     config = recipe.training
     fabric = hardware.fabric(config.precision)
     cache = cache or out / "cache"
-    with TemporaryDirectory() as folder:
-        training = Training(cases, recipe, out=Path(folder), fabric=fabric)
+    with workspace() as folder:
+        training = Training(cases, recipe, out=folder, fabric=fabric)
         data = load_training_data(cases, recipe, cache, fabric)
         prepared = batches(data.pairs, training.share, first_step=1, workers=0)
         step_seconds, losses = [], {}

@@ -7,6 +7,7 @@ devices with those of a run on one, up to rounding.
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from torch import Tensor, nn
 from voltween import process
 from voltween.cohorts import Case
 from voltween.errors import InputError
+from voltween.files import output_folder
+from voltween.locks import alone_in
 from voltween.models import Model, ModelFingerprint, load_model
 from voltween.networks import Network, build, config_facts, weights_for
 from voltween.training.batches import NamedBatch, Share, batches
@@ -57,26 +60,30 @@ def train(
         cases: The cohort.
         recipe: Grid, network and settings.
         out: Folder of the run. If it holds a run of the same recipe that was cut short,
-            the run resumes, with the same result.
+            the run resumes, with the same result. No two trainings use one folder.
         hardware: Devices and processes; one device if not given.
         cache: Folder for the cases on their canonical grids; in `out` if not given.
         on_step: Called after every step, in the first process.
 
     Raises:
-        InputError: If the cases cannot be used, `out` holds a run of another recipe, or
-            the loss is not finite.
+        InputError: If the cases cannot be used, `out` holds a run of another recipe or
+            is in use by another training, or the loss is not finite.
         MissingPackageError: If a package of the extra `train` is not installed.
         OutputError: If a folder cannot be written to.
     """
     process.require("tensorboardX", extra="train", purpose="training")
     hardware = hardware or Hardware()
     fabric = hardware.fabric(recipe.training.precision)
-    training = Training(cases, recipe, out=out, fabric=fabric)
-    if training.is_finished:
+    # The other processes of one training have no lock of their own.
+    is_first = fabric.is_global_zero
+    lock = alone_in(output_folder(out), work="training") if is_first else nullcontext()
+    with lock:
+        training = Training(cases, recipe, out=out, fabric=fabric)
+        if training.is_finished:
+            return training.folder.best
+        data = load_training_data(cases, recipe, cache or out / "cache", fabric)
+        training.run(data, workers=hardware.workers, on_step=on_step)
         return training.folder.best
-    data = load_training_data(cases, recipe, cache or out / "cache", fabric)
-    training.run(data, workers=hardware.workers, on_step=on_step)
-    return training.folder.best
 
 
 class TrainingStep(nn.Module):

@@ -233,7 +233,7 @@ def _load_optimizer(
 
 def _append_rows(path: Path, columns: list[str], rows: list[list]) -> None:
     is_new = not path.exists()
-    with path.open("a", newline="") as file:
+    with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         if is_new:
             writer.writerow(columns)

@@ -1,6 +1,5 @@
 """The scans in a download: single files, pairs of files, and DICOM folders."""
 
-import tempfile
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from voltween.cohorts.downloads.analyze import directions_of
 from voltween.cohorts.downloads.sources import SourceFile
 from voltween.errors import InputError
 from voltween.spatial import Image, LabelMap
+from voltween.workspaces import workspace
 
 # The kind of scan that a file belongs to, by its suffix.
 _KINDS = {
@@ -89,8 +89,7 @@ class SourceScan:
                     expected=f"a pair of files with a {half[0]}",
                     got="no such file",
                 )
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
+        with workspace() as folder:
             for file in self.files:
                 file.copy_to(folder / PurePosixPath(file.name).name)
             is_series = self.kind == ".dcm"

@@ -1,0 +1,89 @@
+"""Commands on a full disk: one line, nothing half written, and all goes on with space.
+
+The disk is a small file system in memory, which only root can mount (Linux).
+"""
+
+import subprocess
+
+import pytest
+
+from support.downloads import adhd200
+from support.kills import Compare, Register, Train, prepare_inputs
+from voltween.cli import main
+from voltween.workspaces import PREFIX
+
+FULL, LARGE = "8k", "64m"
+
+
+@pytest.fixture(name="disk")
+def disk_fixture(tmp_path):
+    """A disk with room for two pages."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    mounted = mount(path, f"size={FULL}")
+    if mounted.returncode != 0:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    yield path
+    subprocess.run(["umount", "--lazy", str(path)], check=True)  # files are open
+
+
+def mount(path, options):
+    command = ["mount", "-t", "tmpfs", "-o", options, "voltween-test", str(path)]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:  # not Linux
+        return subprocess.CompletedProcess(command, 1, "", str(error))
+
+
+@pytest.fixture(scope="module", name="inputs")
+def inputs_fixture(tmp_path_factory):
+    inputs = prepare_inputs(tmp_path_factory.mktemp("inputs"))
+    adhd200(inputs / "adhd200")
+    run(*Register(inputs).words(inputs / "result"))
+    return inputs
+
+
+def words_of(command, inputs, disk):
+    """The words of a command that writes to the disk."""
+    if command == "apply":
+        transform = inputs / "result" / "fixed_to_moving.h5"
+        scan, onto = inputs / "moving.nrrd", inputs / "fixed.nii.gz"
+        return [
+            "apply",
+            transform,
+            scan,
+            "--onto",
+            onto,
+            "--out",
+            disk / "moved.nii.gz",
+        ]
+    if command == "prepare":
+        return ["prepare", "adhd200", inputs / "adhd200", "--out", disk / "out"]
+    kind = {"register": Register, "train": Train, "compare": Compare}[command]
+    return kind(inputs).words(disk / "out")
+
+
+def run(*words):
+    """The exit code of a command that runs in this process."""
+    try:
+        main(list(map(str, words)))
+    except SystemExit as end:
+        return end.code
+    return 0
+
+
+@pytest.mark.filterwarnings("ignore::voltween.errors.SuspiciousInputWarning")
+@pytest.mark.parametrize(
+    "command", ["register", "apply", "train", "compare", "prepare"]
+)
+def test_a_full_disk_is_one_line_and_space_mends_it(command, inputs, disk, capfd):
+    words = words_of(command, inputs, disk)
+    capfd.readouterr()
+    assert run(*words) == 2
+    said = capfd.readouterr().err.replace("\r", "\n").splitlines()
+    lines = [line for line in said if "warning" not in line and "resuming" not in line]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"voltween: {disk}")
+    assert not list(disk.rglob(f"{PREFIX}*"))
+    assert mount(disk, f"remount,size={LARGE}").returncode == 0
+    assert run(*words) == 0

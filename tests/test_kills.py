@@ -1,0 +1,74 @@
+"""Commands killed at random moments and run again: nothing is lost or mixed.
+
+`make kills` kills 40 times, the tests otherwise three times.
+"""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from support.kills import KILLABLE, prepare_inputs
+from support.processes import finish, start
+from voltween.workspaces import PREFIX
+
+KILLS = int(os.environ.get("VOLTWEEN_KILLS", "3"))
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
+BOOT_SHARE = 0.15  # until then it is Python that starts, not yet the command
+
+pytestmark = pytest.mark.kills
+
+
+@pytest.fixture(scope="module", name="undisturbed")
+def undisturbed_fixture(tmp_path_factory):
+    """Runs a command to its end, once; its folder and seconds."""
+    inputs = prepare_inputs(tmp_path_factory.mktemp("inputs"))
+    ended = {}
+
+    def run_once(kind):
+        if kind not in ended:
+            command, out = kind(inputs), inputs / kind.__name__
+            command.begin(out)
+            began = time.monotonic()
+            assert run_to_end(command, out) == 0
+            ended[kind] = command, out, time.monotonic() - began
+        return ended[kind]
+
+    return run_once
+
+
+def run_to_end(command, out):
+    code, _, errors = finish(start(*command.words(out)))
+    assert "Traceback" not in errors
+    return code
+
+
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_a_killed_command_loses_and_mixes_nothing(
+    seed, undisturbed, tmp_path, record_property
+):
+    kind = KILLABLE[seed % 3]
+    number = SIGNALS[(seed + seed // 3) % 3]
+    command, done, seconds = undisturbed(kind)
+    out = tmp_path / "out"
+    command.begin(out)
+    process = start(*command.words(out))
+    time.sleep(seconds * random.Random(seed).uniform(BOOT_SHARE, 1))
+    is_killed = process.poll() is None
+    if is_killed:
+        os.killpg(process.pid, number)
+    code, _, errors = finish(process)
+    if is_killed and number in CODES:
+        assert code in (CODES[number], 0, -number)
+        assert "Traceback" not in errors
+        assert not list(tmp_path.rglob(f"{PREFIX}*"))
+    command.check_left(out, done)
+    assert run_to_end(command, out) == 0
+    command.check_done(out, done)
+    assert not list(tmp_path.rglob(f"{PREFIX}*"))
+    assert not list(tmp_path.rglob(".in-use.json"))
+    how = number.name if is_killed else "ended before"
+    record_property("kill", f"{kind.__name__.lower()} {how}")

@@ -1,0 +1,66 @@
+"""One process at a time in a folder; a lock dies with its process."""
+
+import os
+import platform
+import signal
+
+import pytest
+
+from support.processes import finish, start
+from voltween import locks
+from voltween.errors import InputError, TakeoverWarning
+from voltween.locks import alone_in, lock
+
+HOLDING = """
+import time
+from pathlib import Path
+from voltween.locks import alone_in
+with alone_in(Path({folder!r}), work="training"):
+    print("in", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(name="holder")
+def holder_fixture(tmp_path):
+    """A process that holds the folder."""
+    process = start(code=HOLDING.format(folder=str(tmp_path)))
+    assert process.stdout.readline() == b"in\n"
+    yield process
+    process.kill()
+    finish(process)
+
+
+def enter(folder):
+    with alone_in(folder, work="training"):
+        return True
+
+
+def test_a_second_process_is_refused_and_told_who_is_in(tmp_path, holder):
+    with pytest.raises(InputError, match="without another training") as caught:
+        enter(tmp_path)
+    assert caught.value.about == str(tmp_path)
+    who = rf"process {holder.pid} of {platform.node()} since 20"
+    assert who in str(caught.value)
+
+
+def test_the_lock_of_a_killed_process_is_told_and_taken_over(tmp_path, holder):
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    with pytest.warns(TakeoverWarning, match=f"process {holder.pid} .* has ended"):
+        assert enter(tmp_path)
+    assert enter(tmp_path)  # nothing is left to tell
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_locked_is_used_with_a_warning(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "fcntl", None)
+    with pytest.warns(TakeoverWarning, match="cannot be locked"):
+        assert enter(tmp_path)
+
+
+def test_a_lock_file_that_was_replaced_meanwhile_is_no_lock(tmp_path, monkeypatch):
+    path, answers = tmp_path / "lock", [False, True]
+    monkeypatch.setattr(locks, "_is_at", lambda *_: answers.pop(0))
+    os.close(lock(path))
+    assert not answers

@@ -1,0 +1,77 @@
+"""Unfinished files of killed processes go; those of living ones stay."""
+
+import os
+
+import pytest
+
+from support.writing import BrokenError, kill_while_writing, names_in
+from voltween import workspaces
+from voltween.files import whole_file
+from voltween.workspaces import PREFIX, sweep, workspace
+
+KILLED = ("with whole_file(target) as partial:", "    partial.write_text('half')")
+
+
+def fail_in(place):
+    with workspace(place) as folder:
+        (folder / "half").touch()
+        raise BrokenError
+
+
+def test_it_goes_at_the_end_however_that_comes(tmp_path):
+    with workspace(tmp_path) as folder:
+        assert names_in(folder) == []
+        assert folder.parent.name.startswith(PREFIX)
+        assert folder.parent.stat().st_mode & 0o777 == 0o700
+    with pytest.raises(BrokenError):
+        fail_in(tmp_path)
+    assert names_in(tmp_path) == []
+
+
+def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
+    kill_while_writing(tmp_path / "scan.nii.gz", *KILLED)
+    assert len(names_in(tmp_path)) == 1
+    with whole_file(tmp_path / "other.txt"):
+        pass
+    assert names_in(tmp_path) == ["other.txt"]
+
+
+def test_nothing_else_goes(tmp_path):
+    (tmp_path / f"{PREFIX}notes").mkdir()  # without a lock: not ours, or just made
+    (tmp_path / f"{PREFIX}file").touch()
+    (tmp_path / ".hidden").mkdir()
+    before = names_in(tmp_path)
+    with workspace(tmp_path) as living:
+        (living / "half").touch()
+        sweep(tmp_path)
+        assert (living / "half").exists()
+    assert names_in(tmp_path) == before
+
+
+def test_where_files_cannot_be_locked_nothing_is_swept(tmp_path, monkeypatch):
+    def refuse(path):
+        path.touch()
+        raise OSError(95, os.strerror(95))
+
+    monkeypatch.setattr(workspaces, "lock", refuse)
+    with workspace(tmp_path) as living:
+        assert names_in(living) == []
+        monkeypatch.undo()
+        sweep(tmp_path)
+        assert living.exists()
+    assert names_in(tmp_path) == []
+
+
+def test_a_workspace_swept_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
+    locks = [FileNotFoundError(2, "swept"), BlockingIOError(11, "being swept")]
+
+    def lock(path):
+        if locks:
+            raise locks.pop()
+        return real(path)
+
+    real = workspaces.lock
+    monkeypatch.setattr(workspaces, "lock", lock)
+    with workspace(tmp_path) as folder:
+        assert folder.exists()
+    assert not locks
