@@ -101,8 +101,7 @@ inline void read_spline(const Step& step, double x, double y, double z, double* 
           step.field + 4 * (a.voxel[i] * step.shape.j + b.voxel[j]) * step.shape.k;
       double line[4] = {};
       for (int64_t k = 0; k < 4; ++k)
-        for (int64_t d = 0; d < 4; ++d)
-          line[d] += c.weight[k] * row[4 * c.voxel[k] + d];
+        for (int64_t d = 0; d < 4; ++d) line[d] += c.weight[k] * row[4 * c.voxel[k] + d];
       for (int64_t d = 0; d < 4; ++d) sum[d] += a.weight[i] * b.weight[j] * line[d];
     }
   for (int64_t d = 0; d < 3; ++d) u[d] = sum[d];
