@@ -64,8 +64,10 @@ sanitize: $(INSTALLED)
 	$(BIN)/python -m pip --python $(SANITIZED)/venv/bin/python install --quiet \
 		--force-reinstall --no-deps -C build-dir=$(SANITIZED)/cmake \
 		-C cmake.build-type=RelWithDebInfo -C cmake.define.VOLTWEEN_SANITIZE=ON .
-	ldd $$($(SANITIZED_PYTHON) -c "import $(NATIVE) as native; \
-		print(native.__file__)") | grep libasan  # the module that the tests load
+	for module in $(NATIVE) voltween.spatial._native; do \
+		ldd $$($(SANITIZED_PYTHON) -c "import $$module as native; \
+			print(native.__file__)") | grep libasan || exit 1; \
+	done
 	$(SANITIZED_PYTHON) -m pytest -m native --capture=sys  # shows the report of an error
 
 bench: $(INSTALLED)

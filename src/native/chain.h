@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstring>
 
 #include "space.h"
 
@@ -87,6 +88,23 @@ inline void locate(double x, int64_t size, Taps& taps) {
   }
 }
 
+// Four numbers that a compiler keeps in one register, or in two.
+#if defined(__GNUC__)
+typedef double Four __attribute__((vector_size(4 * sizeof(double))));
+inline void add_scaled(double scale, const double* numbers, Four& sum) {
+  Four four;
+  std::memcpy(&four, numbers, sizeof four);
+  sum += scale * four;
+}
+#else
+struct Four {
+  double number[4] = {};
+};
+inline void add_scaled(double scale, const double* numbers, Four& sum) {
+  for (int64_t d = 0; d < 4; ++d) sum.number[d] += scale * numbers[d];
+}
+#endif
+
 // Value of a spline; its coefficients have four components, of which the last is not used,
 // so that one of them fills a register.
 inline void read_spline(const Step& step, double x, double y, double z, double* u) {
@@ -94,18 +112,19 @@ inline void read_spline(const Step& step, double x, double y, double z, double* 
   locate(x, step.shape.i, a);
   locate(y, step.shape.j, b);
   locate(z, step.shape.k, c);
-  double sum[4] = {};
-  for (int64_t i = 0; i < 4; ++i)
+  Four sum{};
+  for (int64_t i = 0; i < 4; ++i) {
+    Four plane{};  // sums of their own, which do not wait for one another
     for (int64_t j = 0; j < 4; ++j) {
       const double* row =
           step.field + 4 * (a.voxel[i] * step.shape.j + b.voxel[j]) * step.shape.k;
-      double line[4] = {};
-      for (int64_t k = 0; k < 4; ++k)
-        for (int64_t d = 0; d < 4; ++d)
-          line[d] += c.weight[k] * row[4 * c.voxel[k] + d];
-      for (int64_t d = 0; d < 4; ++d) sum[d] += a.weight[i] * b.weight[j] * line[d];
+      Four line{};
+      for (int64_t k = 0; k < 4; ++k) add_scaled(c.weight[k], row + 4 * c.voxel[k], line);
+      add_scaled(b.weight[j], reinterpret_cast<const double*>(&line), plane);
     }
-  for (int64_t d = 0; d < 3; ++d) u[d] = sum[d];
+    add_scaled(a.weight[i], reinterpret_cast<const double*>(&plane), sum);
+  }
+  std::memcpy(u, &sum, 3 * sizeof(double));
 }
 
 // Reads the field of a step at a position in its voxels; returns whether it has any.

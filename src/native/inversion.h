@@ -12,7 +12,6 @@ constexpr double kDerivativeStep = 1;  // with which folding is measured too
 constexpr double kSmallestDeterminant = 0.02;
 constexpr double kWorthwhileReduction = 0.5;
 
-
 inline double length(const double* v) {
   return std::sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
 }
@@ -55,10 +54,10 @@ inline void fill_newton_direction(const Chain& chain, const double* x, const dou
       m[0][0] * cross[0][0] + m[0][1] * cross[0][1] + m[0][2] * cross[0][2];
   for (int64_t a = 0; a < 3; ++a) {
     const double* row = cross[a];
-    direction[a] = determinant < kSmallestDeterminant
-                       ? error[a]
-                       : (row[0] * error[0] + row[1] * error[1] + row[2] * error[2]) /
-                             determinant;
+    direction[a] =
+        determinant < kSmallestDeterminant
+            ? error[a]
+            : (row[0] * error[0] + row[1] * error[1] + row[2] * error[2]) / determinant;
   }
 }
 

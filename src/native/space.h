@@ -12,9 +12,9 @@ struct Shape {
 };
 
 enum class Reading : int64_t {
-  linear,      // between voxels; no displacement half a voxel beyond the outermost ones
-  continued,   // between voxels; beyond them, the nearest displacement
-  spline,      // coefficients of a cubic B-spline; none beyond the last voxels but one
+  linear,     // between voxels; no displacement half a voxel beyond the outermost ones
+  continued,  // between voxels; beyond them, the nearest displacement
+  spline,     // coefficients of a cubic B-spline; none beyond the last voxels but one
 };
 
 // A matrix, then a field of displacements: p = M x, then p + L u(p).

@@ -167,9 +167,7 @@ NB_MODULE(_native, m) {
   active = &voltween::space::plain();
 #endif
   m.def("instruction_set", [] { return std::string(active->name); });
-  nb::class_<Chain>(m, "Chain")
-      .def(nb::init<const Matrix&>())
-      .def("add", &Chain::add);
+  nb::class_<Chain>(m, "Chain").def(nb::init<const Matrix&>()).def("add", &Chain::add);
   const auto kept = nb::arg().noconvert();  // a converted result would be a copy
   m.def("map", map, nb::arg(), nb::arg(), kept, nb::arg());
   m.def("invert", invert, nb::arg(), nb::arg(), nb::arg(), nb::arg(), kept, kept, nb::arg());

@@ -47,9 +47,7 @@ inline double interpolate(const Shape& shape, const float* image, double x, doub
   const Place a = place(x, shape.i), b = place(y, shape.j), c = place(z, shape.k);
   const float* first = image + (a.voxel * shape.j + b.voxel) * shape.k + c.voxel;
   const int64_t i = a.next * shape.j * shape.k, j = b.next * shape.k, k = c.next;
-  const auto row = [&](int64_t at) {
-    return between(first[at], first[at + k], c.share);
-  };
+  const auto row = [&](int64_t at) { return between(first[at], first[at + k], c.share); };
   return between(between(row(0), row(j), b.share), between(row(i), row(i + j), b.share),
                  a.share);
 }

@@ -298,6 +298,132 @@ def test_phases_of_another_grid_are_refused(wrong):
         JOIN.compiled(images(2, 1, 4, 2, 6), *phases, 0.1)
 
 
+def backward_of(operation):
+    return getattr(torch.ops.voltween, f"{operation.name}_backward")
+
+
+def calls_of_backward():
+    """The arguments of every backward operation; tensors by their shapes."""
+    flow, both = (2, 3, 4, 2, 6), [True, True]
+    return {
+        WARP: [(2, 2, 4, 2, 6), flow, (2, 2, 4, 2, 6), False, both],
+        COMPOSE_AFFINE: [(2, 12), flow, flow],
+        MOMENTS: [(2, 1, 4, 2, 6), (2, 1, 4, 2, 6), (2, 5), both],
+        LOCAL_CORRELATION: [
+            *((2, 1, 4, 2, 6), (2, 1, 4, 2, 6), (2,)),
+            *(3, 1e-5, both),
+        ],
+        TOTAL_VARIATION: [flow, (2,)],
+        JACOBIAN: [flow, (2, 4, 2, 6)],
+        KERNEL_SUMS: [(2, 9), (9,), 3.0],
+        JOIN: [(2, 7, 4, 2, 6), (2, 7, 4, 2, 6), 2, 0.1],
+        INTERLEAVE: [flow, 2.0],
+    }
+
+
+def run_backward(operation, arguments):
+    return backward_of(operation)(
+        *(random_numbers(*a) if isinstance(a, tuple) else a for a in arguments)
+    )
+
+
+# Axes whose size nothing else fixes: of points, and of a gradient that comes alone.
+FREE_AXES = {
+    KERNEL_SUMS: [(0, 0)],
+    TOTAL_VARIATION: [(0, n) for n in (2, 3, 4)],
+    INTERLEAVE: [(0, n) for n in (0, 2, 3, 4)],
+}
+
+
+def wrong_backward_calls():
+    """Every tensor of every backward operation with a longer or a further axis."""
+    for operation, arguments in calls_of_backward().items():
+        for place, shape in enumerate(arguments):
+            if not isinstance(shape, tuple):
+                continue
+            wrong = [(1, *shape)]
+            for axis in range(len(shape)):
+                if (place, axis) not in FREE_AXES.get(operation, []):
+                    wrong.append((*shape[:axis], shape[axis] + 1, *shape[axis + 1 :]))
+            for one in wrong:
+                changed = [*arguments[:place], one, *arguments[place + 1 :]]
+                name = f"{operation.name}-{place}-{one}"
+                yield pytest.param(operation, changed, id=name)
+
+
+@each_operation
+def test_backward_operations_take_these_shapes(operation):
+    run_backward(operation, calls_of_backward()[operation])
+
+
+@pytest.mark.parametrize(("operation", "arguments"), [*wrong_backward_calls()])
+def test_wrong_shapes_of_backward_operations_are_refused(operation, arguments):
+    with pytest.raises(ValueError, match="must have shape"):
+        run_backward(operation, arguments)
+
+
+@pytest.mark.parametrize("channels", [-1, 5, 2**40])
+def test_a_wrong_number_of_channels_is_refused(channels):
+    joined = images(2, 7, 4, 2, 6)
+    with pytest.raises(ValueError, match="skip_channels must be within 0 and 4"):
+        backward_of(JOIN)(joined, joined, channels, 0.1)
+
+
+@pytest.mark.parametrize("operation", [WARP, MOMENTS, LOCAL_CORRELATION])
+def test_other_than_two_wanted_gradients_are_refused(operation):
+    arguments = calls_of_backward()[operation]
+    with pytest.raises(ValueError, match="2 truth values, got 1"):
+        run_backward(operation, [*arguments[:-1], [True]])
+
+
+@pytest.mark.parametrize("width", [0, -1, 2, 2**31, -(2**62)])
+def test_windows_without_a_middle_are_refused(width):
+    pair = images(1, 1, 4, 2, 6), images(1, 1, 4, 2, 6)
+    for call in (
+        lambda: LOCAL_CORRELATION.compiled(*pair, width, 1e-5),
+        lambda: LOCAL_CORRELATION.stock(*pair, width, 1e-5),
+        lambda: backward_of(LOCAL_CORRELATION)(
+            *pair, images(1), width, 1e-5, [True, True]
+        ),
+    ):
+        with pytest.raises(ValueError, match=f"odd number of voxels > 0, got {width}"):
+            call()
+
+
+@pytest.mark.parametrize("width", [13, 2**31 + 1, 2**62 + 1])
+def test_windows_wider_than_the_volume_are_the_volume(width):
+    pair = [random_numbers(1, 1, 4, 2, 6, seed=seed) for seed in (0, 1)]
+    results = []
+    for wide in (11, width):
+        leaves = with_gradients(pair)
+        value = LOCAL_CORRELATION.compiled(*leaves, wide, 1e-5)
+        results.append([value, *torch.autograd.grad(value.sum(), leaves)])
+        stock = LOCAL_CORRELATION.stock(*pair, wide, 1e-5)
+        torch.testing.assert_close(value, stock)
+    for one, other in zip(*results, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [(2, 4, 2, 6), (2, 8, 3, 2, 4), (2, 24, 3, 2, 4)],
+        [(2, 1, 4, 2, 6), (2, 9, 3, 2, 4), (2, 24, 3, 2, 4)],
+        [(2, 1, 4, 2, 6), (2, 8, 3, 2, 4), (2, 16, 3, 2, 4)],
+        [(2, 1, 4, 2, 6), (2, 8, 3, 2), (2, 24, 3, 2, 4)],
+    ],
+)
+def test_other_channels_of_phases_are_refused(shapes):
+    with pytest.raises(ValueError, match="must have shape"):
+        JOIN.compiled(*(images(*shape) for shape in shapes), 0.1)
+
+
+@pytest.mark.parametrize("shape", [(2, 23, 3, 2, 4), (24, 3, 2, 4)])
+def test_other_phases_of_a_flow_are_refused(shape):
+    with pytest.raises(ValueError, match="phases must have shape"):
+        INTERLEAVE.compiled(images(*shape), 2.0)
+
+
 FLAT = {
     WARP: (images(1, 1, 4, 4), images(1, 3, 4, 4), False),
     COMPOSE_AFFINE: (images(1, 12), images(1, 3, 4, 4)),

@@ -8,7 +8,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from voltween.ops import _native
-from voltween.ops.arguments import check_flow, check_shape, lay_out, same_precision
+from voltween.ops.arguments import (
+    check_flow,
+    check_gradient,
+    check_shape,
+    lay_out,
+    same_precision,
+)
 from voltween.ops.operation import Kernel, NativeOperation
 from voltween.ops.positions import voxel_positions
 
@@ -42,11 +48,14 @@ def _allocate(numbers: Tensor, inner: Tensor) -> Tensor:
     return inner.new_empty(inner.shape)
 
 
-def _forward(numbers: Tensor, inner: Tensor) -> Tensor:
-    numbers, inner = lay_out(numbers, inner)
+def _check(numbers: Tensor, inner: Tensor) -> None:
     check_flow("inner flow", inner)
-    check_shape("inner flow", inner, len(numbers), *inner.shape[1:])
     check_shape("affine numbers", numbers, len(inner), 12)
+
+
+def _forward(numbers: Tensor, inner: Tensor) -> Tensor:
+    _check(numbers, inner)
+    numbers, inner = lay_out(numbers, inner)
     result = _allocate(numbers, inner)
     _native.compose_affine(numbers, inner, result, torch.get_num_threads())
     return result
@@ -61,6 +70,8 @@ def _allocate_gradients(
 def _backward(
     numbers: Tensor, inner: Tensor, gradient: Tensor
 ) -> tuple[Tensor, Tensor]:
+    _check(numbers, inner)
+    check_gradient(gradient, *inner.shape)
     numbers, inner, gradient = lay_out(numbers, inner, gradient)
     gradients = _allocate_gradients(numbers, inner, gradient)
     _native.compose_affine_backward(

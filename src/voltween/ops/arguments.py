@@ -42,6 +42,15 @@ def check_flow(name: str, tensor: Tensor) -> None:
     check_shape(name, tensor, len(tensor), 3, *tensor.shape[2:])
 
 
+def check_gradient(gradient: Tensor, *expected: int) -> None:
+    """Refuses the gradient of a result of another shape, as `check_shape` does.
+
+    Raises:
+        ValueError: If the shape is not that of the result.
+    """
+    check_shape("gradient", gradient, *expected)
+
+
 def lay_out(*tensors: Tensor) -> tuple[Tensor, ...]:
     """Returns the tensors contiguous and detached, as the kernels read them.
 
@@ -72,6 +81,34 @@ def or_none(
 ) -> tuple[Tensor | None, Tensor | None]:
     """Returns the gradients with None in place of the unwanted ones."""
     return gradients[0] if wants[0] else None, gradients[1] if wants[1] else None
+
+
+def check_wants(wants: Sequence[bool]) -> None:
+    """Refuses anything but one truth value per gradient of two tensors.
+
+    Raises:
+        ValueError: If there are not two.
+    """
+    if len(wants) != 2:
+        raise ValueError(f"wants must have 2 truth values, got {len(wants)}")
+
+
+def check_width(width: int) -> None:
+    """Refuses the side of a cube around a voxel that is even or smaller than 1.
+
+    Raises:
+        ValueError: If it is.
+    """
+    if width < 1 or width % 2 == 0:
+        raise ValueError(f"width must be an odd number of voxels > 0, got {width}")
+
+
+def useful_width(width: int, shape: Sequence[int]) -> int:
+    """Returns the width, or the smallest one whose cubes all cover the whole volume.
+
+    Cubes end at the border: wider ones make no difference, but would take memory.
+    """
+    return min(width, 2 * max(shape) - 1)
 
 
 def same_precision(*tensors: Tensor) -> tuple[Tensor, ...]:

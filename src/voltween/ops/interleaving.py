@@ -12,6 +12,12 @@ from torch import Tensor
 from torch.nn.functional import leaky_relu
 
 from voltween.ops import _native
+from voltween.ops.arguments import (
+    check_flow,
+    check_gradient,
+    check_shape,
+    check_volume,
+)
 from voltween.ops.operation import Kernel, NativeOperation, Saved
 
 _LAST = torch.channels_last_3d
@@ -75,7 +81,16 @@ def _allocate_joined(
 
 
 def _join(skip: Tensor, features: Tensor, prediction: Tensor, leak: float) -> Tensor:
+    check_volume("skip", skip)
     phases = (len(skip), *(n // 2 + 1 for n in skip.shape[2:]))
+    check_volume("features", features)
+    if features.shape[1] % 8:
+        raise ValueError(
+            "features must have shape (B, 8 C, I, J, K), eight phases of every "
+            f"channel, got {tuple(features.shape)}"
+        )
+    check_volume("prediction", prediction)
+    check_shape("prediction", prediction, *_phases_shape(prediction))
     for name, tensor in (("features", features), ("prediction", prediction)):
         if (len(tensor), *tensor.shape[2:]) != phases or tensor.dtype != skip.dtype:
             raise ValueError(
@@ -108,6 +123,13 @@ def _allocate_join_gradients(
 def _join_backward(
     joined: Tensor, gradient: Tensor, skip_channels: int, leak: float
 ) -> tuple[Tensor, Tensor, Tensor]:
+    check_volume("joined", joined)
+    check_gradient(gradient, *joined.shape)
+    if not 0 <= skip_channels <= joined.shape[1] - 3:
+        raise ValueError(
+            f"skip_channels must be within 0 and {joined.shape[1] - 3}, the channels "
+            f"of joined but 3, got {skip_channels}"
+        )
     gradients = _allocate_join_gradients(joined, gradient, skip_channels, leak)
     _native.join_backward(
         _lay_out(joined),
@@ -149,7 +171,14 @@ def _allocate_flow(phases: Tensor, scale: float) -> Tensor:
     return phases.new_empty(len(phases), 3, *(2 * (n - 1) for n in phases.shape[2:]))
 
 
+def _phases_shape(phases: Tensor) -> tuple[int, ...]:
+    """The shape that the phases of a flow must have on a grid of these voxels."""
+    return (len(phases), 24, *phases.shape[2:])
+
+
 def _interleave(phases: Tensor, scale: float) -> Tensor:
+    check_volume("phases", phases)
+    check_shape("phases", phases, *_phases_shape(phases))
     flow = _allocate_flow(phases, scale)
     _native.interleave(_lay_out(phases), scale, flow, torch.get_num_threads())
     return flow
@@ -160,6 +189,7 @@ def _allocate_phases(gradient: Tensor, scale: float) -> Tensor:
 
 
 def _interleave_backward(gradient: Tensor, scale: float) -> Tensor:
+    check_flow("gradient", gradient)
     phases = _allocate_phases(gradient, scale)
     _native.interleave_backward(
         gradient.detach().contiguous(), scale, _lay_out(phases), torch.get_num_threads()

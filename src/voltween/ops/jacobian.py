@@ -5,7 +5,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from voltween.ops import _native
-from voltween.ops.arguments import check_flow, lay_out, same_precision
+from voltween.ops.arguments import (
+    check_flow,
+    check_gradient,
+    lay_out,
+    same_precision,
+)
 from voltween.ops.operation import Kernel, NativeOperation
 
 
@@ -37,8 +42,8 @@ def _allocate(flow: Tensor) -> Tensor:
 
 
 def _forward(flow: Tensor) -> Tensor:
-    (flow,) = lay_out(flow)
     check_flow("flow", flow)
+    (flow,) = lay_out(flow)
     determinant = _allocate(flow)
     _native.jacobian(flow, determinant, torch.get_num_threads())
     return determinant
@@ -49,6 +54,8 @@ def _allocate_gradient(flow: Tensor, gradient: Tensor) -> Tensor:
 
 
 def _backward(flow: Tensor, gradient: Tensor) -> Tensor:
+    check_flow("flow", flow)
+    check_gradient(gradient, len(flow), *flow.shape[2:])
     flow, gradient = lay_out(flow, gradient)
     result = _allocate_gradient(flow, gradient)
     _native.jacobian_backward(flow, gradient, result, torch.get_num_threads())

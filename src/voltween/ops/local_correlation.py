@@ -10,10 +10,14 @@ from torch import Tensor
 from voltween.ops import _native
 from voltween.ops.arguments import (
     allocate_wanted,
+    check_gradient,
     check_shape,
     check_volume,
+    check_wants,
+    check_width,
     lay_out,
     or_none,
+    useful_width,
 )
 from voltween.ops.operation import Kernel, NativeOperation
 
@@ -36,12 +40,18 @@ def _allocate(fixed: Tensor, moved: Tensor, width: int, floor: float) -> Tensor:
     return fixed.new_empty(len(fixed), dtype=torch.float64)
 
 
-def _forward(fixed: Tensor, moved: Tensor, width: int, floor: float) -> Tensor:
-    fixed, moved = lay_out(fixed, moved)
+def _check(fixed: Tensor, moved: Tensor, width: int) -> None:
     check_volume("fixed image", fixed)
     check_shape("fixed image", fixed, len(fixed), 1, *fixed.shape[2:])
     check_shape("moved image", moved, *fixed.shape)
+    check_width(width)
+
+
+def _forward(fixed: Tensor, moved: Tensor, width: int, floor: float) -> Tensor:
+    _check(fixed, moved, width)
+    fixed, moved = lay_out(fixed, moved)
     sums = _allocate(fixed, moved, width, floor)
+    width = useful_width(width, fixed.shape[2:])
     _native.local_correlation(fixed, moved, width, floor, sums, torch.get_num_threads())
     return sums
 
@@ -65,8 +75,12 @@ def _backward(
     floor: float,
     wants: Sequence[bool],
 ) -> tuple[Tensor, Tensor]:
+    _check(fixed, moved, width)
+    check_gradient(gradient, len(fixed))
+    check_wants(wants)
     fixed, moved, gradient = lay_out(fixed, moved, gradient)
     gradients = allocate_wanted(fixed, moved, wants)
+    width = useful_width(width, fixed.shape[2:])
     _native.local_correlation_backward(
         fixed,
         moved,
@@ -85,6 +99,8 @@ def _stock(
     width: int,
     floor: float,
 ) -> Float[Tensor, " b"]:
+    check_width(width)
+    width = useful_width(width, fixed.shape[2:])
     fields = [fixed, moved, fixed.square(), moved.square(), fixed * moved]
     means = _box_mean(torch.cat(fields, dim=1), width)
     mean_f, mean_m, square_f, square_m, product = means.split(1, dim=1)

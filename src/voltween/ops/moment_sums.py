@@ -9,8 +9,10 @@ from torch import Tensor
 from voltween.ops import _native
 from voltween.ops.arguments import (
     allocate_wanted,
+    check_gradient,
     check_shape,
     check_volume,
+    check_wants,
     lay_out,
     or_none,
 )
@@ -31,10 +33,14 @@ def _allocate(fixed: Tensor, moved: Tensor) -> Tensor:
     return fixed.new_empty(len(fixed), 5, dtype=torch.float64)
 
 
-def _forward(fixed: Tensor, moved: Tensor) -> Tensor:
-    fixed, moved = lay_out(fixed, moved)
+def _check(fixed: Tensor, moved: Tensor) -> None:
     check_volume("fixed image", fixed)
     check_shape("moved image", moved, *fixed.shape)
+
+
+def _forward(fixed: Tensor, moved: Tensor) -> Tensor:
+    _check(fixed, moved)
+    fixed, moved = lay_out(fixed, moved)
     sums = _allocate(fixed, moved)
     _native.moments(fixed, moved, sums, torch.get_num_threads())
     return sums
@@ -49,6 +55,9 @@ def _allocate_gradients(
 def _backward(
     fixed: Tensor, moved: Tensor, gradient: Tensor, wants: Sequence[bool]
 ) -> tuple[Tensor, Tensor]:
+    _check(fixed, moved)
+    check_gradient(gradient, len(fixed), 5)
+    check_wants(wants)
     fixed, moved, gradient = lay_out(fixed, moved, gradient)
     gradients = allocate_wanted(fixed, moved, wants)
     _native.moments_backward(

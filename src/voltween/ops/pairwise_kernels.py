@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from voltween.ops import _native
-from voltween.ops.arguments import lay_out
+from voltween.ops.arguments import check_gradient, lay_out
 from voltween.ops.operation import Kernel, NativeOperation
 
 
@@ -24,7 +24,15 @@ def _allocate(points: Tensor, sharpness: float) -> Tensor:
     return points.new_empty(points.shape[1])
 
 
+def _check(points: Tensor) -> None:
+    if points.ndim != 2:
+        raise ValueError(
+            f"points must have shape (dimensions, n), got {tuple(points.shape)}"
+        )
+
+
 def _forward(points: Tensor, sharpness: float) -> Tensor:
+    _check(points)
     (points,) = lay_out(points)
     sums = _allocate(points, sharpness)
     _native.kernel_sums(points, sharpness, sums, torch.get_num_threads())
@@ -36,6 +44,8 @@ def _allocate_gradient(points: Tensor, gradient: Tensor, sharpness: float) -> Te
 
 
 def _backward(points: Tensor, gradient: Tensor, sharpness: float) -> Tensor:
+    _check(points)
+    check_gradient(gradient, points.shape[1])
     points, gradient = lay_out(points, gradient)
     result = _allocate_gradient(points, gradient, sharpness)
     _native.kernel_sums_backward(

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from voltween.ops import _native
-from voltween.ops.arguments import check_flow, lay_out
+from voltween.ops.arguments import check_flow, check_gradient, lay_out
 from voltween.ops.operation import Kernel, NativeOperation
 
 
@@ -23,8 +23,8 @@ def _allocate(flow: Tensor) -> Tensor:
 
 
 def _forward(flow: Tensor) -> Tensor:
-    (flow,) = lay_out(flow)
     check_flow("flow", flow)
+    (flow,) = lay_out(flow)
     sums = _allocate(flow)
     _native.total_variation(flow, sums, torch.get_num_threads())
     return sums
@@ -35,6 +35,8 @@ def _allocate_gradient(flow: Tensor, gradient: Tensor) -> Tensor:
 
 
 def _backward(flow: Tensor, gradient: Tensor) -> Tensor:
+    check_flow("flow", flow)
+    check_gradient(gradient, len(flow))
     flow, gradient = lay_out(flow, gradient)
     result = _allocate_gradient(flow, gradient)
     _native.total_variation_backward(flow, gradient, result, torch.get_num_threads())

@@ -14,8 +14,10 @@ from torch import Tensor
 from voltween.ops import _native
 from voltween.ops.arguments import (
     allocate_wanted,
+    check_gradient,
     check_shape,
     check_volume,
+    check_wants,
     lay_out,
     or_none,
     same_precision,
@@ -99,12 +101,16 @@ def _allocate(image: Tensor, flow: Tensor, is_composition: bool) -> Tensor:
     return image.new_empty(image.shape)
 
 
-def _forward(image: Tensor, flow: Tensor, is_composition: bool) -> Tensor:
-    image, flow = lay_out(image, flow)
+def _check(image: Tensor, flow: Tensor, is_composition: bool) -> None:
     check_volume("image", image)
     check_shape("flow", flow, len(image), 3, *image.shape[2:])
     if is_composition:
         check_shape("outer flow", image, *flow.shape)
+
+
+def _forward(image: Tensor, flow: Tensor, is_composition: bool) -> Tensor:
+    _check(image, flow, is_composition)
+    image, flow = lay_out(image, flow)
     moved = _allocate(image, flow, is_composition)
     _native.warp(image, flow, is_composition, moved, torch.get_num_threads())
     return moved
@@ -127,6 +133,9 @@ def _backward(
     is_composition: bool,
     wants: Sequence[bool],
 ) -> tuple[Tensor, Tensor]:
+    _check(image, flow, is_composition)
+    check_gradient(gradient, *image.shape)
+    check_wants(wants)
     image, flow, gradient = lay_out(image, flow, gradient)
     gradients = allocate_wanted(image, flow, wants)
     _native.warp_backward(

@@ -8,6 +8,7 @@ import torch
 from voltween.preprocessing import Preprocessing, find_foreground, looks_like_ct
 from voltween.registration.canonical import FEWEST_BLOCKS
 from voltween.registration.pair_view import PairView, SideView
+from voltween.registration.voxel_sizes import choose_voxels
 from voltween.spatial import Grid, Image, directions_to_ras
 
 _MARGIN = 1.1  # of the foreground, so that moving its center cuts nothing off
@@ -19,7 +20,8 @@ def fit_to_pair(fixed: Image, moving: Image, *, multiple: int) -> PairView:
     """Places grids of one shape around the foregrounds of two scans.
 
     The voxels are cubic and as narrow as the narrowest of both scans, or wider where
-    this would give more than a million. The grids' sides are multiples of `multiple`.
+    this would give more than a million; narrower along an axis of few slices (see
+    `voxel_sizes`). The grids' sides are multiples of `multiple`.
     """
     scans = (fixed, moving)
     are_ct = [looks_like_ct(scan) for scan in scans]
@@ -28,12 +30,17 @@ def fit_to_pair(fixed: Image, moving: Image, *, multiple: int) -> PairView:
         for scan, is_ct in zip(scans, are_ct, strict=True)
     ]
     extent_mm = _MARGIN * np.max([each.extent_mm for each in foregrounds], axis=0)
-    finest_mm = min(scan.grid.spacing_mm.min() for scan in scans)
-    spacing_mm = max(float(finest_mm), float(np.cbrt(extent_mm.prod() / _MOST_VOXELS)))
-    blocks = np.ceil(extent_mm / spacing_mm / multiple - 1e-6).clip(FEWEST_BLOCKS)
-    i, j, k = (int(n) * multiple for n in blocks)
+    voxels = choose_voxels(
+        extent_mm,
+        [scan.grid for scan in scans],
+        most=_MOST_VOXELS,
+        fewest=FEWEST_BLOCKS * multiple,
+    )
+    blocks = np.ceil(voxels.extent_mm / voxels.spacing_mm / multiple - 1e-6)
+    i, j, k = (int(n) * multiple for n in blocks.clip(FEWEST_BLOCKS))
+    x, y, z = voxels.spacing_mm.tolist()
     rule = Preprocessing(
-        (i, j, k), (spacing_mm,) * 3, placement="foreground", surroundings="border"
+        (i, j, k), (x, y, z), placement="foreground", surroundings="border"
     )
     sides = [
         _view(scan, rule, foreground.center_mm, is_ct=is_ct)

@@ -20,6 +20,7 @@ from voltween.ops import affine_flow, sum_centered_boxes, warp
 from voltween.preprocessing import find_foreground, looks_like_ct
 from voltween.refinement import PairTensors, SideTensors, search_poses
 from voltween.registration.canonical import Grids, world_affine
+from voltween.registration.voxel_sizes import choose_voxels
 from voltween.spatial import (
     Affine,
     Grid,
@@ -91,17 +92,23 @@ class Judge:
         scans = (fixed, moving)
         found = [find_foreground(scan, is_ct=looks_like_ct(scan)) for scan in scans]
         extent_mm = _MARGIN * np.max([each.extent_mm for each in found], axis=0)
-        finest_mm = min(scan.grid.spacing_mm.min() for scan in scans)
-        voxel_mm = max(
-            float(finest_mm), float(np.cbrt(extent_mm.prod() / _MOST_VOXELS))
+        voxels = choose_voxels(
+            extent_mm,
+            [scan.grid for scan in scans],
+            most=_MOST_VOXELS,
+            fewest=_FEWEST_VOXELS,
         )
-        i, j, k = np.ceil(extent_mm / voxel_mm).astype(int).clip(_FEWEST_VOXELS)
+        i, j, k = (
+            np.ceil(voxels.extent_mm / voxels.spacing_mm - 1e-6)
+            .astype(int)
+            .clip(_FEWEST_VOXELS)
+        )
         sides = []
         for scan, foreground, mask in zip(scans, found, masks, strict=True):
             grid = Grid.centered(
                 (int(i), int(j), int(k)),
                 center_mm=foreground.center_mm,
-                spacing_mm=(voxel_mm,) * 3,
+                spacing_mm=tuple(voxels.spacing_mm.tolist()),
                 directions=directions_to_ras(scan.grid),
             )
             sides.append(_see(scan, grid, foreground.threshold, mask))
@@ -133,7 +140,13 @@ class Judge:
 
     @cached_property
     def poses(self) -> tuple[Affine, ...]:
-        """Rigid transforms, fixed to moving mm, found without any start; best first."""
+        """Rigid transforms, fixed to moving mm, found without any start; best first.
+
+        None for scans of a few slices, which show too little for that.
+        """
+        spacing_mm = self.fixed.grid.spacing_mm
+        if spacing_mm.max() > 1.001 * spacing_mm.min():
+            return ()
         pair = PairTensors(
             SideTensors(self.fixed.image, self.fixed.seen),
             SideTensors(self.moving.image, self.moving.seen),

@@ -180,10 +180,9 @@ class Registration:
     @cached_property
     def correlation(self) -> dict[str, float]:
         """Correlation coefficient with the fixed image, before and after."""
-        pair = self.fixed, self.moving
         return {
-            "before": correlation_of(*pair, self.before),
-            "after": correlation_of(*pair, self.fixed_to_moving),
+            "before": correlation_of(self.fixed, self.moving, self.before),
+            "after": correlation_of(self.fixed, self.moved, Affine.identity()),
         }
 
     def dice(self, fixed: LabelMap, moving: LabelMap) -> dict[str, dict[int, float]]:

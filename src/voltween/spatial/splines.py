@@ -1,12 +1,10 @@
-"""Cubic B-splines on grids of voxels: coefficients, values, values between voxels.
+"""Cubic B-splines on grids of voxels: coefficients, and values at the voxels.
 
 u(x) = sum of c(n) B(x - n) over the voxels n, with the tensor product B of the cubic
 B-spline. There are no coefficients beyond the grid. As in ITK, u is zero where a voxel
 that it depends on is missing: below position 1 and above position n - 2 of n voxels.
 
-What is separable is a product with one matrix per axis, which takes no longer per voxel
-than linear interpolation at arbitrary positions. At arbitrary positions ITK evaluates
-the spline, which takes nine times as long.
+At arbitrary positions the kernels evaluate the spline (see `chain`).
 """
 
 from collections.abc import Sequence
