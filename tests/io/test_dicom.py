@@ -132,6 +132,7 @@ def test_slices_without_a_place_and_colors_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.98])
+@pytest.mark.filterwarnings("ignore:.*Invalid value for VR UI")
 def test_a_slice_cut_short_is_named(share, tmp_path):
     write_series(tmp_path, VOXELS)
     whole = (tmp_path / "slice03.dcm").read_bytes()
