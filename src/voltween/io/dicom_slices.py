@@ -96,8 +96,9 @@ def has_image(header: Dataset) -> bool:
 
     A file that is cut short counts as one, so that its reader reports it.
     """
-    stored = str(header.file_meta.get("MediaStorageSOPClassUID", ""))
-    return "Rows" in header or not stored or "Image Storage" in UID(stored).name
+    stored = UID(str(header.file_meta.get("MediaStorageSOPClassUID", "")))
+    is_unknown = stored.name == stored
+    return "Rows" in header or is_unknown or "Image Storage" in stored.name
 
 
 def slices_of(path: Path, header: Dataset) -> list[Slice]:
