@@ -77,6 +77,11 @@ def folder_and_series(path: str | os.PathLike[str]) -> tuple[Path, str]:
     return Path(text), ""
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder, or the folder of `FOLDER#NAME`."""
+    return folder_and_series(path)[0].exists()
+
+
 def files_of(path: Path) -> list[Path]:
     """The file itself, or all files of a folder (DICOM) in the order of their names.
 
