@@ -28,6 +28,9 @@ from voltween.networks import CascadeConfig
 from voltween.preprocessing import Preprocessing
 from voltween.training import Hardware, Recipe, TrainConfig, try_training
 
+# The stand-ins of LPBA40 are brains of one shape.
+pytestmark = pytest.mark.filterwarnings("ignore:.*one and the same label map")
+
 TINY = Recipe(
     Preprocessing((8, 8, 8), (5.0, 5.0, 5.0)),
     CascadeConfig("A", (8, 8, 8), 4),

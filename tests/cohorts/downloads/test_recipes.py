@@ -159,6 +159,7 @@ def test_directions_are_named_as_axcodes_are():
         assert Grid((2, 2, 2), affine).axcodes == axes
 
 
+@pytest.mark.filterwarnings("ignore:.*one and the same scan")
 def test_scans_of_one_person_stay_in_one_split(tmp_path):
     for number in range(6):
         for visit in ("2006-05-02", "2007-05-02"):
