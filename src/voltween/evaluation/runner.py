@@ -22,7 +22,7 @@ from voltween.evaluation.measurement import (
 from voltween.evaluation.methods import Answer, Method, Registering
 from voltween.evaluation.records import Record, Records, kept_transform
 from voltween.evaluation.scores import PairScore, Scores
-from voltween.files import exists, output_folder, whole_file
+from voltween.files import output_folder, whole_file
 from voltween.inputs import files_of
 from voltween.process import Used, measuring
 from voltween.text_files import read_json
@@ -138,7 +138,7 @@ class _Comparison:
             f"{name}: no file {file}"
             for name in pair
             for file in self._cases[name].files
-            if not exists(file)
+            if not all(part.is_file() for part in files_of(file))  # such as a pipe
         ]
         return "; ".join(lacking)
 

@@ -81,7 +81,8 @@ def has_image(header: Dataset) -> bool:
     A file that is cut short counts as one, so that its reader reports it.
     """
     stored = str(header.file_meta.get("MediaStorageSOPClassUID", ""))
-    return "Rows" in header or not stored or "Image Storage" in UID(stored).name
+    name = UID(stored).name  # the UID itself if it is unknown, as when it is cut short
+    return "Rows" in header or name == stored or "Image Storage" in name
 
 
 def slices_of(path: Path, header: Dataset) -> list[Slice]:
