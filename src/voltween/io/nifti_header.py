@@ -44,6 +44,10 @@ _HEADERS = {
 _MM_PER_UNIT = {0: 1.0, 1: 1e3, 2: 1.0, 3: 1e-3}  # unknown, meter, mm, micrometer
 _UNIT_BITS = 7  # the others hold the unit of time
 _PLACE_TOLERANCE_MM = 0.1
+_LARGEST = 1e9  # a position in micrometers, a kilometer away
+_SHORTEST = 1e-9
+_FLATTEST = 1e-3  # volume of the unit vectors along the axes
+_LONGEST_QUATERNION = 1 + 1e-3  # square of its length, rounded when stored
 _WARNING_LEVEL = 30  # of nibabel's reports on headers
 _REFUSED_LEVEL = 40
 # Fields that must be finite, and the code that says whether they are used.
@@ -142,12 +146,41 @@ def _check_geometry(header: nibabel.AnalyzeHeader) -> None:
         if code in header.keys() and header[code] != 0:  # noqa: SIM118
             used |= {name: header[name] for name in names}
     for name, values in used.items():
-        if not np.isfinite(values).all():
+        if not (np.abs(values) < _LARGEST).all():  # NaN is refused, too
             raise InputError(
-                expected=f"finite numbers as {name}",
-                got=values.tolist(),
+                expected=f"numbers of at most {_LARGEST:g} as {name}",
+                got=np.asarray(values).tolist(),
                 advice="its header is damaged",
             )
+    _check_directions(header)
+
+
+def _check_directions(header: nibabel.AnalyzeHeader) -> None:
+    """Checks that the axes of qform and sform exist: ITK's decomposition may not end.
+
+    Raises:
+        InputError: If the quaternion is none of a rotation, or axes fall together.
+    """
+    if "qform_code" not in header.keys():  # noqa: SIM118
+        return
+    quaternion = np.array([float(header[f"quatern_{axis}"]) for axis in "bcd"])
+    if header["qform_code"] != 0 and quaternion @ quaternion > _LONGEST_QUATERNION:
+        raise InputError(
+            expected="a qform that is a rotation",
+            got=f"quaternion {quaternion.tolist()}",
+            advice="its header is damaged",
+        )
+    axes = np.array([header[f"srow_{axis}"][:3] for axis in "xyz"], float)
+    lengths = np.linalg.norm(axes, axis=0)
+    is_degenerate = lengths.min() < _SHORTEST or (
+        abs(np.linalg.det(axes / lengths)) < _FLATTEST
+    )
+    if header["sform_code"] != 0 and is_degenerate:
+        raise InputError(
+            expected="an sform whose axes span three directions",
+            got=axes.tolist(),
+            advice="its header is damaged",
+        )
 
 
 def _numbers(header: nibabel.AnalyzeHeader) -> tuple[np.dtype, int]:
@@ -268,13 +301,7 @@ def _affine_mm(header: nibabel.Nifti1Header, content: Content) -> np.ndarray:
     unit = int(header["xyzt_units"]) & _UNIT_BITS
     if unit not in _MM_PER_UNIT:
         _warn(content, f"its unit of length has the unknown code {unit}", "taken as mm")
-    try:
-        affine = header.get_best_affine()
-    except ValueError as error:  # of nibabel, on quaternions
-        raise InputError(
-            expected="a qform that is a rotation", got=str(error)
-        ) from error
-    return np.diag([*[_MM_PER_UNIT.get(unit, 1.0)] * 3, 1.0]) @ affine
+    return np.diag([*[_MM_PER_UNIT.get(unit, 1.0)] * 3, 1.0]) @ header.get_best_affine()
 
 
 def _grid_by_itk(

@@ -18,7 +18,7 @@ _PIECE_BYTES = 1 << 20
 # No bit of a deflate stream stands for more: 258 bytes in 2 bits.
 _MOST_EXPANSION = 1032
 _ZLIB_OR_GZIP_WINDOW = 47  # of zlib: either header, whose checksum is then verified
-_DAMAGE = (OSError, EOFError, zlib.error, isal_zlib.IsalError)
+_DAMAGE = (OSError, EOFError, zlib.error, isal_zlib.error)
 
 
 @dataclass(frozen=True)
