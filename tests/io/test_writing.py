@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import resource
 import shutil
 
 import pytest
@@ -80,6 +81,19 @@ def test_transform_that_does_not_fit_on_the_disk_is_refused(tmp_path, monkeypatc
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(OutputError, match=r"free space to write it, got 0.0 MB"):
         io.write(smooth_field(GRID), tmp_path / "t.h5")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["t.h5", "t.tfm"])
+def test_full_disk_while_writing_a_transform_ends_in_one_line(name, tmp_path, capfd):
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, most[1]))
+    try:
+        with pytest.raises(OutputError, match="a place that can be written to"):
+            io.write(smooth_field(GRID), tmp_path / name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    assert capfd.readouterr() == ("", "")
     assert list(tmp_path.iterdir()) == []
 
 

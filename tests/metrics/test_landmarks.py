@@ -80,6 +80,8 @@ def test_landmarks_that_do_not_correspond_are_refused():
         landmark_distances_mm(identity, two, Points(two.mm, ("left", "right")))
     with pytest.raises(InputError, match="'ac' twice among the moving"):
         landmark_distances_mm(identity, two, Points(two.mm, ("ac", "ac")))
+    with pytest.raises(InputError, match="1 of 2 moving ones without a name"):
+        landmark_distances_mm(identity, two, Points(two.mm, ("ac", "")))
     unnamed = Points(two.mm)
     assert landmark_distances_mm(identity, two, unnamed).tolist() == [0, 0]
 

@@ -76,7 +76,7 @@ def _settled_frame(stored: StoredPoints, frame: str | None, path: Path) -> str:
         raise InputError(
             expected="the frame of the points, RAS or LPS",
             got="a file that does not state it",
-            advice="give it (in Python: frame=)",
+            advice="give it: --frame of `voltween apply`, in Python frame=",
         )
     other = "LPS" if stored.usual_frame == "RAS" else "RAS"
     warnings.warn(

@@ -7,6 +7,7 @@ writer stores the time: the same transform would have other bytes every time.
 import math
 import struct
 from collections.abc import Sequence
+from io import BytesIO
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TypeVar
@@ -163,8 +164,13 @@ def _check_is_stored(dataset: h5py.Dataset, file_bytes: int) -> None:
 
 
 def write_hdf5_records(records: Sequence[TransformRecord], path: Path) -> None:
-    """Writes transforms as ITK does, with checksums, and the same bytes every time."""
-    with h5py.File(path, "w") as file:
+    """Writes transforms as ITK does, with checksums, and the same bytes every time.
+
+    Raises:
+        OSError: If the disk is full. HDF5 would crash; it writes to memory instead.
+    """
+    content = BytesIO()
+    with h5py.File(content, "w") as file:
         group = file.create_group(_GROUP)
         for number, record in enumerate(records):
             member = group.create_group(str(number))
@@ -174,6 +180,7 @@ def write_hdf5_records(records: Sequence[TransformRecord], path: Path) -> None:
             if record.parameters.size:
                 _write_numbers(member, _FIXED, record.fixed)
                 _write_numbers(member, _PARAMETERS, record.parameters)
+    path.write_bytes(content.getbuffer())
 
 
 def _write_numbers(group: h5py.Group, name: str, numbers: np.ndarray) -> None:

@@ -99,6 +99,5 @@ def _write_transform(transform: Transform, path: Path) -> None:
         if path.name.endswith(".tfm"):
             partial.write_text(format_records(records), encoding="utf-8")
             return
-        # Checked first: on a full disk HDF5 may leave a file that looks whole.
         check_free_space(path, sum(each.parameters.nbytes for each in records))
         write_hdf5_records(records, partial)

@@ -75,9 +75,9 @@ def corresponding_landmarks(fixed: Points, moving: Points) -> tuple[Points, Poin
     fixed landmark corresponds to the n-th moving landmark.
 
     Raises:
-        InputError: If a name occurs twice, no name is in both, names differ in case or
-            separators alone, the numbers of landmarks without names differ, or the
-            names differ and only count from 1.
+        InputError: If a name occurs twice or is empty, no name is in both, names differ
+            in case or separators alone, the numbers of landmarks without names differ,
+            or the names differ and only count from 1.
     """
     if not (fixed.names and moving.names):
         _check_equal_number(fixed, moving)
@@ -112,6 +112,12 @@ def _check_is_named(points: Points) -> None:
 
 def _pair_by_name(fixed: Points, moving: Points) -> tuple[Points, Points]:
     for side, names in (("fixed", fixed.names), ("moving", moving.names)):
+        if not all(names):
+            raise InputError(
+                about="landmarks",
+                expected="a name of every landmark, or of none",
+                got=f"{names.count('')} of {len(names)} {side} ones without a name",
+            )
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(
                 about="landmarks",
