@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+_Number = int | float
+
 
 class VoltweenError(Exception):
     """A problem that a user can solve, and the root of all such errors.
@@ -47,9 +49,6 @@ class VoltweenError(Exception):
 
 class InputError(VoltweenError, ValueError):
     """A file, option or image that Voltween cannot work with."""
-
-
-_Number = int | float
 
 
 def check_range(name: str, value: _Number | None, low: _Number, high: _Number) -> None:

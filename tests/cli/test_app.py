@@ -64,6 +64,37 @@ def test_unknown_commands_are_refused_in_one_line(capsys):
     assert error.count("\n") == 1
 
 
+def error_of(words, capsys):
+    """The one line with which a command is refused."""
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+def test_names_in_errors_give_the_terminal_no_orders(capsys):
+    error = error_of(["split", "\x1b[2Ja\nb.csv", "--out", "o.csv"], capsys)
+    assert r"\x1b[2Ja b.csv" in error
+
+
+def test_too_little_memory_is_one_line(monkeypatch, capsys):
+    def run(command):
+        raise MemoryError
+
+    monkeypatch.setattr("voltween.cli.models.Models.run", run)
+    assert "expected enough memory, got too little" in error_of(["models"], capsys)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--val", "nan"), ("--val", "1e400"), ("--seed", 40 * "9")]
+)
+def test_numbers_that_no_program_works_with_are_refused(option, value, capsys):
+    error = error_of(["split", "a.csv", "--out", "o.csv", option, value], capsys)
+    assert f"voltween: {option}: expected a " in error
+
+
 def test_models_lists_the_shipped_ones(capsys):
     main(["models"])
     listing = capsys.readouterr().out

@@ -142,7 +142,10 @@ def test_another_recipe_needs_another_folder(run, tmp_path):
     with pytest.raises(InputError, match="one in which lits is prepared"):
         prepare(download_named("lpba40"), tmp_path / "brains", out=tmp_path / "out")
     record = tmp_path / "out" / "options.json"
-    for text in ("[]", json.dumps({"recipe": "lits"}), "no json"):
+    whole = json.loads(record.read_text())
+    changes = {"val_share": "x", "splits": 5, "without": 3, "region": [1]}
+    wrong = [json.dumps(whole | {key: value}) for key, value in changes.items()]
+    for text in ("[]", json.dumps({"recipe": "lits"}), "no json", *wrong):
         record.write_text(text)
         with pytest.raises(InputError, match=r"options.json: expected the options"):
             run()

@@ -143,4 +143,5 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def _print_error(text: str) -> None:
-    print(f"voltween: {terminal(text)}", file=sys.stderr)
+    line = " ".join(terminal(text).splitlines())
+    print(f"voltween: {line}", file=sys.stderr)

@@ -157,7 +157,7 @@ def read_choices(folder: Path, recipe: str) -> Choices:
         return Choices(recipe)
     try:
         choices = _parse(read_json(path, "the options of the last preparation"))
-    except (InputError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(
             about=path,
             expected="the options of the last preparation",
@@ -187,17 +187,17 @@ def _parse(record: dict[str, Any]) -> Choices:
     """Choices from their record.
 
     Raises:
-        TypeError, KeyError: If the record has other entries.
+        ValueError, TypeError, KeyError, AttributeError: If it has other entries.
     """
     for name in ("only", "without"):
         record[name] = None if record[name] is None else tuple(map(str, record[name]))
     if set(record) != {field.name for field in fields(Choices)}:
         raise KeyError("entries of another version")
     choices = Choices(**record)
-    if not isinstance(choices.splits, dict | None):
-        raise TypeError("another kind of splits")
-    texts = (choices.recipe, choices.region, choices.exposure, choices.reference)
-    texts += (choices.points, choices.strip, *(choices.splits or {}).values())
+    texts = [
+        *(choices.recipe, choices.region, choices.exposure, choices.reference),
+        *(choices.points, choices.strip, *(choices.splits or {}).values()),
+    ]
     if not all(text is None or isinstance(text, str) for text in texts):
         raise TypeError("another kind of entry")
     PreparationOptions(val_share=float(choices.val_share))  # checks its range

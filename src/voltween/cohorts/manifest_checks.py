@@ -48,7 +48,7 @@ def check_cases(
     ]
     _raise(about, faults)
     for text in _suspicions(cases, scans):
-        warnings.warn(f"{about}: {text}", SuspiciousInputWarning, stacklevel=4)
+        warnings.warn(f"{about}: {text}", SuspiciousInputWarning, stacklevel=2)
 
 
 def _raise(about: object, faults: Sequence[str]) -> None:

@@ -22,7 +22,7 @@ from voltween.evaluation.measurement import (
 from voltween.evaluation.methods import Answer, Method, Registering
 from voltween.evaluation.records import Record, Records, kept_transform
 from voltween.evaluation.scores import PairScore, Scores
-from voltween.files import output_folder, whole_file
+from voltween.files import existing_file, output_folder, whole_file
 from voltween.inputs import files_of
 from voltween.process import Used, measuring
 from voltween.text_files import read_json
@@ -116,10 +116,11 @@ class _Comparison:
         loaded: _LoadedMethod | None = None
         reason = ""
         for pair in pairs:
-            if fault := self._missing_files(pair):
-                yield Record(_missing(method, pair, "failed", fault))
+            try:
+                record = self._find(method, pair)
+            except InputError as error:  # of the files of its cases
+                yield _failed(method, pair, error)
                 continue
-            record = self._find(method, pair)
             if record is None and loaded is None and not reason:
                 try:
                     loaded = _LoadedMethod.load(method, self)
@@ -131,16 +132,6 @@ class _Comparison:
                 yield Record(_missing(method, pair, "unavailable", reason))
             else:
                 yield self._make_record(loaded, pair)
-
-    def _missing_files(self, pair: Pair) -> str:
-        """The files that the pair lacks, in words; empty if it has all."""
-        lacking = [
-            f"{name}: no file {file}"
-            for name in pair
-            for file in self._cases[name].files
-            if not all(part.is_file() for part in files_of(file))  # such as a pipe
-        ]
-        return "; ".join(lacking)
 
     def _find(self, method: Method, pair: Pair) -> Record | None:
         return self.records.find(method.name, pair, self._record_facts(method, pair))
@@ -168,11 +159,22 @@ class _Comparison:
         }
 
     def _digest_files(self, name: str) -> str:
-        """Digest of the content of a case's files."""
+        """Digest of the content of a case's files.
+
+        Raises:
+            InputError: If one is missing or cannot be read.
+        """
         digest = hashlib.sha256()
-        for path in self._cases[name].files:
-            for file in files_of(path):  # of a DICOM folder, all that are in it
-                digest.update(file.read_bytes())
+        try:
+            for path in self._cases[name].files:
+                for file in files_of(path):  # of a DICOM folder, all that are in it
+                    digest.update(existing_file(file).read_bytes())
+        except OSError as error:
+            raise InputError(
+                about=name,
+                expected="files that can be read",
+                got=f"{error.strerror or error}: {error.filename}",
+            ) from error
         return digest.hexdigest()
 
     def _read_scan(self, name: str) -> Scan:

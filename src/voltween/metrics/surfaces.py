@@ -56,11 +56,11 @@ def _box_per_label(
 
     if max(fixed.max(), moved.max()) <= _LISTED and min(fixed.min(), moved.min()) >= 0:
         both = np.stack([fixed.astype(np.int32), moved.astype(np.int32)])
-        pairs = enumerate(find_objects(both), 1)
+        pairs = [*enumerate(find_objects(both), 1)]
     else:  # in any range of labels, which takes longer
         labels, indices = np.unique([fixed, moved], return_inverse=True)
         boxes = find_objects(indices.reshape(2, *fixed.shape) + 1)
-        pairs = zip(labels.tolist(), boxes, strict=True)
+        pairs = [*zip(labels.tolist(), boxes, strict=True)]
     return {label: box[1:] for label, box in pairs if label != 0 and box}
 
 

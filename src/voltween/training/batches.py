@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from voltween.errors import InputError
-from voltween.ops import warp, warp_nearest
+from voltween.ops import warp
 from voltween.training.augmentation import augment_intensities, random_flow
+from voltween.training.label_warping import warp_labels
 from voltween.training.objective import PairBatch
 from voltween.training.recipe import TrainConfig
 from voltween.training.samples import Sample
@@ -183,7 +184,7 @@ def _deform_labels(
     assert sample.labels is not None  # checked for every case before training
     if flow is None:
         return sample.labels
-    return warp_nearest(sample.labels[None].float(), flow)[0].int()
+    return warp_labels(sample.labels, flow)
 
 
 def _shared_labels(

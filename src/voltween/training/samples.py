@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import overload
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -25,6 +24,7 @@ from voltween.inputs import content_digest, files_of
 from voltween.models import read_tensors, write_tensors
 from voltween.preprocessing import Preprocessing
 from voltween.spatial import Affine
+from voltween.training.label_warping import label_tensor
 
 logger = logging.getLogger(__name__)
 
@@ -142,10 +142,8 @@ def load_sample(
         image = mask_by_labels(image, labels)
     with naming(case.name):
         canonical = preprocessing.normalize(image)
-    label_tensor = None
+    tensor = None
     if labels is not None:
         on_grid = Affine.identity().resample(labels, onto=canonical.grid)
-        label_tensor = torch.from_numpy(on_grid.data.astype(np.int32))[None]
-    return Sample(
-        case.name, torch.from_numpy(canonical.data.copy())[None], label_tensor
-    )
+        tensor = label_tensor(on_grid.data)
+    return Sample(case.name, torch.from_numpy(canonical.data.copy())[None], tensor)

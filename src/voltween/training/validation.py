@@ -11,7 +11,8 @@ from torch import Tensor
 from voltween.losses import correlation
 from voltween.metrics import dice_per_label
 from voltween.networks import Network, Tweening
-from voltween.ops import folding_fraction, warp_nearest
+from voltween.ops import folding_fraction
+from voltween.training.label_warping import warp_labels
 from voltween.training.samples import Sample
 
 
@@ -107,7 +108,7 @@ def _measure_pair(
 def _dice(fixed: Sample, moving: Sample, flow: Float[Tensor, "1 3 i j k"]) -> float:
     if fixed.labels is None or moving.labels is None:
         return float("nan")
-    moved = warp_nearest(moving.labels[None].float(), flow)[0, 0].int()
+    moved = warp_labels(moving.labels, flow)[0]
     dice = dice_per_label(fixed.labels[0].numpy(), moved.numpy())
     shared = np.intersect1d(fixed.labels.unique(), moving.labels.unique())
     values = [dice[label] for label in shared.tolist() if label != 0]

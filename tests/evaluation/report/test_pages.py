@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from support.scores import MODEL, PAIRS, of_method, pair_score, scores_of
+from voltween.escaping import latex
 from voltween.evaluation import PairScore
 from voltween.evaluation.report.markup import (
     Cell,
     Line,
     Table,
-    latex,
     latex_table,
     markdown_table,
 )

@@ -3,12 +3,8 @@
 from collections.abc import Sequence
 
 from voltween.cohorts import Pair
-from voltween.evaluation.report.markup import (
-    latex,
-    latex_table,
-    markdown,
-    markdown_table,
-)
+from voltween.escaping import latex, markdown
+from voltween.evaluation.report.markup import latex_table, markdown_table
 from voltween.evaluation.report.statistics import FEWEST_DRAWN, FEWEST_PAIRS
 from voltween.evaluation.report.summaries import (
     Comparison,
