@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-NATIVE = ("ops", "losses", "spatial")  # folders of tests that reach the native operations
+NATIVE = ("ops", "losses", "spatial")  # test folders that reach native operations
 
 torch.set_num_threads(min(2, torch.get_num_threads()))  # as OMP_NUM_THREADS says
 

@@ -102,7 +102,7 @@ def _check_is_refused(door, folder, file):
     elif error is None:
         with (folder / "out" / "pairs.csv").open(newline="") as text:
             rows = list(csv.DictReader(text))
-        assert {row["status"] for row in rows} == {"failed"}
+        assert {row["status"] for row in rows} <= {"failed", "unavailable"}
         assert all(name in row["note"].lower() for row in rows)
 
 

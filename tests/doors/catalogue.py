@@ -143,7 +143,7 @@ DOORS = (
     ),
     *_options(commands.prepare_ct, "", options__reference="image"),
     *_options(commands.split, "out.csv", manifest="manifest"),
-    *_options(commands.join, "out/cases.csv", manifests="manifest"),
+    *_options(commands.join, "", manifests="manifest"),
     *_options(commands.plan, "out.toml", manifest="manifest"),
     *_listed(commands.plan, "out.toml", "image", case="case0"),
     *_options(

@@ -23,7 +23,7 @@ from voltween.evaluation.measurement import (
 from voltween.evaluation.methods import Answer, Method, Registering
 from voltween.evaluation.records import Record, Records, kept_transform
 from voltween.evaluation.scores import PairScore, Scores
-from voltween.files import output_folder, whole_file
+from voltween.files import existing_file, output_folder, whole_file
 from voltween.inputs import files_of
 from voltween.process import Used, measuring
 from voltween.text_files import read_json
@@ -169,7 +169,7 @@ class _Comparison:
         try:
             for path in self._cases[name].files:
                 for file in files_of(path):  # of a DICOM folder, all that are in it
-                    digest.update(file.read_bytes())
+                    digest.update(existing_file(file).read_bytes())
         except OSError as error:
             raise InputError(
                 about=name,

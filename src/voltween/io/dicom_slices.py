@@ -33,6 +33,8 @@ _TAGS = (
 logging.getLogger("pydicom").setLevel(logging.ERROR)
 _DEFERRED_BYTES = 4096  # longer values, such as pixels, are not read
 _MOST_PLANES = 1 << 16
+_MOST_PADDING_BYTES = 1 << 20
+_TAGS_AT_THE_END = (b"\xfc\xff\xfc\xff", b"\xfa\xff\xfa\xff")  # padding, signatures
 _UNIT_TOLERANCE = 1e-2
 
 
@@ -127,6 +129,19 @@ def _check_pixels_are_whole(path: Path, header: Dataset) -> None:
     end = pixels.value_tell + pixels.length
     if pixels.length * 8 < voxels * bits or end > path.stat().st_size:
         raise ValueError("pixels are missing at its end")
+    _check_end(path, end)
+
+
+def _check_end(path: Path, end: int) -> None:
+    """Checks that padding or signatures follow the pixels, if anything does.
+
+    GDCM may read for ever in anything else.
+    """
+    with path.open("rb") as file:
+        file.seek(end)
+        tag, rest = file.read(4), file.read(_MOST_PADDING_BYTES)
+    if tag not in _TAGS_AT_THE_END and any(tag + rest):
+        raise ValueError("other bytes follow its pixels")
 
 
 def _is_compressed(header: Dataset) -> bool:

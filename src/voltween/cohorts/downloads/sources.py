@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from voltween.errors import InputError
-from voltween.files import PathLike
+from voltween.files import PathLike, existing_file
 
 _PIECE_BYTES = 2**20
 _PACKED = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".7z", ".rar")
@@ -47,7 +47,7 @@ class SourceFile:
         """
         try:
             if self.member is None:
-                with self.path.open("rb") as file:
+                with existing_file(self.path).open("rb") as file:
                     yield file
             else:
                 with (
