@@ -124,7 +124,7 @@ def scores(folder):
     """The rows of a comparison without what its time and memory were."""
     with (folder / "pairs.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    used = ("seconds", "bytes", "processor")
+    used = ("seconds", "memory")
     return [
         {name: row[name] for name in row if not any(word in name for word in used)}
         for row in rows
