@@ -4,7 +4,11 @@ from pathlib import Path
 import pytest
 import torch
 
-NATIVE = ("ops", "losses", "spatial")  # folders of tests that reach the native operations
+NATIVE = (
+    "ops",
+    "losses",
+    "spatial",
+)  # folders of tests that reach the native operations
 
 torch.set_num_threads(min(2, torch.get_num_threads()))  # as OMP_NUM_THREADS says
 
