@@ -15,8 +15,11 @@ def module_name(path):
     return ".".join(part for part in parts if part != "__init__")
 
 
+NATIVE = {"ops._native", "spatial._native"}
+"""The compiled modules, which are below all others."""
+
+
 NAMES = {module_name(path): path for path in MODULES}
-COMPILED = {"ops._native", "spatial._native"}
 PACKAGES = sorted(p.parent.name for p in PACKAGE.glob("*/__init__.py"))
 
 
@@ -44,7 +47,7 @@ def imports_of(path):
             names |= {n.removeprefix("voltween").lstrip(".") for n in full if _own(n)}
         elif _own(node.module or ""):
             names |= _imported_from(node)
-    return frozenset(names - COMPILED)  # below all others
+    return frozenset(names - NATIVE)
 
 
 def _own(module):
@@ -54,7 +57,7 @@ def _own(module):
 def _imported_from(node):
     base = node.module.removeprefix("voltween").lstrip(".")
     inner = {f"{base}.{alias.name}".lstrip(".") for alias in node.names}
-    modules = {name for name in inner if name in NAMES or name in COMPILED}
+    modules = {name for name in inner if name in NAMES or name in NATIVE}
     return modules | ({base} if inner - modules else set())
 
 

@@ -19,6 +19,8 @@ from voltween.spatial import Grid
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
+RAS_FRAME, ITK_FRAME = "RAS", "LPS"
+"""Names of the frames of this package and of ITK, ANTs and Slicer."""
 # Factor on x and y that turns each frame into RAS; old .fcsv files number the frames.
 _FRAME_SIGNS = {"RAS": 1.0, "LPS": -1.0, "0": 1.0, "1": -1.0}
 

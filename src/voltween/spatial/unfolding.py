@@ -33,7 +33,7 @@ def remove_folds(transform: Transform, *, onto: Grid) -> Unfolded:
 
     The result folds neither at the voxels of its displacement fields nor at those of
     `onto`, a grid in fixed space, as measured by
-    `DisplacementField.jacobian_determinant`. A transform without folds is returned
+    `Transform.determinants`. A transform without folds is returned
     unchanged. So is one whose affine parts mirror space, because it folds everywhere.
 
     The number of rounds is limited to 16. If folds remain, the best transform is
@@ -61,7 +61,7 @@ def remove_folds(transform: Transform, *, onto: Grid) -> Unfolded:
 def _measure(
     transform: Transform, onto: Grid
 ) -> tuple[Unfolded, Float[np.ndarray, "i j k"]]:
-    determinants = transform.to_field(onto).jacobian_determinant()
+    determinants = transform.determinants(onto)
     return Unfolded(transform, 100 * float((determinants <= 0).mean())), determinants
 
 
