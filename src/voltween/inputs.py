@@ -77,6 +77,11 @@ def folder_and_series(path: str | os.PathLike[str]) -> tuple[Path, str]:
     return Path(text), ""
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder, or the folder of `FOLDER#NAME`."""
+    return folder_and_series(path)[0].exists()
+
+
 def files_of(path: Path) -> list[Path]:
     """The file itself, or all files of a folder (DICOM) in the order of their names.
 
@@ -91,14 +96,14 @@ def files_of(path: Path) -> list[Path]:
 def content_digest(path: Path) -> str:
     """SHA-256 of a file, or of a DICOM folder's files read one after another.
 
-    They are read in the order of their names; those in folders of subfolders are no
-    part of a series. The name of a series in a folder counts as well.
+    They are read in the order of their names. Subfolders are no part of a series,
+    unless the folder has no files of its own. The name of a series counts as well.
     """
     folder, series = folder_and_series(path)
+    files = files_of(path)
+    own = [file for file in files if file.parent == folder]
     digest = hashlib.sha256(series.encode())
-    for file in files_of(path):
-        if folder.is_dir() and folder not in (file.parent, file.parent.parent):
-            continue
+    for file in (own or files) if folder.is_dir() else files:
         with file.open("rb") as content:
             while piece := content.read(_PIECE_BYTES):
                 digest.update(piece)

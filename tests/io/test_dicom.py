@@ -1,5 +1,7 @@
 """DICOM folders: regular stacks are read, others refused by naming the slices."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
@@ -7,6 +9,7 @@ from pydicom.dataset import Dataset
 from support.dicom import SAGITTAL, write_series, write_slice
 from voltween import io
 from voltween.errors import InputError
+from voltween.inputs import check_is_no_input, content_digest, is_there, reading
 
 VOXELS = np.random.default_rng(0).integers(0, 900, (7, 6, 8)).astype(np.uint16)
 LPS = np.array([-1, -1, 1])
@@ -132,6 +135,7 @@ def test_slices_without_a_place_and_colors_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.98])
+@pytest.mark.filterwarnings("ignore:.*Invalid value for VR UI")
 def test_a_slice_cut_short_is_named(share, tmp_path):
     write_series(tmp_path, VOXELS)
     whole = (tmp_path / "slice03.dcm").read_bytes()
@@ -174,3 +178,22 @@ def test_a_file_of_several_planes_has_them_at_their_places(tmp_path):
     write_slice(tmp_path / "a.dcm", VOXELS, (0, 0, 0), **enhanced(places))
     with pytest.raises(InputError, match=r"equal distances, got 3 mm between a\.dcm"):
         io.read(tmp_path / "a.dcm")
+
+
+def test_the_folder_of_a_chosen_series_is_an_input(tmp_path):
+    write_series(tmp_path / "a", VOXELS, SeriesNumber=3)
+    chosen, other = Path(f"{tmp_path / 'a'}#3"), Path(f"{tmp_path / 'a'}#4")
+    assert is_there(chosen)
+    assert not is_there(tmp_path / "b#3")
+    assert content_digest(chosen) != content_digest(other)
+    with reading([chosen]), pytest.raises(InputError, match="not an input as well"):
+        check_is_no_input(tmp_path / "a" / "slice03.dcm")
+
+
+def test_a_field_of_no_known_type_is_told(tmp_path):
+    write_series(tmp_path, VOXELS)
+    path = tmp_path / "slice03.dcm"
+    tag = b"\x20\x00\x0e\x00"  # SeriesInstanceUID
+    path.write_bytes(path.read_bytes().replace(tag + b"UI", tag + b"UY"))
+    with pytest.raises(InputError, match=r"slice03\.dcm: expected a whole DICOM file"):
+        io.read(tmp_path)

@@ -7,6 +7,8 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from voltween.inputs import is_there
+
 words: ContextVar[tuple[str, ...]] = ContextVar("words", default=())
 """The words of the command line, `voltween` first; empty outside of a command."""
 
@@ -18,7 +20,7 @@ def named_paths(command: Any) -> dict[str, list[Path]]:
     """The existing files and folders that a command reads, by the names of options."""
     paths: dict[str, list[Path]] = {}
     for name, value in _options(command):
-        existing = [path for path in _paths(value) if path.exists()]
+        existing = [path for path in _paths(value) if is_there(path)]
         if existing and name not in _NO_INPUTS:
             paths.setdefault(name, []).extend(existing)
     return paths

@@ -10,7 +10,7 @@ from pathlib import Path
 from voltween.cohorts.text_files import csv_text, write_if_changed
 from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.files import PathLike, check_suffix, existing_file, folder_of
-from voltween.inputs import add_inputs
+from voltween.inputs import add_inputs, is_there
 
 SPLITS = ("train", "val", "test")
 _REQUIRED = {"case", "image", "split"}
@@ -182,7 +182,7 @@ def _case_faults(cases: Iterable[Case]) -> list[str]:
     faults = []
     for case in cases:
         faults += [
-            f"{case.name}: no file {f}" for f in _files_of(case) if not f.exists()
+            f"{case.name}: no file {f}" for f in _files_of(case) if not is_there(f)
         ]
         if case.split not in SPLITS:
             faults.append(

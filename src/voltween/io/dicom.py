@@ -1,5 +1,6 @@
 """Reads a DICOM series as one volume, if its slices are a regular stack."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -143,47 +144,62 @@ def _check_spacing(
 
 def _voxels(slices: Sequence[Slice]) -> np.ndarray:
     """The values of all slices (I, J, K), scaled as each slice says."""
-    files: dict[Path, np.ndarray] = {}
-    planes = []
+    if all(part.pixels for part in slices):
+        return np.stack([_plain_values(part) for part in slices], axis=-1)
+    if len({part.path for part in slices}) == len(slices):
+        return np.stack([_decompressed(part)[:, :, 0] for part in slices], axis=-1)
     if len({part.scale for part in slices}) > 1:
         raise _irregular(
-            "one slope and intercept for all planes of a file",
+            "one slope and intercept for all planes of a compressed file",
             "several",
             "convert the scan to NIfTI by dcm2niix",
         )
-    several = len({part.path for part in slices}) < len(slices)
-    for part in slices:
-        if part.path not in files:
-            if not several:
-                files.clear()
-            files[part.path] = _read_pixels(part.path)
-        stack = files[part.path]
-        if stack.shape[:2] != part.shape or part.frame >= stack.shape[2]:
-            raise InputError(
-                about=part.path.name,
-                expected=f"pixels of size {part.shape[0]} x {part.shape[1]}",
-                got=" x ".join(map(str, stack.shape)),
-            )
-        planes.append(stack[:, :, part.frame])
-    return np.stack(planes, axis=-1)
+    stacks = {part.path: part for part in slices}
+    planes = {path: _decompressed(part) for path, part in stacks.items()}
+    return np.stack([planes[part.path][:, :, part.frame] for part in slices], axis=-1)
 
 
-def _read_pixels(path: Path) -> np.ndarray:
-    """The values of one file (I, J, planes), by ITK, which decompresses them."""
+def _plain_values(part: Slice) -> np.ndarray:
+    """The values (I, J) of a slice whose pixels are not compressed."""
+    pixels, count = part.pixels, math.prod(part.shape)
+    if pixels is None:
+        raise ValueError("the pixels are compressed")
+    with part.path.open("rb") as file:
+        file.seek(pixels.offset)
+        stored = np.fromfile(file, pixels.dtype, count)
+    if len(stored) < count:
+        raise _damaged(part)
+    native = stored.astype(pixels.dtype.newbyteorder("="))
+    numbers = (native << pixels.unused_bits) >> pixels.unused_bits
+    plane = numbers.reshape(part.shape, order="F")
+    slope, intercept = part.scale
+    if (slope, intercept) == (1.0, 0.0):
+        return plane
+    return (plane * slope + intercept).astype(np.float32)
+
+
+def _decompressed(part: Slice) -> np.ndarray:
+    """The values of a file (I, J, planes), decompressed and scaled by ITK."""
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
+    reader.SetFileName(str(part.path))
     try:
         with hearing_itk():
-            image = reader.Execute()
+            array = sitk.GetArrayFromImage(reader.Execute()).T
     except RuntimeError as error:
-        raise InputError(
-            about=path.name,
-            expected="a whole DICOM file",
-            got="one that is damaged, or compressed in a way that ITK cannot read",
-        ) from error
-    array = sitk.GetArrayFromImage(image).T
-    return array.reshape(*array.shape[:2], -1)
+        raise _damaged(part) from error
+    stack = array.reshape(*array.shape[:2], -1)
+    if stack.shape[:2] != part.shape or part.frame >= stack.shape[2]:
+        raise _damaged(part)
+    return stack
+
+
+def _damaged(part: Slice) -> InputError:
+    return InputError(
+        about=part.path.name,
+        expected="a whole DICOM file",
+        got="one that is damaged, or compressed in a way that ITK cannot read",
+    )
 
 
 def _irregular(expected: str, got: str, advice: str) -> InputError:

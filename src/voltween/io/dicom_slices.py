@@ -1,5 +1,6 @@
 """The places of the slices in DICOM files, as their headers state them."""
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from jaxtyping import Float
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
@@ -22,13 +24,27 @@ VARYING = (
 _TAGS = (
     *("SeriesInstanceUID", "SeriesDescription", "SeriesNumber", "Rows", "Columns"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
-    *("SamplesPerPixel", "BitsAllocated", "NumberOfFrames", "PixelData"),
+    *("SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation"),
+    *("NumberOfFrames", "PixelData", "RescaleSlope", "RescaleIntercept"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
     *VARYING,
 )
+# It logs what it warns of, too, and the warnings are told.
+logging.getLogger("pydicom").setLevel(logging.ERROR)
 _DEFERRED_BYTES = 4096  # longer values, such as pixels, are not read
 _MOST_PLANES = 1 << 16
 _UNIT_TOLERANCE = 1e-2
+
+
+@dataclass(frozen=True)
+class PlainPixels:
+    """The place and type of a plane's pixels in a file that does not compress them."""
+
+    offset: int
+    """Bytes before the plane."""
+    dtype: np.dtype
+    unused_bits: int
+    """High bits of each number that are no part of it."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +61,9 @@ class Slice:
     axes: Float[np.ndarray, "3 2"]
     """Steps between voxels along I and J, mm in the same frame."""
     scale: tuple[float, float]
-    """Slope and intercept of this plane in a file of several; 1 and 0 in others."""
+    """Slope and intercept: a value is the stored number times one, plus the other."""
+    pixels: PlainPixels | None
+    """None if the pixels are compressed."""
     varying: tuple[str, ...]
     """Values of `VARYING`."""
 
@@ -66,6 +84,9 @@ def read_dicom_header(path: Path) -> Dataset:
         header = pydicom.dcmread(
             path, defer_size=_DEFERRED_BYTES, specific_tags=list(_TAGS)
         )
+        for name in _TAGS:  # each is decoded here, where errors are reported
+            if name != "PixelData":
+                header.get(name)
         if has_image(header):
             _check_pixels_are_whole(path, header)
     for text in sorted({str(warning.message) for warning in caught}):
@@ -78,8 +99,9 @@ def has_image(header: Dataset) -> bool:
 
     A file that is cut short counts as one, so that its reader reports it.
     """
-    stored = str(header.file_meta.get("MediaStorageSOPClassUID", ""))
-    return "Rows" in header or not stored or "Image Storage" in UID(stored).name
+    stored = UID(str(header.file_meta.get("MediaStorageSOPClassUID", "")))
+    is_unknown = stored.name == stored
+    return "Rows" in header or is_unknown or "Image Storage" in stored.name
 
 
 def slices_of(path: Path, header: Dataset) -> list[Slice]:
@@ -99,13 +121,38 @@ def _check_pixels_are_whole(path: Path, header: Dataset) -> None:
     pixels = header.get_item("PixelData")
     if pixels is None or "Rows" not in header or "Columns" not in header:
         raise ValueError("its image is missing")
-    if header.file_meta.TransferSyntaxUID.is_compressed:
+    if _is_compressed(header):
         return  # the decoder finds that out
+    if not isinstance(pixels, RawDataElement):
+        raise ValueError("its image is of an unknown kind")
     bits = int(header.BitsAllocated) * int(header.get("SamplesPerPixel", 1))
     voxels = int(header.Rows) * int(header.Columns) * _planes(header)
     end = pixels.value_tell + pixels.length
     if pixels.length * 8 < voxels * bits or end > path.stat().st_size:
         raise ValueError("pixels are missing at its end")
+
+
+def _is_compressed(header: Dataset) -> bool:
+    syntax = header.file_meta.TransferSyntaxUID
+    return bool(syntax.is_compressed or syntax.is_deflated)
+
+
+def _plain_pixels(header: Dataset, plane: int) -> PlainPixels | None:
+    """The pixels of a plane, if they are plain integers."""
+    pixels = header.get_item("PixelData")
+    if _is_compressed(header) or not isinstance(pixels, RawDataElement):
+        return None
+    allocated, stored = int(header.BitsAllocated), int(header.BitsStored)
+    if allocated not in (8, 16, 32) or not 1 <= stored <= allocated:
+        raise ValueError(f"{stored} of {allocated} bits per pixel")
+    kind = "i" if int(header.PixelRepresentation) else "u"
+    order = "<" if header.file_meta.TransferSyntaxUID.is_little_endian else ">"
+    plane_bytes = int(header.Rows) * int(header.Columns) * allocated // 8
+    return PlainPixels(
+        offset=pixels.value_tell + plane * plane_bytes,
+        dtype=np.dtype(f"{order}{kind}{allocated // 8}"),
+        unused_bits=allocated - stored,
+    )
 
 
 def _planes(header: Dataset) -> int:
@@ -127,16 +174,16 @@ def _slice(path: Path, header: Dataset, plane: int) -> Slice:
     is_rotation = np.allclose([*lengths, 1 + along_i @ along_j], 1, 0, _UNIT_TOLERANCE)
     if not is_rotation or min(row_step, column_step) <= 0:
         raise ValueError("its axes are not perpendicular or have no length")
-    several = _planes(header) > 1
-    slope = _numbers(groups, "RescaleSlope", 1, 1.0)[0] if several else 1.0
-    intercept = _numbers(groups, "RescaleIntercept", 1, 0.0)[0] if several else 0.0
+    (slope,) = _numbers(groups, "RescaleSlope", 1, 1.0)
+    (intercept,) = _numbers(groups, "RescaleIntercept", 1, 0.0)
     return Slice(
         path=path,
         frame=plane,
         shape=(int(header.Columns), int(header.Rows)),
         position=position,
         axes=np.stack([along_i * column_step, along_j * row_step], axis=1),
-        scale=(slope, intercept),
+        scale=(float(slope), float(intercept)),
+        pixels=_plain_pixels(header, plane),
         varying=tuple(str(header.get(name, "")) for name in VARYING),
     )
 

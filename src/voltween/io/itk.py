@@ -134,7 +134,7 @@ def itk_messages() -> Iterator[list[str]]:
         before.SetAsGlobalITKLogger()
 
 
-class _Listener(sitk.LoggerBase):
+class _Listener(sitk.LoggerBase):  # type: ignore[misc]  # SimpleITK has no types
     """Keeps what ITK would write to the terminal, each message as one line."""
 
     def __init__(self) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 from nibabel.freesurfer.mghformat import MGHHeader
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 from voltween.errors import InputError
 from voltween.io.container import Content
@@ -22,7 +23,7 @@ def open_mgh(content: Content) -> VolumeFile:
         shape = tuple(int(n) for n in header.get_data_shape())
         dtype = header.get_data_dtype()
         affine = header.get_affine()
-    except (HeaderDataError, KeyError, ValueError) as error:
+    except (HeaderDataError, WrapStructError, KeyError, ValueError) as error:
         raise InputError(
             expected=content.kind.name, got=f"a damaged header ({error})"
         ) from error

@@ -208,8 +208,12 @@ def _grid(header: _Header, spatial: list[int], sizes: tuple[int, ...]) -> Grid:
     if not header.get("space directions"):
         return _grid_of_spacings(header, spatial, sizes)
     vectors = _VECTOR.findall(header.get("space directions"))
+    if not vectors:
+        raise damaged("vectors as `space directions`", header.get("space directions"))
     affine = np.eye(4)
     units = _mm_per_unit(header, "space units")
+    if len(units) not in (0, 3, 4):
+        raise damaged("a unit per axis of space", header.get("space units"))
     for column, axis in enumerate(spatial):
         affine[:3, column] = _vector(vectors[axis], "space directions")
     if header.get("space origin"):
@@ -234,6 +238,8 @@ def _grid_of_spacings(
     }
     units = _mm_per_unit(header, "units") or [1.0] * len(axes)
     centers = header.words("centers") or ["cell"] * len(axes)
+    if len(centers) != len(axes) or len(units) != len(axes):
+        raise damaged(f"`centers` and `units` for each of {len(axes)} axes", "others")
     affine = np.eye(4)
     for column, axis in enumerate(spatial):
         spacing, low, high = (values[axis] for values in per_axis.values())

@@ -9,7 +9,8 @@ from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
-from isal import igzip, isal_zlib
+from isal import igzip
+from isal.igzip_lib import IsalError
 
 from voltween.errors import InputError
 
@@ -18,7 +19,7 @@ _PIECE_BYTES = 1 << 20
 # No bit of a deflate stream stands for more: 258 bytes in 2 bits.
 _MOST_EXPANSION = 1032
 _ZLIB_OR_GZIP_WINDOW = 47  # of zlib: either header, whose checksum is then verified
-_DAMAGE = (OSError, EOFError, zlib.error, isal_zlib.error)
+_DAMAGE = (OSError, EOFError, zlib.error, IsalError)
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class StoredVoxels:
                 for piece in _pieces(file, self.compression):
                     _put(piece, voxels, position)
                     position += len(piece)
-        except _DAMAGE as error:
+        except _DAMAGE as error:  # type: ignore[misc]  # isal's is typed as no error
             raise InputError(
                 expected=f"whole {self.compression} data",
                 got=f"a file that is damaged or cut short ({error})",
