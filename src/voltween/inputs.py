@@ -96,17 +96,17 @@ def files_of(path: Path) -> list[Path]:
 def content_digest(path: Path) -> str:
     """SHA-256 of a file, or of a DICOM folder's files read one after another.
 
-    They are read in the order of their names; those in folders of subfolders are no
-    part of a series. The name of a series in a folder counts as well.
+    They are read in the order of their names. Subfolders are no part of a series,
+    unless the folder has no files of its own. The name of a series counts as well.
 
     Raises:
         InputError: If it is a pipe or device, whose content would be gone.
     """
     folder, series = folder_and_series(path)
+    files = files_of(path)
+    own = [file for file in files if file.parent == folder]
     digest = hashlib.sha256(series.encode())
-    for file in files_of(path):
-        if folder.is_dir() and folder not in (file.parent, file.parent.parent):
-            continue
+    for file in (own or files) if folder.is_dir() else files:
         if file.exists() and not file.is_file():
             raise InputError(
                 about=file, expected="a readable file", got="a pipe or device"

@@ -188,3 +188,12 @@ def test_the_folder_of_a_chosen_series_is_an_input(tmp_path):
     assert content_digest(chosen) != content_digest(other)
     with reading([chosen]), pytest.raises(InputError, match="not an input as well"):
         check_is_no_input(tmp_path / "a" / "slice03.dcm")
+
+
+def test_a_field_of_no_known_type_is_told(tmp_path):
+    write_series(tmp_path, VOXELS)
+    path = tmp_path / "slice03.dcm"
+    tag = b"\x20\x00\x0e\x00"  # SeriesInstanceUID
+    path.write_bytes(path.read_bytes().replace(tag + b"UI", tag + b"UY"))
+    with pytest.raises(InputError, match=r"slice03\.dcm: expected a whole DICOM file"):
+        io.read(tmp_path)

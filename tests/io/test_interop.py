@@ -242,7 +242,7 @@ def test_files_that_are_no_transforms_are_refused(name, tmp_path):
 
 def test_an_image_is_not_a_displacement_field(tmp_path):
     io.write(FIXED, tmp_path / "a.nii.gz")
-    with pytest.raises(InputError, match="3 numbers per voxel"):
+    with pytest.raises(InputError, match="3 real numbers per voxel"):
         io.read_transform(tmp_path / "a.nii.gz")
 
 

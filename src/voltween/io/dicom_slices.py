@@ -86,6 +86,9 @@ def read_dicom_header(path: Path) -> Dataset:
         header = pydicom.dcmread(
             path, defer_size=_DEFERRED_BYTES, specific_tags=list(_TAGS)
         )
+        for name in _TAGS:  # each is decoded here, where errors are reported
+            if name != "PixelData":
+                header.get(name)
         if has_image(header):
             _check_pixels_are_whole(path, header)
     for text in sorted({str(warning.message) for warning in caught}):

@@ -19,10 +19,11 @@ from voltween.spatial import Grid
 
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
-RAS_FRAME, ITK_FRAME = "RAS", "LPS"
-"""Names of the frames of this package and of ITK, ANTs and Slicer."""
-# Factor on x and y that turns each frame into RAS; old .fcsv files number the frames.
-_FRAME_SIGNS = {"RAS": 1.0, "LPS": -1.0, "0": 1.0, "1": -1.0}
+OWN_FRAME, ITK_FRAME = "RAS", "LPS"
+"""The frame of this package and of the points that it writes, and that of ITK."""
+FRAME_NUMBERS = {"0": OWN_FRAME, "1": ITK_FRAME, "2": "IJK"}
+"""The frames of Slicer's old .fcsv files."""
+_FRAME_SIGNS = {OWN_FRAME: 1.0, ITK_FRAME: -1.0}  # factor on x and y, to RAS
 
 
 def to_ras(positions: Float[np.ndarray, "n 3"], frame: str) -> Float[np.ndarray, "n 3"]:

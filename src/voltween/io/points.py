@@ -9,7 +9,7 @@ import numpy as np
 
 from voltween.errors import AssumptionWarning, InputError
 from voltween.files import PathLike, existing_file, naming
-from voltween.io.itk import ITK_FRAME, RAS_FRAME, to_ras
+from voltween.io.itk import ITK_FRAME, OWN_FRAME, to_ras
 from voltween.io.slicer_points import parse_fcsv, parse_markups
 from voltween.io.stored_points import StoredPoints, number
 from voltween.spatial import Points
@@ -78,7 +78,7 @@ def _settled_frame(stored: StoredPoints, frame: str | None, path: Path) -> str:
             got="a file that does not state it",
             advice="give it: --frame of `voltween apply`, in Python frame=",
         )
-    other = ITK_FRAME if stored.usual_frame == RAS_FRAME else RAS_FRAME
+    other = ITK_FRAME if stored.usual_frame == OWN_FRAME else OWN_FRAME
     warnings.warn(
         f"{path}: does not state its frame; taken to be {stored.usual_frame}, "
         f"{stored.reason}. If it is {other}, add a column `frame`",
@@ -101,7 +101,7 @@ def _parse_csv(path: Path) -> StoredPoints:
     frames = sorted({row["frame"].strip().upper() for row in rows if "frame" in row})
     if len(frames) > 1:
         raise InputError(expected="one frame for all points", got=", ".join(frames))
-    usual, reason = RAS_FRAME, "as this package writes points"
+    usual, reason = OWN_FRAME, "as this package writes points"
     if "t" in columns:
         usual, reason = ITK_FRAME, "as ANTs writes points with a column `t`"
     names = _csv_names(rows)

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from voltween.errors import InputError, SuspiciousInputWarning
-from voltween.io.itk import ITK_FRAME, RAS_FRAME
+from voltween.io.itk import FRAME_NUMBERS
 from voltween.io.stored_points import StoredPoints, number
 
 FCSV_COLUMNS = "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID"
 """Columns of an .fcsv file without a header of its own."""
-_FRAME_NUMBERS = {"0": RAS_FRAME, "1": ITK_FRAME, "2": "IJK"}  # of old .fcsv files
 _STATUS_PLACED = "2"  # a further column of new .fcsv files: 0 to 3, see _UNPLACED
 _UNPLACED = ("undefined", "preview", "missing")
 _MM_PER_UNIT = {"mm": 1.0, "um": 1e-3, "µm": 1e-3, "cm": 10.0, "m": 1000.0}
@@ -124,7 +123,7 @@ def parse_fcsv(path: Path) -> StoredPoints:
     return StoredPoints(
         _where(positions, placed),
         _where(names, placed),
-        _FRAME_NUMBERS.get(frame, frame) or None,
+        FRAME_NUMBERS.get(frame, frame) or None,
     )
 
 
