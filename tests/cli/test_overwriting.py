@@ -160,6 +160,7 @@ DOORS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:the joined manifest")  # two copies of one
 @pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
 def test_an_input_is_not_written_over(door, tmp_path, capsys):
     words, out, name = door(tmp_path)
