@@ -79,7 +79,7 @@ def test_guard(door, guard, place, monkeypatch):
         pipe = folder.parent / "bad" / good[door.kind].name
         os.mkfifo(pipe)
         os.link(pipe, folder.parent / "pipe")  # the door may rename it
-        with _watched(folder.parent / "pipe") as watched:
+        with _Watched(folder.parent / "pipe") as watched:
             _check_is_refused(door, folder, pipe)
         assert not watched.was_waited_for
     else:
@@ -160,7 +160,7 @@ def _copy(source, target):
     return shutil.copy(source, target) if is_small else os.link(source, target)
 
 
-class _watched:
+class _Watched:
     """A pipe that is opened for writing as soon as a reader waits, which then ends."""
 
     def __init__(self, path):
