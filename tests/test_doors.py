@@ -34,7 +34,6 @@ READERS = {
     "points": "read_points",
 }
 LISTS = ("manifest", "pairs", "splits", "names")
-SECONDS = 4
 CELLS = [
     pytest.param(door, guard, id=f"{door.name}, {guard}")
     for door in DOORS
@@ -80,9 +79,9 @@ def test_guard(door, guard, place, monkeypatch):
         pipe = folder.parent / "bad" / good[door.kind].name
         os.mkfifo(pipe)
         os.link(pipe, folder.parent / "pipe")  # the door may rename it
-        with _opened_in_the_end(folder.parent / "pipe") as late:
+        with _Watched(folder.parent / "pipe") as watched:
             _check_is_refused(door, folder, pipe)
-        assert not late.was_opened, "the pipe was waited for"
+        assert not watched.was_waited_for
     else:
         bad = BAD[door.kind][guard]
         file = bad.write(folder.parent / "bad", good[door.kind])
@@ -161,12 +160,12 @@ def _copy(source, target):
     return shutil.copy(source, target) if is_small else os.link(source, target)
 
 
-class _opened_in_the_end:  # noqa: N801  (a context, named as it is read)
-    """Opens a pipe for writing after a time, so that readers that wait end."""
+class _Watched:
+    """A pipe that is opened for writing as soon as a reader waits, which then ends."""
 
     def __init__(self, path):
         self.path = path
-        self.was_opened = False
+        self.was_waited_for = False
         self.is_over = threading.Event()
         self.thread = threading.Thread(target=self._open, daemon=True)
 
@@ -179,10 +178,10 @@ class _opened_in_the_end:  # noqa: N801  (a context, named as it is read)
         self.thread.join()
 
     def _open(self):
-        seconds = SECONDS
-        while not self.is_over.wait(seconds):
-            self.was_opened, seconds = True, 0.1
-            os.close(os.open(self.path, os.O_RDWR | os.O_NONBLOCK))
+        while not self.is_over.wait(0.05):
+            with suppress(OSError):  # nobody reads
+                os.close(os.open(self.path, os.O_WRONLY | os.O_NONBLOCK))
+                self.was_waited_for = True
 
 
 def _write_plan(folder):

@@ -7,6 +7,8 @@ import numpy as np
 import SimpleITK as sitk
 
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
+_DISPLACEMENTS_IN_RAS = 1006
+"""NIfTI's intent; ITK writes vectors of another intent, in LPS."""
 _UNITS = (1.0, 1e-3, 1e3)
 """Factors to mm that a header may state: nibabel does not apply them."""
 
@@ -53,7 +55,9 @@ def _by_nibabel(kind, path):
     image = nibabel.load(path)
     data = np.asarray(image.dataobj)
     if kind == "field":
-        return data[:, :, :, 0, :] * np.diag(_FLIP)[:3], image.affine
+        is_ras = int(image.header.get("intent_code", 0)) == _DISPLACEMENTS_IN_RAS
+        flip = np.ones(3) if is_ras else np.diag(_FLIP)[:3]
+        return data[:, :, :, 0, :] * flip, image.affine
     return data.reshape(data.shape[:3]), image.affine
 
 

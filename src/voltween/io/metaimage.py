@@ -171,6 +171,8 @@ def _numbers(
     fields: _Fields, names: tuple[str, ...], default: np.ndarray
 ) -> np.ndarray:
     """The numbers of the first of these fields, in the shape of the default."""
+    if empty := [name for name in names if fields.get(name) == ""]:
+        raise damaged(f"numbers as `{empty[0]}`", "none")
     text = _field(fields, *names, default=" ".join(map(str, default.ravel())))
     values = numbers_in(text, names[0])
     if len(values) != default.size:

@@ -70,6 +70,7 @@ _FIELDS = {
     "measurement frame",
 }
 """All fields of the format: a name that differs from these is damaged."""
+_MAY_BE_EMPTY = ("content",)
 _ANATOMICAL = re.compile(r"(?:[RL])(?:[AP])(?:[SI])")
 _VECTOR = re.compile(r"none|\([^)]*\)")
 
@@ -98,7 +99,7 @@ def open_nrrd(content: Content) -> VolumeFile:
             or its data are in a file elsewhere.
     """
     header = _read_header(content)
-    axes = int(_single(header, "dimension"))
+    axes = _dimension(header)
     sizes = sizes_in(header.get("sizes"), "sizes", axes)
     spatial = _spatial_axes(header, axes)
     others = [axis for axis in range(axes) if axis not in spatial]
@@ -144,17 +145,25 @@ def _read_header(content: Content) -> _Header:
         if name in fields:
             raise damaged(f"the field `{name}` once", "it twice")
         fields[name] = value.strip()
+        if not fields[name] and name not in _MAY_BE_EMPTY:
+            raise damaged(f"a value of the field `{name}`", "none")
         if name == "data file" and value.split()[:1] == ["LIST"]:
             break
     return _Header(content.path, fields, end.end() if end else len(start))
+
+
+def _dimension(header: _Header) -> int:
+    """The number of axes."""
+    values = whole_numbers_in(_single(header, "dimension"), "dimension")
+    if len(values) != 1:
+        raise damaged("one number as `dimension`", header.get("dimension"))
+    return values[0]
 
 
 def _single(header: _Header, name: str) -> str:
     """The value of a field that must be there."""
     if not header.get(name):
         raise damaged(f"the field `{name}`", "a header without it")
-    if name == "dimension":
-        whole_numbers_in(header.get(name), name)
     return header.get(name)
 
 
@@ -216,7 +225,7 @@ def _stored_voxels(header: _Header) -> StoredVoxels:
 
 def _vectors(header: _Header) -> list[str]:
     """The direction of every axis, or none, as text."""
-    axes, stated = int(header.get("dimension")), header.get("space directions")
+    axes, stated = _dimension(header), header.get("space directions")
     vectors = _VECTOR.findall(stated)
     if stated and len(vectors) != axes:
         raise damaged(f"{axes} `space directions`", f"{len(vectors)} of them")
@@ -249,7 +258,7 @@ def _grid_of_spacings(
     header: _Header, spatial: list[int], sizes: tuple[int, ...]
 ) -> Grid:
     """The grid of a header that gives distances but no directions."""
-    axes = range(int(header.get("dimension")))
+    axes = range(_dimension(header))
     per_axis = {
         name: _numbers_or_nan(header, name, len(axes))
         for name in ("spacings", "axis mins", "axis maxs")
