@@ -97,3 +97,15 @@ def _write_transform(transform: Transform, path: Path) -> None:
         # Checked first: on a full disk HDF5 prints pages of messages.
         check_free_space(path, sum(field.vectors_mm.nbytes for field in fields))
         sitk.WriteTransform(transform_to_itk(transform), str(partial))
+        if path.suffix == ".tfm":
+            _check_text_is_whole(partial)
+
+
+def _check_text_is_whole(path: Path) -> None:
+    """Checks the end of a transform's text: ITK does not report a full disk.
+
+    Raises:
+        RuntimeError: If the last line has no end.
+    """
+    if not path.read_bytes().endswith(b"\n"):
+        raise RuntimeError("the last line is cut short")
