@@ -4,6 +4,7 @@ import errno
 import gzip
 import resource
 import shutil
+from pathlib import Path
 
 import pytest
 import SimpleITK as sitk
@@ -12,7 +13,7 @@ from support.scans import label_blocks, oblique_grid, smooth_field, smooth_image
 from voltween import io
 from voltween.errors import InputError, OutputError
 from voltween.io import nifti
-from voltween.spatial import Grid
+from voltween.spatial import Affine, Grid
 
 GRID = oblique_grid()
 
@@ -102,4 +103,17 @@ def test_sheared_grids_are_refused_where_only_itk_can_write(tmp_path):
     affine[:3, 1] += 0.3 * affine[:3, 0]
     with pytest.raises(InputError, match=r"perpendicular axes, .*got a sheared grid"):
         io.write(smooth_image(Grid((15, 12, 10), affine)), tmp_path / "a.nrrd")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_text_transform_that_is_cut_short_is_not_written(tmp_path, monkeypatch):
+    write_whole = sitk.WriteTransform
+
+    def write_half(transform, path):
+        write_whole(transform, path)
+        Path(path).write_bytes(Path(path).read_bytes()[:-20])
+
+    monkeypatch.setattr(sitk, "WriteTransform", write_half)
+    with pytest.raises(OutputError, match="is the disk full"):
+        io.write(Affine.identity(), tmp_path / "affine.tfm")
     assert list(tmp_path.iterdir()) == []

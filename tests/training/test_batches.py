@@ -10,7 +10,12 @@ from voltween.cohorts import read_manifest
 from voltween.errors import InputError
 from voltween.preprocessing import Preprocessing
 from voltween.training import Augmentation, Objective, TrainConfig
-from voltween.training.batches import PairSampler, Share, batches
+from voltween.training.batches import (
+    PairSampler,
+    Share,
+    batches,
+    naming_dead_workers,
+)
 from voltween.training.samples import Sample, store_samples
 
 PREPROCESSING = Preprocessing((16, 16, 16), (2.5, 2.5, 2.5))
@@ -85,3 +90,16 @@ def test_workers_prepare_the_same_batches(pairs):
     assert len(here) == len(there) == 2  # steps 2 and 3
     for one, other in zip(here, there, strict=True):
         assert_same(one[0], other[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("DataLoader worker (pid 7) is killed by signal: Killed. \nmore", InputError),
+        ("another fault", RuntimeError),
+    ],
+)
+def test_a_dead_worker_is_named_in_one_line(text, error):
+    with pytest.raises(error) as caught, naming_dead_workers():
+        raise RuntimeError(text)
+    assert "\n" not in str(caught.value)

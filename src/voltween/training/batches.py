@@ -6,6 +6,7 @@ processes or on the step at which a run was resumed.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -157,6 +158,29 @@ def batches(
     )
     with starting_deaf_processes():
         return iter(loader)
+
+
+@contextmanager
+def naming_dead_workers() -> Iterator[None]:
+    """Says in one line that a process that prepares batches has died.
+
+    PyTorch raises its error wherever the training is at that moment.
+
+    Raises:
+        InputError: If one of them was killed, as the system does without memory.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0] if str(error) else ""
+        if not reason.startswith("DataLoader worker"):
+            raise
+        raise InputError(
+            about="--workers",
+            expected="processes that live as long as the training",
+            got=reason,
+            advice="take fewer of them if memory is short, and resume",
+        ) from error
 
 
 class _Steps(Dataset[list[NamedBatch]]):

@@ -22,7 +22,12 @@ from voltween.files import output_folder
 from voltween.locks import alone_in
 from voltween.models import Model, ModelFingerprint, load_model
 from voltween.networks import Network, build, config_facts, weights_for
-from voltween.training.batches import NamedBatch, Share, batches
+from voltween.training.batches import (
+    NamedBatch,
+    Share,
+    batches,
+    naming_dead_workers,
+)
 from voltween.training.hardware import Hardware
 from voltween.training.logs import Logs, StepReport
 from voltween.training.objective import Objective, PairBatch, pair_losses, total_loss
@@ -77,7 +82,7 @@ def train(
     # The other processes of one training have no lock of their own.
     is_first = fabric.is_global_zero
     lock = alone_in(output_folder(out), work="training") if is_first else nullcontext()
-    with lock:
+    with lock, naming_dead_workers():
         training = Training(cases, recipe, out=out, fabric=fabric)
         if training.is_finished:
             return training.folder.best
