@@ -130,7 +130,7 @@ def test_files_cut_short_are_refused(name, share, tmp_path):
     path = io.write(smooth_image(GRID), tmp_path / name)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(InputError, match="damaged"):
+    with pytest.raises(InputError, match=r"damaged|an empty file"):
         io.read(path)
 
 
