@@ -30,10 +30,10 @@ HEADERS, CENTERS, POSE = "headers", "centers", "pose"
 _IDENTICAL = 0.9999
 """Similarity above which nothing is left to improve."""
 _ALIKE = 0.5
-"""Similarity, as it came in, that only two scans of one subject have."""
+"""Similarity that scans have without bending only if they show one subject."""
 _TRIED_POSES = 2
 _LEAST_GAIN = 0.15
-"""Share of the dissimilarity that a bent transform has to remove, to be taken."""
+"""Share of the dissimilarity of alike scans that a bent transform has to remove."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +100,9 @@ class Search:
         refined = Optimization(settings, self.guidance, self.watch).dense(start)
         if not self.guidance.is_empty:  # the images are not all that counts
             return refined
-        gain = refined.similarity - start.similarity
-        return refined if gain > _LEAST_GAIN * (1 - start.similarity) else start
+        left = 1 - start.similarity
+        wanted = _LEAST_GAIN * left if start.similarity > _ALIKE else 0
+        return refined if refined.similarity - start.similarity > wanted else start
 
     def _refine_unbent(self, start: Candidate) -> Candidate:
         """The best rigid, similarity or affine answer, whatever the start is."""
