@@ -16,7 +16,7 @@ from support.scans import (
     stored,
     tiny_model,
 )
-from voltween.registration import register
+from voltween.registration import register_by_network
 from voltween.spatial import DisplacementField, Image
 
 POINTS_MM = random_points_mm(FIXED.grid, 200)
@@ -29,7 +29,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def expected_mm(model):
-    result = register(FIXED, MOVING, model=model)
+    result = register_by_network(FIXED, MOVING, model)
     mapped_mm = result.fixed_to_moving.map_positions(POINTS_MM)
     initial_mm = result.before.map_positions(POINTS_MM)
     assert np.abs(mapped_mm - initial_mm).max() > 2  # the network moves something
@@ -40,7 +40,7 @@ def expected_mm(model):
 def test_storage_order_of_either_scan_does_not_matter(order, model, expected_mm):
     # 7 and 48 have no common factor, so that the moving scan takes all 48 orders too.
     other = STORAGE_ORDERS[(STORAGE_ORDERS.index(order) * 7 + 5) % 48]
-    result = register(stored(FIXED, order), stored(MOVING, other), model=model)
+    result = register_by_network(stored(FIXED, order), stored(MOVING, other), model)
     mapped_mm = result.fixed_to_moving.map_positions(POINTS_MM)
     np.testing.assert_allclose(mapped_mm, expected_mm, atol=1e-4)
 
