@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
+from support.commands import run_here
 from support.downloads import adhd200
 from support.kills import Compare, Register, Train, prepare_inputs
-from voltween.cli import main
 from voltween.workspaces import PREFIX
 
 FULL, LARGE = "8k", "64m"
@@ -39,7 +39,7 @@ def mount(path, options):
 def inputs_fixture(tmp_path_factory):
     inputs = prepare_inputs(tmp_path_factory.mktemp("inputs"))
     adhd200(inputs / "adhd200")
-    run(*Register(inputs).words(inputs / "result"))
+    run_here(*Register(inputs).words(inputs / "result"))
     return inputs
 
 
@@ -63,15 +63,6 @@ def words_of(command, inputs, disk):
     return kind(inputs).words(disk / "out")
 
 
-def run(*words):
-    """The exit code of a command that runs in this process."""
-    try:
-        main(list(map(str, words)))
-    except SystemExit as end:
-        return end.code
-    return 0
-
-
 @pytest.mark.filterwarnings("ignore::voltween.errors.SuspiciousInputWarning")
 @pytest.mark.parametrize(
     "command", ["register", "apply", "train", "compare", "prepare"]
@@ -79,11 +70,11 @@ def run(*words):
 def test_a_full_disk_is_one_line_and_space_mends_it(command, inputs, disk, capfd):
     words = words_of(command, inputs, disk)
     capfd.readouterr()
-    assert run(*words) == 2
+    assert run_here(*words) == 2
     said = capfd.readouterr().err.replace("\r", "\n").splitlines()
     lines = [line for line in said if "warning" not in line and "resuming" not in line]
     assert len(lines) == 1
     assert lines[0].startswith(f"voltween: {disk}")
     assert not list(disk.rglob(f"{PREFIX}*"))
     assert mount(disk, f"remount,size={LARGE}").returncode == 0
-    assert run(*words) == 0
+    assert run_here(*words) == 0

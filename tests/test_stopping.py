@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from support.processes import finish, start
+from support.processes import finish, no_signals_ignored, start
 from voltween.stopping import Stopped, starting_deaf_processes, stopping_at_signals
 
 ENDINGS = [
@@ -20,6 +20,15 @@ with stopping_at_signals(ends_process=True):
     print("ready", flush=True)
     {work}
 """
+SECONDS = 10
+"""Sleep of a process that does not heed its signal, after which the test fails."""
+
+
+@pytest.fixture(autouse=True)
+def no_signals_ignored_fixture():
+    """Lets the tests receive all signals, also if their parent switched some off."""
+    with no_signals_ignored():
+        yield
 
 
 def raise_signal(number, error=None):
@@ -77,11 +86,11 @@ def test_signals_that_are_switched_off_stay_so():
 @pytest.mark.parametrize(
     "work",
     [
-        "time.sleep(60)",
+        f"time.sleep({SECONDS})",
         # Python drops exceptions of callbacks; imports have such callbacks.
         "import weakref\n    class Thing: pass\n    thing = Thing()\n"
-        "    held = weakref.ref(thing, lambda _: time.sleep(60))\n"
-        "    del thing\n    time.sleep(60)",
+        f"    held = weakref.ref(thing, lambda _: time.sleep({SECONDS}))\n"
+        f"    del thing\n    time.sleep({SECONDS})",
     ],
 )
 @pytest.mark.parametrize(("number", "code", "line"), ENDINGS[:2])
@@ -89,7 +98,7 @@ def test_a_process_ends_wherever_the_signal_meets_it(work, number, code, line):
     process = start(code=SLEEPING.format(work=work))
     assert process.stdout.readline() == b"ready\n"
     os.killpg(process.pid, number)
-    assert finish(process) == (code, "", line)
+    assert finish(process, 3 * SECONDS) == (code, "", line)
 
 
 def test_processes_started_deaf_do_not_hear_an_interrupt():

@@ -124,15 +124,23 @@ def existing_file(path: Path) -> Path:
     """Returns the path of a file that can be read.
 
     Raises:
-        InputError: If there is no file, or it cannot be read.
+        InputError: If there is no file, it is no regular file (a pipe or a device would
+            block), or it cannot be read.
     """
     if not exists(path):
         raise InputError(about=path, expected="a file", got="none of this name")
-    if not path.is_file() or not os.access(path, os.R_OK):
+    if path.is_dir():
+        raise InputError(about=path, expected="a file", got="a folder")
+    if not path.is_file():
         raise InputError(
             about=path,
-            expected="a readable file",
-            got="a folder, a pipe or device, or no permission",
+            expected="a regular file",
+            got="a pipe, socket or device",
+            advice="write it to a file first",
+        )
+    if not os.access(path, os.R_OK):
+        raise InputError(
+            about=path, expected="a readable file", got="no permission to read it"
         )
     return path
 

@@ -77,8 +77,7 @@ class Child:
         if line is None:
             self.stop()
             raise ChildDiedError("hang", f"more than {seconds} s")
-        code = self.process.wait()
-        self.process = None
+        code = self._part()
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         raise ChildDiedError("signal", f"{name} {self._last_words()}")
 
@@ -86,8 +85,14 @@ class Child:
         """Ends the process and those that it started."""
         if self.process is not None:
             os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            self.process = None
+            self._part()
+
+    def _part(self):
+        """Waits for the end of the process, closes its pipes; returns its exit code."""
+        process, self.process = self.process, None
+        process.stdin.close()
+        process.stdout.close()
+        return process.wait()
 
     def _start(self):
         paths = [str(_TESTS), str(_SOURCE)]

@@ -4,7 +4,6 @@ import errno
 import gzip
 import resource
 import shutil
-from pathlib import Path
 
 import pytest
 import SimpleITK as sitk
@@ -85,13 +84,22 @@ def test_transform_that_does_not_fit_on_the_disk_is_refused(tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["t.h5", "t.tfm"])
-def test_full_disk_while_writing_a_transform_ends_in_one_line(name, tmp_path, capfd):
+@pytest.mark.parametrize(
+    ("transform", "name", "fitting_bytes"),
+    [
+        (smooth_field(GRID), "t.h5", 5000),
+        (smooth_field(GRID), "t.tfm", 5000),
+        (Affine.identity(), "t.tfm", 100),  # fails when the file is closed
+    ],
+)
+def test_full_disk_while_writing_a_transform_ends_in_one_line(
+    transform, name, fitting_bytes, tmp_path, capfd
+):
     most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, most[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (fitting_bytes, most[1]))
     try:
         with pytest.raises(OutputError, match="a place that can be written to"):
-            io.write(smooth_field(GRID), tmp_path / name)
+            io.write(transform, tmp_path / name)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, most)
     assert capfd.readouterr() == ("", "")
@@ -103,17 +111,4 @@ def test_sheared_grids_are_refused_where_only_itk_can_write(tmp_path):
     affine[:3, 1] += 0.3 * affine[:3, 0]
     with pytest.raises(InputError, match=r"perpendicular axes, .*got a sheared grid"):
         io.write(smooth_image(Grid((15, 12, 10), affine)), tmp_path / "a.nrrd")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_text_transform_that_is_cut_short_is_not_written(tmp_path, monkeypatch):
-    write_whole = sitk.WriteTransform
-
-    def write_half(transform, path):
-        write_whole(transform, path)
-        Path(path).write_bytes(Path(path).read_bytes()[:-20])
-
-    monkeypatch.setattr(sitk, "WriteTransform", write_half)
-    with pytest.raises(OutputError, match="is the disk full"):
-        io.write(Affine.identity(), tmp_path / "affine.tfm")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,6 @@
-"""The command `voltween register` on a folder of small files, as tests run it."""
+"""Commands on folders of small files, as tests run them in their own process."""
+
+import torch
 
 from support.scans import FIXED, MOVING, label_blocks, tiny_model
 from voltween import io
@@ -16,8 +18,24 @@ def write_pair(folder):
     return folder
 
 
+def run_here(*words):
+    """The exit code of a command that runs in this process, with one thread.
+
+    Most of the time of a process of its own would go into imports.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        main(list(map(str, words)))
+    except SystemExit as end:
+        return end.code
+    finally:
+        torch.set_num_threads(threads)
+    return 0
+
+
 def register(folder, **changes):
-    """Runs the command on the folder's files, with some of them changed."""
+    """Registers the folder's files, with some of them changed."""
     files = {
         "fixed": "fixed.nii.gz",
         "moving": "moving.nrrd",

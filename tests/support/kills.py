@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from support.cohorts import write_cohort
-from support.commands import write_pair
-from support.processes import run
+from support.commands import run_here, write_pair
 from support.scans import tiny_model
 from support.training import assert_equal
 from voltween import io
@@ -55,7 +54,7 @@ class Register(Killable):
     def begin(self, out):
         former = self.inputs / "former"
         if not former.exists():
-            assert run(*self._words(former, "other"))[0] == 0
+            assert run_here(*self._words(former, "other")) == 0
         shutil.copytree(former, out)
         (out / "notes.txt").write_text("mine")
 
@@ -91,12 +90,12 @@ class Train(Killable):
     def words(self, out):
         grid = ["--shape", 16, 16, 16, "--spacing-mm", 2.5, 2.5, 2.5]
         network = ["--cascade", "AD", "--channels", 2]
-        steps = ["--steps", 8, "--validate-every", 2, "--validation-pairs", 2]
+        steps = ["--steps", 6, "--validate-every", 3, "--validation-pairs", 2]
         manifest = self.inputs / "cohort" / "cases.csv"
         return ["train", manifest, *grid, *network, *steps, "--out", out]
 
     def check_done(self, out, done):
-        for name in ("state-00000008.safetensors", "best.safetensors"):
+        for name in ("state-00000006.safetensors", "best.safetensors"):
             assert_equal(out / name, done / name)
         for name in ("log.csv", "validation.csv"):
             assert (out / name).read_text() == (done / name).read_text()

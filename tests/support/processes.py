@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import voltween
@@ -13,6 +14,7 @@ SOURCE = Path(voltween.__file__).parents[1]
 TESTS = Path(__file__).parents[1]
 SECONDS = 240
 """More than any of these commands takes on a busy machine."""
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def environment(**changes):
@@ -21,22 +23,45 @@ def environment(**changes):
     return os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"} | changes
 
 
+@contextmanager
+def no_signals_ignored():
+    """Switches on, within the block, the signals that the tests' parent switched off.
+
+    A shell does that to `pytest &` in a script, and so does `nohup`; processes that are
+    started within the block would inherit it. The tests themselves go on as before when
+    such a signal comes.
+    """
+    former = {number: signal.getsignal(number) for number in ENDING}
+    ignored = [n for n, handler in former.items() if handler is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, lambda *_: None)  # a started process gets the default
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+
+
 def start(*words, code=None, **changes):
-    """Start `voltween WORDS`, or Python code, as the leader of a group of processes."""
+    """Start `voltween WORDS`, or Python code, as the leader of a group of processes.
+
+    Its signals have their default handlers.
+    """
     command = ["-c", code] if code else ["-m", "voltween", *map(str, words)]
-    return subprocess.Popen(
-        [sys.executable, *command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(**changes),
-        start_new_session=True,
-    )
+    with no_signals_ignored():
+        return subprocess.Popen(
+            [sys.executable, *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(**changes),
+            start_new_session=True,
+        )
 
 
-def finish(process):
+def finish(process, seconds=SECONDS):
     """Wait for a process; its exit code, output and errors."""
     try:
-        output, errors = process.communicate(timeout=SECONDS)
+        output, errors = process.communicate(timeout=seconds)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

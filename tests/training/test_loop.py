@@ -27,7 +27,7 @@ from support.training import (
 )
 from voltween.baselines import TOOLS
 from voltween.cohorts import read_manifest
-from voltween.errors import InputError
+from voltween.errors import InputError, TakeoverWarning
 from voltween.models import load_model
 from voltween.process import Used
 from voltween.training import (
@@ -175,7 +175,8 @@ def test_run_killed_from_outside_is_resumed(manifest, whole, tmp_path):
             break
     process.stdout.close()
     assert process.wait(timeout=60) < 0
-    run(manifest, tmp_path / "killed")
+    with pytest.warns(TakeoverWarning, match=f"process {process.pid} .* has ended"):
+        run(manifest, tmp_path / "killed")
     assert_equal(tmp_path / "killed" / LAST, whole / LAST)
 
 
