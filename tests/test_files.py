@@ -21,6 +21,7 @@ from voltween.files import (
     existing_file,
     file_name,
     folder_of,
+    named,
     naming,
     output_folder,
     scratch_file,
@@ -185,6 +186,16 @@ def test_naming_puts_the_file_before_an_input_error_alone():
     with pytest.raises(VoltweenError) as caught, naming("scan.nii"):
         raise OutputError(about="out", expected="space", got="none")
     assert caught.value.about == "out"
+
+
+def test_texts_of_warnings_have_the_names_of_errors():
+    with naming("fixed"):
+        with naming("channel 1"):
+            assert named("looks odd") == "fixed: channel 1: looks odd"
+        with pytest.raises(InputError), naming("channel 2"):
+            raise InputError(expected="voxels", got="none")
+        assert named("looks odd") == "fixed: looks odd"
+    assert named("looks odd") == "looks odd"
 
 
 @pytest.mark.parametrize("text", ["plain", "a-b_c.d+1"])

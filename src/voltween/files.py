@@ -8,6 +8,7 @@ import unicodedata
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 from voltween.errors import InputError, OutputError
@@ -20,6 +21,7 @@ PathLike = str | os.PathLike[str]
 _DIGEST_LETTERS = 8
 _SHORTENED_LETTERS = 60
 _LONGEST_BYTES = 200  # of 255, for a suffix and for the name of a file being written
+_names: ContextVar[tuple[str, ...]] = ContextVar("names", default=())
 _RESERVED = r"con|prn|aux|nul|com\d|lpt\d"  # devices of Windows, with any suffix
 
 
@@ -161,11 +163,19 @@ def check_suffix(path: Path, suffixes: tuple[str, ...], kind: str) -> None:
 
 @contextmanager
 def naming(path: PathLike) -> Iterator[None]:
-    """Names the file in an error about its content."""
+    """Names the file in an error about its content, and in texts by `named`."""
+    token = _names.set((*_names.get(), str(path)))
     try:
         yield
     except InputError as error:
         raise error.add_context(path) from error
+    finally:
+        _names.reset(token)
+
+
+def named(text: str) -> str:
+    """Returns the text of a warning, after the names that an error would have."""
+    return ": ".join((*_names.get(), text))
 
 
 def file_name(text: str) -> str:

@@ -34,7 +34,9 @@ def test_what_is_no_comparison_is_refused_by_all_that_show_one(kind, folder, cap
     command += ["--method", "model:one"] if kind == "stages" else []
     assert "pairs.csv: expected a file" in error_of(capsys, *command)
     (folder / "pairs.csv").write_text("fixed,moving\nscan,scan\n")
-    assert "expected the folder of a finished" in error_of(capsys, *command)
+    assert "expected pairs.csv in the folder of a finished" in error_of(
+        capsys, *command
+    )
     assert not (folder / "figure.png").exists()
 
 

@@ -36,7 +36,8 @@ def test_the_exit_code_tells_that_some_cases_were_not_prepared(tmp_path, capsys)
         main([*command, str(tmp_path / "some")])
     assert caught.value.code == 1
     said = capsys.readouterr()
-    assert "mprage.nii.gz: expected a NIfTI image" in said.err
+    assert "mprage.nii.gz: expected an image (NIfTI" in said.err
+    assert "cut short or of another kind, compressed by gzip" in said.err
     assert "3 cases" in said.out
 
 

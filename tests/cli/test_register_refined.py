@@ -147,7 +147,7 @@ def test_no_folding_leaves_none(folder, tmp_path):
         ("--refine 2", "expected at least 3 steps, one per level, got 2"),
         ("--refine -3", "expected at least 3 steps, one per level, got -3"),
         ("--seconds 0", "seconds: expected a finite number > 0"),
-        ("--seconds nan", "seconds: expected a finite number > 0"),
+        ("--seconds nan", "--seconds: expected a finite number, got nan"),
         ("--voxels -1", "spacing_mm: expected a finite number > 0"),
         ("--voxels 0.001", "give wider voxels"),
         ("--voxels 500", "give narrower voxels"),

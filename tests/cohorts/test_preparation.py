@@ -193,7 +193,10 @@ def test_everything_that_is_wrong_is_named_and_the_rest_is_prepared(ct):
         "lits-0: expected labels, got an image alone (media/nas/Training Batch 1/volume"
         in faults
     )
-    assert "lits-1: media/nas/Training Batch 1/volume-1.nii: expected a NIfTI" in faults
+    assert (
+        "lits-1: media/nas/Training Batch 1/volume-1.nii: expected 31,680 bytes of "
+        "voxels, as its header says, got a file of 16,016 bytes" in faults
+    )
     assert "lits-2: expected one image, got 2 (copy/volume-2.nii, media" in faults
     assert (
         "lits-7: expected an image, got labels alone (copy/segmentation-7.nii)"

@@ -441,7 +441,7 @@ def test_a_missing_file_stops_the_pairs_of_its_case_alone(cases, counted, tmp_pa
     found = evaluate([method], cases, pairs=pairs, out=tmp_path / "out")
     lost = [pair.status == "failed" for pair in found.pairs]
     assert lost == [names[0] in pair for pair in pairs]
-    fault = f"{names[0]}: expected files that can be read, got No such file"
+    fault = f"{names[0]}: {cases[0].labels}: expected a file, got none of this name"
     assert fault in found.pairs[0].note
     assert len(asked) == 2
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from support.scans import FIXED, label_blocks, tiny_model
+from support.scans import FIXED, MOVING, label_blocks, tiny_model
 from voltween import io
 from voltween.cohorts import read_manifest
 from voltween.errors import InputError
@@ -28,9 +28,9 @@ PAIR = ("one", "other")
 def kept_fixture(tmp_path):
     """Folder of an experiment with a trained network and its registered pair."""
     lines = ["case,image,labels,split"]
-    for name in PAIR:
-        io.write(FIXED, tmp_path / f"{name}.nii.gz")
-        io.write(label_blocks(FIXED.grid), tmp_path / f"{name}_labels.nii.gz")
+    for name, scan in zip(PAIR, (FIXED, MOVING), strict=True):
+        io.write(scan, tmp_path / f"{name}.nii.gz")
+        io.write(label_blocks(scan.grid), tmp_path / f"{name}_labels.nii.gz")
         lines.append(f"{name},{name}.nii.gz,{name}_labels.nii.gz,val")
     (tmp_path / "cases.csv").write_text("\n".join(lines))
     out = tmp_path / "small"
@@ -43,8 +43,8 @@ def kept_fixture(tmp_path):
 def keep_pair(out, method):
     """Registers the pair by the trained network and keeps it as this method's."""
     model = load_model(out / "trained" / "ADD" / "best.safetensors")
-    scan = io.read(out.parent / "one.nii.gz")
-    registration = register_by_network(scan, scan, model)
+    scans = [io.read(out.parent / f"{name}.nii.gz") for name in PAIR]
+    registration = register_by_network(*scans, model)
     Records(out).keep(
         Record(PairScore(method=method, fixed=PAIR[0], moving=PAIR[1], iou=0.5)), {}
     )
@@ -87,7 +87,9 @@ def test_the_figure_has_a_pair_of_columns_per_stage_with_its_overlap(kept):
     assert titles[3::2] == ["masks"] * 3
     labels = pair.fixed.labels
     for panel, name in zip(axes[3::2], ("affine", "dense 1", "dense 2"), strict=False):
-        moved = registration.tweening[name].resample(labels, onto=labels.grid)
+        moved = registration.tweening[name].resample(
+            pair.moving.labels, onto=labels.grid
+        )
         iou = iou_from_dice(dice_per_label(labels.data, moved.data)[1])
         assert panel.get_xlabel() == f"IoU {iou:.3f}"
 

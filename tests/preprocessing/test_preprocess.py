@@ -146,7 +146,7 @@ def test_images_that_are_constant_where_the_model_looks_are_refused():
 
 def test_label_maps_given_as_images_are_told():
     labels = label_blocks(oblique_grid())
-    with pytest.warns(SuspiciousInputWarning, match="looks like a label map"):
+    with pytest.warns(SuspiciousInputWarning, match="^the scan looks like a label map"):
         PREPROCESSING.normalize(Image(labels.data, labels.grid))
 
 

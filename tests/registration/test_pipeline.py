@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from support.scans import FIXED, MOVING, label_blocks, random_points_mm, tiny_model
-from voltween.errors import InputError
+from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.ops import warp
 from voltween.refinement import FAST_ALONE
 from voltween.registration import Guidance, Side, register, register_by_network
@@ -156,17 +156,22 @@ def test_guidance_without_a_refinement_is_refused(model):
 
 
 @pytest.mark.parametrize("role", ["fixed", "moving"])
-@pytest.mark.parametrize(
-    ("image", "message"),
-    [
-        (Image(np.full(FIXED.grid.shape, 4), FIXED.grid), "constant"),
-        (Image(label_blocks(FIXED.grid).data, FIXED.grid), "label map"),
-    ],
-)
-def test_without_a_model_as_well_such_images_are_named(role, image, message):
+def test_without_a_model_as_well_constant_images_are_named(role):
+    image = Image(np.full(FIXED.grid.shape, 4), FIXED.grid)
     pair = (image, MOVING) if role == "fixed" else (FIXED, image)
-    with pytest.raises(InputError, match=f"^{role}: .*{message}"):
+    with pytest.raises(InputError, match=f"^{role}: .*constant"):
         register(*pair, model=None, refinement=FAST_ALONE)
+
+
+@pytest.mark.parametrize("role", ["fixed", "moving"])
+def test_without_a_model_as_well_label_maps_are_named_and_registered(role):
+    image = Image(label_blocks(FIXED.grid).data, FIXED.grid)
+    pair = (image, MOVING) if role == "fixed" else (FIXED, image)
+    with pytest.warns(SuspiciousInputWarning) as told:
+        register(*pair, model=None, refinement=FAST_ALONE)
+    texts = {str(warning.message) for warning in told}
+    assert len(texts) == 1
+    assert texts.pop().startswith(f"{role}: the scan looks like a label map")
 
 
 def test_a_single_slice_is_refused(model):

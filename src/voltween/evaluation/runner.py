@@ -170,6 +170,8 @@ class _Comparison:
             for path in self._cases[name].files:
                 for file in files_of(path):  # of a DICOM folder, all that are in it
                     digest.update(existing_file(file).read_bytes())
+        except InputError as error:
+            raise error.add_context(name) from error
         except OSError as error:
             raise InputError(
                 about=name,

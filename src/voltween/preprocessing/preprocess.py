@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from voltween.errors import InputError, SuspiciousInputWarning, check_range
+from voltween.files import named
 from voltween.preprocessing.foreground import find_foreground, head_center_mm
 from voltween.preprocessing.hounsfield import hounsfield_offset
 from voltween.spatial import (
@@ -182,8 +183,10 @@ def check_has_contrast(image: Image) -> None:
         )
     if looks_like_labels(image.data):
         warnings.warn(
-            "a scan looks like a label map (few values, piecewise constant): if it is "
-            "one, give it as labels, beside the scan that it was drawn on",
+            named(
+                "the scan looks like a label map (few values, piecewise constant): if "
+                "it is one, give it as labels, beside the scan that it was drawn on"
+            ),
             SuspiciousInputWarning,
             stacklevel=2,
         )

@@ -11,7 +11,7 @@ from support import downloads as standins
 from support.cohorts import trunk
 from support.downloads import centered, head, in_order, write, write_analyze
 from support.scans import STORAGE_ORDERS, stored
-from voltween import io, process
+from voltween import io
 from voltween.cohorts import (
     DOWNLOADS,
     PreparationOptions,
@@ -26,7 +26,6 @@ from voltween.cohorts.downloads.scans import group_scans
 from voltween.cohorts.downloads.sources import natural_order, open_source
 from voltween.errors import (
     InputError,
-    MissingPackageError,
     SuspiciousInputWarning,
 )
 from voltween.metrics import landmark_differences_in_fixed_mm
@@ -137,10 +136,10 @@ class TestLpba40:
         assert orient_by_labels(loaded) is loaded
 
     def test_a_mirrored_nifti_is_turned_back_and_that_is_in_the_log(self, tmp_path):
-        image = head(2)[0]
-        labels = standins.structures(image)
-        mirror = np.diag([-1.0, 1, 1, 1]) @ image.grid.affine
+        labels = standins.structures(head(2)[0])
+        mirror = np.diag([-1.0, 1, 1, 1]) @ labels.grid.affine
         for number in (1, 2):
+            image = head(number)[0]
             name = f"LPBA40/S{number:02}.delineation"
             for kind, volume in (("skullstripped", image), ("structure.label", labels)):
                 mirrored = type(volume)(volume.data, Grid(volume.grid.shape, mirror))
@@ -349,11 +348,6 @@ class TestRcn:
         listed = contents("rcn", arrays)
         assert len(listed.cases) == 2
         assert listed.faults[0].startswith("adni.h5: expected an .h5 file")
-
-    def test_the_missing_package_is_named(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(process, "installed_version", lambda package: None)
-        with pytest.raises(MissingPackageError, match=r"voltween\[cohorts\]"):
-            contents("rcn", tmp_path)
 
 
 def test_the_two_parts_of_abide_are_told_apart(tmp_path):

@@ -163,12 +163,14 @@ def test_settings_change_grid_network_and_training(livers):
         validate_every=20,
         voxelmorph_steps=11,
         voxelmorph_pairs_per_step=2,
+        elastix_iterations=7,
     )
     not_of_scale = {"split", "atlas"}
     assert settings.given.keys() | not_of_scale == {
         field.name for field in fields(ExperimentSettings)
     }
     scale = PAPER.changed_by(settings)
+    assert scale.elastix_iterations == 7
     recipe = recipe_of(TableRow("row", network="AD"), scale.fit(livers), scale)
     assert recipe.preprocessing == Preprocessing(
         (64, 48, 64), (4.0, 5.0, 4.0), hounsfield_window=(-100.0, 200.0)
