@@ -34,8 +34,8 @@ def run_here(*words):
     return 0
 
 
-def register(folder, **changes):
-    """Registers the folder's files, with some of them changed."""
+def register(folder, *options, **changes):
+    """Registers the folder's files, with some of them changed, and other options."""
     files = {
         "fixed": "fixed.nii.gz",
         "moving": "moving.nrrd",
@@ -51,5 +51,6 @@ def register(folder, **changes):
             if key in files
             for word in (f"--{key.replace('_', '-')}", str(folder / files[key]))
         ]
+        + [*options]
     )
     return folder / files["out"]
