@@ -15,6 +15,7 @@ from voltween.errors import InputError, OutputError, SuspiciousInputWarning
 from voltween.evaluation import EvaluationProtocol, Method, evaluate, method_named
 from voltween.evaluation.method_names import centers, identity
 from voltween.evaluation.methods import Answer, plain_method
+from voltween.evaluation.voxelmorph import voxelmorph_method
 from voltween.metrics import dice_per_label
 from voltween.models import save_model
 from voltween.registration import Criterion, judge_transform, register_by_network
@@ -471,3 +472,11 @@ def test_damaged_facts_of_a_kept_transform_are_those_of_none(
         path.write_text(text)
     assert evaluate([method], cases, **run).pairs[0].status == "ok"
     assert len(asked) == 2
+
+
+def test_networks_alone_are_judged_by_answers_without_refinement(tmp_path):
+    file = save_model(tiny_model(), tmp_path / "tiny.safetensors", is_half=False)
+    assert not method_named(f"model:{file}").criterion.is_refined
+    assert method_named(f"model:{file}+fast").criterion.is_refined
+    cases = read_manifest(write_cohort(tmp_path, 2, 1))
+    assert not voxelmorph_method(cases, tmp_path).criterion.is_refined

@@ -9,6 +9,7 @@ from pathlib import Path
 from voltween.cohorts import Case, cases_of_split
 from voltween.evaluation.methods import Method, Registering, load_registering
 from voltween.networks import VoxelMorphConfig
+from voltween.registration import Criterion
 from voltween.training import (
     VOXELMORPH_TRAINING,
     Recipe,
@@ -45,7 +46,11 @@ def voxelmorph_method(
 
     digest = hashlib.sha256(facts.encode()).hexdigest()
     return Method(
-        "voxelmorph", load, {"recipe": digest, "device": device}, make_ready=make_ready
+        "voxelmorph",
+        load,
+        {"recipe": digest, "device": device},
+        make_ready=make_ready,
+        criterion=Criterion("voxelmorph", is_refined=False),
     )
 
 
