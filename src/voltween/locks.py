@@ -86,14 +86,14 @@ def alone_in(folder: Path, *, work: str) -> Iterator[None]:
 
 
 def _sign(path: Path) -> None:
-    """Writes who holds the lock."""
+    """Writes into a lock which process holds it."""
     since = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
     facts = {"host": platform.node(), "process": os.getpid(), "since": since}
     path.write_text(json.dumps(facts), encoding="utf-8")
 
 
 def _holder(path: Path) -> str:
-    """Who holds a lock, or held it last."""
+    """Describes the process that holds a lock, or held it last."""
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         return f"process {facts['process']} of {facts['host']} since {facts['since']}"

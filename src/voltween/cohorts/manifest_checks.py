@@ -107,7 +107,7 @@ def _contradictory_subjects(scans: Iterable[Sequence[Case]]) -> Iterator[str]:
 def _suspicions(
     cases: Sequence[Case], scans: Sequence[Sequence[Case]]
 ) -> Iterator[str]:
-    """What can be used but is hardly what was meant, one text per kind."""
+    """Faults that do not stop the use of a manifest, one text per kind."""
     if scans:
         yield f"cases of one and the same image: {_listed(map(_with_splits, scans))}"
     one_image = {case.name: n for n, same in enumerate(scans) for case in same}

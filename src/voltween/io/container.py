@@ -24,7 +24,7 @@ class Kind:
     name: str
     """Its name in messages, such as "a NIfTI-1 image"."""
     advice: str = ""
-    """How such a file can be converted, if the package does not read it."""
+    """Advice to convert such a file, if the package does not read it."""
 
 
 NIFTI = Kind("a NIfTI-1 image")

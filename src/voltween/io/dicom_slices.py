@@ -59,7 +59,7 @@ class Slice:
     shape: tuple[int, int]
     """Columns and rows: I and J."""
     position: Float[np.ndarray, " 3"]
-    """Of the first voxel, mm in the frame of DICOM (x to the left, y to the back)."""
+    """Position of the first voxel, mm in the frame of DICOM (x left, y back)."""
     axes: Float[np.ndarray, "3 2"]
     """Steps between voxels along I and J, mm in the same frame."""
     scale: tuple[float, float]

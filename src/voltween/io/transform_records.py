@@ -32,7 +32,7 @@ class TransformRecord(NamedTuple):
     kind: str
     """ITK's name of its class, number type and dimensions; see `_KIND`."""
     fixed: Float[np.ndarray, " n"]
-    """What an optimization would leave as it is: a center, or a grid. LPS+ mm."""
+    """Numbers that an optimization leaves as they are: a center, or a grid. LPS+ mm."""
     parameters: Float[np.ndarray, " n"]
     """The other numbers of the transform, LPS+ mm."""
 

@@ -32,7 +32,7 @@ class VolumeFile:
     dtype: np.dtype
     """Type of a stored number."""
     grid: Grid
-    """Of the first three axes, RAS+ mm."""
+    """Grid of the first three axes, RAS+ mm."""
     voxels: StoredVoxels
     is_interleaved: bool = False
     """Whether the numbers of one voxel stand together."""

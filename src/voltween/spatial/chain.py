@@ -19,7 +19,7 @@ from voltween.spatial import _native
 from voltween.spatial.grid import Grid
 
 Reading = Literal["linear", "continued", "spline"]
-"""How a field is read between its voxels, and what it is beyond them.
+"""Reading of a field between its voxels, and beyond them.
 
 linear: the identity more than half a voxel beyond the outermost voxels, as in ITK.
 continued: linear, and the nearest displacement beyond the grid, without a jump.
