@@ -264,3 +264,17 @@ def test_transforms_of_other_tools_are_named_with_the_way_on(kind, tmp_path):
     (tmp_path / "t.mat").write_text(FOREIGN[kind])
     with pytest.raises(InputError, match=rf"{kind}.*: save it as|{kind}.*transformix"):
         io.read_transform(tmp_path / "t.mat")
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".mat"])
+def test_a_lack_of_memory_is_no_fault_of_the_file(suffix, tmp_path, monkeypatch):
+    path = tmp_path / f"t{suffix}"
+    sitk.WriteTransform(sitk.AffineTransform(3), str(path))
+
+    def lack(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("h5py.File", lack)
+    monkeypatch.setattr("scipy.io.matlab.loadmat", lack)
+    with pytest.raises(MemoryError):
+        io.read_transform(path)

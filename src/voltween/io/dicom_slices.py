@@ -239,6 +239,8 @@ def _reporting(path: Path) -> Iterator[None]:
         yield
     except InputError as error:
         raise error.add_context(path.name) from error
+    except MemoryError:  # no fault of the file
+        raise
     except Exception as error:  # pydicom raises many kinds on damaged files
         text = " ".join(str(error).split())[:100]
         raise InputError(

@@ -42,7 +42,7 @@ def read_hdf5_records(path: Path) -> list[TransformRecord]:
             _check_is_of_itk(file)
             group = _member(file, _GROUP, h5py.Group)
             return [_read_record(group, str(n), path) for n in range(len(group))]
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # h5py has no error of its own for damaged files
         raise InputError(

@@ -94,7 +94,7 @@ def read_matlab_records(path: Path) -> list[TransformRecord]:
             )
         matrices = matlab.loadmat(stored)
         parameters, fixed = (_real(matrices[name]) for name in names)
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # SciPy has no error of its own for damaged files
         raise InputError(
