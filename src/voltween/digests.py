@@ -26,12 +26,24 @@ class _Array(Protocol):
     def tobytes(self) -> bytes: ...
 
 
+@runtime_checkable
+class _Stream(Protocol):
+    """An open file, also one in an archive."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 def bytes_digest(pieces: Iterable[bytes]) -> str:
     """Returns the SHA-256 of pieces, read one after another."""
     digest = hashlib.sha256()
     for piece in pieces:
         digest.update(piece)
     return digest.hexdigest()
+
+
+def stream_digest(stream: _Stream) -> str:
+    """Returns the SHA-256 of what can still be read of an open file."""
+    return bytes_digest(_pieces_of(stream))
 
 
 def text_digest(text: str) -> str:
@@ -85,5 +97,9 @@ def _pieces_of_file(file: Path) -> Iterator[bytes]:
     if not file.is_file():
         raise InputError(about=file, expected="a readable file", got="a pipe or device")
     with file.open("rb") as content:
-        while piece := content.read(_PIECE_BYTES):
-            yield piece
+        yield from _pieces_of(content)
+
+
+def _pieces_of(stream: _Stream) -> Iterator[bytes]:
+    while piece := stream.read(_PIECE_BYTES):
+        yield piece
