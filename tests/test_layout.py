@@ -20,7 +20,17 @@ from support.imports import (
 TESTS = Path(__file__).parent
 GROUND = {
     *("digests", "finished", "store"),
-    *("", "errors", "escaping", "inputs", "locks", "workspaces", "files", "folders"),
+    *(
+        "",
+        "detached",
+        "errors",
+        "escaping",
+        "inputs",
+        "locks",
+        "workspaces",
+        "files",
+        "folders",
+    ),
     *("library_lines", "process", "stopping", "text_files", "__main__"),
 }
 SPACE = {"spatial", "io", "metrics", "preprocessing", "figures"}

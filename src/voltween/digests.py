@@ -53,8 +53,9 @@ def array_digest(array: _Array) -> str:
 def content_digest(path: Path) -> str:
     """Returns the SHA-256 of a file, or of a DICOM folder's files one after another.
 
-    They are read in the order of their names. Subfolders are no part of a series,
-    unless the folder has no files of its own. The name of a series counts as well.
+    A header is read with the voxels beside it, and the files of a folder in the order
+    of their names. Subfolders are no part of a series, unless the folder has no files
+    of its own. The name of a series counts as well.
 
     Raises:
         InputError: If it is a pipe or device, whose content would be gone.

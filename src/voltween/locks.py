@@ -1,13 +1,12 @@
 """Locks that the system lets go of when their process ends, however it ends."""
 
-import errno
 import json
 import os
 import platform
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,8 +16,10 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+    import msvcrt
 
 _HOLDER = ".in-use.json"
+_LOCKED_BYTE = 1 << 30  # on Windows: beyond the text, which others may then read
 _WAIT_SECONDS = 0.02
 
 
@@ -31,18 +32,44 @@ def lock(path: Path) -> int:
         BlockingIOError: If another process holds the lock.
         OSError: If the file cannot be made, or files cannot be locked there.
     """
-    if fcntl is None:
-        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock_open(descriptor)
             if _is_at(descriptor, path):
                 return descriptor
         except BaseException:
             os.close(descriptor)
             raise
         os.close(descriptor)  # the holder before has deleted this file meanwhile
+
+
+def _lock_open(descriptor: int) -> None:
+    """Locks an open file at once.
+
+    Raises:
+        BlockingIOError: If another process holds the lock.
+    """
+    if fcntl is not None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return
+    os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+    try:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    except PermissionError as error:  # what Windows says of a byte that is locked
+        raise BlockingIOError(error.errno, error.strerror) from error
+
+
+def unlock(descriptor: int, path: Path) -> None:
+    """Deletes a file that `lock` has locked, and lets go of it."""
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:  # Windows deletes no open file
+        os.close(descriptor)
+        with suppress(PermissionError):  # another process has opened it meanwhile
+            path.unlink(missing_ok=True)
+        return
+    os.close(descriptor)
 
 
 @contextmanager
@@ -56,8 +83,7 @@ def waiting_for(path: Path) -> Iterator[None]:
         yield
     finally:
         if descriptor is not None:
-            path.unlink(missing_ok=True)
-            os.close(descriptor)
+            unlock(descriptor, path)
 
 
 def _wait_for(path: Path) -> int | None:
@@ -109,8 +135,7 @@ def alone_in(folder: Path, *, work: str) -> Iterator[None]:
         _sign(path)
         yield
     finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
+        unlock(descriptor, path)
 
 
 def _sign(path: Path) -> None:

@@ -64,8 +64,8 @@ def _checksum(path: Path) -> Hashable:
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 of the content."""
-    if path.is_dir():
+    """SHA-256 of the content, of a header with that of its voxels."""
+    if path.is_dir() or len(files_of(path)) > 1:
         return content_digest(path)
     digest = hashlib.sha256()
     for piece in _content(path):
