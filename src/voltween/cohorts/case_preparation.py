@@ -96,7 +96,7 @@ def _strip(image: Image, mask: LabelMap, stored: Grid) -> tuple[Image, tuple[str
             about="mask", expected="voxels above 0, which are kept", got="none"
         )
     remark = f"stripped by a mask, which keeps {100 * is_kept.mean():.3g} % of the scan"
-    return Image(np.where(is_kept, image.data, 0), image.grid), (*remarks, remark)
+    return Image(np.where(is_kept, image.stored, 0), image.grid), (*remarks, remark)
 
 
 def _fit_labels(
