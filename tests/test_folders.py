@@ -1,5 +1,6 @@
 """A folder of a result is replaced as a whole, whatever ends the writer."""
 
+import ctypes
 import os
 import sys
 
@@ -12,6 +13,7 @@ from support.writing import (
     kill_while_writing,
     names_in,
 )
+from voltween import folders
 from voltween.errors import InputError, OutputError
 from voltween.files import whole_file
 from voltween.folders import whole_folder
@@ -234,3 +236,42 @@ def test_the_working_folder_stays_the_same_folder(tmp_path, monkeypatch):
     write_result(".", "new", "c")
     assert tmp_path.stat().st_ino == before
     assert names_in(tmp_path) == ["c"]
+
+
+class _MacOs:
+    """The system's library of macOS, by that of Linux."""
+
+    def __init__(self, system):
+        self._system = system
+
+    def renamex_np(self, one, other, how):
+        return self._system.renameat2(-100, one, -100, other, how)
+
+
+@on_linux
+def test_macos_exchanges_folders_by_another_name(tmp_path, monkeypatch):
+    system = _MacOs(ctypes.CDLL(None))
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: system)
+    monkeypatch.setattr(folders, "_replace_files", None)
+    target = tmp_path / "out"
+    write_result(target, "old")
+    write_result(target, "new", names="c")
+    assert (target / "c").read_text() == "new"
+    assert names_in(target) == ["c"]
+
+
+@pytest.mark.parametrize("fault", [TypeError, None])
+def test_a_system_that_exchanges_no_folders_has_its_files_replaced(
+    tmp_path, monkeypatch, fault
+):
+    def load(name):
+        if fault:
+            raise fault  # as on Windows
+        return object()
+
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    target = tmp_path / "out"
+    write_result(target, "old")
+    write_result(target, "new", names="c")
+    assert (target / "c").read_text() == "new"
+    assert names_in(target) == ["c"]

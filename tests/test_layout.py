@@ -19,8 +19,18 @@ from support.imports import (
 
 TESTS = Path(__file__).parent
 GROUND = {
-    *("digests", "finished", "store"),
-    *("", "errors", "escaping", "inputs", "locks", "workspaces", "files", "folders"),
+    *("digests", "finished", "starting", "store"),
+    *(
+        "",
+        "detached",
+        "errors",
+        "escaping",
+        "inputs",
+        "locks",
+        "workspaces",
+        "files",
+        "folders",
+    ),
     *("library_lines", "process", "stopping", "text_files", "__main__"),
 }
 SPACE = {"spatial", "io", "metrics", "preprocessing", "figures"}

@@ -1,5 +1,6 @@
 """One process at a time in a folder; a lock dies with its process."""
 
+import errno
 import os
 import platform
 import signal
@@ -9,9 +10,10 @@ import time
 import pytest
 
 from support.processes import finish, start
+from support.windows import locks_of_windows
 from voltween import locks
 from voltween.errors import InputError, TakeoverWarning
-from voltween.locks import alone_in, lock, waiting_for
+from voltween.locks import alone_in, lock, unlock, waiting_for
 
 HOLDING = """
 import time
@@ -92,7 +94,10 @@ def test_a_holder_gives_signs_of_life(tmp_path, monkeypatch):
 
 
 def test_a_folder_that_cannot_be_locked_is_used_with_a_warning(tmp_path, monkeypatch):
-    monkeypatch.setattr(locks, "fcntl", None)
+    def refuse(descriptor):
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr(locks, "_lock_open", refuse)
     with pytest.warns(TakeoverWarning, match="cannot be locked"):
         assert enter(tmp_path)
 
@@ -122,3 +127,25 @@ def test_those_who_wait_for_a_lock_get_it_one_after_another(tmp_path):
         thread.join()
     assert most == [1] * 15
     assert list(tmp_path.iterdir()) == []
+
+
+def test_windows_locks_too(tmp_path, monkeypatch):
+    locks_of_windows(monkeypatch)
+    with alone_in(tmp_path, work="training"):
+        with pytest.raises(InputError, match=f"in use by process {os.getpid()} of"):
+            enter(tmp_path)
+        assert len(list(tmp_path.iterdir())) == 1
+    assert list(tmp_path.iterdir()) == []
+    assert enter(tmp_path)
+
+
+def test_a_lock_that_another_has_opened_meanwhile_stays_on_windows(
+    tmp_path, monkeypatch
+):
+    locks_of_windows(monkeypatch)
+    path = tmp_path / "lock"
+    one = lock(path)
+    two = os.open(path, os.O_RDWR)
+    unlock(one, path)
+    assert path.exists()
+    os.close(two)

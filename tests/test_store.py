@@ -1,5 +1,6 @@
 """Finished work is whole and of its facts, or made anew, whatever ends its writers."""
 
+import errno
 import json
 import os
 import signal
@@ -299,7 +300,10 @@ def test_a_lock_that_a_killed_writer_left_is_no_hindrance(store):
 
 
 def test_where_files_cannot_be_locked_work_is_kept_too(store, monkeypatch):
-    monkeypatch.setattr("voltween.locks.fcntl", None)
+    def refuse(descriptor):
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr("voltween.locks._lock_open", refuse)
     keep(store)
     assert texts(store.find(FACTS)) == ["new", "new"]
 

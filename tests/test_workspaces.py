@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from support.windows import locks_of_windows
 from support.writing import DISK_FULL, BrokenError, kill_while_writing, names_in
 from voltween import workspaces
 from voltween.files import whole_file
@@ -60,6 +61,15 @@ def test_where_files_cannot_be_locked_nothing_is_swept(tmp_path, monkeypatch):
         monkeypatch.undo()
         sweep(tmp_path)
         assert living.exists()
+    assert names_in(tmp_path) == []
+
+
+def test_windows_sweeps_too(tmp_path, monkeypatch):
+    kill_while_writing(tmp_path / "scan.nii.gz", *KILLED)
+    locks_of_windows(monkeypatch)
+    with workspace(tmp_path) as folder:
+        sweep(tmp_path)
+        assert names_in(tmp_path) == [folder.parent.name]
     assert names_in(tmp_path) == []
 
 

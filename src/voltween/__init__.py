@@ -33,9 +33,7 @@ package is imported when one of its names is first used. The packages:
     cli            one file per command
 """
 
-import lazy_loader
-
-_import_name, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_attached: tuple = ()
 
 
 def __getattr__(name: str) -> object:
@@ -44,4 +42,20 @@ def __getattr__(name: str) -> object:
         from importlib.metadata import version  # a tenth of a second
 
         return version(__name__)
-    return _import_name(name)
+    import_name, _, names = _attach()
+    return names if name == "__all__" else import_name(name)
+
+
+def __dir__() -> list[str]:
+    """The names of `__init__.pyi`."""
+    return _attach()[1]()
+
+
+def _attach() -> tuple:
+    """What imports a name, what lists the names, and the names."""
+    global _attached
+    if not _attached:
+        import lazy_loader  # not before interrupts are heeded
+
+        _attached = lazy_loader.attach_stub(__name__, __file__)
+    return _attached

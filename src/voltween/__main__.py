@@ -1,5 +1,15 @@
-"""`python -m voltween`: the command line."""
+"""The command line, as `voltween` and as `python -m voltween`."""
 
-from voltween.cli import main
+from voltween.starting import heed_interrupts
 
-main()
+
+def main() -> None:
+    """Runs the command line; an interrupt ends it from the first moment."""
+    heed_interrupts()
+    from voltween.cli import main as run  # what is slow to import
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -65,9 +65,9 @@ def array_digest(array: _Array) -> str:
 def content_digest(*paths: Path) -> str:
     """Returns the SHA-256 of files and DICOM folders, read one after another.
 
-    The files of a folder are read in the order of their names. Subfolders are no part
-    of a series, unless the folder has no files of its own. The name of a series counts
-    as well.
+    A header is read with the voxels beside it, and the files of a folder in the order
+    of their names. Subfolders are no part of a series, unless the folder has no files
+    of its own. The name of a series counts as well.
 
     Raises:
         InputError: If one is missing or cannot be read, or is a pipe or device, whose

@@ -13,7 +13,7 @@ from voltween.inputs import check_is_no_input
 from voltween.workspaces import flush, sweep, workspace
 
 _HERE = -100  # AT_FDCWD: paths are relative to the working folder
-_EXCHANGE = 2  # RENAME_EXCHANGE
+_EXCHANGE = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 
 
 @contextmanager
@@ -143,13 +143,20 @@ def _swap(folder: Path, partial: Path, names: Collection[str], last: str) -> boo
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchanges two folders in one step (Linux); false if nothing has changed."""
+    """Exchanges two folders in one step; false if nothing has changed.
+
+    Linux and macOS can do that on most disks, Windows cannot.
+    """
     try:
-        rename = ctypes.CDLL(None).renameat2
-    except (AttributeError, OSError, TypeError):
+        system = ctypes.CDLL(None)
+    except (OSError, TypeError):  # Windows
         return False
-    paths = os.fsencode(one), os.fsencode(other)
-    return rename(_HERE, paths[0], _HERE, paths[1], _EXCHANGE) == 0
+    first, second = os.fsencode(one), os.fsencode(other)
+    if hasattr(system, "renameat2"):
+        return system.renameat2(_HERE, first, _HERE, second, _EXCHANGE) == 0
+    if hasattr(system, "renamex_np"):
+        return system.renamex_np(first, second, _EXCHANGE) == 0
+    return False
 
 
 def _replace_files(

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
+from voltween.detached import halves_of
 from voltween.errors import InputError
 
 _FileId = tuple[int, int]
@@ -83,12 +84,13 @@ def is_there(path: Path) -> bool:
 def files_of(path: Path) -> list[Path]:
     """The file itself, or all files of a folder (DICOM) in the order of their names.
 
-    For `FOLDER#NAME`, those of the folder.
+    The voxels beside a header belong to it (`detached`). For `FOLDER#NAME`, the files
+    of the folder.
     """
     location, _ = folder_and_series(path)
     if location.is_dir():
         return sorted(file for file in location.rglob("*") if file.is_file())
-    return [location]
+    return halves_of(location)
 
 
 def _file_id(path: Path) -> _FileId:

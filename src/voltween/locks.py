@@ -1,6 +1,5 @@
 """Locks that the system lets go of when their process ends, however it ends."""
 
-import errno
 import json
 import os
 import platform
@@ -19,8 +18,10 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+    import msvcrt
 
 _HOLDER = ".in-use.json"
+_LOCKED_BYTE = 1 << 30  # on Windows: beyond the text, which others may then read
 _WAIT_SECONDS = 0.02
 _BEAT_SECONDS = 4.0
 _PATIENCE_SECONDS = 15.0  # some beats: a busy disk may delay one
@@ -35,18 +36,44 @@ def lock(path: Path) -> int:
         BlockingIOError: If another process holds the lock.
         OSError: If the file cannot be made, or files cannot be locked there.
     """
-    if fcntl is None:
-        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock_open(descriptor)
             if _is_at(descriptor, path):
                 return descriptor
         except BaseException:
             os.close(descriptor)
             raise
         os.close(descriptor)  # the holder before has deleted this file meanwhile
+
+
+def _lock_open(descriptor: int) -> None:
+    """Locks an open file at once.
+
+    Raises:
+        BlockingIOError: If another process holds the lock.
+    """
+    if fcntl is not None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return
+    os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+    try:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    except PermissionError as error:  # what Windows says of a byte that is locked
+        raise BlockingIOError(error.errno, error.strerror) from error
+
+
+def unlock(descriptor: int, path: Path) -> None:
+    """Deletes a file that `lock` has locked, and lets go of it."""
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:  # Windows deletes no open file
+        os.close(descriptor)
+        with suppress(PermissionError):  # another process has opened it meanwhile
+            path.unlink(missing_ok=True)
+        return
+    os.close(descriptor)
 
 
 @contextmanager
@@ -60,8 +87,7 @@ def waiting_for(path: Path) -> Iterator[None]:
         yield
     finally:
         if descriptor is not None:
-            path.unlink(missing_ok=True)
-            os.close(descriptor)
+            unlock(descriptor, path)
 
 
 def _wait_for(path: Path) -> int | None:
@@ -103,20 +129,18 @@ def alone_in(folder: Path, *, work: str) -> Iterator[None]:
         warnings.warn(text, TakeoverWarning, stacklevel=3)
         yield
         return
+    if _is_alive_elsewhere(path):
+        os.close(descriptor)
+        raise _in_use(folder, work)
     try:
-        if _is_alive_elsewhere(path):
-            raise _in_use(folder, work)
         if path.stat().st_size:
             text = f"{folder}: left by {_holder(path)}, which has ended: continued"
             warnings.warn(text, TakeoverWarning, stacklevel=3)
         _sign(path)
         with _beating(path):
-            try:
-                yield
-            finally:
-                path.unlink(missing_ok=True)
+            yield
     finally:
-        os.close(descriptor)
+        unlock(descriptor, path)
 
 
 def _in_use(folder: Path, work: str) -> InputError:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from voltween.locks import lock
+from voltween.locks import lock, unlock
 
 PREFIX = ".voltween-"
 """Beginning of the names of these folders."""
@@ -43,9 +43,7 @@ def workspace(place: Path | None = None) -> Iterator[Path]:
         (folder / _INNER).mkdir()
         yield folder / _INNER
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if descriptor is not None:
-            os.close(descriptor)
+        _delete(folder, descriptor)
 
 
 def sweep(place: Path) -> None:
@@ -58,9 +56,15 @@ def sweep(place: Path) -> None:
         with suppress(OSError):  # in use, another user's, or not to be locked
             if not _may_be_left(folder):
                 continue
-            descriptor = lock(folder / _LOCK)
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(descriptor)
+            _delete(folder, lock(folder / _LOCK))
+
+
+def _delete(folder: Path, descriptor: int | None) -> None:
+    """Deletes a workspace whose lock is held; None where there are no locks."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if descriptor is not None:
+        unlock(descriptor, folder / _LOCK)
+        shutil.rmtree(folder, ignore_errors=True)  # Windows deletes no open lock
 
 
 def publish(partial: Path, path: Path) -> None:

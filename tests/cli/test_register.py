@@ -313,3 +313,15 @@ def test_full_disk_ends_in_one_line_and_leaves_nothing(folder, capsys, monkeypat
     assert "No space left on device" in error
     assert error.count("\n") == 1
     assert not (folder / "result").exists()
+
+
+@pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning")
+def test_a_warning_is_shown_and_recorded_once(folder, capsys):
+    labels = Image(io.read_labels(folder / "fixed_labels.nii.gz").data, FIXED.grid)
+    io.write(labels, folder / "fixed.nii.gz")
+    pair = [folder / "fixed.nii.gz", folder / "fixed.nii.gz"]
+    options = ["--refine", 8, "--outputs", "moved", "--out", folder / "out"]
+    main(["register", *map(str, (*pair, *options))])
+    assert capsys.readouterr().err.count("looks like a label map") == 2
+    told = json.loads((folder / "out" / "registration.json").read_text())["warnings"]
+    assert [text[:6] for text in told if "looks like" in text] == ["fixed:", "moving"]

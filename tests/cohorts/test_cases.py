@@ -7,7 +7,7 @@ import pytest
 
 from support.cohorts import write_cohort
 from voltween import io
-from voltween.cohorts import check_labels, load_case, read_manifest, read_scan
+from voltween.cohorts import check_scans, load_case, read_manifest, read_scan
 from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.spatial import Grid, LabelMap, Points
 
@@ -64,9 +64,9 @@ def test_labels_of_all_cases_are_checked(case):
     affine[:3, 3] += 300
     io.write(LabelMap(labels.data, Grid(labels.grid.shape, affine)), case.labels)
     seen = []
-    check_labels([replace(case, labels=None)], seen.append)
+    check_scans([replace(case, labels=None)], seen.append)
     with pytest.raises(InputError, match="expected voxels > 0 on the scan"):
-        check_labels([case], seen.append)
+        check_scans([case], seen.append)
     assert seen == [case.name, case.name]
 
 

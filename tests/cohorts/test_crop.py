@@ -39,6 +39,12 @@ def test_what_a_crop_keeps_stays_where_it_was():
     np.testing.assert_array_equal(cut.data, ct.data[box])
 
 
+def test_a_crop_of_integers_is_integers():
+    data = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    image = stored(Image(data, oblique_grid((3, 4, 5))), STORAGE_ORDERS[17])
+    assert whole(image).cut(image).stored.dtype == np.int16
+
+
 def test_a_mask_gives_its_box_and_10_mm():
     ct, labels = trunk()
     occupied = np.argwhere(labels.data == LIVER)

@@ -168,6 +168,16 @@ def test_a_case_that_fails_is_named_and_the_others_are_aligned(known, tmp_path):
     assert [case.name for case in made] == ["case0", "case2", "case3"]
 
 
+def test_a_case_that_fails_makes_the_exit_code_1(known, tmp_path, capsys):
+    (tmp_path / "cohort").mkdir()
+    manifest = write_cohort(tmp_path / "cohort", 2, 2)
+    (tmp_path / "cohort" / "image1.nii.gz").write_bytes(b"no scan")
+    with pytest.raises(SystemExit) as ended:
+        main(["align", str(manifest), "--out", str(tmp_path / "aligned")])
+    assert ended.value.code == 1
+    assert "case1: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["case1.nii.gz", ".tfm"])
 def test_a_full_disk_ends_the_run_in_one_line(name, known, tmp_path, monkeypatch):
     (tmp_path / "cohort").mkdir()

@@ -10,6 +10,8 @@ _CT = "1.2.840.10008.5.1.4.1.1.2"
 _LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 _LONG = ("OB", "OW")
 _HEADER = 132
+_ITEM = b"\xfe\xff\x00\xe0"  # before every part of compressed pixels
+_UNDEFINED = 0xFFFFFFFF  # length of what ends with a mark of its own
 
 
 def series(voxels, spacing_mm=(1.2, 1.2, 2.0), origin=(5.0, -3.0, 9.0)):
@@ -101,10 +103,9 @@ def change_folder(rng, files):
     return changed, f"{name}, {kind}"
 
 
-def example():
+def example(shape=(8, 7, 6)):
     """Voxels of the series (I, J, K)."""
-    rng = np.random.default_rng(5)
-    return rng.integers(0, 900, (8, 7, 6))
+    return np.random.default_rng(5).integers(0, 900, shape)
 
 
 def _short(number):
@@ -114,13 +115,14 @@ def _short(number):
 def _element(group, number, vr, value):
     value = value if isinstance(value, bytes) else str(value).encode()
     value += (b"\0" if vr in ("UI", *_LONG) else b" ") * (len(value) % 2)
-    size = struct.pack("<I" if vr in _LONG else "<H", len(value))
+    length = _UNDEFINED if value.startswith(_ITEM) else len(value)
+    size = struct.pack("<I" if vr in _LONG else "<H", length)
     padding = b"\0\0" if vr in _LONG else b""
     return struct.pack("<HH", group, number) + vr.encode() + padding + size + value
 
 
 def _parse(content):
-    """The elements of a file that this module wrote."""
+    """The elements of a file of a series; compressed pixels are its rest."""
     at = _HEADER
     while at < len(content):
         group, number = struct.unpack("<HH", content[at : at + 4])

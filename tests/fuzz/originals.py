@@ -3,10 +3,13 @@
 import csv
 import gzip
 import json
+from io import BytesIO
 
 import nibabel
 import numpy as np
+import pydicom
 import SimpleITK as sitk
+from pydicom.uid import RLELossless
 
 from fuzz import dicom
 
@@ -84,6 +87,15 @@ def write_dicom(folder):
     """A DICOM series of six slices."""
     for name, content in dicom.series(dicom.example()).items():
         (folder / name).write_bytes(content)
+    return "."
+
+
+def write_compressed_dicom(folder):
+    """A DICOM series of six slices, compressed by RLE; GDCM reads no smaller ones."""
+    for name, content in dicom.series(dicom.example((16, 14, 6))).items():
+        header = pydicom.dcmread(BytesIO(content))
+        header.compress(RLELossless)
+        header.save_as(folder / name)
     return "."
 
 

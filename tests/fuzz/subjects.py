@@ -80,6 +80,12 @@ SUBJECTS = (
     ),
     _image("image .mgz", made.write_nibabel("scan.mgz", nibabel.MGHImage)),
     Subject("DICOM folder", made.write_dicom, readings.image, "series"),
+    Subject(
+        "DICOM folder, compressed",
+        made.write_compressed_dicom,
+        readings.image,
+        "series",
+    ),
     _labels("labels .nii.gz", made.write_itk("labels.nii.gz", made.labels)),
     _labels(
         "labels .nrrd, compressed",

@@ -1,7 +1,9 @@
 """Everything that is written is read back equal, on every kind of grid."""
 
+import nibabel
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from support.scans import oblique_grid, smooth_image, smooth_spline
 from voltween import io
@@ -67,6 +69,37 @@ def test_images(grid, suffix, tmp_path):
     image = smooth_image(grid)
     back = round_trip(image, io.read, tmp_path / f"a{suffix}")
     np.testing.assert_array_equal(back.data, image.data)
+
+
+@pytest.mark.parametrize("suffix", IMAGES)
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4", "i8", "f4"])
+def test_integers_stay_integers_and_others_stay_others(dtype, suffix, tmp_path):
+    whole = np.random.default_rng(0).integers(0, 100, SHAPE).astype(dtype)
+    path = io.write(
+        io.read(stored_by_itk(whole, tmp_path / f"a{suffix}")), tmp_path / f"b{suffix}"
+    )
+    written = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    assert written.dtype == dtype
+    np.testing.assert_array_equal(written.T, whole)
+
+
+def stored_by_itk(data, path):
+    sitk.WriteImage(sitk.GetImageFromArray(data.T.copy()), str(path))
+    return path
+
+
+def test_what_was_computed_or_rounded_is_no_integer(tmp_path):
+    whole = np.full(SHAPE, 7, np.int16)
+    image = io.read(stored_by_itk(whole, tmp_path / "a.nii"))
+    grid = Grid((3, 3, 3), np.diag([1.5, 1.5, 1.5, 1]))
+    moved = Affine.identity().resample(image, onto=grid)
+    scaled = nibabel.Nifti1Image(whole, np.eye(4))
+    scaled.header.set_slope_inter(2, 1)
+    nibabel.save(scaled, tmp_path / "scaled.nii")
+    large = Image(np.full(SHAPE, 2**24 + 1), image.grid)
+    for computed in (moved, io.read(tmp_path / "scaled.nii"), large):
+        path = io.write(computed, tmp_path / "b.nii")
+        assert nibabel.load(path).get_data_dtype() == np.float32
 
 
 @pytest.mark.parametrize("suffix", IMAGES)

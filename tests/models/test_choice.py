@@ -58,7 +58,6 @@ def test_scans_of_two_kinds_get_no_model(fingerprints):
     assert "small: fixed scan:" in choice.reason
 
 
-@pytest.mark.filterwarnings("ignore:.*the scan looks like a label map")
 def test_label_maps_get_no_model(fingerprints):
     labels = label_blocks(oblique_grid())
     scan = Image(labels.data, labels.grid)

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from support.heads import core, head
 from support.scans import STORAGE_ORDERS, stored
-from voltween.errors import InputError, SuspiciousInputWarning
+from voltween.errors import InputError
 from voltween.models import ModelFingerprint, dataclass_from_facts
 from voltween.models.scan_facts import measure_scan
 from voltween.models.template import rotations
@@ -137,12 +137,11 @@ def test_constant_images_are_no_scans():
         measure_scan(Image(np.ones(grid.shape), grid))
 
 
-def test_label_maps_are_told_and_fit_no_model(heads):
+def test_label_maps_fit_no_model(heads):
     grid = head().grid
     blocks = np.zeros(grid.shape)
     blocks[10:30, 10:30, 10:30], blocks[30:40, 10:30, 10:30] = 1, 2
-    with pytest.warns(SuspiciousInputWarning, match="looks like a label map"):
-        facts = measure_scan(Image(blocks, grid))
+    facts = measure_scan(Image(blocks, grid))
     assert facts.is_label_map
     fit = heads.fit(facts)
     assert (fit.verdict, fit.reason) == ("doubtful", "the scan looks like a label map")

@@ -85,7 +85,7 @@ def some_affine(seed=0):
 def stored(volume, order):
     """The same volume in the same place, with its axes stored in another order."""
     axes, flips = order
-    data = np.transpose(volume.data, axes)
+    data = np.transpose(volume.stored, axes)
     affine = volume.grid.affine[:, [*axes, 3]]
     for axis, is_flipped in enumerate(flips):
         if is_flipped:

@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import voltween.training.dry_run as module
 from support.cohorts import write_cohort
+from voltween import io
 from voltween.cli import main
 from voltween.cohorts import read_manifest
-from voltween.errors import OutputError
+from voltween.errors import InputError, OutputError
 from voltween.networks import CascadeConfig
 from voltween.preprocessing import Preprocessing
+from voltween.spatial import Grid, LabelMap
 from voltween.training import Hardware, Recipe, TrainConfig, try_training
 
 RECIPE = Recipe(
@@ -54,6 +57,20 @@ def test_a_disk_that_is_too_small_is_refused(cohort, tmp_path, monkeypatch):
         try_training(
             read_manifest(cohort), RECIPE, out=tmp_path, hardware=Hardware("cpu")
         )
+
+
+def test_test_cases_are_read_too(tmp_path):
+    manifest = write_cohort(tmp_path, test=2)
+    cases = read_manifest(manifest)
+    wrong = next(case for case in cases if case.split == "test")
+    labels = io.read_labels(wrong.labels)
+    elsewhere = np.eye(4)
+    elsewhere[0, 3] = 500
+    grid = Grid(labels.grid.shape, elsewhere @ labels.grid.affine)
+    io.write(LabelMap(labels.data, grid), wrong.labels)
+    with pytest.raises(InputError, match=r"voxels > 0 on the scan, got none"):
+        try_training(cases, RECIPE, out=tmp_path, hardware=Hardware("cpu"))
+    assert not (tmp_path / "cache").exists()
 
 
 def test_dry_run_of_the_command_line(cohort, tmp_path, capsys):

@@ -37,7 +37,8 @@ _COLUMN = 12  # characters of the names of commands
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line.
 
-    It exits with 2, after one line, for an error that the user can solve; with 130
+    It exits with 2, after one line, for an error that the user can solve, and with 1 if
+    only some of many cases have failed; with 130
     after an interrupt, and with 143 after a termination; and with 141, silently, if
     nobody reads what it writes.
     """
@@ -56,18 +57,22 @@ def _reporting_errors() -> Iterator[None]:
     import warnings  # not before signals are heeded
 
     from voltween.cli.log import show_logs
-    from voltween.errors import VoltweenError, reporting_memory_shortage
+    from voltween.errors import (
+        FailedCasesError,
+        VoltweenError,
+        reporting_memory_shortage,
+    )
 
     show_logs()
     try:
         with warnings.catch_warnings(), reporting_memory_shortage():
-            warnings.showwarning = _show_warning
+            warnings.showwarning = _shower_of_warnings()
             yield
     except BrokenPipeError:  # no error of the command
         raise
     except (VoltweenError, OSError) as error:  # OSError: such as a full disk
         _print_error(str(error))
-        sys.exit(2)
+        sys.exit(1 if isinstance(error, FailedCasesError) else 2)
     except UnicodeEncodeError as error:
         got = ascii(error.object)
         _print_error(f"expected names of letters in UTF-8, got {got}: rename the file")
@@ -149,8 +154,17 @@ def _kind(name: str, words: list[str]) -> Callable[..., Any]:
     return getattr(module, "".join(part.capitalize() for part in parts))
 
 
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    _print_error(f"warning: {message}")
+def _shower_of_warnings() -> Callable[..., None]:
+    """Returns the function that shows a warning; a command shows each text once."""
+    shown: set[str] = set()
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        text = str(message)
+        if text not in shown:
+            shown.add(text)
+            _print_error(f"warning: {text}")
+
+    return show
 
 
 def _print_error(text: str) -> None:

@@ -10,7 +10,7 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from voltween.cli.console import case_progress, console
-from voltween.cohorts import check_labels, read_manifest
+from voltween.cohorts import check_scans, read_manifest
 from voltween.errors import InputError
 from voltween.inputs import check_is_no_input
 from voltween.training import (
@@ -43,7 +43,7 @@ class Plan:
         cases = read_manifest(self.manifest)
         with case_progress(len(cases)) as on_case:
             fingerprint = measure_fingerprint(cases, on_case)
-            check_labels((c for c in cases if c.split != "train"), on_case)
+            check_scans((c for c in cases if c.split != "train"), on_case)
         decided, notes = plan(
             self.manifest, fingerprint, has_gpu=torch.cuda.is_available()
         )

@@ -5,7 +5,7 @@ first. The recipes of single downloads are in `downloads`.
 """
 
 from voltween.cohorts.cases import Scan as Scan
-from voltween.cohorts.cases import check_labels as check_labels
+from voltween.cohorts.cases import check_scans as check_scans
 from voltween.cohorts.cases import load_case as load_case
 from voltween.cohorts.cases import mask_by_labels as mask_by_labels
 from voltween.cohorts.cases import read_scan as read_scan

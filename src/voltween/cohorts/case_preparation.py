@@ -13,7 +13,7 @@ from voltween.cohorts.crop import Crop, head_crop, liver_crop, whole
 from voltween.cohorts.downloads.download import Download, IntensityRule, LoadedCase
 from voltween.cohorts.intensities import match_histogram, normalize_foreground
 from voltween.errors import InputError
-from voltween.preprocessing import check_has_contrast, hounsfield_offset
+from voltween.preprocessing import check_is_scan, hounsfield_offset
 from voltween.spatial import Grid, Image, LabelMap, Points, reorder_grid_to_ras
 
 HOUNSFIELD: IntensityRule = "Hounsfield units, matched"
@@ -44,7 +44,7 @@ def prepare_case(
     Raises:
         InputError: If the image has no contrast, or the labels have other voxels.
     """
-    check_has_contrast(loaded.image)
+    check_is_scan(loaded.image)
     image = whole(loaded.image).cut(loaded.image)
     image, offset = _subtract_offset(image, download)
     labels, remarks = _fit_labels(loaded.labels, loaded.image.grid, "labels")
@@ -96,7 +96,7 @@ def _strip(image: Image, mask: LabelMap, stored: Grid) -> tuple[Image, tuple[str
             about="mask", expected="voxels above 0, which are kept", got="none"
         )
     remark = f"stripped by a mask, which keeps {100 * is_kept.mean():.3g} % of the scan"
-    return Image(np.where(is_kept, image.data, 0), image.grid), (*remarks, remark)
+    return Image(np.where(is_kept, image.stored, 0), image.grid), (*remarks, remark)
 
 
 def _fit_labels(

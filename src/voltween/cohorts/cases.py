@@ -71,13 +71,13 @@ def load_case(case: Case) -> tuple[Image, LabelMap | None]:
     return image, labels
 
 
-def check_labels(
+def check_scans(
     cases: Iterable[Case], on_case: Callable[[str], None] = lambda name: None
 ) -> None:
-    """Checks that the labels of all cases lie on their scans.
+    """Checks that all cases can be read and that their labels lie on their scans.
 
     Args:
-        cases: The cases; those without labels are not read.
+        cases: The cases.
         on_case: Called with the name of every case before it is read.
 
     Raises:
@@ -85,8 +85,7 @@ def check_labels(
     """
     for case in cases:
         on_case(case.name)
-        if case.labels is not None:
-            load_case(case)
+        load_case(case)
 
 
 def mask_by_labels(image: Image, labels: LabelMap) -> Image:

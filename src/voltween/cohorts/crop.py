@@ -71,7 +71,7 @@ class Crop:
             )
         ends = np.add(self.first_voxel, self.grid.shape)
         box = tuple(map(slice, self.first_voxel, ends))
-        return type(volume)(reorder_volume_to_ras(volume).data[box], self.grid)
+        return type(volume)(reorder_volume_to_ras(volume).stored[box], self.grid)
 
 
 def whole(image: Image) -> Crop:

@@ -63,8 +63,8 @@ def _checksum(path: Path) -> Hashable:
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 of the content."""
-    if path.is_dir():
+    """SHA-256 of the content, of a header with that of its voxels."""
+    if path.is_dir() or len(files_of(path)) > 1:
         return content_digest(path)
     return bytes_digest(_content(path))
 

@@ -16,7 +16,7 @@ from voltween import io
 from voltween.baselines import TOOLS
 from voltween.cohorts import Case, load_case, write_manifest
 from voltween.digests import bytes_digest, content_digest
-from voltween.errors import InputError, reporting_memory_shortage
+from voltween.errors import FailedCasesError, InputError, reporting_memory_shortage
 from voltween.evaluation.methods import Answer, Method, Registering
 from voltween.files import file_name, output_folder
 from voltween.inputs import check_is_no_input
@@ -103,8 +103,8 @@ def align_cases(
     Raises:
         OutputError: At the first case that cannot be written.
         InputError: If a file to write is an input of the command, or one of two cases.
-            If a case could not
-            be read or aligned, after all other cases are done and in the manifest.
+        FailedCasesError: If a case could not be read or aligned, after all other cases
+            are done and in the manifest.
     """
     _check_outputs(cases, out)
     output_folder(out)
@@ -118,7 +118,7 @@ def align_cases(
             faults.append(str(error.add_context(case.name)))
     write_manifest(aligned, out / "cases.csv", line_ending="\r\n")
     if faults:
-        raise InputError(
+        raise FailedCasesError(
             about=out,
             expected=f"{len(cases)} cases that can be aligned",
             got=f"{len(faults)} that cannot and are not in cases.csv",

@@ -7,13 +7,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 from jaxtyping import Float
 
 from voltween.errors import InputError
+from voltween.io.dicom_decoding import decompress
 from voltween.io.dicom_series import slices_of_folder
 from voltween.io.dicom_slices import VARYING, Slice, read_dicom_header, slices_of
-from voltween.io.itk import grid_in_frame, hearing_itk
+from voltween.io.itk import grid_in_frame
 from voltween.io.volume_file import check_has_three_axes
 from voltween.spatial import Grid
 
@@ -146,17 +146,15 @@ def _voxels(slices: Sequence[Slice]) -> np.ndarray:
     """The values of all slices (I, J, K), scaled as each slice says."""
     if all(part.pixels for part in slices):
         return np.stack([_plain_values(part) for part in slices], axis=-1)
-    if len({part.path for part in slices}) == len(slices):
-        return np.stack([_decompressed(part)[:, :, 0] for part in slices], axis=-1)
-    if len({part.scale for part in slices}) > 1:
+    files = {part.path: part for part in slices}
+    if len(files) < len(slices) and len({part.scale for part in slices}) > 1:
         raise _irregular(
             "one slope and intercept for all planes of a compressed file",
             "several",
             "convert the scan to NIfTI by dcm2niix",
         )
-    stacks = {part.path: part for part in slices}
-    planes = {path: _decompressed(part) for path, part in stacks.items()}
-    return np.stack([planes[part.path][:, :, part.frame] for part in slices], axis=-1)
+    values = dict(zip(files, decompress(list(files.values())), strict=True))
+    return np.stack([values[part.path][:, :, part.frame] for part in slices], axis=-1)
 
 
 def _plain_values(part: Slice) -> np.ndarray:
@@ -168,7 +166,11 @@ def _plain_values(part: Slice) -> np.ndarray:
         file.seek(pixels.offset)
         stored = np.fromfile(file, pixels.dtype, count)
     if len(stored) < count:
-        raise _damaged(part)
+        raise InputError(
+            about=part.path.name,
+            expected="a whole DICOM file",
+            got="one that ends before its pixels do",
+        )
     native = stored.astype(pixels.dtype.newbyteorder("="))
     numbers = (native << pixels.unused_bits) >> pixels.unused_bits
     plane = numbers.reshape(part.shape, order="F")
@@ -176,30 +178,6 @@ def _plain_values(part: Slice) -> np.ndarray:
     if (slope, intercept) == (1.0, 0.0):
         return plane
     return (plane * slope + intercept).astype(np.float32)
-
-
-def _decompressed(part: Slice) -> np.ndarray:
-    """The values of a file (I, J, planes), decompressed and scaled by ITK."""
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(part.path))
-    try:
-        with hearing_itk():
-            array = sitk.GetArrayFromImage(reader.Execute()).T
-    except RuntimeError as error:
-        raise _damaged(part) from error
-    stack = array.reshape(*array.shape[:2], -1)
-    if stack.shape[:2] != part.shape or part.frame >= stack.shape[2]:
-        raise _damaged(part)
-    return stack
-
-
-def _damaged(part: Slice) -> InputError:
-    return InputError(
-        about=part.path.name,
-        expected="a whole DICOM file",
-        got="one that is damaged, or compressed in a way that ITK cannot read",
-    )
 
 
 def _irregular(expected: str, got: str, advice: str) -> InputError:

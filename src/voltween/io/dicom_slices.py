@@ -56,6 +56,8 @@ class Slice:
     path: Path
     frame: int
     """Number of the plane in the file, from 0."""
+    planes: int
+    """Number of planes in the file."""
     shape: tuple[int, int]
     """Columns and rows: I and J."""
     position: Float[np.ndarray, " 3"]
@@ -194,6 +196,7 @@ def _slice(path: Path, header: Dataset, plane: int) -> Slice:
     return Slice(
         path=path,
         frame=plane,
+        planes=_planes(header),
         shape=(int(header.Columns), int(header.Rows)),
         position=position,
         axes=np.stack([along_i * column_step, along_j * row_step], axis=1),

@@ -39,7 +39,9 @@ from voltween.spatial import (
 def write(thing: Image | LabelMap | Points | Transform, path: PathLike) -> Path:
     """Writes an image, label map, points or transform in the format of the suffix.
 
-    The file is written whole or not at all. Returns its path.
+    The voxels of an image are integers if it was made of integers, as an image that was
+    read and cut is; what was computed, as by interpolation, is float32. The file is
+    written whole or not at all. Returns its path.
 
     Raises:
         InputError: If the suffix does not fit the thing.
@@ -48,7 +50,7 @@ def write(thing: Image | LabelMap | Points | Transform, path: PathLike) -> Path:
     path = Path(path)
     if isinstance(thing, Image | LabelMap):
         check_suffix(path, IMAGE_SUFFIXES, "an image")
-        _write_volume(thing.data, thing.grid, path)
+        _write_volume(thing.stored, thing.grid, path)
     elif isinstance(thing, Points):
         check_suffix(path, POINT_SUFFIXES, "points")
         with whole_file(path) as partial:

@@ -14,4 +14,5 @@ from voltween.preprocessing.hounsfield import sample_voxels as sample_voxels
 from voltween.preprocessing.preprocess import Placement as Placement
 from voltween.preprocessing.preprocess import Preprocessing as Preprocessing
 from voltween.preprocessing.preprocess import check_has_contrast as check_has_contrast
+from voltween.preprocessing.preprocess import check_is_scan as check_is_scan
 from voltween.preprocessing.preprocess import foreground_range as foreground_range

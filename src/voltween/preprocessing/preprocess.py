@@ -112,7 +112,7 @@ class Preprocessing:
         Raises:
             InputError: If the image is constant, there or anywhere.
         """
-        check_has_contrast(image)
+        check_is_scan(image)
         grid = onto or self.canonical_grid(image)
         canonical = resample_smoothly(image, onto=grid)
         if self.surroundings == "border":
@@ -168,8 +168,26 @@ def _coverage(image: Image, grid: Grid) -> Float[np.ndarray, "i j k"]:
     return to_edge.clip(0, 1).prod(axis=-1)
 
 
-def check_has_contrast(image: Image) -> None:
+def check_is_scan(image: Image) -> None:
     """Checks that an image can be registered; warns if it looks like a label map.
+
+    Raises:
+        InputError: If the image is constant.
+    """
+    check_has_contrast(image)
+    if looks_like_labels(image.data):
+        warnings.warn(
+            named(
+                "the scan looks like a label map (few values, piecewise constant): if "
+                "it is one, give it as labels, beside the scan that it was drawn on"
+            ),
+            SuspiciousInputWarning,
+            stacklevel=2,
+        )
+
+
+def check_has_contrast(image: Image) -> None:
+    """Checks that the intensities of an image differ.
 
     Raises:
         InputError: If the image is constant.
@@ -180,13 +198,4 @@ def check_has_contrast(image: Image) -> None:
             expected="intensities that differ",
             got=f"a constant image (every voxel is {low:g})",
             advice="it shows nothing to register",
-        )
-    if looks_like_labels(image.data):
-        warnings.warn(
-            named(
-                "the scan looks like a label map (few values, piecewise constant): if "
-                "it is one, give it as labels, beside the scan that it was drawn on"
-            ),
-            SuspiciousInputWarning,
-            stacklevel=2,
         )

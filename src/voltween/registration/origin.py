@@ -56,7 +56,7 @@ class Origin:
 
 @contextmanager
 def recording_warnings() -> Iterator[list[str]]:
-    """Yields a list to which every warning in the block adds its text.
+    """Yields a list to which every warning in the block adds its text, once.
 
     Warnings are shown as before, too.
     """
@@ -65,7 +65,8 @@ def recording_warnings() -> Iterator[list[str]]:
         show = warnings.showwarning
 
         def show_and_keep(message: Warning | str, *rest: Any, **more: Any) -> None:
-            texts.append(str(message))
+            if str(message) not in texts:
+                texts.append(str(message))
             show(message, *rest, **more)
 
         warnings.showwarning = show_and_keep

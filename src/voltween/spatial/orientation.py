@@ -16,7 +16,7 @@ V = TypeVar("V", bound=Volume)
 
 def reorder_volume_to_ras(volume: V) -> V:
     """Stores the same voxels at the same places (RAS+ mm) in the order R, A, S."""
-    data = _reorder(volume.data, volume.grid)
+    data = _reorder(volume.stored, volume.grid)
     return type(volume)(data, reorder_grid_to_ras(volume.grid))
 
 

@@ -1,6 +1,6 @@
 """Images, label maps and points in scanner space (RAS+ mm)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Num
@@ -13,6 +13,7 @@ _INSPECTED_PLANES = 32
 # As FreeSurfer's aparc+aseg has. Images in which most neighbors are equal, because
 # voxels were doubled or set to one value, have more.
 _MOST_LABELS = 120
+_EXACT = 2**24  # all integers up to here are numbers of float32
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -27,9 +28,13 @@ class Image:
     data: np.ndarray
     """(I, J, K), stored as float32, read-only."""
     grid: Grid
+    dtype: np.dtype = field(init=False)
+    """Type in which the image is written: that of the integers it was made of, as those
+    of a file, or float32."""
 
     def __post_init__(self) -> None:
         _check_shape("image", self.data, self.grid)
+        object.__setattr__(self, "dtype", _written_type(self.data))
         with np.errstate(over="ignore"):
             data = np.ascontiguousarray(self.data, dtype=np.float32)
         bad = data.size - int(np.isfinite(data).sum())
@@ -41,6 +46,11 @@ class Image:
                 advice="replace them (by 0 for background) and try again",
             )
         object.__setattr__(self, "data", _read_only(data))
+
+    @property
+    def stored(self) -> np.ndarray:
+        """The voxels in the type in which they are written; copies of them keep it."""
+        return self.data.astype(self.dtype, copy=False)
 
     @property
     def outside_value(self) -> float:
@@ -68,6 +78,11 @@ class LabelMap:
         if data.dtype.kind not in "iu":
             data = _whole_numbers(data)
         object.__setattr__(self, "data", _read_only(data))
+
+    @property
+    def stored(self) -> np.ndarray:
+        """The voxels in the type in which they are written."""
+        return self.data
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -158,6 +173,14 @@ def _check_shape(kind: str, data: np.ndarray, grid: Grid) -> None:
         raise InputError(
             about=kind, expected=f"its grid's shape {grid.shape}", got=data.shape
         )
+
+
+def _written_type(data: np.ndarray) -> np.dtype:
+    """The type of integers that float32 holds exactly; float32 for all others."""
+    if data.dtype.kind not in "iu" or not data.size:
+        return np.dtype(np.float32)
+    is_exact = max(-int(data.min()), int(data.max())) <= _EXACT
+    return data.dtype.newbyteorder("=") if is_exact else np.dtype(np.float32)
 
 
 def _whole_numbers(data: np.ndarray) -> np.ndarray:

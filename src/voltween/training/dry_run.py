@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from voltween.cohorts import Case
+from voltween.cohorts import Case, check_scans
 from voltween.files import check_free_space, output_folder
 from voltween.training.batches import batches
 from voltween.training.hardware import Hardware
@@ -55,6 +55,7 @@ def try_training(
 ) -> DryRun:
     """Reads every scan, takes a few steps and validates two pairs.
 
+    The `test` cases are read as well: their labels must lie on their scans.
     Only the scans on their canonical grids are kept, in the cache, for the run itself.
     The estimate is that of the fastest of the `steps`.
 
@@ -66,6 +67,8 @@ def try_training(
     config = recipe.training
     fabric = hardware.fabric(config.precision)
     cache = cache or out / "cache"
+    if fabric.is_global_zero:
+        check_scans(case for case in cases if case.split == "test")
     with workspace() as folder:
         training = Training(cases, recipe, out=folder, fabric=fabric)
         data = load_training_data(cases, recipe, cache, fabric)

@@ -11,7 +11,7 @@ from voltween.cohorts import SPLITS, Case, cases_of_split, load_case
 from voltween.files import naming
 from voltween.preprocessing import (
     DENSER_THAN_LUNG,
-    check_has_contrast,
+    check_is_scan,
     find_foreground,
     hounsfield_offset,
     looks_like_ct,
@@ -183,7 +183,7 @@ def along_axes(values: Three) -> str:
 def _measure(case: Case) -> _ScanFacts:
     image, labels = load_case(case)
     with naming(f"{case.name} ({case.image})"):
-        check_has_contrast(image)
+        check_is_scan(image)
     grid = image.grid
     spacing_mm, shape = spacing_and_shape(grid)
     is_ct = looks_like_ct(image)
