@@ -59,15 +59,14 @@ def write_finished(
     Raises:
         OutputError: If the folder cannot be written to.
     """
-    parts = {"image": case.image, "labels": case.labels, "points": case.points}
-    files = {
-        role: _path(role, name) for role, part in parts.items() if part is not None
-    }
+    all_parts = {"image": case.image, "labels": case.labels, "points": case.points}
+    parts = {role: part for role, part in all_parts.items() if part is not None}
+    files = {role: _path(role, name) for role in parts}
     now = datetime.now(UTC).isoformat(timespec="seconds")
     finished = FinishedCase(facts, files, case.log, now, version("voltween"))
     with _store(folder).making(facts, name=file_name(name)) as draft:
-        for role, path in files.items():
-            io.write(parts[role], draft.path(path))
+        for role, part in parts.items():
+            io.write(part, draft.path(files[role]))
         draft.values.update(
             files=files, log=case.log, made=now, voltween=finished.voltween
         )
