@@ -46,6 +46,7 @@ MAY_IMPORT = {
         *("registration", "training", "cohorts", "baselines", "models"),
         *("refinement", "networks", *SPACE),
     },
+    "workers": set(),
     "demo": {"registration", "models", "io", "spatial"},
     "benchmarks": {"training", "networks", "losses", "ops", "io", "spatial"},
     "cli": set(PACKAGES) - {"cli"},
