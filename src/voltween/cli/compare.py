@@ -74,4 +74,11 @@ class Compare:
             self.time_limit_minutes,
         )
         methods = methods_named(names, preparation, device=self.device)
-        measure_pairs(methods, cases, self)
+        measure_pairs(
+            methods,
+            cases,
+            selection=self.selection,
+            protocol=self.protocol,
+            engine=self.engine,
+            out=self.out,
+        )

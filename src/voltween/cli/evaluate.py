@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import tyro
 from tyro.conf import Positional
@@ -55,48 +55,41 @@ class Evaluate:
         cases = read_manifest(self.manifest, may_lack_files=True)
         cases = cases_of_split(cases, self.selection.split)
         method = model_method(f"model:{self.model}", self.model, device=self.device)
-        measure_pairs([method], cases, self)
-
-
-class Measuring(Protocol):
-    """The options of a command that measures methods on pairs."""
-
-    @property
-    def out(self) -> Path:
-        """Folder for the tables."""
-
-    @property
-    def selection(self) -> PairSelection:
-        """The pairs."""
-
-    @property
-    def protocol(self) -> EvaluationProtocol:
-        """The protocol."""
-
-    @property
-    def engine(self) -> EngineOptions:
-        """Where the work is done."""
+        measure_pairs(
+            [method],
+            cases,
+            selection=self.selection,
+            protocol=self.protocol,
+            engine=self.engine,
+            out=self.out,
+        )
 
 
 def measure_pairs(
-    methods: list[Method], cases: tuple[Case, ...], command: Measuring
+    methods: list[Method],
+    cases: tuple[Case, ...],
+    *,
+    selection: PairSelection,
+    protocol: EvaluationProtocol,
+    engine: EngineOptions,
+    out: Path,
 ) -> None:
     """Measures methods on the chosen pairs and shows the progress; writes the report.
 
     The process ends with code 1 if pairs failed.
     """
-    check_report_folder(command.out)
-    pairs = command.selection.choose(cases)
-    with command.engine.running(command.out) as runner:
+    check_report_folder(out)
+    pairs = selection.choose(cases)
+    with engine.running(out) as runner:
         scores = evaluate(
             methods,
             cases,
             pairs=pairs,
-            out=command.out,
-            protocol=command.protocol,
+            out=out,
+            protocol=protocol,
             runner=runner,
         )
-    write_report(scores, command.out)
-    show_markdown((command.out / "summary.md").read_text(encoding="utf-8"))
+    write_report(scores, out)
+    show_markdown((out / "summary.md").read_text(encoding="utf-8"))
     if any(score.status == "failed" for score in scores.pairs):
         sys.exit(1)

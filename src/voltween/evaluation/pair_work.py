@@ -24,8 +24,6 @@ from voltween.evaluation.measurement import (
 from voltween.evaluation.methods import Answer, Method, Registering
 from voltween.evaluation.records import Record, Records
 from voltween.evaluation.scores import PairScore
-from voltween.files import existing_file
-from voltween.inputs import files_of
 from voltween.process import Used, measuring
 from voltween.workers import Shared
 
@@ -227,15 +225,6 @@ def _digest_files(case: Case) -> str:
         InputError: If one is missing or cannot be read.
     """
     try:
-        for path in case.files:
-            for file in files_of(path):
-                existing_file(file)
         return content_digest(*case.files)
     except InputError as error:
         raise error.add_context(case.name) from error
-    except OSError as error:
-        raise InputError(
-            about=case.name,
-            expected="files that can be read",
-            got=f"{error.strerror or error}: {error.filename}",
-        ) from error
