@@ -9,7 +9,7 @@ import tyro
 from tyro.conf import Positional
 
 from voltween.cli.console import console
-from voltween.cli.engine import EngineOptions
+from voltween.cli.engine import EngineOptions, list_failures
 from voltween.cohorts import cases_of_split, load_case, read_manifest
 from voltween.errors import InputError
 from voltween.evaluation import align_cases, new_alignment
@@ -51,5 +51,6 @@ class Align:
         with self.engine.running(self.out) as runner:
             align_cases(cases, alignment, self.out, runner=runner)
         console.print(f"Wrote {self.out / 'cases.csv'}")
+        list_failures(runner.status)
         if runner.status.failures:
             sys.exit(1)

@@ -78,17 +78,21 @@ class EngineOptions:
     def running(self, out: Path) -> Iterator[Runner]:
         """Yields a runner with a table of its tasks in `out`, and shows its progress.
 
-        The failures are listed at the end. An interrupt says how to go on.
+        After an interrupt, one line says how to go on.
 
         Raises:
             InputError: If the options contradict each other.
         """
         engine = self.engine(out)
-        status = Status(file=output_folder(out) / _STATUS, on_change=_LogLines())
+        status = Status(file=out / _STATUS, on_change=_LogLines())
         with showing(status):
             yield Runner(engine, status)
-        for name, error in status.failures.items():
-            error_console.print(f"voltween: {name}: {error}")
+
+
+def list_failures(status: Status) -> None:
+    """Lists the failed tasks, one line each."""
+    for name, error in status.failures.items():
+        error_console.print(f"voltween: {name}: {error}")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import tyro
 from tyro.conf import Positional
 
 from voltween.cli.console import show_markdown
-from voltween.cli.engine import EngineOptions
+from voltween.cli.engine import EngineOptions, list_failures
 from voltween.cohorts import Case, cases_of_split, read_manifest
 from voltween.evaluation import (
     EvaluationProtocol,
@@ -91,5 +91,6 @@ def measure_pairs(
         )
     write_report(scores, out)
     show_markdown((out / "summary.md").read_text(encoding="utf-8"))
+    list_failures(runner.status)
     if any(score.status == "failed" for score in scores.pairs):
         sys.exit(1)

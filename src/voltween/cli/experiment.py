@@ -12,7 +12,6 @@ from tyro.conf import Positional
 
 from voltween.baselines import TIME_LIMIT_MINUTES
 from voltween.cli.console import changing_line, console, show_markdown
-from voltween.cli.engine import EngineOptions
 from voltween.cli.train import stage_line
 from voltween.cohorts import Case, read_manifest
 from voltween.evaluation import (
@@ -66,9 +65,6 @@ class Experiment:
     hardware: Annotated[Hardware, tyro.conf.arg(name="")] = field(
         default_factory=Hardware
     )
-    engine: Annotated[EngineOptions, tyro.conf.arg(name="")] = field(
-        default_factory=EngineOptions
-    )
 
     def run(self) -> None:
         """Train, measure, write; or report what that needs."""
@@ -78,7 +74,7 @@ class Experiment:
             self._show_needs(table, cases)
             return
         with _progress() as (observer, status):
-            run = self._run(observer, Runner(self.engine.engine(self.out), status))
+            run = self._run(observer, Runner(status=status))
             page = run_experiment(table, cases, out=self.out, run=run)
         show_markdown(page)
 

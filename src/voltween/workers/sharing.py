@@ -47,19 +47,21 @@ def sharing(value: Value, folder: Path, engine: Engine) -> Iterator[Shared[Value
     Args:
         value: Anything that cloudpickle takes, which takes functions as well.
         folder: The folder of the results.
-        engine: The engine; in this process, there is no file.
+        engine: The engine; for this process, there is no file.
 
     Raises:
         OutputError: If the folder cannot be written to.
     """
     token = uuid.uuid4().hex
+    _keep(token, value)
     try:
+        if engine.is_this_process:
+            yield Shared(folder, token)
+            return
         with workspace(output_folder(folder)) as room:
-            shared: Shared[Value] = Shared(room.resolve() / "shared.pickle", token)
-            _keep(token, value)
-            if not engine.is_this_process:
-                _write(value, shared.path)
-            yield shared
+            path = room.resolve() / "shared.pickle"
+            _write(value, path)
+            yield Shared(path, token)
     finally:
         _values.pop(token, None)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from voltween.files import whole_file
+from voltween.files import output_folder, whole_file
 from voltween.workers.tasks import Outcome
 
 _COLUMNS = ("name", "state", "seconds", "note")
@@ -135,8 +135,10 @@ class Status:
             self._write()
 
     def _write(self) -> None:
-        if self._file is None:
+        if self._file is None or not self._rows:
             return
+        if not self._file.exists():
+            output_folder(self._file.parent)
         self._written = self._clock()
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")

@@ -10,7 +10,7 @@ import torch
 
 from voltween.baselines import TIME_LIMIT_MINUTES, elastix_with
 from voltween.cohorts import Case, cases_of_split, load_case
-from voltween.errors import InputError
+from voltween.errors import FailedTasksError, InputError
 from voltween.evaluation.alignment import Alignment, align_cases, prealign
 from voltween.evaluation.method_names import method_named
 from voltween.evaluation.methods import Method, model_method, tool_method, unavailable
@@ -118,7 +118,7 @@ class Laboratory:
         runner, folder = Runner(), self.out.parent / "aligned"
         aligned = align_cases(used, self._alignment, folder, runner=runner)
         if faults := runner.status.failures:
-            raise InputError(
+            raise FailedTasksError(
                 about=folder,
                 expected=f"{len(used)} cases that can be aligned",
                 got=f"{len(faults)} that cannot",
