@@ -13,7 +13,7 @@ from support.cohorts import blob, write_cohort
 from voltween import io
 from voltween.cli import main
 from voltween.cohorts import load_case, read_manifest
-from voltween.errors import OutputError
+from voltween.errors import MissingPackageError, OutputError
 from voltween.evaluation import Method, align_cases, alignment, evaluate
 from voltween.evaluation.alignment import Alignment, prealign
 from voltween.evaluation.methods import Answer
