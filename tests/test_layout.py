@@ -46,6 +46,10 @@ MAY_IMPORT = {
         *("registration", "training", "cohorts", "baselines", "models"),
         *("refinement", "networks", *SPACE),
     },
+    "batches": {
+        *("registration", "cohorts", "models", "networks", "refinement", "losses"),
+        *("io", "spatial"),
+    },
     "demo": {"registration", "models", "io", "spatial"},
     "benchmarks": {"training", "networks", "losses", "ops", "io", "spatial"},
     "cli": set(PACKAGES) - {"cli"},
