@@ -50,6 +50,7 @@ MAY_IMPORT = {
         *("registration", "cohorts", "models", "networks", "refinement", "losses"),
         *("io", "spatial"),
     },
+    "workers": set(),
     "demo": {"registration", "models", "io", "spatial"},
     "benchmarks": {"training", "networks", "losses", "ops", "io", "spatial"},
     "cli": set(PACKAGES) - {"cli"},
