@@ -19,6 +19,7 @@ from support.imports import (
 
 TESTS = Path(__file__).parent
 GROUND = {
+    *("digests", "finished", "store"),
     *("", "errors", "escaping", "inputs", "locks", "workspaces", "files", "folders"),
     *("library_lines", "process", "stopping", "text_files", "__main__"),
 }
