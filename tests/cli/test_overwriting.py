@@ -11,7 +11,7 @@ from support.downloads import folder as write_own_scans
 from support.rcn import rcn_variables
 from support.scans import FIXED, MOVING, TO_MOVING
 from voltween import io
-from voltween.batches import Companions, RegistrationOptions
+from voltween.batches import RegistrationOptions
 from voltween.cli import main
 from voltween.cli.invocation import named_paths, paths_to_keep
 from voltween.cli.register import Register
