@@ -49,7 +49,7 @@ MAY_IMPORT = {
     },
     "batches": {
         *("registration", "cohorts", "models", "networks", "refinement", "losses"),
-        *("io", "spatial"),
+        *("workers", "io", "spatial"),
     },
     "workers": set(),
     "demo": {"registration", "models", "io", "spatial"},

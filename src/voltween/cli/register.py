@@ -21,7 +21,7 @@ from voltween.cli.invocation import words
 from voltween.refinement import Step
 from voltween.registration import AUTO
 
-_EXIT_FAILED = 3
+EXIT_FAILED = 3
 _SHOWN_SECONDS = 0.005
 
 GROUPED = (
@@ -76,7 +76,7 @@ class Register:
         if "overview.png" in figures["outputs"]:
             console.print(f"Check {self.out / 'overview.png'}")
         if self.strict and figures["verdict"]["grade"] == "failed":
-            raise SystemExit(_EXIT_FAILED)
+            raise SystemExit(EXIT_FAILED)
 
 
 @contextmanager
