@@ -1,11 +1,13 @@
 """`voltween cohort`: exit codes, workers, job arrays, interrupts."""
 
+import csv
 import json
 
 import pytest
 
 from support.commands import run_here
 from support.phantoms import write_manifest_of, write_phantoms
+from support.scans import smooth_image
 from voltween import io
 from voltween.batches import work
 
@@ -21,6 +23,11 @@ def scans_fixture(tmp_path_factory):
     folder = write_phantoms(tmp_path_factory.mktemp("scans"), shifts)
     write_manifest_of(folder, shifts, roles=())
     return folder
+
+
+def read_rows(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def words(scans, out, *more):
@@ -109,12 +116,13 @@ def test_an_interrupt_says_how_to_go_on(scans, tmp_path, capsys, monkeypatch):
     assert run_here(*words(scans, tmp_path / "out")) == 0
 
 
-def test_strict_ends_with_the_code_of_a_failed_verdict(scans, tmp_path):
-    heads = write_phantoms(tmp_path / "scans", {"a-1": (0, 0, 0), "a-2": (2, 0, 0)})
-    image = io.read(heads / "a-2.nii.gz")
-    far = type(image)(image.data[::-1, ::-1, :4].copy(), image.grid.crop((0, 0, 0), (20, 18, 4)))
-    io.write(far, heads / "a-2.nii.gz")
-    write_manifest_of(heads, ["a-1", "a-2"], roles=())
-    code = run_here(*words(heads, tmp_path / "out", "--strict"))
-    text = (tmp_path / "out" / "pairs.csv").read_text()
-    assert code == (3 if ",failed," in text else 0)
+def test_strict_ends_with_the_code_of_a_failed_verdict(tmp_path):
+    folder = write_phantoms(tmp_path / "scans", {"a-1": (0, 0, 0), "a-2": (2, 0, 0)})
+    grid = io.read(folder / "a-2.nii.gz").grid
+    io.write(smooth_image(grid, seed=3), folder / "a-2.nii.gz")  # of nothing in common
+    write_manifest_of(folder, ["a-1", "a-2"], roles=())
+    assert run_here(*words(folder, tmp_path / "out")) == 0
+    (row,) = read_rows(tmp_path / "out" / "pairs.csv")
+    assert row["verdict"] == "failed"
+    assert "no more alike than lost ones" in row["reasons"]
+    assert run_here(*words(folder, tmp_path / "out", "--strict")) == 3

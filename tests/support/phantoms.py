@@ -30,7 +30,9 @@ def phantom(shift_mm=(0, 0, 0)):
     core = np.linalg.norm(offset - (5, 2, 1), axis=-1) < 4
     labels = (radius < 11).astype(np.uint8) + core
     noise = np.random.default_rng(0).uniform(0, 5, SHAPE)
-    return Image(400.0 * (labels > 0) + 300 * core + noise, grid), LabelMap(labels, grid)
+    return Image(400.0 * (labels > 0) + 300 * core + noise, grid), LabelMap(
+        labels, grid
+    )
 
 
 def write_phantoms(folder, shifts_mm):
