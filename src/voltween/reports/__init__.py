@@ -1,0 +1,8 @@
+"""Pages for people: HTML files that hold all they need and ask no server for anything.
+
+A page is made from a template and plain values; text in it is shown, never obeyed.
+Pages open from disk and can be read without JavaScript. Positions are RAS+ mm.
+"""
+
+from voltween.reports.pages import data_uri as data_uri
+from voltween.reports.pages import render as render
