@@ -14,6 +14,7 @@ from voltween.registration.origin import Origin, recording_warnings, versions
 from voltween.registration.outputs import (
     FILES,
     RECORD,
+    Carried,
     LabeledResult,
     Output,
     choose_outputs,
@@ -21,9 +22,8 @@ from voltween.registration.outputs import (
 )
 from voltween.registration.result import Registration
 from voltween.registration.timing import Seconds
-from voltween.spatial import LabelMap
 
-_NOT_SAID = Origin()
+_NOT_SAID, _NOTHING = Origin(), Carried()
 
 
 def write_registration(
@@ -31,8 +31,7 @@ def write_registration(
     out: PathLike,
     *,
     outputs: Sequence[str] | None = None,
-    fixed_labels: LabelMap | None = None,
-    moving_labels: LabelMap | None = None,
+    carried: Carried = _NOTHING,
     origin: Origin = _NOT_SAID,
 ) -> dict[str, Any]:
     """Writes the results into a folder; returns the content of registration.json.
@@ -44,21 +43,22 @@ def write_registration(
     Args:
         registration: The registration.
         out: The folder; made if missing.
-        outputs: Names of the files to write, of `OUTPUTS`; by default all, the moved
-            labels if there are any. What is not wanted is not computed.
+        outputs: Names of the files to write, of `OUTPUTS`; by default all but the
+            Jacobian determinant. What is not wanted is not computed.
             registration.json is always written.
-        fixed_labels: Label map of the fixed scan, for measuring the overlap.
-        moving_labels: Label map of the moving scan.
+        carried: Label maps and points of the two scans, which are carried from one to
+            the other. With both label maps, the overlap is measured.
         origin: The files and the command that the result comes from.
 
     Raises:
         OutputError: If the folder cannot be written to, or has files of these names
             without a registration.json.
-        InputError: If a name of an output is unknown, the label maps have no label in
-            common, or one of the files is an input of the command.
+        InputError: If a name of an output is unknown or needs what is not carried, the
+            label maps have no label in common, or one of the files is an input of the
+            command.
     """
-    result = LabeledResult(registration, fixed_labels, moving_labels)
-    chosen = choose_outputs(outputs, has_moving_labels=moving_labels is not None)
+    result = LabeledResult(registration, carried)
+    chosen = choose_outputs(outputs, has=carried.names)
     with whole_folder(out, names=FILES, last=RECORD) as folder:
         with recording_warnings() as warnings:
             seconds = write_outputs(chosen, result, folder)
@@ -111,9 +111,10 @@ def _figures(
 
 def _dice(result: LabeledResult, origin: Origin) -> dict[str, dict[str, float]]:
     """Dice of every structure after each stage; nothing without labels."""
-    if result.fixed_labels is None or result.moving_labels is None:
+    fixed, moving = result.carried.fixed_labels, result.carried.moving_labels
+    if fixed is None or moving is None:
         return {}
-    dice = result.registration.dice(result.fixed_labels, result.moving_labels)
+    dice = result.registration.dice(fixed, moving)
     return {
         stage: {origin.structure_name(n): value for n, value in per_label.items()}
         for stage, per_label in dice.items()
