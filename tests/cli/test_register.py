@@ -26,6 +26,7 @@ REGISTRATION_FILES = {
     "moving_to_fixed.h5",
     "overview.png",
     "registration.json",
+    "report.html",
 }
 
 

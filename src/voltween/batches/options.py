@@ -9,6 +9,7 @@ from voltween.losses import Similarity
 from voltween.networks import Precision
 from voltween.refinement import Effort, TransformKind, choose_refinement
 from voltween.registration import AUTO, RefinementChoice
+from voltween.reports import Crop, ReportOptions, Viewer
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,8 @@ class RegistrationOptions:
     (moved_labels.nii.gz), transform, field (fixed_to_moving.nii.gz), inverse, overview,
     jacobian, carried-labels (carried_labels.nii.gz, the fixed labels on the moving
     scan), carried-points (carried_points.csv, the fixed points in the moving scan),
-    moved-points (moved_points.csv); if not given, all but jacobian. What is left out is
-    not computed."""
+    moved-points (moved_points.csv), report (report.html); if not given, all but
+    jacobian. What is left out is not computed."""
     jacobian: bool = False
     """Write jacobian.nii.gz, too: jacobian among --outputs."""
     no_folding: bool = False
@@ -103,7 +104,17 @@ class RegistrationOptions:
     precision: Precision = "fp32"
     """Precision of the network's features: bf16 is faster on processors with AMX and
     differs by hundredths of a voxel; auto uses it where it is faster."""
+    report_crop: Crop = "none"
+    """With brain, report.html shows nothing away from the brain, such as the face. The
+    other files stay whole."""
+    viewer: Viewer = "planes"
+    """With niivue, report.html holds NiiVue too, to open the scans as volumes."""
     refinement: RefinementOptions = field(default_factory=RefinementOptions)
+
+    @property
+    def report(self) -> ReportOptions:
+        """The choices of the report."""
+        return ReportOptions(self.report_crop, self.viewer)
 
     @property
     def names_of_outputs(self) -> list[str] | None:

@@ -125,7 +125,12 @@ def register_files(
         digest = _model_digest(job.options, settled)
         origin = Origin(job.inputs, digest, command, warnings, structures)
         return write_registration(
-            registration, out, outputs=outputs, carried=carried, origin=origin
+            registration,
+            out,
+            outputs=outputs,
+            carried=carried,
+            origin=origin,
+            report=job.options.report,
         )
 
 

@@ -23,6 +23,7 @@ from voltween.registration import AUTO
 
 EXIT_FAILED = 3
 _SHOWN_SECONDS = 0.005
+_PICTURES = "report.html", "overview.png"
 
 GROUPED = (
     tyro.conf.DisallowNone,
@@ -40,8 +41,8 @@ class Register:
     Scans may be NIfTI, NRRD, MetaImage or a DICOM folder, of any orientation and
     spacing. It writes moved.nii.gz (moving on the fixed grid), fixed_to_moving.h5 and
     .nii.gz (ITK transform and displacement field), moving_to_fixed.h5,
-    registration.json (quality figures), overview.png (a picture to check by eye) and,
-    with labels, moved_labels.nii.gz. An earlier result in the folder, which has a
+    registration.json (quality figures), report.html (verdict, figures and a viewer),
+    overview.png (a picture to check by eye) and, with labels, moved_labels.nii.gz. An earlier result in the folder, which has a
     registration.json, is replaced as a whole: all of these files are deleted, and
     others stay. Files that the command reads are never written over.
     """
@@ -73,8 +74,9 @@ class Register:
         if self.registration.model == AUTO:
             console.print(f"Model: {figures['model']} ({figures['model_reason']}).")
         _show(figures)
-        if "overview.png" in figures["outputs"]:
-            console.print(f"Check {self.out / 'overview.png'}")
+        shown = [file for file in _PICTURES if file in figures["outputs"]]
+        if shown:
+            console.print(f"Check {self.out / shown[0]}")
         if self.strict and figures["verdict"]["grade"] == "failed":
             raise SystemExit(EXIT_FAILED)
 

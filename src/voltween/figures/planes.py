@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from voltween.spatial import Grid, directions_to_ras
 
@@ -58,7 +58,7 @@ class Plane:
             directions=directions,
         )
 
-    def section(self, slab: Float[np.ndarray, "i j k"]) -> Section:
+    def section(self, slab: Shaped[np.ndarray, "i j k"]) -> Shaped[np.ndarray, "_ _"]:
         """The middle layer of a slab as displayed: second axis up, first right."""
         middle = slab.shape[self.axis] // 2
         return slab.take(middle, axis=self.axis).T[::-1]

@@ -17,6 +17,9 @@ T = TypeVar("T")
 RECORD = "registration.json"
 """The file that every result has: its figures and its origin."""
 
+REPORT = "report"
+"""The output that shows the record, and is made after it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Carried:
@@ -39,6 +42,8 @@ class LabeledResult:
 
     registration: Registration
     carried: Carried = field(default_factory=Carried)
+    report: Callable[[], str] = str
+    """Returns the report as HTML; empty as long as there is no record."""
 
     @property
     def moved_labels(self) -> LabelMap:
@@ -103,6 +108,10 @@ def _write_overview(result: LabeledResult, path: Path) -> None:
     )
 
 
+def _write_text(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
 OUTPUTS = {
     "moved": Output("moved.nii.gz", "resampling", lambda r: r.registration.moved),
     "labels": Output(
@@ -140,6 +149,7 @@ OUTPUTS = {
         lambda r: r.moved_points,
         needs="moving_points",
     ),
+    REPORT: Output("report.html", "report", lambda r: r.report(), _write_text),
 }
 """Every file beside `RECORD`, by its name as an option, in the order of writing."""
 

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,21 @@ from voltween.folders import check_result_folder, whole_folder
 from voltween.registration.origin import Origin, recording_warnings, versions
 from voltween.registration.outputs import (
     FILES,
+    OUTPUTS,
     RECORD,
+    REPORT,
     Carried,
     LabeledResult,
     Output,
     choose_outputs,
     write_outputs,
 )
+from voltween.registration.report import paint_report
 from voltween.registration.result import Registration
 from voltween.registration.timing import Seconds
+from voltween.reports import ReportOptions
 
-_NOT_SAID, _NOTHING = Origin(), Carried()
+_NOT_SAID, _NOTHING, _USUAL = Origin(), Carried(), ReportOptions()
 
 
 def write_registration(
@@ -33,6 +38,7 @@ def write_registration(
     outputs: Sequence[str] | None = None,
     carried: Carried = _NOTHING,
     origin: Origin = _NOT_SAID,
+    report: ReportOptions = _USUAL,
 ) -> dict[str, Any]:
     """Writes the results into a folder; returns the content of registration.json.
 
@@ -49,6 +55,7 @@ def write_registration(
         carried: Label maps and points of the two scans, which are carried from one to
             the other. With both label maps, the overlap is measured.
         origin: The files and the command that the result comes from.
+        report: Choices of the report.
 
     Raises:
         OutputError: If the folder cannot be written to, or has files of these names
@@ -61,12 +68,44 @@ def write_registration(
     chosen = choose_outputs(outputs, has=carried.names)
     with whole_folder(out, names=FILES, last=RECORD) as folder:
         with recording_warnings() as warnings:
-            seconds = write_outputs(chosen, result, folder)
+            first = {name: out for name, out in chosen.items() if name != REPORT}
+            seconds = write_outputs(first, result, folder)
             figures = _figures(result, chosen, seconds, origin)
-        # Those of the writing are in both lists if the command records them as well.
-        figures["warnings"] = list(dict.fromkeys([*origin.warnings, *warnings]))
+            figures["warnings"] = _all_warnings(origin, warnings)
+            if REPORT in chosen:
+                _add_report(result, figures, folder, origin=origin, options=report)
+        figures["warnings"] = _all_warnings(origin, warnings)
         (folder / RECORD).write_text(json.dumps(figures, indent=1))
     return figures
+
+
+def _all_warnings(origin: Origin, warnings: Sequence[str]) -> list[str]:
+    """All warnings once: a command records those of the writing as well."""
+    return list(dict.fromkeys([*origin.warnings, *warnings]))
+
+
+def _add_report(
+    result: LabeledResult,
+    figures: dict[str, Any],
+    folder: Path,
+    *,
+    origin: Origin,
+    options: ReportOptions,
+) -> None:
+    """Writes the report of the figures, and adds the time that it took to them."""
+    paint = partial(
+        paint_report,
+        result.registration,
+        figures,
+        carried=result.carried,
+        structures=origin.structures,
+        options=options,
+    )
+    seconds = write_outputs(
+        {REPORT: OUTPUTS[REPORT]}, replace(result, report=paint), folder
+    )
+    for clock, parts in _by_clock(seconds).items():
+        figures["seconds"][clock].update(parts)
 
 
 def check_registration_folder(out: PathLike) -> None:
