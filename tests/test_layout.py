@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "training": {"cohorts", "baselines", "models", *SPACE, *TENSORS},
     "evaluation": {
         *("registration", "training", "cohorts", "baselines", "models"),
-        *("refinement", "networks", *SPACE),
+        *("refinement", "networks", "reports", *SPACE),
     },
     "demo": {"registration", "models", "io", "spatial"},
     "benchmarks": {"training", "networks", "losses", "ops", "io", "spatial"},
