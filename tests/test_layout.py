@@ -46,7 +46,7 @@ MAY_IMPORT = {
     "training": {"cohorts", "baselines", "models", *SPACE, *TENSORS},
     "evaluation": {
         *("registration", "training", "cohorts", "baselines", "models"),
-        *("refinement", "networks", *SPACE),
+        *("refinement", "networks", "reports", *SPACE),
     },
     "batches": {
         *("registration", "cohorts", "models", "networks", "refinement", "losses"),

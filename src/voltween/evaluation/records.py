@@ -156,6 +156,11 @@ def kept_transform(folder: Path, method: str, pair: Pair) -> Path:
     return _transform_path(folder, method, pair_name(pair))
 
 
+def kept_thumbnail(folder: Path, method: str, pair: Pair) -> Path:
+    """Path at which the small picture of a registered pair is kept."""
+    return folder / "thumbnails" / file_name(method) / f"{pair_name(pair)}.webp"
+
+
 def _transform_path(folder: Path, method: str, name: str) -> Path:
     return folder / "transforms" / file_name(method) / f"{name}.h5"
 

@@ -21,8 +21,14 @@ from voltween.evaluation.measurement import (
     score_verdict,
 )
 from voltween.evaluation.methods import Answer, Method, Registering
-from voltween.evaluation.records import Record, Records, kept_transform
+from voltween.evaluation.records import (
+    Record,
+    Records,
+    kept_thumbnail,
+    kept_transform,
+)
 from voltween.evaluation.scores import PairScore, Scores
+from voltween.figures import write_thumbnail
 from voltween.files import existing_file, output_folder, whole_file
 from voltween.inputs import files_of
 from voltween.process import Used, measuring
@@ -218,6 +224,7 @@ class _LoadedMethod:
             self._keep(pair, answer, resources)  # a full disk is no fault of the pair
         try:
             with reporting_memory_shortage():
+                self._draw(fixed, moving, answer)
                 return self._score(fixed, moving, answer, resources)
         except Exception as error:
             return _failed(self.method, pair, error)
@@ -270,6 +277,14 @@ class _LoadedMethod:
         facts = self.comparison.transform_facts(self.method, pair)
         with whole_file(path.with_suffix(".json")) as partial:
             partial.write_text(json.dumps({"facts": facts, "figures": resources}))
+
+    def _draw(self, fixed: Scan, moving: Scan, answer: Answer) -> None:
+        """Writes the picture of the pair that the index shows."""
+        pair = fixed.name, moving.name
+        path = kept_thumbnail(self.comparison.out, self.method.name, pair)
+        output_folder(path.parent)
+        transform = answer.fixed_to_moving
+        write_thumbnail(fixed.image, moving.image, path, fixed_to_moving=transform)
 
     def _score(
         self, fixed: Scan, moving: Scan, answer: Answer, resources: dict[str, Any]

@@ -26,3 +26,4 @@ from voltween.figures.rendering import import_pyvista as import_pyvista
 from voltween.figures.rendering import render_lines as render_lines
 from voltween.figures.rendering import render_scan as render_scan
 from voltween.figures.rendering import render_volume as render_volume
+from voltween.figures.thumbnail import write_thumbnail as write_thumbnail
