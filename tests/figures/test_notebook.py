@@ -94,7 +94,7 @@ def test_a_pair_is_shown_under_its_transforms_and_as_a_checkerboard():
     assert caption_of(html) == r"&lt;b&gt;names&lt;/b&gt; &amp; \u202e"
     pixels = picture_of(html)
     middles = [
-        pixels[54 + 112 - 20 : 54 + 112 + 20, 6 + n * 230 + 92 :][:, :40]
+        pixels[20 + 112 - 20 : 20 + 112 + 20, 6 + n * 230 + 92 :][:, :40]
         for n in range(3)
     ]
     fixed, moved, both = (middle.mean() for middle in middles)

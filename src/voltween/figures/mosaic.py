@@ -38,11 +38,14 @@ def tweening_picture(
 
 
 def paint_mosaic(title: str, columns: dict[str, list[Colors]]) -> Picture.Image:
-    """The columns side by side, with headings above and the sides named inside."""
+    """The columns side by side, with headings above and the sides named inside.
+
+    Without a title there is no space for one.
+    """
     first, *_ = columns.values()
     width = max(_LEAST_COLUMN_PIXELS, *(each.shape[1] for each in first)) + _GAP_PIXELS
     heights = [section.shape[0] + _GAP_PIXELS for section in first]
-    top = _TITLE_PIXELS + _HEADING_PIXELS
+    top = (_TITLE_PIXELS if title else 0) + _HEADING_PIXELS
     size = (width * len(columns) + _GAP_PIXELS, top + sum(heights))
     picture = Picture.new("RGB", size, _WHITE)
     draw = ImageDraw.Draw(picture)
