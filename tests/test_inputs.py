@@ -1,13 +1,12 @@
-"""The files that a command reads are kept, and named by their content."""
+"""The files that a command reads are kept."""
 
-import hashlib
 import os
 
 import pytest
 
 from voltween.errors import InputError
 from voltween.files import whole_file
-from voltween.inputs import add_inputs, content_digest, files_of, reading
+from voltween.inputs import add_inputs, reading
 
 
 @pytest.fixture(name="scan")
@@ -50,17 +49,3 @@ def test_after_the_command_and_without_one_everything_can_be_written(scan):
     add_inputs([scan])
     overwrite(scan)
     assert scan.read_text() == "result"
-
-
-def test_the_digest_is_that_of_other_tools(scan):
-    expected = hashlib.sha256(b"voxels").hexdigest()
-    assert content_digest(scan) == expected
-
-
-def test_the_digest_of_a_folder_is_that_of_its_files_in_order(tmp_path):
-    for name in ("2", "10", "1"):
-        (tmp_path / name).write_text(name)
-    (tmp_path / "result").mkdir()
-    (tmp_path / "result" / "moved").write_text("no part of the series")
-    assert [file.name for file in files_of(tmp_path)] == ["1", "10", "2", "moved"]
-    assert content_digest(tmp_path) == hashlib.sha256(b"1102").hexdigest()

@@ -19,6 +19,7 @@ from support.imports import (
 
 TESTS = Path(__file__).parent
 GROUND = {
+    *("digests", "finished", "store"),
     *("", "errors", "escaping", "inputs", "locks", "workspaces", "files", "folders"),
     *("library_lines", "process", "stopping", "text_files", "__main__"),
 }
@@ -47,6 +48,11 @@ MAY_IMPORT = {
         *("registration", "training", "cohorts", "baselines", "models"),
         *("refinement", "networks", "reports", *SPACE),
     },
+    "batches": {
+        *("registration", "cohorts", "models", "networks", "refinement", "losses"),
+        *("io", "reports", "spatial"),
+    },
+    "workers": set(),
     "demo": {"registration", "models", "io", "spatial"},
     "benchmarks": {"training", "networks", "losses", "ops", "io", "spatial"},
     "cli": set(PACKAGES) - {"cli"},

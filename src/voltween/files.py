@@ -1,20 +1,19 @@
 """Writes files whole or not at all, and names the file in errors about it."""
 
-import hashlib
 import os
 import re
 import shutil
 import unicodedata
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
+from voltween.digests import text_digest
 from voltween.errors import InputError, OutputError
 from voltween.inputs import check_is_no_input
 from voltween.library_lines import dropped_on_failure
-from voltween.workspaces import workspace
+from voltween.workspaces import publish, workspace
 
 PathLike = str | os.PathLike[str]
 
@@ -41,7 +40,7 @@ def whole_file(path: Path) -> Iterator[Path]:
             partial = folder / path.name
             partial.touch()
             yield partial
-            os.replace(partial, path)
+            publish(partial, path)
     except OutputError:  # says already what is wrong
         raise
     except OSError as error:
@@ -72,10 +71,11 @@ def output_folder(path: PathLike) -> Path:
         raise OutputError(
             about=folder, expected="a folder that can be made", got=error.strerror
         ) from error
-    probe = folder / f".{uuid.uuid4().hex}"
-    with whole_file(probe):
-        pass
-    probe.unlink()
+    try:
+        with workspace(folder) as room:
+            (room / "probe").touch()
+    except OSError as error:
+        raise unwritable(folder, error) from error
     return folder
 
 
@@ -190,11 +190,10 @@ def file_name(text: str) -> str:
     is_visible = not text.startswith(".") and not text.endswith(".") and text
     if is_usable and is_short and is_visible and not is_reserved:
         return text
-    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
     letters = plain.lstrip(".")[-_SHORTENED_LETTERS:]
     while len(letters.encode()) > _LONGEST_BYTES // 2:
         letters = letters[1:]
-    return f"{letters}-{digest[:_DIGEST_LETTERS]}"
+    return f"{letters}-{text_digest(text)[:_DIGEST_LETTERS]}"
 
 
 def unwritable(path: Path, reason: OSError | str) -> OutputError:

@@ -10,7 +10,7 @@ from pathlib import Path
 from voltween.errors import OutputError, VoltweenError
 from voltween.files import PathLike, folder_of, unwritable
 from voltween.inputs import check_is_no_input
-from voltween.workspaces import sweep, workspace
+from voltween.workspaces import flush, sweep, workspace
 
 _HERE = -100  # AT_FDCWD: paths are relative to the working folder
 _EXCHANGE = 2  # RENAME_EXCHANGE
@@ -109,10 +109,14 @@ def _must_stay(folder: Path) -> bool:
 def _put_in_place(
     folder: Path, partial: Path, names: Collection[str], last: str
 ) -> None:
+    for path in (*partial.iterdir(), partial):
+        flush(path)
     if not folder.exists():
         os.rename(partial, folder)
     elif _must_stay(folder) or not _swap(folder, partial, names, last):
         _replace_files(folder, partial, names, last)
+    for path in (folder, folder.parent):
+        flush(path)
 
 
 def _swap(folder: Path, partial: Path, names: Collection[str], last: str) -> bool:

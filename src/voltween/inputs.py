@@ -1,10 +1,9 @@
-"""The files that a command reads: their content's digest, and a guard that keeps them.
+"""The files that a command reads, and a guard that keeps them.
 
 A command reads its inputs within `reading`. Until then, no file of this package's
 writers takes the place of one of them.
 """
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +12,6 @@ from pathlib import Path
 
 from voltween.errors import InputError
 
-_PIECE_BYTES = 1 << 20
 _FileId = tuple[int, int]
 _inputs: ContextVar[dict[_FileId, Path] | None] = ContextVar("inputs", default=None)
 
@@ -91,30 +89,6 @@ def files_of(path: Path) -> list[Path]:
     if location.is_dir():
         return sorted(file for file in location.rglob("*") if file.is_file())
     return [location]
-
-
-def content_digest(path: Path) -> str:
-    """SHA-256 of a file, or of a DICOM folder's files read one after another.
-
-    They are read in the order of their names. Subfolders are no part of a series,
-    unless the folder has no files of its own. The name of a series counts as well.
-
-    Raises:
-        InputError: If it is a pipe or device, whose content would be gone.
-    """
-    folder, series = folder_and_series(path)
-    files = files_of(path)
-    own = [file for file in files if file.parent == folder]
-    digest = hashlib.sha256(series.encode())
-    for file in (own or files) if folder.is_dir() else files:
-        if file.exists() and not file.is_file():
-            raise InputError(
-                about=file, expected="a readable file", got="a pipe or device"
-            )
-        with file.open("rb") as content:
-            while piece := content.read(_PIECE_BYTES):
-                digest.update(piece)
-    return digest.hexdigest()
 
 
 def _file_id(path: Path) -> _FileId:

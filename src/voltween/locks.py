@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import platform
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _HOLDER = ".in-use.json"
+_WAIT_SECONDS = 0.02
 
 
 def lock(path: Path) -> int:
@@ -41,6 +43,32 @@ def lock(path: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)  # the holder before has deleted this file meanwhile
+
+
+@contextmanager
+def waiting_for(path: Path) -> Iterator[None]:
+    """Holds the lock of a file within the block; waits until it can be had.
+
+    For steps of moments. Where files cannot be locked, there is no waiting.
+    """
+    descriptor = _wait_for(path)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
+
+
+def _wait_for(path: Path) -> int | None:
+    """The descriptor of a lock; None where files cannot be locked."""
+    while True:
+        try:
+            return lock(path)
+        except BlockingIOError:
+            time.sleep(_WAIT_SECONDS)
+        except OSError:
+            return None
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

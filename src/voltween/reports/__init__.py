@@ -9,3 +9,10 @@ from voltween.reports.index import write_index as write_index
 from voltween.reports.index_rows import IndexRow as IndexRow
 from voltween.reports.pages import data_uri as data_uri
 from voltween.reports.pages import render as render
+from voltween.reports.pair import Crop as Crop
+from voltween.reports.pair import Facts as Facts
+from voltween.reports.pair import Figure as Figure
+from voltween.reports.pair import RegisteredPair as RegisteredPair
+from voltween.reports.pair import ReportOptions as ReportOptions
+from voltween.reports.pair import Viewer as Viewer
+from voltween.reports.report import report_page as report_page

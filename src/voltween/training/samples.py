@@ -18,9 +18,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from voltween.cohorts import Case, load_case, mask_by_labels
+from voltween.digests import content_digest
 from voltween.errors import InputError
 from voltween.files import naming, output_folder
-from voltween.inputs import content_digest, files_of
+from voltween.inputs import files_of
 from voltween.models import read_tensors, write_tensors
 from voltween.preprocessing import Preprocessing
 from voltween.spatial import Affine

@@ -1,0 +1,78 @@
+"""SHA-256 of everything that is named or recognized by its content, in one place.
+
+The digests of texts, files and folders are those of other tools (`sha256sum`).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from voltween.errors import InputError
+from voltween.inputs import files_of, folder_and_series
+
+_PIECE_BYTES = 1 << 20
+
+
+@runtime_checkable
+class _Array(Protocol):
+    """A NumPy array, which this module need not import."""
+
+    @property
+    def dtype(self) -> Any: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def tobytes(self) -> bytes: ...
+
+
+def bytes_digest(pieces: Iterable[bytes]) -> str:
+    """Returns the SHA-256 of pieces, read one after another."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def text_digest(text: str) -> str:
+    """Returns the SHA-256 of a text in UTF-8; half characters of file names count."""
+    return bytes_digest([text.encode(errors="surrogatepass")])
+
+
+def facts_digest(facts: Any) -> str:
+    """Returns the SHA-256 of facts as JSON with sorted keys."""
+    return text_digest(json.dumps(facts, sort_keys=True))
+
+
+def array_digest(array: _Array) -> str:
+    """Returns the SHA-256 of an array: its type, its shape and its numbers."""
+    text = f"{array.dtype} {array.shape} "
+    return bytes_digest([text.encode(), array.tobytes()])
+
+
+def content_digest(path: Path) -> str:
+    """Returns the SHA-256 of a file, or of a DICOM folder's files one after another.
+
+    They are read in the order of their names. Subfolders are no part of a series,
+    unless the folder has no files of its own. The name of a series counts as well.
+
+    Raises:
+        InputError: If it is a pipe or device, whose content would be gone.
+        OSError: If it is missing or cannot be read.
+    """
+    return bytes_digest(_pieces(path))
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    folder, series = folder_and_series(path)
+    files = files_of(path)
+    direct = [file for file in files if file.parent == folder]
+    yield series.encode()
+    for file in (direct or files) if folder.is_dir() else files:
+        if file.exists() and not file.is_file():
+            raise InputError(
+                about=file, expected="a readable file", got="a pipe or device"
+            )
+        with file.open("rb") as content:
+            while piece := content.read(_PIECE_BYTES):
+                yield piece
