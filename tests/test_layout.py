@@ -50,7 +50,7 @@ MAY_IMPORT = {
     },
     "batches": {
         *("registration", "cohorts", "models", "networks", "refinement", "losses"),
-        *("io", "reports", "spatial"),
+        *("reports", "workers", "io", "spatial"),
     },
     "workers": set(),
     "demo": {"registration", "models", "io", "spatial"},

@@ -62,9 +62,10 @@ class PairJob:
     def has_guidance(self) -> bool:
         """Whether masks, landmarks or further images guide the refinement."""
         files = self.companions
-        points = self.points_guide and (files.fixed_points or files.moving_points)
         masks = files.fixed_mask or files.moving_mask
-        return bool(masks or points or files.fixed_channels or files.moving_channels)
+        channels = files.fixed_channels or files.moving_channels
+        points = self.points_guide and (files.fixed_points or files.moving_points)
+        return bool(masks or channels or points)
 
     @property
     def carried_parts(self) -> set[str]:

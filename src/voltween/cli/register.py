@@ -21,7 +21,7 @@ from voltween.cli.invocation import words
 from voltween.refinement import Step
 from voltween.registration import AUTO
 
-_EXIT_FAILED = 3
+EXIT_FAILED = 3
 _SHOWN_SECONDS = 0.005
 _PICTURES = "report.html", "overview.png"
 
@@ -78,7 +78,7 @@ class Register:
         if shown:
             console.print(f"Check {self.out / shown[0]}")
         if self.strict and figures["verdict"]["grade"] == "failed":
-            raise SystemExit(_EXIT_FAILED)
+            raise SystemExit(EXIT_FAILED)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from voltween.errors import InputError
+from voltween.workers.clusters import Connection
 from voltween.workers.tasks import Outcome, Task, perform_elsewhere
 
 if TYPE_CHECKING:
@@ -25,14 +26,14 @@ class Reports:
 
 
 def run_on(
-    client: "Client",
+    connection: Connection,
     function: Callable[..., object],
     tasks: Sequence[Task],
     *,
     threads: int,
     reports: Reports,
 ) -> None:
-    """Runs the tasks on the workers of a client.
+    """Runs the tasks on the workers of a connection.
 
     Raises:
         InputError: If the scheduler is lost.
@@ -42,7 +43,9 @@ def run_on(
 
     waiting = list(reversed(tasks))
     running: dict[Future, Task] = {}
+    client = connection.client
     while waiting or running:
+        connection.renew()
         free = _places(client) - len(running)
         for task in [waiting.pop() for _ in range(min(free, len(waiting)))]:
             reports.on_start(task.name)

@@ -42,9 +42,9 @@ class Status:
         self._written = float("-inf")
         self._write()
 
-    def keep(self, name: str) -> None:
-        """Notes a task that an earlier run has done."""
-        self._rows[name] = _Row("kept")
+    def keep(self, name: str, *, error: str | None = None) -> None:
+        """Notes a task that an earlier run has done, or has failed at."""
+        self._rows[name] = _Row("failed" if error else "kept", error=error or "")
 
     def start(self, name: str) -> None:
         """Notes that a task is handed out."""
@@ -97,7 +97,7 @@ class Status:
 
     @property
     def _ended(self) -> int:
-        return self.count("done") + self.count("failed")
+        return sum(row.seconds is not None for row in self._rows.values())
 
     def _write_now_and_then(self) -> None:
         if self._clock() - self._written >= _WRITE_SECONDS:
