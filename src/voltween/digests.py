@@ -50,17 +50,18 @@ def array_digest(array: _Array) -> str:
     return bytes_digest([text.encode(), array.tobytes()])
 
 
-def content_digest(path: Path) -> str:
-    """Returns the SHA-256 of a file, or of a DICOM folder's files one after another.
+def content_digest(*paths: Path) -> str:
+    """Returns the SHA-256 of files and DICOM folders, read one after another.
 
-    They are read in the order of their names. Subfolders are no part of a series,
-    unless the folder has no files of its own. The name of a series counts as well.
+    The files of a folder are read in the order of their names. Subfolders are no part
+    of a series, unless the folder has no files of its own. The name of a series counts
+    as well.
 
     Raises:
-        InputError: If it is a pipe or device, whose content would be gone.
-        OSError: If it is missing or cannot be read.
+        InputError: If one is a pipe or device, whose content would be gone.
+        OSError: If one is missing or cannot be read.
     """
-    return bytes_digest(_pieces(path))
+    return bytes_digest(piece for path in paths for piece in _pieces(path))
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
