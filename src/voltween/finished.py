@@ -54,7 +54,7 @@ class Finished:
                 content_digest(self.folder / path) == file[_DIGEST]
                 for path, file in self.files.items()
             )
-        except (OSError, InputError):
+        except InputError:
             return False
 
     def text(self) -> str:

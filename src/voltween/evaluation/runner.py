@@ -23,8 +23,7 @@ from voltween.evaluation.methods import Answer, Method, Registering
 from voltween.evaluation.records import Record, Records, kept_thumbnail
 from voltween.evaluation.scores import PairScore, Scores
 from voltween.figures import write_thumbnail
-from voltween.files import existing_file, output_folder
-from voltween.inputs import files_of
+from voltween.files import output_folder
 from voltween.process import Used, measuring
 
 logger = logging.getLogger(__name__)
@@ -164,18 +163,9 @@ class _Comparison:
             InputError: If one is missing or cannot be read.
         """
         try:
-            for path in self._cases[name].files:
-                for file in files_of(path):
-                    existing_file(file)
             return content_digest(*self._cases[name].files)
         except InputError as error:
             raise error.add_context(name) from error
-        except OSError as error:
-            raise InputError(
-                about=name,
-                expected="files that can be read",
-                got=f"{error.strerror or error}: {error.filename}",
-            ) from error
 
     def _read_scan(self, name: str) -> Scan:
         return read_scan(self._cases[name], is_masked=self.protocol.masked)
