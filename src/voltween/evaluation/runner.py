@@ -237,7 +237,8 @@ class _LoadedMethod:
     def _draw(self, fixed: Scan, moving: Scan, answer: Answer) -> None:
         """Writes the picture of the pair that the index shows."""
         pair = fixed.name, moving.name
-        path = kept_thumbnail(self.comparison.out, self.method.name, pair)
+        folder = self.comparison.records.folder
+        path = kept_thumbnail(folder, self.method.name, pair)
         output_folder(path.parent)
         transform = answer.fixed_to_moving
         write_thumbnail(fixed.image, moving.image, path, fixed_to_moving=transform)
