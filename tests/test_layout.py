@@ -50,7 +50,7 @@ MAY_IMPORT = {
     },
     "batches": {
         *("registration", "cohorts", "models", "networks", "refinement", "losses"),
-        *("reports", "workers", "io", "spatial"),
+        *("reports", "workers", "figures", "io", "spatial"),
     },
     "workers": set(),
     "demo": {"registration", "models", "io", "spatial"},

@@ -2,13 +2,12 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 
 from support.commands import run_here
 from support.phantoms import write_manifest_of, write_phantoms
-from support.scans import smooth_image
-from voltween import io
 from voltween.batches import work
 
 CHEAP = ("--model", "none", "--refine", 4, "--outputs", "moved,transform")
@@ -116,13 +115,14 @@ def test_an_interrupt_says_how_to_go_on(scans, tmp_path, capsys, monkeypatch):
     assert run_here(*words(scans, tmp_path / "out")) == 0
 
 
-def test_strict_ends_with_the_code_of_a_failed_verdict(tmp_path):
-    folder = write_phantoms(tmp_path / "scans", {"a-1": (0, 0, 0), "a-2": (2, 0, 0)})
-    grid = io.read(folder / "a-2.nii.gz").grid
-    io.write(smooth_image(grid, seed=3), folder / "a-2.nii.gz")  # of nothing in common
-    write_manifest_of(folder, ["a-1", "a-2"], roles=())
-    assert run_here(*words(folder, tmp_path / "out")) == 0
-    (row,) = read_rows(tmp_path / "out" / "pairs.csv")
-    assert row["verdict"] == "failed"
-    assert "no more alike than lost ones" in row["reasons"]
-    assert run_here(*words(folder, tmp_path / "out", "--strict")) == 3
+def test_strict_ends_with_the_code_of_a_failed_verdict(scans, done, tmp_path):
+    out = shutil.copytree(done, tmp_path / "out")
+    assert run_here(*words(scans, out, "--strict")) == 0
+    record = json.loads((out / "records" / "a-2.json").read_text())
+    record["scores"] |= {"verdict": "failed", "reasons": "of nothing in common"}
+    (out / "records" / "a-2.json").write_text(json.dumps(record))
+    assert run_here(*words(scans, out)) == 0
+    worst = read_rows(out / "pairs.csv")[0]
+    assert (worst["name"], worst["verdict"]) == ("a-2", "failed")
+    assert "- a-2: of nothing in common" in (out / "summary.md").read_text()
+    assert run_here(*words(scans, out, "--strict")) == 3

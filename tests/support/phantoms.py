@@ -23,7 +23,7 @@ def phantom_grid(shift_mm=(0, 0, 0)):
 
 
 def phantom(shift_mm=(0, 0, 0)):
-    """A bright ellipsoid with a core off its middle, moved with its grid; its labels."""
+    """A bright ellipsoid with a core, moved with its grid; its labels."""
     grid = phantom_grid(shift_mm)
     offset = grid.voxel_centers_mm() - grid.center_mm
     radius = np.linalg.norm(offset / (1.3, 1.0, 0.8), axis=-1)

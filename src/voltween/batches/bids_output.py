@@ -2,11 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from voltween.batches.bids_input import entities_of
 from voltween.batches.layout import Layout
@@ -24,6 +22,7 @@ _IGNORED = """# Files that BIDS has no names for.
 *.csv
 *.md
 records/
+thumbnails/
 failed/
 parts/
 """
@@ -56,7 +55,12 @@ class BidsLayout(Layout):
         """The names, and where the sidecars say that the scans are."""
         return {"bids": f"{self.case} {self.target}", **self._sources()}
 
-    def arrange(self, root: Path, figures: Mapping[str, Any]) -> None:
+    @property
+    def report(self) -> str:
+        """The page beside the folders of the subjects."""
+        return f"{self.case}_to-{self.target}.html"
+
+    def arrange(self, root: Path) -> None:
         """Moves the files to their places, and writes their sidecars."""
         result, anat = root / _RESULT, root / self.shown_folder
         anat.mkdir(parents=True)
@@ -66,6 +70,8 @@ class BidsLayout(Layout):
                 (result / file).rename(path)
                 if kind:
                     self._write_sidecar(path, kind)
+        if (result / "report.html").exists():
+            (result / "report.html").rename(root / self.report)
         shutil.rmtree(result)
 
     def _names(self) -> dict[str, tuple[str, str]]:

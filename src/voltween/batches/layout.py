@@ -1,10 +1,10 @@
 """The names of a pair's files in the folder of a cohort."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from voltween.registration import OUTPUTS
 
 CASES = "cases"
 """The folder of the results, one folder per pair."""
@@ -23,12 +23,14 @@ class Layout(ABC):
     def shown_folder(self) -> str:
         """The folder in which a user finds the files."""
 
+    @property
     @abstractmethod
-    def arrange(self, root: Path, figures: Mapping[str, Any]) -> None:
-        """Gives the files below `root` their names.
+    def report(self) -> str:
+        """The path of the page of the pair."""
 
-        `figures` is the content of registration.json.
-        """
+    @abstractmethod
+    def arrange(self, root: Path) -> None:
+        """Gives the files below `root` their names."""
 
     @abstractmethod
     def facts(self) -> dict[str, str]:
@@ -51,7 +53,12 @@ class FolderLayout(Layout):
         """The same folder."""
         return self.folder
 
-    def arrange(self, root: Path, figures: Mapping[str, Any]) -> None:
+    @property
+    def report(self) -> str:
+        """The page among the files of the result."""
+        return f"{self.folder}/{OUTPUTS['report'].file}"
+
+    def arrange(self, root: Path) -> None:
         """Leaves everything as it is."""
 
     def facts(self) -> dict[str, str]:

@@ -22,6 +22,7 @@ from voltween.registration import (
     Guidance,
     Origin,
     RefinementChoice,
+    Registration,
     SettledModel,
     Side,
     check_registration_folder,
@@ -91,6 +92,7 @@ def register_files(
     *,
     command: Sequence[str] = (),
     on_step: OnStep = lambda step: None,
+    on_registered: Callable[[Registration], object] = lambda registration: None,
 ) -> dict[str, Any]:
     """Registers two scans and writes the result; returns registration.json's content.
 
@@ -99,6 +101,7 @@ def register_files(
         out: The folder for the result; see `write_registration`.
         command: The words of the command, for registration.json.
         on_step: Called after each step of the refinement.
+        on_registered: Called with the registration before it is written.
 
     Raises:
         InputError: If a file cannot be used, or as `register`.
@@ -122,6 +125,7 @@ def register_files(
         )
         if job.options.no_folding:
             registration = registration.without_folding()
+        on_registered(registration)
         digest = _model_digest(job.options, settled)
         origin = Origin(job.inputs, digest, command, warnings, structures)
         return write_registration(

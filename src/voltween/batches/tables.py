@@ -36,6 +36,10 @@ class PairRow:
     """The reason why it failed, in one line."""
     folder: str = ""
     """The folder of its result, relative to that of the cohort."""
+    report: str = ""
+    """The page of the pair, relative to it as well."""
+    thumbnail: str = ""
+    """A small picture of the result, relative to it as well."""
 
     @property
     def grade(self) -> str:
@@ -58,14 +62,15 @@ def rows_of(works: Iterable[Work], out: Path) -> list[PairRow]:
     for work in works:
         pair = work.name, work.fixed, work.moving
         state, values = stored_pair(out, work)
-        scores, folder = values.get("scores"), values.get("folder", "")
+        scores = values.get("scores")
+        paths = (str(values.get(n, "")) for n in ("folder", "report", "thumbnail"))
         rows.append(
             PairRow(
                 *pair,
                 state,
                 scores if isinstance(scores, dict) else {},
                 str(values.get("error", "")),
-                str(folder),
+                *paths,
             )
         )
     return sorted(rows, key=lambda row: row.rank)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,17 @@ from voltween.batches.pair_job import PairJob, register_files
 from voltween.batches.scores import scores_of
 from voltween.digests import content_digest
 from voltween.errors import InputError
+from voltween.figures import write_thumbnail
 from voltween.files import PathLike
 from voltween.finished import Finished
 from voltween.inputs import reading
 from voltween.models import installed_models, weights_digest
 from voltween.refinement import WITHOUT_MODEL
-from voltween.registration import AUTO
+from voltween.registration import AUTO, Registration
 from voltween.store import Store
 
 _FORMAT = 1  # raise it when results or their records change
-_RECORDS, _FAILED = "records", "failed"
+_RECORDS, _FAILED, _THUMBNAILS = "records", "failed", "thumbnails"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class Work:
     moving: str
     job: PairJob
     layout: Layout
+
+    @property
+    def thumbnail(self) -> str:
+        """The path of a small picture of the result, in the folder of the cohort."""
+        return f"{_THUMBNAILS}/{self.name}.webp"
 
     def facts(self) -> dict[str, Any]:
         """Everything that the result depends on, as JSON types."""
@@ -93,17 +99,20 @@ def do_work(out: Path, work: Work) -> None:
     """
     inputs = [path for paths in work.job.inputs.values() for path in paths]
     with reading(inputs), _store(out).making(work.facts(), name=work.name) as draft:
-        place = draft.path(work.layout.folder)
-        command = register_words(work.job, out / work.layout.shown_folder)
-        figures = register_files(work.job, place, command=command)
-        # The place for report.html, which is a file of the result like the others.
-        scores = scores_of(figures)
-        work.layout.arrange(draft.folder, figures)
+        figures = register_files(
+            work.job,
+            draft.path(work.layout.folder),
+            command=register_words(work.job, out / work.layout.shown_folder),
+            on_registered=partial(_write_thumbnail, draft.path(work.thumbnail)),
+        )
+        work.layout.arrange(draft.folder)
         draft.values.update(
             fixed=work.fixed,
             moving=work.moving,
             folder=work.layout.shown_folder,
-            scores=scores,
+            report=work.layout.report,
+            thumbnail=work.thumbnail,
+            scores=scores_of(figures),
         )
     _failures(out).record_path(work.name).unlink(missing_ok=True)
 
@@ -116,6 +125,15 @@ def keep_failure(out: Path, work: Work, line: str) -> None:
         return
     with _failures(out).making(facts, name=work.name) as draft:
         draft.values.update(fixed=work.fixed, moving=work.moving, error=line)
+
+
+def _write_thumbnail(path: Path, registration: Registration) -> None:
+    write_thumbnail(
+        registration.fixed,
+        registration.moving,
+        path,
+        fixed_to_moving=registration.fixed_to_moving,
+    )
 
 
 def _store(out: Path) -> Store:

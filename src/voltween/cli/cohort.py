@@ -19,6 +19,7 @@ from voltween.batches import (
     make_data_set,
     plan_cohort,
     rows_of,
+    write_cohort_index,
     write_tables,
 )
 from voltween.cli.console import changing_line, console, show_markdown
@@ -63,9 +64,10 @@ class Cohort:
     moving, and with labels, masks and points in columns named as the options of
     `voltween register`. Every pair gets a folder as `voltween register` writes it, in
     cases/. pairs.csv has the verdict of every pair, worst first, status.csv the state
-    while the command runs, summary.md what to look at. Give the same command again to
-    do what is missing: after an interrupt, on another machine, or with other workers.
-    Pairs that cannot be registered are recorded and listed, and make the exit code 1.
+    while the command runs, summary.md and index.html what to look at. Give the same
+    command again to do what is missing: after an interrupt, on another machine, or with
+    other workers. Pairs that cannot be registered are recorded and listed, and make the
+    exit code 1.
     """
 
     cases: Annotated[Positional[Path], tyro.conf.arg(metavar="CASES")]
@@ -126,7 +128,7 @@ class Cohort:
             _show_progress(run)
             rows = rows_of(works, self.out)
             write_tables(rows, self.out)
-            # The place for index.html, which is made from the same rows.
+            write_cohort_index(rows, self.out)
         self._end(run, rows)
 
     def _end(self, run: CohortRun, rows: list[PairRow]) -> None:
@@ -176,7 +178,7 @@ def _show_progress(run: CohortRun) -> None:
         except KeyboardInterrupt:
             with suppress(OSError):  # a terminal that is gone
                 console.print(
-                    f"{run.status.line()}. Repeat the command to continue: what is done "
-                    f"is kept in {run.out}."
+                    f"{run.status.line()}. Repeat the command to continue: what is "
+                    f"done is kept in {run.out}."
                 )
             raise
