@@ -38,3 +38,16 @@ def test_a_constant_scan_is_black():
 def test_the_largest_intensities_have_a_window():
     data = np.array([-3e38, 0.0, 3e38] * 9).reshape(3, 3, 3)
     assert Window.of(image(data)).gray(data).max() == pytest.approx(1)
+
+
+def test_levels_are_the_same_gray_as_bytes():
+    data = np.linspace(-50, 250, 1000, dtype=np.float32).reshape(10, 10, 10)
+    window = Window(0.0, 200.0)
+    difference = window.levels(data) / 255 - window.gray(data)
+    assert np.abs(difference).max() <= 0.5 / 255 + 1e-6
+
+
+def test_the_narrowest_and_the_widest_windows_have_levels():
+    for low, high in ((0.0, 1e-44), (-3e38, 3e38), (5.0, 5.0)):
+        data = np.array([[[low, high]]], np.float32)
+        assert Window(low, high).levels(data).dtype == np.uint8

@@ -10,11 +10,10 @@ from matplotlib.patches import Patch
 from voltween.evaluation.comparison import ComparedPair
 from voltween.evaluation.pair_figures import pair_title
 from voltween.evaluation.report.summaries import short_names
-from voltween.figures import View, square_views
+from voltween.figures import LARGEST_LOG_JACOBIAN, View, square_views
 from voltween.figures.panels import draw_section, table_of_axes
 from voltween.spatial import Affine, Grid, Image, LabelMap, Transform
 
-_MOST_LOG2 = 1.5
 _SMALLEST = 2.0**-6
 _FOLDING_COLOR, _BEYOND_COLOR = "#FFD800", "#888888"
 
@@ -57,7 +56,11 @@ def _draw_change(axes: Axes, view: View, growth: Image, folding: LabelMap) -> Ax
     slab = Affine.identity().resample(growth, onto=view.grid)
     section = np.where(view.mask(everywhere, 1), view.plane.section(slab.data), np.nan)
     shown = axes.imshow(
-        section, cmap="RdBu_r", vmin=-_MOST_LOG2, vmax=_MOST_LOG2, extent=extent
+        section,
+        cmap="RdBu_r",
+        vmin=-LARGEST_LOG_JACOBIAN,
+        vmax=LARGEST_LOG_JACOBIAN,
+        extent=extent,
     )
     folded = view.mask(folding, 1)
     axes.imshow(

@@ -11,6 +11,8 @@ from voltween.figures.notebook import notebook_html as notebook_html
 from voltween.figures.notebook import pair_html as pair_html
 from voltween.figures.painter import BOTH_COLOR as BOTH_COLOR
 from voltween.figures.painter import FIXED_COLOR as FIXED_COLOR
+from voltween.figures.painter import LARGEST_LOG_JACOBIAN as LARGEST_LOG_JACOBIAN
+from voltween.figures.painter import MOST_STRUCTURES as MOST_STRUCTURES
 from voltween.figures.painter import MOVED_COLOR as MOVED_COLOR
 from voltween.figures.painter import Colors as Colors
 from voltween.figures.painter import checker as checker

@@ -16,6 +16,8 @@ from PIL import ImageDraw, ImageFont
 from voltween.figures.planes import Plane, Section
 
 MOST_STRUCTURES = 12  # more would hide the picture
+LARGEST_LOG_JACOBIAN = 1.5
+"""Of base 2, either way: where the colors of volume change end."""
 FIXED_COLOR, MOVED_COLOR, BOTH_COLOR = "#0072B2", "#E69F00", "#BBBBBB"
 _SQUARES = 8  # of the checkerboard, along the longer side
 _RED, _WARPED_OPACITY = np.array([0.9, 0.0, 0.0]), 0.5
@@ -94,10 +96,13 @@ def as_picture(colors: Colors) -> Picture.Image:
     return Picture.fromarray(np.rint(colors * 255).astype(np.uint8))
 
 
-def paint_panel(colors: Colors, plane: Plane) -> Picture.Image:
-    """A section with the names of its sides."""
+def paint_panel(colors: Colors, plane: Plane, scale: float = 1.0) -> Picture.Image:
+    """A section with the names of its sides; `scale` is the size of its pixels."""
     picture = as_picture(colors)
-    name_sides(ImageDraw.Draw(picture), plane, (0, 0), colors.shape[:2])
+    if scale != 1:
+        width, height = (max(1, round(n * scale)) for n in picture.size)
+        picture = picture.resize((width, height), Picture.Resampling.BICUBIC)
+    name_sides(ImageDraw.Draw(picture), plane, (0, 0), (picture.height, picture.width))
     return picture
 
 

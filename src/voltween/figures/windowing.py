@@ -3,13 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from voltween.spatial import Image
 
 _PERCENTILES = (0.5, 99.5)
 _SAMPLE = 50_000  # voxels, for the percentiles
-_TINY = float(np.finfo(np.float32).tiny)
+_NARROWEST = 1e-30  # range of intensities
 
 
 class Window(NamedTuple):
@@ -32,5 +32,15 @@ class Window(NamedTuple):
 
     def gray(self, data: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
         """The intensities as gray from 0 to 1, those beyond the window at its ends."""
-        scale = max(self.high - self.low, _TINY)
+        scale = max(self.high - self.low, _NARROWEST)
         return ((data - np.float64(self.low)) / scale).clip(0, 1)
+
+    def levels(self, data: Float[np.ndarray, "*n"]) -> UInt8[np.ndarray, "*n"]:
+        """The same as bytes, 0 to 255, for volumes: without a copy in double precision.
+
+        What no single-precision number can hold is at the ends, too.
+        """
+        scale = np.float32(255 / max(self.high - self.low, _NARROWEST))
+        with np.errstate(over="ignore"):
+            shown = (data - np.float32(self.low)) * scale
+        return np.rint(shown.clip(0, 255)).astype(np.uint8)

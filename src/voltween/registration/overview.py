@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from voltween.figures import (
+    LARGEST_LOG_JACOBIAN,
     LONGEST_SIDE_VOXELS,
     PLANES,
     Colors,
@@ -35,7 +36,6 @@ _MOST_PIXELS = 1500  # across all columns, without gaps and scale: a laptop's sc
 _OTHER_COLUMNS = 4  # beside the frames of the tweening
 _GRID_LINES = 20
 _GRID_LINE_PIXELS = 1.2
-_LARGEST_LOG_JACOBIAN = 1.5  # to base 2, either way: where the colors end
 _CYAN = np.array([0.0, 1.0, 1.0])
 _YELLOW, _LIGHT_BLUE = np.array([1.0, 0.83, 0.0]), np.array([0.35, 0.7, 1.0])
 # Growing and shrinking tissue: the ends of the color map RdBu, reversed.
@@ -67,7 +67,7 @@ def write_overview(
     picture = add_color_scale(
         paint_mosaic(_title(registration), columns),
         _colors(np.linspace(1, -1, 100)),
-        [f"{_LARGEST_LOG_JACOBIAN:+g}", "0", f"{-_LARGEST_LOG_JACOBIAN:+g}"],
+        [f"{LARGEST_LOG_JACOBIAN:+g}", "0", f"{-LARGEST_LOG_JACOBIAN:+g}"],
     )
     with whole_file(path) as partial:
         picture.save(partial, format="png", compress_level=1)
@@ -154,7 +154,7 @@ def _draw_grid_lines(
 def _color_jacobian(field: DisplacementField, plane: Plane) -> Colors:
     """Colors red where the moving image's tissue is larger, blue where smaller."""
     determinant = plane.section(field.jacobian_determinant())
-    return _colors(np.log2(determinant.clip(2.0**-6)) / _LARGEST_LOG_JACOBIAN)
+    return _colors(np.log2(determinant.clip(2.0**-6)) / LARGEST_LOG_JACOBIAN)
 
 
 def _colors(share: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n 3"]:
