@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image as Picture
 
-from voltween.figures.mosaic import Colors, sections
-from voltween.figures.planes import Section, display_grid
+from voltween.figures.painter import as_picture, fuse
+from voltween.figures.views import square_views
+from voltween.figures.windowing import Window
 from voltween.files import whole_file
 from voltween.spatial import Affine, Image, Transform
 
@@ -33,26 +33,15 @@ def write_thumbnail(
     Raises:
         OutputError: If the file cannot be written.
     """
-    grid = display_grid(fixed.grid, THUMBNAIL_SIDE)
-    columns = zip(
-        sections(fixed, _IDENTITY, grid),
-        sections(moving, fixed_to_moving, grid),
-        strict=True,
-    )
-    panels = [_centered(_fused(*column)) for column in columns]
-    pixels = np.rint(np.concatenate(panels, axis=1) * 255).astype(np.uint8)
+    views = square_views(fixed.grid, THUMBNAIL_SIDE)
+    windows = Window.of(fixed), Window.of(moving)
+    panels = [
+        fuse(
+            view.gray(fixed, window=windows[0]),
+            view.gray(moving, fixed_to_moving, window=windows[1]),
+        )
+        for view in views
+    ]
+    picture = as_picture(np.concatenate(panels, axis=1))
     with whole_file(path) as partial:
-        Picture.fromarray(pixels).save(partial, format="webp", quality=_QUALITY)
-
-
-def _fused(fixed: Section, moved: Section) -> Colors:
-    return np.stack([moved, fixed, moved], axis=-1)
-
-
-def _centered(colors: Colors) -> Colors:
-    """The section in the middle of a black square."""
-    square = np.zeros((THUMBNAIL_SIDE, THUMBNAIL_SIDE, 3))
-    height, width, _ = colors.shape
-    top, left = (THUMBNAIL_SIDE - height) // 2, (THUMBNAIL_SIDE - width) // 2
-    square[top : top + height, left : left + width] = colors
-    return square
+        picture.save(partial, format="webp", quality=_QUALITY)

@@ -1,11 +1,12 @@
 """The rows of an index: one per pair and method, in the order worst first."""
 
-import hashlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from voltween.digests import text_digest
 
 Grade = Literal["no result", "failed", "doubtful", "not judged", "good"]
 GRADES: tuple[Grade, ...] = ("no result", "failed", "doubtful", "not judged", "good")
@@ -65,8 +66,7 @@ class IndexRow:
             *(self.fixed, self.moving, self.method, self.grade, self.reasons),
             *(self.similarity, self.dice, self.landmark_mm, self.folding_percent),
         )
-        content = repr(result).encode("utf-8", "backslashreplace")
-        return hashlib.sha256(content).hexdigest()[:_VERSION_LETTERS]
+        return text_digest(repr(result))[:_VERSION_LETTERS]
 
 
 def worst_first(rows: Iterable[IndexRow]) -> list[IndexRow]:

@@ -18,32 +18,33 @@ def report_page(pair: RegisteredPair, facts: Facts, options: ReportOptions) -> s
     """Returns the report of a registered pair as HTML, at most `MOST_BYTES` long.
 
     The scans are shown on a grid of about a million voxels, or of so few that the page
-    is not too long.
-
-    Raises:
-        InputError: If the brain alone is to be shown, and it is not found.
+    is not too long. If the brain alone is to be shown, and a scan has neither labels
+    nor a head that is recognized, no scan is shown.
     """
-    if options.crop == "brain":
-        pair = without_faces(pair)
+    shown = without_faces(pair) if options.crop == "brain" else pair
+    if shown is None:
+        return _render(None, facts, options)
     most_voxels = MOST_VOXELS
-    page = _page(pair, facts, options, most_voxels)
+    page = _render(_frames(shown, most_voxels), facts, options)
     while len(page) > MOST_BYTES and most_voxels > _FEWEST_VOXELS:
         most_voxels *= _FEWER
-        page = _page(pair, facts, options, most_voxels)
+        page = _render(_frames(shown, most_voxels), facts, options)
     return page
 
 
-def _page(
-    pair: RegisteredPair, facts: Facts, options: ReportOptions, most_voxels: float
-) -> str:
-    frames = Frames(pair, choose_grid(pair.fixed.grid, most_voxels))
+def _frames(pair: RegisteredPair, most_voxels: float) -> Frames:
+    return Frames(pair, choose_grid(pair.fixed.grid, most_voxels))
+
+
+def _render(frames: Frames | None, facts: Facts, options: ReportOptions) -> str:
+    has_niivue = frames is not None and options.viewer == "niivue"
     return render(
         "report.html",
         facts=facts,
         record=facts.record,
-        panels=panels(frames),
-        viewer=viewer_data(frames, facts.structures),
+        panels=panels(frames) if frames else [],
+        viewer=viewer_data(frames, facts.structures) if frames else None,
         is_cropped=options.crop == "brain",
-        niivue=niivue_script() if options.viewer == "niivue" else None,
-        spacing_mm=float(frames.grid.spacing_mm[0]),
+        niivue=niivue_script() if has_niivue else None,
+        spacing_mm=float(frames.grid.spacing_mm[0]) if frames else 0.0,
     )

@@ -156,7 +156,8 @@ def _of_scheduler(place: str) -> Iterator[Connection]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keeps the log of Dask off the terminal: outcomes say what is wrong."""
-    loggers = [logging.getLogger(name) for name in _LOGS]
+    names = [n for n in logging.root.manager.loggerDict if n.split(".")[0] in _LOGS]
+    loggers = [logging.getLogger(name) for name in names]
     levels = [each.level for each in loggers]
     for each in loggers:
         each.setLevel(logging.CRITICAL)

@@ -39,6 +39,22 @@ def run_on(
         InputError: If the scheduler is lost.
         OutputError: If the result of a task cannot be written.
     """
+    from distributed import CancelledError
+
+    try:
+        _run(connection, function, tasks, threads=threads, reports=reports)
+    except CancelledError as error:
+        raise _lost_scheduler(error) from error
+
+
+def _run(
+    connection: Connection,
+    function: Callable[..., object],
+    tasks: Sequence[Task],
+    *,
+    threads: int,
+    reports: Reports,
+) -> None:
     from distributed import wait
 
     waiting = list(reversed(tasks))
@@ -46,7 +62,7 @@ def run_on(
     client = connection.client
     while waiting or running:
         connection.renew()
-        free = _places(client) - len(running)
+        free = max(0, _places(client) - len(running))
         for task in [waiting.pop() for _ in range(min(free, len(waiting)))]:
             reports.on_start(task.name)
             future = client.submit(
@@ -74,10 +90,10 @@ def _places(client: "Client") -> int:
     try:
         return max(1, sum(client.nthreads().values()))
     except (OSError, RuntimeError) as error:
-        raise lost_scheduler(error) from error
+        raise _lost_scheduler(error) from error
 
 
-def lost_scheduler(error: BaseException) -> InputError:
+def _lost_scheduler(error: BaseException) -> InputError:
     """The error that the scheduler does not answer any more."""
     return InputError(
         about="scheduler",
@@ -91,10 +107,9 @@ def _outcome(future: "Future", task: Task) -> Outcome:
     """The outcome of a future that has ended.
 
     Raises:
-        InputError: If the scheduler is lost.
         OutputError: If the result of the task cannot be written.
     """
-    from distributed import CancelledError, KilledWorker
+    from distributed import KilledWorker
 
     try:
         result: Any = future.result()
@@ -104,6 +119,4 @@ def _outcome(future: "Future", task: Task) -> Outcome:
             "expected a worker that lives to the end of the task, got one that died "
             "twice: it may need more memory or more time than a worker has",
         )
-    except CancelledError as error:
-        raise lost_scheduler(error) from error
     return result
