@@ -6,7 +6,7 @@ import pytest
 
 from voltween.errors import InputError
 from voltween.workers import Engine, sharing
-from voltween.workers.sharing import _values
+from voltween.workers.shared_values import _values
 
 
 def test_this_process_has_the_value_itself_and_no_file(tmp_path):
