@@ -225,7 +225,8 @@ def _score(
         back = loaded.register(moving.image, fixed.image).fixed_to_moving
         measures["inverse_consistency_mm"] = measure_inverse_consistency(outcome, back)
     names: Any = {"method": method, "fixed": fixed.name, "moving": moving.name}
-    score = PairScore(**names, **pair.resources, **measures)
+    fields: dict[str, Any] = {**names, **pair.resources, **measures}
+    score = PairScore(**fields)
     return Record(score, structures, stages)
 
 
