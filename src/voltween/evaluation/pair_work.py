@@ -176,7 +176,7 @@ class Answered:
     fixed: Scan
     moving: Scan
     answer: Answer
-    resources: dict[str, float]
+    resources: dict[str, Any]
 
 
 def _register(
