@@ -143,19 +143,90 @@ inline bool read(const Step& step, double x, double y, double z, double* u) {
   return true;
 }
 
-inline void map_positions(const Chain& chain, int64_t count, Positions& p) {
-  for (int64_t number = 0; number < chain.count; ++number) {
-    const Step& step = chain.steps[number];
-    multiply(step.matrix, count, p);
-    const double* m = step.to_voxels;
-    for (int64_t n = 0; n < count; ++n) {
-      double u[3];
-      if (!read(step, p.at[0][n], p.at[1][n], p.at[2][n], u)) continue;
-      for (int64_t c = 0; c < 3; ++c)
-        p.at[c][n] += m[3 * c] * u[0] + m[3 * c + 1] * u[1] + m[3 * c + 2] * u[2];
-    }
+// Adds the displacement u, in units of the field, to a position in its voxels.
+inline void add_displacement(const Step& step, const double* u, int64_t n, Positions& p) {
+  const double* m = step.to_voxels;
+  for (int64_t c = 0; c < 3; ++c)
+    p.at[c][n] += m[3 * c] * u[0] + m[3 * c + 1] * u[1] + m[3 * c + 2] * u[2];
+}
+
+inline void apply(const Step& step, int64_t count, Positions& p) {
+  multiply(step.matrix, count, p);
+  for (int64_t n = 0; n < count; ++n) {
+    double u[3];
+    if (read(step, p.at[0][n], p.at[1][n], p.at[2][n], u)) add_displacement(step, u, n, p);
   }
+}
+
+inline void map_positions(const Chain& chain, int64_t count, Positions& p) {
+  for (int64_t number = 0; number < chain.count; ++number)
+    apply(chain.steps[number], count, p);
   multiply(chain.last, count, p);
+}
+
+constexpr double kStraight = 1e-11;  // voxels per voxel: less than rounding of positions
+
+// The axis of a spline along which a row of voxels runs in steps of at most one voxel; -1
+// if it does not run along one axis.
+inline int64_t axis_of_row(const Step& step) {
+  if (step.reading != Reading::spline) return -1;
+  int64_t axis = -1;
+  for (int64_t c = 0; c < 3; ++c) {
+    const double pace = std::fabs(step.matrix[4 * c + 2]);
+    if (pace <= kStraight) continue;
+    if (axis >= 0 || pace > 1) return -1;
+    axis = c;
+  }
+  return axis;
+}
+
+// Sums over two axes of a spline, around voxels `low` to `high` of the third one.
+inline void sum_across(const Step& step, int64_t axis, const Positions& p, int64_t low,
+                       int64_t high, Four* line) {
+  const int64_t size[3] = {step.shape.i, step.shape.j, step.shape.k};
+  const int64_t stride[3] = {4 * size[1] * size[2], 4 * size[2], 4};
+  const int64_t b = (axis + 1) % 3, c = (axis + 2) % 3;
+  Taps in_b, in_c;
+  locate(p.at[b][0], size[b], in_b);
+  locate(p.at[c][0], size[c], in_c);
+  for (int64_t n = low; n <= high; ++n) line[n - low] = Four{};
+  for (int64_t m = 0; m < 16; ++m) {
+    const double weight = in_b.weight[m / 4] * in_c.weight[m % 4];
+    const double* from = step.field + stride[b] * in_b.voxel[m / 4] +
+                         stride[c] * in_c.voxel[m % 4];
+    for (int64_t n = low; n <= high; ++n)
+      add_scaled(weight, from + stride[axis] * n, line[n - low]);
+  }
+}
+
+// As `apply`, for voxels in a row along an axis of a spline: the sums over the two other
+// axes are shared by all of them.
+inline void apply_along(const Step& step, int64_t axis, int64_t count, Positions& p) {
+  multiply(step.matrix, count, p);
+  const int64_t size[3] = {step.shape.i, step.shape.j, step.shape.k};
+  const double top = static_cast<double>(size[axis] - 2);
+  for (int64_t c = 0; c < 3; ++c)
+    if (c != axis && !is_within(p.at[c][0], 1, static_cast<double>(size[c] - 2))) return;
+  const double *along = p.at[axis], one = along[0], other = along[count - 1];
+  const double first = one < other ? one : other, last = one < other ? other : one;
+  if (!(last >= 1 && first <= top)) return;
+  const int64_t low = static_cast<int64_t>(first < 1 ? 1 : first) - 1;
+  const int64_t end = static_cast<int64_t>(last > top ? top : last) + 2;
+  const int64_t high = end < size[axis] ? end : size[axis] - 1;
+  Four line[kPositions + 5];
+  sum_across(step, axis, p, low, high, line);
+  for (int64_t n = 0; n < count; ++n) {
+    if (!is_within(along[n], 1, top)) continue;
+    Taps taps;
+    locate(along[n], size[axis], taps);
+    Four sum{};
+    for (int64_t m = 0; m < 4; ++m)
+      add_scaled(taps.weight[m], reinterpret_cast<const double*>(line + taps.voxel[m] - low),
+                 sum);
+    double u[3];
+    std::memcpy(u, &sum, sizeof u);
+    add_displacement(step, u, n, p);
+  }
 }
 
 // Puts the voxels (i, j, k .. k + count - 1) through the chain.
@@ -166,7 +237,11 @@ inline void map_row(const Chain& chain, int64_t i, int64_t j, int64_t k, int64_t
     p.at[1][n] = static_cast<double>(j);
     p.at[2][n] = static_cast<double>(k + n);
   }
-  map_positions(chain, count, p);
+  const int64_t axis = chain.count > 0 ? axis_of_row(chain.steps[0]) : -1;
+  if (axis >= 0) apply_along(chain.steps[0], axis, count, p);
+  for (int64_t number = axis >= 0 ? 1 : 0; number < chain.count; ++number)
+    apply(chain.steps[number], count, p);
+  multiply(chain.last, count, p);
 }
 
 }  // namespace

@@ -243,7 +243,9 @@ def test_slabs_give_the_figures_of_the_whole(monkeypatch):
 def test_measures_hold_no_field_of_the_whole_grid(monkeypatch):
     monkeypatch.setattr(module, "_SLAB_VOXELS", 20_000)
     grid = Grid((200, 100, 50), np.eye(4))
-    forward = shift(0.5, 0.25, 0) @ smooth_field(Grid((12, 12, 12), np.diag([20, 10, 5, 1])))
+    forward = shift(0.5, 0.25, 0) @ smooth_field(
+        Grid((12, 12, 12), np.diag([20, 10, 5, 1]))
+    )
     backward = shift(-0.5, -0.25, 0)
     tracemalloc.start()
     growth = forward.determinants(grid)

@@ -77,7 +77,7 @@ def inverse_consistency_mm(
     round_trip = backward @ forward
     total, count = 0.0, 0
     for planes, inside in _inside_by_slab(forward, fixed, moving):
-        errors_mm = round_trip.lengths_mm(planes)[inside]
+        errors_mm = round_trip.lengths_mm(planes, inside)
         total += float(errors_mm.sum(dtype=np.float64))
         count += errors_mm.size
     return total / count if count else math.nan

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar, final
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Bool, Float, Num
 
 from voltween.errors import InputError, InverseWarning
 from voltween.spatial import _native
@@ -103,9 +103,11 @@ class Transform(ABC):
         return DisplacementField(grid, vectors)
 
     @final
-    def lengths_mm(self, grid: Grid) -> Float[np.ndarray, "i j k"]:
-        """Computes |T(x) - x| in mm at the voxel centers of `grid`."""
-        return displacement_lengths_mm(self._between(grid, grid), grid)
+    def lengths_mm(
+        self, grid: Grid, where: Bool[np.ndarray, "i j k"]
+    ) -> Float[np.ndarray, " n"]:
+        """Computes |T(x) - x| in mm at the voxel centers of `grid` within a mask."""
+        return displacement_lengths_mm(self._between(grid, grid), grid, where)
 
     @final
     def determinants(self, grid: Grid) -> Float[np.ndarray, "i j k"]:
