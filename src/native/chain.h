@@ -75,12 +75,18 @@ struct Taps {
   int64_t voxel[4];
 };
 
+// Weights of the coefficients before and behind a position, `t` behind a voxel.
+inline void weigh(double t, double* weights) {
+  const double s = 1 - t;
+  weights[0] = s * s * s / 6;
+  weights[1] = 2.0 / 3 - t * t * (1 - t / 2);
+  weights[2] = 2.0 / 3 - s * s * (1 - s / 2);
+  weights[3] = t * t * t / 6;
+}
+
 inline void locate(double x, int64_t size, Taps& taps) {
-  const double below = std::floor(x), t = x - below, s = 1 - t;
-  taps.weight[0] = s * s * s / 6;
-  taps.weight[1] = 2.0 / 3 - t * t * (1 - t / 2);
-  taps.weight[2] = 2.0 / 3 - s * s * (1 - s / 2);
-  taps.weight[3] = t * t * t / 6;
+  const double below = std::floor(x);
+  weigh(x - below, taps.weight);
   const int64_t first = static_cast<int64_t>(below) - 1;
   for (int64_t n = 0; n < 4; ++n) {
     const int64_t voxel = first + n;
@@ -100,6 +106,16 @@ inline void add_scaled(double scale, const double* numbers, Four& sum) {
 struct Four {
   double number[4] = {};
 };
+inline Four operator*(double scale, const Four& four) {
+  Four result;
+  for (int64_t d = 0; d < 4; ++d) result.number[d] = scale * four.number[d];
+  return result;
+}
+inline Four operator+(const Four& a, const Four& b) {
+  Four result;
+  for (int64_t d = 0; d < 4; ++d) result.number[d] = a.number[d] + b.number[d];
+  return result;
+}
 inline void add_scaled(double scale, const double* numbers, Four& sum) {
   for (int64_t d = 0; d < 4; ++d) sum.number[d] += scale * numbers[d];
 }
@@ -180,22 +196,23 @@ inline int64_t axis_of_row(const Step& step) {
   return axis;
 }
 
-// Sums over two axes of a spline, around voxels `low` to `high` of the third one.
-inline void sum_across(const Step& step, int64_t axis, const Positions& p, int64_t low,
-                       int64_t high, Four* line) {
+// Sums over two axes of a spline, at `count` voxels of the third one from `first` on;
+// zeros beyond its last voxel.
+inline void sum_across(const Step& step, int64_t axis, const Positions& p, int64_t first,
+                       int64_t count, Four* line) {
   const int64_t size[3] = {step.shape.i, step.shape.j, step.shape.k};
   const int64_t stride[3] = {4 * size[1] * size[2], 4 * size[2], 4};
   const int64_t b = (axis + 1) % 3, c = (axis + 2) % 3;
   Taps in_b, in_c;
   locate(p.at[b][0], size[b], in_b);
   locate(p.at[c][0], size[c], in_c);
-  for (int64_t n = low; n <= high; ++n) line[n - low] = Four{};
+  for (int64_t n = 0; n < count; ++n) line[n] = Four{};
+  const int64_t left = size[axis] - first, within = count < left ? count : left;
   for (int64_t m = 0; m < 16; ++m) {
     const double weight = in_b.weight[m / 4] * in_c.weight[m % 4];
-    const double* from = step.field + stride[b] * in_b.voxel[m / 4] +
+    const double* from = step.field + stride[axis] * first + stride[b] * in_b.voxel[m / 4] +
                          stride[c] * in_c.voxel[m % 4];
-    for (int64_t n = low; n <= high; ++n)
-      add_scaled(weight, from + stride[axis] * n, line[n - low]);
+    for (int64_t n = 0; n < within; ++n) add_scaled(weight, from + stride[axis] * n, line[n]);
   }
 }
 
@@ -208,21 +225,20 @@ inline void apply_along(const Step& step, int64_t axis, int64_t count, Positions
   for (int64_t c = 0; c < 3; ++c)
     if (c != axis && !is_within(p.at[c][0], 1, static_cast<double>(size[c] - 2))) return;
   const double *along = p.at[axis], one = along[0], other = along[count - 1];
-  const double first = one < other ? one : other, last = one < other ? other : one;
-  if (!(last >= 1 && first <= top)) return;
-  const int64_t low = static_cast<int64_t>(first < 1 ? 1 : first) - 1;
-  const int64_t end = static_cast<int64_t>(last > top ? top : last) + 2;
-  const int64_t high = end < size[axis] ? end : size[axis] - 1;
+  const double low = one < other ? one : other, high = one < other ? other : one;
+  if (!(high >= 1 && low <= top)) return;
+  const int64_t first = static_cast<int64_t>(low < 1 ? 1 : low) - 1;
+  const int64_t last = static_cast<int64_t>(high > top ? top : high) + 2;
   Four line[kPositions + 5];
-  sum_across(step, axis, p, low, high, line);
+  sum_across(step, axis, p, first, last - first + 1, line);
   for (int64_t n = 0; n < count; ++n) {
     if (!is_within(along[n], 1, top)) continue;
-    Taps taps;
-    locate(along[n], size[axis], taps);
-    Four sum{};
-    for (int64_t m = 0; m < 4; ++m)
-      add_scaled(taps.weight[m], reinterpret_cast<const double*>(line + taps.voxel[m] - low),
-                 sum);
+    const int64_t voxel = static_cast<int64_t>(along[n]);
+    double weights[4];
+    weigh(along[n] - static_cast<double>(voxel), weights);
+    const Four* taps = line + (voxel - 1 - first);
+    const Four sum = (weights[0] * taps[0] + weights[1] * taps[1]) +
+                     (weights[2] * taps[2] + weights[3] * taps[3]);
     double u[3];
     std::memcpy(u, &sum, sizeof u);
     add_displacement(step, u, n, p);

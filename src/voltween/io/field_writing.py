@@ -52,7 +52,7 @@ def _write_vectors(transform: Transform, grid: Grid, file: BinaryIO) -> None:
     reversed_grid = _with_reversed_axes(grid)
     plane_bytes = math.prod(grid.shape[:2]) * _TYPE.itemsize
     for first, stop in slabs(reversed_grid.shape, _SLAB_VOXELS):
-        vectors_mm = transform.to_field(reversed_grid.planes(first, stop)).vectors_mm
+        vectors_mm = transform.displacements_mm(reversed_grid.planes(first, stop))
         for component in range(3):
             numbers = component_sign(component) * vectors_mm[..., component]
             planes_before = component * grid.shape[2] + first

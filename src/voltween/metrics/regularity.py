@@ -102,7 +102,7 @@ def _inside_by_slab(
     top = np.array(moving.shape) - 0.5
     for first, stop in slabs(fixed.shape, _SLAB_VOXELS):
         planes = fixed.planes(first, stop)
-        vectors_mm = transform.to_field(planes).vectors_mm
+        vectors_mm = transform.displacements_mm(planes)
         voxels = moving.world_to_voxel(planes.voxel_centers_mm() + vectors_mm)
         yield planes, np.all((voxels >= -0.5) & (voxels < top), axis=-1)
 

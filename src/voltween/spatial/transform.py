@@ -98,9 +98,13 @@ class Transform(ABC):
     @final
     def to_field(self, grid: Grid) -> "DisplacementField":
         """Computes the displacements T(x) - x in mm at the voxel centers of `grid`."""
+        return DisplacementField(grid, self.displacements_mm(grid))
+
+    @final
+    def displacements_mm(self, grid: Grid) -> Float[np.ndarray, "i j k 3"]:
+        """As `to_field`, the bare vectors in RAS+ mm: for the slabs of a large scan."""
         # A map from voxels to voxels of one grid has the flow as displacements.
-        vectors = displacements_mm(self._between(grid, grid), grid)
-        return DisplacementField(grid, vectors)
+        return displacements_mm(self._between(grid, grid), grid)
 
     @final
     def lengths_mm(
