@@ -82,7 +82,9 @@ def _phantom(
     waves = [np.float32(np.pi / side) for side in half_mm]
     bent_x = x + np.float32(bend_mm) * np.sin(y * waves[1])
     bent_y = y + np.float32(bend_mm) * np.sin(x * waves[0] + 1)
-    bent_z = z + np.float32(bend_mm / 2) * np.sin(y * waves[1] + 2)
+    # Not out of the few slices of a thin scan.
+    rise_mm = min(bend_mm / 2, half_mm[2] / 50)
+    bent_z = z + np.float32(rise_mm) * np.sin(y * waves[1] + 2)
     blobs = np.random.default_rng(0)
     body = (bent_x / half_mm[0]) ** 2 + (bent_y / half_mm[1]) ** 2
     body = body + (bent_z / half_mm[2]) ** 2 * np.float32(0.5)

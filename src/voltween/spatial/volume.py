@@ -13,9 +13,10 @@ _INSPECTED_PLANES = 32
 # As FreeSurfer's aparc+aseg has. Images in which most neighbors are equal, because
 # voxels were doubled or set to one value, have more.
 _MOST_LABELS = 120
+_BLOCK = 64, 4  # voxels along the first two axes that are copied at once
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class Image:
     """Intensities on a grid, resampled linearly.
 
@@ -31,9 +32,9 @@ class Image:
     def __post_init__(self) -> None:
         _check_shape("image", self.data, self.grid)
         with np.errstate(over="ignore"):
-            data = np.ascontiguousarray(self.data, dtype=np.float32)
-        bad = data.size - int(np.isfinite(data).sum())
-        if bad:
+            data = _in_order(self.data, np.dtype(np.float32))
+        if data.size and not np.isfinite([data.min(), data.max()]).all():
+            bad = data.size - int(np.isfinite(data).sum())
             raise InputError(
                 about="image",
                 expected="finite voxels",
@@ -64,7 +65,7 @@ class LabelMap:
 
     def __post_init__(self) -> None:
         _check_shape("label map", self.data, self.grid)
-        data = np.ascontiguousarray(self.data)
+        data = _in_order(self.data, self.data.dtype)
         if data.dtype.kind not in "iu":
             data = _whole_numbers(data)
         object.__setattr__(self, "data", _read_only(data))
@@ -158,6 +159,22 @@ def _check_shape(kind: str, data: np.ndarray, grid: Grid) -> None:
         raise InputError(
             about=kind, expected=f"its grid's shape {grid.shape}", got=data.shape
         )
+
+
+def _in_order(data: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The array (I, J, K) with k as the fastest axis; the same one if it is so already.
+
+    In files, i is the fastest axis. Blocks that fit into a cache are turned over four
+    times as fast as the whole.
+    """
+    if data.flags.c_contiguous:
+        return np.ascontiguousarray(data, dtype)
+    result = np.empty(data.shape, dtype)
+    for i in range(0, data.shape[0], _BLOCK[0]):
+        for j in range(0, data.shape[1], _BLOCK[1]):
+            block = np.s_[i : i + _BLOCK[0], j : j + _BLOCK[1]]
+            result[block] = data[block]
+    return result
 
 
 def _whole_numbers(data: np.ndarray) -> np.ndarray:
