@@ -36,7 +36,7 @@ def write_nifti(data: np.ndarray, grid: Grid, path: Path) -> None:
         file.write(nifti_header(grid, data.dtype, len(components)))
         for numbers in components:
             for first, stop in slabs((k, j, i), _SLAB_VOXELS):
-                file.write(_in_file_order(numbers[:, :, first:stop]))
+                file.write(_in_file_order(numbers[:, :, first:stop]).data)
 
 
 def nifti_header(grid: Grid, dtype: np.dtype, components: int = 1) -> bytes:
