@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "refinement": {"losses", "ops"},
     # A fingerprint of training scans is measured on images.
     "models": {"networks", "preprocessing", "spatial"},
-    "registration": {"models", "refinement", "ops", *SPACE},
+    "registration": {"models", "networks", "refinement", "ops", *SPACE},
     "cohorts": {"preprocessing", "figures", "io", "spatial"},
     "baselines": {"io", "spatial"},
     "training": {"cohorts", "baselines", "models", *SPACE, *TENSORS},

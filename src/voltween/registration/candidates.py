@@ -11,6 +11,7 @@ from functools import cached_property
 from torch import Tensor
 
 from voltween.models import Model
+from voltween.networks import remove_pattern
 from voltween.ops import FlowParts
 from voltween.refinement import (
     PairTensors,
@@ -113,9 +114,12 @@ def at_rest(name: str, view: PairView, judge: Judge) -> Candidate:
 
 
 def by_network(model: Model, start: Candidate) -> Candidate:
-    """Runs a network on the view of a start that is at rest."""
-    images = start.view.images()
-    stages = {n: (p, start.view.grids) for n, p in run_network(model, *images).items()}
+    """Runs a network on the view of a start that is at rest.
+
+    The pattern that some networks leave in their flows is removed.
+    """
+    found = run_network(model, *start.view.images())
+    stages = {n: (_without_pattern(p), start.view.grids) for n, p in found.items()}
     stages = {**start.stages, **stages}
     return replace(start, stages=stages, is_rough=False, is_by_network=True)
 
@@ -125,3 +129,10 @@ def run_network(model: Model, fixed: Tensor, moving: Tensor) -> dict[str, FlowPa
     stages = model.registrar(fixed, moving).stages
     names = model.network.config.stage_names
     return {n: stage.parts.clone() for n, stage in zip(names, stages, strict=True)}
+
+
+def _without_pattern(parts: FlowParts) -> FlowParts:
+    """The parts without the pattern of the upsampling, unless a velocity made them."""
+    if parts.velocity is not None:
+        return parts
+    return parts._replace(dense_flow=remove_pattern(parts.dense_flow))
