@@ -22,11 +22,11 @@ from voltween.refinement import (
     find_dense_part,
 )
 from voltween.registration.canonical import Grids, regrid, world_transforms
+from voltween.registration.flows import flow_of_parts
 from voltween.registration.guidance import Guidance
 from voltween.registration.judge import Agreement, Judge
 from voltween.registration.pair_view import PairView
 from voltween.registration.result import AFFINE, REFINED, TweeningStage
-from voltween.spatial import Transform
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,15 +53,12 @@ class Candidate:
         stages = self.stages.items()
         return tuple(TweeningStage(name, *world_transforms(*at)) for name, at in stages)
 
-    @property
-    def fixed_to_moving(self) -> Transform:
-        """The transform after the last stage, from fixed to moving mm."""
-        return self.world_stages[-1].fixed_to_moving
-
     @cached_property
     def agreement(self) -> Agreement:
         """Agreement of the scans under the transform."""
-        return self.judge.agreement(self.fixed_to_moving)
+        return self.judge.flow_agreement(
+            flow_of_parts(*self.last, onto=self.judge.grids)
+        )
 
     @property
     def similarity(self) -> float:
