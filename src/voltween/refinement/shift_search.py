@@ -18,7 +18,7 @@ from voltween.refinement.pair_tensors import PairTensors, SideTensors
 from voltween.refinement.pose_similarity import seen_shares
 
 _VANISHING = 1e-4
-_BATCH = 16  # fits into a cache
+_BATCH = 32  # fits into a cache
 
 
 class Shifts(NamedTuple):
