@@ -4,6 +4,7 @@ Works on a coarse grid, so that specks and fine structure have no influence.
 """
 
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -101,7 +102,18 @@ class _Survey(NamedTuple):
         return self.foreground.sum(axis=others)
 
 
+_surveys: WeakKeyDictionary[Image, dict[bool, _Survey]] = WeakKeyDictionary()
+"""Surveys of the scans in use: a registration asks several times for that of a scan."""
+
+
 def _survey(image: Image, *, is_ct: bool) -> _Survey:
+    surveys = _surveys.setdefault(image, {})
+    if is_ct not in surveys:
+        surveys[is_ct] = _make_survey(image, is_ct=is_ct)
+    return surveys[is_ct]
+
+
+def _make_survey(image: Image, *, is_ct: bool) -> _Survey:
     if is_ct:  # padding of some scanners, -2000 or less, would distort the threshold
         air = _CT_AIR + hounsfield_offset(image)
         image = Image(image.data.clip(air, None), image.grid)

@@ -18,7 +18,7 @@ from voltween.refinement.pair_tensors import PairTensors, SideTensors
 from voltween.refinement.pose_similarity import seen_shares
 
 _VANISHING = 1e-4
-_BATCH = 16  # fits into a cache
+_BATCH = 32  # fits into a cache
 
 
 class Shifts(NamedTuple):
@@ -118,7 +118,7 @@ class _Transforms:
     def at_shifts(
         self, spectra: Complex[Tensor, "n c _ _ _"]
     ) -> Float[Tensor, "n c s s s"]:
-        """The transforms of spectra at shifts, from the most negative to the largest."""
+        """Transforms back, at shifts from the most negative to the most positive."""
         rows = (spectra @ self._backward).movedim(-3, -1)
         rows = (rows.contiguous() @ self._backward).movedim(-3, -1)
         return torch.view_as_real(rows.contiguous()).flatten(-2) @ self._backward_half

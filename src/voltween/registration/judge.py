@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from voltween.ops import sum_centered_boxes, warp
-from voltween.preprocessing import find_foreground, looks_like_ct
+from voltween.preprocessing import find_foreground, looks_like_ct, without_padding
 from voltween.refinement import PairTensors, SideTensors, search_poses
 from voltween.registration.canonical import Grids, world_affine
 from voltween.registration.flows import flow_of_transform
@@ -90,7 +90,7 @@ class Judge:
 
         Where a scan has a mask, it shows nothing outside.
         """
-        scans = (fixed, moving)
+        scans = (without_padding(fixed), without_padding(moving))
         found = [find_foreground(scan, is_ct=looks_like_ct(scan)) for scan in scans]
         extent_mm = _MARGIN * np.max([each.extent_mm for each in found], axis=0)
         voxels = choose_voxels(

@@ -15,7 +15,7 @@ _INSPECTED_PLANES = 32
 _MOST_LABELS = 120
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class Image:
     """Intensities on a grid, resampled linearly.
 
