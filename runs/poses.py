@@ -7,7 +7,8 @@
 DATA holds brain_ixi/, hippocampus/ and headneck_ct/. Ten pairs of `val` scans per set;
 the moving scan is turned (rotations uniform over all, shifts of up to 80 mm) and
 resampled once. Dice is measured on the moving labels as stored, so that resampling them
-costs nothing. `network` is the model alone from the headers, `voltween` with the search
+costs nothing. A method that raises an error has no answer, and the column `error` names
+its type. `network` is the model alone from the headers, `voltween` with the search
 before it, both without refinement; greedy starts with its moments, ANTs with its affine
 initializer over all rotations (on coarse voxels), both followed by an affine stage.
 """
@@ -25,6 +26,7 @@ import numpy as np
 from shared import LabeledScan, mean_dice, place, random_pose, read_rows, val_scans
 
 from voltween import io
+from voltween.errors import InputError
 from voltween.metrics import dice_per_label
 from voltween.models import load_model
 from voltween.registration import register, register_by_network
@@ -133,8 +135,11 @@ def trials(
 
 def measure(
     find: Registering, fixed: LabeledScan, moving: LabeledScan, pose: Affine
-) -> dict[str, float]:
-    """Dice and processor seconds of a registration of the turned moving scan."""
+) -> dict[str, float | str]:
+    """Dice and processor seconds of a registration of the turned moving scan.
+
+    Without an answer, Dice is 0, and `error` names the type of what was raised.
+    """
     is_unmoved = np.array_equal(pose.matrix, np.eye(4))
     scan = moving[0] if is_unmoved else place(moving, pose)[0]
     start = time.process_time()
@@ -142,13 +147,15 @@ def measure(
         warnings.simplefilter("ignore")
         try:
             transform = find(fixed[0], scan)
-        except Exception:  # a tool that finds no overlap has no answer
-            return {"dice": 0.0, "seconds": time.process_time() - start}
+        except (InputError, RuntimeError) as error:  # a tool that finds no overlap
+            seconds = time.process_time() - start
+            return {"dice": 0.0, "seconds": seconds, "error": type(error).__name__}
     seconds = time.process_time() - start
     moved = (pose.inverse() @ transform).resample(moving[1], onto=fixed[1].grid)
     both = set(fixed[1].labels) & set(moving[1].labels)
     dice = dice_per_label(fixed[1].data, moved.data)
-    return {"dice": mean_dice({n: dice[n] for n in both}), "seconds": seconds}
+    mean = mean_dice({n: dice[n] for n in both})
+    return {"dice": mean, "seconds": seconds, "error": ""}
 
 
 def degrees(pose: Affine) -> float:

@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "refinement": {"losses", "ops"},
     # A fingerprint of training scans is measured on images.
     "models": {"networks", "preprocessing", "spatial"},
-    "registration": {"models", "refinement", "ops", "reports", *SPACE},
+    "registration": {"models", "networks", "refinement", "ops", "reports", *SPACE},
     "cohorts": {"workers", "preprocessing", "figures", "io", "spatial"},
     "baselines": {"io", "spatial"},
     "training": {"cohorts", "baselines", "models", "workers", *SPACE, *TENSORS},

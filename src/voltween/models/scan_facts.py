@@ -4,6 +4,7 @@ Everything is measured on a coarse copy, along the scan's axes nearest to R, A a
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
@@ -48,10 +49,11 @@ class Body:
         """Geometric mean of the sides."""
         return float(np.cbrt(np.prod(self.sides_mm)))
 
-    @property
+    @cached_property
     def center_voxels(self) -> Float[np.ndarray, " 3"]:
         """Centroid of the foreground, in coarse voxels."""
-        return np.argwhere(self.foreground).mean(axis=0)
+        masses = [self.foreground.sum(axis=_others(axis)) for axis in range(3)]
+        return np.array([np.average(np.arange(n.size), weights=n) for n in masses])
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,11 +68,27 @@ class ScanFacts:
     """Lowest and highest intensity, as stored."""
     is_label_map: bool
     """Whether it looks like a label map."""
-    body: Body | None
-    """The foreground of the scan, taken as anything but CT; None if nothing is
-    bright."""
-    ct_body: Body | None
-    """The foreground of the scan, taken as CT; None if it does not look like one."""
+    coarse: Image
+    """A small copy of the scan, along its axes nearest to R, A and S."""
+    hounsfield_offset: float | None
+    """What was added to the Hounsfield units of a CT; None if it does not look like
+    one."""
+
+    @cached_property
+    def body(self) -> Body | None:
+        """The foreground of the scan, taken as anything but CT; None if there is none.
+
+        There is none if nothing is bright.
+        """
+        return _body(self.coarse, find_foreground(self.coarse).threshold, None)
+
+    @cached_property
+    def ct_body(self) -> Body | None:
+        """The foreground, taken as CT; None if the scan does not look like one."""
+        if self.hounsfield_offset is None:
+            return None
+        data = (self.coarse.data - self.hounsfield_offset).clip(*_CT_RANGE)
+        return _body(Image(data, self.coarse.grid), DENSER_THAN_LUNG, _CT_WINDOW)
 
     @property
     def is_certainly_ct(self) -> bool:
@@ -86,17 +104,14 @@ def measure_scan(image: Image) -> ScanFacts:
     """
     check_has_contrast(image)
     spacing_mm, shape = spacing_and_shape(image.grid)
-    coarse = average_blocks(image)
     lowest, highest = float(image.data.min()), float(image.data.max())
     return ScanFacts(
         extent_mm=three(spacing_mm * shape),
         spacing_mm=three(spacing_mm),
         values=(lowest, highest),
         is_label_map=looks_like_labels(image.data),
-        body=_body(coarse, find_foreground(coarse).threshold, None),
-        ct_body=_ct_body(coarse, hounsfield_offset(image))
-        if looks_like_ct(image)
-        else None,
+        coarse=average_blocks(image),
+        hounsfield_offset=hounsfield_offset(image) if looks_like_ct(image) else None,
     )
 
 
@@ -106,11 +121,6 @@ def three(values: Float[np.ndarray, " 3"]) -> Three:
     return r, a, s
 
 
-def _ct_body(coarse: Image, offset: float) -> Body | None:
-    units = Image((coarse.data - offset).clip(*_CT_RANGE), coarse.grid)
-    return _body(units, DENSER_THAN_LUNG, _CT_WINDOW)
-
-
 def _body(
     coarse: Image, threshold: float, window: tuple[float, float] | None
 ) -> Body | None:
@@ -118,35 +128,57 @@ def _body(
     is_foreground = coarse.data > threshold
     if not is_foreground.any():
         return None
-    low, high = window or np.percentile(coarse.data[is_foreground], _WINDOW_PERCENT)
-    scaled = (coarse.data - low) / max(high - low, float(np.finfo(np.float32).tiny))
-    spacing_mm = coarse.grid.spacing_mm
-    brightness = np.where(is_foreground, scaled.clip(0, 1), 0)
+    border_share = float(is_foreground[_border(is_foreground.shape)].mean())
     box = _box(is_foreground)
+    is_foreground, data = is_foreground[box], coarse.data[box]
+    low, high = window or np.percentile(data[is_foreground], _WINDOW_PERCENT)
+    scaled = (data - low) / max(high - low, float(np.finfo(np.float32).tiny))
+    spacing_mm = coarse.grid.spacing_mm
     return Body(
         sides_mm=_sides_mm(is_foreground, spacing_mm),
-        border_share=float(is_foreground[_border(is_foreground.shape)].mean()),
-        foreground=is_foreground[box].astype(np.float32),
-        brightness=brightness[box].astype(np.float32),
+        border_share=border_share,
+        foreground=is_foreground.astype(np.float32),
+        brightness=np.where(is_foreground, scaled.clip(0, 1), 0).astype(np.float32),
         spacing_mm=spacing_mm,
     )
 
 
 def _box(is_foreground: np.ndarray) -> tuple[slice, ...]:
     """The foreground with room for its smoothing; the rest costs time alone."""
-    positions = np.argwhere(is_foreground)
-    first, last = positions.min(axis=0), positions.max(axis=0)
-    return tuple(
-        slice(max(0, int(low) - _ROOM_VOXELS), int(high) + _ROOM_VOXELS + 1)
-        for low, high in zip(first, last, strict=True)
-    )
+    box = []
+    for axis in range(3):
+        places = np.flatnonzero(is_foreground.any(axis=_others(axis)))
+        low, high = int(places[0]), int(places[-1])
+        box.append(slice(max(0, low - _ROOM_VOXELS), high + _ROOM_VOXELS + 1))
+    return tuple(box)
 
 
 def _sides_mm(is_foreground: np.ndarray, spacing_mm: np.ndarray) -> Three:
     """Sides of a box with the same second moments, at least a voxel."""
-    positions_mm = np.argwhere(is_foreground) * spacing_mm
-    second_moments = np.cov(positions_mm.T, bias=True) + np.diag(spacing_mm**2) / 12
+    second_moments = _covariance(is_foreground) * np.outer(spacing_mm, spacing_mm)
+    second_moments += np.diag(spacing_mm**2) / 12
     return three(np.sqrt(12 * np.linalg.eigvalsh(second_moments)))
+
+
+def _covariance(is_foreground: np.ndarray) -> Float[np.ndarray, "3 3"]:
+    """Covariance of the foreground's voxel indices, from its three projections."""
+    count = int(np.count_nonzero(is_foreground))
+    covariance = np.zeros((3, 3))
+    for axis, (one, other) in enumerate(map(_others, range(3))):
+        projection = is_foreground.sum(axis=axis, dtype=np.int32) / count
+        rows, columns = (np.arange(n, dtype=np.float64) for n in projection.shape)
+        rows -= projection.sum(1) @ rows
+        columns -= projection.sum(0) @ columns
+        covariance[one, other] = covariance[other, one] = rows @ projection @ columns
+        covariance[one, one] = projection.sum(1) @ rows**2
+        covariance[other, other] = projection.sum(0) @ columns**2
+    return covariance
+
+
+def _others(axis: int) -> tuple[int, int]:
+    """The two other axes, ascending."""
+    first, second = {0, 1, 2} - {axis}
+    return first, second
 
 
 def _border(shape: tuple[int, ...]) -> np.ndarray:

@@ -59,7 +59,7 @@ class Template:
         """The mean of at least two scans."""
         ratios = [body.sides_mm[2] / body.size_mm for body in bodies]
         width = round(_MARGIN * float(np.median(ratios)), 4)
-        pairs = [_sample(body, width, np.eye(3)[None]) for body in bodies]
+        pairs = [_Smooth.of(body, width).sample(np.eye(3)[None]) for body in bodies]
         foreground = np.concatenate([pair[0] for pair in pairs])
         brightness = np.concatenate([pair[1] for pair in pairs])
         left_out = [
@@ -100,13 +100,14 @@ class Template:
 
     def likeness(self, body: Body) -> Likeness:
         """Compares a scan, in its own pose and, if that does not fit, in many."""
-        own = self._best(body, np.eye(3)[None])
-        return own if self.is_like(own) else self._best(body, rotations())
+        smooth = _Smooth.of(body, self.width)
+        own = self._best(smooth, np.eye(3)[None])
+        return own if self.is_like(own) else self._best(smooth, rotations())
 
-    def _best(self, body: Body, poses: Float[np.ndarray, "n 3 3"]) -> Likeness:
+    def _best(self, body: "_Smooth", poses: Float[np.ndarray, "n 3 3"]) -> Likeness:
         """The pose in which the scan is most alike, or most alike when inverted."""
         mean = _decode(self.foreground), _decode(self.brightness)
-        foreground, brightness = _compare(*_sample(body, self.width, poses), *mean)
+        foreground, brightness = _compare(*body.sample(poses), *mean)
         best = int((foreground + np.abs(brightness)).argmax())
         return Likeness(float(foreground[best]), float(brightness[best]))
 
@@ -143,25 +144,39 @@ def rotations() -> Float[np.ndarray, "n 3 3"]:
     )
 
 
-def _sample(
-    body: Body, width: float, poses: Float[np.ndarray, "n 3 3"]
-) -> tuple[_Samples, _Samples]:
-    """Foreground and its brightness at the template's voxels, in every pose."""
-    spacing_mm = width * body.size_mm / _SIDE
-    offsets = np.indices((_SIDE,) * 3).reshape(3, -1).T - (_SIDE - 1) / 2
-    places_mm = np.einsum("rij,nj->rni", poses, offsets * spacing_mm)
-    voxels = (places_mm / body.spacing_mm + body.center_voxels).reshape(-1, 3).T
-    sigma = _SMOOTHING * spacing_mm / body.spacing_mm
-    foreground, brightness = (
-        map_coordinates(
-            gaussian_filter(part, sigma, mode="constant", truncate=2.0),
-            voxels,
-            order=1,
-            mode="constant",
-        ).reshape(len(poses), -1)
-        for part in (body.foreground, body.brightness)
-    )
-    return foreground, _relative(brightness, foreground)
+class _Smooth(NamedTuple):
+    """A scan's foreground, as smooth as the voxels of a template need it."""
+
+    foreground: Float[np.ndarray, "i j k"]
+    brightness: Float[np.ndarray, "i j k"]
+    center_voxels: Float[np.ndarray, " 3"]
+    step_voxels: Float[np.ndarray, " 3"]
+    """Voxels between the template's voxels."""
+
+    @classmethod
+    def of(cls, body: Body, width: float) -> "_Smooth":
+        """Smooths a scan's foreground and its brightness."""
+        step_voxels = width * body.size_mm / _SIDE / body.spacing_mm
+        foreground, brightness = (
+            gaussian_filter(
+                part, _SMOOTHING * step_voxels, mode="constant", truncate=2.0
+            )
+            for part in (body.foreground, body.brightness)
+        )
+        return cls(foreground, brightness, body.center_voxels, step_voxels)
+
+    def sample(self, poses: Float[np.ndarray, "n 3 3"]) -> tuple[_Samples, _Samples]:
+        """Foreground and its brightness at the template's voxels, in every pose."""
+        offsets = np.indices((_SIDE,) * 3).reshape(3, -1).T - (_SIDE - 1) / 2
+        places = np.einsum("rij,nj->rni", poses, offsets) * self.step_voxels
+        voxels = (places + self.center_voxels).reshape(-1, 3).T
+        foreground, brightness = (
+            map_coordinates(part, voxels, order=1, mode="constant").reshape(
+                len(poses), -1
+            )
+            for part in (self.foreground, self.brightness)
+        )
+        return foreground, _relative(brightness, foreground)
 
 
 def _mean(foreground: _Samples, brightness: _Samples) -> tuple[np.ndarray, np.ndarray]:

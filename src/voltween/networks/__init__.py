@@ -24,6 +24,8 @@ from voltween.networks.kinds import build as build
 from voltween.networks.kinds import config_facts as config_facts
 from voltween.networks.kinds import config_from_facts as config_from_facts
 from voltween.networks.kinds import weights_for as weights_for
+from voltween.networks.pattern import has_pattern as has_pattern
+from voltween.networks.pattern import remove_pattern as remove_pattern
 from voltween.networks.voxelmorph import VOXELMORPH_2_FEATURES as VOXELMORPH_2_FEATURES
 from voltween.networks.voxelmorph import VoxelMorphConfig as VoxelMorphConfig
 from voltween.networks.voxelmorph import VoxelMorphNetwork as VoxelMorphNetwork

@@ -54,8 +54,8 @@ def _sums(image: Tensor, width: int) -> Tensor:
     # One axis after the other: the sum over a cube is separable.
     for axis in (2, 3, 4):
         length = image.shape[axis] - width + 1
-        total = image.narrow(axis, 0, length)
+        total = image.narrow(axis, 0, length).clone()
         for shift in range(1, width):
-            total = total + image.narrow(axis, shift, length)
+            total += image.narrow(axis, shift, length)
         image = total
     return image

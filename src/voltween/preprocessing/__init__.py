@@ -11,6 +11,7 @@ from voltween.preprocessing.hounsfield import DENSER_THAN_LUNG as DENSER_THAN_LU
 from voltween.preprocessing.hounsfield import hounsfield_offset as hounsfield_offset
 from voltween.preprocessing.hounsfield import looks_like_ct as looks_like_ct
 from voltween.preprocessing.hounsfield import sample_voxels as sample_voxels
+from voltween.preprocessing.padding import without_padding as without_padding
 from voltween.preprocessing.preprocess import Placement as Placement
 from voltween.preprocessing.preprocess import Preprocessing as Preprocessing
 from voltween.preprocessing.preprocess import check_has_contrast as check_has_contrast

@@ -1,8 +1,10 @@
 """The pose of one scan relative to another, searched among all rotations.
 
 A rigid transform is found without a start: all rotations of a grid are scored on wide
-voxels with all shifts; the best of them are refined by gradient descent, and compared
-by their local correlation. No step depends on the contrast or the foreground.
+voxels with all shifts; the best of them are refined by gradient descent. Poses are
+compared by their local correlation: where the scans see different parts of a body, the
+correlation ratio, which drives the descent, prefers poses that overlap by little. No
+step depends on the contrast or the foreground.
 """
 
 from collections.abc import Callable
@@ -22,9 +24,9 @@ from voltween.refinement.shift_search import ShiftSearch
 
 _ROTATIONS = 600
 # Voxels along the longest side, of each step.
-_SHIFT_VOXELS, _SEARCH_VOXELS, _DESCENT_VOXELS, _RANKING_VOXELS = 12, 16, 24, 32
-_SHIFTED = 120  # poses kept after the shifts
-_DESCENTS = ((20, 10, 0.6), (5, 10, 0.3), (5, 8, 0.2))  # poses, steps, voxels per step
+_SHIFT_VOXELS, _SEARCH_VOXELS, _DESCENT_VOXELS, _RANKING_VOXELS = 10, 16, 24, 32
+_SHIFTED = 300  # poses kept after the shifts
+_DESCENTS = ((24, 10, 0.6), (6, 8, 0.3), (4, 8, 0.2))  # poses, steps, voxels per step
 _LEAST_ANGLE = 0.26  # between poses that count as different, in radians
 _BATCH = 64
 _GRADIENT_SCALE = 10.0
@@ -56,7 +58,7 @@ def search_poses(pair: PairTensors, *, keep: int = 3) -> tuple[Pose, ...]:
 
     The contrast of the scans may differ. Only the first channel is compared, where the
     masks say that both scans see something. The poses differ by at least 15 degrees;
-    there are 5 of them at most. The search runs on the CPU.
+    there are 4 of them at most. The search runs on the CPU.
 
     Raises:
         InputError: If the pair's voxels are not cubic.
@@ -72,7 +74,7 @@ def search_poses(pair: PairTensors, *, keep: int = 3) -> tuple[Pose, ...]:
         poses = poses.take(_different(poses)[:count])
         poses = level.descend(poses, steps, step_voxels)
         with torch.no_grad():
-            scores = level.correlation_ratio(poses)
+            scores = level.local_correlation(poses)
         poses = poses.take(scores.argsort(descending=True))
     with torch.no_grad():
         scores = _Level(pair, _RANKING_VOXELS).local_correlation(poses)
@@ -96,7 +98,7 @@ def _search_all_rotations(pair: PairTensors) -> _Poses:
     level = _Level(pair, _SHIFT_VOXELS, is_cube=True)
     poses = level.best_shifts(rotation_grid(_ROTATIONS))
     level = _Level(pair, _SEARCH_VOXELS)
-    return poses.take(level.correlation_ratio(poses).argsort(descending=True))
+    return poses.take(level.local_correlation(poses).argsort(descending=True))
 
 
 def _different(poses: _Poses) -> list[int]:
@@ -134,9 +136,6 @@ class _Level:
         rotations, translation = rotations[order], translation[order] * self._factor
         matrix = rotations - torch.eye(3, dtype=torch.float64)
         return _Poses(rotations, translation - matrix @ self._offset)
-
-    def correlation_ratio(self, poses: _Poses) -> Float[Tensor, " n"]:
-        return self._in_batches(self._similarity.correlation_ratio, poses)
 
     def local_correlation(self, poses: _Poses) -> Float[Tensor, " n"]:
         return self._in_batches(self._similarity.local_correlation, poses)

@@ -11,6 +11,7 @@ from functools import cached_property
 from torch import Tensor
 
 from voltween.models import Model
+from voltween.networks import remove_pattern
 from voltween.ops import FlowParts
 from voltween.refinement import (
     PairTensors,
@@ -21,11 +22,11 @@ from voltween.refinement import (
     find_dense_part,
 )
 from voltween.registration.canonical import Grids, regrid, world_transforms
+from voltween.registration.flows import flow_of_parts
 from voltween.registration.guidance import Guidance
 from voltween.registration.judge import Agreement, Judge
 from voltween.registration.pair_view import PairView
 from voltween.registration.result import AFFINE, REFINED, TweeningStage
-from voltween.spatial import Transform
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,15 +53,12 @@ class Candidate:
         stages = self.stages.items()
         return tuple(TweeningStage(name, *world_transforms(*at)) for name, at in stages)
 
-    @property
-    def fixed_to_moving(self) -> Transform:
-        """The transform after the last stage, from fixed to moving mm."""
-        return self.world_stages[-1].fixed_to_moving
-
     @cached_property
     def agreement(self) -> Agreement:
         """Agreement of the scans under the transform."""
-        return self.judge.agreement(self.fixed_to_moving)
+        return self.judge.flow_agreement(
+            flow_of_parts(*self.last, onto=self.judge.grids)
+        )
 
     @property
     def similarity(self) -> float:
@@ -113,9 +111,12 @@ def at_rest(name: str, view: PairView, judge: Judge) -> Candidate:
 
 
 def by_network(model: Model, start: Candidate) -> Candidate:
-    """Runs a network on the view of a start that is at rest."""
-    images = start.view.images()
-    stages = {n: (p, start.view.grids) for n, p in run_network(model, *images).items()}
+    """Runs a network on the view of a start that is at rest.
+
+    The pattern that some networks leave in their flows is removed.
+    """
+    found = run_network(model, *start.view.images())
+    stages = {n: (_without_pattern(p), start.view.grids) for n, p in found.items()}
     stages = {**start.stages, **stages}
     return replace(start, stages=stages, is_rough=False, is_by_network=True)
 
@@ -125,3 +126,10 @@ def run_network(model: Model, fixed: Tensor, moving: Tensor) -> dict[str, FlowPa
     stages = model.registrar(fixed, moving).stages
     names = model.network.config.stage_names
     return {n: stage.parts.clone() for n, stage in zip(names, stages, strict=True)}
+
+
+def _without_pattern(parts: FlowParts) -> FlowParts:
+    """The parts without the pattern of the upsampling, unless a velocity made them."""
+    if parts.velocity is not None:
+        return parts
+    return parts._replace(dense_flow=remove_pattern(parts.dense_flow))

@@ -111,8 +111,22 @@ def world_affine(
     grids: Grids,
 ) -> Affine:
     """Fixed to moving mm, of an affine flow on a pair's canonical grids (eq. 11)."""
-    voxels = _voxel_matrix(matrix, translation, grids.fixed.shape)
+    voxels = voxel_matrix(matrix, translation, grids.fixed.shape)
     return Affine(grids.moving.affine @ voxels @ np.linalg.inv(grids.fixed.affine))
+
+
+def voxel_matrix(
+    matrix: Float[torch.Tensor, "1 3 3"],
+    translation: Float[torch.Tensor, "1 3"],
+    shape: tuple[int, int, int],
+) -> Float[np.ndarray, "4 4"]:
+    """Matrix, voxel to voxel, of the affine flow x -> x + A (x - center) + b."""
+    linear = matrix[0].cpu().numpy().astype(np.float64)
+    center = (np.array(shape) - 1) / 2
+    result = np.eye(4)
+    result[:3, :3] += linear
+    result[:3, 3] = translation[0].cpu().numpy() - linear @ center
+    return result
 
 
 def _with_voxels(
@@ -128,20 +142,6 @@ def _with_voxels(
 
 def _to_numpy(flow: Float[torch.Tensor, "1 3 i j k"]) -> Float[np.ndarray, "3 i j k"]:
     return flow[0].cpu().numpy().astype(np.float64)
-
-
-def _voxel_matrix(
-    matrix: Float[torch.Tensor, "1 3 3"],
-    translation: Float[torch.Tensor, "1 3"],
-    shape: tuple[int, int, int],
-) -> Float[np.ndarray, "4 4"]:
-    """Matrix, voxel to voxel, of x -> x + A (x - center) + b."""
-    linear = matrix[0].cpu().numpy().astype(np.float64)
-    center = (np.array(shape) - 1) / 2
-    result = np.eye(4)
-    result[:3, :3] += linear
-    result[:3, 3] = translation[0].cpu().numpy() - linear @ center
-    return result
 
 
 def _fade_out(

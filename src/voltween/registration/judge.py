@@ -16,10 +16,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from voltween.ops import affine_flow, sum_centered_boxes, warp
-from voltween.preprocessing import find_foreground, looks_like_ct
+from voltween.ops import sum_centered_boxes, warp
+from voltween.preprocessing import find_foreground, looks_like_ct, without_padding
 from voltween.refinement import PairTensors, SideTensors, search_poses
 from voltween.registration.canonical import Grids, world_affine
+from voltween.registration.flows import flow_of_transform
 from voltween.registration.voxel_sizes import choose_voxels
 from voltween.spatial import (
     Affine,
@@ -89,7 +90,7 @@ class Judge:
 
         Where a scan has a mask, it shows nothing outside.
         """
-        scans = (fixed, moving)
+        scans = (without_padding(fixed), without_padding(moving))
         found = [find_foreground(scan, is_ct=looks_like_ct(scan)) for scan in scans]
         extent_mm = _MARGIN * np.max([each.extent_mm for each in found], axis=0)
         voxels = choose_voxels(
@@ -114,28 +115,35 @@ class Judge:
             sides.append(_see(scan, grid, foreground.threshold, mask))
         return cls(*sides)
 
+    @property
+    def grids(self) -> Grids:
+        """The coarse grids on which the scans are compared."""
+        return Grids(self.fixed.grid, self.moving.grid)
+
     def agreement(self, fixed_to_moving: Transform) -> Agreement:
         """Measures the agreement of the scans under a transform of their worlds."""
-        flow = self._flow(fixed_to_moving)
-        side = self.moving
-        content = torch.cat([side.image, side.foreground, side.seen], dim=1)
-        moved, foreground, seen = warp(content, flow).split(1, dim=1)
+        return self.flow_agreement(flow_of_transform(fixed_to_moving, self.grids))
+
+    def flow_agreement(self, flow: Float[Tensor, "1 3 i j k"]) -> Agreement:
+        """Measures the agreement under a flow from the fixed to the moving grid."""
+        moved, foreground, seen = warp(self._moving_content, flow).split(1, dim=1)
         is_shown = (seen > _SHOWN) & _is_inside(flow)
-        covariance = _average(self.fixed.image * moved) - self._mean * _average(moved)
-        variance = _variance(moved)
+        products = [moved, moved.square(), self.fixed.image * moved]
+        mean, square, product = self._average(torch.cat(products, dim=1)).split(1, 1)
+        variance = square - mean.square()
+        covariance = product - self._mean * mean
         squares = covariance.square() / (self._variance * variance).clamp_min(1e-12)
         counts = self._counts
         is_seen = counts & is_shown & (variance > _LEAST_VARIANCE)
+        squares = squares * is_seen
         number = max(1, int(counts.sum()))
-        total = squares[is_seen].sum().item()
-        signed = (squares * covariance.sign())[is_seen].sum().item()
-        overlap = (self.fixed.foreground * foreground)[is_shown].sum()
-        sizes = self.fixed.foreground[is_shown].sum() + foreground[is_shown].sum()
+        total = squares.sum().item()
+        unseen = number - int(is_seen.sum())
         return Agreement(
-            similarity=(total + CHANCE * (number - int(is_seen.sum()))) / number,
-            sign=signed / max(total, 1e-9),
+            similarity=(total + CHANCE * unseen) / number,
+            sign=(squares * covariance.sign()).sum().item() / max(total, 1e-9),
             seen_percent=100 * int((counts & is_shown).sum()) / number,
-            overlap=float(2 * overlap / sizes.clamp_min(1)),
+            overlap=_dice(self.fixed.foreground * is_shown, foreground * is_shown),
         )
 
     @cached_property
@@ -151,9 +159,8 @@ class Judge:
             SideTensors(self.fixed.image, self.fixed.seen),
             SideTensors(self.moving.image, self.moving.seen),
         )
-        grids = Grids(self.fixed.grid, self.moving.grid)
         return tuple(
-            world_affine(pose.matrix, pose.translation, grids)
+            world_affine(pose.matrix, pose.translation, self.grids)
             for pose in search_poses(pair)
         )
 
@@ -176,36 +183,35 @@ class Judge:
         of a foreground is outline, they have to count.
         """
         foreground = self.fixed.foreground > 0
-        inner = foreground & (_average(self.fixed.foreground) > _INSIDE)
+        inner = foreground & (self._average(self.fixed.foreground) > _INSIDE)
         if inner.sum() < _LEAST_INNER * foreground.sum():
             inner = foreground
         return inner & (self._variance > _LEAST_VARIANCE)
 
     @cached_property
     def _mean(self) -> Float[Tensor, "1 1 i j k"]:
-        return _average(self.fixed.image)
+        return self._average(self.fixed.image)
 
     @cached_property
     def _variance(self) -> Float[Tensor, "1 1 i j k"]:
-        return _variance(self.fixed.image)
+        return self._average(self.fixed.image.square()) - self._mean.square()
 
-    def _flow(self, transform: Transform) -> Float[Tensor, "1 3 i j k"]:
-        """The transform as a flow from the fixed to the moving grid, in voxels."""
-        fixed, moving = self.fixed.grid, self.moving.grid
-        to_voxel = np.linalg.inv(moving.affine)
-        if isinstance(transform, Affine):
-            matrix = to_voxel @ transform.matrix @ fixed.affine
-            linear = matrix[:3, :3] - np.eye(3)
-            shift = matrix[:3, 3] + linear @ ((np.array(fixed.shape) - 1) / 2)
-            return affine_flow(_single(linear), _single(shift), fixed.shape)
-        moved_mm = fixed.voxel_centers_mm() + transform.to_field(fixed).vectors_mm
-        voxels = np.moveaxis(moved_mm @ to_voxel[:3, :3].T + to_voxel[:3, 3], -1, 0)
-        flow = voxels - np.indices(fixed.shape)
-        return torch.from_numpy(flow.astype(np.float32))[None]
+    @cached_property
+    def _moving_content(self) -> Float[Tensor, "1 3 i j k"]:
+        """All of the moving scan that a flow moves."""
+        side = self.moving
+        return torch.cat([side.image, side.foreground, side.seen], dim=1)
 
+    @cached_property
+    def _sizes(self) -> Float[Tensor, "1 1 i j k"]:
+        """Number of voxels of the cube around every voxel that lie inside the grid."""
+        return sum_centered_boxes(torch.ones_like(self.fixed.image), _WIDTH)
 
-def _single(numbers: Float[np.ndarray, "*n"]) -> Float[Tensor, "1 *n"]:
-    return torch.from_numpy(numbers[None].astype(np.float32))
+    def _average(
+        self, images: Float[Tensor, "1 c i j k"]
+    ) -> Float[Tensor, "1 c i j k"]:
+        """Mean over the cube around every voxel, of its voxels inside the grid."""
+        return sum_centered_boxes(images, _WIDTH) / self._sizes
 
 
 def _is_inside(flow: Float[Tensor, "1 3 i j k"]) -> Bool[Tensor, "1 1 i j k"]:
@@ -213,11 +219,13 @@ def _is_inside(flow: Float[Tensor, "1 3 i j k"]) -> Bool[Tensor, "1 1 i j k"]:
     shape = flow.shape[2:]
     inside = torch.ones(1, 1, *shape, dtype=torch.bool)
     for axis, size in enumerate(shape):
-        place = (
-            torch.arange(size).view(-1, *[1] * (2 - axis)) + flow[:, axis : axis + 1]
-        )
-        inside &= (place >= -0.5) & (place <= size - 0.5)
+        from_center = torch.arange(size).view(-1, *[1] * (2 - axis)) - (size - 1) / 2
+        inside &= (from_center + flow[:, axis : axis + 1]).abs() <= size / 2
     return inside
+
+
+def _dice(one: Float[Tensor, "1 1 i j k"], other: Float[Tensor, "1 1 i j k"]) -> float:
+    return float(2 * (one * other).sum() / (one.sum() + other.sum()).clamp_min(1))
 
 
 def _see(scan: Image, grid: Grid, threshold: float, mask: LabelMap | None) -> _Side:
@@ -241,13 +249,3 @@ def _holds(scan: Grid, grid: Grid) -> Float[Tensor, "1 1 i j k"]:
     sizes = np.array(scan.shape)[:, None]
     inside = ((positions >= -0.5) & (positions <= sizes - 0.5)).all(axis=0)
     return torch.from_numpy(inside.reshape(grid.shape).astype(np.float32))[None, None]
-
-
-def _average(image: Float[Tensor, "1 1 i j k"]) -> Float[Tensor, "1 1 i j k"]:
-    """Mean over the cube around every voxel, of its voxels inside the grid."""
-    counts = sum_centered_boxes(torch.ones_like(image), _WIDTH)
-    return sum_centered_boxes(image, _WIDTH) / counts
-
-
-def _variance(image: Float[Tensor, "1 1 i j k"]) -> Float[Tensor, "1 1 i j k"]:
-    return (_average(image.square()) - _average(image).square()).clamp_min(0)

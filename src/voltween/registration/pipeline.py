@@ -15,8 +15,9 @@ import numpy as np
 from voltween.errors import InputError
 from voltween.io import ImageLike, to_image
 from voltween.models import Model
+from voltween.preprocessing import without_padding
 from voltween.refinement import Refinement, Step, Watch
-from voltween.registration.candidates import Candidate, run_network
+from voltween.registration.candidates import run_network
 from voltween.registration.canonical import world_transforms
 from voltween.registration.fitting import fit_to_pair
 from voltween.registration.guidance import Guidance, check_masks_meet
@@ -76,28 +77,18 @@ def register(
     guidance = guidance or Guidance()
     seconds: dict[str, Seconds] = {}
     with timing(seconds, "preparing"):
-        settled = settle_model(model, fixed, moving)
+        shown = without_padding(fixed), without_padding(moving)
+        settled = settle_model(model, *shown)
         settings = settle_refinement(refinement, settled, guidance)
         check_can_run(settled, settings, guidance)
-        pair = Relocation(fixed, moving, guidance)
+        pair = Relocation(*shown, guidance)
         search = _prepare(pair, settled, settings, on_step)
     with timing(seconds, "search"):
         best = search.best()
     with timing(seconds, "refinement"):
         answer = search.refine(best)
-    return _to_registration(pair, settled, search, answer, seconds)
-
-
-def _to_registration(
-    pair: Relocation,
-    settled: SettledModel,
-    search: Search,
-    answer: Candidate,
-    seconds: dict[str, Seconds],
-) -> Registration:
-    fixed, moving = pair.fixed, pair.moving_as_stored
     stages = pair.undo(answer.world_stages)
-    check_masks_meet(pair.guidance_as_given, stages[-1].fixed_to_moving)
+    check_masks_meet(guidance, stages[-1].fixed_to_moving)
     return Registration(
         fixed=fixed,
         moving=moving,

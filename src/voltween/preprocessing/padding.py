@@ -1,0 +1,117 @@
+"""Takes off what a scan was padded with when it was resampled, also when it was turned.
+
+A scan that was turned and resampled ends at oblique planes within its new grid. What
+lies beyond, one constant value, was never scanned: taken for dark tissue, its edges are
+the strongest of the image and lead a registration astray.
+"""
+
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.spatial import ConvexHull
+from scipy.spatial.transform import Rotation
+
+from voltween.spatial import Affine, Grid, Image
+
+_SAMPLED_VOXELS = 200_000
+_MOST_SCANNED = 0.95  # share of the voxels of a scan with padding
+_LEAST_FILLED = 0.97  # share of a box that is not padding; 0.52 of that of an ellipsoid
+_EDGE_VOXELS = 1.0  # where resampling mixes in the padding
+_FEWEST_VOXELS = 8  # along each side of the box
+
+
+class _Box(NamedTuple):
+    """An oblique box of a grid, in its voxels."""
+
+    directions: Float[np.ndarray, "3 3"]
+    """Columns along the sides, in mm along the grid's axes."""
+    center_mm: Float[np.ndarray, " 3"]
+    """In mm along the grid's axes, from its first voxel."""
+    extent_mm: Float[np.ndarray, " 3"]
+
+
+def without_padding(image: Image) -> Image:
+    """Returns the box of the scan that was scanned, on a grid along its sides.
+
+    The scan itself where it has no padding, or where what differs from the padding is
+    no box: the background of a stripped brain is dark, not unknown. World positions
+    stay as they are.
+    """
+    box = _find_box(image)
+    if box is None:
+        return image
+    spacing_mm = image.grid.spacing_mm
+    axes = image.grid.affine[:3, :3] / spacing_mm
+    side_mm = float(spacing_mm.min())
+    i, j, k = np.floor(box.extent_mm / side_mm).astype(int) + 1
+    grid = Grid.centered(
+        (int(i), int(j), int(k)),
+        center_mm=image.grid.affine[:3, 3] + axes @ box.center_mm,
+        spacing_mm=(side_mm,) * 3,
+        directions=axes @ box.directions,
+    )
+    return Affine.identity().resample(image, onto=grid)
+
+
+def _find_box(image: Image) -> _Box | None:
+    """The box of voxels that are not padding; None where there is none."""
+    data = image.data
+    corners = data[np.ix_(*([0, -1] for _ in range(3)))]
+    if (corners != corners[0, 0, 0]).any():
+        return None
+    step = max(1, round((data.size / _SAMPLED_VOXELS) ** (1 / 3)))
+    is_scanned = data[::step, ::step, ::step] != corners[0, 0, 0]
+    if not _FEWEST_VOXELS**3 < is_scanned.sum() < _MOST_SCANNED * is_scanned.size:
+        return None
+    spacing_mm = image.grid.spacing_mm * step
+    positions_mm = np.argwhere(is_scanned) * spacing_mm
+    axes = np.linalg.eigh(np.cov(positions_mm.T))[1]
+    for directions in (axes, _turned_about(axes, positions_mm)):
+        box = _bounds(directions, positions_mm)
+        inside = _count_inside(box, is_scanned, spacing_mm)
+        if len(positions_mm) > _LEAST_FILLED * inside:
+            return _without_edge(box, image.grid)
+    return None
+
+
+def _without_edge(box: _Box, grid: Grid) -> _Box | None:
+    """The box without its outermost voxels; None if it shows hardly anything."""
+    voxel_mm = float(grid.spacing_mm.max())
+    inner = box._replace(extent_mm=box.extent_mm - 2 * _EDGE_VOXELS * voxel_mm)
+    return inner if (inner.extent_mm > _FEWEST_VOXELS * voxel_mm).all() else None
+
+
+def _turned_about(
+    axes: Float[np.ndarray, "3 3"], positions_mm: Float[np.ndarray, "n 3"]
+) -> Float[np.ndarray, "3 3"]:
+    """The directions, about the shortest and the longest axis, of the smallest box.
+
+    Of a box with two sides of one length, only the third is a principal axis.
+    """
+    outer_mm = positions_mm[ConvexHull(positions_mm).vertices]
+    best = axes
+    for step, axis in product((3.0, 0.3), "xz"):
+        angles = step * np.arange(-15, 16)
+        tried = best @ Rotation.from_euler(axis, angles, degrees=True).as_matrix()
+        volumes = np.ptp(outer_mm @ tried, axis=1).prod(axis=1)
+        best = tried[int(volumes.argmin())]
+    return best
+
+
+def _bounds(
+    directions: Float[np.ndarray, "3 3"], positions_mm: Float[np.ndarray, "n 3"]
+) -> _Box:
+    along = positions_mm @ directions
+    low, high = along.min(axis=0), along.max(axis=0)
+    return _Box(directions, directions @ ((low + high) / 2), high - low)
+
+
+def _count_inside(
+    box: _Box, voxels: Bool[np.ndarray, "i j k"], spacing_mm: Float[np.ndarray, " 3"]
+) -> int:
+    """The number of voxels of an array that lie within a box."""
+    positions_mm = np.indices(voxels.shape).reshape(3, -1).T * spacing_mm
+    along = (positions_mm - box.center_mm) @ box.directions
+    return int((np.abs(along) <= box.extent_mm / 2 + 1e-9).all(axis=1).sum())

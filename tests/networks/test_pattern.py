@@ -1,0 +1,54 @@
+"""The pattern of transposed convolutions: found, removed, and nothing else changed."""
+
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from voltween.networks import has_pattern, remove_pattern
+
+SHAPE = (32, 40, 36)
+
+
+@pytest.fixture
+def smooth():
+    noise = torch.randn(3, *SHAPE, generator=torch.Generator().manual_seed(0)).numpy()
+    smooth = gaussian_filter(noise, (0, 3, 3, 3))
+    return torch.from_numpy(smooth / smooth.std())[None]
+
+
+def waves(period: int, amplitude: float) -> torch.Tensor:
+    """Waves along every axis, of all components."""
+    wave = torch.zeros(SHAPE)
+    for axis, size in enumerate(SHAPE):
+        line = torch.cos(2 * torch.pi * torch.arange(size) / period)
+        wave = wave + line.view(*[-1 if a == axis else 1 for a in range(3)])
+    return amplitude * wave.expand(1, 3, *SHAPE)
+
+
+@pytest.mark.parametrize("periods", [(2,), (2, 4)])
+def test_waves_are_found_and_removed(smooth, periods):
+    flow = smooth + sum(waves(period, 0.2) for period in periods)
+    assert has_pattern(flow)
+    inner = (..., *(slice(8, -8) for _ in SHAPE))
+    left = (remove_pattern(flow) - smooth)[inner].abs()
+    assert left.max() < 0.1 * (flow - smooth).abs().max()
+
+
+def test_a_flow_without_the_pattern_is_left_alone(smooth):
+    assert not has_pattern(smooth)
+    assert remove_pattern(smooth) is smooth
+
+
+def test_noise_and_rest_are_no_pattern():
+    noise = torch.randn(1, 3, *SHAPE, generator=torch.Generator().manual_seed(1))
+    assert not has_pattern(noise)
+    assert not has_pattern(torch.zeros(1, 3, *SHAPE))
+
+
+def test_waves_along_one_axis_alone_are_anatomy(smooth):
+    line = 0.5 * torch.cos(torch.pi * torch.arange(SHAPE[2]))
+    assert not has_pattern(smooth + line)
+
+
+def test_the_smallest_grids_have_no_pattern():
+    assert not has_pattern(torch.randn(1, 3, 2, 2, 2))
