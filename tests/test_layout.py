@@ -163,6 +163,11 @@ def test_lps_is_said_in_one_file_alone():
         assert name == "io.itk" or not texts & {"LPS", "_FLIP"}, name
 
 
+def test_digests_are_computed_in_one_file_alone():
+    users = [name for name, p in NAMES.items() if "hashlib" in p.read_text()]
+    assert users == ["digests"]
+
+
 def test_grid_sample_is_called_in_the_stock_warp_and_the_benchmark_alone():
     users = [module_name(p) for p in MODULES if "grid_sample(" in p.read_text()]
     assert sorted(users) == ["benchmarks.naive", "ops.warping"]

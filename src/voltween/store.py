@@ -169,8 +169,8 @@ class Store:
         record = self.record_path(draft.name)
         earlier = self._recorded(draft.name)
         taken = {**earlier.files, **files} if earlier else files
-        for path in (record, *(self.folder / path for path in taken)):
-            check_is_no_input(path)
+        for target in (record, *(self.folder / path for path in taken)):
+            check_is_no_input(target)
         if taken:
             with whole_file(record) as partial:
                 partial.write_text(unfinished_text(taken), encoding="utf-8")

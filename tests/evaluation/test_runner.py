@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -139,6 +140,40 @@ def test_kept_transforms_are_measured_instead(cases, counted, tmp_path):
     again = evaluate([method], cases, pairs=pairs, out=out, protocol=protocol)
     assert len(asked) == 1
     assert str(again) == str(first)
+
+
+def test_a_kept_transform_with_another_content_is_not_measured(
+    cases, counted, tmp_path
+):
+    method, asked = counted
+    run = {
+        "pairs": [(cases[0].name, cases[1].name)],
+        "out": tmp_path / "out",
+        "protocol": EvaluationProtocol(keep_transforms=True),
+    }
+    first = evaluate([method], cases, **run)
+    shutil.rmtree(tmp_path / "out" / "finished")
+    (file,) = (tmp_path / "out" / "transforms" / "counted").glob("*.h5")
+    io.write(Affine(np.diag([2.0, 2, 2, 1])), file)
+    again = evaluate([method], cases, **run)
+    assert len(asked) == 2
+    assert again.pairs[0].dice == first.pairs[0].dice
+
+
+def test_a_transform_kept_by_an_earlier_version_is_measured(cases, counted, tmp_path):
+    method, asked = counted
+    run = {
+        "pairs": [(cases[0].name, cases[1].name)],
+        "out": tmp_path / "out",
+        "protocol": EvaluationProtocol(keep_transforms=True),
+    }
+    first = evaluate([method], cases, **run)
+    shutil.rmtree(tmp_path / "out" / "finished")
+    (record,) = (tmp_path / "out" / "transforms" / "counted").glob("*.json")
+    stored = json.loads(record.read_text())
+    record.write_text(json.dumps({key: stored[key] for key in ("facts", "figures")}))
+    assert str(evaluate([method], cases, **run)) == str(first)
+    assert len(asked) == 1
 
 
 def test_a_transform_that_cannot_be_kept_ends_the_run(

@@ -1,7 +1,5 @@
 """Preparation of a download: comparable scans, a manifest and a record of the steps."""
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +24,7 @@ from voltween.cohorts.finished_cases import FinishedCase, find_finished, write_f
 from voltween.cohorts.raters import RatedPoints, spread_text
 from voltween.cohorts.selection import select_cases
 from voltween.cohorts.suspicions import FileNames, warn_of_suspicious_cases
+from voltween.digests import facts_digest, text_digest
 from voltween.errors import InputError, reporting_memory_shortage
 from voltween.inputs import add_inputs, files_of
 from voltween.preprocessing import hounsfield_offset
@@ -201,7 +200,7 @@ def assign_splits(
         return splits
     train = {case.person for case in cases if splits[case.name] == "train"}
     train -= {case.person for case in cases if case.name in chosen}
-    drawn = sorted(train, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    drawn = sorted(train, key=text_digest)
     count = max(round(val_share * len(train)), _FEWEST_VAL) if val_share else 0
     if len(train) < 2 * _FEWEST_VAL:  # too few to divide
         count = 0
@@ -264,13 +263,12 @@ def _facts(
     case: SourceCase, download: Download, reference: _Reference | None
 ) -> dict[str, Any]:
     """Everything that determines the prepared case."""
-    text = json.dumps(reference.facts, sort_keys=True) if reference else ""
     rules = [download.region, download.intensity_rule] if download.is_open else []
     return {
         "format": _FORMAT,
         "recipe": " ".join([download.name, *rules]),
         "sources": [facts() for facts in case.sources],
-        "reference": hashlib.sha256(text.encode()).hexdigest() if reference else None,
+        "reference": facts_digest(reference.facts) if reference else None,
     }
 
 

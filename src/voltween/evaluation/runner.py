@@ -1,7 +1,5 @@
 """Registers the pairs of a cohort with every method, measures them, and keeps both."""
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,9 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from voltween import io
 from voltween.cohorts import Case, Pair, Scan, check_pairs, read_scan
+from voltween.digests import content_digest
 from voltween.errors import InputError, check_range, reporting_memory_shortage
+from voltween.evaluation.kept_transforms import KeptTransforms
 from voltween.evaluation.measurement import (
     Outcome,
     measure_inverse_consistency,
@@ -21,18 +20,15 @@ from voltween.evaluation.measurement import (
     score_verdict,
 )
 from voltween.evaluation.methods import Answer, Method, Registering
-from voltween.evaluation.records import Record, Records, kept_transform
+from voltween.evaluation.records import Record, Records
 from voltween.evaluation.scores import PairScore, Scores
-from voltween.files import existing_file, output_folder, whole_file
-from voltween.inputs import files_of
+from voltween.files import output_folder
 from voltween.process import Used, measuring
-from voltween.text_files import read_json
 
 logger = logging.getLogger(__name__)
 _SCANS_IN_MEMORY = 8
 _MEGABYTE = 1e6
 _VOXELS_MM = 1e-6, 1e6  # smallest and largest of any use
-_RESOURCES = ("loading_seconds", "seconds", "processor_seconds", "peak_memory_mb")
 
 
 @dataclass(frozen=True)
@@ -107,8 +103,8 @@ class _Comparison:
     ) -> None:
         self._cases = {case.name: case for case in cases}
         self.protocol = protocol
-        self.out = out
         self.records = Records(out)
+        self.transforms = KeptTransforms(out) if protocol.keep_transforms else None
         self.scan = lru_cache(_SCANS_IN_MEMORY)(self._read_scan)
         self._digest = lru_cache(None)(self._digest_files)
 
@@ -165,20 +161,10 @@ class _Comparison:
         Raises:
             InputError: If one is missing or cannot be read.
         """
-        digest = hashlib.sha256()
         try:
-            for path in self._cases[name].files:
-                for file in files_of(path):  # of a DICOM folder, all that are in it
-                    digest.update(existing_file(file).read_bytes())
+            return content_digest(*self._cases[name].files)
         except InputError as error:
             raise error.add_context(name) from error
-        except OSError as error:
-            raise InputError(
-                about=name,
-                expected="files that can be read",
-                got=f"{error.strerror or error}: {error.filename}",
-            ) from error
-        return digest.hexdigest()
 
     def _read_scan(self, name: str) -> Scan:
         return read_scan(self._cases[name], is_masked=self.protocol.masked)
@@ -207,15 +193,19 @@ class _LoadedMethod:
 
     def record(self, pair: Pair) -> Record:
         """Registers and measures a pair, or notes why that failed."""
+        transforms = self.comparison.transforms
+        facts = self.comparison.transform_facts(self.method, pair)
         try:
             with reporting_memory_shortage():
                 fixed, moving = (self.comparison.scan(name) for name in pair)
-                kept = self._kept(pair)
+                kept = transforms and transforms.find(self.method.name, pair, facts)
                 answer, resources = kept or self._register(fixed, moving)
         except Exception as error:  # tools raise all kinds
             return _failed(self.method, pair, error)
-        if kept is None:
-            self._keep(pair, answer, resources)  # a full disk is no fault of the pair
+        if transforms and not kept:  # a full disk is no fault of the pair
+            transforms.keep(
+                self.method.name, pair, facts, answer=answer, figures=resources
+            )
         try:
             with reporting_memory_shortage():
                 return self._score(fixed, moving, answer, resources)
@@ -241,35 +231,6 @@ class _LoadedMethod:
             "processor_seconds": used.processor_seconds,
             "peak_memory_mb": float("nan") if peak is None else peak / _MEGABYTE,
         }
-
-    def _kept(self, pair: Pair) -> tuple[Answer, dict[str, float]] | None:
-        """A transform kept under the same facts, with its resources, if any."""
-        path = self.comparison.records.find_transform(self.method.name, pair)
-        facts_file = path.with_suffix(".json")
-        if not self.comparison.protocol.keep_transforms or not facts_file.exists():
-            return None
-        try:
-            stored = read_json(facts_file, "facts of a kept transform")
-            if stored["facts"] != self.comparison.transform_facts(self.method, pair):
-                return None
-            figures = {name: float(stored["figures"][name]) for name in _RESOURCES}
-            return Answer(io.read_transform(path)), figures
-        except (InputError, KeyError, TypeError, ValueError, OverflowError) as error:
-            logger.warning("%s is damaged, the pair is registered: %s", path, error)
-            return None
-
-    def _keep(self, pair: Pair, answer: Answer, resources: dict[str, Any]) -> None:
-        """Writes the transform, and its resources beside it, if asked to."""
-        if not self.comparison.protocol.keep_transforms:
-            return
-        path = kept_transform(self.comparison.out, self.method.name, pair)
-        output_folder(path.parent)
-        io.write(answer.fixed_to_moving, path)
-        if answer.stages:
-            return  # models register again: that is quick, and gives all stages
-        facts = self.comparison.transform_facts(self.method, pair)
-        with whole_file(path.with_suffix(".json")) as partial:
-            partial.write_text(json.dumps({"facts": facts, "figures": resources}))
 
     def _score(
         self, fixed: Scan, moving: Scan, answer: Answer, resources: dict[str, Any]
