@@ -80,21 +80,23 @@ def _phantom(
         for index, size, mm in zip((i, j, k), shape, _SPACING_MM, strict=True)
     )
     waves = [np.float32(np.pi / side) for side in half_mm]
-    bent_x = x + np.float32(bend_mm) * np.sin(y * waves[1]) * np.cos(z * waves[2] / 2)
-    bent_y = y + np.float32(bend_mm) * np.sin(x * waves[0] + 1) + 0 * z
+    bent_x = x + np.float32(bend_mm) * np.sin(y * waves[1])
+    bent_y = y + np.float32(bend_mm) * np.sin(x * waves[0] + 1)
+    # Not out of the few slices of a thin scan.
+    rise_mm = min(bend_mm / 2, half_mm[2] / 50)
+    bent_z = z + np.float32(rise_mm) * np.sin(y * waves[1] + 2)
     blobs = np.random.default_rng(0)
     body = (bent_x / half_mm[0]) ** 2 + (bent_y / half_mm[1]) ** 2
-    body = body + (z / half_mm[2]) ** 2 * np.float32(0.5)
+    body = body + (bent_z / half_mm[2]) ** 2 * np.float32(0.5)
     result = np.where(body < 0.7, np.float32(300), np.float32(0))
     for _ in range(_BLOBS):
         center = blobs.uniform(-0.5, 0.5, 3) * half_mm
         radius, height = blobs.uniform(0.08, 0.2) * half_mm.max(), blobs.uniform(-1, 1)
-        # The exponential of a sum is a product, of small arrays for the straight axis.
+        # The exponential of a sum is a product, here of two small arrays.
         across = (bent_x - center[0]) ** 2 + (bent_y - center[1]) ** 2
-        along = np.exp(-((z - center[2]) ** 2) / radius**2)
-        result += (200 * height * along * np.exp(-across / radius**2)).astype(
-            np.float32
-        )
+        in_plane = (200 * height * np.exp(-across / radius**2)).astype(np.float32)
+        along = np.exp(-((bent_z - center[2]) ** 2) / radius**2).astype(np.float32)
+        result += in_plane * along
     return result
 
 

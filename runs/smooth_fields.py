@@ -80,7 +80,7 @@ def scores(transform: Transform, fixed: LabelMap, moving: LabelMap) -> Scores:
     """Figures of a transform on the grid of the fixed label map."""
     moved = transform.resample(moving, onto=fixed.grid)
     dice = dice_per_label(fixed.data, moved.data)
-    regularity = measure_regularity(transform.to_field(fixed.grid))
+    regularity = measure_regularity(transform.determinants(fixed.grid))
     return Scores(
         float(np.mean([dice[label] for label in labels_in_common(fixed, moving)])),
         regularity.sd_log_jacobian,

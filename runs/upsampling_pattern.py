@@ -87,7 +87,7 @@ class UpsamplingPattern:
                 moved = transform.resample(moving_labels, onto=fixed_labels.grid)
                 dice = dice_per_label(fixed_labels.data, moved.data)
                 shared = labels_in_common(fixed_labels, moving_labels)
-                regularity = measure_regularity(transform.to_field(fixed.grid))
+                regularity = measure_regularity(transform.determinants(fixed.grid))
                 print(
                     f"{name}: Dice {mean_dice({n: dice[n] for n in shared}):.4f}, "
                     f"SD log J {regularity.sd_log_jacobian:.4f}, "

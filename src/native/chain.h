@@ -75,12 +75,18 @@ struct Taps {
   int64_t voxel[4];
 };
 
+// Weights of the coefficients before and behind a position, `t` behind a voxel.
+inline void weigh(double t, double* weights) {
+  const double s = 1 - t;
+  weights[0] = s * s * s / 6;
+  weights[1] = 2.0 / 3 - t * t * (1 - t / 2);
+  weights[2] = 2.0 / 3 - s * s * (1 - s / 2);
+  weights[3] = t * t * t / 6;
+}
+
 inline void locate(double x, int64_t size, Taps& taps) {
-  const double below = std::floor(x), t = x - below, s = 1 - t;
-  taps.weight[0] = s * s * s / 6;
-  taps.weight[1] = 2.0 / 3 - t * t * (1 - t / 2);
-  taps.weight[2] = 2.0 / 3 - s * s * (1 - s / 2);
-  taps.weight[3] = t * t * t / 6;
+  const double below = std::floor(x);
+  weigh(x - below, taps.weight);
   const int64_t first = static_cast<int64_t>(below) - 1;
   for (int64_t n = 0; n < 4; ++n) {
     const int64_t voxel = first + n;
@@ -100,6 +106,16 @@ inline void add_scaled(double scale, const double* numbers, Four& sum) {
 struct Four {
   double number[4] = {};
 };
+inline Four operator*(double scale, const Four& four) {
+  Four result;
+  for (int64_t d = 0; d < 4; ++d) result.number[d] = scale * four.number[d];
+  return result;
+}
+inline Four operator+(const Four& a, const Four& b) {
+  Four result;
+  for (int64_t d = 0; d < 4; ++d) result.number[d] = a.number[d] + b.number[d];
+  return result;
+}
 inline void add_scaled(double scale, const double* numbers, Four& sum) {
   for (int64_t d = 0; d < 4; ++d) sum.number[d] += scale * numbers[d];
 }
@@ -143,19 +159,90 @@ inline bool read(const Step& step, double x, double y, double z, double* u) {
   return true;
 }
 
-inline void map_positions(const Chain& chain, int64_t count, Positions& p) {
-  for (int64_t number = 0; number < chain.count; ++number) {
-    const Step& step = chain.steps[number];
-    multiply(step.matrix, count, p);
-    const double* m = step.to_voxels;
-    for (int64_t n = 0; n < count; ++n) {
-      double u[3];
-      if (!read(step, p.at[0][n], p.at[1][n], p.at[2][n], u)) continue;
-      for (int64_t c = 0; c < 3; ++c)
-        p.at[c][n] += m[3 * c] * u[0] + m[3 * c + 1] * u[1] + m[3 * c + 2] * u[2];
-    }
+// Adds the displacement u, in units of the field, to a position in its voxels.
+inline void add_displacement(const Step& step, const double* u, int64_t n, Positions& p) {
+  const double* m = step.to_voxels;
+  for (int64_t c = 0; c < 3; ++c)
+    p.at[c][n] += m[3 * c] * u[0] + m[3 * c + 1] * u[1] + m[3 * c + 2] * u[2];
+}
+
+inline void apply(const Step& step, int64_t count, Positions& p) {
+  multiply(step.matrix, count, p);
+  for (int64_t n = 0; n < count; ++n) {
+    double u[3];
+    if (read(step, p.at[0][n], p.at[1][n], p.at[2][n], u)) add_displacement(step, u, n, p);
   }
+}
+
+inline void map_positions(const Chain& chain, int64_t count, Positions& p) {
+  for (int64_t number = 0; number < chain.count; ++number)
+    apply(chain.steps[number], count, p);
   multiply(chain.last, count, p);
+}
+
+constexpr double kStraight = 1e-11;  // voxels per voxel: less than rounding of positions
+
+// The axis of a spline along which a row of voxels runs in steps of at most one voxel; -1
+// if it does not run along one axis.
+inline int64_t axis_of_row(const Step& step) {
+  if (step.reading != Reading::spline) return -1;
+  int64_t axis = -1;
+  for (int64_t c = 0; c < 3; ++c) {
+    const double pace = std::fabs(step.matrix[4 * c + 2]);
+    if (pace <= kStraight) continue;
+    if (axis >= 0 || pace > 1) return -1;
+    axis = c;
+  }
+  return axis;
+}
+
+// Sums over two axes of a spline, at `count` voxels of the third one from `first` on;
+// zeros beyond its last voxel.
+inline void sum_across(const Step& step, int64_t axis, const Positions& p, int64_t first,
+                       int64_t count, Four* line) {
+  const int64_t size[3] = {step.shape.i, step.shape.j, step.shape.k};
+  const int64_t stride[3] = {4 * size[1] * size[2], 4 * size[2], 4};
+  const int64_t b = (axis + 1) % 3, c = (axis + 2) % 3;
+  Taps in_b, in_c;
+  locate(p.at[b][0], size[b], in_b);
+  locate(p.at[c][0], size[c], in_c);
+  for (int64_t n = 0; n < count; ++n) line[n] = Four{};
+  const int64_t left = size[axis] - first, within = count < left ? count : left;
+  for (int64_t m = 0; m < 16; ++m) {
+    const double weight = in_b.weight[m / 4] * in_c.weight[m % 4];
+    const double* from = step.field + stride[axis] * first + stride[b] * in_b.voxel[m / 4] +
+                         stride[c] * in_c.voxel[m % 4];
+    for (int64_t n = 0; n < within; ++n) add_scaled(weight, from + stride[axis] * n, line[n]);
+  }
+}
+
+// As `apply`, for voxels in a row along an axis of a spline: the sums over the two other
+// axes are shared by all of them.
+inline void apply_along(const Step& step, int64_t axis, int64_t count, Positions& p) {
+  multiply(step.matrix, count, p);
+  const int64_t size[3] = {step.shape.i, step.shape.j, step.shape.k};
+  const double top = static_cast<double>(size[axis] - 2);
+  for (int64_t c = 0; c < 3; ++c)
+    if (c != axis && !is_within(p.at[c][0], 1, static_cast<double>(size[c] - 2))) return;
+  const double *along = p.at[axis], one = along[0], other = along[count - 1];
+  const double low = one < other ? one : other, high = one < other ? other : one;
+  if (!(high >= 1 && low <= top)) return;
+  const int64_t first = static_cast<int64_t>(low < 1 ? 1 : low) - 1;
+  const int64_t last = static_cast<int64_t>(high > top ? top : high) + 2;
+  Four line[kPositions + 5];
+  sum_across(step, axis, p, first, last - first + 1, line);
+  for (int64_t n = 0; n < count; ++n) {
+    if (!is_within(along[n], 1, top)) continue;
+    const int64_t voxel = static_cast<int64_t>(along[n]);
+    double weights[4];
+    weigh(along[n] - static_cast<double>(voxel), weights);
+    const Four* taps = line + (voxel - 1 - first);
+    const Four sum = (weights[0] * taps[0] + weights[1] * taps[1]) +
+                     (weights[2] * taps[2] + weights[3] * taps[3]);
+    double u[3];
+    std::memcpy(u, &sum, sizeof u);
+    add_displacement(step, u, n, p);
+  }
 }
 
 // Puts the voxels (i, j, k .. k + count - 1) through the chain.
@@ -166,7 +253,11 @@ inline void map_row(const Chain& chain, int64_t i, int64_t j, int64_t k, int64_t
     p.at[1][n] = static_cast<double>(j);
     p.at[2][n] = static_cast<double>(k + n);
   }
-  map_positions(chain, count, p);
+  const int64_t axis = chain.count > 0 ? axis_of_row(chain.steps[0]) : -1;
+  if (axis >= 0) apply_along(chain.steps[0], axis, count, p);
+  for (int64_t number = axis >= 0 ? 1 : 0; number < chain.count; ++number)
+    apply(chain.steps[number], count, p);
+  multiply(chain.last, count, p);
 }
 
 }  // namespace

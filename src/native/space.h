@@ -56,10 +56,12 @@ struct Kernels {
                void* result, int threads);
 
   // Displacements of the voxels of a grid, multiplied by the matrix `scale` (three rows of
-  // three): (i, j, k, 3), or their lengths (i, j, k).
+  // three): (i, j, k, 3), or their lengths (i, j, k). Where a block of voxels has
+  // nothing but zeros in `where`, the length 0 is written without mapping them.
   void (*displacements)(const Chain&, Shape onto, const double* scale, double* result,
                         int threads);
-  void (*lengths)(const Chain&, Shape onto, const double* scale, float* result, int threads);
+  void (*lengths)(const Chain&, Shape onto, const double* scale, const uint8_t* where,
+                  float* result, int threads);
 
   // Determinant of the derivative of a map of a grid's voxels to voxels of the same grid,
   // by central differences, one-sided at the border.

@@ -29,6 +29,7 @@ using Rows = Array<const double, nb::shape<3, -1>>;
 using RowsOut = Array<double, nb::shape<3, -1>>;
 using Volume = Array<const float, nb::ndim<3>>;
 using VolumeOut = Array<float, nb::ndim<3>>;
+using Mask = Array<const uint8_t, nb::ndim<3>>;
 using Weights = Array<const float, nb::ndim<1>>;
 
 const Kernels* active = nullptr;
@@ -51,6 +52,13 @@ template <class A>
 void check_has_voxels(const A& array) {
   check(length(array, 0) > 0 && length(array, 1) > 0 && length(array, 2) > 0,
         "a volume must have voxels along every axis");
+}
+
+template <class A, class B>
+void check_same_shape(const A& array, const B& result) {
+  for (size_t axis = 0; axis < 3; ++axis)
+    check(length(array, axis) == length(result, axis),
+          "the result must have the shape of the volume");
 }
 
 void check_count(const Rows& positions, const RowsOut& results) {
@@ -132,9 +140,12 @@ void displacements(const Chain& chain, const Linear& scale,
   active->displacements(chain.view(), shape_of(result), scale.data(), result.data(), threads);
 }
 
-void lengths(const Chain& chain, const Linear& scale, const VolumeOut& result, int threads) {
+void lengths(const Chain& chain, const Linear& scale, const Mask& where,
+             const VolumeOut& result, int threads) {
+  check_same_shape(where, result);
   nb::gil_scoped_release release;
-  active->lengths(chain.view(), shape_of(result), scale.data(), result.data(), threads);
+  active->lengths(chain.view(), shape_of(result), scale.data(), where.data(),
+                  result.data(), threads);
 }
 
 void determinants(const Chain& chain, const VolumeOut& result, int threads) {
@@ -146,15 +157,13 @@ void determinants(const Chain& chain, const VolumeOut& result, int threads) {
 
 void smooth(const Volume& image, const Weights& i, const Weights& j, const Weights& k,
             const VolumeOut& result, int threads) {
-  const Shape shape = shape_of(image), other = shape_of(result);
-  check(shape.i == other.i && shape.j == other.j && shape.k == other.k,
-        "the result must have the shape of the image");
+  check_same_shape(image, result);
   check(i.size() > 0 && j.size() > 0 && k.size() > 0, "a kernel must have a middle");
   check(image.data() != result.data(), "the result must not be the image");
   const float* weights[3] = {i.data(), j.data(), k.data()};
   const int64_t radii[3] = {length(i, 0) - 1, length(j, 0) - 1, length(k, 0) - 1};
   nb::gil_scoped_release release;
-  active->smooth(shape, image.data(), weights, radii, result.data(), threads);
+  active->smooth(shape_of(image), image.data(), weights, radii, result.data(), threads);
 }
 
 }  // namespace
@@ -177,7 +186,7 @@ NB_MODULE(_native, m) {
   m.def("pick", pick<uint32_t>, nb::arg(), kept, kept, nb::arg());
   m.def("pick", pick<uint64_t>, nb::arg(), kept, kept, nb::arg());
   m.def("displacements", displacements, nb::arg(), nb::arg(), kept, nb::arg());
-  m.def("lengths", lengths, nb::arg(), nb::arg(), kept, nb::arg());
+  m.def("lengths", lengths, nb::arg(), nb::arg(), kept, kept, nb::arg());
   m.def("determinants", determinants, nb::arg(), kept, nb::arg());
   m.def("smooth", smooth, kept, nb::arg(), nb::arg(), nb::arg(), kept, nb::arg());
 }

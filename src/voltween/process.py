@@ -1,5 +1,6 @@
 """The running process: its clocks and memory, and the packages it can import."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from voltween.errors import MissingPackageError
 
 _STATUS = Path("/proc/self/status")  # Linux: the kernel keeps the high-water mark
+_MOST_THREADS = 1024
 
 
 @dataclass
@@ -76,6 +78,20 @@ def _status_bytes(name: str) -> int | None:
     lines = _STATUS.read_text().splitlines()
     kilobytes = next(line for line in lines if line.startswith(f"{name}:")).split()[1]
     return int(kilobytes) * 1024
+
+
+def usable_cores() -> int:
+    """The number of threads for one piece of work.
+
+    That of the environment variable OMP_NUM_THREADS, else of the cores that the process
+    may use.
+    """
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    if wanted.isdecimal() and int(wanted) > 0:
+        return min(int(wanted), _MOST_THREADS)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def installed_version(package: str) -> str | None:

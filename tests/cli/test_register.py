@@ -304,7 +304,7 @@ def test_full_disk_ends_in_one_line_and_leaves_nothing(folder, capsys, monkeypat
     def fail(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(nifti.shutil, "copyfileobj", fail)
+    monkeypatch.setattr(nifti, "_in_file_order", fail)
     with pytest.raises(SystemExit) as caught:
         register(folder)
     assert caught.value.code == 2

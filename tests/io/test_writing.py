@@ -1,10 +1,12 @@
 """Files are written whole or not at all, and as other tools write them."""
 
-import errno
 import gzip
 import resource
 import shutil
+from contextlib import contextmanager
 
+import nibabel
+import numpy as np
 import pytest
 import SimpleITK as sitk
 
@@ -12,9 +14,21 @@ from support.scans import label_blocks, oblique_grid, smooth_field, smooth_image
 from voltween import io
 from voltween.errors import InputError, OutputError
 from voltween.io import nifti
-from voltween.spatial import Affine, Grid
+from voltween.io.itk import flip_vectors, image_to_itk
+from voltween.spatial import Affine, Grid, Image, Transform
 
 GRID = oblique_grid()
+
+
+@contextmanager
+def limited_files(most_bytes):
+    """Files cannot grow beyond so many bytes, as on a full disk."""
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
 
 
 def test_writing_leaves_nothing_half_written(tmp_path):
@@ -26,7 +40,7 @@ def test_writing_leaves_nothing_half_written(tmp_path):
 
 
 def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
-    path = io.write(smooth_image(GRID), tmp_path / "a.nii.gz")
+    path = io.write(smooth_image(GRID), tmp_path / "a.mha")
     old = path.read_bytes()
 
     def fail(*_, **__):
@@ -39,41 +53,62 @@ def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("cores", ["1", "3"])
 @pytest.mark.parametrize("name", ["a.nii.gz", "a.nii"])
-def test_nifti_that_itk_cuts_short_on_a_full_disk_is_not_kept(
-    name, tmp_path, monkeypatch
+def test_full_disk_while_writing_an_image_ends_in_one_line(
+    name, cores, tmp_path, monkeypatch, capfd
 ):
-    whole_write = sitk.WriteImage
-
-    def write_on_full_disk(image, path, **options):
-        whole_write(image, path, **options)
-        with open(path, "r+b") as file:
-            file.truncate(3000)
-
-    monkeypatch.setattr(sitk, "WriteImage", write_on_full_disk)
-    with pytest.raises(OutputError, match="is the disk full"):
-        io.write(smooth_image(GRID), tmp_path / name)
+    monkeypatch.setenv("OMP_NUM_THREADS", cores)
+    image = Image(
+        np.random.default_rng(0).random((40, 30, 20)), oblique_grid((40, 30, 20))
+    )
+    with (
+        limited_files(20_000),
+        pytest.raises(OutputError, match=rf"{name}: .*got File"),
+    ):
+        io.write(image, tmp_path / name)
+    assert capfd.readouterr() == ("", "")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_full_disk_while_compressing_ends_in_one_line_and_leaves_nothing(
-    tmp_path, monkeypatch
-):
-    def write_half(source, target, length):
-        target.write(source.read(3000))
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(nifti.shutil, "copyfileobj", write_half)
-    with pytest.raises(OutputError, match=r"a.nii.gz: .*got No space left"):
-        io.write(smooth_image(GRID), tmp_path / "a.nii.gz")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_compressed_nifti_is_what_itk_writes_to_the_byte(tmp_path):
-    for thing in (smooth_image(GRID), smooth_field(GRID), label_blocks(GRID)):
+def test_nifti_is_what_itk_writes(tmp_path):
+    for thing in (smooth_image(GRID), label_blocks(GRID), smooth_field(GRID)):
+        is_field = isinstance(thing, Transform)
+        numbers = thing.vectors_mm.astype(np.float32) if is_field else thing.data
+        stored = flip_vectors(numbers) if is_field else numbers
+        sitk.WriteImage(image_to_itk(stored, GRID), str(tmp_path / "theirs.nii"))
+        ours = io.write(thing, tmp_path / "ours.nii").read_bytes()
         packed = io.write(thing, tmp_path / "ours.nii.gz").read_bytes()
-        by_itk = io.write(thing, tmp_path / "theirs.nii").read_bytes()
-        assert gzip.decompress(packed) == by_itk
+        assert gzip.decompress(packed) == ours
+        assert ours[352:] == (tmp_path / "theirs.nii").read_bytes()[352:]
+        by_us, by_itk = (
+            nibabel.load(tmp_path / name).header for name in ("ours.nii", "theirs.nii")
+        )
+        np.testing.assert_allclose(by_us.get_sform(), by_itk.get_sform(), rtol=1e-6)
+        np.testing.assert_allclose(by_us.get_qform(), by_itk.get_qform(), rtol=1e-6)
+        for field in ("dim", "datatype", "intent_code", "qform_code", "sform_code"):
+            assert np.array_equal(by_us[field], by_itk[field])
+        for field in ("xyzt_units", "vox_offset"):
+            assert by_us[field] == by_itk[field]
+
+
+@pytest.mark.parametrize("voxels", [1, 700, 10**6])
+def test_slabs_of_any_size_make_the_same_file(voxels, tmp_path, monkeypatch):
+    image = smooth_image(oblique_grid((70, 6, 9)))
+    whole = io.write(image, tmp_path / "whole.nii").read_bytes()
+    monkeypatch.setattr(nifti, "_SLAB_VOXELS", voxels)
+    assert io.write(image, tmp_path / "slabs.nii").read_bytes() == whole
+    assert np.array_equal(nibabel.load(tmp_path / "slabs.nii").get_fdata(), image.data)
+
+
+def test_any_number_of_cores_makes_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(nifti, "_PIECE_BYTES", 5000)
+    written = set()
+    for cores in ("1", "2", "5"):
+        monkeypatch.setenv("OMP_NUM_THREADS", cores)
+        image = smooth_image(oblique_grid((40, 30, 20)))
+        written.add(io.write(image, tmp_path / "a.nii.gz").read_bytes())
+    assert len(written) == 1
 
 
 def test_transform_that_does_not_fit_on_the_disk_is_refused(tmp_path, monkeypatch):
@@ -95,13 +130,8 @@ def test_transform_that_does_not_fit_on_the_disk_is_refused(tmp_path, monkeypatc
 def test_full_disk_while_writing_a_transform_ends_in_one_line(
     transform, name, fitting_bytes, tmp_path, capfd
 ):
-    most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (fitting_bytes, most[1]))
-    try:
-        with pytest.raises(OutputError, match="a place that can be written to"):
-            io.write(transform, tmp_path / name)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    with limited_files(fitting_bytes), pytest.raises(OutputError, match="a place that"):
+        io.write(transform, tmp_path / name)
     assert capfd.readouterr() == ("", "")
     assert list(tmp_path.iterdir()) == []
 

@@ -76,3 +76,19 @@ def test_maps_of_different_types_are_compared():
 def test_maps_of_different_shapes_are_refused():
     with pytest.raises(InputError, match=r"on one grid, got shapes \(2, 2, 2\) and"):
         check_same_shape(np.ones((2, 2, 2), int), np.ones((2, 2, 3), int))
+
+
+def test_a_thousand_labels_are_counted_in_one_pass(monkeypatch):
+    fixed, moved = np.random.default_rng(0).integers(0, 1001, (2, 5, 40, 30))
+    expected = dice_per_label(fixed, moved)
+    counted = []
+
+    def count(voxels, **options):
+        counted.append(voxels.size)
+        return bincount(voxels, **options)
+
+    bincount = np.bincount
+    monkeypatch.setattr(np, "bincount", count)
+    assert dice_per_label(fixed, moved) == expected
+    assert len(expected) > 900
+    assert sum(counted) <= 3 * fixed.size  # in fixed, in moved, and in both

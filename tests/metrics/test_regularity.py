@@ -1,6 +1,7 @@
 """Folding, spread of volume change and inverse consistency: by hand and by loops."""
 
 import math
+import tracemalloc
 from itertools import product
 
 import numpy as np
@@ -19,6 +20,7 @@ from voltween.metrics import (
     inverse_consistency_mm,
     measure_regularity,
 )
+from voltween.metrics import regularity as module
 from voltween.spatial import Affine, DisplacementField, Grid
 
 SHAPE = (9, 10, 11)
@@ -37,8 +39,12 @@ def planes_moved_to(places):
     return DisplacementField.from_flow(flow, Grid(SHAPE, np.eye(4)))
 
 
+def regularity_of(field):
+    return measure_regularity(field.determinants(field.grid))
+
+
 def test_scaling_has_its_volume_change_everywhere():
-    regularity = measure_regularity(field_of(1.2 * np.indices(SHAPE)))
+    regularity = regularity_of(field_of(1.2 * np.indices(SHAPE)))
     assert regularity.folding_percent == regularity.folding_percent_learn2reg == 0
     assert regularity.sd_log_jacobian == pytest.approx(0, abs=1e-12)
     assert regularity.sd_log_jacobian_learn2reg == pytest.approx(0, abs=1e-6)
@@ -47,7 +53,7 @@ def test_scaling_has_its_volume_change_everywhere():
 def test_two_scales_spread_the_volume_change_by_hand():
     # J is 1 at the first 4 of 9 planes, 3 at the last 4, and 2 between them.
     field = planes_moved_to([0, 1, 2, 3, 4, 7, 10, 13, 16])
-    regularity = measure_regularity(field)
+    regularity = regularity_of(field)
     growth = [1, 1, 1, 1, 2, 3, 3, 3, 3]
     assert regularity.sd_log_jacobian == pytest.approx(np.std(np.log(growth)))
     with_three = [4, 4, 5, 6, 6]  # without two planes at either end, plus 3
@@ -62,7 +68,7 @@ def test_folding_by_hand():
     field = planes_moved_to([0, 1, 2, 1, 0, -1, -8, -6, -5])
     growth = field.jacobian_determinant()[:, 0, 0]
     assert growth.tolist() == [1, 1, 0, -1, -1, -4, -2.5, 1.5, 1]
-    regularity = measure_regularity(field)
+    regularity = regularity_of(field)
     assert regularity.folding_percent == pytest.approx(100 * 5 / 9)
     assert regularity.folding_percent_learn2reg == pytest.approx(100 * 1 / 5)
     expected = np.std(np.log([1, 1, 1.5, 1]))
@@ -80,7 +86,7 @@ def rough_field(seed=0, strength=1.5):
 def test_folding_equals_that_of_the_field():
     field = rough_field()
     assert 10 < field.folding_percent() < 90
-    assert measure_regularity(field).folding_percent == pytest.approx(
+    assert regularity_of(field).folding_percent == pytest.approx(
         field.folding_percent()
     )
 
@@ -103,7 +109,7 @@ def learn2reg_shifted_by_loops(flow):
 def test_learn2reg_figures_equal_a_naive_loop(strength):
     field = rough_field(strength=strength)
     shifted = learn2reg_shifted_by_loops(field.to_flow())
-    regularity = measure_regularity(field)
+    regularity = regularity_of(field)
     folding_percent = 100 * (shifted <= 0).mean()
     assert (folding_percent > 0) == (strength > 1)
     assert regularity.folding_percent_learn2reg == pytest.approx(folding_percent)
@@ -113,10 +119,10 @@ def test_learn2reg_figures_equal_a_naive_loop(strength):
 
 def test_figures_do_not_depend_on_where_the_grid_lies():
     flow = rough_field(strength=0.4).to_flow()
-    reference = measure_regularity(rough_field(strength=0.4))
+    reference = regularity_of(rough_field(strength=0.4))
     for seed, spacing_mm in ((1, (1.0, 1.0, 1.0)), (2, (0.7, 2.0, 3.1))):
         grid = oblique_grid(SHAPE, seed, spacing_mm)
-        regularity = measure_regularity(DisplacementField.from_flow(flow, grid))
+        regularity = regularity_of(DisplacementField.from_flow(flow, grid))
         assert regularity.sd_log_jacobian == pytest.approx(reference.sd_log_jacobian)
         assert regularity.sd_log_jacobian_learn2reg == pytest.approx(
             reference.sd_log_jacobian_learn2reg
@@ -124,7 +130,7 @@ def test_figures_do_not_depend_on_where_the_grid_lies():
 
 
 def test_affine_put_on_a_grid_is_regular():
-    regularity = measure_regularity(some_affine().to_field(oblique_grid(SHAPE)))
+    regularity = measure_regularity(some_affine().determinants(oblique_grid(SHAPE)))
     assert regularity.folding_percent == 0
     assert regularity.sd_log_jacobian == pytest.approx(0, abs=1e-6)
 
@@ -132,7 +138,7 @@ def test_affine_put_on_a_grid_is_regular():
 def test_thin_grid_has_no_learn2reg_figures():
     flow = np.random.default_rng(0).uniform(-0.2, 0.2, (3, 8, 8, 4))
     field = DisplacementField.from_flow(flow, oblique_grid((8, 8, 4)))
-    regularity = measure_regularity(field)
+    regularity = regularity_of(field)
     assert math.isnan(regularity.folding_percent_learn2reg)
     assert math.isnan(regularity.sd_log_jacobian_learn2reg)
     assert regularity.sd_log_jacobian > 0
@@ -206,8 +212,8 @@ def test_voxels_that_stay_inside_the_moving_scan_are_counted():
     grid = oblique_grid((10, 8, 6))
     for voxels, percent in ((0, 100), (-0.4, 100), (3, 70), (-9, 10), (11, 0)):
         offset_mm = grid.affine[:3, 0] * voxels
-        field = shift(*offset_mm).to_field(grid)
-        assert inside_percent(field, moving=grid) == pytest.approx(percent)
+        share = inside_percent(shift(*offset_mm), fixed=grid, moving=grid)
+        assert share == pytest.approx(percent)
 
 
 def test_the_moving_grid_counts_not_the_fixed_one():
@@ -216,6 +222,37 @@ def test_the_moving_grid_counts_not_the_fixed_one():
     voxels = MOVING.grid.world_to_voxel(mapped_mm)
     shape = np.array(MOVING.grid.shape)
     inside = (np.abs(voxels - (shape - 1) / 2) < shape / 2).all(axis=1)
-    percent = inside_percent(forward.to_field(FIXED.grid), moving=MOVING.grid)
+    percent = inside_percent(forward, fixed=FIXED.grid, moving=MOVING.grid)
     assert percent == pytest.approx(100 * inside.mean())
     assert 0 < percent < 100
+
+
+def test_slabs_give_the_figures_of_the_whole(monkeypatch):
+    forward = TO_MOVING @ smooth_field(FIXED.grid, seed=1)
+    grids = {"fixed": FIXED.grid, "moving": MOVING.grid}
+    backward = TO_MOVING.inverse()
+    whole = inside_percent(forward, **grids)
+    error_mm = inverse_consistency_mm(forward, backward, **grids)
+    monkeypatch.setattr(module, "_SLAB_VOXELS", 1)
+    assert inside_percent(forward, **grids) == whole
+    assert inverse_consistency_mm(forward, backward, **grids) == pytest.approx(
+        error_mm, rel=1e-6
+    )
+
+
+def test_measures_hold_no_field_of_the_whole_grid(monkeypatch):
+    monkeypatch.setattr(module, "_SLAB_VOXELS", 20_000)
+    grid = Grid((200, 100, 50), np.eye(4))
+    forward = shift(0.5, 0.25, 0) @ smooth_field(
+        Grid((12, 12, 12), np.diag([20, 10, 5, 1]))
+    )
+    backward = shift(-0.5, -0.25, 0)
+    tracemalloc.start()
+    growth = forward.determinants(grid)
+    measure_regularity(growth)
+    inside_percent(forward, fixed=grid, moving=grid)
+    inverse_consistency_mm(forward, backward, fixed=grid, moving=grid)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    slab_bytes = 250 * module._SLAB_VOXELS
+    assert peak < 12 * growth.size + slab_bytes

@@ -1,6 +1,8 @@
 """Models on disk: they come back whole, and other files are refused."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -44,6 +46,13 @@ def test_shipped_models_load_and_name_their_training_data():
         assert not any(p.isnan().any() for p in model.network.parameters())
         for key in ("purpose", "data", "licence", "measured", "train_cases", "steps"):
             assert description["provenance"][key]
+
+
+def test_loading_imports_no_compiler():
+    # It takes over a second, and comes with arithmetic of tensors without memory.
+    code = "import sys; from voltween.models import load_model; load_model('brain'); "
+    code += "sys.exit('torch._dynamo' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def broken(kind, path):

@@ -1,11 +1,15 @@
 """The foreground of scans: off center, small, with specks, padding or none."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
 from support.scans import STORAGE_ORDERS, oblique_grid, stored
 from voltween.preprocessing import Preprocessing, find_foreground
+from voltween.preprocessing import foreground as module
 from voltween.spatial import Image, directions_to_ras
 
 
@@ -55,3 +59,19 @@ def test_a_scan_without_foreground_counts_as_a_whole():
     grid = oblique_grid((20, 20, 20), spacing_mm=(2.0, 2.0, 2.0))
     foreground = find_foreground(Image(np.zeros(grid.shape), grid))
     np.testing.assert_allclose(foreground.center_mm, grid.center_mm, atol=1e-6)
+
+
+def test_a_scan_is_surveyed_once_while_it_lives(monkeypatch):
+    grid = oblique_grid((20, 18, 16))
+    units = body(grid, grid.center_mm, radii_mm=(8.0, 9.0, 10.0))
+    units[0] = -3000.0  # padding, which is no air
+    image = Image(units, grid)
+    first = find_foreground(image)
+    surveyed = weakref.ref(image)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "resample_smoothly", None)
+        assert find_foreground(image).threshold == first.threshold
+    assert find_foreground(image, is_ct=True).threshold != first.threshold
+    del image
+    gc.collect()
+    assert surveyed() is None

@@ -46,7 +46,28 @@ def around(grid, *, shape, shear=0.0, flips=(1, 1, 1)):
     )
 
 
+def turned(grid, *order):
+    """The grid with its axes in another order."""
+    i, j, k = order
+    return Grid(
+        (grid.shape[i], grid.shape[j], grid.shape[k]), grid.affine[:, [*order, 3]]
+    )
+
+
+def finer(grid, times):
+    """A grid of the same extent with smaller voxels along its last axis."""
+    affine = grid.affine.copy()
+    affine[:3, 2] /= times
+    return Grid((*grid.shape[:2], grid.shape[2] * times), affine)
+
+
 GRIDS = {
+    "as the field": FIELD_GRID.pad(1),
+    "along the first axis": finer(turned(FIELD_GRID.pad(2), 2, 1, 0), 7),
+    "along the second axis": finer(turned(FIELD_GRID.pad(1), 0, 2, 1), 3),
+    "coarser": turned(
+        Grid((3, 12, 11), FIELD_GRID.affine @ np.diag([4, 1, 1, 1])), 2, 1, 0
+    ),
     "oblique": around(FIELD_GRID, shape=(14, 11, 15)),
     "flipped": around(FIELD_GRID, shape=(9, 13, 7), flips=(-1, 1, -1)),
     "sheared": around(FIELD_GRID, shape=(11, 7, 13), shear=0.3),
@@ -131,9 +152,10 @@ def test_displacements_lengths_and_determinants(grid, transform):
     got = transform.to_field(grid).vectors_mm.reshape(-1, 3)
     np.testing.assert_allclose(got, moves, atol=1e-9)
     lengths = np.linalg.norm(moves, axis=1).reshape(grid.shape)
-    np.testing.assert_allclose(
-        transform.lengths_mm(grid), lengths, rtol=1e-6, atol=1e-9
-    )
+    for where in (np.ones(grid.shape, bool), lengths > np.median(lengths)):
+        np.testing.assert_allclose(
+            transform.lengths_mm(grid, where), lengths[where], rtol=1e-6, atol=1e-9
+        )
     mapped = transform.map_positions(positions)
     np.testing.assert_allclose(mapped - positions, moves, atol=1e-9)
     if min(grid.shape) > 1:
@@ -158,7 +180,7 @@ def test_the_number_of_threads_makes_no_difference(monkeypatch, threads):
             transform.resample(image, onto=grid).data,
             transform.resample(labels, onto=grid).data,
             transform.to_field(grid).vectors_mm,
-            transform.lengths_mm(grid),
+            transform.lengths_mm(grid, np.ones(grid.shape, bool)),
             transform.determinants(grid),
             resample_smoothly(image, onto=oblique_grid((5, 6, 4))).data,
             TRANSFORMS["spline"].inverse().vectors_mm,
@@ -244,12 +266,16 @@ def test_determinants_of_a_single_plane_are_refused():
 
 
 SINGLES, DOUBLES = np.zeros((3, 4, 5), np.float32), np.zeros((3, 4, 5))
+MASK = np.zeros((3, 4, 5), np.uint8)
 LINK = _native.Chain(np.eye(4)[:3].copy())
 WRONG_CALLS = {
     "image of doubles": lambda: _native.sample(LINK, DOUBLES, 0.0, False, SINGLES, 1),
-    "result of doubles": lambda: _native.lengths(LINK, np.eye(3), DOUBLES, 1),
+    "result of doubles": lambda: _native.lengths(LINK, np.eye(3), MASK, DOUBLES, 1),
     "result not contiguous": lambda: _native.lengths(
-        LINK, np.eye(3), SINGLES[..., ::2], 1
+        LINK, np.eye(3), MASK[..., ::2], SINGLES[..., ::2], 1
+    ),
+    "mask of another shape": lambda: _native.lengths(
+        LINK, np.eye(3), MASK[1:], SINGLES.copy(), 1
     ),
     "labels of two types": lambda: _native.pick(
         LINK, np.zeros((3, 4, 5), np.uint8), np.zeros((3, 4, 5), np.uint16), 1

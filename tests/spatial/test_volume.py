@@ -6,6 +6,7 @@ import pytest
 from support.scans import label_blocks, oblique_grid, smooth_image
 from voltween.errors import InputError
 from voltween.spatial import (
+    Grid,
     Image,
     LabelMap,
     Points,
@@ -27,6 +28,15 @@ def test_image_refuses_voxels_that_are_not_numbers(bad):
     data[3, 4, 5] = bad
     with pytest.raises(InputError, match="1 of 1800 that are NaN or infinite"):
         Image(data, oblique_grid())
+
+
+@pytest.mark.parametrize("order", [(2, 1, 0), (1, 0, 2), (0, 2, 1)])
+def test_voxels_in_the_order_of_a_file_are_turned_over(order):
+    data = np.arange(130 * 9 * 5, dtype=np.int16).reshape(130, 9, 5).transpose(order)
+    grid = Grid(data.shape, np.eye(4))
+    for thing in (Image(data, grid), LabelMap(data, grid)):
+        assert np.array_equal(thing.data, data)
+        assert thing.data.flags.c_contiguous
 
 
 def test_image_refuses_an_array_of_another_shape():

@@ -26,7 +26,7 @@ from voltween.metrics import (
     warn_if_nothing_overlaps,
 )
 from voltween.registration import Criterion, judge_transform
-from voltween.spatial import Affine, DisplacementField, LabelMap, Transform
+from voltween.spatial import Affine, Grid, LabelMap, Transform
 
 
 @dataclass(frozen=True)
@@ -109,16 +109,16 @@ class Outcome:
         )
 
     @cached_property
-    def field(self) -> DisplacementField:
-        """The transform as a field on the fixed image's grid."""
-        return self.transform.to_field(self.fixed.image.grid)
+    def growth(self) -> Float[np.ndarray, "i j k"]:
+        """The transform's Jacobian determinant at the fixed image's voxels."""
+        return self.transform.determinants(self.fixed.image.grid)
 
     @property
     def folding_percent(self) -> float:
         """Percentage of the fixed image's voxels that fold."""
         if isinstance(self.transform, Affine):  # the same everywhere
             return 0.0 if np.linalg.det(self.transform.matrix) > 0 else 100.0
-        return self.field.folding_percent()
+        return 100 * float((self.growth <= 0).mean())
 
     @property
     def common_labels(self) -> list[int]:
@@ -204,10 +204,8 @@ def score_pair(
         **means,
         "iou_union": outcome.iou_union,
         **asdict(outcome.score_landmarks()),
-        **asdict(measure_regularity(outcome.field)),
-        "inside_percent": inside_percent(
-            outcome.field, moving=outcome.moving.image.grid
-        ),
+        **asdict(measure_regularity(outcome.growth)),
+        "inside_percent": inside_percent(outcome.transform, **_grids(outcome)),
         "structures": len(measured),
         "note": "; ".join(_remarks(outcome, structures)),
     }
@@ -229,12 +227,11 @@ def measure_inverse_consistency(outcome: Outcome, back: Transform) -> float:
 
     `back` is the transform of the registration in the other direction.
     """
-    return inverse_consistency_mm(
-        outcome.transform,
-        back,
-        fixed=outcome.fixed.image.grid,
-        moving=outcome.moving.image.grid,
-    )
+    return inverse_consistency_mm(outcome.transform, back, **_grids(outcome))
+
+
+def _grids(outcome: Outcome) -> dict[str, Grid]:
+    return {"fixed": outcome.fixed.image.grid, "moving": outcome.moving.image.grid}
 
 
 def _absence(

@@ -8,16 +8,14 @@ import math
 from pathlib import Path
 from typing import BinaryIO
 
-import nibabel
 import numpy as np
 
 from voltween.files import PathLike, check_suffix, scratch_file, whole_file
-from voltween.io.itk import component_sign, is_perpendicular
-from voltween.io.nifti import check_is_whole, compress
+from voltween.io.itk import component_sign
+from voltween.io.nifti import HEADER_BYTES, compress, nifti_header
 from voltween.spatial import Grid, Transform, slabs
 
 _SLAB_VOXELS = 2_000_000  # of 24 bytes each
-_HEADER_BYTES = 352
 _TYPE = np.dtype("<f4")  # as ANTs reads and writes; 1e-5 mm at body size
 
 
@@ -45,9 +43,8 @@ def write_field(transform: Transform, grid: Grid, path: PathLike) -> Path:
 
 def _write_plain(transform: Transform, grid: Grid, path: Path) -> None:
     with path.open("wb") as file:
-        file.write(_header(grid).ljust(_HEADER_BYTES, b"\0"))
+        file.write(nifti_header(grid, _TYPE, components=3))
         _write_vectors(transform, grid, file)
-    check_is_whole(path)
 
 
 def _write_vectors(transform: Transform, grid: Grid, file: BinaryIO) -> None:
@@ -55,29 +52,14 @@ def _write_vectors(transform: Transform, grid: Grid, file: BinaryIO) -> None:
     reversed_grid = _with_reversed_axes(grid)
     plane_bytes = math.prod(grid.shape[:2]) * _TYPE.itemsize
     for first, stop in slabs(reversed_grid.shape, _SLAB_VOXELS):
-        vectors_mm = transform.to_field(reversed_grid.planes(first, stop)).vectors_mm
+        vectors_mm = transform.displacements_mm(reversed_grid.planes(first, stop))
         for component in range(3):
             numbers = component_sign(component) * vectors_mm[..., component]
             planes_before = component * grid.shape[2] + first
-            file.seek(_HEADER_BYTES + planes_before * plane_bytes)
+            file.seek(HEADER_BYTES + planes_before * plane_bytes)
             file.write(numbers.astype(_TYPE).tobytes())
 
 
 def _with_reversed_axes(grid: Grid) -> Grid:
     i, j, k = grid.shape
     return Grid((k, j, i), grid.affine[:, [2, 1, 0, 3]])
-
-
-def _header(grid: Grid) -> bytes:
-    header = nibabel.Nifti1Header(endianness="<")
-    header.set_data_shape((*grid.shape, 1, 3))
-    header.set_data_dtype(_TYPE)
-    header.set_xyzt_units("mm")
-    header.set_intent("vector")
-    if is_perpendicular(grid):
-        header.set_qform(grid.affine, code=1)
-        header.set_sform(grid.affine, code=1)
-    else:  # a qform cannot be sheared
-        header.set_sform(grid.affine, code=2)
-    header["vox_offset"] = _HEADER_BYTES
-    return bytes(header.binaryblock)

@@ -10,7 +10,6 @@ from voltween.files import (
     PathLike,
     check_free_space,
     check_suffix,
-    scratch_file,
     whole_file,
 )
 from voltween.io.itk import (
@@ -18,9 +17,8 @@ from voltween.io.itk import (
     flip_vectors,
     hearing_itk,
     image_to_itk,
-    is_perpendicular,
 )
-from voltween.io.nifti import check_is_whole, compress, save_sheared
+from voltween.io.nifti import write_nifti
 from voltween.io.points import POINT_SUFFIXES
 from voltween.io.points_writing import format_points
 from voltween.io.transform_hdf5 import write_hdf5_records
@@ -63,23 +61,11 @@ def write(thing: Image | LabelMap | Points | Transform, path: PathLike) -> Path:
 def _write_volume(data: np.ndarray, grid: Grid, path: Path) -> None:
     """Writes numbers (I, J, K) or LPS vectors (I, J, K, 3) on a grid."""
     with whole_file(path) as partial, hearing_itk():
-        if path.name.endswith(".nii.gz"):
-            with scratch_file(partial.with_suffix("")) as plain:
-                _write_nifti(data, grid, plain)
-                compress(plain, partial)
-        elif path.name.endswith(".nii"):
-            _write_nifti(data, grid, partial)
+        if path.name.endswith((".nii.gz", ".nii")):
+            write_nifti(data, grid, partial)
         else:
             image = image_to_itk(data, grid)
             sitk.WriteImage(image, str(partial), useCompression=True)
-
-
-def _write_nifti(data: np.ndarray, grid: Grid, path: Path) -> None:
-    if is_perpendicular(grid):
-        sitk.WriteImage(image_to_itk(data, grid), str(path))
-    else:
-        save_sheared(data, grid, path)
-    check_is_whole(path)
 
 
 def _write_transform(transform: Transform, path: Path) -> None:

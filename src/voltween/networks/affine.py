@@ -35,7 +35,8 @@ class AffineSubnetwork(nn.Module):
         inputs = positions * level_channels(channels, halvings)
         self.head = nn.Linear(inputs, 12, bias=False)
         nn.init.zeros_(self.head.weight)
-        from_center = torch.tensor(shape, dtype=torch.float32) / 2
+        # Dividing the tensor would import torch._dynamo where it is built on "meta".
+        from_center = torch.tensor([n / 2 for n in shape], dtype=torch.float32)
         self.register_buffer("from_center_to_border", from_center, persistent=False)
 
     def forward(

@@ -4,6 +4,7 @@ Works on a coarse grid, so that specks and fine structure have no influence.
 """
 
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -101,7 +102,20 @@ class _Survey(NamedTuple):
         return self.foreground.sum(axis=others)
 
 
+# Several parts of a registration need the foreground of the same scan. Finding it reads
+# all of its voxels, which takes a second for a large scan.
+_surveys: WeakKeyDictionary[Image, dict[bool, _Survey]] = WeakKeyDictionary()
+
+
 def _survey(image: Image, *, is_ct: bool) -> _Survey:
+    """The foreground of a scan, which is remembered as long as the scan lives."""
+    surveys = _surveys.setdefault(image, {})
+    if is_ct not in surveys:
+        surveys[is_ct] = _survey_anew(image, is_ct=is_ct)
+    return surveys[is_ct]
+
+
+def _survey_anew(image: Image, *, is_ct: bool) -> _Survey:
     if is_ct:  # padding of some scanners, -2000 or less, would distort the threshold
         air = _CT_AIR + hounsfield_offset(image)
         image = Image(image.data.clip(air, None), image.grid)

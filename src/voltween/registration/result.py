@@ -182,7 +182,7 @@ class Registration:
         """Correlation coefficient with the fixed image, before and after."""
         return {
             "before": correlation_of(self.fixed, self.moving, self.before),
-            "after": correlation_of(self.fixed, self.moved, Affine.identity()),
+            "after": correlation_of(self.fixed, self.moved),
         }
 
     def dice(self, fixed: LabelMap, moving: LabelMap) -> dict[str, dict[int, float]]:

@@ -24,11 +24,10 @@ def round_trip_errors_mm(
     errors_mm = np.empty(int(mask.sum()), np.float32)
     at = 0
     for first, stop in slabs(fixed.grid.shape, _SLAB_VOXELS):
-        slab = mask[first:stop]
-        if slab.any():
-            inner = round_trip.lengths_mm(fixed.grid.planes(first, stop))[slab]
-            errors_mm[at : at + inner.size] = inner
-            at += inner.size
+        planes = fixed.grid.planes(first, stop)
+        inner = round_trip.lengths_mm(planes, mask[first:stop])
+        errors_mm[at : at + inner.size] = inner
+        at += inner.size
     return errors_mm
 
 

@@ -48,7 +48,14 @@ def pick(
 def displacements(
     chain: Chain, scale: Doubles, result: Doubles, threads: int, /
 ) -> None: ...
-def lengths(chain: Chain, scale: Doubles, result: Singles, threads: int, /) -> None: ...
+def lengths(
+    chain: Chain,
+    scale: Doubles,
+    where: NDArray[np.uint8],
+    result: Singles,
+    threads: int,
+    /,
+) -> None: ...
 def determinants(chain: Chain, result: Singles, threads: int, /) -> None: ...
 def smooth(
     image: Singles,

@@ -7,14 +7,14 @@ environment variable OMP_NUM_THREADS says; results do not depend on their number
 """
 
 import math
-import os
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 
 from voltween.errors import InputError
+from voltween.process import usable_cores
 from voltween.spatial import _native
 from voltween.spatial.grid import Grid
 
@@ -121,12 +121,16 @@ def displacements_mm(chain: _native.Chain, grid: Grid) -> Float[np.ndarray, "i j
 
 
 def displacement_lengths_mm(
-    chain: _native.Chain, grid: Grid
-) -> Float[np.ndarray, "i j k"]:
-    """Lengths in mm of the displacements of the grid's voxels, in single precision."""
+    chain: _native.Chain, grid: Grid, where: Bool[np.ndarray, "i j k"]
+) -> Float[np.ndarray, " n"]:
+    """Lengths in mm of the displacements of some of a grid's voxels, single precision.
+
+    They are those where the mask is true, in its order.
+    """
     result = np.empty(grid.shape, np.float32)
-    _native.lengths(chain, _directions(grid), result, _threads(result.size))
-    return result
+    mask = np.ascontiguousarray(where).view(np.uint8)
+    _native.lengths(chain, _directions(grid), mask, result, _threads(result.size))
+    return result[where]
 
 
 def determinants(chain: _native.Chain, grid: Grid) -> Float[np.ndarray, "i j k"]:
@@ -203,14 +207,7 @@ def _directions(grid: Grid) -> Float[np.ndarray, "3 3"]:
 
 def _threads(numbers: int) -> int:
     """The number of threads for a result of so many numbers."""
-    if numbers < _FEW_VOXELS:
-        return 1
-    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    if wanted.isdecimal() and int(wanted) > 0:
-        return min(int(wanted), 1024)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return 1 if numbers < _FEW_VOXELS else usable_cores()
 
 
 def slabs(shape: tuple[int, int, int], voxels: int) -> list[tuple[int, int]]:

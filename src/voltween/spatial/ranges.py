@@ -16,7 +16,8 @@ def check_range(values: np.ndarray, about: str) -> None:
     Raises:
         InputError: If one is larger than 1e9 mm.
     """
-    largest = float(np.abs(values).max(initial=0.0))
+    # Not by np.abs, which would copy the vectors of a large field.
+    largest = max(float(values.max(initial=0.0)), -float(values.min(initial=0.0)))
     if largest > _LARGEST_MM:
         raise InputError(
             about=about,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar, final
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Bool, Float, Num
 
 from voltween.errors import InputError, InverseWarning
 from voltween.spatial import _native
@@ -98,14 +98,20 @@ class Transform(ABC):
     @final
     def to_field(self, grid: Grid) -> "DisplacementField":
         """Computes the displacements T(x) - x in mm at the voxel centers of `grid`."""
-        # A map from voxels to voxels of one grid has the flow as displacements.
-        vectors = displacements_mm(self._between(grid, grid), grid)
-        return DisplacementField(grid, vectors)
+        return DisplacementField(grid, self.displacements_mm(grid))
 
     @final
-    def lengths_mm(self, grid: Grid) -> Float[np.ndarray, "i j k"]:
-        """Computes |T(x) - x| in mm at the voxel centers of `grid`."""
-        return displacement_lengths_mm(self._between(grid, grid), grid)
+    def displacements_mm(self, grid: Grid) -> Float[np.ndarray, "i j k 3"]:
+        """As `to_field`, the bare vectors in RAS+ mm: for the slabs of a large scan."""
+        # A map from voxels to voxels of one grid has the flow as displacements.
+        return displacements_mm(self._between(grid, grid), grid)
+
+    @final
+    def lengths_mm(
+        self, grid: Grid, where: Bool[np.ndarray, "i j k"]
+    ) -> Float[np.ndarray, " n"]:
+        """Computes |T(x) - x| in mm at the voxel centers of `grid` within a mask."""
+        return displacement_lengths_mm(self._between(grid, grid), grid, where)
 
     @final
     def determinants(self, grid: Grid) -> Float[np.ndarray, "i j k"]:
