@@ -50,13 +50,14 @@ MAY_IMPORT = {
     # A fingerprint of training scans is measured on images.
     "models": {"networks", "preprocessing", "spatial"},
     "registration": {"models", "refinement", "ops", *SPACE},
-    "cohorts": {"preprocessing", "figures", "io", "spatial"},
+    "cohorts": {"workers", "preprocessing", "figures", "io", "spatial"},
     "baselines": {"io", "spatial"},
-    "training": {"cohorts", "baselines", "models", *SPACE, *TENSORS},
+    "training": {"cohorts", "baselines", "models", "workers", *SPACE, *TENSORS},
     "evaluation": {
         *("registration", "training", "cohorts", "baselines", "models"),
-        *("refinement", "networks", *SPACE),
+        *("refinement", "networks", "workers", *SPACE),
     },
+    "workers": set(),
     "demo": {"registration", "models", "io", "spatial"},
     "benchmarks": {"training", "networks", "losses", "ops", "io", "spatial"},
     "cli": set(PACKAGES) - {"cli"},

@@ -69,12 +69,12 @@ class OutputError(VoltweenError, OSError):
     __str__ = VoltweenError.__str__
 
 
-class FailedCasesError(InputError):
-    """Some of many cases cannot be used; all others are done. The exit code is 1."""
-
-
 class MissingPackageError(InputError):
     """An optional package is not installed; the advice says what to install."""
+
+
+class FailedTasksError(InputError):
+    """Some of many tasks failed, and the others are done: the exit code is 1."""
 
 
 class MemoryShortageError(InputError):

@@ -1,0 +1,68 @@
+"""Engines: this process and two worker processes."""
+
+import pytest
+
+from support.toys import behave, note
+from voltween.errors import InputError, OutputError
+from voltween.workers import Engine, Part, Task, run_tasks
+
+# Dask leaves sockets of ended workers to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+ENGINES = {"here": Engine(), "two": Engine(workers=2)}
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    return ENGINES[request.param]
+
+
+def run(function, folder, names, engine):
+    """Runs a task per name; the outcomes by name."""
+    outcomes = []
+    tasks = [Task(name, (folder, name)) for name in names]
+    run_tasks(function, tasks, engine, outcomes.append)
+    assert sorted(outcome.name for outcome in outcomes) == sorted(names)
+    return {outcome.name: outcome for outcome in outcomes}
+
+
+def test_every_task_runs_once(tmp_path, engine):
+    names = [f"task{number}" for number in range(5)]
+    outcomes = run(note, tmp_path, names, engine)
+    assert all(o.error is None and o.seconds >= 0 for o in outcomes.values())
+    assert all(len((tmp_path / n).read_text().splitlines()) == 1 for n in names)
+
+
+def test_a_failure_is_one_line_and_the_others_go_on(tmp_path, engine):
+    with pytest.warns(UserWarning, match="doubtful"):
+        outcomes = run(behave, tmp_path, ["bad", "odd", "warning", "good"], engine)
+    assert outcomes["bad"].error == "bad: expected a good one, got a bad one"
+    assert outcomes["odd"].error == "KeyError: 'two\\nlines'"
+    assert outcomes["good"].error is outcomes["warning"].error is None
+
+
+def test_a_result_that_cannot_be_written_ends_the_run(tmp_path, engine):
+    with pytest.raises(OutputError, match="expected space"):
+        run(behave, tmp_path, ["full", *"abcdefgh"], engine)
+    assert not (tmp_path / "h").exists()
+
+
+def test_a_task_whose_worker_dies_twice_fails_and_the_others_go_on(tmp_path):
+    names = ["one", "deadly", "two", "three"]
+    outcomes = run(behave, tmp_path, names, ENGINES["two"])
+    assert "died twice" in outcomes["deadly"].error
+    assert len((tmp_path / "deadly").read_text().splitlines()) == 2
+    assert all(outcomes[name].error is None for name in ("one", "two", "three"))
+
+
+def test_parts_share_the_tasks(tmp_path):
+    names = list("abcdefg")
+    tasks = [Task(name, (tmp_path, name)) for name in names]
+    for number in (1, 2, 3):
+        run_tasks(note, tasks, Engine(part=Part(number, 3)), lambda outcome: None)
+    assert all(len((tmp_path / n).read_text().splitlines()) == 1 for n in names)
+
+
+def test_two_tasks_of_one_name_are_refused(tmp_path):
+    with pytest.raises(InputError, match="expected different names, got a twice"):
+        run(note, tmp_path, ["a", "b", "a"], ENGINES["here"])
