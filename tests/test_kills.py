@@ -1,7 +1,7 @@
 """Commands killed at random moments and run again: nothing is lost or mixed.
 
 Only what is killed has a process of its own; the rest runs in the process of the tests.
-`make kills` kills 40 times, the tests otherwise three times.
+`make kills` kills 40 times, the tests otherwise each command once.
 """
 
 import os
@@ -16,7 +16,7 @@ from support.forks import command_server, kill_group
 from support.kills import KILLABLE, prepare_inputs
 from voltween.workspaces import PREFIX
 
-KILLS = int(os.environ.get("VOLTWEEN_KILLS", "3"))
+KILLS = int(os.environ.get("VOLTWEEN_KILLS", len(KILLABLE)))
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
