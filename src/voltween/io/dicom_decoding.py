@@ -43,10 +43,9 @@ def decompress(parts: Sequence[Slice]) -> list[np.ndarray]:
 def _child() -> Iterator[subprocess.Popen[bytes]]:
     """A process that decompresses files; it ends with the block."""
     pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
-    with (
-        starting_deaf_processes(),
-        subprocess.Popen([sys.executable, str(_CHILD)], **pipes) as process,
-    ):
+    with starting_deaf_processes():
+        process = subprocess.Popen([sys.executable, str(_CHILD)], **pipes)
+    with process:
         try:
             yield process
         finally:
