@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from support.browser import chromium
+
 NATIVE = ("ops", "losses", "spatial")  # test folders that reach native operations
 
 torch.set_num_threads(min(2, torch.get_num_threads()))  # as OMP_NUM_THREADS says
@@ -15,6 +17,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "native: of modules with native operations")
     config.addinivalue_line("markers", "kills: of commands killed at random moments")
     config.addinivalue_line("markers", "slurm: with a Slurm on this machine, as root")
+    config.addinivalue_line("markers", "browser: of pages in headless Chromium")
 
 
 def pytest_collection_modifyitems(items):
@@ -40,6 +43,13 @@ def pytest_terminal_summary(terminalreporter):
             f"kills: {kills.total() + lost}, {lost} with something lost or mixed "
             f"({counts})"
         )
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium; tests that need it are skipped where it is missing."""
+    with chromium() as launched:
+        yield launched
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from support.downloads import folder as write_own_scans
 from support.rcn import rcn_variables
 from support.scans import FIXED, MOVING, TO_MOVING
 from voltween import io
+from voltween.batches import RegistrationOptions
 from voltween.cli import main
 from voltween.cli.invocation import named_paths, paths_to_keep
 from voltween.cli.register import Register
@@ -179,7 +180,8 @@ def test_inputs_are_found_in_every_kind_of_option(tmp_path):
     write_pair(tmp_path)
     scan, labels = tmp_path / "fixed.nii.gz", tmp_path / "fixed_labels.nii.gz"
     model = tmp_path / "tiny.safetensors"
-    command = Register(scan, scan, tmp_path / "out", f"model:{model}")
+    options = RegistrationOptions(model=f"model:{model}")
+    command = Register(scan, scan, tmp_path / "out", registration=options)
     assert named_paths(command) == {"fixed": [scan], "moving": [scan]}
     assert paths_to_keep(command) == [scan, scan, model]
     within = Register(tmp_path, labels, tmp_path / "out")  # a folder it writes in

@@ -26,6 +26,7 @@ REGISTRATION_FILES = {
     "moving_to_fixed.h5",
     "overview.png",
     "registration.json",
+    "report.html",
 }
 
 
@@ -235,10 +236,6 @@ BAD_INPUT = {
         lambda folder: None,
         {"fixed_labels": "fixed.nii.gz", "moving_labels": "moving_labels.nii.gz"},
     ),
-    "fixed labels alone": (
-        lambda folder: None,
-        {"fixed_labels": "fixed_labels.nii.gz"},
-    ),
     "labels elsewhere": (
         lambda folder: None,
         {
@@ -276,7 +273,6 @@ BAD_INPUT = {
         ("2D", "expected one 3D image, got size 9 x 9"),
         ("4D", "got size 9 x 9 x 9 x 3"),
         ("image as labels", "is this an intensity image"),
-        ("fixed labels alone", "expected --moving-labels too"),
         ("labels elsewhere", "expected voxels > 0 on the scan, got none"),
         ("a file that is no result", "a folder without it that has overview.png"),
         ("folder in the way", "folders of the same names"),

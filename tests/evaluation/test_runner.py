@@ -13,7 +13,13 @@ from support.scans import tiny_model
 from voltween import io
 from voltween.cohorts import ordered_pairs, read_manifest
 from voltween.errors import InputError, OutputError, SuspiciousInputWarning
-from voltween.evaluation import EvaluationProtocol, Method, evaluate, method_named
+from voltween.evaluation import (
+    EvaluationProtocol,
+    Method,
+    evaluate,
+    method_named,
+    write_report,
+)
 from voltween.evaluation.method_names import centers, identity
 from voltween.evaluation.methods import Answer, plain_method
 from voltween.evaluation.voxelmorph import voxelmorph_method
@@ -44,6 +50,23 @@ def counted_fixture():
         return Answer(centers(fixed, moving))
 
     return Method("counted", lambda: answer, {"version": "1"}), asked
+
+
+def test_the_index_shows_a_picture_of_every_registered_pair(cases, tmp_path, counted):
+    (method, _), out = counted, tmp_path / "out"
+
+    def fail(fixed, moving):
+        raise InputError(about="moving", expected="a head", got="a hand")
+
+    failing = Method("failing", lambda: fail)
+    pairs = [(cases[0].name, case.name) for case in cases[1:]]
+    scores = evaluate([method, failing], cases, pairs=pairs, out=out)
+    write_report(scores, out)
+    page = (out / "index.html").read_text()
+    for fixed, moving in pairs:
+        assert f'src="thumbnails/counted/{fixed}--{moving}.webp"' in page
+    assert page.count("<img") == 2
+    assert (out / f"thumbnails/counted/{'--'.join(pairs[0])}.webp").is_file()
 
 
 def test_scores_are_those_of_the_registration(cases, tmp_path):

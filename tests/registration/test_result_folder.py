@@ -9,17 +9,27 @@ import pytest
 from support.scans import FIXED, MOVING, TO_MOVING, label_blocks, smooth_field
 from voltween import io
 from voltween.errors import InputError, InverseWarning, OutputError
-from voltween.registration import OUTPUTS, Origin, Registration, write_registration
+from voltween.registration import (
+    OUTPUTS,
+    Carried,
+    Origin,
+    Registration,
+    write_registration,
+)
 from voltween.registration.outputs import FILES
 from voltween.registration.result import TweeningStage
 from voltween.registration.timing import Seconds
-from voltween.spatial import Affine, DisplacementField
+from voltween.spatial import Affine, DisplacementField, Grid, Image, LabelMap, Points
 
 SECONDS = {"preparing": Seconds(0.25, 0.5), "network": Seconds(1.5, 2.75)}
+WITH_NEEDS = [name for name, output in OUTPUTS.items() if output.needs]
 STEPS = [output for name, output in OUTPUTS.items() if name != "jacobian"]
 
 
 LABELS = label_blocks(FIXED.grid), label_blocks(MOVING.grid)
+POINTS = tuple(
+    Points(scan.grid.center_mm[None], ("middle",)) for scan in (FIXED, MOVING)
+)
 
 
 @pytest.fixture(scope="module", name="result")
@@ -36,9 +46,7 @@ def result_fixture():
 def folder_fixture(result, tmp_path_factory):
     """The folder of the registration."""
     folder = tmp_path_factory.mktemp("result")
-    figures = write_registration(
-        result, folder, fixed_labels=LABELS[0], moving_labels=LABELS[1]
-    )
+    figures = write_registration(result, folder, carried=Carried(*LABELS, *POINTS))
     assert figures["mean_dice"] == read_figures(folder)["mean_dice"]
     return folder
 
@@ -69,8 +77,7 @@ def test_structures_and_warnings_are_said_where_they_are_known(result, tmp_path)
         result,
         tmp_path,
         outputs=[],
-        fixed_labels=LABELS[0],
-        moving_labels=LABELS[1],
+        carried=Carried(*LABELS),
         origin=origin,
     )
     assert set(figures["dice"]["before"]) == {"brainstem", "2", "eye", "40"}
@@ -87,7 +94,9 @@ def test_a_warning_of_the_inverse_is_written_without_a_command_too(tmp_path):
 
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_only_what_is_wanted_is_written(name, result, tmp_path):
-    write_registration(result, tmp_path, outputs=[name], moving_labels=LABELS[1])
+    write_registration(
+        result, tmp_path, outputs=[name], carried=Carried(*LABELS, *POINTS)
+    )
     files = {path.name for path in tmp_path.iterdir()}
     assert files == {"registration.json", OUTPUTS[name].file}
     assert read_figures(tmp_path)["outputs"] == [OUTPUTS[name].file]
@@ -112,7 +121,8 @@ def test_an_inverse_that_is_not_wanted_is_not_computed(tmp_path, monkeypatch):
     ("wanted", "message"),
     [
         (["moved", "everything"], "names of moved, labels, .*, got everything"),
-        (["labels"], "output labels: expected a moving label map"),
+        (["labels"], "output labels: expected moving labels"),
+        (["carried-points"], "output carried-points: expected fixed points"),
     ],
 )
 def test_outputs_that_cannot_be_are_refused(wanted, message, result, tmp_path):
@@ -122,7 +132,7 @@ def test_outputs_that_cannot_be_are_refused(wanted, message, result, tmp_path):
 
 
 def test_nothing_of_an_earlier_result_stays_beside_a_new_one(result, tmp_path):
-    write_registration(result, tmp_path, moving_labels=LABELS[1])
+    write_registration(result, tmp_path, carried=Carried(*LABELS, *POINTS))
     assert {path.name for path in tmp_path.iterdir()} == FILES - {"jacobian.nii.gz"}
     (tmp_path / "notes.txt").write_text("mine")
     write_registration(result, tmp_path, outputs=["transform"])
@@ -156,3 +166,29 @@ def test_times_of_the_images_are_measured_when_they_are_written(result, folder):
         assert (named["preparing"], named["network"]) == of_registration
         assert all(value >= 0 for value in named.values())
     assert result.seconds == SECONDS
+
+
+def test_labels_and_points_are_carried_in_the_right_direction(tmp_path):
+    """The moving scan is the fixed scan 3 mm further to the right."""
+    shift = np.eye(4)
+    shift[0, 3] = 3.0
+    moved_grid = Grid(FIXED.grid.shape, shift @ FIXED.grid.affine)
+    moving = Image(FIXED.data, moved_grid)
+    stages = (TweeningStage("affine", Affine(shift)),)
+    result = Registration(FIXED, moving, "some", Affine.identity(), stages, {})
+    fixed_labels = label_blocks(FIXED.grid)
+    point = Points(FIXED.grid.center_mm[None], ("middle",))
+    carried = Carried(
+        fixed_labels, LabelMap(fixed_labels.data, moved_grid), point, point
+    )
+    write_registration(result, tmp_path, outputs=WITH_NEEDS, carried=carried)
+    labels = io.read_labels(tmp_path / "carried_labels.nii.gz")
+    assert labels.grid.is_close(moved_grid)
+    assert np.array_equal(labels.data, fixed_labels.data)
+    carried_points = io.read_points(tmp_path / "carried_points.csv")
+    assert carried_points.names == ("middle",)
+    np.testing.assert_allclose(carried_points.mm - point.mm, [[3, 0, 0]], atol=1e-6)
+    moved_points = io.read_points(tmp_path / "moved_points.csv")
+    np.testing.assert_allclose(moved_points.mm - point.mm, [[-3, 0, 0]], atol=1e-6)
+    moved = io.read_labels(tmp_path / "moved_labels.nii.gz")
+    assert np.array_equal(moved.data, fixed_labels.data)

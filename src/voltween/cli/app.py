@@ -14,6 +14,7 @@ from voltween.stopping import stopping_at_signals
 # The module of this package that holds each command, with the first line of its help.
 COMMANDS = {
     "register": "Register MOVING to FIXED and write the results to a folder.",
+    "cohort": "Register many scans, and go on where an earlier run ended.",
     "apply": "Apply a transform to an image, a label map or points.",
     "jacobian": "Write a map of the volume change of a transform (Jacobian).",
     "align": "Align all scans of a manifest to one of them with ANTs.",

@@ -20,7 +20,7 @@ from voltween.demo.individuals import (
 from voltween.files import PathLike
 from voltween.models import Model
 from voltween.process import require
-from voltween.registration import Registration, register, write_registration
+from voltween.registration import Carried, Registration, register, write_registration
 from voltween.spatial import Image, LabelMap, Points, Transform
 
 TISSUES = {1: "gray matter", 2: "white matter"}
@@ -75,7 +75,7 @@ def run_demo(model: Model, out: PathLike) -> DemoResult:
     moving = make_individual(template, tissues, MOVING)
     registration = register(fixed.image, moving.image, model=model).without_folding()
     figures = write_registration(
-        registration, out, fixed_labels=fixed.labels, moving_labels=moving.labels
+        registration, out, carried=Carried(fixed.labels, moving.labels)
     )
     for name, individual in (("fixed", fixed), ("moving", moving)):
         io.write(individual.image, Path(out) / f"{name}.nii.gz")

@@ -129,6 +129,11 @@ def kept_transform(folder: Path, method: str, pair: Pair) -> Path:
     return _transform_path(folder, _record_name(method, pair_name(pair)))
 
 
+def kept_thumbnail(folder: Path, method: str, pair: Pair) -> Path:
+    """Path at which the small picture of a registered pair is kept."""
+    return folder / "thumbnails" / f"{_record_name(method, pair_name(pair))}.webp"
+
+
 def _transform_path(folder: Path, name: str) -> Path:
     return folder / "transforms" / f"{name}.h5"
 

@@ -9,6 +9,9 @@ from voltween.registration.guidance import Side as Side
 from voltween.registration.origin import Origin as Origin
 from voltween.registration.origin import recording_warnings as recording_warnings
 from voltween.registration.outputs import OUTPUTS as OUTPUTS
+from voltween.registration.outputs import RECORD as RECORD
+from voltween.registration.outputs import Carried as Carried
+from voltween.registration.outputs import check_outputs as check_outputs
 from voltween.registration.outputs import choose_outputs as choose_outputs
 from voltween.registration.pipeline import register as register
 from voltween.registration.pipeline import register_by_network as register_by_network

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from voltween.errors import FoldingWarning, InverseWarning
+from voltween.figures import pair_html
 from voltween.metrics import dice_per_label, warn_if_nothing_overlaps
 from voltween.refinement import Refinement
 from voltween.registration.image_correlation import correlation_of
@@ -75,9 +76,14 @@ class Registration:
     def verdict(self) -> Verdict:
         """Whether the registration can be trusted, with reasons and evidence."""
         evidence = gather_evidence(self.judge, Affine.identity(), self.fixed_to_moving)
+        usual = usual_of(self.model_name)
+        return pass_verdict(evidence, usual, is_refined=self.is_refined)
+
+    @property
+    def is_refined(self) -> bool:
+        """Whether a dense transform was optimized on the pair."""
         settings = self.refinement
-        is_refined = settings is not None and settings.transform == "deformable"
-        return pass_verdict(evidence, usual_of(self.model_name), is_refined=is_refined)
+        return settings is not None and settings.transform == "deformable"
 
     @property
     def fixed_to_moving(self) -> Transform:
@@ -92,7 +98,7 @@ class Registration:
         fold, or if its 95th percentile is above half of the smallest voxel side.
         """
         error_mm = self.round_trip_error_mm
-        limit_mm = _ACCEPTABLE_ROUND_TRIP_VOXELS * self.fixed.grid.spacing_mm.min()
+        limit_mm = self.acceptable_round_trip_mm
         if self.folding_percent > 0 or error_mm["percentile_95"] > limit_mm:
             warnings.warn(
                 _describe_round_trip(error_mm, self.folding_percent),
@@ -100,6 +106,11 @@ class Registration:
                 stacklevel=2,
             )
         return self._inverse
+
+    @property
+    def acceptable_round_trip_mm(self) -> float:
+        """The 95th percentile of the error of the inverse that needs no warning."""
+        return _ACCEPTABLE_ROUND_TRIP_VOXELS * float(self.fixed.grid.spacing_mm.min())
 
     @cached_property
     def round_trip_error_mm(self) -> dict[str, float]:
@@ -215,6 +226,17 @@ class Registration:
         """
         stages = {stage.name: stage.fixed_to_moving for stage in self.stages}
         return {"before": self.before, **stages}
+
+    def _repr_html_(self) -> str:
+        verdict, correlation = self.verdict, self.correlation
+        words = (
+            f"Registration by model {self.model_name}",
+            f"verdict: {': '.join((verdict.grade, *verdict.reasons))}",
+            f"correlation {correlation['before']:.3f} before, "
+            f"{correlation['after']:.3f} after",
+        )
+        shown = {"moving, centered": self.before, "moved": self.fixed_to_moving}
+        return pair_html(self.fixed, self.moving, shown, words)
 
 
 def _describe_round_trip(error_mm: Mapping[str, float], folding_percent: float) -> str:

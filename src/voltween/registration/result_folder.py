@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,21 @@ from voltween.folders import check_result_folder, whole_folder
 from voltween.registration.origin import Origin, recording_warnings, versions
 from voltween.registration.outputs import (
     FILES,
+    OUTPUTS,
     RECORD,
+    REPORT,
+    Carried,
     LabeledResult,
     Output,
     choose_outputs,
     write_outputs,
 )
+from voltween.registration.report import paint_report
 from voltween.registration.result import Registration
 from voltween.registration.timing import Seconds
-from voltween.spatial import LabelMap
+from voltween.reports import ReportOptions
 
-_NOT_SAID = Origin()
+_NOT_SAID, _NOTHING, _USUAL = Origin(), Carried(), ReportOptions()
 
 
 def write_registration(
@@ -31,9 +36,9 @@ def write_registration(
     out: PathLike,
     *,
     outputs: Sequence[str] | None = None,
-    fixed_labels: LabelMap | None = None,
-    moving_labels: LabelMap | None = None,
+    carried: Carried = _NOTHING,
     origin: Origin = _NOT_SAID,
+    report: ReportOptions = _USUAL,
 ) -> dict[str, Any]:
     """Writes the results into a folder; returns the content of registration.json.
 
@@ -44,29 +49,63 @@ def write_registration(
     Args:
         registration: The registration.
         out: The folder; made if missing.
-        outputs: Names of the files to write, of `OUTPUTS`; by default all, the moved
-            labels if there are any. What is not wanted is not computed.
+        outputs: Names of the files to write, of `OUTPUTS`; by default all but the
+            Jacobian determinant. What is not wanted is not computed.
             registration.json is always written.
-        fixed_labels: Label map of the fixed scan, for measuring the overlap.
-        moving_labels: Label map of the moving scan.
+        carried: Label maps and points of the two scans, which are carried from one to
+            the other. With both label maps, the overlap is measured.
         origin: The files and the command that the result comes from.
+        report: Choices of the report.
 
     Raises:
         OutputError: If the folder cannot be written to, or has files of these names
             without a registration.json.
-        InputError: If a name of an output is unknown, the label maps have no label in
-            common, or one of the files is an input of the command.
+        InputError: If a name of an output is unknown or needs what is not carried, the
+            label maps have no label in common, or one of the files is an input of the
+            command.
     """
-    result = LabeledResult(registration, fixed_labels, moving_labels)
-    chosen = choose_outputs(outputs, has_moving_labels=moving_labels is not None)
+    result = LabeledResult(registration, carried)
+    chosen = choose_outputs(outputs, has=carried.names)
     with whole_folder(out, names=FILES, last=RECORD) as folder:
         with recording_warnings() as warnings:
-            seconds = write_outputs(chosen, result, folder)
+            first = {name: out for name, out in chosen.items() if name != REPORT}
+            seconds = write_outputs(first, result, folder)
             figures = _figures(result, chosen, seconds, origin)
-        # Those of the writing are in both lists if the command records them as well.
-        figures["warnings"] = list(dict.fromkeys([*origin.warnings, *warnings]))
+            figures["warnings"] = _all_warnings(origin, warnings)
+            if REPORT in chosen:
+                _add_report(result, figures, folder, origin=origin, options=report)
+        figures["warnings"] = _all_warnings(origin, warnings)
         (folder / RECORD).write_text(json.dumps(figures, indent=1))
     return figures
+
+
+def _all_warnings(origin: Origin, warnings: Sequence[str]) -> list[str]:
+    """All warnings once: a command records those of the writing as well."""
+    return list(dict.fromkeys([*origin.warnings, *warnings]))
+
+
+def _add_report(
+    result: LabeledResult,
+    figures: dict[str, Any],
+    folder: Path,
+    *,
+    origin: Origin,
+    options: ReportOptions,
+) -> None:
+    """Writes the report of the figures, and adds the time that it took to them."""
+    paint = partial(
+        paint_report,
+        result.registration,
+        figures,
+        carried=result.carried,
+        structures=origin.structures,
+        options=options,
+    )
+    seconds = write_outputs(
+        {REPORT: OUTPUTS[REPORT]}, replace(result, report=paint), folder
+    )
+    for clock, parts in _by_clock(seconds).items():
+        figures["seconds"][clock].update(parts)
 
 
 def check_registration_folder(out: PathLike) -> None:
@@ -111,9 +150,10 @@ def _figures(
 
 def _dice(result: LabeledResult, origin: Origin) -> dict[str, dict[str, float]]:
     """Dice of every structure after each stage; nothing without labels."""
-    if result.fixed_labels is None or result.moving_labels is None:
+    fixed, moving = result.carried.fixed_labels, result.carried.moving_labels
+    if fixed is None or moving is None:
         return {}
-    dice = result.registration.dice(result.fixed_labels, result.moving_labels)
+    dice = result.registration.dice(fixed, moving)
     return {
         stage: {origin.structure_name(n): value for n, value in per_label.items()}
         for stage, per_label in dice.items()

@@ -1,6 +1,7 @@
 """Settles what a registration was asked for: which model, and which refinement."""
 
 import warnings
+from collections.abc import Callable
 from typing import Literal, NamedTuple, cast, get_args
 
 from voltween.errors import FitWarning, InputError
@@ -39,8 +40,20 @@ ModelChoice = Model | SettledModel | PathLike | None
 """A model, its name or file; "auto"; None or "none" for no model."""
 
 
-def settle_model(wanted: ModelChoice, fixed: Image, moving: Image) -> SettledModel:
+def settle_model(
+    wanted: ModelChoice,
+    fixed: Image,
+    moving: Image,
+    *,
+    load: Callable[[PathLike], Model] = load_model,
+) -> SettledModel:
     """Loads or chooses the model; a `FitWarning` says where a given one does not fit.
+
+    Args:
+        wanted: The model that is wanted.
+        fixed: The fixed scan.
+        moving: The moving scan.
+        load: Loads a model by its name or file, or returns one that was loaded before.
 
     Raises:
         InputError: If there is no such model, or it cannot be right for the scans.
@@ -51,9 +64,9 @@ def settle_model(wanted: ModelChoice, fixed: Image, moving: Image) -> SettledMod
         return SettledModel(None, "no model was wanted")
     if wanted == AUTO:
         choice = choose_model(fixed, moving)
-        model = None if choice.name is None else load_model(choice.name)
+        model = None if choice.name is None else load(choice.name)
         return SettledModel(model, choice.reason)
-    model = wanted if isinstance(wanted, Model) else load_model(wanted)
+    model = wanted if isinstance(wanted, Model) else load(wanted)
     for fault in check_fit(model, fixed, moving):
         warnings.warn(fault, FitWarning, stacklevel=3)
     return SettledModel(model, "it was given")

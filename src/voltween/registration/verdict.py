@@ -17,11 +17,11 @@ from voltween.spatial import Affine, Image, Transform
 
 Grade = Literal["good", "doubtful", "failed"]
 
-_FEW_SEEN, _HARDLY_SEEN = 80.0, 30.0  # percent of the foreground
-_SMALL_OVERLAP, _HARDLY_OVERLAP = 0.4, 0.05  # Dice of the foregrounds
-_SOME_FOLDS, _MANY_FOLDS = 0.5, 3.0  # percent of the foreground
-_ODD_SCALE, _WILD_SCALE = 1.35, 2.0
-_ODD_STRETCH, _WILD_STRETCH = 1.6, 2.5
+FEW_SEEN, _HARDLY_SEEN = 80.0, 30.0  # percent of the foreground
+SMALL_OVERLAP, _HARDLY_OVERLAP = 0.4, 0.05  # Dice of the foregrounds
+SOME_FOLDS, _MANY_FOLDS = 0.5, 3.0  # percent of the foreground
+ODD_SCALE, _WILD_SCALE = 1.35, 2.0
+ODD_STRETCH, _WILD_STRETCH = 1.6, 2.5
 _POSITIVE = 0.0  # sign of the correlation; less is an inverted contrast
 
 
@@ -149,18 +149,18 @@ def _doubts(evidence: Evidence, usual: Usual, *, is_refined: bool) -> Iterator[s
         )
     if evidence.sign < _POSITIVE:
         yield "bright and dark are exchanged: are the scans of one modality?"
-    if evidence.seen_percent < _FEW_SEEN:
+    if evidence.seen_percent < FEW_SEEN:
         yield _seen(evidence)
-    if evidence.overlap < _SMALL_OVERLAP:
+    if evidence.overlap < SMALL_OVERLAP:
         yield _overlap(evidence)
-    if evidence.folding_percent > _SOME_FOLDS:
+    if evidence.folding_percent > SOME_FOLDS:
         yield _folds(evidence)
     if evidence.sd_log_jacobian > usual.roughness:
         yield (
             f"the deformation is rough (SD of the log Jacobian "
             f"{evidence.sd_log_jacobian:.2f}, usually below {usual.roughness})"
         )
-    if _ratio(evidence.scale) > _ODD_SCALE or evidence.stretch > _ODD_STRETCH:
+    if _ratio(evidence.scale) > ODD_SCALE or evidence.stretch > ODD_STRETCH:
         yield _shape(evidence)
 
 

@@ -54,9 +54,9 @@ class Status:
         self._rows |= dict.fromkeys(names, _Row("waiting"))
         self._write()
 
-    def keep(self, name: str) -> None:
-        """Notes a task that an earlier run has done."""
-        self._rows[name] = _Row("kept")
+    def keep(self, name: str, *, error: str | None = None) -> None:
+        """Notes a task that an earlier run has done, or has failed at."""
+        self._rows[name] = _Row("failed" if error else "kept", note=error or "")
 
     def start(self, name: str) -> None:
         """Notes that a task is handed out."""
@@ -95,7 +95,7 @@ class Status:
     @property
     def ended(self) -> int:
         """The number of tasks that do not have to run any more."""
-        return self._ended + self.count("kept")
+        return sum(self.count(state) for state in ("kept", "done", "failed"))
 
     @property
     def per_minute(self) -> float:
@@ -127,7 +127,7 @@ class Status:
 
     @property
     def _ended(self) -> int:
-        return self.count("done") + self.count("failed")
+        return sum(row.seconds is not None for row in list(self._rows.values()))
 
     def _changed(self) -> None:
         self._on_change(self)

@@ -157,12 +157,12 @@ def _all_methods(rows: Sequence[RowMethods]) -> list[Any]:
 
 
 def _write(table: PaperTable, scores: Scores, page: str, folder: Path) -> None:
-    write_report(_with_row_names(scores, table), folder)
-    with whole_file(folder / "table.md") as partial:
+    with whole_file(output_folder(folder) / "table.md") as partial:
         partial.write_text(page + "\n", encoding="utf-8")
     names = {row.name: row.method_name for row in table.rows}
-    with whole_file(output_folder(folder) / METHOD_NAMES_FILE) as partial:
+    with whole_file(folder / METHOD_NAMES_FILE) as partial:
         partial.write_text(json.dumps(names, indent=1), encoding="utf-8")
+    write_report(_with_row_names(scores, table), folder)
 
 
 def _with_row_names(scores: Scores, table: PaperTable) -> Scores:

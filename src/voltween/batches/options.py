@@ -1,0 +1,124 @@
+"""Options of a registration, shared by the commands for one pair and for many."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from voltween.errors import InputError
+from voltween.losses import Similarity
+from voltween.networks import Precision
+from voltween.refinement import Effort, TransformKind, choose_refinement
+from voltween.registration import AUTO, RefinementChoice
+from voltween.reports import Crop, ReportOptions, Viewer
+
+
+@dataclass(frozen=True)
+class RefinementOptions:
+    """Options of the instance optimization; any of them switches it on."""
+
+    refine: Effort | Literal["auto", "none"] | int = "auto"
+    """Optimize the transform on this pair: fast takes a few times as long as the
+    network, accurate a few times longer; or give a number of steps. With none, the
+    network's answer stays. auto is what gains most with the model (`voltween models`),
+    and accurate if an option below is given."""
+    transform: TransformKind = "deformable"
+    """Kind of transform that is wanted. rigid, similarity and affine are optimized from
+    the network's answer, or from a search without a model."""
+    similarity: Similarity | None = None
+    """Similarity of the images; if not given, local correlation. For two modalities,
+    such as T1 and T2, or CT and MR: normalized mutual information, or MIND-SSC."""
+    voxels: float | Literal["own"] | None = None
+    """Voxel size of the optimization in mm, or own for that of the fixed scan; if not
+    given, that of the model."""
+    diffeomorphic: bool = False
+    """Optimize a velocity field: smooth, without folds, with an accurate inverse."""
+    symmetric: bool = False
+    """Diffeomorphic, with images compared in both directions."""
+    seconds: float | None = None
+    """Stop after this many seconds and keep the best result so far."""
+    guide_by_labels: bool = False
+    """Align the structures of both label maps too; the overlap measured afterwards is
+    then not independent."""
+    channel_weights: tuple[float, ...] = ()
+    """Weights of the scans and of the further images; if not given, equal weights."""
+
+    def choice(self, *, has_model: bool, has_guidance: bool) -> RefinementChoice:
+        """The refinement that the options ask for; "auto" if none was given.
+
+        Args:
+            has_model: Whether a network's answer is refined.
+            has_guidance: Whether masks, points or further images were given.
+
+        Raises:
+            InputError: If options of a refinement are given, but none is wanted.
+        """
+        if self == RefinementOptions() and not has_guidance:
+            return AUTO
+        if self.refine == "none":
+            if has_guidance or self != RefinementOptions("none"):
+                raise InputError(
+                    about="--refine none",
+                    expected="no option of a refinement beside it",
+                    got="some",
+                    advice="leave --refine out, or the other options",
+                )
+            return None
+        effort = None if self.refine == "auto" else self.refine
+        usual = choose_refinement(effort, has_model=has_model, transform=self.transform)
+        changes: dict[str, Any] = (
+            {"similarity": self.similarity} if self.similarity else {}
+        )
+        return replace(
+            usual,
+            **changes,
+            spacing_mm=self.voxels,
+            diffeomorphic=self.diffeomorphic or self.symmetric,
+            symmetric=self.symmetric,
+            seconds=self.seconds,
+            channel_weights=self.channel_weights,
+        )
+
+
+@dataclass(frozen=True)
+class RegistrationOptions:
+    """How scans are registered, and what is written."""
+
+    model: str = AUTO
+    """Shipped model (see `voltween models`) or model file. auto takes the shipped model
+    that learned from such scans, or none. With none, the transform is optimized on the
+    pair alone, for any anatomy."""
+    structures: Path | None = None
+    """CSV with columns label and name, for the names of structures in
+    registration.json."""
+    outputs: str | None = None
+    """Files to write beside registration.json, separated by commas: moved, labels
+    (moved_labels.nii.gz), transform, field (fixed_to_moving.nii.gz), inverse, overview,
+    jacobian, carried-labels (carried_labels.nii.gz, the fixed labels on the moving
+    scan), carried-points (carried_points.csv, the fixed points in the moving scan),
+    moved-points (moved_points.csv), report (report.html); if not given, all but
+    jacobian. What is left out is not computed."""
+    jacobian: bool = False
+    """Write jacobian.nii.gz, too: jacobian among --outputs."""
+    no_folding: bool = False
+    """Smooth the transform around folds until no voxel of the fixed scan folds."""
+    precision: Precision = "fp32"
+    """Precision of the network's features: bf16 is faster on processors with AMX and
+    differs by hundredths of a voxel; auto uses it where it is faster."""
+    report_crop: Crop = "none"
+    """With brain, report.html shows nothing away from the brain, such as the face. The
+    other files stay whole."""
+    viewer: Viewer = "planes"
+    """With niivue, report.html holds NiiVue too, to open the scans as volumes."""
+    refinement: RefinementOptions = field(default_factory=RefinementOptions)
+
+    @property
+    def report(self) -> ReportOptions:
+        """The choices of the report."""
+        return ReportOptions(self.report_crop, self.viewer)
+
+    @property
+    def names_of_outputs(self) -> list[str] | None:
+        """The names of the wanted outputs as given; None for the usual ones."""
+        if self.outputs is None:
+            return None
+        return [word.strip() for word in self.outputs.split(",") if word.strip()]

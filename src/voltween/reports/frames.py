@@ -1,0 +1,110 @@
+"""The volumes that a report shows: fixed scan, moving scan per stage, and overlays."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from voltween.figures import LARGEST_LOG_JACOBIAN, MOST_STRUCTURES
+from voltween.reports.deformation import Deformation, folds_on
+from voltween.reports.display import Window
+from voltween.reports.pair import RegisteredPair
+from voltween.reports.sprites import exact_sprite, sprite
+from voltween.spatial import Affine, Grid, LabelMap, Transform
+
+Levels = UInt8[np.ndarray, "i j k"]
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """A pair as gray levels on the grid on which it is shown."""
+
+    pair: RegisteredPair
+    grid: Grid
+
+    @cached_property
+    def fixed(self) -> Levels:
+        """The fixed scan."""
+        shown = Affine.identity().resample(self.pair.fixed, onto=self.grid)
+        return Window.of(self.pair.fixed).levels(shown.data)
+
+    @cached_property
+    def moved(self) -> dict[str, Levels]:
+        """The moving scan after every stage, before any stage first."""
+        window = Window.of(self.pair.moving)
+        *early, last = self.pair.tweening.items()
+        shown = {
+            name: transform.resample(self.pair.moving, onto=self.grid)
+            for name, transform in early
+        }
+        # The last one was resampled already.
+        shown[last[0]] = Affine.identity().resample(self.pair.moved, onto=self.grid)
+        return {name: window.levels(image.data) for name, image in shown.items()}
+
+    @cached_property
+    def structures(self) -> list[int]:
+        """The labels that are outlined: the largest ones of the fixed scan."""
+        pair = self.pair
+        labels = pair.moving_labels if pair.fixed_labels is None else pair.fixed_labels
+        if labels is None:
+            return []
+        values, counts = np.unique(labels.data, return_counts=True)
+        by_size = values[np.argsort(-counts, kind="stable")]
+        return [int(value) for value in by_size if value != 0][:MOST_STRUCTURES]
+
+    def outlines(
+        self, labels: LabelMap | None, transform: Transform
+    ) -> dict[str, Any] | None:
+        """The outlined structures of moved labels as bytes, 1 for the first one."""
+        if labels is None:
+            return None
+        shown = transform.resample(labels, onto=self.grid).data
+        order = np.argsort(self.structures)
+        ascending = np.array(self.structures)[order]
+        place = np.searchsorted(ascending, shown).clip(0, len(ascending) - 1)
+        is_structure = ascending[place] == shown
+        volume = np.where(is_structure, order[place] + 1, 0).astype(np.uint8)
+        return exact_sprite(volume).as_dict()
+
+
+def viewer_data(frames: Frames, names: Mapping[int, str]) -> dict[str, Any]:
+    """Everything that the script of the viewer shows, as plain values for JSON.
+
+    `names` are those of structures by label.
+    """
+    pair, grid = frames.pair, frames.grid
+    deformation = Deformation.of(grid, pair.tweening["before"])
+    folds = folds_on(pair.jacobian, grid)
+    return {
+        "shape": grid.shape,
+        "voxel_to_mm": grid.affine[:3].tolist(),
+        "to_moving_mm": deformation.start.matrix[:3].tolist(),
+        "coarse": deformation.coarse.shape,
+        "coarse_voxels": float(deformation.coarse.spacing_mm[0] / grid.spacing_mm[0]),
+        "largest_log_jacobian": LARGEST_LOG_JACOBIAN,
+        "fixed": sprite(frames.fixed).as_dict(),
+        "fixed_labels": frames.outlines(pair.fixed_labels, Affine.identity()),
+        "structures": [names.get(n, str(n)) for n in frames.structures],
+        "folds": None if folds is None else exact_sprite(_bytes(folds)).as_dict(),
+        "stages": _stages(frames, deformation),
+    }
+
+
+def _stages(frames: Frames, deformation: Deformation) -> Sequence[dict[str, Any]]:
+    pair = frames.pair
+    return [
+        {
+            "name": name,
+            "moved": sprite(frames.moved[name]).as_dict(),
+            "labels": frames.outlines(pair.moving_labels, transform),
+            **deformation.describe(transform),
+        }
+        for name, transform in pair.tweening.items()
+    ]
+
+
+def _bytes(mask: np.ndarray) -> Levels:
+    return mask.astype(np.uint8) * np.uint8(255)

@@ -1,0 +1,67 @@
+"""Volumes as one picture each: all axial slices side by side, in WebP.
+
+A browser decodes such a picture in milliseconds. Slice k lies in column k % columns and
+row k // columns, with axis 0 to the right and axis 1 down.
+"""
+
+import io
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image as Picture
+
+from voltween.reports.pages import data_uri
+
+_QUALITY = 72
+_METHOD = 1  # of 6: larger ones take twice the time for a tenth of the bytes
+
+
+@dataclass(frozen=True)
+class Sprite:
+    """A volume of bytes as a picture."""
+
+    uri: str
+    """The picture, as an address that holds it."""
+    shape: tuple[int, int, int]
+    columns: int
+    channels: int
+    """1, or 3 in the colors of the picture."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The sprite as the script of the viewer reads it."""
+        return asdict(self)
+
+
+def sprite(volume: UInt8[np.ndarray, "i j k"]) -> Sprite:
+    """Returns the picture of a volume of gray levels, with a few levels of error."""
+    return _sprite(volume, quality=_QUALITY, method=_METHOD)
+
+
+def exact_sprite(
+    volume: UInt8[np.ndarray, "i j k"] | UInt8[np.ndarray, "i j k 3"],
+) -> Sprite:
+    """Returns the picture of a volume of bytes, which are kept."""
+    return _sprite(volume, lossless=True, quality=20, method=_METHOD)
+
+
+def webp(picture: Picture.Image, **options: int | bool) -> str:
+    """Returns a picture as an address that holds it as WebP."""
+    content = io.BytesIO()
+    picture.save(content, format="webp", **options)
+    return data_uri(content.getvalue(), "image/webp")
+
+
+def _sprite(volume: np.ndarray, **options: int | bool) -> Sprite:
+    i, j, k = volume.shape[:3]
+    columns = max(1, min(k, round(math.sqrt(k * j / i))))  # nearly a square
+    rows = -(-k // columns)
+    slices = np.moveaxis(volume, 2, 0).swapaxes(1, 2)
+    padding = ((0, rows * columns - k), *((0, 0),) * (volume.ndim - 1))
+    tiles = np.pad(slices, padding).reshape(rows, columns, j, i, -1)
+    pixels = tiles.swapaxes(1, 2).reshape(rows * j, columns * i, -1)
+    channels = pixels.shape[2]
+    picture = Picture.fromarray(pixels[..., 0] if channels == 1 else pixels)
+    return Sprite(webp(picture, **options), (i, j, k), columns, channels)
