@@ -1,27 +1,25 @@
 """Commands killed at random moments and run again: nothing is lost or mixed.
 
 Only what is killed has a process of its own; the rest runs in the process of the tests.
-`make kills` kills 40 times, the tests otherwise four times, each command once.
+`make kills` kills 40 times, the tests otherwise each command once.
 """
 
 import os
 import random
+import shutil
 import signal
 import time
 
 import pytest
 
 from support.commands import run_here
+from support.forks import command_server, kill_group
 from support.kills import KILLABLE, prepare_inputs
-from support.processes import finish, start
 from voltween.workspaces import PREFIX
 
-KILLS = int(os.environ.get("VOLTWEEN_KILLS", "4"))
+KILLS = int(os.environ.get("VOLTWEEN_KILLS", len(KILLABLE)))
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
-BOOT_SHARE = 0.15  # until then it is Python that starts, not yet the command
-# What a process of any of the commands imports; more would put kills after its end.
-IMPORTING = "import torch._dynamo, voltween.registration"
 
 pytestmark = [
     pytest.mark.kills,
@@ -30,17 +28,15 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module", name="importing_seconds")
-def importing_seconds_fixture():
-    """Seconds that a process spends on imports."""
-    began = time.monotonic()
-    assert finish(start(code=IMPORTING))[0] == 0
-    return time.monotonic() - began
+@pytest.fixture(scope="module", name="server")
+def server_fixture(tmp_path_factory):
+    with command_server(tmp_path_factory.mktemp("server")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module", name="undisturbed")
-def undisturbed_fixture(tmp_path_factory, importing_seconds):
-    """Runs a command to its end, once; its folder and the seconds of a process."""
+def undisturbed_fixture(tmp_path_factory, server):
+    """Runs a command to its end, once; its folder and the seconds it takes."""
     inputs = prepare_inputs(tmp_path_factory.mktemp("inputs"))
     ended = {}
 
@@ -49,9 +45,10 @@ def undisturbed_fixture(tmp_path_factory, importing_seconds):
             command, out = kind(inputs), inputs / kind.__name__
             command.begin(out)
             began = time.monotonic()
-            assert run_here(*command.words(out)) == 0
-            seconds = importing_seconds + time.monotonic() - began
-            ended[kind] = command, out, seconds
+            server.start(*command.words(out))
+            code, text = server.finish()
+            assert code == 0, text
+            ended[kind] = command, out, time.monotonic() - began
         return ended[kind]
 
     return run_once
@@ -59,27 +56,33 @@ def undisturbed_fixture(tmp_path_factory, importing_seconds):
 
 @pytest.mark.parametrize("seed", range(KILLS))
 def test_a_killed_command_loses_and_mixes_nothing(
-    seed, undisturbed, tmp_path, record_property
+    seed, server, undisturbed, tmp_path, record_property
 ):
     kind = KILLABLE[seed % len(KILLABLE)]
-    number = SIGNALS[seed % len(SIGNALS)]  # 4 and 3: every command meets each
+    number = SIGNALS[(seed + seed // 3) % 3]
     command, done, seconds = undisturbed(kind)
     out = tmp_path / "out"
-    command.begin(out)
-    process = start(*command.words(out))
-    time.sleep(seconds * random.Random(seed).uniform(BOOT_SHARE, 1))
-    is_killed = process.poll() is None
-    if is_killed:
-        os.killpg(process.pid, number)
-    code, _, errors = finish(process)
-    if is_killed and number in CODES:
+    wait_seconds = seconds * random.Random(seed).uniform(0, 1)
+    while not run_until(wait_seconds, number, server, command, out):
+        server.finish()  # it had ended before, and is killed earlier in another run
+        shutil.rmtree(out)
+        wait_seconds /= 2
+    code, text = server.finish()
+    if number in CODES:
         assert code in (CODES[number], 0, -number)
-        assert "Traceback" not in errors
+        assert "Traceback" not in text
         assert not list(tmp_path.rglob(f"{PREFIX}*"))
     command.check_left(out, done)
     assert run_here(*command.words(out)) == 0
     command.check_done(out, done)
     assert not list(tmp_path.rglob(f"{PREFIX}*"))
     assert not list(tmp_path.rglob(".in-use.json"))
-    how = number.name if is_killed else "ended before"
-    record_property("kill", f"{kind.__name__.lower()} {how}")
+    record_property("kill", f"{kind.__name__.lower()} {number.name}")
+
+
+def run_until(seconds, number, server, command, out):
+    """Starts a command and sends it a signal later; false if it had ended before."""
+    command.begin(out)
+    group = server.start(*command.words(out))
+    time.sleep(seconds)
+    return kill_group(group, number)

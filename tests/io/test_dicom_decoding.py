@@ -96,3 +96,9 @@ def test_a_header_that_says_more_voxels_than_any_decoder_makes_is_refused(tmp_pa
         header.save_as(path)
     with pytest.raises(InputError, match=r"slice00\.dcm: expected a whole DICOM"):
         io.read(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no masks of signals")
+def test_an_interrupt_is_heard_while_files_are_decompressed():
+    with dicom_decoding._child():
+        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])

@@ -159,7 +159,7 @@ class TestHdf5:
                 layout = h5py.VirtualLayout((12,), "f8")
                 layout[:] = h5py.VirtualSource(str(tmp_path / "o.h5"), "x", (12,))
                 record.create_virtual_dataset("TransformParameters", layout)
-        with pytest.raises(InputError, match="a file that holds all of its transform"):
+        with pytest.raises(InputError, match="a file that holds all of its numbers"):
             io.read_transform(path)
 
     def test_a_damaged_heap_of_texts_does_not_hang(self, path):

@@ -25,8 +25,7 @@ class Align:
     cannot be aligned are listed and make the exit code 1. `voltween
     compare`, on the manifest of the original scans, takes the folder as --aligned and
     measures aligned:METHOD on the original scans, landmarks too. Repeat the command to
-    continue an interrupted run. Cases that cannot be aligned are listed and make the
-    exit code 1. Needs voltween[baselines].
+    continue an interrupted run. Needs voltween[baselines].
     """
 
     manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 import warnings
@@ -21,6 +22,7 @@ _SECONDS = 30.0
 _SECONDS_PER_VOXEL = 1e-6  # decoders take a tenth of that
 _LIBRARIES_BYTES = 2_000_000_000  # address space, most of which is not used
 _BYTES_PER_VOXEL = 64  # GDCM and ITK hold several copies, as double precision
+_ONE_THREAD = {"ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"}  # each takes addresses
 _MOST_VOXELS_PER_BYTE = 10_000  # of an empty plane, packed by JPEG 2000: 2000
 # GDCM only warns of these, and fills the rest of the image with something.
 _DAMAGE = ("corrupt", "premature", "inconsistent", "too short")
@@ -43,10 +45,10 @@ def decompress(parts: Sequence[Slice]) -> list[np.ndarray]:
 def _child() -> Iterator[subprocess.Popen[bytes]]:
     """A process that decompresses files; it ends with the block."""
     pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
-    with (
-        starting_deaf_processes(),
-        subprocess.Popen([sys.executable, str(_CHILD)], **pipes) as process,
-    ):
+    command = [sys.executable, str(_CHILD)]
+    with starting_deaf_processes():
+        process = subprocess.Popen(command, env=os.environ | _ONE_THREAD, **pipes)
+    with process:
         try:
             yield process
         finally:

@@ -196,7 +196,9 @@ def _written_type(data: np.ndarray) -> np.dtype:
     """The type of integers that float32 holds exactly; float32 for all others."""
     if data.dtype.kind not in "iu" or not data.size:
         return np.dtype(np.float32)
-    is_exact = max(-int(data.min()), int(data.max())) <= _EXACT
+    is_exact = np.iinfo(data.dtype).max <= _EXACT or (
+        max(-int(data.min()), int(data.max())) <= _EXACT
+    )
     return data.dtype.newbyteorder("=") if is_exact else np.dtype(np.float32)
 
 

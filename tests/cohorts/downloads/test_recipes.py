@@ -301,6 +301,27 @@ class TestRcn:
             file["5/point"][:] = -1
         assert cases["sliver_val-5"].load().points is None
 
+    @pytest.mark.parametrize("kind", ["link", "storage", "texts", "nowhere"])
+    def test_arrays_that_the_file_does_not_hold_are_refused(self, kind, arrays):
+        import h5py
+
+        (arrays / "secret").write_bytes(bytes(8))
+        with h5py.File(arrays / "adni.h5", "a") as file:
+            group, shape = file["0"], (2, 2, 2)
+            del group["volume"]
+            if kind == "link":
+                group["volume"] = h5py.ExternalLink(str(arrays / "sliver_val.h5"), "/4")
+            elif kind == "storage":
+                secret = [(str(arrays / "secret"), 0, 8)]
+                group.create_dataset("volume", shape, "u1", external=secret)
+            elif kind == "texts":
+                group["volume"] = ["text"]
+            else:  # a header of gigabytes
+                group.create_dataset("volume", (4096,) * 3, "u1", chunks=(64,) * 3)
+        case = next(c for c in contents("rcn", arrays).cases if c.name == "adni-0")
+        with pytest.raises(InputError, match=r"adni\.h5: expected a"):
+            case.load()
+
     def test_the_authors_atlas_is_the_fixed_image_of_their_pairs(
         self, arrays, tmp_path
     ):

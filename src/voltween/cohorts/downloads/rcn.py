@@ -25,6 +25,8 @@ from voltween.cohorts.downloads.sources import Source, SourceFile
 from voltween.cohorts.pairs import Pair, atlas_pairs
 from voltween.digests import bytes_digest
 from voltween.errors import InputError
+from voltween.files import naming
+from voltween.io import hdf5_numbers, open_hdf5
 from voltween.spatial import Grid, Image, LabelMap, Points
 from voltween.text_files import parsed_json
 
@@ -54,7 +56,7 @@ class _Group:
         """
         with _open(self.file) as h5:
             group = h5[self.key]
-            return {part: group[part][()] for part in _PARTS if part in group}
+            return {p: hdf5_numbers(group, p) for p in _PARTS if p in group}
 
     def facts(self) -> dict[str, Any]:
         arrays = self.arrays()
@@ -143,6 +145,10 @@ def _points(
     voxels = arrays.get("point")
     if voxels is None:
         return None, ()
+    if voxels.ndim != 2 or voxels.shape[1] != 3:
+        raise InputError(
+            about="point", expected="shape (N, 3)", got=f"shape {voxels.shape}"
+        )
     is_present = (voxels >= 0).all(axis=1)
     names = np.array([f"L{n + 1}" for n in range(len(voxels))])
     missing = ", ".join(names[~is_present])
@@ -237,15 +243,8 @@ def _keys(file: SourceFile) -> list[str]:
 
 @contextmanager
 def _open(file: SourceFile) -> Iterator[Any]:
-    try:
-        with h5py.File(file.path, "r") as h5:
-            yield h5
-    except (OSError, KeyError) as error:
-        raise InputError(
-            about=file.shown,
-            expected="an .h5 file",
-            got="one that is damaged or cut short",
-        ) from error
+    with naming(file.shown), open_hdf5(file.path, "an .h5 file") as h5:
+        yield h5
 
 
 RCN = Download(
