@@ -24,7 +24,7 @@ _ROTATIONS = 600
 # Voxels along the longest side, of each step.
 _SHIFT_VOXELS, _SEARCH_VOXELS, _DESCENT_VOXELS, _RANKING_VOXELS = 10, 16, 24, 32
 _SHIFTED = 120  # poses kept after the shifts
-_DESCENTS = ((12, 10, 0.6), (4, 8, 0.3), (4, 8, 0.2))  # poses, steps, voxels per step
+_DESCENTS = ((20, 10, 0.6), (5, 10, 0.3), (5, 8, 0.2))  # poses, steps, voxels per step
 _LEAST_ANGLE = 0.26  # between poses that count as different, in radians
 _BATCH = 64
 _GRADIENT_SCALE = 10.0
@@ -56,7 +56,7 @@ def search_poses(pair: PairTensors, *, keep: int = 3) -> tuple[Pose, ...]:
 
     The contrast of the scans may differ. Only the first channel is compared, where the
     masks say that both scans see something. The poses differ by at least 15 degrees;
-    there are 4 of them at most. The search runs on the CPU.
+    there are 5 of them at most. The search runs on the CPU.
 
     Raises:
         InputError: If the pair's voxels are not cubic.
