@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from voltween.ops import FlowParts, affine_flow, compose_affine
+from voltween.ops import FlowParts, affine_flow, compose_affine, warp
 from voltween.registration.canonical import Grids, voxel_matrix
 from voltween.spatial import Affine, Transform
 
@@ -64,22 +64,13 @@ def _read(
     image: Float[Tensor, "1 3 a b c"], matrix: _Matrix, shape: tuple[int, ...]
 ) -> Float[Tensor, "1 3 i j k"]:
     """Reads an image linearly at the voxels that a matrix maps a grid's voxels to."""
-    # PyTorch counts from -1 to 1 between the outermost centers, the last axis first.
-    scaled = np.linalg.inv(_to_voxels(image.shape[2:])) @ matrix @ _to_voxels(shape)
-    reverse = [2, 1, 0]
-    rows = np.concatenate([scaled[:3, :3][reverse][:, reverse], scaled[reverse, 3:]], 1)
-    places = functional.affine_grid(_single(rows), [1, 3, *shape], align_corners=True)
-    return functional.grid_sample(
-        image, places.to(image), padding_mode="border", align_corners=True
-    )
-
-
-def _to_voxels(shape: tuple[int, ...] | torch.Size) -> _Matrix:
-    """Matrix from positions between -1 and 1 to voxels."""
-    half = (np.array(shape) - 1) / 2
-    matrix = np.diag([*half, 1.0])
-    matrix[:3, 3] = half
-    return matrix
+    common = tuple(max(sizes) for sizes in zip(image.shape[2:], shape, strict=True))
+    missing = [c - n for c, n in zip(common, image.shape[2:], strict=True)]
+    padding = [n for size in reversed(missing) for n in (0, size)]
+    padded = functional.pad(image, padding, mode="replicate")
+    flow = affine_flow(*_affine_numbers(matrix, common), common)
+    i, j, k = shape
+    return warp(padded, flow)[..., :i, :j, :k].contiguous()
 
 
 def _single(numbers: Float[np.ndarray, "*n"]) -> Float[Tensor, "1 *n"]:
