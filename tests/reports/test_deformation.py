@@ -56,8 +56,9 @@ def test_no_fold_is_lost_on_the_way_to_a_coarser_grid():
     coarse = choose_grid(GRID, 500.0)
     folds = folds_on(Image(data, GRID), coarse)
     assert folds.sum() == 1
-    [place] = np.argwhere(folds)
-    apart_mm = coarse.voxel_to_world(place) - GRID.voxel_to_world(np.array([7, 11, 13]))
+    [place] = np.argwhere(folds).astype(float)
+    there_mm = GRID.voxel_to_world(np.array([7.0, 11.0, 13.0]))
+    apart_mm = coarse.voxel_to_world(place) - there_mm
     assert np.abs(apart_mm).max() <= coarse.spacing_mm[0] / 2
 
 

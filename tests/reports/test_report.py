@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from markupsafe import escape
 
 from support.reports import FACTS, GRID, HOSTILE, registered_pair
 from voltween.errors import InputError
@@ -48,11 +47,10 @@ def test_without_scripts_there_are_pictures_of_every_stage(page):
 
 
 def test_nothing_is_asked_for(page):
-    page = page.replace(str(escape(HOSTILE.replace("\u202e", r"\u202e"))), "")
-    assert not re.search(r"""(src|href|url)\s*[=(]\s*["']?\s*(?!data:)[\w/.]""", page)
-    assert not re.search(r"https?://", page)
-    assert "import " not in page.partition("<script>")[2]
-    assert 'type="module"' not in page
+    addresses = re.findall(r"""<[a-z][^<>]*\s(?:src|href)=["']?([^"'>\s]*)""", page)
+    assert len(addresses) == 6
+    assert all(address.startswith("data:image/webp;") for address in addresses)
+    assert not re.search(r"https?://|url\(|@import|type=.module", page)
 
 
 def test_hostile_names_are_shown_and_not_obeyed(page):
@@ -84,15 +82,15 @@ def test_the_stages_are_those_of_the_tweening(page):
 
 
 def test_noise_that_compresses_badly_stays_below_the_limit(monkeypatch):
-    monkeypatch.setattr(report, "MOST_BYTES", 300_000)
-    grid = Grid((48, 48, 48), np.eye(4))
+    monkeypatch.setattr(report, "MOST_BYTES", 200_000)
+    grid = Grid((36, 36, 36), np.eye(4))
     noise = Image(np.random.default_rng(0).normal(size=grid.shape), grid)
     pair = replace(
         registered_pair(has_labels=False), fixed=noise, moving=noise, moved=noise
     )
     page = report_page(pair, FACTS, ReportOptions())
-    assert 100_000 < len(page) <= 300_000
-    assert max(viewer_of(page)["shape"]) < 48
+    assert 80_000 < len(page) <= 200_000
+    assert max(viewer_of(page)["shape"]) < 36
 
 
 def test_a_report_of_many_stages_is_small():

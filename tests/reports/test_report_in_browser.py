@@ -1,7 +1,11 @@
 """The viewer of a report in headless Chromium: pixels, keys, names, no request."""
 
+import base64
+import io
+
 import numpy as np
 import pytest
+from PIL import Image as Picture
 
 from support.browser import opened
 from support.reports import registered_pair, write_page
@@ -9,12 +13,7 @@ from voltween.reports import ReportOptions
 
 pytestmark = pytest.mark.browser
 
-PIXELS = """name => {
-  const canvas = document.querySelector(`#${name} canvas`);
-  const { width, height } = canvas;
-  const data = canvas.getContext("2d").getImageData(0, 0, width, height).data;
-  return [width, height, Array.from(data)];
-}"""
+PICTURE = "name => document.querySelector(`#${name} canvas`).toDataURL()"
 STATUS = "#shown"
 
 
@@ -49,8 +48,9 @@ def press(page, *keys):
 
 def pixels(page, name="axial"):
     """The picture of a plane, (height, width, 3)."""
-    width, height, data = page.evaluate(PIXELS, name)
-    return np.array(data).reshape(height, width, 4)[..., :3].astype(int)
+    content = page.evaluate(PICTURE, name).partition(",")[2]
+    picture = Picture.open(io.BytesIO(base64.b64decode(content)))
+    return np.asarray(picture.convert("RGB")).astype(int)
 
 
 def middle_of_ball(picture):
@@ -285,5 +285,4 @@ def test_niivue_opens_both_volumes_without_a_request(browser, tmp_path):
         watched.page.wait_for_selector("#viewer[data-drawn]")
         watched.page.click("#open-volume")
         watched.page.wait_for_selector("#volume[data-volumes='2']", timeout=30_000)
-        watched.errors[:] = [e for e in watched.errors if "GPU stall" not in e]
         watched.check()
