@@ -11,6 +11,7 @@ from voltween.spatial import Grid, Image, directions_to_ras
 MOST_VOXELS = 1.0e6
 _LONGEST_SIDE = 256  # voxels
 _PERCENTILES = (0.5, 99.5)
+_NARROWEST = 1e-30  # range of intensities
 _SAMPLE = 50_000  # voxels, for the percentiles
 
 
@@ -31,7 +32,7 @@ class Window(NamedTuple):
 
     def levels(self, data: Float[np.ndarray, "i j k"]) -> UInt8[np.ndarray, "i j k"]:
         """The gray levels, 0 to 255."""
-        scale = np.float32(255 / max(self.high - self.low, np.finfo(np.float32).tiny))
+        scale = np.float32(255 / max(self.high - self.low, _NARROWEST))
         shown = (data - np.float32(self.low)) * scale
         return np.rint(shown.clip(0, 255)).astype(np.uint8)
 
