@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from voltween.figures import LARGEST_LOG_JACOBIAN, MOST_STRUCTURES
+from voltween.figures import LARGEST_LOG_JACOBIAN, MOST_STRUCTURES, Window
 from voltween.reports.deformation import Deformation, folds_on
-from voltween.reports.display import Window
 from voltween.reports.pair import RegisteredPair
 from voltween.reports.sprites import exact_sprite, sprite
 from voltween.spatial import Affine, Grid, LabelMap, Transform
