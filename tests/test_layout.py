@@ -41,12 +41,12 @@ MAY_IMPORT = {
     # A fingerprint of training scans is measured on images.
     "models": {"networks", "preprocessing", "spatial"},
     "registration": {"models", "refinement", "ops", "reports", *SPACE},
-    "cohorts": {"preprocessing", "figures", "io", "spatial"},
+    "cohorts": {"workers", "preprocessing", "figures", "io", "spatial"},
     "baselines": {"io", "spatial"},
-    "training": {"cohorts", "baselines", "models", *SPACE, *TENSORS},
+    "training": {"cohorts", "baselines", "models", "workers", *SPACE, *TENSORS},
     "evaluation": {
         *("registration", "training", "cohorts", "baselines", "models"),
-        *("refinement", "networks", "reports", *SPACE),
+        *("refinement", "networks", "reports", "workers", *SPACE),
     },
     "batches": {
         *("registration", "cohorts", "models", "networks", "refinement", "losses"),

@@ -1,13 +1,25 @@
-"""Options of commands that run many tasks: where they run, and how many at a time."""
+"""Options of commands that run many tasks, and the line that shows their progress."""
 
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.progress import BarColumn, Progress, ProgressColumn
+from rich.progress import Task as ProgressTask
+from rich.text import Text
+
+from voltween.cli.console import console, error_console
+from voltween.escaping import terminal
 from voltween.files import output_folder
-from voltween.workers import Engine, Part, SlurmJob
+from voltween.workers import Engine, Part, Runner, SlurmJob, Status
 
 _GIGABYTE = 1_000_000_000
 _LOGS = "slurm-logs"
+_STATUS = "status.csv"
+_LOG_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -61,3 +73,67 @@ class EngineOptions:
             part=None if part is None else Part.read(part),
             dashboard=self.dashboard,
         )
+
+    @contextmanager
+    def running(self, out: Path) -> Iterator[Runner]:
+        """Yields a runner with a table of its tasks in `out`, and shows its progress.
+
+        After an interrupt, one line says how to go on.
+
+        Raises:
+            InputError: If the options contradict each other.
+        """
+        engine = self.engine(out)
+        status = Status(file=out / _STATUS, on_change=_LogLines())
+        with showing(status):
+            yield Runner(engine, status)
+
+
+def list_failures(status: Status) -> None:
+    """Lists the failed tasks, one line each."""
+    for name, error in status.failures.items():
+        error_console.print(f"voltween: {name}: {error}")
+
+
+@contextmanager
+def showing(status: Status) -> Iterator[None]:
+    """Shows the line of a status while it changes; after an interrupt, how to go on."""
+    try:
+        with Progress(
+            BarColumn(), _Line(status), console=console, transient=True
+        ) as bar:
+            bar.add_task("", total=None)
+            yield
+    except KeyboardInterrupt:
+        if status.tasks:
+            left = "what is finished is kept: repeat the command to continue"
+            print(f"voltween: {status.line()}; {left}", file=sys.stderr)
+        raise
+
+
+class _LogLines:
+    """Prints the line of a status once per minute where there is no terminal."""
+
+    def __init__(self) -> None:
+        self._printed = time.monotonic()
+
+    def __call__(self, status: Status) -> None:
+        """Prints the line if it is time."""
+        if not console.is_terminal and time.monotonic() - self._printed > _LOG_SECONDS:
+            self._printed = time.monotonic()
+            console.print(status.line())
+
+
+class _Line(ProgressColumn):
+    """The counts, rate and time left of a status, and the task that ended last."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__()
+        self._status = status
+
+    def render(self, task: ProgressTask) -> Text:
+        """The line as it is now."""
+        task.total = self._status.tasks or None
+        task.completed = self._status.ended
+        note = f" ({self._status.note})" if self._status.note else ""
+        return Text(terminal(f"{self._status.line()}{note}"))

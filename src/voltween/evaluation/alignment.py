@@ -5,7 +5,7 @@ aligned to an atlas, in training and in use (section V-B). Their transforms are 
 back to the scans' own worlds exactly, so that no correction is needed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -16,12 +16,13 @@ from voltween import io
 from voltween.baselines import TOOLS
 from voltween.cohorts import Case, load_case, write_manifest
 from voltween.digests import bytes_digest, content_digest
-from voltween.errors import InputError, reporting_memory_shortage
+from voltween.errors import InputError
 from voltween.evaluation.methods import Answer, Method, Registering
 from voltween.files import file_name, output_folder
 from voltween.inputs import check_is_no_input
 from voltween.spatial import Affine, Image, Transform
 from voltween.store import Draft, Store
+from voltween.workers import Outcome, Runner, Shared, Task, sharing
 
 _ALIGNMENT, _ATLAS, _FINISHED = "alignment", "atlas.nii.gz", "finished"
 _FORMAT = 1  # raised when alignments or aligned scans change: they are made again
@@ -93,38 +94,33 @@ def align_cases(
     alignment: Alignment,
     out: Path,
     *,
-    on_case: Callable[[str], None] = lambda name: None,
+    runner: Runner | None = None,
 ) -> tuple[Case, ...]:
     """Writes the cases on the atlas's grid to a folder with a manifest, cases.csv.
 
     Beside each scan it writes the transform NAME_from_atlas.tfm, which maps atlas world
-    to the scan's world. Cases that the folder has from the same files are kept.
+    to the scan's world. Cases that the folder has from the same files are kept. Those
+    that cannot be read or aligned are failures in the status of the runner, and are not
+    in the manifest, whose cases are returned.
 
     Raises:
         OutputError: At the first case that cannot be written.
         InputError: If a file to write is an input of the command, or one of two cases.
-            If a case could not
-            be read or aligned, after all other cases are done and in the manifest.
     """
     _check_outputs(cases, out)
-    output_folder(out)
-    aligned, faults = [], []
-    for case in cases:
-        on_case(case.name)
-        try:
-            with reporting_memory_shortage():
-                aligned.append(_align_case(case, alignment, out))
-        except InputError as error:
-            faults.append(str(error.add_context(case.name)))
-    write_manifest(aligned, out / "cases.csv", line_ending="\r\n")
-    if faults:
-        raise InputError(
-            about=out,
-            expected=f"{len(cases)} cases that can be aligned",
-            got=f"{len(faults)} that cannot and are not in cases.csv",
-            advice="; ".join(faults),
-        )
-    return tuple(aligned)
+    runner, aligned = runner or Runner(), set()
+
+    def note(outcome: Outcome) -> str:
+        if outcome.error is None:
+            aligned.add(outcome.name)
+        return ""
+
+    with sharing(alignment, output_folder(out), runner.engine) as shared:
+        tasks = [Task(case.name, (shared, case, out)) for case in cases]
+        runner.run(_align_case, tasks, note)
+    made = [_aligned_case(case, out) for case in cases if case.name in aligned]
+    write_manifest(made, out / "cases.csv", line_ending="\r\n")
+    return tuple(made)
 
 
 def prealign(method: Method, alignment: Alignment, *, name: str) -> Method:
@@ -155,20 +151,26 @@ def prealign(method: Method, alignment: Alignment, *, name: str) -> Method:
     return replace(method, name=name, load=load, facts=facts, prepare=alignment.of)
 
 
-def _align_case(case: Case, alignment: Alignment, out: Path) -> Case:
-    """The aligned case, which is written unless it is finished work of `out`."""
+def _align_case(alignment: Shared[Alignment], case: Case, out: Path) -> None:
+    """Writes an aligned case, unless it is finished work of `out`."""
     paths = (case.image, case.labels, case.points)
     digests = [content_digest(path) if path else None for path in paths]
-    facts = {"alignment": alignment.facts, "files": digests}
+    facts = {"alignment": alignment.value.facts, "files": digests}
     store, name = Store(out, records=_FINISHED), file_name(case.name)
     if store.find(facts, name=name) is None:
         with store.making(facts, name=name) as draft:
-            _write_aligned(case, alignment, draft.folder)
-    image, _, *others = _files_of(case, out)
-    labels, points = (
-        file if path else None for file, path in zip(others, paths[1:], strict=True)
+            _write_aligned(case, alignment.value, draft.folder)
+
+
+def _aligned_case(case: Case, out: Path) -> Case:
+    """The case with its aligned files."""
+    image, _, labels, points = _files_of(case, out)
+    return replace(
+        case,
+        image=image,
+        labels=labels if case.labels else None,
+        points=points if case.points else None,
     )
-    return replace(case, image=image, labels=labels, points=points)
 
 
 def _write_aligned(case: Case, alignment: Alignment, folder: Path) -> None:

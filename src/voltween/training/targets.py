@@ -73,6 +73,11 @@ class TargetFlows:
         with safe_open(path, framework="pt") as file:
             return file.get_tensor("flow").float()
 
+    def pair_name(self, number: int) -> str:
+        """The names of the scans of `pairs[number]`, for messages."""
+        fixed, moving = (self.samples[index] for index in self.pairs[number])
+        return f"{fixed.name} <- {moving.name}"
+
     def _write(self, number: int, draft: Draft) -> None:
         content = save({"flow": self._find(number)})
         draft.path(f"{draft.name}.safetensors").write_bytes(content)
@@ -80,7 +85,7 @@ class TargetFlows:
     def _find(self, number: int) -> Float[Tensor, "3 i j k"]:
         """The flow that the teacher finds, in half precision."""
         fixed, moving = (self.samples[index] for index in self.pairs[number])
-        pair = f"{fixed.name} <- {moving.name}"
+        pair = self.pair_name(number)
         with naming(pair):
             flow = self.teacher.flow(fixed.image, moving.image).half()
         if not flow.isfinite().all():

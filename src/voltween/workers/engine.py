@@ -59,3 +59,8 @@ class Engine:
     def is_this_process(self) -> bool:
         """Whether tasks run in this process, without Dask."""
         return self.workers == 1 and self.scheduler is None and self.slurm is None
+
+    @property
+    def is_this_machine(self) -> bool:
+        """Whether tasks run on this machine, and find here what they need."""
+        return self.scheduler is None and self.slurm is None

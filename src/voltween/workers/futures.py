@@ -3,6 +3,7 @@
 More would wait at a worker, and share the blame when that worker dies.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,7 @@ def _run(
         for task in [waiting.pop() for _ in range(min(free, len(waiting)))]:
             reports.on_start(task.name)
             future = client.submit(
-                *(perform_elsewhere, function, task, threads), pure=False
+                *(perform_elsewhere, function, task, threads, os.getcwd()), pure=False
             )
             running[future] = task
         try:
