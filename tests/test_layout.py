@@ -41,16 +41,16 @@ MAY_IMPORT = {
     # A fingerprint of training scans is measured on images.
     "models": {"networks", "preprocessing", "spatial"},
     "registration": {"models", "refinement", "ops", "reports", *SPACE},
-    "cohorts": {"preprocessing", "figures", "io", "spatial"},
+    "cohorts": {"workers", "preprocessing", "figures", "io", "spatial"},
     "baselines": {"io", "spatial"},
-    "training": {"cohorts", "baselines", "models", *SPACE, *TENSORS},
+    "training": {"cohorts", "baselines", "models", "workers", *SPACE, *TENSORS},
     "evaluation": {
         *("registration", "training", "cohorts", "baselines", "models"),
-        *("refinement", "networks", *SPACE),
+        *("refinement", "networks", "reports", "workers", *SPACE),
     },
     "batches": {
         *("registration", "cohorts", "models", "networks", "refinement", "losses"),
-        *("io", "reports", "spatial"),
+        *("reports", "workers", "figures", "io", "spatial"),
     },
     "workers": set(),
     "demo": {"registration", "models", "io", "spatial"},
@@ -157,6 +157,11 @@ def test_lps_is_said_in_one_file_alone():
             for node in ast.walk(ast.parse(path.read_text()))
         }
         assert name == "io.itk" or not texts & {"LPS", "_FLIP"}, name
+
+
+def test_digests_are_computed_in_one_file_alone():
+    users = [name for name, p in NAMES.items() if "hashlib" in p.read_text()]
+    assert users == ["digests"]
 
 
 def test_grid_sample_is_called_in_the_stock_warp_and_the_benchmark_alone():

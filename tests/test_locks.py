@@ -3,13 +3,15 @@
 import os
 import platform
 import signal
+import threading
+import time
 
 import pytest
 
 from support.processes import finish, start
 from voltween import locks
 from voltween.errors import InputError, TakeoverWarning
-from voltween.locks import alone_in, lock
+from voltween.locks import alone_in, lock, waiting_for
 
 HOLDING = """
 import time
@@ -53,6 +55,42 @@ def test_the_lock_of_a_killed_process_is_told_and_taken_over(tmp_path, holder):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture(name="elsewhere")
+def elsewhere_fixture(tmp_path, monkeypatch):
+    """The lock of a process of another host, which this host's locks do not show."""
+    monkeypatch.setattr(locks, "_PATIENCE_SECONDS", 0.3)
+    path = tmp_path / ".in-use.json"
+    path.write_text('{"host": "elsewhere", "process": 5, "since": "2026"}')
+    return path
+
+
+def test_the_lock_of_a_living_process_of_another_host_is_respected(
+    tmp_path, elsewhere, monkeypatch
+):
+    monkeypatch.setattr(locks, "_BEAT_SECONDS", 0.02)
+    with (
+        locks._beating(elsewhere),
+        pytest.raises(InputError, match="one in use by process 5 of elsewhere"),
+    ):
+        enter(tmp_path)
+    assert "elsewhere" in elsewhere.read_text()
+
+
+def test_the_lock_of_a_dead_process_of_another_host_is_taken_over(tmp_path, elsewhere):
+    with pytest.warns(TakeoverWarning, match="process 5 of elsewhere .* has ended"):
+        assert enter(tmp_path)
+    assert not elsewhere.exists()
+
+
+def test_a_holder_gives_signs_of_life(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "_BEAT_SECONDS", 0.02)
+    with alone_in(tmp_path, work="training"):
+        (path,) = tmp_path.iterdir()
+        before = path.stat().st_mtime_ns
+        time.sleep(0.5)
+        assert path.stat().st_mtime_ns > before
+
+
 def test_a_folder_that_cannot_be_locked_is_used_with_a_warning(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "fcntl", None)
     with pytest.warns(TakeoverWarning, match="cannot be locked"):
@@ -64,3 +102,23 @@ def test_a_lock_file_that_was_replaced_meanwhile_is_no_lock(tmp_path, monkeypatc
     monkeypatch.setattr(locks, "_is_at", lambda *_: answers.pop(0))
     os.close(lock(path))
     assert not answers
+
+
+def test_those_who_wait_for_a_lock_get_it_one_after_another(tmp_path):
+    inside, most = [], []
+
+    def work():
+        for _ in range(5):
+            with waiting_for(tmp_path / "lock"):
+                inside.append(1)
+                most.append(len(inside))
+                time.sleep(0.005)
+                inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 15
+    assert list(tmp_path.iterdir()) == []

@@ -1,13 +1,14 @@
 """Unfinished files of killed processes go; those of living ones stay."""
 
 import os
+import time
 
 import pytest
 
-from support.writing import BrokenError, kill_while_writing, names_in
+from support.writing import DISK_FULL, BrokenError, kill_while_writing, names_in
 from voltween import workspaces
 from voltween.files import whole_file
-from voltween.workspaces import PREFIX, sweep, workspace
+from voltween.workspaces import PREFIX, flush, publish, sweep, workspace
 
 KILLED = ("with whole_file(target) as partial:", "    partial.write_text('half')")
 
@@ -75,3 +76,39 @@ def test_a_workspace_swept_before_it_was_locked_is_made_again(tmp_path, monkeypa
     with workspace(tmp_path) as folder:
         assert folder.exists()
     assert not locks
+
+
+def test_the_workspaces_of_other_hosts_are_left_alone_for_a_day(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(workspaces.platform, "node", lambda: "else/where")
+        folder, descriptor = workspaces._make(tmp_path)
+    os.close(descriptor)  # it has died, or its host does not tell of its locks
+    assert folder.name.startswith(f"{PREFIX}else_where-{os.getpid()}-")
+    sweep(tmp_path)
+    assert folder.exists()
+    yesterday = time.time() - 25 * 3600
+    os.utime(folder / "lock", (yesterday, yesterday))
+    sweep(tmp_path)
+    assert names_in(tmp_path) == []
+
+
+def test_a_file_is_on_the_disk_before_it_is_in_its_place(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(workspaces, "flush", flushed.append)
+    (tmp_path / "partial").touch()
+    publish(tmp_path / "partial", tmp_path / "file")
+    assert flushed == [tmp_path / "partial", tmp_path]
+    assert names_in(tmp_path) == ["file"]
+
+
+def test_a_disk_that_fails_to_keep_a_file_is_told_and_a_folder_is_not(
+    tmp_path, monkeypatch
+):
+    def fail(descriptor):
+        raise DISK_FULL
+
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(os, "fsync", fail)
+    flush(tmp_path)
+    with pytest.raises(OSError, match="No space"):
+        flush(tmp_path / "file")

@@ -1,6 +1,7 @@
 __version__: str
 
 from .errors import InputError as InputError
+from .figures import notebook_html as notebook_html
 from .io import read as read
 from .io import read_labels as read_labels
 from .io import read_points as read_points

@@ -26,12 +26,24 @@ class _Array(Protocol):
     def tobytes(self) -> bytes: ...
 
 
+@runtime_checkable
+class _Stream(Protocol):
+    """An open file, also one in an archive."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 def bytes_digest(pieces: Iterable[bytes]) -> str:
     """Returns the SHA-256 of pieces, read one after another."""
     digest = hashlib.sha256()
     for piece in pieces:
         digest.update(piece)
     return digest.hexdigest()
+
+
+def stream_digest(stream: _Stream) -> str:
+    """Returns the SHA-256 of what can still be read of an open file."""
+    return bytes_digest(_pieces_of(stream))
 
 
 def text_digest(text: str) -> str:
@@ -50,29 +62,44 @@ def array_digest(array: _Array) -> str:
     return bytes_digest([text.encode(), array.tobytes()])
 
 
-def content_digest(path: Path) -> str:
-    """Returns the SHA-256 of a file, or of a DICOM folder's files one after another.
+def content_digest(*paths: Path) -> str:
+    """Returns the SHA-256 of files and DICOM folders, read one after another.
 
-    They are read in the order of their names. Subfolders are no part of a series,
-    unless the folder has no files of its own. The name of a series counts as well.
+    The files of a folder are read in the order of their names. Subfolders are no part
+    of a series, unless the folder has no files of its own. The name of a series counts
+    as well.
 
     Raises:
-        InputError: If it is a pipe or device, whose content would be gone.
-        OSError: If it is missing or cannot be read.
+        InputError: If one is missing or cannot be read, or is a pipe or device, whose
+            content would be gone.
     """
-    return bytes_digest(_pieces(path))
+    return bytes_digest(piece for path in paths for piece in _pieces(path))
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
     folder, series = folder_and_series(path)
+    yield series.encode(errors="surrogatepass")
     files = files_of(path)
     direct = [file for file in files if file.parent == folder]
-    yield series.encode()
     for file in (direct or files) if folder.is_dir() else files:
-        if file.exists() and not file.is_file():
+        try:
+            yield from _pieces_of_file(file)
+        except OSError as error:
+            got = error.strerror or str(error)
             raise InputError(
-                about=file, expected="a readable file", got="a pipe or device"
-            )
-        with file.open("rb") as content:
-            while piece := content.read(_PIECE_BYTES):
-                yield piece
+                about=file, expected="a file that can be read", got=got
+            ) from error
+
+
+def _pieces_of_file(file: Path) -> Iterator[bytes]:
+    if not file.exists():
+        raise InputError(about=file, expected="a file", got="none of this name")
+    if not file.is_file():
+        raise InputError(about=file, expected="a readable file", got="a pipe or device")
+    with file.open("rb") as content:
+        yield from _pieces_of(content)
+
+
+def _pieces_of(stream: _Stream) -> Iterator[bytes]:
+    while piece := stream.read(_PIECE_BYTES):
+        yield piece

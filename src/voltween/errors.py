@@ -73,6 +73,10 @@ class MissingPackageError(InputError):
     """An optional package is not installed; the advice says what to install."""
 
 
+class FailedTasksError(InputError):
+    """Some of many tasks failed, and the others are done: the exit code is 1."""
+
+
 class MemoryShortageError(InputError):
     """Work that needs more memory than the machine has left."""
 

@@ -12,7 +12,7 @@ from voltween.text_files import read_json
 
 Facts = Mapping[str, Any]
 """What a piece of work depends on, as JSON types: digests of its inputs, options,
-versions of tools and of the format."""
+versions of tools and of the format. There is at least one fact."""
 
 _KIND = "a record of finished work"
 _FACTS, _FILES = "facts", "content"
@@ -54,14 +54,12 @@ class Finished:
                 content_digest(self.folder / path) == file[_DIGEST]
                 for path, file in self.files.items()
             )
-        except (OSError, InputError):
+        except InputError:
             return False
 
     def text(self) -> str:
         """The record as `read_record` reads it."""
-        return as_json(
-            {_FACTS: self.facts, **self.values, _FILES: self.files},
-        )
+        return as_json({**self.values, _FACTS: self.facts, _FILES: self.files})
 
 
 def unfinished_text(files: Mapping[str, Mapping[str, Any]]) -> str:
@@ -76,9 +74,10 @@ def read_record(path: Path, name: str, folder: Path) -> Finished:
         InputError: If the file is no such record.
     """
     record = read_json(path, _KIND)
+    is_record = _FACTS in record or _FILES in record
     facts, files = record.pop(_FACTS, {}), record.pop(_FILES, {})
-    are_tables = isinstance(facts, dict) and isinstance(files, dict)
-    if not are_tables or not all(map(_is_file, files.items())):
+    is_record &= isinstance(facts, dict) and isinstance(files, dict)
+    if not is_record or not all(map(_is_file, files.items())):
         raise InputError(about=path, expected=_KIND, got="another JSON file")
     return Finished(name, folder, facts, files, record)
 

@@ -4,12 +4,14 @@ import errno
 import json
 import os
 import platform
+import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from voltween.errors import InputError, TakeoverWarning
 
@@ -20,6 +22,8 @@ except ImportError:  # Windows
 
 _HOLDER = ".in-use.json"
 _WAIT_SECONDS = 0.02
+_BEAT_SECONDS = 4.0
+_PATIENCE_SECONDS = 15.0  # some beats: a busy disk may delay one
 
 
 def lock(path: Path) -> int:
@@ -82,7 +86,9 @@ def _is_at(descriptor: int, path: Path) -> bool:
 def alone_in(folder: Path, *, work: str) -> Iterator[None]:
     """Keeps other processes with the same work out of a folder within the block.
 
-    A lock that a killed process left is taken over, with a warning.
+    A lock that a killed process left is taken over, with a warning. Some shared disks
+    keep the locks of every host apart: a process of another host counts as killed if
+    its lock shows no sign of life for some seconds.
 
     Raises:
         InputError: If another process is in the folder; it is named.
@@ -91,26 +97,68 @@ def alone_in(folder: Path, *, work: str) -> Iterator[None]:
     try:
         descriptor = lock(path)
     except BlockingIOError:
-        raise InputError(
-            about=folder,
-            expected=f"a folder without another {work}",
-            got=f"one in use by {_holder(path)}",
-            advice="wait for its end, or give another folder",
-        ) from None
+        raise _in_use(folder, work) from None
     except OSError as error:
         text = f"{folder}: cannot be locked ({error.strerror}): start no second {work}"
         warnings.warn(text, TakeoverWarning, stacklevel=3)
         yield
         return
     try:
+        if _is_alive_elsewhere(path):
+            raise _in_use(folder, work)
         if path.stat().st_size:
             text = f"{folder}: left by {_holder(path)}, which has ended: continued"
             warnings.warn(text, TakeoverWarning, stacklevel=3)
         _sign(path)
+        with _beating(path):
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
+def _in_use(folder: Path, work: str) -> InputError:
+    return InputError(
+        about=folder,
+        expected=f"a folder without another {work}",
+        got=f"one in use by {_holder(folder / _HOLDER)}",
+        advice="wait for its end, or give another folder",
+    )
+
+
+def _is_alive_elsewhere(path: Path) -> bool:
+    """Whether a process of another host touches this lock, which is watched."""
+    facts = _signature(path)
+    if facts is None or facts["host"] == platform.node():
+        return False
+    before = path.stat().st_mtime_ns
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < end:
+        time.sleep(_PATIENCE_SECONDS / 10)
+        if path.stat().st_mtime_ns != before:
+            return True
+    return False
+
+
+@contextmanager
+def _beating(path: Path) -> Iterator[None]:
+    """Touches a lock every few seconds within the block, as a sign of life."""
+    is_over = threading.Event()
+
+    def beat() -> None:
+        while not is_over.wait(_BEAT_SECONDS):
+            with suppress(OSError):
+                os.utime(path)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
         yield
     finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
+        is_over.set()
+        thread.join()
 
 
 def _sign(path: Path) -> None:
@@ -122,8 +170,16 @@ def _sign(path: Path) -> None:
 
 def _holder(path: Path) -> str:
     """Describes the process that holds a lock, or held it last."""
+    facts = _signature(path)
+    if facts is None:  # it is being written
+        return "another process"
+    return f"process {facts['process']} of {facts['host']} since {facts['since']}"
+
+
+def _signature(path: Path) -> dict[str, Any] | None:
+    """Host, process and time that a lock was signed with; None if it was not."""
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        return f"process {facts['process']} of {facts['host']} since {facts['since']}"
-    except (OSError, ValueError, KeyError, TypeError):  # it is being written
-        return "another process"
+        return {name: facts[name] for name in ("host", "process", "since")}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None

@@ -16,7 +16,7 @@ def finished(*digests, remarks=""):
         for n, digest in enumerate(digests)
     ]
     log = {"remarks": remarks}
-    return FinishedCase({"sources": sources}, {"image": "a"}, {}, log, "", "")
+    return FinishedCase({"sources": sources}, {"image": "a"}, log, "", "")
 
 
 def test_cases_of_one_scan_are_named_with_their_splits():

@@ -13,13 +13,14 @@ from support.cohorts import blob, write_cohort
 from voltween import io
 from voltween.cli import main
 from voltween.cohorts import load_case, read_manifest
-from voltween.errors import InputError, OutputError
+from voltween.errors import OutputError
 from voltween.evaluation import Method, align_cases, alignment, evaluate
 from voltween.evaluation.alignment import Alignment, prealign
 from voltween.evaluation.methods import Answer
 from voltween.files import whole_file
 from voltween.process import Used
 from voltween.spatial import Affine, Points
+from voltween.workers import Runner
 
 
 class Known:
@@ -162,8 +163,10 @@ def test_a_case_that_fails_is_named_and_the_others_are_aligned(known, tmp_path):
     cases = read_manifest(write_cohort(tmp_path / "cohort", 2, 2))
     atlas = load_case(cases[0])[0]
     cases[1].image.write_bytes(b"no scan")
-    with pytest.raises(InputError, match=r"expected 4 cases .* case1: .*image1.nii.gz"):
-        align_cases(cases, Alignment(atlas, tmp_path / "kept"), tmp_path / "aligned")
+    runner, alignment = Runner(), Alignment(atlas, tmp_path / "kept")
+    align_cases(cases, alignment, tmp_path / "aligned", runner=runner)
+    assert list(runner.status.failures) == ["case1"]
+    assert "image1.nii.gz: expected" in runner.status.failures["case1"]
     made = read_manifest(tmp_path / "aligned" / "cases.csv")
     assert [case.name for case in made] == ["case0", "case2", "case3"]
 

@@ -10,7 +10,6 @@ from voltween.evaluation import ComparedPair, PairScore
 from voltween.evaluation.comparison import MethodResult
 from voltween.evaluation.jacobian_figure import (
     jacobian_figure,
-    middle_views,
     volume_change,
 )
 from voltween.evaluation.records import Record
@@ -89,10 +88,3 @@ def test_the_map_shows_the_change_within_the_fixed_scan_and_nothing_beyond():
     assert shown.mask[0].all()  # the scan is less deep than wide
     assert not shown.mask[120].any()
     assert figure.axes[1].get_images()[0].get_clim() == (-1.5, 1.5)
-
-
-def test_middle_views_are_around_the_scans_middle_and_all_of_it():
-    grid = oblique_grid((15, 12, 10))
-    for view in middle_views(grid):
-        np.testing.assert_allclose(view.grid.center_mm, grid.center_mm, atol=1e-9)
-        assert view.half_mm == pytest.approx(23.0 / 2)

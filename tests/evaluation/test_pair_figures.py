@@ -21,12 +21,8 @@ from voltween.evaluation.jacobian_figure import jacobian_figure
 from voltween.evaluation.pair_figures import methods_figure, structures_figure
 from voltween.evaluation.records import Record
 from voltween.evaluation.warped_sections import FIXED_CROSS, MOVING_CROSS
+from voltween.figures import BOTH_COLOR, FIXED_COLOR, MOVED_COLOR
 from voltween.figures.figure_file import write_figure
-from voltween.figures.panels import (
-    BOTH_COLOR,
-    FIXED_COLOR,
-    MOVED_COLOR,
-)
 from voltween.spatial import Affine, Grid, Image, LabelMap, Points
 
 

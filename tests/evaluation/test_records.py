@@ -159,6 +159,16 @@ def test_records_of_earlier_versions_are_read_by_the_pair_in_them(tmp_path):
     assert records.find_transform("m", other) == kept_transform(tmp_path, "m", other)
 
 
+def test_records_without_a_list_of_files_as_earlier_versions_wrote_are_found(tmp_path):
+    records = Records(tmp_path)
+    records.keep(RECORD, {"weights": "abc"})
+    (path,) = tmp_path.rglob("*.json")
+    stored = json.loads(path.read_text())
+    assert stored.pop("content") == {}
+    path.write_text(json.dumps(stored))
+    assert records.find(NAMES["method"], PAIR, {"weights": "abc"}).pair.dice == 0.5
+
+
 def test_names_of_any_length_have_records(tmp_path):
     records = Records(tmp_path)
     pair = ("x" * 900, "y" * 900)

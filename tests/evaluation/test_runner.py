@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,13 @@ from support.scans import tiny_model
 from voltween import io
 from voltween.cohorts import ordered_pairs, read_manifest
 from voltween.errors import InputError, OutputError, SuspiciousInputWarning
-from voltween.evaluation import EvaluationProtocol, Method, evaluate, method_named
+from voltween.evaluation import (
+    EvaluationProtocol,
+    Method,
+    evaluate,
+    method_named,
+    write_report,
+)
 from voltween.evaluation.method_names import centers, identity
 from voltween.evaluation.methods import Answer, plain_method
 from voltween.evaluation.voxelmorph import voxelmorph_method
@@ -43,6 +50,23 @@ def counted_fixture():
         return Answer(centers(fixed, moving))
 
     return Method("counted", lambda: answer, {"version": "1"}), asked
+
+
+def test_the_index_shows_a_picture_of_every_registered_pair(cases, tmp_path, counted):
+    (method, _), out = counted, tmp_path / "out"
+
+    def fail(fixed, moving):
+        raise InputError(about="moving", expected="a head", got="a hand")
+
+    failing = Method("failing", lambda: fail)
+    pairs = [(cases[0].name, case.name) for case in cases[1:]]
+    scores = evaluate([method, failing], cases, pairs=pairs, out=out)
+    write_report(scores, out)
+    page = (out / "index.html").read_text()
+    for fixed, moving in pairs:
+        assert f'src="thumbnails/counted/{fixed}--{moving}.webp"' in page
+    assert page.count("<img") == 2
+    assert (out / f"thumbnails/counted/{'--'.join(pairs[0])}.webp").is_file()
 
 
 def test_scores_are_those_of_the_registration(cases, tmp_path):
@@ -139,6 +163,40 @@ def test_kept_transforms_are_measured_instead(cases, counted, tmp_path):
     again = evaluate([method], cases, pairs=pairs, out=out, protocol=protocol)
     assert len(asked) == 1
     assert str(again) == str(first)
+
+
+def test_a_kept_transform_with_another_content_is_not_measured(
+    cases, counted, tmp_path
+):
+    method, asked = counted
+    run = {
+        "pairs": [(cases[0].name, cases[1].name)],
+        "out": tmp_path / "out",
+        "protocol": EvaluationProtocol(keep_transforms=True),
+    }
+    first = evaluate([method], cases, **run)
+    shutil.rmtree(tmp_path / "out" / "finished")
+    (file,) = (tmp_path / "out" / "transforms" / "counted").glob("*.h5")
+    io.write(Affine(np.diag([2.0, 2, 2, 1])), file)
+    again = evaluate([method], cases, **run)
+    assert len(asked) == 2
+    assert again.pairs[0].dice == first.pairs[0].dice
+
+
+def test_a_transform_kept_by_an_earlier_version_is_measured(cases, counted, tmp_path):
+    method, asked = counted
+    run = {
+        "pairs": [(cases[0].name, cases[1].name)],
+        "out": tmp_path / "out",
+        "protocol": EvaluationProtocol(keep_transforms=True),
+    }
+    first = evaluate([method], cases, **run)
+    shutil.rmtree(tmp_path / "out" / "finished")
+    (record,) = (tmp_path / "out" / "transforms" / "counted").glob("*.json")
+    stored = json.loads(record.read_text())
+    record.write_text(json.dumps({key: stored[key] for key in ("facts", "figures")}))
+    assert str(evaluate([method], cases, **run)) == str(first)
+    assert len(asked) == 1
 
 
 def test_a_transform_that_cannot_be_kept_ends_the_run(

@@ -3,7 +3,6 @@ import pytest
 
 from support.scans import oblique_grid
 from voltween.figures import PLANES, display_grid
-from voltween.figures.planes import gray_levels
 from voltween.spatial import Affine, Grid, Image, directions_to_ras
 
 AXES = {"L": (0, -1), "R": (0, 1), "P": (1, -1), "A": (1, 1), "S": (2, 1)}
@@ -55,11 +54,3 @@ def test_a_window_is_one_layer_around_its_position_as_wide_as_asked_for(plane):
 def test_a_flat_scan_keeps_two_layers_on_the_display_grid():
     grid = display_grid(Grid((200, 200, 1), np.eye(4)))
     assert grid.shape == (224, 224, 2)
-
-
-def test_gray_levels_of_sections_are_on_one_scale():
-    dark, bright = gray_levels([np.zeros((3, 4)), np.full((3, 4), 9.0)])
-    assert (dark == 0).all()
-    assert (bright == 1).all()
-    (constant,) = gray_levels([np.full((3, 4), 7.0)])
-    assert np.isfinite(constant).all()

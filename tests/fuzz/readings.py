@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 _PROBES_MM = np.random.default_rng(3).uniform(-45, 45, (60, 3))
+_FACTS = {"a": 1, "sources": []}
 
 
 class BrokenPromiseError(Exception):
@@ -135,7 +136,7 @@ def finished(folder):
     """The record of a prepared case; None if it counts as not finished."""
     from voltween.cohorts.finished_cases import find_finished
 
-    read = find_finished(folder, "anna", {"a": 1})
+    read = find_finished(folder, "anna", _FACTS)
     return read and text(read)
 
 
@@ -225,18 +226,16 @@ def write_methods(folder):
 
 def write_finished(folder):
     """Writes the record of a prepared case with one file."""
-    (folder / "images").mkdir()
-    (folder / "images" / "anna.nii.gz").write_bytes(b"12345")
-    (folder / "finished").mkdir()
-    case = {
-        "facts": {"a": 1},
-        "files": {"image": "images/anna.nii.gz"},
-        "sizes": {"image": 5},
-        "log": {"case": "anna"},
-        "made": "2026-01-01",
-        "voltween": "0.1",
-    }
-    _write(folder / "finished" / "anna.json", json.dumps(case))
+    from voltween.store import Store
+
+    with Store(folder, "finished").making(_FACTS, name="anna") as draft:
+        draft.path("images/anna.nii.gz").write_bytes(b"12345")
+        draft.values.update(
+            files={"image": "images/anna.nii.gz"},
+            log={"case": "anna"},
+            made="2026-01-01",
+            voltween="0.1",
+        )
     return "."
 
 

@@ -12,7 +12,7 @@ from support.scans import (
     stored,
     tiny_model,
 )
-from voltween.figures import display_grid, draw_outlines, largest_structures
+from voltween.figures import display_grid
 from voltween.registration import Registration, register
 from voltween.registration.overview import _LIGHT_BLUE, _YELLOW, write_overview
 from voltween.registration.result import TweeningStage
@@ -80,20 +80,6 @@ def test_outlines_of_labels_are_drawn_where_labels_are_given(tmp_path):
     assert counts[1][1] == 0
     assert counts[2][0] == 0
     assert counts[2][1] > 1000
-
-
-def test_outline_is_the_outermost_pixels_of_the_chosen_labels():
-    labels = np.zeros((7, 7), int)
-    labels[1:4, 1:4], labels[5, 5] = 3, 4
-    drawn = draw_outlines(np.zeros((7, 7, 3)), labels, chosen=[3], color=np.ones(3))
-    expected = labels == 3
-    expected[2, 2] = False
-    np.testing.assert_array_equal(drawn[..., 0] == 1, expected)
-
-
-def test_most_structures_that_are_outlined_are_the_largest():
-    section = np.repeat(np.arange(40), np.arange(40))[None]
-    assert largest_structures([section]) == list(range(39, 27, -1))
 
 
 @pytest.mark.parametrize("stages", [1, 6])

@@ -60,6 +60,14 @@ def test_reading_a_result_changes_nothing_in_it():
     assert result.moved is result.moved  # computed once
 
 
+def test_a_notebook_shows_the_scans_and_the_verdict():
+    result = registered(TO_MOVING)
+    html = result._repr_html_()
+    assert html.count("data:image/png;base64,") == 1
+    assert f"verdict: {result.verdict.grade}" in html
+    assert f"{result.correlation['after']:.3f} after" in html
+
+
 def test_dice_is_given_for_shared_labels_at_every_stage():
     fixed, moving = label_blocks(FIXED.grid), label_blocks(MOVING.grid)
     without = LabelMap(np.where(moving.data == 7, 0, moving.data), moving.grid)

@@ -1,11 +1,11 @@
-"""The grid on which scans are shown, and their gray levels."""
+"""The grid on which scans are shown."""
 
 import numpy as np
 import pytest
 
 from support.scans import oblique_grid
-from voltween.reports.display import Window, choose_grid
-from voltween.spatial import Grid, Image
+from voltween.reports.display import choose_grid
+from voltween.spatial import Grid
 
 
 def grid(shape, spacing_mm):
@@ -41,23 +41,3 @@ def test_an_oblique_grid_is_shown_along_its_own_axes():
     voxels = scan.world_to_voxel(shown.corners_mm())
     assert voxels.min() > -1
     assert (voxels.max(axis=0) < np.array(scan.shape)).all()
-
-
-def test_bright_specks_do_not_darken_the_picture():
-    data = np.full((20, 20, 20), 0.0)
-    data[5:15] = 100.0
-    data[10, 10, 10] = 1e6
-    levels = Window.of(Image(data, grid(data.shape, (1, 1, 1)))).levels(data)
-    assert (levels[0] == 0).all()
-    assert (levels[7] == 255).all()
-
-
-def test_a_scan_that_is_empty_but_for_a_speck_has_gray_levels():
-    data = np.zeros((20, 20, 20))
-    data[10, 10, 10] = 5.0
-    window = Window.of(Image(data, grid(data.shape, (1, 1, 1))))
-    assert window.levels(data)[10, 10, 10] == 255
-    assert (
-        Window.of(Image(data * 0, grid(data.shape, (1, 1, 1)))).levels(data * 0).max()
-        == 0
-    )

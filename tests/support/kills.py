@@ -14,6 +14,7 @@ from support.scans import tiny_model
 from support.training import assert_equal
 from voltween import io
 from voltween.models import save_model
+from voltween.store import Store
 
 RESULT = ("registration.json", "moved.nii.gz", "fixed_to_moving.h5")
 
@@ -114,6 +115,30 @@ class Compare(Killable):
         assert (out / "summary.md").exists()
 
 
+class Cohort(Killable):
+    """All cases of a manifest to one of them, continued after the kill."""
+
+    def words(self, out):
+        manifest = self.inputs / "cohort" / "cases.csv"
+        model = ["--model", self.inputs / "tiny.safetensors", "--refine", "none"]
+        outputs = ["--outputs", "moved,transform"]
+        return ["cohort", manifest, "--fixed", "case0", *model, *outputs, "--out", out]
+
+    def check_left(self, out, done):
+        for record in (out / "records").glob("*.json"):
+            pair = Store(out, "records").read(record.stem)
+            assert pair is None or pair.is_undamaged()
+
+    def check_done(self, out, done):
+        for path in (path for path in (done / "cases").rglob("*") if path.is_file()):
+            if path.name != "registration.json":  # it has times
+                other = out / path.relative_to(done)
+                assert other.read_bytes() == path.read_bytes()
+        names = [{p.name for p in folder.rglob("*")} for folder in (out, done)]
+        assert names[0] == names[1]
+        assert "missing" not in (out / "pairs.csv").read_text()
+
+
 def facts(folder):
     """The content of registration.json."""
     return json.loads((folder / "registration.json").read_text())
@@ -130,4 +155,4 @@ def scores(folder):
     ]
 
 
-KILLABLE = (Register, Train, Compare)
+KILLABLE = (Register, Train, Compare, Cohort)

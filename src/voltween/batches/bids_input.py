@@ -1,6 +1,7 @@
 """The T1-weighted scans of a BIDS data set."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from voltween.cohorts import Case
@@ -36,8 +37,8 @@ def read_bids(folder: Path) -> tuple[Case, ...]:
             got=", ".join(strangers[:_SHOWN]),
         )
     found = tuple(case for case in cases.values() if case is not None)
-    names = [case.name for case in found]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    counts = Counter(case.name for case in found)
+    if twice := [name for name, count in counts.items() if count > 1]:
         raise InputError(
             about=folder,
             expected="one file per scan",

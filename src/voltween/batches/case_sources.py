@@ -1,5 +1,6 @@
 """The cases of a manifest, of a folder of scans, or of a BIDS data set."""
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -41,9 +42,9 @@ def _cases_of_folder(folder: Path) -> tuple[Case, ...]:
             got="none",
         )
     names = names_of_paths(scans)
-    shared = {name for name in names.values() if [*names.values()].count(name) > 1}
+    counts = Counter(names.values())
     return tuple(
-        Case(path.name if name in shared else name, path, None, None, split="")
+        Case(name if counts[name] == 1 else path.name, path, None, None, split="")
         for path, name in names.items()
     )
 

@@ -33,6 +33,18 @@ class Companions:
     moving_channels: tuple[Path, ...] = ()
     """Further images of the moving scan, in the same order."""
 
+    def absolute(self) -> "Companions":
+        """The same files by paths that hold in every folder, and on every worker."""
+        values = {role: getattr(self, role) for role, _ in self.by_role()}
+        return Companions(
+            **{
+                role: value.absolute()
+                if isinstance(value, Path)
+                else tuple(path.absolute() for path in value)
+                for role, value in values.items()
+            }
+        )
+
     def by_role(self) -> Iterator[tuple[str, list[Path]]]:
         """Yields the files that there are, by their roles, such as fixed_labels."""
         for field in fields(self):

@@ -22,6 +22,7 @@ from voltween.registration import (
     Guidance,
     Origin,
     RefinementChoice,
+    Registration,
     SettledModel,
     Side,
     check_registration_folder,
@@ -62,9 +63,10 @@ class PairJob:
     def has_guidance(self) -> bool:
         """Whether masks, landmarks or further images guide the refinement."""
         files = self.companions
-        points = self.points_guide and (files.fixed_points or files.moving_points)
         masks = files.fixed_mask or files.moving_mask
-        return bool(masks or points or files.fixed_channels or files.moving_channels)
+        channels = files.fixed_channels or files.moving_channels
+        points = self.points_guide and (files.fixed_points or files.moving_points)
+        return bool(masks or channels or points)
 
     @property
     def carried_parts(self) -> set[str]:
@@ -90,6 +92,7 @@ def register_files(
     *,
     command: Sequence[str] = (),
     on_step: OnStep = lambda step: None,
+    on_registered: Callable[[Registration], object] = lambda registration: None,
 ) -> dict[str, Any]:
     """Registers two scans and writes the result; returns registration.json's content.
 
@@ -98,6 +101,7 @@ def register_files(
         out: The folder for the result; see `write_registration`.
         command: The words of the command, for registration.json.
         on_step: Called after each step of the refinement.
+        on_registered: Called with the registration before it is written.
 
     Raises:
         InputError: If a file cannot be used, or as `register`.
@@ -121,6 +125,7 @@ def register_files(
         )
         if job.options.no_folding:
             registration = registration.without_folding()
+        on_registered(registration)
         digest = _model_digest(job.options, settled)
         origin = Origin(job.inputs, digest, command, warnings, structures)
         return write_registration(

@@ -1,6 +1,6 @@
 """The pairs of a cohort: to one fixed scan, all, listed, or along a subject's time."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -113,10 +113,14 @@ def listed_pairs(path: Path) -> list[CohortPair]:
     table = read_table(path, "a list of pairs", _SIDES)
     _check_columns(path, table.columns)
     rows = [_paths(row, path, number) for number, row in enumerate(table.rows, 2)]
-    names = names_of_paths([file for fixed, moving, _ in rows for file in (fixed, moving)])
+    names = names_of_paths(
+        [file for fixed, moving, _ in rows for file in (fixed, moving)]
+    )
     pairs = [CohortPair(names[f], names[m], f, m, c) for f, m, c in rows]
-    keys = [(pair.fixed_image, pair.moving_image) for pair in pairs]
-    if twice := [pair for pair, key in zip(pairs, keys, strict=True) if keys.count(key) > 1]:
+    counts = Counter((pair.fixed_image, pair.moving_image) for pair in pairs)
+    if twice := [
+        pair for pair in pairs if counts[pair.fixed_image, pair.moving_image] > 1
+    ]:
         raise InputError(
             about=path,
             expected="every pair once",

@@ -1,13 +1,15 @@
 """Command: align a cohort to an atlas."""
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 from tyro.conf import Positional
 
-from voltween.cli.console import case_progress, console
+from voltween.cli.console import console
+from voltween.cli.engine import EngineOptions, list_failures
 from voltween.cohorts import cases_of_split, load_case, read_manifest
 from voltween.errors import InputError
 from voltween.evaluation import align_cases, new_alignment
@@ -19,7 +21,8 @@ class Align:
 
     It uses the paper's command, for networks without an affine stage. It writes the
     scans, labels and points on the atlas with a manifest to train on, and every
-    transform (NAME_from_atlas.tfm, from atlas world to the scan's world). `voltween
+    transform (NAME_from_atlas.tfm, from atlas world to the scan's world). Scans that
+    cannot be aligned are listed and make the exit code 1. `voltween
     compare`, on the manifest of the original scans, takes the folder as --aligned and
     measures aligned:METHOD on the original scans, landmarks too. Repeat the command to
     continue an interrupted run. Needs voltween[baselines].
@@ -31,6 +34,9 @@ class Align:
     """Folder for the aligned cohort."""
     atlas: str | None = None
     """Case to align the others to; if not given, the first `train` case."""
+    engine: Annotated[EngineOptions, tyro.conf.arg(name="")] = field(
+        default_factory=EngineOptions
+    )
 
     def run(self) -> None:
         """Align and write."""
@@ -42,6 +48,9 @@ class Align:
                 about="--atlas", expected=f"a case of {self.manifest}", got=repr(name)
             )
         alignment = new_alignment(load_case(chosen[0])[0], self.out)
-        with case_progress(len(cases)) as on_case:
-            align_cases(cases, alignment, self.out, on_case=on_case)
+        with self.engine.running(self.out) as runner:
+            align_cases(cases, alignment, self.out, runner=runner)
         console.print(f"Wrote {self.out / 'cases.csv'}")
+        list_failures(runner.status)
+        if runner.status.failures:
+            sys.exit(1)

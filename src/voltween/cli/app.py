@@ -14,6 +14,7 @@ from voltween.stopping import stopping_at_signals
 # The module of this package that holds each command, with the first line of its help.
 COMMANDS = {
     "register": "Register MOVING to FIXED and write the results to a folder.",
+    "cohort": "Register many scans, and go on where an earlier run ended.",
     "apply": "Apply a transform to an image, a label map or points.",
     "jacobian": "Write a map of the volume change of a transform (Jacobian).",
     "align": "Align all scans of a manifest to one of them with ANTs.",
@@ -37,7 +38,8 @@ _COLUMN = 12  # characters of the names of commands
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line.
 
-    It exits with 2, after one line, for an error that the user can solve; with 130
+    It exits with 2, after one line, for an error that the user can solve; with 1 if
+    some of many scans or pairs failed and the others are done; with 130
     after an interrupt, and with 143 after a termination; and with 141, silently, if
     nobody reads what it writes.
     """
@@ -56,7 +58,11 @@ def _reporting_errors() -> Iterator[None]:
     import warnings  # not before signals are heeded
 
     from voltween.cli.log import show_logs
-    from voltween.errors import VoltweenError, reporting_memory_shortage
+    from voltween.errors import (
+        FailedTasksError,
+        VoltweenError,
+        reporting_memory_shortage,
+    )
 
     show_logs()
     try:
@@ -67,7 +73,7 @@ def _reporting_errors() -> Iterator[None]:
         raise
     except (VoltweenError, OSError) as error:  # OSError: such as a full disk
         _print_error(str(error))
-        sys.exit(2)
+        sys.exit(1 if isinstance(error, FailedTasksError) else 2)
     except UnicodeEncodeError as error:
         got = ascii(error.object)
         _print_error(f"expected names of letters in UTF-8, got {got}: rename the file")

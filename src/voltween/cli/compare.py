@@ -8,6 +8,7 @@ import tyro
 from tyro.conf import Positional
 
 from voltween.baselines import TIME_LIMIT_MINUTES
+from voltween.cli.engine import EngineOptions
 from voltween.cli.evaluate import measure_pairs
 from voltween.cohorts import cases_of_split, read_manifest
 from voltween.evaluation import (
@@ -56,6 +57,9 @@ class Compare:
     protocol: Annotated[EvaluationProtocol, tyro.conf.arg(name="")] = field(
         default_factory=EvaluationProtocol
     )
+    engine: Annotated[EngineOptions, tyro.conf.arg(name="")] = field(
+        default_factory=EngineOptions
+    )
 
     def run(self) -> None:
         """Measure and write."""
@@ -70,4 +74,11 @@ class Compare:
             self.time_limit_minutes,
         )
         methods = methods_named(names, preparation, device=self.device)
-        measure_pairs(methods, cases, self.selection, self.protocol, self.out)
+        measure_pairs(
+            methods,
+            cases,
+            selection=self.selection,
+            protocol=self.protocol,
+            engine=self.engine,
+            out=self.out,
+        )

@@ -1,10 +1,25 @@
-"""Options of commands that run many tasks: where they run, and how many at a time."""
+"""Options of commands that run many tasks, and the line that shows their progress."""
 
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from voltween.workers import Engine, Part, SlurmJob
+from rich.progress import BarColumn, Progress, ProgressColumn
+from rich.progress import Task as ProgressTask
+from rich.text import Text
+
+from voltween.cli.console import console, error_console
+from voltween.escaping import terminal
+from voltween.files import output_folder
+from voltween.workers import Engine, Part, Runner, SlurmJob, Status
 
 _GIGABYTE = 1_000_000_000
+_LOGS = "slurm-logs"
+_STATUS = "status.csv"
+_LOG_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -13,8 +28,8 @@ class EngineOptions:
 
     workers: int = 1
     """Local worker processes."""
-    threads: int = 1
-    """Threads of each worker."""
+    threads: int | None = None
+    """Threads of each worker; if not given, 1, or the CPUs of a Slurm job."""
     worker_memory_gb: float | None = None
     """Memory in GB at which a local worker is ended; its task is tried once more."""
     scheduler: str | None = None
@@ -22,16 +37,19 @@ class EngineOptions:
     slurm: str | None = None
     """Resources of the Slurm jobs in which workers run, such as
     partition=NAME,time=4:00:00,cpus=4,mem=16G; other long options of sbatch can be
-    added. A job has cpus / threads workers, which share its memory."""
+    added. Each job is one worker; a job that ends is replaced."""
     jobs: int = 1
     """Slurm jobs at a time."""
     dashboard: bool = False
     """Show the address of Dask's dashboard."""
 
-    def engine(self, *, part: str | None = None, memory: int | None = None) -> Engine:
+    def engine(
+        self, out: Path, *, part: str | None = None, memory: int | None = None
+    ) -> Engine:
         """The engine of these options.
 
         Args:
+            out: Folder of the command's results, in which Slurm jobs keep their logs.
             part: Share of the tasks, such as 3/40.
             memory: Bytes of a local worker unless an option says otherwise.
 
@@ -40,13 +58,82 @@ class EngineOptions:
         """
         if self.worker_memory_gb is not None:
             memory = int(self.worker_memory_gb * _GIGABYTE)
+        slurm = None if self.slurm is None else SlurmJob.read(self.slurm)
+        threads = self.threads
+        if threads is None:
+            threads = slurm.cpus if slurm else 1
         return Engine(
             workers=self.workers,
-            threads=self.threads,
+            threads=threads,
             memory=memory,
             scheduler=self.scheduler,
-            slurm=None if self.slurm is None else SlurmJob.read(self.slurm),
+            slurm=slurm,
+            logs=output_folder(out / _LOGS).resolve() if slurm else None,
             jobs=self.jobs,
             part=None if part is None else Part.read(part),
             dashboard=self.dashboard,
         )
+
+    @contextmanager
+    def running(self, out: Path) -> Iterator[Runner]:
+        """Yields a runner with a table of its tasks in `out`, and shows its progress.
+
+        After an interrupt, one line says how to go on.
+
+        Raises:
+            InputError: If the options contradict each other.
+        """
+        engine = self.engine(out)
+        status = Status(file=out / _STATUS, on_change=_LogLines())
+        with showing(status):
+            yield Runner(engine, status)
+
+
+def list_failures(status: Status) -> None:
+    """Lists the failed tasks, one line each."""
+    for name, error in status.failures.items():
+        error_console.print(f"voltween: {name}: {error}")
+
+
+@contextmanager
+def showing(status: Status) -> Iterator[None]:
+    """Shows the line of a status while it changes; after an interrupt, how to go on."""
+    try:
+        with Progress(
+            BarColumn(), _Line(status), console=console, transient=True
+        ) as bar:
+            bar.add_task("", total=None)
+            yield
+    except KeyboardInterrupt:
+        if status.tasks:
+            left = "what is finished is kept: repeat the command to continue"
+            print(f"voltween: {status.line()}; {left}", file=sys.stderr)
+        raise
+
+
+class _LogLines:
+    """Prints the line of a status once per minute where there is no terminal."""
+
+    def __init__(self) -> None:
+        self._printed = time.monotonic()
+
+    def __call__(self, status: Status) -> None:
+        """Prints the line if it is time."""
+        if not console.is_terminal and time.monotonic() - self._printed > _LOG_SECONDS:
+            self._printed = time.monotonic()
+            console.print(status.line())
+
+
+class _Line(ProgressColumn):
+    """The counts, rate and time left of a status, and the task that ended last."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__()
+        self._status = status
+
+    def render(self, task: ProgressTask) -> Text:
+        """The line as it is now."""
+        task.total = self._status.tasks or None
+        task.completed = self._status.ended
+        note = f" ({self._status.note})" if self._status.note else ""
+        return Text(terminal(f"{self._status.line()}{note}"))

@@ -1,22 +1,19 @@
 """Command: measure a model on the pairs of a cohort."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.progress import BarColumn, MofNCompleteColumn, Progress
 from tyro.conf import Positional
 
-from voltween.cli.console import Description, console, show_markdown
+from voltween.cli.console import show_markdown
+from voltween.cli.engine import EngineOptions, list_failures
 from voltween.cohorts import Case, cases_of_split, read_manifest
 from voltween.evaluation import (
     EvaluationProtocol,
     Method,
-    PairScore,
     PairSelection,
     check_report_folder,
     evaluate,
@@ -49,56 +46,51 @@ class Evaluate:
     protocol: Annotated[EvaluationProtocol, tyro.conf.arg(name="")] = field(
         default_factory=EvaluationProtocol
     )
+    engine: Annotated[EngineOptions, tyro.conf.arg(name="")] = field(
+        default_factory=EngineOptions
+    )
 
     def run(self) -> None:
         """Measure and write."""
         cases = read_manifest(self.manifest, may_lack_files=True)
         cases = cases_of_split(cases, self.selection.split)
         method = model_method(f"model:{self.model}", self.model, device=self.device)
-        measure_pairs([method], cases, self.selection, self.protocol, self.out)
+        measure_pairs(
+            [method],
+            cases,
+            selection=self.selection,
+            protocol=self.protocol,
+            engine=self.engine,
+            out=self.out,
+        )
 
 
 def measure_pairs(
     methods: list[Method],
     cases: tuple[Case, ...],
+    *,
     selection: PairSelection,
     protocol: EvaluationProtocol,
+    engine: EngineOptions,
     out: Path,
 ) -> None:
-    """Measures methods on the chosen pairs with a progress bar; writes the report.
+    """Measures methods on the chosen pairs and shows the progress; writes the report.
 
     The process ends with code 1 if pairs failed.
     """
     check_report_folder(out)
     pairs = selection.choose(cases)
-    with pair_progress(len(pairs) * len(methods)) as on_pair:
+    with engine.running(out) as runner:
         scores = evaluate(
-            methods, cases, pairs=pairs, out=out, protocol=protocol, on_pair=on_pair
+            methods,
+            cases,
+            pairs=pairs,
+            out=out,
+            protocol=protocol,
+            runner=runner,
         )
     write_report(scores, out)
     show_markdown((out / "summary.md").read_text(encoding="utf-8"))
+    list_failures(runner.status)
     if any(score.status == "failed" for score in scores.pairs):
         sys.exit(1)
-
-
-@contextmanager
-def pair_progress(pairs: int) -> Iterator[Callable[[PairScore], None]]:
-    """Shows a progress bar over pairs; yields the function to call after each pair."""
-    columns = (MofNCompleteColumn(), BarColumn(), Description())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=pairs)
-
-        def on_pair(score: PairScore) -> None:
-            progress.update(task, advance=1, description=pair_line(score))
-            if score.status == "failed":
-                progress.print(pair_line(score))
-
-        yield on_pair
-
-
-def pair_line(score: PairScore) -> str:
-    """Method, pair, Dice and verdict, or the reason why there are none."""
-    result = f"Dice {score.dice:.3f}, {score.verdict}"
-    if score.status != "ok":
-        result = score.note
-    return f"{score.method}, {score.moving} to {score.fixed}: {result}"

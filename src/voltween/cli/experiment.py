@@ -12,14 +12,12 @@ from tyro.conf import Positional
 
 from voltween.baselines import TIME_LIMIT_MINUTES
 from voltween.cli.console import changing_line, console, show_markdown
-from voltween.cli.evaluate import pair_line
 from voltween.cli.train import stage_line
 from voltween.cohorts import Case, read_manifest
 from voltween.evaluation import (
     ExperimentRun,
     ExperimentSettings,
     Observer,
-    PairScore,
     PaperTable,
     RowNeeds,
     ScaleName,
@@ -28,6 +26,7 @@ from voltween.evaluation import (
     run_experiment,
 )
 from voltween.training import Hardware, StepReport
+from voltween.workers import Runner, Status
 
 
 @dataclass(frozen=True)
@@ -74,11 +73,12 @@ class Experiment:
         if self.dry_run:
             self._show_needs(table, cases)
             return
-        with _progress() as observer:
-            page = run_experiment(table, cases, out=self.out, run=self._run(observer))
+        with _progress() as (observer, status):
+            run = self._run(observer, Runner(status=status))
+            page = run_experiment(table, cases, out=self.out, run=run)
         show_markdown(page)
 
-    def _run(self, observer: Observer) -> ExperimentRun:
+    def _run(self, observer: Observer, runner: Runner) -> ExperimentRun:
         return ExperimentRun(
             scale=self.scale,
             settings=self.settings,
@@ -87,6 +87,7 @@ class Experiment:
             hardware=self.hardware,
             time_limit_minutes=self.time_limit_minutes,
             observer=observer,
+            runner=runner,
         )
 
     def _show_needs(self, table: PaperTable, cases: tuple[Case, ...]) -> None:
@@ -96,7 +97,7 @@ class Experiment:
                 table,
                 cases,
                 out=self.out,
-                run=self._run(Observer()),
+                run=self._run(Observer(), Runner()),
                 on_row=lambda name: show(f"Trying {name}"),
             ):
                 shown.add_row(needs.row.name, *_needs_cells(needs))
@@ -126,7 +127,7 @@ def _needs_cells(row: RowNeeds) -> tuple[str, str, str, str]:
 
 
 @contextmanager
-def _progress() -> Iterator[Observer]:
+def _progress() -> Iterator[tuple[Observer, Status]]:
     """Shows one changing line for networks, steps and pairs."""
     with changing_line() as show:
         name = ""
@@ -141,7 +142,5 @@ def _progress() -> Iterator[Observer]:
                 line = stage_line(report.step, report.stages[-1])
                 console.print(f"{name}, {line}")
 
-        def on_pair(score: PairScore) -> None:
-            show(pair_line(score))
-
-        yield Observer(on_training, on_step, on_pair)
+        status = Status(on_change=lambda status: show(f"Pairs: {status.line()}"))
+        yield Observer(on_training, on_step), status

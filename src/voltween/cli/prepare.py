@@ -10,7 +10,8 @@ import tyro
 from rich.table import Table
 from tyro.conf import Positional
 
-from voltween.cli.console import changing_line, console, error_console
+from voltween.cli.console import console, error_console
+from voltween.cli.engine import EngineOptions
 from voltween.cohorts import (
     DOWNLOADS,
     PreparationOptions,
@@ -45,6 +46,9 @@ class Prepare:
     options: Annotated[PreparationOptions, tyro.conf.arg(name="")] = field(
         default_factory=PreparationOptions
     )
+    engine: Annotated[EngineOptions, tyro.conf.arg(name="")] = field(
+        default_factory=EngineOptions
+    )
 
     def run(self) -> None:
         """List, describe, or prepare."""
@@ -61,13 +65,9 @@ class Prepare:
             raise InputError(
                 about="--out", expected="a folder for the prepared cohort", got="none"
             )
-        with changing_line("Preparing ...") as show:
+        with self.engine.running(self.out) as runner:
             prepared = prepare(
-                cohort,
-                source,
-                out=self.out,
-                options=self.options,
-                on_case=lambda text: show(f"Preparing {text}"),
+                cohort, source, out=self.out, options=self.options, runner=runner
             )
         _show(prepared)
         if prepared.faults:

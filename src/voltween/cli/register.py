@@ -21,7 +21,7 @@ from voltween.cli.invocation import words
 from voltween.refinement import Step
 from voltween.registration import AUTO
 
-_EXIT_FAILED = 3
+EXIT_FAILED = 3
 _SHOWN_SECONDS = 0.005
 _PICTURES = "report.html", "overview.png"
 
@@ -42,9 +42,11 @@ class Register:
     spacing. It writes moved.nii.gz (moving on the fixed grid), fixed_to_moving.h5 and
     .nii.gz (ITK transform and displacement field), moving_to_fixed.h5,
     registration.json (quality figures), report.html (verdict, figures and a viewer),
-    overview.png (a picture to check by eye) and, with labels, moved_labels.nii.gz. An earlier result in the folder, which has a
-    registration.json, is replaced as a whole: all of these files are deleted, and
-    others stay. Files that the command reads are never written over.
+    overview.png (a picture to check by eye) and, with labels, moved_labels.nii.gz and
+    carried_labels.nii.gz (those of the fixed scan on the moving grid). An earlier
+    result in the folder, which has a registration.json, is replaced as a whole: all of
+    these files are deleted, and others stay. Files that the command reads are never
+    written over.
     """
 
     fixed: Annotated[Positional[Path], tyro.conf.arg(metavar="FIXED")]
@@ -78,7 +80,7 @@ class Register:
         if shown:
             console.print(f"Check {self.out / shown[0]}")
         if self.strict and figures["verdict"]["grade"] == "failed":
-            raise SystemExit(_EXIT_FAILED)
+            raise SystemExit(EXIT_FAILED)
 
 
 @contextmanager

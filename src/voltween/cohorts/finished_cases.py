@@ -1,12 +1,12 @@
 """Finished cases on disk, so that an interrupted preparation can continue.
 
-One JSON file per case records what it was made from and which files were written. A
-case counts as unfinished if its source or recipe has changed or its files are missing.
+The store in the cohort's folder has one record per case: what it was made from, its
+files, and its log. A case counts as unfinished if its source or recipe has changed or
+its files are missing.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,9 +14,9 @@ from typing import Any
 
 from voltween import io
 from voltween.cohorts.case_preparation import PreparedCase
-from voltween.errors import InputError
-from voltween.files import file_name, output_folder, whole_file
-from voltween.text_files import read_json
+from voltween.files import file_name
+from voltween.finished import Finished
+from voltween.store import Store
 
 _FOLDER = "finished"
 
@@ -29,8 +29,6 @@ class FinishedCase:
     """Everything that determines the result: sources, recipe, reference."""
     files: dict[str, str]
     """Paths of image, labels and points, relative to the cohort's folder."""
-    sizes: dict[str, int]
-    """Sizes of these files in bytes."""
     log: dict[str, str]
     made: str
     voltween: str
@@ -40,27 +38,16 @@ def find_finished(
     folder: Path, name: str, facts: Mapping[str, Any]
 ) -> FinishedCase | None:
     """The case if it was finished from the same facts and its files are unchanged."""
-    try:
-        case = FinishedCase(**read_json(_path(folder, name), "a finished case"))
-    except (InputError, TypeError):  # missing, or damaged by something else
+    finished = _store(folder).find(facts, name=file_name(name))
+    if finished is None or not _is_sound(finished):
         return None
-    if not _is_sound(case):
-        return None
-    files = {role: folder / path for role, path in case.files.items()}
-    if case.facts != json.loads(json.dumps(facts)):
-        return None
-    sizes = {role: f.stat().st_size for role, f in files.items() if f.exists()}
-    return case if sizes == case.sizes else None
-
-
-def _is_sound(case: FinishedCase) -> bool:
-    """Whether a record that was read has parts of the right kinds."""
-    tables = case.facts, case.files, case.sizes, case.log
-    return (
-        all(isinstance(table, dict) for table in tables)
-        and "image" in case.files
-        and isinstance(case.facts.get("sources"), list)
-        and all(isinstance(p, str) for p in (*case.files.values(), *case.log.values()))
+    values = finished.values
+    return FinishedCase(
+        finished.facts,
+        values["files"],
+        values["log"],
+        values["made"],
+        values["voltween"],
     )
 
 
@@ -73,23 +60,42 @@ def write_finished(
         OutputError: If the folder cannot be written to.
     """
     parts = {"image": case.image, "labels": case.labels, "points": case.points}
-    files, sizes = {}, {}
-    for role, part in parts.items():
-        if part is None:
-            continue
-        suffix = ".csv" if role == "points" else ".nii.gz"
-        subfolder = "images" if role == "image" else role
-        files[role] = f"{subfolder}/{file_name(name)}{suffix}"
-        path = output_folder(folder / subfolder) / f"{file_name(name)}{suffix}"
-        io.write(part, path)
-        sizes[role] = path.stat().st_size
+    files = {
+        role: _path(role, name) for role, part in parts.items() if part is not None
+    }
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    finished = FinishedCase(facts, files, sizes, case.log, now, version("voltween"))
-    output_folder(folder / _FOLDER)
-    with whole_file(_path(folder, name)) as partial:
-        partial.write_text(json.dumps(asdict(finished), indent=1))
+    finished = FinishedCase(facts, files, case.log, now, version("voltween"))
+    with _store(folder).making(facts, name=file_name(name)) as draft:
+        for role, path in files.items():
+            io.write(parts[role], draft.path(path))
+        draft.values.update(
+            files=files, log=case.log, made=now, voltween=finished.voltween
+        )
     return finished
 
 
-def _path(folder: Path, name: str) -> Path:
-    return folder / _FOLDER / f"{file_name(name)}.json"
+def _store(folder: Path) -> Store:
+    return Store(folder, records=_FOLDER)
+
+
+def _path(role: str, name: str) -> str:
+    """The path of a case's image, labels or points within the cohort's folder."""
+    suffix = ".csv" if role == "points" else ".nii.gz"
+    folder = "images" if role == "image" else role
+    return f"{folder}/{file_name(name)}{suffix}"
+
+
+def _is_sound(finished: Finished) -> bool:
+    """Whether a record has what a case needs, and files that are there."""
+    values = finished.values
+    files, log = values.get("files"), values.get("log")
+    if not isinstance(files, dict) or not isinstance(log, dict):
+        return False
+    texts = (*files.values(), *log.values(), values.get("made"), values.get("voltween"))
+    return (
+        "image" in files
+        and isinstance(finished.facts.get("sources"), list)
+        and all(isinstance(text, str) for text in texts)
+        # The records of earlier versions have no sizes of files that the store checks.
+        and all((finished.folder / path).is_file() for path in files.values())
+    )

@@ -1,14 +1,12 @@
 """Preparation of a download: comparable scans, a manifest and a record of the steps."""
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from voltween import io
-from voltween.cohorts.case_preparation import HOUNSFIELD, PreparedCase, prepare_case
+from voltween.cohorts.case_preparation import HOUNSFIELD, prepare_case
 from voltween.cohorts.choices import (
     RECORD,
     Choices,
@@ -26,10 +24,12 @@ from voltween.cohorts.finished_cases import FinishedCase, find_finished, write_f
 from voltween.cohorts.raters import RatedPoints, spread_text
 from voltween.cohorts.selection import select_cases
 from voltween.cohorts.suspicions import FileNames, warn_of_suspicious_cases
+from voltween.digests import facts_digest, text_digest
 from voltween.errors import InputError, reporting_memory_shortage
 from voltween.inputs import add_inputs, files_of
 from voltween.preprocessing import hounsfield_offset
 from voltween.spatial import Image
+from voltween.workers import Outcome, Runner, Shared, Task, sharing
 
 _FORMAT = 2  # increase when cases are prepared in another way
 _FEWEST_VAL = 2  # persons, enough for a pair
@@ -60,13 +60,32 @@ class _Reference:
     facts: dict[str, Any]
 
 
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What the preparation of every case needs."""
+
+    download: Download
+    out: Path
+    reference: _Reference | None
+
+
 @dataclass
 class _Progress:
-    """The cases finished so far, with those that are new, and the faults."""
+    """The cases finished so far, with those that are new, and the others."""
 
     finished: dict[str, FinishedCase] = field(default_factory=dict)
     made: list[str] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+    faults: dict[str, str] = field(default_factory=dict)
+    """Faults of the others, by name."""
+
+    def in_order(self, cases: Sequence[SourceCase]) -> "_Progress":
+        """The same in the order of the cases, whichever ended first."""
+        names = dict.fromkeys(case.name for case in cases)
+        return _Progress(
+            {name: self.finished[name] for name in names if name in self.finished},
+            [name for name in names if name in self.made],
+            {name: self.faults[name] for name in names if name in self.faults},
+        )
 
 
 def prepare(
@@ -75,7 +94,7 @@ def prepare(
     *,
     out: Path,
     options: PreparationOptions = _NO_OPTIONS,
-    on_case: Callable[[str], None] = lambda text: None,
+    runner: Runner | None = None,
 ) -> PreparedCohort:
     """Writes images, labels and points of a download, the manifest and the records.
 
@@ -99,9 +118,12 @@ def prepare(
         raise _no_case(download, source, contents.all_faults)
     check_edits(out, _assign(contents.cases, download, choices))
     progress = _prepare_cases(
-        contents, download, out=out, reference=reference, on_case=on_case
+        contents, download, out=out, reference=reference, runner=runner or Runner()
     )
-    finished, faults = progress.finished, [*contents.all_faults, *progress.faults]
+    finished, faults = (
+        progress.finished,
+        [*contents.all_faults, *progress.faults.values()],
+    )
     if not finished:
         raise _no_case(download, source, faults)
     splits, is_new = _write_tables(
@@ -201,7 +223,7 @@ def assign_splits(
         return splits
     train = {case.person for case in cases if splits[case.name] == "train"}
     train -= {case.person for case in cases if case.name in chosen}
-    drawn = sorted(train, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    drawn = sorted(train, key=text_digest)
     count = max(round(val_share * len(train)), _FEWEST_VAL) if val_share else 0
     if len(train) < 2 * _FEWEST_VAL:  # too few to divide
         count = 0
@@ -219,29 +241,71 @@ def _prepare_cases(
     *,
     out: Path,
     reference: _Reference | None,
-    on_case: Callable[[str], None],
+    runner: Runner,
 ) -> _Progress:
+    """Finds or makes the cases; the first CT is the reference of the others."""
+    work = _Work(download, out, reference)
+    cases = list(contents.cases)
     progress, names = _Progress(), FileNames()
-    for number, case in enumerate(contents.cases, 1):
-        on_case(f"{case.name} ({number} of {len(contents.cases)})")
-        image = reference.image if reference else None
+    is_first = download.intensity_rule == HOUNSFIELD and reference is None
+    while is_first and cases and not progress.finished:
+        here = Runner(status=runner.status)
+        _prepare_some([cases.pop(0)], work, names, progress, here)
+    if is_first and progress.finished:
+        ((name, first),) = progress.finished.items()
+        image = io.read(out / first.files["image"])
+        work = replace(work, reference=_Reference(image, first.facts | {"case": name}))
+    _prepare_some(cases, work, names, progress, runner)
+    return progress.in_order(contents.cases)
+
+
+def _prepare_some(
+    cases: Sequence[SourceCase],
+    work: _Work,
+    names: FileNames,
+    progress: _Progress,
+    runner: Runner,
+) -> None:
+    facts: dict[str, dict[str, Any]] = {}
+    missing = []
+    for case in cases:
         try:
             names.add(case.name)
             with reporting_memory_shortage():
-                facts = _facts(case, download, reference)
-                ready = find_finished(out, case.name, facts)
-                content = ready or prepare_case(case.load(), download, reference=image)
+                facts[case.name] = _facts(case, work.download, work.reference)
         except InputError as error:
-            progress.faults.append(str(error.add_context(case.name)))
+            progress.faults[case.name] = str(error.add_context(case.name))
             continue
-        if isinstance(content, PreparedCase):  # a full disk is no fault of the case
-            content = write_finished(content, out, name=case.name, facts=facts)
-            progress.made.append(case.name)
-        progress.finished[case.name] = content
-        if download.intensity_rule == HOUNSFIELD and reference is None:
-            first = io.read(out / content.files["image"])  # the reference of the rest
-            reference = _Reference(first, facts | {"case": case.name})
-    return progress
+        ready = find_finished(work.out, case.name, facts[case.name])
+        if ready is None:
+            missing.append(case)
+        else:
+            progress.finished[case.name] = ready
+            runner.status.keep(case.name)
+
+    def note(outcome: Outcome) -> str:
+        name = outcome.name
+        made = find_finished(work.out, name, facts[name]) if not outcome.error else None
+        if made is None:
+            progress.faults[name] = f"{name}: {outcome.error}"
+        else:
+            progress.finished[name] = made
+            progress.made.append(name)
+        return ""
+
+    if not missing:
+        return
+    with sharing(work, work.out, runner.engine) as shared:
+        tasks = [Task(case.name, (shared, case, facts[case.name])) for case in missing]
+        runner.run(_prepare_one, tasks, note)
+
+
+def _prepare_one(work: Shared[_Work], case: SourceCase, facts: dict[str, Any]) -> None:
+    """Prepares a case and writes it."""
+    reference = work.value.reference
+    image = reference.image if reference else None
+    content = prepare_case(case.load(), work.value.download, reference=image)
+    write_finished(content, work.value.out, name=case.name, facts=facts)
 
 
 def _read_reference(given: str | None) -> _Reference | None:
@@ -264,13 +328,12 @@ def _facts(
     case: SourceCase, download: Download, reference: _Reference | None
 ) -> dict[str, Any]:
     """Everything that determines the prepared case."""
-    text = json.dumps(reference.facts, sort_keys=True) if reference else ""
     rules = [download.region, download.intensity_rule] if download.is_open else []
     return {
         "format": _FORMAT,
         "recipe": " ".join([download.name, *rules]),
         "sources": [facts() for facts in case.sources],
-        "reference": hashlib.sha256(text.encode()).hexdigest() if reference else None,
+        "reference": facts_digest(reference.facts) if reference else None,
     }
 
 

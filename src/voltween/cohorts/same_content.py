@@ -1,6 +1,5 @@
 """Files of one content under several names, found without reading most of them."""
 
-import hashlib
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -8,7 +7,7 @@ from contextlib import suppress
 from gzip import GzipFile
 from pathlib import Path
 
-from voltween.digests import content_digest
+from voltween.digests import bytes_digest, content_digest
 from voltween.inputs import files_of
 
 _GZIP = b"\x1f\x8b"
@@ -67,10 +66,7 @@ def _digest(path: Path) -> str:
     """SHA-256 of the content."""
     if path.is_dir():
         return content_digest(path)
-    digest = hashlib.sha256()
-    for piece in _content(path):
-        digest.update(piece)
-    return digest.hexdigest()
+    return bytes_digest(_content(path))
 
 
 def _trailer(path: Path) -> tuple[int, int] | None:

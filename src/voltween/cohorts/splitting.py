@@ -1,11 +1,11 @@
 """Division of the cases of a cohort into train, val and test, by subject."""
 
-import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Literal
 
 from voltween.cohorts.manifest_row import SPLITS, Case
+from voltween.digests import text_digest
 from voltween.errors import InputError
 
 _FEWEST = 2  # cases of a split, to form a pair
@@ -59,9 +59,7 @@ def split_cases(
 
 def _draw_order(persons: Collection[str], seed: int) -> list[str]:
     """The persons in the order in which they are drawn."""
-    return sorted(
-        persons, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).hexdigest()
-    )
+    return sorted(persons, key=lambda name: text_digest(f"{seed} {name}"))
 
 
 def _split(case: Case, val: Collection[str], test: Collection[str]) -> str:

@@ -15,6 +15,7 @@ from voltween.evaluation.method_names import methods_named as methods_named
 from voltween.evaluation.methods import Method as Method
 from voltween.evaluation.methods import model_method as model_method
 from voltween.evaluation.pair_selection import PairSelection as PairSelection
+from voltween.evaluation.pair_work import EvaluationProtocol as EvaluationProtocol
 from voltween.evaluation.paper.experiment import ExperimentRun as ExperimentRun
 from voltween.evaluation.paper.experiment import Observer as Observer
 from voltween.evaluation.paper.experiment import run_experiment as run_experiment
@@ -28,6 +29,5 @@ from voltween.evaluation.report.report_folder import (
     check_report_folder as check_report_folder,
 )
 from voltween.evaluation.report.report_folder import write_report as write_report
-from voltween.evaluation.runner import EvaluationProtocol as EvaluationProtocol
 from voltween.evaluation.runner import evaluate as evaluate
 from voltween.evaluation.scores import PairScore as PairScore

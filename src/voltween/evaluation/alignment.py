@@ -5,25 +5,27 @@ aligned to an atlas, in training and in use (section V-B). Their transforms are 
 back to the scans' own worlds exactly, so that no correction is needed.
 """
 
-import hashlib
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from voltween import io
 from voltween.baselines import TOOLS
 from voltween.cohorts import Case, load_case, write_manifest
-from voltween.errors import InputError, reporting_memory_shortage
+from voltween.digests import bytes_digest, content_digest
+from voltween.errors import InputError
 from voltween.evaluation.methods import Answer, Method, Registering
-from voltween.files import file_name, output_folder, whole_file
+from voltween.files import file_name, output_folder
 from voltween.inputs import check_is_no_input
 from voltween.spatial import Affine, Image, Transform
+from voltween.store import Draft, Store
+from voltween.workers import Outcome, Runner, Shared, Task, sharing
 
-_ALIGNMENT, _ATLAS = "alignment", "atlas.nii.gz"
+_ALIGNMENT, _ATLAS, _FINISHED = "alignment", "atlas.nii.gz", "finished"
+_FORMAT = 1  # raised when alignments or aligned scans change: they are made again
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,22 +42,24 @@ class Alignment:
             InputError: If antspyx is missing or ANTs fails.
             OutputError: If the folder cannot be written to.
         """
-        path = self._path(image)
-        if not path.exists():
-            output_folder(self.folder)
+        TOOLS["ants-affine"].check_installed()
+
+        def align(draft: Draft) -> None:
             transform, used = TOOLS["ants-affine"].run(self.atlas, image)
-            with whole_file(path.with_suffix(".json")) as partial:
-                partial.write_text(json.dumps({"seconds": used.seconds}))
-            io.write(transform, path)
+            io.write(transform, draft.path(f"{draft.name}.tfm"))
+            draft.values["seconds"] = used.seconds
+
+        facts = {**self.facts, "image": _digest(image)}
+        (path,) = Store(self.folder).found_or_made(facts, align).paths
         affine = io.read_transform(path)
         assert isinstance(affine, Affine)
         return affine
 
-    def _path(self, image: Image) -> Path:
-        TOOLS["ants-affine"].check_installed()
-        ants_version = version(TOOLS["ants-affine"].package)
-        text = f"antspyx {ants_version} {_digest(self.atlas)} {_digest(image)}"
-        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()}.tfm"
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What the alignment of every scan depends on."""
+        antspyx = version(TOOLS["ants-affine"].package)
+        return {"format": _FORMAT, "antspyx": antspyx, "atlas": _digest(self.atlas)}
 
 
 def new_alignment(atlas: Image, out: Path) -> Alignment:
@@ -90,38 +94,33 @@ def align_cases(
     alignment: Alignment,
     out: Path,
     *,
-    on_case: Callable[[str], None] = lambda name: None,
+    runner: Runner | None = None,
 ) -> tuple[Case, ...]:
     """Writes the cases on the atlas's grid to a folder with a manifest, cases.csv.
 
     Beside each scan it writes the transform NAME_from_atlas.tfm, which maps atlas world
-    to the scan's world. Existing alignments are not computed again.
+    to the scan's world. Cases that the folder has from the same files are kept. Those
+    that cannot be read or aligned are failures in the status of the runner, and are not
+    in the manifest, whose cases are returned.
 
     Raises:
         OutputError: At the first case that cannot be written.
         InputError: If a file to write is an input of the command, or one of two cases.
-            If a case could not
-            be read or aligned, after all other cases are done and in the manifest.
     """
     _check_outputs(cases, out)
-    output_folder(out)
-    aligned, faults = [], []
-    for case in cases:
-        on_case(case.name)
-        try:
-            with reporting_memory_shortage():
-                aligned.append(_align_case(case, alignment, out))
-        except InputError as error:
-            faults.append(str(error.add_context(case.name)))
-    write_manifest(aligned, out / "cases.csv", line_ending="\r\n")
-    if faults:
-        raise InputError(
-            about=out,
-            expected=f"{len(cases)} cases that can be aligned",
-            got=f"{len(faults)} that cannot and are not in cases.csv",
-            advice="; ".join(faults),
-        )
-    return tuple(aligned)
+    runner, aligned = runner or Runner(), set()
+
+    def note(outcome: Outcome) -> str:
+        if outcome.error is None:
+            aligned.add(outcome.name)
+        return ""
+
+    with sharing(alignment, output_folder(out), runner.engine) as shared:
+        tasks = [Task(case.name, (shared, case, out)) for case in cases]
+        runner.run(_align_case, tasks, note)
+    made = [_aligned_case(case, out) for case in cases if case.name in aligned]
+    write_manifest(made, out / "cases.csv", line_ending="\r\n")
+    return tuple(made)
 
 
 def prealign(method: Method, alignment: Alignment, *, name: str) -> Method:
@@ -152,20 +151,39 @@ def prealign(method: Method, alignment: Alignment, *, name: str) -> Method:
     return replace(method, name=name, load=load, facts=facts, prepare=alignment.of)
 
 
-def _align_case(case: Case, alignment: Alignment, out: Path) -> Case:
-    """Writes an aligned case, each time anew, so that no file of another scan stays."""
+def _align_case(alignment: Shared[Alignment], case: Case, out: Path) -> None:
+    """Writes an aligned case, unless it is finished work of `out`."""
+    paths = (case.image, case.labels, case.points)
+    digests = [content_digest(path) if path else None for path in paths]
+    facts = {"alignment": alignment.value.facts, "files": digests}
+    store, name = Store(out, records=_FINISHED), file_name(case.name)
+    if store.find(facts, name=name) is None:
+        with store.making(facts, name=name) as draft:
+            _write_aligned(case, alignment.value, draft.folder)
+
+
+def _aligned_case(case: Case, out: Path) -> Case:
+    """The case with its aligned files."""
+    image, _, labels, points = _files_of(case, out)
+    return replace(
+        case,
+        image=image,
+        labels=labels if case.labels else None,
+        points=points if case.points else None,
+    )
+
+
+def _write_aligned(case: Case, alignment: Alignment, folder: Path) -> None:
     image, labels = load_case(case)
     affine, grid = alignment.of(image), alignment.atlas.grid
-    image_file, transform_file, labels_file, points_file = _files_of(case, out)
-    image_path = io.write(affine.resample(image, onto=grid), image_file)
+    image_file, transform_file, labels_file, points_file = _files_of(case, folder)
+    io.write(affine.resample(image, onto=grid), image_file)
     io.write(affine, transform_file)
-    labels_path = points_path = None
     if labels is not None:
-        labels_path = io.write(affine.resample(labels, onto=grid), labels_file)
+        io.write(affine.resample(labels, onto=grid), labels_file)
     if case.points:
         points = affine.inverse().map_points(io.read_points(case.points))
-        points_path = io.write(points, points_file)
-    return replace(case, image=image_path, labels=labels_path, points=points_path)
+        io.write(points, points_file)
 
 
 def _files_of(case: Case, out: Path) -> list[Path]:
@@ -198,5 +216,5 @@ def _check_outputs(cases: Sequence[Case], out: Path) -> None:
 
 def _digest(image: Image) -> str:
     """Digest of an image: its voxels and its grid."""
-    content = np.ascontiguousarray(image.data).tobytes() + image.grid.affine.tobytes()
-    return hashlib.sha256(f"{image.grid.shape}".encode() + content).hexdigest()
+    shape = str(image.grid.shape).encode()
+    return bytes_digest([shape, image.data.tobytes(), image.grid.affine.tobytes()])

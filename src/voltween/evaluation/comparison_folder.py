@@ -8,7 +8,12 @@ from typing import Any
 from voltween import io
 from voltween.cohorts import Pair
 from voltween.errors import InputError
-from voltween.evaluation.records import Record, Records, has_records
+from voltween.evaluation.records import (
+    Record,
+    Records,
+    has_records,
+    kept_thumbnail,
+)
 from voltween.spatial import Transform
 from voltween.text_files import read_json
 
@@ -60,6 +65,10 @@ class ComparisonFolder:
     def is_masked(self, method: str, pair: Pair) -> bool:
         """Whether the images of the pair were masked by their labels."""
         return Records(self.kept).is_masked(self.record_name(method), pair)
+
+    def thumbnail(self, method: str, pair: Pair) -> Path:
+        """Path of the small picture of a pair, which was made if it was registered."""
+        return kept_thumbnail(self.kept, self.record_name(method), pair)
 
     def transform(self, method: str, pair: Pair) -> Transform:
         """The kept transform of a pair, fixed to moving world mm.

@@ -10,13 +10,11 @@ from matplotlib.patches import Patch
 from voltween.evaluation.comparison import ComparedPair
 from voltween.evaluation.pair_figures import pair_title
 from voltween.evaluation.report.summaries import short_names
-from voltween.figures import PLANES
-from voltween.figures.panels import View, draw_section, table_of_axes
-from voltween.spatial import Affine, Grid, Image, LabelMap, Transform, directions_to_ras
+from voltween.figures import LARGEST_LOG_JACOBIAN, View, square_views
+from voltween.figures.panels import draw_section, table_of_axes
+from voltween.spatial import Affine, Grid, Image, LabelMap, Transform
 
-_MOST_LOG2 = 1.5
 _SMALLEST = 2.0**-6
-_PIXELS = 240
 _FOLDING_COLOR, _BEYOND_COLOR = "#FFD800", "#888888"
 
 
@@ -27,10 +25,10 @@ def jacobian_figure(pair: ComparedPair) -> Figure:
     grid that fold; their percentage of all voxels is written below each column.
     """
     names = short_names(pair.methods).values()
-    figure, axes = table_of_axes(pair_title(pair), ["fixed", *names], len(PLANES))
-    views = middle_views(pair.fixed.image.grid)
+    views = square_views(pair.fixed.image.grid)
+    figure, axes = table_of_axes(pair_title(pair), ["fixed", *names], len(views))
     for panel, view in zip(axes[:, 0], views, strict=True):
-        draw_section(panel, view.image(pair.fixed.image), view, are_sides_named=True)
+        draw_section(panel, view.gray(pair.fixed.image), view, are_sides_named=True)
     shown = None
     for column, result in zip(axes.T[1:], pair.methods.values(), strict=True):
         growth, folding = volume_change(result.fixed_to_moving, pair.fixed.image.grid)
@@ -58,7 +56,11 @@ def _draw_change(axes: Axes, view: View, growth: Image, folding: LabelMap) -> Ax
     slab = Affine.identity().resample(growth, onto=view.grid)
     section = np.where(view.mask(everywhere, 1), view.plane.section(slab.data), np.nan)
     shown = axes.imshow(
-        section, cmap="RdBu_r", vmin=-_MOST_LOG2, vmax=_MOST_LOG2, extent=extent
+        section,
+        cmap="RdBu_r",
+        vmin=-LARGEST_LOG_JACOBIAN,
+        vmax=LARGEST_LOG_JACOBIAN,
+        extent=extent,
     )
     folded = view.mask(folding, 1)
     axes.imshow(
@@ -73,16 +75,3 @@ def volume_change(fixed_to_moving: Transform, grid: Grid) -> tuple[Image, LabelM
     determinant = fixed_to_moving.to_field(grid).jacobian_determinant()
     growth = np.log2(determinant.clip(_SMALLEST))
     return Image(growth, grid), LabelMap((determinant <= 0).astype(np.uint8), grid)
-
-
-def middle_views(grid: Grid) -> list[View]:
-    """Views of the planes through a grid's center, as wide as its longest side."""
-    half_mm = float((np.array(grid.shape) * grid.spacing_mm).max() / 2)
-    directions = directions_to_ras(grid)
-    return [
-        View(
-            plane,
-            plane.window(directions, grid.center_mm, half_mm=half_mm, pixels=_PIXELS),
-        )
-        for plane in PLANES
-    ]

@@ -19,16 +19,15 @@ from voltween.evaluation.section_rows import (
 )
 from voltween.evaluation.stages import register_stages
 from voltween.evaluation.warped_sections import warped_sections_figure
-from voltween.figures.panels import (
+from voltween.figures import (
     BOTH_COLOR,
     FIXED_COLOR,
     MOVED_COLOR,
     View,
-    draw_section,
     overlap_colors,
     structure_view,
-    table_of_axes,
 )
+from voltween.figures.panels import draw_section, table_of_axes
 from voltween.spatial import labels_in_common
 
 
@@ -122,7 +121,7 @@ def _draw_structure(axes: np.ndarray, pair: ComparedPair, label: int) -> None:
     assert moving.labels is not None
     view = structure_view(fixed.labels, label)
     mask = view.mask(fixed.labels, label)
-    draw_section(axes[0, 0], view.image(fixed.image), view, are_sides_named=True)
+    draw_section(axes[0, 0], view.gray(fixed.image), view, are_sides_named=True)
     draw_section(
         axes[1, 0],
         overlap_colors(mask, np.zeros_like(mask)),
@@ -134,7 +133,7 @@ def _draw_structure(axes: np.ndarray, pair: ComparedPair, label: int) -> None:
     for column, result in zip(axes.T[1:], pair.methods.values(), strict=True):
         transform = result.fixed_to_moving
         moved = view.mask(moving.labels, label, transform)
-        image = view.image(moving.image, transform)
+        image = view.gray(moving.image, transform)
         draw_section(column[0], image, view, are_sides_named=False)
         _outline(column[0], mask, view, FIXED_COLOR)
         _outline(column[0], moved, view, MOVED_COLOR)

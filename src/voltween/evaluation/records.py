@@ -1,12 +1,10 @@
 """Records of finished pairs on disk, so that an interrupted comparison can continue.
 
-There is one JSON file per method and pair, with the scores and the facts that they
-depend on. A record whose facts have changed (other weights, another version of a tool,
-other files) does not count as finished.
+The store in the folder has one record of scores per method and pair. A record whose
+facts have changed (other weights, another version of a tool, other files) does not
+count as finished.
 """
 
-import hashlib
-import json
 import math
 import re
 import warnings
@@ -16,13 +14,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from voltween.cohorts import Pair
+from voltween.digests import facts_digest
 from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.evaluation.scores import PairScore, StageScore, StructureScore
-from voltween.files import file_name, naming, output_folder, whole_file
+from voltween.files import file_name, naming
+from voltween.finished import Facts, Finished
 from voltween.models import dataclass_from_facts
-from voltween.text_files import read_json
+from voltween.store import Store
 
-Facts = Mapping[str, Any]
 Score = TypeVar("Score", PairScore, StructureScore, StageScore)
 
 _FINISHED = "finished"
@@ -54,8 +53,10 @@ class Records:
     def find(self, method: str, pair: Pair, facts: Facts) -> Record | None:
         """The record of a pair finished under the same facts; None if there is none."""
         stored = self._stored(method, pair)
-        is_same = stored is not None and stored.facts == _stored_facts(facts)
-        return _record(stored) if stored and is_same else None
+        if stored is None:
+            return None
+        same = self._store.find(_stored_facts(facts), name=stored.name)
+        return _record(same.values) if same else None
 
     def read(self, method: str, pair: Pair) -> Record | None:
         """The record of a pair under any facts; None if it is not finished.
@@ -66,13 +67,13 @@ class Records:
         stored = self._stored(method, pair)
         if stored and stored.facts.get("format") != _FORMAT:
             raise InputError(
-                about=stored.path,
+                about=self._store.record_path(stored.name),
                 expected="measures of this version of voltween",
                 got="those of another version",
                 advice="repeat the comparison: kept transforms are measured again, "
                 "without registering",
             )
-        return _record(stored) if stored else None
+        return _record(stored.values) if stored else None
 
     def is_masked(self, method: str, pair: Pair) -> bool:
         """Whether the images of the pair were masked by their labels."""
@@ -82,11 +83,9 @@ class Records:
     def keep(self, record: Record, facts: Facts) -> None:
         """Writes a record, whole or not at all."""
         pair = record.pair
-        path = self._path(pair.method, pair_name((pair.fixed, pair.moving)))
-        output_folder(path.parent)
-        stored = {"facts": _stored_facts(facts), **_without_nan(asdict(record))}
-        with whole_file(path) as partial:
-            partial.write_text(json.dumps(stored, indent=1))
+        name = _record_name(pair.method, pair_name((pair.fixed, pair.moving)))
+        with self._store.making(_stored_facts(facts), name=name) as draft:
+            draft.values.update(_without_nan(asdict(record)))
 
     def find_transform(self, method: str, pair: Pair) -> Path:
         """Path of the transform kept with the pair's record, whichever version made it.
@@ -94,56 +93,30 @@ class Records:
         Without a record, it is where this version keeps it.
         """
         stored = self._stored(method, pair)
-        name = stored.path.stem if stored else pair_name(pair)
-        return _transform_path(self.folder, method, name)
+        name = stored.name if stored else _record_name(method, pair_name(pair))
+        return _transform_path(self.folder, name)
 
-    def _stored(self, method: str, pair: Pair) -> "_Stored | None":
+    @property
+    def _store(self) -> Store:
+        return Store(self.folder, records=_FINISHED)
+
+    def _stored(self, method: str, pair: Pair) -> Finished | None:
         """The content of the pair's record, if there is one."""
-        for name in _pair_names(pair):
-            path = self._path(method, name)
-            if not path.exists():
+        for part in _pair_names(pair):
+            name = _record_name(method, part)
+            stored = self._store.read(name)
+            if stored is None:
                 continue
             try:
-                stored = _Stored.read(path)
+                with naming(self._store.record_path(name)):
+                    names = _checked_names(stored)
             except InputError as error:
-                warnings.warn(
-                    f"{error}: not used", SuspiciousInputWarning, stacklevel=3
-                )
+                text = f"{error}: not used"
+                warnings.warn(text, SuspiciousInputWarning, stacklevel=3)
                 continue
-            if stored.names == (method, *pair):
+            if names == (method, *pair):
                 return stored
         return None
-
-    def _path(self, method: str, name: str) -> Path:
-        return self.folder / _FINISHED / file_name(method) / f"{name}.json"
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """The content of a record's file, of which facts and names are checked."""
-
-    path: Path
-    facts: Facts
-    names: tuple[str, str, str]
-    """Method, fixed case, moving case."""
-    scores: Mapping[str, Any]
-
-    @classmethod
-    def read(cls, path: Path) -> "_Stored":
-        """Reads a record's file.
-
-        Raises:
-            InputError: If it is none.
-        """
-        content = read_json(path, _KIND)
-        facts, pair = content.get("facts"), content.get("pair")
-        if not isinstance(facts, dict) or not isinstance(pair, dict):
-            raise InputError(about=path, expected=_KIND, got="another JSON file")
-        method, fixed, moving = (pair.get(n) for n in ("method", "fixed", "moving"))
-        stored = cls(path, facts, (str(method), str(fixed), str(moving)), content)
-        if facts.get("format") == _FORMAT:  # others had other measures
-            _record(stored)
-        return stored
 
 
 def has_records(folder: Path) -> bool:
@@ -153,11 +126,21 @@ def has_records(folder: Path) -> bool:
 
 def kept_transform(folder: Path, method: str, pair: Pair) -> Path:
     """Path at which the transform of a pair, fixed to moving (ITK), is kept."""
-    return _transform_path(folder, method, pair_name(pair))
+    return _transform_path(folder, _record_name(method, pair_name(pair)))
 
 
-def _transform_path(folder: Path, method: str, name: str) -> Path:
-    return folder / "transforms" / file_name(method) / f"{name}.h5"
+def kept_thumbnail(folder: Path, method: str, pair: Pair) -> Path:
+    """Path at which the small picture of a registered pair is kept."""
+    return folder / "thumbnails" / f"{_record_name(method, pair_name(pair))}.webp"
+
+
+def _transform_path(folder: Path, name: str) -> Path:
+    return folder / "transforms" / f"{name}.h5"
+
+
+def _record_name(method: str, pair: str) -> str:
+    """The name of a record of a method and a pair, which has a name itself."""
+    return f"{file_name(method)}/{pair}"
 
 
 def pair_name(pair: Pair) -> str:
@@ -174,27 +157,40 @@ def _pair_names(pair: Pair) -> list[str]:
     joined = "--".join(pair)
     if len(re.findall("(?=--)", joined)) == 1:
         return [file_name(joined)]
-    digest = hashlib.sha256(json.dumps(pair).encode()).hexdigest()
-    return [file_name(f"{joined}-{digest[:_DIGEST_LETTERS]}"), file_name(joined)]
+    digest = facts_digest(pair)[:_DIGEST_LETTERS]
+    return [file_name(f"{joined}-{digest}"), file_name(joined)]
 
 
 def _stored_facts(facts: Facts) -> dict[str, Any]:
     return {"format": _FORMAT, **facts}
 
 
-def _record(stored: _Stored) -> Record:
+def _checked_names(stored: Finished) -> tuple[str, str, str]:
+    """Method, fixed case and moving case of a record whose scores are checked.
+
+    Raises:
+        InputError: If its scores are no scores.
+    """
+    pair = stored.values.get("pair")
+    if not isinstance(pair, dict):
+        raise InputError(expected=_KIND, got="another JSON file")
+    if stored.facts.get("format") == _FORMAT:  # others had other measures
+        _record(stored.values)
+    method, fixed, moving = (str(pair.get(n)) for n in ("method", "fixed", "moving"))
+    return method, fixed, moving
+
+
+def _record(scores: Mapping[str, Any]) -> Record:
     """The record in a file.
 
     Raises:
         InputError: If its scores are no scores.
     """
-    scores = stored.scores
-    with naming(stored.path):
-        return Record(
-            _row(PairScore, scores["pair"], "pair"),
-            tuple(_rows(StructureScore, scores, "structures")),
-            tuple(_rows(StageScore, scores, "stages")),
-        )
+    return Record(
+        _row(PairScore, scores["pair"], "pair"),
+        tuple(_rows(StructureScore, scores, "structures")),
+        tuple(_rows(StageScore, scores, "stages")),
+    )
 
 
 def _rows(kind: type[Score], scores: Mapping[str, Any], key: str) -> Iterator[Score]:

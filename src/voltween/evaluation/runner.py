@@ -1,56 +1,31 @@
-"""Registers the pairs of a cohort with every method, measures them, and keeps both."""
+"""Measures methods on the pairs of a cohort; what is finished is not repeated."""
 
-import hashlib
-import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from voltween import io
-from voltween.cohorts import Case, Pair, Scan, check_pairs, read_scan
-from voltween.errors import InputError, check_range, reporting_memory_shortage
-from voltween.evaluation.measurement import (
-    Outcome,
-    measure_inverse_consistency,
-    score_pair,
-    score_stages,
-    score_structures,
-    score_verdict,
+from voltween.cohorts import Case, Pair, check_pairs
+from voltween.errors import InputError, check_range
+from voltween.evaluation.methods import Method
+from voltween.evaluation.pair_work import (
+    Comparison,
+    EvaluationProtocol,
+    Workplace,
+    measure_pair,
+    workplace,
 )
-from voltween.evaluation.methods import Answer, Method, Registering
-from voltween.evaluation.records import Record, Records, kept_transform
+from voltween.evaluation.records import Record
 from voltween.evaluation.scores import PairScore, Scores
-from voltween.files import existing_file, output_folder, whole_file
-from voltween.inputs import files_of
-from voltween.process import Used, measuring
-from voltween.text_files import read_json
+from voltween.files import output_folder
+from voltween.workers import Outcome, Runner, Shared, Task, sharing
 
 logger = logging.getLogger(__name__)
-_SCANS_IN_MEMORY = 8
-_MEGABYTE = 1e6
 _VOXELS_MM = 1e-6, 1e6  # smallest and largest of any use
-_RESOURCES = ("loading_seconds", "seconds", "processor_seconds", "peak_memory_mb")
 
+_USUAL = EvaluationProtocol()
 
-@dataclass(frozen=True)
-class EvaluationProtocol:
-    """Protocol by which pairs are registered and measured."""
-
-    masked: bool = False
-    """Mask the images by labels > 0 first, which strips the skull of a head."""
-    inverse_consistency: bool = False
-    """Register every pair in the other direction too, which takes twice the time, and
-    measure the inverse-consistency error."""
-    landmark_voxel_mm: tuple[float, float, float] | None = None
-    """Size in mm, along the axes nearest to R, A and S, of the voxels in which landmark
-    distances are given; if not given, the voxels of the fixed scan. The paper gives
-    them in voxels of the network's grid."""
-    keep_transforms: bool = False
-    """Keep the fixed to moving transforms in the folder `transforms`. Existing ones of
-    methods other than models are measured instead of registering again."""
+_Key = tuple[str, Pair]
 
 
 def evaluate(
@@ -59,8 +34,8 @@ def evaluate(
     *,
     pairs: Sequence[Pair],
     out: Path,
-    protocol: EvaluationProtocol = EvaluationProtocol(),
-    on_pair: Callable[[PairScore], None] = lambda score: None,
+    protocol: EvaluationProtocol = _USUAL,
+    runner: Runner | None = None,
 ) -> Scores:
     """Measures all methods on all pairs; finished pairs in `out` are not repeated.
 
@@ -73,6 +48,30 @@ def evaluate(
         OutputError: If `out` cannot be written to.
     """
     check_pairs(pairs, [case.name for case in cases])
+    _check_protocol(protocol, cases)
+    output_folder(out)
+    runner = runner or Runner()
+    comparison = Comparison(methods, cases, protocol, out)
+    try:
+        with sharing(comparison, out, runner.engine) as shared:
+            measuring = _Measuring(shared, runner)
+            measuring.run(methods, tuple(dict.fromkeys(pairs)))
+    finally:
+        workplace.cache_clear()
+    records = [measuring.records[method.name, p] for method in methods for p in pairs]
+    return Scores(
+        tuple(record.pair for record in records),
+        tuple(row for record in records for row in record.structures),
+        tuple(row for record in records for row in record.stages),
+    )
+
+
+def _check_protocol(protocol: EvaluationProtocol, cases: Sequence[Case]) -> None:
+    """Checks that scans can be masked and voxels have a size.
+
+    Raises:
+        InputError: If that is not so.
+    """
     unlabeled = [case.name for case in cases if case.labels is None]
     if protocol.masked and unlabeled:
         raise InputError(about="masking", expected="labels", got=f"none of {unlabeled}")
@@ -85,208 +84,87 @@ def evaluate(
         )
     for size_mm in voxel_mm:
         check_range("voxels of landmark distances, mm", size_mm, *_VOXELS_MM)
-    output_folder(out)
-    comparison = _Comparison(cases, protocol, out)
-    records = []
-    for method in methods:
-        for record in comparison.records_of(method, pairs):
-            on_pair(record.pair)
-            records.append(record)
-    return Scores(
-        tuple(record.pair for record in records),
-        tuple(row for record in records for row in record.structures),
-        tuple(row for record in records for row in record.stages),
-    )
 
 
-class _Comparison:
-    """The scans in memory, the folder, and the protocol of one comparison."""
+class _Measuring:
+    """The records of a comparison so far, and the runner that makes more."""
 
-    def __init__(
-        self, cases: Sequence[Case], protocol: EvaluationProtocol, out: Path
-    ) -> None:
-        self._cases = {case.name: case for case in cases}
-        self.protocol = protocol
-        self.out = out
-        self.records = Records(out)
-        self.scan = lru_cache(_SCANS_IN_MEMORY)(self._read_scan)
-        self._digest = lru_cache(None)(self._digest_files)
+    def __init__(self, comparison: Shared[Comparison], runner: Runner) -> None:
+        self.records: dict[_Key, Record] = {}
+        self._comparison = comparison
+        self._runner = runner
 
-    def records_of(self, method: Method, pairs: Sequence[Pair]) -> Iterator[Record]:
-        """Records of the pairs, one after the other, read or made."""
-        loaded: _LoadedMethod | None = None
-        reason = ""
+    def run(self, methods: Sequence[Method], pairs: Sequence[Pair]) -> None:
+        """Finds or makes the records of the methods."""
+        work: dict[str, tuple[Method, Pair]] = {}
+        for method in methods:
+            missing = tuple(self._find(method, pairs))
+            if missing and self._is_available(method, missing):
+                work |= {_task_name(method, pair): (method, pair) for pair in missing}
+
+        def note(outcome: Outcome) -> str:
+            method, pair = work[outcome.name]
+            record = self._record(method, pair, outcome)
+            self.records[method.name, pair] = record
+            return _remark(record.pair)
+
+        tasks = [self._task(name, *of) for name, of in work.items()]
+        self._runner.run(measure_pair, tasks, note)
+
+    def _find(self, method: Method, pairs: Sequence[Pair]) -> Iterator[Pair]:
+        """Takes over the finished pairs; yields those to be measured."""
         for pair in pairs:
+            name = _task_name(method, pair)
             try:
-                record = self._find(method, pair)
+                facts = self._place.record_facts(method.name, pair)
+                record = self._place.records.find(method.name, pair, facts)
             except InputError as error:  # of the files of its cases
-                yield _failed(method, pair, error)
+                outcome = Outcome(name, str(error))
+                self.records[method.name, pair] = self._record(method, pair, outcome)
+                self._runner.status.end(outcome)
                 continue
-            if record is None and loaded is None and not reason:
-                try:
-                    loaded = _LoadedMethod.load(method, self)
-                except InputError as error:
-                    reason = str(error)
-            if record is not None:
-                yield record
-            elif loaded is None:
-                yield Record(_missing(method, pair, "unavailable", reason))
+            if record is None:
+                yield pair
             else:
-                yield self._make_record(loaded, pair)
+                self.records[method.name, pair] = record
+                self._runner.status.keep(name)
 
-    def _find(self, method: Method, pair: Pair) -> Record | None:
-        return self.records.find(method.name, pair, self._record_facts(method, pair))
-
-    def _make_record(self, loaded: "_LoadedMethod", pair: Pair) -> Record:
-        record = loaded.record(pair)
-        if record.pair.status == "ok":  # failed pairs are tried again next time
-            self.records.keep(record, self._record_facts(loaded.method, pair))
-        return record
-
-    def transform_facts(self, method: Method, pair: Pair) -> dict[str, Any]:
-        """All facts that a transform depends on."""
-        return {
-            "method": dict(method.facts),
-            "masked": self.protocol.masked,
-            "files": [self._digest(name) for name in pair],
-        }
-
-    def _record_facts(self, method: Method, pair: Pair) -> dict[str, Any]:
-        """All facts that a record depends on."""
-        voxel_mm = self.protocol.landmark_voxel_mm
-        return self.transform_facts(method, pair) | {
-            "inverse_consistency": self.protocol.inverse_consistency,
-            "landmark_voxel_mm": voxel_mm and list(voxel_mm),  # as JSON has it
-        }
-
-    def _digest_files(self, name: str) -> str:
-        """Digest of the content of a case's files.
-
-        Raises:
-            InputError: If one is missing or cannot be read.
-        """
-        digest = hashlib.sha256()
+    def _is_available(self, method: Method, pairs: Sequence[Pair]) -> bool:
+        """Makes a method ready; marks its pairs if it cannot run here."""
         try:
-            for path in self._cases[name].files:
-                for file in files_of(path):  # of a DICOM folder, all that are in it
-                    digest.update(existing_file(file).read_bytes())
+            method.make_ready()
+            if self._runner.engine.is_this_machine:
+                self._place.loaded(method.name)
         except InputError as error:
-            raise error.add_context(name) from error
-        except OSError as error:
-            raise InputError(
-                about=name,
-                expected="files that can be read",
-                got=f"{error.strerror or error}: {error.filename}",
-            ) from error
-        return digest.hexdigest()
+            for pair in pairs:
+                score = _missing(method, pair, "unavailable", str(error))
+                self.records[method.name, pair] = Record(score)
+            return False
+        return True
 
-    def _read_scan(self, name: str) -> Scan:
-        return read_scan(self._cases[name], is_masked=self.protocol.masked)
+    def _task(self, name: str, method: Method, pair: Pair) -> Task:
+        digests = self._place.digests(pair)
+        return Task(name, (self._comparison, method.name, pair, digests))
+
+    def _record(self, method: Method, pair: Pair, outcome: Outcome) -> Record:
+        """The record of a pair that was tried: from the folder, or of its failure."""
+        error = outcome.error
+        if error is None:
+            facts = self._place.record_facts(method.name, pair)
+            record = self._place.records.find(method.name, pair, facts)
+            if record is not None:
+                return record
+            error = "expected its record in the folder, got none: repeat the command"
+        logger.warning("%s on %s failed: %s", method.name, pair, error)
+        return Record(_missing(method, pair, "failed", error))
+
+    @property
+    def _place(self) -> Workplace:
+        return workplace(self._comparison)
 
 
-@dataclass(frozen=True)
-class _LoadedMethod:
-    """A method that is ready to register, within a comparison."""
-
-    method: Method
-    register: Registering
-    loading_seconds: float
-    comparison: _Comparison
-
-    @classmethod
-    def load(cls, method: Method, comparison: _Comparison) -> "_LoadedMethod":
-        """Loads a method.
-
-        Raises:
-            InputError: If it cannot run here.
-        """
-        method.make_ready()
-        with measuring() as used:
-            register = method.load()
-        return cls(method, register, used.seconds, comparison)
-
-    def record(self, pair: Pair) -> Record:
-        """Registers and measures a pair, or notes why that failed."""
-        try:
-            with reporting_memory_shortage():
-                fixed, moving = (self.comparison.scan(name) for name in pair)
-                kept = self._kept(pair)
-                answer, resources = kept or self._register(fixed, moving)
-        except Exception as error:  # tools raise all kinds
-            return _failed(self.method, pair, error)
-        if kept is None:
-            self._keep(pair, answer, resources)  # a full disk is no fault of the pair
-        try:
-            with reporting_memory_shortage():
-                return self._score(fixed, moving, answer, resources)
-        except Exception as error:
-            return _failed(self.method, pair, error)
-
-    def _register(self, fixed: Scan, moving: Scan) -> tuple[Answer, dict[str, float]]:
-        """The method's answer for a pair, and the resources it took."""
-        for scan in (fixed, moving):
-            self.method.prepare(scan.image)
-        with measuring() as used:
-            answer = self.register(fixed.image, moving.image)
-            if answer.used is None:  # tools also make the moved image
-                answer.fixed_to_moving.resample(moving.image, onto=fixed.image.grid)
-        return answer, self._resources(answer.used or used)
-
-    def _resources(self, used: Used) -> dict[str, float]:
-        """Fields of a `PairScore`."""
-        peak = used.peak_bytes
-        return {
-            "loading_seconds": used.loading_seconds or self.loading_seconds,
-            "seconds": used.seconds,
-            "processor_seconds": used.processor_seconds,
-            "peak_memory_mb": float("nan") if peak is None else peak / _MEGABYTE,
-        }
-
-    def _kept(self, pair: Pair) -> tuple[Answer, dict[str, float]] | None:
-        """A transform kept under the same facts, with its resources, if any."""
-        path = self.comparison.records.find_transform(self.method.name, pair)
-        facts_file = path.with_suffix(".json")
-        if not self.comparison.protocol.keep_transforms or not facts_file.exists():
-            return None
-        try:
-            stored = read_json(facts_file, "facts of a kept transform")
-            if stored["facts"] != self.comparison.transform_facts(self.method, pair):
-                return None
-            figures = {name: float(stored["figures"][name]) for name in _RESOURCES}
-            return Answer(io.read_transform(path)), figures
-        except (InputError, KeyError, TypeError, ValueError, OverflowError) as error:
-            logger.warning("%s is damaged, the pair is registered: %s", path, error)
-            return None
-
-    def _keep(self, pair: Pair, answer: Answer, resources: dict[str, Any]) -> None:
-        """Writes the transform, and its resources beside it, if asked to."""
-        if not self.comparison.protocol.keep_transforms:
-            return
-        path = kept_transform(self.comparison.out, self.method.name, pair)
-        output_folder(path.parent)
-        io.write(answer.fixed_to_moving, path)
-        if answer.stages:
-            return  # models register again: that is quick, and gives all stages
-        facts = self.comparison.transform_facts(self.method, pair)
-        with whole_file(path.with_suffix(".json")) as partial:
-            partial.write_text(json.dumps({"facts": facts, "figures": resources}))
-
-    def _score(
-        self, fixed: Scan, moving: Scan, answer: Answer, resources: dict[str, Any]
-    ) -> Record:
-        method = self.method.name
-        voxel_mm = self.comparison.protocol.landmark_voxel_mm
-        outcome = Outcome(fixed, moving, answer.fixed_to_moving, voxel_mm)
-        stages = score_stages(method, outcome, answer.stages)
-        structures = score_structures(method, outcome)
-        measures = score_pair(outcome, structures)
-        measures |= score_verdict(outcome, self.method.criterion)
-        if self.comparison.protocol.inverse_consistency:
-            back = self.register(moving.image, fixed.image).fixed_to_moving
-            error_mm = measure_inverse_consistency(outcome, back)
-            measures["inverse_consistency_mm"] = error_mm
-        names: Any = {"method": method, "fixed": fixed.name, "moving": moving.name}
-        return Record(PairScore(**names, **resources, **measures), structures, stages)
+def _task_name(method: Method, pair: Pair) -> str:
+    return f"{method.name}, {pair[1]} to {pair[0]}"
 
 
 def _missing(method: Method, pair: Pair, status: Any, note: str) -> PairScore:
@@ -295,15 +173,6 @@ def _missing(method: Method, pair: Pair, status: Any, note: str) -> PairScore:
     )
 
 
-def _failed(method: Method, pair: Pair, error: Exception) -> Record:
-    """A record of the error, unless it is one that the next pair would meet too."""
-    if isinstance(error, OSError):  # of the disk or the output folder
-        raise error
-    logger.warning("%s on %s failed: %s", method.name, pair, error)
-    return Record(_missing(method, pair, "failed", _one_line(error)))
-
-
-def _one_line(error: Exception) -> str:
-    lines = str(error).splitlines() or [""]
-    kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-    return f"{kind}{lines[0]}"
+def _remark(score: PairScore) -> str:
+    """Dice and verdict of a measured pair."""
+    return f"Dice {score.dice:.3f}, {score.verdict}" if score.status == "ok" else ""

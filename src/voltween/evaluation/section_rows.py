@@ -7,8 +7,7 @@ import numpy as np
 
 from voltween.cohorts import Scan
 from voltween.errors import InputError
-from voltween.figures import PLANES
-from voltween.figures.panels import View, whole_view
+from voltween.figures import PLANES, View, plane_view
 from voltween.spatial import LabelMap, labels_in_common
 
 MOST_ROWS = 3
@@ -118,14 +117,14 @@ def _through_landmark(fixed: Scan, index: int) -> SectionRow:
     points = fixed.points
     assert points is not None
     name = f"landmark {points.names[index] if points.names else index + 1}"
-    view = whole_view(PLANES[0], fixed.image.grid, points.mm[index])
+    view = plane_view(PLANES[0], fixed.image.grid, points.mm[index])
     return SectionRow(name, view, index)
 
 
 def _through_structure(fixed: Scan, labels: LabelMap, label: int) -> SectionRow:
     center = np.argwhere(labels.data == label).mean(axis=0)
     center_mm = labels.grid.voxel_to_world(center)
-    view = whole_view(PLANES[0], fixed.image.grid, center_mm)
+    view = plane_view(PLANES[0], fixed.image.grid, center_mm)
     return SectionRow(f"structure {label}", view)
 
 

@@ -1,12 +1,11 @@
 """VoxelMorph-2 as a method that is trained first, as in the paper."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from voltween.cohorts import Case, cases_of_split
+from voltween.digests import facts_digest
 from voltween.evaluation.methods import Method, Registering, load_registering
 from voltween.networks import VoxelMorphConfig
 from voltween.registration import Criterion
@@ -35,7 +34,6 @@ def voxelmorph_method(
         InputError: If there are no cases to train on.
     """
     recipe = voxelmorph_recipe(cases, steps)
-    facts = json.dumps(recipe_facts(cases, recipe), sort_keys=True)
     best = out / "best.safetensors"
 
     def make_ready() -> None:
@@ -44,7 +42,7 @@ def voxelmorph_method(
     def load() -> Registering:
         return load_registering(str(best), device)
 
-    digest = hashlib.sha256(facts.encode()).hexdigest()
+    digest = facts_digest(recipe_facts(cases, recipe))
     return Method(
         "voxelmorph",
         load,

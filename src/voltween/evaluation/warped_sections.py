@@ -22,12 +22,8 @@ from matplotlib.patheffects import withStroke
 
 from voltween.cohorts import Scan
 from voltween.evaluation.section_rows import SectionRow, chosen_rows, organ_of
-from voltween.figures.panels import (
-    draw_section,
-    mask_colors,
-    shared_gray_levels,
-    table_of_axes,
-)
+from voltween.figures import Window, mask_colors
+from voltween.figures.panels import draw_section, table_of_axes
 from voltween.metrics import (
     corresponding_landmarks,
     dice_per_label,
@@ -156,9 +152,9 @@ def _draw_row(
     view, fixed, moving = row.view, subject.fixed, subject.moving
     start = align_centers(fixed.image.grid, moving.image.grid)
     transforms = [start, *(warp.transform for warp in warps)]
-    image, *_ = shared_gray_levels(view, fixed.image, [Affine.identity()])
-    at_start, *warped = shared_gray_levels(view, moving.image, transforms)
-    draw_section(panels[0], image, view, are_sides_named=True)
+    window = Window.of(moving.image)
+    at_start, *warped = (view.gray(moving.image, t, window=window) for t in transforms)
+    draw_section(panels[0], view.gray(fixed.image), view, are_sides_named=True)
     draw_section(panels[1], at_start, view, are_sides_named=False)
     panels[0].set_ylabel(row.name, fontsize=9)
     fixed_mask = view.mask(subject.fixed_organ, _ORGAN)

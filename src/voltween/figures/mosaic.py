@@ -7,23 +7,15 @@ from jaxtyping import Float, UInt8
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
-from voltween.figures.planes import (
-    LONGEST_SIDE_VOXELS,
-    PLANES,
-    Plane,
-    Section,
-    gray_levels,
-)
-from voltween.spatial import Grid, Image, Transform
+from voltween.figures.painter import Colors, as_picture, gray, name_sides
+from voltween.figures.planes import LONGEST_SIDE_VOXELS, PLANES
 
 _GAP_PIXELS = 6
 _TITLE_PIXELS = 34
 _HEADING_PIXELS = 20
 _LEAST_COLUMN_PIXELS = 120  # for the headings
 _SCALE_PIXELS, _SCALE_BAR_PIXELS, _LONGEST_SCALE_PIXELS = 52, 14, 200
-_WHITE, _BLACK, _ORANGE = (255, 255, 255), (0, 0, 0), (255, 165, 0)
-
-Colors = Float[np.ndarray, "_ _ 3"]
+_WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 
 
 def tweening_picture(
@@ -45,26 +37,15 @@ def tweening_picture(
     return np.asarray(paint_mosaic(title, columns))
 
 
-def sections(volume: Image, transform: Transform, grid: Grid) -> list[Section]:
-    """The middle sections of a moved volume on the grid, intensities from 0 to 1."""
-    sections = []
-    for plane in PLANES:
-        slab = transform.resample(volume, onto=plane.slab(grid, 1))
-        sections.append(plane.section(slab.data))
-    return gray_levels(sections)
-
-
-def gray(section: Section) -> Colors:
-    """The section as gray RGB."""
-    return np.repeat(section[..., None], 3, axis=-1)
-
-
 def paint_mosaic(title: str, columns: dict[str, list[Colors]]) -> Picture.Image:
-    """The columns side by side, with headings above and the sides named inside."""
+    """The columns side by side, with headings above and the sides named inside.
+
+    Without a title there is no space for one.
+    """
     first, *_ = columns.values()
     width = max(_LEAST_COLUMN_PIXELS, *(each.shape[1] for each in first)) + _GAP_PIXELS
     heights = [section.shape[0] + _GAP_PIXELS for section in first]
-    top = _TITLE_PIXELS + _HEADING_PIXELS
+    top = (_TITLE_PIXELS if title else 0) + _HEADING_PIXELS
     size = (width * len(columns) + _GAP_PIXELS, top + sum(heights))
     picture = Picture.new("RGB", size, _WHITE)
     draw = ImageDraw.Draw(picture)
@@ -77,7 +58,7 @@ def paint_mosaic(title: str, columns: dict[str, list[Colors]]) -> Picture.Image:
         )
         for row, section in enumerate(sections):
             corner = x - section.shape[1] // 2, top + sum(heights[:row])
-            picture.paste(_picture(section), corner)
+            picture.paste(as_picture(section), corner)
             frame = (corner[0], corner[1], *np.add(corner, section.shape[1::-1]) - 1)
             draw.rectangle(frame, outline=_BLACK)
             name_sides(draw, PLANES[row], corner, section.shape[:2])
@@ -93,7 +74,7 @@ def add_color_scale(
     """
     result = Picture.new("RGB", (picture.width + _SCALE_PIXELS, picture.height), _WHITE)
     result.paste(picture)
-    bar = Picture.fromarray(np.rint(colors[:, None] * 255).astype(np.uint8))
+    bar = as_picture(colors[:, None])
     left, top = picture.width, _TITLE_PIXELS + _HEADING_PIXELS
     height = min(_LONGEST_SCALE_PIXELS, picture.height - top - _GAP_PIXELS)
     result.paste(bar.resize((_SCALE_BAR_PIXELS, height)), (left, top))
@@ -104,23 +85,3 @@ def add_color_scale(
     ):
         draw.text((left + _SCALE_BAR_PIXELS + 4, y), name, _BLACK, font, anchor="lm")
     return result
-
-
-def _picture(colors: Colors) -> Picture.Image:
-    pixels: UInt8[np.ndarray, "_ _ 3"]
-    pixels = np.rint(colors * 255).astype(np.uint8)
-    return Picture.fromarray(pixels)
-
-
-def name_sides(
-    draw: ImageDraw.ImageDraw,
-    plane: Plane,
-    corner: tuple[int, int],
-    shape: tuple[int, int],
-) -> None:
-    """Writes the names of the sides into a section of (height, width) pixels."""
-    (x, y), (height, width) = corner, shape
-    font = ImageFont.load_default(11)
-    draw.text((x + 2, y + height / 2), plane.left, _ORANGE, font, anchor="lm")
-    draw.text((x + width - 2, y + height / 2), plane.right, _ORANGE, font, anchor="rm")
-    draw.text((x + width / 2, y + 2), plane.top, _ORANGE, font, anchor="mt")

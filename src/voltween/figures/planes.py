@@ -1,6 +1,5 @@
 """The three anatomical planes of a scan as displayed: R, A and S to the right or up."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +8,6 @@ from jaxtyping import Float, Shaped
 from voltween.spatial import Grid, directions_to_ras
 
 LONGEST_SIDE_VOXELS = 224
-_PERCENTILES = (0.5, 99.5)
 
 # The sides have no names, because they differ between the three planes.
 Section = Float[np.ndarray, "_ _"]
@@ -78,7 +76,8 @@ def display_grid(grid: Grid, longest_side: int = LONGEST_SIDE_VOXELS) -> Grid:
     """
     directions = directions_to_ras(grid)
     extent_mm = grid.extent_mm(directions)
-    spacing_mm = extent_mm.max() / (longest_side - 1)
+    longest_mm = extent_mm.max() or grid.spacing_mm.min()  # a single voxel has none
+    spacing_mm = longest_mm / (longest_side - 1)
     sizes = np.maximum(np.round(extent_mm / spacing_mm).astype(int) + 1, 2)
     return Grid.centered(
         (int(sizes[0]), int(sizes[1]), int(sizes[2])),
@@ -86,11 +85,3 @@ def display_grid(grid: Grid, longest_side: int = LONGEST_SIDE_VOXELS) -> Grid:
         spacing_mm=(float(spacing_mm),) * 3,
         directions=directions,
     )
-
-
-def gray_levels(sections: Sequence[Section]) -> list[Section]:
-    """The sections with intensities scaled to 0 to 1, by one scale for all."""
-    values = np.concatenate([section.ravel() for section in sections])
-    low, high = np.percentile(values, _PERCENTILES)
-    scale = max(float(high - low), float(np.finfo(np.float32).tiny))
-    return [((section - low) / scale).clip(0, 1) for section in sections]

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy.ndimage import binary_fill_holes, gaussian_filter, label
 
+from voltween.figures.windowing import Window
 from voltween.process import missing_package
 from voltween.spatial import Affine, Grid, Image, LabelMap, directions_to_ras
 
@@ -125,7 +126,9 @@ def render_volume(
     pyvista = import_pyvista()
     plotter = _plotter(pyvista, scene, is_dimetric=True)
     plotter.add_volume(
-        _image_data(pyvista, scene, _gray(image.data) * _LEVELS, padding=0),
+        _image_data(
+            pyvista, scene, Window.of(image).gray(image.data) * _LEVELS, padding=0
+        ),
         scalars="value",
         cmap=["white", "white"],
         clim=(0, _LEVELS),
@@ -193,12 +196,6 @@ def _add_structures(
         surface = _structure_surface(pyvista, scene, mask)
         if surface.n_points:
             plotter.add_mesh(surface, color=color, smooth_shading=True)
-
-
-def _gray(data: Float[np.ndarray, "i j k"]) -> Float[np.ndarray, "i j k"]:
-    """Intensities from 0 to 1, between percentiles."""
-    low, high = np.percentile(data, (0.5, 99.5))
-    return ((data - low) / max(high - low, 1e-6)).clip(0, 1)
 
 
 def _cubic_grid(fixed: Grid) -> Grid:
@@ -280,7 +277,7 @@ def _cut_surface(pyvista: Any, scene: Scene, image: Image, *, share: float) -> A
 
     The cut planes are at this share of the scene's sides.
     """
-    gray = _gray(image.data)
+    gray = Window.of(image).gray(image.data)
     inside = _block(gray.shape) if scene.is_filled else body_mask(image.data)
     body = np.pad(gaussian_filter(inside.astype(float), 0.7), 1)
     i, j, k = (round(n * share) + 1 for n in image.data.shape)

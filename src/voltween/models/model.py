@@ -4,7 +4,6 @@ Nothing is ever unpickled. A file appears whole or not at all.
 """
 
 import copy
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +16,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from voltween.digests import content_digest
 from voltween.errors import InputError, MissingPackageError
 from voltween.files import PathLike
 from voltween.models.facts import dataclass_from_facts
@@ -159,7 +159,7 @@ def weights_digest(name_or_path: PathLike) -> str:
     Raises:
         InputError: If there is no such model.
     """
-    return hashlib.sha256(model_path(name_or_path).read_bytes()).hexdigest()
+    return content_digest(model_path(name_or_path))
 
 
 def save_model(model: Model, path: PathLike, *, is_half: bool = True) -> Path:

@@ -8,33 +8,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from voltween.figures import (
+    LARGEST_LOG_JACOBIAN,
     LONGEST_SIDE_VOXELS,
     PLANES,
     Colors,
     Plane,
     Section,
+    View,
+    Window,
     add_color_scale,
+    checker,
     display_grid,
     draw_outlines,
     gray,
-    label_sections,
     largest_structures,
     paint_mosaic,
-    sections,
+    whole_views,
 )
 from voltween.files import whole_file
 from voltween.registration.result import Registration
-from voltween.spatial import Affine, DisplacementField, Grid, LabelMap, Transform
+from voltween.spatial import Affine, DisplacementField, LabelMap, Transform
 
 _MOST_PIXELS = 1500  # across all columns, without gaps and scale: a laptop's screen
 _OTHER_COLUMNS = 4  # beside the frames of the tweening
 _GRID_LINES = 20
 _GRID_LINE_PIXELS = 1.2
-_CHECKER_SQUARES = 8
-_LARGEST_LOG_JACOBIAN = 1.5  # to base 2, either way: where the colors end
 _CYAN = np.array([0.0, 1.0, 1.0])
 _YELLOW, _LIGHT_BLUE = np.array([1.0, 0.83, 0.0]), np.array([0.35, 0.7, 1.0])
 # Growing and shrinking tissue: the ends of the color map RdBu, reversed.
@@ -60,13 +61,13 @@ def write_overview(
     """
     count = len(registration.tweening) + _OTHER_COLUMNS
     side = min(LONGEST_SIDE_VOXELS, _MOST_PIXELS // count)
-    grid = display_grid(registration.fixed.grid, side)
-    outlines = _Outlines.of(fixed_labels, moving_labels, grid)
-    columns = dict(_columns(registration, grid, outlines))
+    views = whole_views(registration.fixed.grid, side)
+    outlines = _Outlines.of(fixed_labels, moving_labels, views)
+    columns = dict(_columns(registration, side, outlines))
     picture = add_color_scale(
         paint_mosaic(_title(registration), columns),
         _colors(np.linspace(1, -1, 100)),
-        [f"{_LARGEST_LOG_JACOBIAN:+g}", "0", f"{-_LARGEST_LOG_JACOBIAN:+g}"],
+        [f"{LARGEST_LOG_JACOBIAN:+g}", "0", f"{-LARGEST_LOG_JACOBIAN:+g}"],
     )
     with whole_file(path) as partial:
         picture.save(partial, format="png", compress_level=1)
@@ -74,24 +75,27 @@ def write_overview(
 
 @dataclass(frozen=True, eq=False)
 class _Outlines:
-    """The structures that are outlined on a grid."""
+    """The structures that are outlined in some views."""
 
     fixed: LabelMap | None
     moving: LabelMap | None
-    grid: Grid
+    views: tuple[View, ...]
     chosen: list[int]
 
     @classmethod
     def of(
-        cls, fixed: LabelMap | None, moving: LabelMap | None, grid: Grid
+        cls,
+        fixed: LabelMap | None,
+        moving: LabelMap | None,
+        views: tuple[View, ...],
     ) -> "_Outlines":
         """The structures largest in the planes, fixed ones if there are labels."""
         labels = moving if fixed is None else fixed
         if labels is None:
-            return cls(None, None, grid, [])
-        shown = label_sections(labels, Affine.identity(), grid)
+            return cls(None, None, views, [])
+        shown = [view.labels(labels) for view in views]
         chosen = largest_structures(shown) or list(labels.labels)
-        return cls(fixed, moving, grid, chosen)
+        return cls(fixed, moving, views, chosen)
 
     def draw(self, panels: list[Colors], moved_by: Transform | None) -> list[Colors]:
         """Draws the fixed structures, and the moved ones if there is a transform."""
@@ -99,7 +103,7 @@ class _Outlines:
         sides = [(self.fixed, same, _YELLOW), (self.moving, moved_by, _LIGHT_BLUE)]
         for labels, transform, color in sides:
             if labels is not None and transform is not None:
-                shown = label_sections(labels, transform, self.grid)
+                shown = [view.labels(labels, transform) for view in self.views]
                 panels = [
                     draw_outlines(panel, section, chosen=self.chosen, color=color)
                     for panel, section in zip(panels, shown, strict=True)
@@ -108,31 +112,28 @@ class _Outlines:
 
 
 def _columns(
-    registration: Registration, grid: Grid, outlines: _Outlines
+    registration: Registration, side: int, outlines: _Outlines
 ) -> Iterator[tuple[str, list[Colors]]]:
     """Yields the heading and the three planes of every column of the picture."""
-    fixed = sections(registration.fixed, Affine.identity(), grid)
+    views, moving = outlines.views, registration.moving
+    windows = Window.of(registration.fixed), Window.of(moving)
+    fixed = [view.gray(registration.fixed, window=windows[0]) for view in views]
     heading = "fixed" if outlines.fixed is None else "fixed (yellow)"
     yield heading, outlines.draw([gray(section) for section in fixed], None)
     moved = fixed
     for name, transform in registration.tweening.items():
-        moved = sections(registration.moving, transform, grid)
+        moved = [view.gray(moving, transform, window=windows[1]) for view in views]
         heading = "moving, centered" if name == "before" else f"after {name}"
         heading += "" if outlines.moving is None else " (blue)"
         panels = [gray(section) for section in moved]
         yield heading, outlines.draw(panels, transform)
-    pairs = zip(fixed, moved, strict=True)
-    yield "fixed / moved", [gray(np.where(_checkerboard(f), f, m)) for f, m in pairs]
+    yield "fixed / moved", [checker(f, m) for f, m in zip(fixed, moved, strict=True)]
+    grid = display_grid(registration.fixed.grid, side)
     slabs = [plane.slab(grid, 3) for plane in PLANES]
     fields = [registration.fixed_to_moving.to_field(slab) for slab in slabs]
     triples = list(zip(PLANES, fields, moved, strict=True))
     yield "deformed grid", [_draw_grid_lines(m, f, p) for p, f, m in triples]
     yield "log2 Jacobian", [_color_jacobian(f, p) for p, f, _ in triples]
-
-
-def _checkerboard(section: Section) -> Bool[np.ndarray, "_ _"]:
-    size = max(2, max(section.shape) // _CHECKER_SQUARES)
-    return (np.indices(section.shape) // size).sum(axis=0) % 2 == 0
 
 
 def _draw_grid_lines(
@@ -153,7 +154,7 @@ def _draw_grid_lines(
 def _color_jacobian(field: DisplacementField, plane: Plane) -> Colors:
     """Colors red where the moving image's tissue is larger, blue where smaller."""
     determinant = plane.section(field.jacobian_determinant())
-    return _colors(np.log2(determinant.clip(2.0**-6)) / _LARGEST_LOG_JACOBIAN)
+    return _colors(np.log2(determinant.clip(2.0**-6)) / LARGEST_LOG_JACOBIAN)
 
 
 def _colors(share: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n 3"]:

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from voltween.errors import FoldingWarning, InverseWarning
+from voltween.figures import pair_html
 from voltween.metrics import dice_per_label, warn_if_nothing_overlaps
 from voltween.refinement import Refinement
 from voltween.registration.image_correlation import correlation_of
@@ -225,6 +226,17 @@ class Registration:
         """
         stages = {stage.name: stage.fixed_to_moving for stage in self.stages}
         return {"before": self.before, **stages}
+
+    def _repr_html_(self) -> str:
+        verdict, correlation = self.verdict, self.correlation
+        words = (
+            f"Registration by model {self.model_name}",
+            f"verdict: {': '.join((verdict.grade, *verdict.reasons))}",
+            f"correlation {correlation['before']:.3f} before, "
+            f"{correlation['after']:.3f} after",
+        )
+        shown = {"moving, centered": self.before, "moved": self.fixed_to_moving}
+        return pair_html(self.fixed, self.moving, shown, words)
 
 
 def _describe_round_trip(error_mm: Mapping[str, float], folding_percent: float) -> str:

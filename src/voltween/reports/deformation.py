@@ -9,12 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from voltween.figures import display_grid
+from voltween.figures import LARGEST_LOG_JACOBIAN, display_grid
 from voltween.reports.sprites import exact_sprite
 from voltween.spatial import Affine, Grid, Image, Transform
 
-LARGEST_LOG_JACOBIAN = 1.5
-"""Of base 2, either way: where the colors end."""
 _LONGEST_SIDE = 44  # voxels of the coarse grid
 _FOLD = 0  # the byte of a voxel that folds; the others are 1 to 255
 _NEGLIGIBLE = 1e-3  # voxels

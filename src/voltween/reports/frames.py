@@ -8,17 +8,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from voltween.reports.deformation import (
-    LARGEST_LOG_JACOBIAN,
-    Deformation,
-    folds_on,
-)
-from voltween.reports.display import Window
+from voltween.figures import LARGEST_LOG_JACOBIAN, MOST_STRUCTURES, Window
+from voltween.reports.deformation import Deformation, folds_on
 from voltween.reports.pair import RegisteredPair
 from voltween.reports.sprites import exact_sprite, sprite
 from voltween.spatial import Affine, Grid, LabelMap, Transform
-
-_MOST_STRUCTURES = 12  # more would hide the picture
 
 Levels = UInt8[np.ndarray, "i j k"]
 
@@ -58,7 +52,7 @@ class Frames:
             return []
         values, counts = np.unique(labels.data, return_counts=True)
         by_size = values[np.argsort(-counts, kind="stable")]
-        return [int(value) for value in by_size if value != 0][:_MOST_STRUCTURES]
+        return [int(value) for value in by_size if value != 0][:MOST_STRUCTURES]
 
     def outlines(
         self, labels: LabelMap | None, transform: Transform

@@ -47,6 +47,9 @@ class Image:
         """Intensity beyond the grid: 0, or the minimum if that is below 0."""
         return min(0.0, float(self.data.min()))
 
+    def _repr_html_(self) -> str:
+        return _notebook_html(self)
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class LabelMap:
@@ -73,6 +76,9 @@ class LabelMap:
     def labels(self) -> tuple[int, ...]:
         """Labels that occur, without background, ascending."""
         return tuple(int(label) for label in np.unique(self.data) if label != 0)
+
+    def _repr_html_(self) -> str:
+        return _notebook_html(self)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -147,6 +153,16 @@ def looks_like_labels(data: Num[np.ndarray, "i j k"]) -> bool:
         inside += int(is_inside.sum())
         equal += int((is_inside & (one == next_one)).sum())
     return inside > 0 and equal > 0.5 * inside
+
+
+def _notebook_html(volume: Volume) -> str:
+    """The picture of a volume in a notebook.
+
+    Drawing is above this package, which therefore asks for it at the library's face.
+    """
+    from voltween import notebook_html
+
+    return notebook_html(volume)
 
 
 def _check_shape(kind: str, data: np.ndarray, grid: Grid) -> None:

@@ -68,7 +68,9 @@ def try_training(
     cache = cache or out / "cache"
     with workspace() as folder:
         training = Training(cases, recipe, out=folder, fabric=fabric)
-        data = load_training_data(cases, recipe, cache, fabric)
+        data = load_training_data(
+            cases, recipe, cache, fabric, workers=hardware.workers
+        )
         prepared = batches(data.pairs, training.share, first_step=1, workers=0)
         step_seconds, losses = [], {}
         for step in range(1, min(steps, config.steps) + 1):

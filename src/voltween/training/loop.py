@@ -86,7 +86,13 @@ def train(
         training = Training(cases, recipe, out=out, fabric=fabric)
         if training.is_finished:
             return training.folder.best
-        data = load_training_data(cases, recipe, cache or out / "cache", fabric)
+        data = load_training_data(
+            cases,
+            recipe,
+            cache or out / "cache",
+            fabric,
+            workers=hardware.workers,
+        )
         training.run(data, workers=hardware.workers, on_step=on_step)
         return training.folder.best
 

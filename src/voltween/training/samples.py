@@ -1,13 +1,10 @@
 """Samples: scans on their canonical grids as tensors, prepared once and kept on disk.
 
 Files are mapped into memory, so that a cohort of any size trains in the memory of a few
-scans. A file is named by a hash of its sources and holds a hash of its content.
+scans. They are work in a store, found by the scans and settings that they are made of.
 """
 
-import hashlib
-import json
 import logging
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,15 +18,15 @@ from voltween.cohorts import Case, load_case, mask_by_labels
 from voltween.digests import content_digest
 from voltween.errors import InputError
 from voltween.files import naming, output_folder
-from voltween.inputs import files_of
 from voltween.models import read_tensors, write_tensors
 from voltween.preprocessing import Preprocessing
 from voltween.spatial import Affine
+from voltween.store import Draft, Store
 from voltween.training.label_warping import label_tensor
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 1  # raised when files or the preprocessing change: samples are made again
+_FORMAT = 2  # raised when files or the preprocessing change: samples are made again
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,58 +71,36 @@ def store_samples(
         InputError: If a scan cannot be used, or a case to be masked has no labels.
         OutputError: If the folder cannot be written to.
     """
-    folder = output_folder(folder)
+    store = Store(output_folder(folder))
     return StoredSamples(
-        [_store(case, preprocessing, folder, is_masked) for case in cases]
+        [_store(case, preprocessing, store, is_masked) for case in cases]
     )
 
 
 def _store(
-    case: Case, preprocessing: Preprocessing, folder: Path, is_masked: bool
+    case: Case, preprocessing: Preprocessing, store: Store, is_masked: bool
 ) -> Path:
     """The file of the sample, which is made if it is missing or damaged."""
-    source = _source_hash(case, preprocessing, is_masked)
-    path = folder / f"{source[:24]}.safetensors"
-    if path.exists() and not _is_whole(path):
-        warnings.warn(
-            f"{path}: damaged sample, prepared again from {case.image}", stacklevel=4
-        )
-        path.unlink()
-    if not path.exists():
+
+    def make(draft: Draft) -> None:
         sample = load_sample(case, preprocessing, is_masked=is_masked)
         tensors = {"image": sample.image}
         if sample.labels is not None:
             tensors["labels"] = sample.labels
-        content = {"name": sample.name, "content": _content_hash(tensors)}
-        write_tensors(path, tensors, content)
-        logger.info("stored %s as %s", case.name, path)
+        path = draft.path(f"{draft.name}.safetensors")
+        write_tensors(path, tensors, {"name": sample.name})
+        logger.info("stored %s as %s", case.name, path.name)
+
+    facts = {
+        "format": _FORMAT,
+        "name": case.name,
+        "preprocessing": asdict(preprocessing),
+        "is_masked": is_masked,
+        "image": content_digest(case.image),
+        "labels": content_digest(case.labels) if case.labels else None,
+    }
+    (path,) = store.found_or_made(facts, make).paths
     return path
-
-
-def _source_hash(case: Case, preprocessing: Preprocessing, is_masked: bool) -> str:
-    """SHA-256 of the settings and files that the sample is made from."""
-    settings = [_FORMAT, case.name, asdict(preprocessing), is_masked]
-    digest = hashlib.sha256(json.dumps(settings).encode())
-    for path in (case.image, case.labels):
-        for file in files_of(path) if path else ():
-            digest.update(bytes.fromhex(content_digest(file)))
-    return digest.hexdigest()
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        tensors, description = read_tensors(path)
-    except InputError:
-        return False
-    return description.get("content") == _content_hash(tensors)
-
-
-def _content_hash(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        flat = tensors[name].contiguous().flatten().view(torch.uint8)
-        digest.update(name.encode() + flat.numpy().tobytes())
-    return digest.hexdigest()
 
 
 def load_sample(

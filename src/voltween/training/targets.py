@@ -1,24 +1,25 @@
 """Target flows: flows that a teacher found for training pairs, kept on disk."""
 
-import hashlib
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from voltween.digests import array_digest
 from voltween.errors import InputError
-from voltween.files import naming, output_folder, whole_file
+from voltween.files import naming
+from voltween.store import Draft, Store
 from voltween.training.samples import Sample
 from voltween.training.teachers import Teacher
 
-_FORMAT = 2  # part of the file names; raised when targets change
+_FORMAT = 3  # raised when targets change: they are found again
 
 
 def target_pairs(count: int, pairs: int, seed: int) -> list[tuple[int, int]]:
@@ -43,7 +44,7 @@ def target_pairs(count: int, pairs: int, seed: int) -> list[tuple[int, int]]:
 class TargetFlows:
     """Target flows of pairs of samples, found on first use and kept in a folder.
 
-    A file is named by a hash of the two images and of the facts that decide the
+    They are work in a store, found by the two images and the facts that decide the
     teacher's flows. Other images, versions or weights therefore never get an old
     target, and trainings can share the folder.
     """
@@ -67,25 +68,24 @@ class TargetFlows:
             MissingPackageError: If the teacher is not installed.
             OutputError: If the folder cannot be written to.
         """
-        path = self._path(number)
-        shape = self.samples[self.pairs[number][0]].image.shape[1:]
-        if path.exists():
-            stored = _read(path)
-            if stored is not None and stored.shape[1:] == shape:
-                return stored.float()
-            warnings.warn(
-                f"{path}: damaged target flow, found again",
-                stacklevel=2,
-            )
-        flow = self._find(number)
-        _write(flow, path)
-        return flow.float()
+        find = partial(self._write, number)
+        (path,) = self._store.found_or_made(self._facts(number), find).paths
+        with safe_open(path, framework="pt") as file:
+            return file.get_tensor("flow").float()
+
+    def pair_name(self, number: int) -> str:
+        """The names of the scans of `pairs[number]`, for messages."""
+        fixed, moving = (self.samples[index] for index in self.pairs[number])
+        return f"{fixed.name} <- {moving.name}"
+
+    def _write(self, number: int, draft: Draft) -> None:
+        content = save({"flow": self._find(number)})
+        draft.path(f"{draft.name}.safetensors").write_bytes(content)
 
     def _find(self, number: int) -> Float[Tensor, "3 i j k"]:
         """The flow that the teacher finds, in half precision."""
-        output_folder(self.folder)  # fails before minutes of work, not after
         fixed, moving = (self.samples[index] for index in self.pairs[number])
-        pair = f"{fixed.name} <- {moving.name}"
+        pair = self.pair_name(number)
         with naming(pair):
             flow = self.teacher.flow(fixed.image, moving.image).half()
         if not flow.isfinite().all():
@@ -97,35 +97,17 @@ class TargetFlows:
             )
         return flow
 
-    def _path(self, number: int) -> Path:
+    def _facts(self, number: int) -> dict[str, Any]:
+        """All that a flow depends on."""
         fixed, moving = (self._digests[index] for index in self.pairs[number])
-        text = f"{_FORMAT} {self.teacher.facts} {fixed} {moving}"
-        name = hashlib.sha256(text.encode()).hexdigest()
-        return Path(self.folder) / f"{name}.safetensors"
+        teacher = self.teacher.facts
+        return {"format": _FORMAT, "teacher": teacher, "fixed": fixed, "moving": moving}
+
+    @property
+    def _store(self) -> Store:
+        return Store(Path(self.folder))
 
     @cached_property
     def _digests(self) -> list[str]:
         """Hash of the image of every sample."""
-        return [_digest(sample.image) for sample in self.samples]
-
-
-def _digest(tensor: Tensor) -> str:
-    array = np.ascontiguousarray(tensor.cpu().numpy())
-    text = f"{array.dtype} {array.shape} "
-    return hashlib.sha256(text.encode() + array.tobytes()).hexdigest()
-
-
-def _write(flow: Float[Tensor, "3 i j k"], path: Path) -> None:
-    content = save({"flow": flow}, metadata={"digest": _digest(flow)})
-    with whole_file(path) as partial:
-        partial.write_bytes(content)
-
-
-def _read(path: Path) -> Float[Tensor, "3 i j k"] | None:
-    """The stored flow; None if the file is damaged."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            flow, metadata = file.get_tensor("flow"), file.metadata() or {}
-    except (SafetensorError, OSError):
-        return None
-    return flow if metadata.get("digest") == _digest(flow) else None
+        return [array_digest(sample.image.cpu().numpy()) for sample in self.samples]

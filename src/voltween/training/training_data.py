@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voltween.cohorts import Case, cases_of_split
-from voltween.errors import InputError
+from voltween.errors import FailedTasksError, InputError
 from voltween.models import ModelFingerprint
 from voltween.training.batches import PairSampler
 from voltween.training.model_fingerprint import measure_training_scans
@@ -15,6 +15,7 @@ from voltween.training.recipe import Recipe, TrainConfig
 from voltween.training.samples import Sample, store_samples
 from voltween.training.targets import TargetFlows, target_pairs
 from voltween.training.teachers import teacher_named
+from voltween.workers import Engine, Runner, Shared, Status, Task, sharing
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -34,13 +35,20 @@ class TrainingData:
 
 
 def load_training_data(
-    cases: Sequence[Case], recipe: Recipe, cache: Path, fabric: "Fabric"
+    cases: Sequence[Case],
+    recipe: Recipe,
+    cache: Path,
+    fabric: "Fabric",
+    *,
+    workers: int = 0,
 ) -> TrainingData:
     """Prepares the cases on their canonical grids, and target flows if needed.
 
-    Several processes share the work; afterwards each has all of its results.
+    Several processes share the work; afterwards each has all of its results. Each has
+    so many workers find target flows, or finds them itself.
 
     Raises:
+        FailedTasksError: If the teacher fails on pairs; the other flows are kept.
         InputError: If a case cannot be used or lacks labels that training needs, or
             the teacher cannot be used.
     """
@@ -69,7 +77,7 @@ def load_training_data(
     if teacher is not None:
         taught = target_pairs(len(plain), config.target_pairs, config.seed)
         targets = TargetFlows(plain, taught, teacher, cache / "targets")
-        _find_flows(targets, fabric)
+        _find_flows(targets, fabric, workers)
     pairs = PairSampler(plain, masked, targets, config)
     return TrainingData(pairs, validation, _fingerprint(cases, recipe, fabric))
 
@@ -98,10 +106,28 @@ def _check_labels(cases: Sequence[Case], config: TrainConfig) -> None:
         )
 
 
-def _find_flows(targets: TargetFlows, fabric: "Fabric") -> None:
-    """Has all processes together find the target flows."""
-    count, name = len(targets.pairs), targets.teacher.name
-    for number in range(fabric.global_rank, count, fabric.world_size):
-        logger.info("target flow %d of %d, by %s", number + 1, count, name)
-        targets.flow(number)
+def _find_flows(targets: TargetFlows, fabric: "Fabric", workers: int) -> None:
+    """Has all processes together find the target flows.
+
+    Raises:
+        FailedTasksError: If the teacher fails on pairs; the other flows are kept.
+    """
+    numbers = range(fabric.global_rank, len(targets.pairs), fabric.world_size)
+    logger.info("target flows by %s (%s)", targets.teacher.name, targets.teacher.facts)
+    status = Status(on_change=lambda status: logger.info("%s", status.line()))
+    runner = Runner(Engine(workers=max(1, workers)), status)
+    with sharing(targets, targets.folder, runner.engine) as shared:
+        tasks = [Task(targets.pair_name(n), (shared, n)) for n in numbers]
+        runner.run(_find_flow, tasks)
+    if faults := status.failures:
+        raise FailedTasksError(
+            about="target flows",
+            expected=f"flows of {len(numbers)} pairs",
+            got=f"{len(faults)} that {targets.teacher.name} does not find",
+            advice="; ".join(faults.values()),
+        )
     fabric.barrier()
+
+
+def _find_flow(targets: Shared[TargetFlows], number: int) -> None:
+    targets.value.flow(number)

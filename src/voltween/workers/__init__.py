@@ -7,7 +7,10 @@ the extra `cluster` (Dask), except for one worker, which is this process.
 
 from voltween.workers.engine import Engine as Engine
 from voltween.workers.parts import Part as Part
+from voltween.workers.runner import Runner as Runner
 from voltween.workers.running import run_tasks as run_tasks
+from voltween.workers.sharing import Shared as Shared
+from voltween.workers.sharing import sharing as sharing
 from voltween.workers.slurm_jobs import SlurmJob as SlurmJob
 from voltween.workers.slurm_jobs import array_script as array_script
 from voltween.workers.status import Status as Status

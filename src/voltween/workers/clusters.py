@@ -3,8 +3,9 @@
 import logging
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ from voltween.errors import InputError
 from voltween.process import require
 from voltween.stopping import starting_deaf_processes
 from voltween.workers.engine import Engine
-from voltween.workers.threads import VARIABLES
+from voltween.workers.slurm_cluster import SlurmWorkers, start_slurm
+from voltween.workers.threads import variables
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -22,12 +24,7 @@ _EXTRA = "cluster"
 _CONNECT_SECONDS = 30
 _DEATHS = 1  # of workers that a task survives
 
-_CONFIGURATION = {
-    "logging": {
-        "distributed": "critical",
-        "tornado": "critical",
-        "asyncio": "critical",
-    },
+_SETTINGS = {
     # Scans are not Dask's objects: it can neither count nor move them to disk.
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
@@ -36,45 +33,66 @@ _CONFIGURATION = {
     "distributed.worker.profile.enabled": False,
     # A library may keep Python's lock for minutes, in which a worker says nothing.
     "distributed.scheduler.worker-ttl": None,
-    "distributed.admin.tick.limit": "1 hour",
 }
+_LOGS = {"distributed": "critical", "tornado": "critical", "asyncio": "critical"}
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The connection to the workers of an engine."""
+
+    client: "Client"
+    renew: Callable[[], None] = lambda: None
+    """Called now and then: replaces workers that have ended."""
 
 
 @contextmanager
-def connected(engine: Engine, tasks: int) -> Iterator["Client"]:
+def connected(engine: Engine, tasks: int) -> Iterator[Connection]:
     """Starts or finds the workers of an engine; ends those that it has started.
 
     Raises:
         InputError: If they cannot be started, or no scheduler answers.
         MissingPackageError: If the extra `cluster` is not installed.
     """
-    require("distributed", extra=_EXTRA, purpose="several workers")
+    require("distributed", extra=_EXTRA, purpose="other workers than this process")
     import dask
     import distributed  # noqa: F401 (its settings, before some of them are changed)
 
-    variables = dict.fromkeys(VARIABLES, str(engine.threads))
-    configuration = _CONFIGURATION | {
-        "distributed.nanny.pre-spawn-environ": variables,
+    settings = {
+        **_SETTINGS,
+        "logging": _LOGS,
+        "distributed.nanny.pre-spawn-environ": variables(engine.threads),
     }
-    with dask.config.set(configuration), ExitStack() as stack:
-        _silence()
-        client = stack.enter_context(_client(engine, tasks))
-        yield client
+    with dask.config.set(settings), _quiet(), _connection(engine, tasks) as connection:
+        if engine.dashboard:
+            logger.warning("Dashboard: %s", connection.client.dashboard_link)
+        yield connection
+
+
+def _connection(engine: Engine, tasks: int) -> AbstractContextManager[Connection]:
+    if engine.scheduler is not None:
+        return _of_scheduler(engine.scheduler)
+    if engine.slurm is not None:
+        return _slurm(engine, tasks)
+    return _local(engine, tasks)
 
 
 @contextmanager
-def _client(engine: Engine, tasks: int) -> Iterator["Client"]:
-    from distributed import Client
+def _local(engine: Engine, tasks: int) -> Iterator[Connection]:
+    from distributed import Client, LocalCluster
 
-    if engine.scheduler is not None:
-        with _of_scheduler(engine.scheduler) as client:
-            yield client
-        return
     with starting_deaf_processes():
-        cluster = _local(engine, tasks)
+        cluster = LocalCluster(
+            n_workers=min(engine.workers, tasks),
+            threads_per_worker=1,
+            memory_limit=engine.memory or 0,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+            scheduler_kwargs=_scheduler_options(engine),
+        )
     try:
         with Client(cluster) as client:
-            yield client
+            yield Connection(client)
     except BaseException:  # an interrupt does not wait for the tasks in progress
         _kill_workers(cluster)
         raise
@@ -90,24 +108,33 @@ def _kill_workers(cluster: Any) -> None:
             os.kill(nanny.pid, signal.SIGKILL)
 
 
-def _local(engine: Engine, tasks: int) -> Any:
-    from distributed import LocalCluster
+@contextmanager
+def _slurm(engine: Engine, tasks: int) -> Iterator[Connection]:
+    from distributed import Client
 
-    return LocalCluster(
-        n_workers=min(engine.workers, tasks),
-        threads_per_worker=1,
-        memory_limit=engine.memory or 0,
-        dashboard_address="127.0.0.1:0",
-        silence_logs=logging.CRITICAL,
-        scheduler_kwargs={
-            "allowed_failures": _DEATHS,
-            "dashboard": engine.dashboard,
-        },
-    )
+    require("dask-jobqueue", extra=_EXTRA, purpose="workers in Slurm jobs")
+    exports = variables(engine.threads) | {
+        f"DASK_{name.upper().replace('.', '__').replace('-', '_')}": str(value)
+        for name, value in _SETTINGS.items()
+    }
+    options = _scheduler_options(engine) | {"dashboard_address": ":0"}
+    with starting_deaf_processes():
+        cluster = start_slurm(engine, exports, options)
+    try:
+        workers = SlurmWorkers(cluster, min(engine.jobs, tasks), engine.logs)
+        with Client(cluster) as client:
+            yield Connection(client, workers.renew)
+    finally:
+        cluster.close()
+
+
+def _scheduler_options(engine: Engine) -> dict[str, Any]:
+    return {"allowed_failures": _DEATHS, "dashboard": engine.dashboard}
 
 
 @contextmanager
-def _of_scheduler(place: str) -> Iterator["Client"]:
+def _of_scheduler(place: str) -> Iterator[Connection]:
+    """A cluster that others have started; its own settings say what it survives."""
     from distributed import Client
 
     is_file = Path(place).is_file()
@@ -123,10 +150,19 @@ def _of_scheduler(place: str) -> Iterator["Client"]:
             got=f"{place}: {error}",
         ) from error
     with client:
-        yield client
+        yield Connection(client)
 
 
-def _silence() -> None:
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Keeps the log of Dask off the terminal: outcomes say what is wrong."""
-    for name in ("distributed", "tornado", "asyncio"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    names = [n for n in logging.root.manager.loggerDict if n.split(".")[0] in _LOGS]
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)

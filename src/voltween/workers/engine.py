@@ -1,6 +1,7 @@
-"""The settings of an engine: where tasks run, how many at a time, with how many threads."""
+"""Settings of an engine: where tasks run, how many at a time, with how many threads."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from voltween.errors import InputError, check_range
 from voltween.workers.parts import Part
@@ -32,6 +33,8 @@ class Engine:
     """Slurm jobs at a time."""
     part: Part | None = None
     """Share of the tasks that is run; None runs all."""
+    logs: Path | None = None
+    """Folder for the logs of Slurm jobs; None keeps none."""
     dashboard: bool = False
     """Whether Dask's dashboard is started and its address shown."""
 
@@ -56,3 +59,8 @@ class Engine:
     def is_this_process(self) -> bool:
         """Whether tasks run in this process, without Dask."""
         return self.workers == 1 and self.scheduler is None and self.slurm is None
+
+    @property
+    def is_this_machine(self) -> bool:
+        """Whether tasks run on this machine, and find here what they need."""
+        return self.scheduler is None and self.slurm is None

@@ -3,11 +3,13 @@
 More would wait at a worker, and share the blame when that worker dies.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from voltween.errors import InputError
+from voltween.workers.clusters import Connection
 from voltween.workers.tasks import Outcome, Task, perform_elsewhere
 
 if TYPE_CHECKING:
@@ -25,29 +27,47 @@ class Reports:
 
 
 def run_on(
-    client: "Client",
+    connection: Connection,
     function: Callable[..., object],
     tasks: Sequence[Task],
     *,
     threads: int,
     reports: Reports,
 ) -> None:
-    """Runs the tasks on the workers of a client.
+    """Runs the tasks on the workers of a connection.
 
     Raises:
         InputError: If the scheduler is lost.
         OutputError: If the result of a task cannot be written.
     """
+    from distributed import CancelledError
+
+    try:
+        _run(connection, function, tasks, threads=threads, reports=reports)
+    except CancelledError as error:
+        raise _lost_scheduler(error) from error
+
+
+def _run(
+    connection: Connection,
+    function: Callable[..., object],
+    tasks: Sequence[Task],
+    *,
+    threads: int,
+    reports: Reports,
+) -> None:
     from distributed import wait
 
     waiting = list(reversed(tasks))
     running: dict[Future, Task] = {}
+    client = connection.client
     while waiting or running:
-        free = _places(client) - len(running)
+        connection.renew()
+        free = max(0, _places(client) - len(running))
         for task in [waiting.pop() for _ in range(min(free, len(waiting)))]:
             reports.on_start(task.name)
             future = client.submit(
-                *(perform_elsewhere, function, task, threads), pure=False
+                *(perform_elsewhere, function, task, threads, os.getcwd()), pure=False
             )
             running[future] = task
         try:
@@ -71,10 +91,10 @@ def _places(client: "Client") -> int:
     try:
         return max(1, sum(client.nthreads().values()))
     except (OSError, RuntimeError) as error:
-        raise lost_scheduler(error) from error
+        raise _lost_scheduler(error) from error
 
 
-def lost_scheduler(error: BaseException) -> InputError:
+def _lost_scheduler(error: BaseException) -> InputError:
     """The error that the scheduler does not answer any more."""
     return InputError(
         about="scheduler",
@@ -88,10 +108,9 @@ def _outcome(future: "Future", task: Task) -> Outcome:
     """The outcome of a future that has ended.
 
     Raises:
-        InputError: If the scheduler is lost.
         OutputError: If the result of the task cannot be written.
     """
-    from distributed import CancelledError, KilledWorker
+    from distributed import KilledWorker
 
     try:
         result: Any = future.result()
@@ -101,6 +120,4 @@ def _outcome(future: "Future", task: Task) -> Outcome:
             "expected a worker that lives to the end of the task, got one that died "
             "twice: it may need more memory or more time than a worker has",
         )
-    except CancelledError as error:
-        raise lost_scheduler(error) from error
     return result

@@ -44,7 +44,7 @@ class Part:
         return part
 
     def of(self, items: Sequence[Item]) -> list[Item]:
-        """The items of this share: every N-th, so that neighbors go to different ones."""
+        """The items of this share: every N-th, as neighbors take about as long."""
         return list(items[self.number - 1 :: self.parts])
 
 

@@ -56,6 +56,6 @@ def run_tasks(
             on_start(task.name)
             report(perform(function, task, engine.threads))
         return
-    with connected(engine, len(share)) as client:
+    with connected(engine, len(share)) as connection:
         reports = Reports(on_start, report)
-        run_on(client, function, share, threads=engine.threads, reports=reports)
+        run_on(connection, function, share, threads=engine.threads, reports=reports)

@@ -61,7 +61,7 @@ def array_script(words: Sequence[str], job: SlurmJob, parts: int) -> str:
     lines = [
         "#!/bin/sh",
         *(f"#SBATCH {directive}" for directive in directives),
-        "# Every task does its share, and what is done stays: submit it again to go on.",
+        "# Each task does its share, and what is done stays: submit it again to go on.",
         f"exec {python} -m voltween {shlex.join(words)} --part /{parts}",
     ]
     return "\n".join(lines) + "\n"

@@ -1,9 +1,11 @@
 """A task, its outcome, and the call that turns one into the other."""
 
 import errno
+import os
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,9 +56,14 @@ def perform(function: Callable[..., object], task: Task, threads: int) -> Outcom
 
 
 def perform_elsewhere(
-    function: Callable[..., object], task: Task, threads: int
+    function: Callable[..., object], task: Task, threads: int, folder: str
 ) -> Outcome:
-    """The same in a worker process, whose warnings come back with the outcome."""
+    """The same in a worker process, whose warnings come back with the outcome.
+
+    It works in the folder of the driver, from which paths may be relative.
+    """
+    with suppress(OSError):  # the folder is not on this machine: paths say what lacks
+        os.chdir(folder)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         outcome = perform(function, task, threads)
@@ -72,8 +79,7 @@ def _is_ours(warning: warnings.WarningMessage) -> bool:
 
 
 def _one_line(error: Exception) -> str:
-    """The error in one line; the kind is named where the text alone says too little."""
-    text = " ".join(str(error).splitlines()) or "no further information"
-    if isinstance(error, VoltweenError):
-        return text
-    return f"{type(error).__name__}: {text}"
+    """The first line of an error; its kind is named where the text says too little."""
+    lines = str(error).splitlines() or [""]
+    kind = "" if isinstance(error, VoltweenError) else f"{type(error).__name__}: "
+    return f"{kind}{lines[0]}"

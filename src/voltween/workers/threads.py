@@ -5,14 +5,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-VARIABLES = (
+_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
 )
-"""Environment variables that libraries read when they are imported, and the other tools
-that run in processes of their own when they start."""
+
+
+def variables(count: int) -> dict[str, str]:
+    """Environment variables by which libraries use so many threads.
+
+    They read them when they are imported; other tools, when their processes start.
+    """
+    return dict.fromkeys(_VARIABLES, str(count))
 
 
 @contextmanager
@@ -22,8 +28,8 @@ def limited_threads(count: int) -> Iterator[None]:
     The numbers before are put back at the end. A library that is imported within the
     block keeps the number.
     """
-    former = {name: os.environ.get(name) for name in VARIABLES}
-    os.environ.update(dict.fromkeys(VARIABLES, str(count)))
+    former = {name: os.environ.get(name) for name in _VARIABLES}
+    os.environ.update(variables(count))
     try:
         with _torch_threads(count), _itk_threads(count):
             yield

@@ -36,7 +36,7 @@ def test_files_of_a_report(report):
     assert {path.name for path in report.iterdir()} == {
         *("pairs.csv", "structures.csv", "stages.csv", "comparisons.csv"),
         *("summary.csv", "summary_structures.csv", "summary_stages.csv"),
-        *("summary.md", "summary.tex"),
+        *("summary.md", "summary.tex", "index.html"),
         *("boxplots.png", "structures.png", "time_accuracy.png"),
     }
     for name in ("boxplots", "structures", "time_accuracy"):
@@ -72,6 +72,15 @@ def test_tables_of_a_report(report):
     assert float(tested["p_holm"]) == 0.125
 
 
+def test_the_index_has_every_pair_of_every_method(report):
+    page = (report / "index.html").read_text(encoding="utf-8")
+    assert page.count("<tr id=") == 24
+    assert "Comparison of 4 methods, out" in page
+    above, _ = page.split('<table id="pairs"')
+    assert "too few samples: 100% | _outside_" in above
+    assert above.count("package voxelmorph is missing") == 1
+
+
 def test_one_pair_without_labels_gives_a_report_of_what_there_is(report, tmp_path):
     """In a folder that has a report already, of which nothing may stay."""
     shutil.copytree(report, tmp_path, dirs_exist_ok=True)
@@ -80,7 +89,7 @@ def test_one_pair_without_labels_gives_a_report_of_what_there_is(report, tmp_pat
         tmp_path,
     )
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("pairs.csv", "summary.csv", "summary.md", "summary.tex")
+        *("pairs.csv", "summary.csv", "summary.md", "summary.tex", "index.html")
     }
     assert (tmp_path / "summary.md").read_text().splitlines()[:3] == [
         "| method | pairs | folding (%) | time (s) |",

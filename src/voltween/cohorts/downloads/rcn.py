@@ -5,7 +5,6 @@ brains of LPBA40, hence 39 pairs). Their pigs of LSPIG are listed as neighbors, 
 before and after gas is insufflated, and registered in both directions (34 pairs).
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from voltween.cohorts.downloads.download import (
 )
 from voltween.cohorts.downloads.sources import Source, SourceFile
 from voltween.cohorts.pairs import Pair, atlas_pairs
+from voltween.digests import bytes_digest
 from voltween.errors import InputError
 from voltween.spatial import Grid, Image, LabelMap, Points
 from voltween.text_files import parsed_json
@@ -58,15 +58,18 @@ class _Group:
 
     def facts(self) -> dict[str, Any]:
         arrays = self.arrays()
-        digest = hashlib.sha256()
-        for part, array in arrays.items():
-            digest.update(f"{part} {array.dtype} {array.shape} ".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
         return {
             "file": f"{self.file.shown}/{self.key}",
             "bytes": sum(array.nbytes for array in arrays.values()),
-            "sha256": digest.hexdigest(),
+            "sha256": bytes_digest(_pieces(arrays)),
         }
+
+
+def _pieces(arrays: dict[str, np.ndarray]) -> Iterator[bytes]:
+    """The bytes of arrays, each after its name, type and shape."""
+    for part, array in arrays.items():
+        yield f"{part} {array.dtype} {array.shape} ".encode()
+        yield array.tobytes()
 
 
 def find_groups(source: Source) -> Contents:

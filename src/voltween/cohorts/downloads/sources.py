@@ -1,6 +1,5 @@
 """The files of a download as one list, from a folder and from zips alike."""
 
-import hashlib
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from voltween.digests import stream_digest
 from voltween.errors import InputError
 from voltween.files import PathLike, existing_file
 
@@ -74,12 +74,9 @@ class SourceFile:
 
     @cached_property
     def _digest(self) -> tuple[int, str]:
-        digest, size = hashlib.sha256(), 0
         with self.open() as file:
-            while piece := file.read(_PIECE_BYTES):
-                digest.update(piece)
-                size += len(piece)
-        return size, digest.hexdigest()
+            digest = stream_digest(file)
+            return file.tell(), digest
 
     def facts(self) -> dict[str, Any]:
         """The name, size in bytes and SHA-256 of the file.

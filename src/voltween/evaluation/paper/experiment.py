@@ -16,16 +16,18 @@ from voltween.baselines import TIME_LIMIT_MINUTES
 from voltween.cohorts import Case, cases_of_split, draw_pairs, ordered_pairs
 from voltween.errors import InputError
 from voltween.evaluation.comparison_folder import METHOD_NAMES_FILE
+from voltween.evaluation.pair_work import EvaluationProtocol
 from voltween.evaluation.paper.laboratory import Laboratory, RowMethods
 from voltween.evaluation.paper.scales import PAPER_SHAPE, SCALES, ScaleName
 from voltween.evaluation.paper.settings import ExperimentSettings
 from voltween.evaluation.paper.table_file import PaperTable
 from voltween.evaluation.paper.table_page import MeasuredTable, table_page
 from voltween.evaluation.report.report_folder import write_report
-from voltween.evaluation.runner import EvaluationProtocol, evaluate
-from voltween.evaluation.scores import PairScore, Scores
+from voltween.evaluation.runner import evaluate
+from voltween.evaluation.scores import Scores
 from voltween.files import output_folder, whole_file
 from voltween.training import Hardware, StepReport, fit_box
+from voltween.workers import Runner
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,6 @@ class Observer:
 
     on_training: Callable[[str], None] = lambda name: None
     on_step: Callable[[StepReport], None] = lambda report: None
-    on_pair: Callable[[PairScore], None] = lambda score: None
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class ExperimentRun:
     time_limit_minutes: float = TIME_LIMIT_MINUTES
     """Time that another tool gets for a pair."""
     observer: Observer = field(default_factory=Observer)
+    runner: Runner = field(default_factory=Runner)
+    """The runner of the pairs."""
 
 
 def run_experiment(
@@ -90,7 +93,7 @@ def run_experiment(
         pairs=pairs,
         out=laboratory.out,  # all tables share one folder of finished pairs
         protocol=protocol,
-        on_pair=run.observer.on_pair,
+        runner=run.runner,
     )
     page = table_page(MeasuredTable(table, scores, settings.split or "test"))
     _write(table, scores, page, laboratory.out / table.name)
@@ -154,12 +157,12 @@ def _all_methods(rows: Sequence[RowMethods]) -> list[Any]:
 
 
 def _write(table: PaperTable, scores: Scores, page: str, folder: Path) -> None:
-    write_report(_with_row_names(scores, table), folder)
-    with whole_file(folder / "table.md") as partial:
+    with whole_file(output_folder(folder) / "table.md") as partial:
         partial.write_text(page + "\n", encoding="utf-8")
     names = {row.name: row.method_name for row in table.rows}
-    with whole_file(output_folder(folder) / METHOD_NAMES_FILE) as partial:
+    with whole_file(folder / METHOD_NAMES_FILE) as partial:
         partial.write_text(json.dumps(names, indent=1), encoding="utf-8")
+    write_report(_with_row_names(scores, table), folder)
 
 
 def _with_row_names(scores: Scores, table: PaperTable) -> Scores:

@@ -10,13 +10,14 @@ import torch
 
 from voltween.baselines import TIME_LIMIT_MINUTES, elastix_with
 from voltween.cohorts import Case, cases_of_split, load_case
-from voltween.errors import InputError
+from voltween.errors import FailedTasksError, InputError
 from voltween.evaluation.alignment import Alignment, align_cases, prealign
 from voltween.evaluation.method_names import method_named
 from voltween.evaluation.methods import Method, model_method, tool_method, unavailable
 from voltween.evaluation.paper.scales import Scale, cases_of_row, recipe_of
 from voltween.evaluation.paper.table_file import TableRow
 from voltween.training import Hardware, Recipe, StepReport, train
+from voltween.workers import Runner
 
 
 class RowMethods(NamedTuple):
@@ -114,7 +115,16 @@ class Laboratory:
             for case in self.cases
             if case.split in ("train", "val") or case.name in names
         ]
-        return align_cases(used, self._alignment, self.out.parent / "aligned")
+        runner, folder = Runner(), self.out.parent / "aligned"
+        aligned = align_cases(used, self._alignment, folder, runner=runner)
+        if faults := runner.status.failures:
+            raise FailedTasksError(
+                about=folder,
+                expected=f"{len(used)} cases that can be aligned",
+                got=f"{len(faults)} that cannot",
+                advice="; ".join(f"{name}: {line}" for name, line in faults.items()),
+            )
+        return aligned
 
     @property
     def _alignment(self) -> Alignment:

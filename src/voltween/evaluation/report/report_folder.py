@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from voltween.errors import InputError, MissingPackageError
+from voltween.evaluation.report.index_page import write_comparison_index
 from voltween.evaluation.report.pages import latex_page, markdown_page
 from voltween.evaluation.report.summaries import (
     COSTS,
@@ -23,6 +24,7 @@ from voltween.evaluation.scores import Scores
 from voltween.files import output_folder, whole_file
 from voltween.inputs import check_is_no_input
 from voltween.process import require
+from voltween.reports import INDEX
 from voltween.text_files import csv_text
 
 _DOTS_PER_INCH = 200
@@ -34,7 +36,7 @@ _TABLES = (
 _FILES = (
     *(f"{name}.csv" for name in _TABLES),
     *(f"{name}.png" for name in _PLOTS),
-    *("summary.md", "summary.tex"),
+    *("summary.md", "summary.tex", INDEX),
 )
 
 
@@ -70,6 +72,7 @@ def write_report(scores: Scores, out: Path) -> None:
         partial.write_text(markdown_page(scores, rows, compared), encoding="utf-8")
     with whole_file(folder / "summary.tex") as partial:
         partial.write_text(latex_page(scores, rows, compared), encoding="utf-8")
+    write_comparison_index(scores.pairs, folder)
     try:
         require("matplotlib", extra="figures", purpose="plots of the report")
     except MissingPackageError as error:

@@ -1,0 +1,222 @@
+"""A cohort: which pairs are registered, what is done already, and what is missing."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from voltween.batches.bids_input import entities_of, is_bids
+from voltween.batches.bids_output import BidsLayout, bids_uri, write_data_set
+from voltween.batches.case_sources import read_cases
+from voltween.batches.companions import Companions
+from voltween.batches.layout import FolderLayout, Layout
+from voltween.batches.names import alphanumeric_names, safe_names
+from voltween.batches.options import RegistrationOptions
+from voltween.batches.pair_job import PairJob
+from voltween.batches.pairing import (
+    CohortPair,
+    is_list_of_pairs,
+    listed_pairs,
+    pairs_in_time,
+    pairs_of_all,
+    pairs_to,
+)
+from voltween.batches.work import (
+    Work,
+    do_work,
+    failed_work,
+    finished_work,
+    keep_failure,
+)
+from voltween.errors import InputError
+from voltween.files import output_folder
+from voltween.registration import check_outputs
+from voltween.workers import Engine, Outcome, Status, Task, run_tasks
+
+STATUS = "status.csv"
+_PARTS = "parts"
+
+
+@dataclass(frozen=True)
+class CohortChoice:
+    """The pairs of a cohort: one of four ways to form them, and the fixed files."""
+
+    fixed: Path | None = None
+    """Scan to register every case to, or the name of a case."""
+    all_pairs: bool = False
+    """Register all ordered pairs of cases."""
+    longitudinal: bool = False
+    """Register every later scan of a subject to the subject's first."""
+    companions: Companions = field(default_factory=Companions)
+    """The files of the fixed scan."""
+
+    def pairs(self, cases: Path) -> list[CohortPair]:
+        """The pairs of the cases of a place.
+
+        Raises:
+            InputError: If no way or several are chosen, or the cases cannot be used.
+        """
+        if is_list_of_pairs(cases):
+            self._check_ways(0, "none of these options with a list of pairs")
+            return listed_pairs(cases)
+        self._check_ways(1, "one of them")
+        scans = read_cases(cases)
+        if self.fixed is not None:
+            return pairs_to(scans, self.fixed, self.companions)
+        if [*self.companions.by_role()]:
+            role, files = next(self.companions.by_role())
+            raise InputError(
+                about=f"--{role.replace('_', '-')}",
+                expected="--fixed, whose file it is",
+                got=files[0],
+            )
+        return pairs_of_all(scans) if self.all_pairs else pairs_in_time(scans)
+
+    def _check_ways(self, number: int, expected: str) -> None:
+        ways = {
+            "--fixed": self.fixed is not None,
+            "--all-pairs": self.all_pairs,
+            "--longitudinal": self.longitudinal,
+        }
+        chosen = [name for name, is_chosen in ways.items() if is_chosen]
+        if len(chosen) != number:
+            raise InputError(
+                about=", ".join(ways),
+                expected=expected,
+                got=" and ".join(chosen) or "none",
+                advice="or give a CSV with columns fixed and moving"
+                if number and not chosen
+                else "",
+            )
+
+
+def plan_cohort(
+    pairs: Sequence[CohortPair],
+    options: RegistrationOptions,
+    *,
+    bids: Path | None = None,
+    points_guide: bool = False,
+) -> list[Work]:
+    """The work of every pair, with its name.
+
+    Args:
+        pairs: The pairs.
+        options: How they are registered.
+        bids: The BIDS data set that the moving scans belong to, if the results are a
+            BIDS derivative.
+        points_guide: Whether landmarks of both scans guide the registration.
+
+    Raises:
+        InputError: If outputs are unknown, or the cases are no BIDS data set.
+    """
+    check_outputs(options.names_of_outputs or ())
+    if bids is not None and not is_bids(bids):
+        raise InputError(
+            about="--bids",
+            expected="a BIDS data set with sub-*/[ses-*/]anat/*_T1w.nii.gz",
+            got=bids,
+        )
+    is_one_target = len({pair.fixed_image for pair in pairs}) == 1
+    keys = [(pair.moving,) if is_one_target else pair.key for pair in pairs]
+    targets = alphanumeric_names(list(dict.fromkeys(_space(p) for p in pairs)))
+    works = []
+    for pair, name in zip(pairs, safe_names(keys), strict=True):
+        layout: Layout = FolderLayout(name)
+        if bids is not None:
+            layout = BidsLayout(
+                pair.moving,
+                targets[_space(pair)],
+                moving_uri=bids_uri(pair.moving_image, bids),
+                fixed_uri=bids_uri(pair.fixed_image, bids),
+            )
+        job = PairJob(
+            pair.fixed_image.absolute(),
+            pair.moving_image.absolute(),
+            pair.companions.absolute(),
+            options,
+            points_guide,
+        )
+        works.append(Work(name, pair.fixed, pair.moving, job, layout))
+    return works
+
+
+def _space(pair: CohortPair) -> str:
+    """The name of the fixed scan's space: a template's own, or that of the scan."""
+    return entities_of(pair.fixed).get("tpl", pair.fixed)
+
+
+@dataclass
+class CohortRun:
+    """A cohort in its folder, run by an engine."""
+
+    works: Sequence[Work]
+    out: Path
+    engine: Engine
+    retry_failed: bool = False
+
+    def __post_init__(self) -> None:
+        part = self.engine.part
+        self.share = part.of(self.works) if part else list(self.works)
+        self.folder = self.out
+        if part:
+            self.folder = self.out / _PARTS / f"{part.number}-of-{part.parts}"
+        self.status = Status([work.name for work in self.share])
+        self.failures: dict[str, str] = {}
+        """Names of the pairs that failed, now or before, and why."""
+
+    def run(self, on_change: Callable[[Outcome | None], object]) -> None:
+        """Registers what is missing; `on_change` is called at every start and end.
+
+        Raises:
+            InputError: If the engine cannot be started, or an input is in the way.
+            OutputError: If the folder cannot be written to.
+        """
+        self.make_folder()
+        names = [work.name for work in self.share]
+        self.status = Status(names, file=self.folder / STATUS)
+        missing = {work.name: work for work in self.share if not self._is_kept(work)}
+
+        def on_start(name: str) -> None:
+            self.status.start(name)
+            on_change(None)
+
+        def on_done(outcome: Outcome) -> None:
+            self.status.end(outcome)
+            if outcome.error is not None:
+                self.failures[outcome.name] = outcome.error
+                keep_failure(self.out, missing[outcome.name], outcome.error)
+            on_change(outcome)
+
+        try:
+            run_tasks(
+                do_work,
+                [
+                    Task(name, (self.out.absolute(), work))
+                    for name, work in missing.items()
+                ],
+                replace(self.engine, part=None),
+                on_done,
+                on_start=on_start,
+            )
+        finally:
+            self.status.close()
+
+    def make_folder(self) -> Path:
+        """Makes the folder of the run's state, which no other run shares."""
+        return output_folder(self.folder)
+
+    def _is_kept(self, work: Work) -> bool:
+        """Whether an earlier run has done a pair, or has failed at it."""
+        if finished_work(self.out, work):
+            self.status.keep(work.name)
+            return True
+        line = None if self.retry_failed else failed_work(self.out, work)
+        if line is None:
+            return False
+        self.failures[work.name] = line
+        self.status.keep(work.name, error=line)
+        return True
+
+
+def make_data_set(out: Path, source: Path) -> None:
+    """Makes a folder a BIDS derivative of a data set."""
+    write_data_set(output_folder(out), source)

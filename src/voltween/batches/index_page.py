@@ -1,0 +1,41 @@
+"""The page of a cohort: its pairs, worst first, with pictures and reports."""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+from voltween.batches.tables import PairRow
+from voltween.reports import INDEX, IndexRow, write_index
+
+_NUMBERS = ("similarity", "dice", "folding_percent", "seconds")
+_MISSING = "not registered yet: repeat the command to continue"
+
+
+def write_cohort_index(rows: Iterable[PairRow], out: Path) -> None:
+    """Writes index.html of a cohort.
+
+    Raises:
+        OutputError: If the folder cannot be written to.
+    """
+    title = f"Cohort, {out.resolve().name}"
+    write_index([_index_row(row, out) for row in rows], out / INDEX, title=title)
+
+
+def _index_row(row: PairRow, out: Path) -> IndexRow:
+    if row.state != "done":
+        return IndexRow(fixed=row.fixed, moving=row.moving, error=row.error or _MISSING)
+    grades = {"good", "doubtful", "failed"}
+    report = out / row.report
+    return IndexRow(
+        fixed=row.fixed,
+        moving=row.moving,
+        verdict=row.grade if row.grade in grades else "",  # type: ignore[arg-type]
+        reasons=str(row.scores.get("reasons") or ""),
+        **{name: _number(row.scores.get(name)) for name in _NUMBERS},
+        thumbnail=out / row.thumbnail,
+        report=report if report.is_file() else out / row.folder,
+    )
+
+
+def _number(value: str | float | None) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan

@@ -1,0 +1,173 @@
+"""One pair of a cohort: registered into the store, and found there afterwards."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from voltween.batches.command_words import register_words
+from voltween.batches.layout import Layout
+from voltween.batches.pair_job import PairJob, register_files
+from voltween.batches.scores import scores_of
+from voltween.digests import content_digest
+from voltween.errors import InputError
+from voltween.figures import write_thumbnail
+from voltween.files import PathLike
+from voltween.finished import Finished
+from voltween.inputs import reading
+from voltween.models import installed_models, weights_digest
+from voltween.refinement import WITHOUT_MODEL
+from voltween.registration import AUTO, Registration
+from voltween.store import Store
+
+_FORMAT = 1  # raise it when results or their records change
+_RECORDS, _FAILED, _THUMBNAILS = "records", "failed", "thumbnails"
+
+
+@dataclass(frozen=True)
+class Work:
+    """One pair of a cohort: its names, its files and where the result goes."""
+
+    name: str
+    """The name of its record, which no other pair of the folder has."""
+    fixed: str
+    moving: str
+    job: PairJob
+    layout: Layout
+
+    @property
+    def thumbnail(self) -> str:
+        """The path of a small picture of the result, in the folder of the cohort."""
+        return f"{_THUMBNAILS}/{self.name}.webp"
+
+    def facts(self) -> dict[str, Any]:
+        """Everything that the result depends on, as JSON types."""
+        options = asdict(self.job.options)
+        del options["structures"]  # its content counts, and not its path
+        return json.loads(
+            json.dumps(
+                {
+                    "format": _FORMAT,
+                    "voltween": version("voltween"),
+                    "inputs": {
+                        role: [_digest(path) for path in paths]
+                        for role, paths in self.job.inputs.items()
+                    },
+                    "model": _model_digest(self.job.options.model),
+                    "options": options,
+                    "points_guide": self.job.points_guide,
+                    "layout": self.layout.facts(),
+                }
+            )
+        )
+
+
+def finished_work(out: Path, work: Work) -> Finished | None:
+    """The record of a pair that was registered from the same files and options."""
+    store = _store(out)
+    return store.find(work.facts(), name=work.name) if _has(store, work) else None
+
+
+def failed_work(out: Path, work: Work) -> str | None:
+    """The line by which the same work failed before; None if it did not."""
+    store = _failures(out)
+    record = store.find(work.facts(), name=work.name) if _has(store, work) else None
+    return None if record is None else str(record.values.get("error", ""))
+
+
+def stored_pair(out: Path, work: Work) -> tuple[str, Mapping[str, Any]]:
+    """The state of a pair, done, failed or missing, and what its record says.
+
+    A record counts whatever it depends on: another process may have made it meanwhile.
+    """
+    for state, store in (("failed", _failures(out)), ("done", _store(out))):
+        record = store.read(work.name) if _has(store, work) else None
+        if record is not None:
+            return state, record.values
+    return "missing", {}
+
+
+def do_work(out: Path, work: Work) -> None:
+    """Registers a pair and keeps its result in the folder of the cohort.
+
+    Raises:
+        InputError: If a file of the pair cannot be used.
+        OutputError: If the folder cannot be written to.
+    """
+    inputs = [path for paths in work.job.inputs.values() for path in paths]
+    with reading(inputs), _store(out).making(work.facts(), name=work.name) as draft:
+        figures = register_files(
+            work.job,
+            draft.path(work.layout.folder),
+            command=register_words(work.job, out / work.layout.shown_folder),
+            on_registered=partial(_write_thumbnail, draft.path(work.thumbnail)),
+        )
+        work.layout.arrange(draft.folder)
+        draft.values.update(
+            fixed=work.fixed,
+            moving=work.moving,
+            folder=work.layout.shown_folder,
+            report=work.layout.report,
+            thumbnail=work.thumbnail,
+            scores=scores_of(figures),
+        )
+    _failures(out).record_path(work.name).unlink(missing_ok=True)
+
+
+def keep_failure(out: Path, work: Work, line: str) -> None:
+    """Records that a pair failed, and why."""
+    try:
+        facts = work.facts()
+    except (InputError, OSError):  # nothing to recognize it by: it is tried again
+        return
+    with _failures(out).making(facts, name=work.name) as draft:
+        draft.values.update(fixed=work.fixed, moving=work.moving, error=line)
+
+
+def _write_thumbnail(path: Path, registration: Registration) -> None:
+    write_thumbnail(
+        registration.fixed,
+        registration.moving,
+        path,
+        fixed_to_moving=registration.fixed_to_moving,
+    )
+
+
+def _store(out: Path) -> Store:
+    return Store(out, _RECORDS)
+
+
+def _failures(out: Path) -> Store:
+    return Store(out, _FAILED)
+
+
+def _has(store: Store, work: Work) -> bool:
+    """Whether there is a record at all; inputs are read for their digests otherwise."""
+    return store.record_path(work.name).exists()
+
+
+def _digest(path: Path) -> str:
+    """The digest of a file, or the reason why there is none."""
+    try:
+        return content_digest(path)
+    except InputError as error:
+        return str(error)
+    except OSError as error:
+        return str(error.strerror)
+
+
+def _model_digest(name: PathLike) -> str | dict[str, str] | None:
+    """The digest of the model, or of all that may be chosen."""
+    if name == WITHOUT_MODEL:
+        return None
+    if name != AUTO:
+        return weights_digest(name)
+    return dict(_shipped_digests())
+
+
+@cache
+def _shipped_digests() -> Sequence[tuple[str, str]]:
+    return [(name, weights_digest(name)) for name, _ in installed_models()]

@@ -1,0 +1,184 @@
+"""Command: register a cohort."""
+
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from voltween.batches import (
+    SUMMARY,
+    CohortChoice,
+    CohortRun,
+    Companions,
+    PairRow,
+    RegistrationOptions,
+    make_data_set,
+    plan_cohort,
+    rows_of,
+    write_cohort_index,
+    write_tables,
+)
+from voltween.cli.console import changing_line, console, show_markdown
+from voltween.cli.engine import EngineOptions
+from voltween.cli.invocation import words
+from voltween.cli.register import EXIT_FAILED, GROUPED
+from voltween.errors import InputError
+from voltween.locks import alone_in
+from voltween.workers import Outcome, SlurmJob, array_script
+
+_OWN = ("--print-sbatch", "--slurm", "--jobs", "--part")
+
+
+@dataclass(frozen=True)
+class FixedFiles:
+    """Files of the fixed scan of all pairs."""
+
+    fixed_labels: Path | None = None
+    """Label map of the --fixed scan, which is carried to every case."""
+    fixed_points: Path | None = None
+    """Points of the --fixed scan, which are carried to every case."""
+    fixed_mask: Path | None = None
+    """Label map: only voxels > 0 of the --fixed scan count."""
+
+    @property
+    def companions(self) -> Companions:
+        """The same files as companions of a pair."""
+        return Companions(
+            fixed_labels=self.fixed_labels,
+            fixed_points=self.fixed_points,
+            fixed_mask=self.fixed_mask,
+        )
+
+
+@tyro.conf.configure(*GROUPED)
+@dataclass(frozen=True)
+class Cohort:
+    """Register many scans, and go on where an earlier run ended.
+
+    CASES is a manifest (CSV with columns case, image, split), a folder of scans, a BIDS
+    data set (sub-*/[ses-*/]anat/*_T1w.nii.gz), or a CSV of pairs with columns fixed and
+    moving, and with labels, masks and points in columns named as the options of
+    `voltween register`. Every pair gets a folder as `voltween register` writes it, in
+    cases/. pairs.csv has the verdict of every pair, worst first, status.csv the state
+    while the command runs, summary.md and index.html what to look at. Give the same
+    command again to do what is missing: after an interrupt, on another machine, or with
+    other workers. Pairs that cannot be registered are recorded and listed, and make the
+    exit code 1.
+    """
+
+    cases: Annotated[Positional[Path], tyro.conf.arg(metavar="CASES")]
+    """Manifest, folder of scans, BIDS data set, or list of pairs."""
+    out: Path
+    """Folder for the results; made if missing."""
+    fixed: Path | None = None
+    """Scan to register every case to, such as an atlas, or the name of a case."""
+    all_pairs: bool = False
+    """Register all ordered pairs of cases."""
+    longitudinal: bool = False
+    """Register every later scan of a subject to the subject's first."""
+    bids: bool = False
+    """Write the results as BIDS derivatives; CASES is a BIDS data set."""
+    retry_failed: bool = False
+    """Try pairs again that failed before. Those whose files have changed are tried
+    again without it."""
+    guide_by_points: bool = False
+    """Align the landmarks of both scans; without it they are only carried along."""
+    strict: bool = False
+    """End with exit code 3 if the verdict of a pair is failed."""
+    part: str | None = None
+    """Share of the pairs to do, such as 3/40; with /40, the number is that of the task
+    of a Slurm job array. Processes with different shares use one folder."""
+    print_sbatch: bool = False
+    """Print the script of a Slurm job array that does the work, with --slurm for the
+    resources of a task and --jobs for the number of tasks, and do nothing."""
+    fixed_files: FixedFiles = field(default_factory=FixedFiles)
+    registration: RegistrationOptions = field(default_factory=RegistrationOptions)
+    engine: EngineOptions = field(default_factory=EngineOptions)
+
+    def run(self) -> None:
+        """Register what is missing, and write the tables."""
+        if self.print_sbatch:
+            print(self._script(), end="")
+            return
+        choice = CohortChoice(
+            self.fixed,
+            self.all_pairs,
+            self.longitudinal,
+            self.fixed_files.companions,
+        )
+        works = plan_cohort(
+            choice.pairs(self.cases),
+            self.registration,
+            bids=self.cases if self.bids else None,
+            points_guide=self.guide_by_points,
+        )
+        run = CohortRun(
+            works,
+            self.out,
+            self.engine.engine(self.out, part=self.part),
+            retry_failed=self.retry_failed,
+        )
+        if self.bids:
+            make_data_set(self.out, self.cases)
+        with alone_in(run.make_folder(), work="cohort"):
+            _show_progress(run)
+            rows = rows_of(works, self.out)
+            write_tables(rows, self.out)
+            write_cohort_index(rows, self.out)
+        self._end(run, rows)
+
+    def _end(self, run: CohortRun, rows: list[PairRow]) -> None:
+        """Shows the summary and the failures; ends with their exit code."""
+        show_markdown((self.out / SUMMARY).read_text(encoding="utf-8"))
+        if run.failures:
+            sys.exit(1)
+        if self.strict and any(row.grade == "failed" for row in rows):
+            sys.exit(EXIT_FAILED)
+
+    def _script(self) -> str:
+        """The script of a job array."""
+        if self.engine.slurm is None:
+            raise InputError(
+                about="--print-sbatch",
+                expected="--slurm with the resources of one task",
+                got="none",
+            )
+        job = SlurmJob.read(self.engine.slurm)
+        return array_script(_without_own(words.get()[1:]), job, self.engine.jobs)
+
+
+def _without_own(given: tuple[str, ...]) -> list[str]:
+    """The words of the command without the options of the job array itself."""
+    kept = []
+    rest = iter(given)
+    for word in rest:
+        name, equals, _ = word.partition("=")
+        if name not in _OWN:
+            kept.append(word)
+        elif name != "--print-sbatch" and not equals:
+            next(rest, None)
+    return kept
+
+
+def _show_progress(run: CohortRun) -> None:
+    """Runs the cohort with a line of its state, and every failure as it comes."""
+    with changing_line("Looking for what is done ...") as show:
+
+        def on_change(outcome: Outcome | None) -> None:
+            show(run.status.line())
+            if outcome is not None and outcome.error is not None:
+                console.print(f"{outcome.name}: {outcome.error}")
+
+        try:
+            run.run(on_change)
+        except KeyboardInterrupt:
+            with suppress(OSError):  # a terminal that is gone
+                console.print(
+                    f"{run.status.line()}. Repeat the command to continue: what is "
+                    f"done is kept in {run.out}."
+                )
+            raise

@@ -1,0 +1,149 @@
+"""The painter of slices: from what a view shows to colored pixels.
+
+All pictures of slices are painted here: the overview of a registration, contact sheets,
+thumbnails, notebooks, and the panels of figures that Matplotlib arranges. Colors are
+RGB from 0 to 1, with the top row of the picture first.
+"""
+
+import colorsys
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from PIL import Image as Picture
+from PIL import ImageDraw, ImageFont
+
+from voltween.figures.planes import Plane, Section
+
+MOST_STRUCTURES = 12  # more would hide the picture
+LARGEST_LOG_JACOBIAN = 1.5
+"""Of base 2, either way: where the colors of volume change end."""
+FIXED_COLOR, MOVED_COLOR, BOTH_COLOR = "#0072B2", "#E69F00", "#BBBBBB"
+_SQUARES = 8  # of the checkerboard, along the longer side
+_RED, _WARPED_OPACITY = np.array([0.9, 0.0, 0.0]), 0.5
+_ORANGE, _BLACK = (255, 165, 0), (0, 0, 0)
+_HUE_STEP = 0.61803  # the golden ratio: the hues of successive labels lie far apart
+
+Colors = Float[np.ndarray, "_ _ 3"]
+
+
+def gray(section: Section) -> Colors:
+    """The section as gray RGB."""
+    return np.repeat(section[..., None], 3, axis=-1)
+
+
+def fuse(fixed: Section, moved: Section) -> Colors:
+    """The moved section in magenta over the fixed one in green: gray if they agree."""
+    return np.stack([moved, fixed, moved], axis=-1)
+
+
+def checker(fixed: Section, moved: Section) -> Colors:
+    """Squares of the fixed section, the first at the top left, and of the moved one."""
+    size = max(2, max(fixed.shape) // _SQUARES)
+    is_fixed = (np.indices(fixed.shape) // size).sum(axis=0) % 2 == 0
+    return gray(np.where(is_fixed, fixed, moved))
+
+
+def color_labels(labels: Int[np.ndarray, "_ _"]) -> Colors:
+    """A color per label, on black."""
+    shown, place = np.unique(labels, return_inverse=True)
+    return np.array([_label_color(int(n)) for n in shown])[place.reshape(labels.shape)]
+
+
+def overlap_colors(
+    fixed: Bool[np.ndarray, "h w"], moved: Bool[np.ndarray, "h w"]
+) -> Float[np.ndarray, "h w 3"]:
+    """RGB of two masks: fixed only blue, moved only orange, both gray, none white."""
+    colors = np.ones((*fixed.shape, 3))
+    colors[fixed & ~moved] = _rgb(FIXED_COLOR)
+    colors[moved & ~fixed] = _rgb(MOVED_COLOR)
+    colors[fixed & moved] = _rgb(BOTH_COLOR)
+    return colors
+
+
+def mask_colors(
+    fixed: Bool[np.ndarray, "h w"], warped: Bool[np.ndarray, "h w"]
+) -> Float[np.ndarray, "h w 3"]:
+    """RGB of a white fixed mask on black, with a half transparent red warped mask."""
+    colors = np.repeat(fixed[..., None], 3, axis=-1).astype(float)
+    colors[warped] = (1 - _WARPED_OPACITY) * colors[warped] + _WARPED_OPACITY * _RED
+    return colors
+
+
+def largest_structures(sections: Sequence[Int[np.ndarray, "_ _"]]) -> list[int]:
+    """The labels that cover most of the sections, at most twelve; without 0."""
+    labels, counts = np.unique(
+        np.concatenate([section.ravel() for section in sections]), return_counts=True
+    )
+    by_size = labels[np.argsort(-counts, kind="stable")]
+    return [int(label) for label in by_size if label != 0][:MOST_STRUCTURES]
+
+
+def draw_outlines(
+    colors: Colors,
+    labels: Int[np.ndarray, "_ _"],
+    *,
+    chosen: Sequence[int],
+    color: Float[np.ndarray, " 3"],
+) -> Colors:
+    """Draws the outermost pixels of the chosen structures in a color."""
+    edges = _edges(np.where(np.isin(labels, chosen), labels, 0))
+    return np.where(edges[..., None], color, colors)
+
+
+def as_picture(colors: Colors) -> Picture.Image:
+    """The colors as a picture of Pillow."""
+    return Picture.fromarray(np.rint(colors * 255).astype(np.uint8))
+
+
+def paint_panel(colors: Colors, plane: Plane, scale: float = 1.0) -> Picture.Image:
+    """A section with the names of its sides; `scale` is the size of its pixels."""
+    picture = as_picture(colors)
+    if scale != 1:
+        width, height = (max(1, round(n * scale)) for n in picture.size)
+        picture = picture.resize((width, height), Picture.Resampling.BICUBIC)
+    name_sides(ImageDraw.Draw(picture), plane, (0, 0), (picture.height, picture.width))
+    return picture
+
+
+def name_sides(
+    draw: ImageDraw.ImageDraw,
+    plane: Plane,
+    corner: tuple[int, int],
+    shape: tuple[int, int],
+) -> None:
+    """Writes the names of the sides into a section of (height, width) pixels."""
+    (x, y), (height, width) = corner, shape
+    font = ImageFont.load_default(11)
+    for place, name, anchor in (
+        ((x + 2, y + height / 2), plane.left, "lm"),
+        ((x + width - 2, y + height / 2), plane.right, "rm"),
+        ((x + width / 2, y + 2), plane.top, "mt"),
+    ):
+        draw.text(
+            *(place, name, _ORANGE, font, anchor), stroke_width=1, stroke_fill=_BLACK
+        )
+
+
+def _edges(labels: Int[np.ndarray, "_ _"]) -> Bool[np.ndarray, "_ _"]:
+    """The pixels of structures that have a neighbor of another label."""
+    around = np.pad(labels, 1)
+    neighbors = (
+        around[2:, 1:-1],
+        around[:-2, 1:-1],
+        around[1:-1, 2:],
+        around[1:-1, :-2],
+    )
+    is_edge = np.any([neighbor != labels for neighbor in neighbors], axis=0)
+    return is_edge & (labels != 0)
+
+
+def _label_color(label: int) -> tuple[float, float, float]:
+    if label == 0:
+        return 0.0, 0.0, 0.0
+    return colorsys.hsv_to_rgb(label * _HUE_STEP % 1, 0.6, 0.95)
+
+
+def _rgb(color: str) -> tuple[float, float, float]:
+    red, green, blue = bytes.fromhex(color[1:])
+    return red / 255, green / 255, blue / 255

@@ -1,0 +1,128 @@
+"""`voltween cohort`: exit codes, workers, job arrays, interrupts."""
+
+import csv
+import json
+import shutil
+
+import pytest
+
+from support.commands import run_here
+from support.phantoms import write_manifest_of, write_phantoms
+from voltween.batches import work
+
+CHEAP = ("--model", "none", "--refine", 4, "--outputs", "moved,transform")
+
+pytestmark = pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning")
+
+
+@pytest.fixture(scope="module", name="scans")
+def scans_fixture(tmp_path_factory):
+    """Three phantoms with a manifest."""
+    shifts = {"a-1": (0, 0, 0), "a-2": (0, -6, 2), "b-1": (4, 2, 2)}
+    folder = write_phantoms(tmp_path_factory.mktemp("scans"), shifts)
+    write_manifest_of(folder, shifts, roles=())
+    return folder
+
+
+def read_rows(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def words(scans, out, *more):
+    to = ["--fixed", "a-1", "--out", out]
+    return ["cohort", scans / "cases.csv", *to, *CHEAP, *map(str, more)]
+
+
+@pytest.fixture(scope="module", name="done")
+def done_fixture(scans, tmp_path_factory):
+    """The folder of a run in this process."""
+    out = tmp_path_factory.mktemp("cohort") / "out"
+    assert run_here(*words(scans, out)) == 0
+    return out
+
+
+def files(out):
+    """The bytes of all results without their records."""
+    return {
+        path.relative_to(out): path.read_bytes()
+        for path in (out / "cases").rglob("*")
+        if path.is_file() and path.name != "registration.json"
+    }
+
+
+def test_two_workers_make_the_bytes_that_one_makes(scans, done, tmp_path):
+    pytest.importorskip("distributed")
+    out = tmp_path / "out"
+    assert run_here(*words(scans, out, "--workers", 2)) == 0
+    assert files(out) == files(done)
+    for name in ("a-2", "b-1"):
+        one, two = (
+            json.loads((folder / "cases" / name / "registration.json").read_text())
+            for folder in (done, out)
+        )
+        assert one["verdict"] == two["verdict"]
+        assert one["versions"]["threads"] == two["versions"]["threads"] == "1"
+
+
+def test_what_two_workers_left_one_finds(scans, done):
+    before = {path: path.stat().st_mtime_ns for path in (done / "cases").rglob("*")}
+    assert run_here(*words(scans, done)) == 0
+    after = {path: path.stat().st_mtime_ns for path in (done / "cases").rglob("*")}
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--all-pairs",), "expected one of them, got --fixed and --all-pairs"),
+        (("--outputs", "everything"), "outputs: expected names of moved"),
+        (("--part", "3/2"), "--part: expected a number from 1 to 2"),
+        (("--print-sbatch",), "--print-sbatch: expected --slurm"),
+        (("--bids",), "--bids: expected a BIDS data set"),
+    ],
+)
+def test_wrong_options_end_in_one_line(more, message, scans, tmp_path, capsys):
+    assert run_here(*words(scans, tmp_path / "out", *more)) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_an_array_script_has_the_command_without_its_own_options(
+    scans, tmp_path, capsys
+):
+    slurm = ("--print-sbatch", "--slurm", "time=1:00:00,mem=4G", "--jobs", 7)
+    assert run_here(*words(scans, tmp_path / "out", *slurm)) == 0
+    script = capsys.readouterr().out
+    assert "#SBATCH --array=1-7" in script
+    assert "#SBATCH --mem=4G" in script
+    last = script.strip().splitlines()[-1]
+    given = " ".join(map(str, words(scans, tmp_path / "out")))
+    assert f"-m voltween {given} --part /7" in last
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupt_says_how_to_go_on(scans, tmp_path, capsys, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(work, "register_files", interrupt)
+    assert run_here(*words(scans, tmp_path / "out")) == 130
+    assert "Repeat the command to continue" in capsys.readouterr().out
+    assert not list(tmp_path.rglob(".voltween-*"))
+    monkeypatch.undo()
+    assert run_here(*words(scans, tmp_path / "out")) == 0
+
+
+def test_strict_ends_with_the_code_of_a_failed_verdict(scans, done, tmp_path):
+    out = shutil.copytree(done, tmp_path / "out")
+    assert run_here(*words(scans, out, "--strict")) == 0
+    record = json.loads((out / "records" / "a-2.json").read_text())
+    record["scores"] |= {"verdict": "failed", "reasons": "of nothing in common"}
+    (out / "records" / "a-2.json").write_text(json.dumps(record))
+    assert run_here(*words(scans, out)) == 0
+    worst = read_rows(out / "pairs.csv")[0]
+    assert (worst["name"], worst["verdict"]) == ("a-2", "failed")
+    assert "- a-2: of nothing in common" in (out / "summary.md").read_text()
+    assert run_here(*words(scans, out, "--strict")) == 3
