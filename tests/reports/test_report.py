@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from support.reports import FACTS, GRID, HOSTILE, registered_pair
+from support.reports import FACTS, GRID, HOSTILE, read_sprite, registered_pair
 from voltween.errors import InputError
 from voltween.reports import ReportOptions, report, report_page
 from voltween.reports.report import MOST_BYTES
-from voltween.spatial import Affine, Grid, Image
+from voltween.reports.sprites import Sprite
+from voltween.spatial import Affine, Grid, Image, LabelMap
 
 
 @pytest.fixture(scope="module", name="page")
@@ -23,6 +24,11 @@ def viewer_of(page):
     """The values that the script of the viewer reads."""
     pattern = r'<script type="application/json" id="viewer-data">(.*?)</script>'
     return json.loads(re.search(pattern, page, re.DOTALL)[1])
+
+
+def sprite_of(values):
+    """The sprite of the values that the script reads."""
+    return Sprite(**{**values, "shape": tuple(values["shape"])})
 
 
 def test_the_verdict_figures_command_and_versions_are_said(page):
@@ -105,6 +111,24 @@ def test_niivue_comes_with_its_license_if_it_is_asked_for(page):
     assert 'id="open-volume"' in with_niivue
     assert "Copyright (c) 2021, Niivue" in with_niivue
     assert len(with_niivue) - len(page) < 1.2e6
+
+
+def test_outlines_are_those_of_the_labels_and_empty_maps_have_none():
+    pair = registered_pair()
+    numbers = np.where(pair.fixed_labels.data > 0, 900, 0)
+    numbers[0, 0, :3] = 7
+    pair = replace(pair, fixed_labels=LabelMap(numbers, GRID))
+    viewer = viewer_of(report_page(pair, FACTS, ReportOptions()))
+    assert viewer["structures"] == ["900", "7"]
+    shown = read_sprite(sprite_of(viewer["fixed_labels"]))
+    # The scan's first axis runs to the left, that of the page to the right.
+    codes = np.select([numbers == 900, numbers == 7], [1, 2])
+    assert np.array_equal(shown, codes[::-1])
+    empty = LabelMap(numbers * 0, GRID)
+    pair = replace(pair, fixed_labels=empty, moving_labels=empty)
+    viewer = viewer_of(report_page(pair, FACTS, ReportOptions()))
+    assert viewer["structures"] == []
+    assert viewer["fixed_labels"] is None
 
 
 @pytest.mark.parametrize("options", [{"crop": "face"}, {"viewer": "slicer"}])
