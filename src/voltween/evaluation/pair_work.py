@@ -164,6 +164,7 @@ def measure_pair(
     answer, resources = kept or _register(loaded, fixed, moving)
     if transforms and not kept:
         transforms.keep(name, pair, facts, answer=answer, figures=resources)
+    _draw(place.records.folder, name, fixed, moving, answer)
     record = _score(loaded, Answered(fixed, moving, answer, resources), place.protocol)
     _draw(place.records.folder, name, fixed, moving, answer)
     place.records.keep(record, place.record_facts(name, pair))
@@ -190,6 +191,14 @@ def _register(
         if answer.used is None:  # tools also make the moved image
             answer.fixed_to_moving.resample(moving.image, onto=fixed.image.grid)
     return answer, _resources(answer.used or used, loaded.loading_seconds)
+
+
+def _draw(folder: Path, name: str, fixed: Scan, moving: Scan, answer: Answer) -> None:
+    """Writes the picture of the pair that the index shows."""
+    path = kept_thumbnail(folder, name, (fixed.name, moving.name))
+    output_folder(path.parent)
+    transform = answer.fixed_to_moving
+    write_thumbnail(fixed.image, moving.image, path, fixed_to_moving=transform)
 
 
 def _resources(used: Used, loading_seconds: float) -> dict[str, float]:
