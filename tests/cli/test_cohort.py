@@ -109,7 +109,7 @@ def test_an_interrupt_says_how_to_go_on(scans, tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(work, "register_files", interrupt)
     assert run_here(*words(scans, tmp_path / "out")) == 130
-    assert "Repeat the command to continue" in capsys.readouterr().out
+    assert "repeat the command to continue" in capsys.readouterr().err
     assert not list(tmp_path.rglob(".voltween-*"))
     monkeypatch.undo()
     assert run_here(*words(scans, tmp_path / "out")) == 0

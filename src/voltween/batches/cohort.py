@@ -159,32 +159,42 @@ class CohortRun:
         self.folder = self.out
         if part:
             self.folder = self.out / _PARTS / f"{part.number}-of-{part.parts}"
-        self.status = Status([work.name for work in self.share])
         self.failures: dict[str, str] = {}
         """Names of the pairs that failed, now or before, and why."""
 
-    def run(self, on_change: Callable[[Outcome | None], object]) -> None:
-        """Registers what is missing; `on_change` is called at every start and end.
+    def make_folder(self) -> Path:
+        """Makes the folder of the run's state, which no other run shares.
+
+        Raises:
+            OutputError: If it cannot be made or written to.
+        """
+        return output_folder(self.folder)
+
+    def begin(self, on_change: Callable[[Status], None]) -> Status:
+        """The state of the run with its table in the folder.
+
+        `on_change` is called at the start and at the end of every pair.
+        """
+        names = [work.name for work in self.share]
+        return Status(names, file=self.folder / STATUS, on_change=on_change)
+
+    def run(self, status: Status, on_failure: Callable[[str], object]) -> None:
+        """Registers what is missing; `on_failure` is called with every failure's line.
 
         Raises:
             InputError: If the engine cannot be started, or an input is in the way.
             OutputError: If the folder cannot be written to.
         """
-        self.make_folder()
-        names = [work.name for work in self.share]
-        self.status = Status(names, file=self.folder / STATUS)
-        missing = {work.name: work for work in self.share if not self._is_kept(work)}
-
-        def on_start(name: str) -> None:
-            self.status.start(name)
-            on_change(None)
+        missing = {
+            work.name: work for work in self.share if not self._is_kept(work, status)
+        }
 
         def on_done(outcome: Outcome) -> None:
-            self.status.end(outcome)
+            status.end(outcome)
             if outcome.error is not None:
                 self.failures[outcome.name] = outcome.error
                 keep_failure(self.out, missing[outcome.name], outcome.error)
-            on_change(outcome)
+                on_failure(f"{outcome.name}: {outcome.error}")
 
         try:
             run_tasks(
@@ -195,25 +205,21 @@ class CohortRun:
                 ],
                 replace(self.engine, part=None),
                 on_done,
-                on_start=on_start,
+                on_start=status.start,
             )
         finally:
-            self.status.close()
+            status.close()
 
-    def make_folder(self) -> Path:
-        """Makes the folder of the run's state, which no other run shares."""
-        return output_folder(self.folder)
-
-    def _is_kept(self, work: Work) -> bool:
+    def _is_kept(self, work: Work, status: Status) -> bool:
         """Whether an earlier run has done a pair, or has failed at it."""
         if finished_work(self.out, work):
-            self.status.keep(work.name)
+            status.keep(work.name)
             return True
         line = None if self.retry_failed else failed_work(self.out, work)
         if line is None:
             return False
         self.failures[work.name] = line
-        self.status.keep(work.name, error=line)
+        status.keep(work.name, error=line)
         return True
 
 

@@ -1,7 +1,6 @@
 """Command: register a cohort."""
 
 import sys
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -22,13 +21,13 @@ from voltween.batches import (
     write_cohort_index,
     write_tables,
 )
-from voltween.cli.console import changing_line, console, show_markdown
-from voltween.cli.engine import EngineOptions
+from voltween.cli.console import console, show_markdown
+from voltween.cli.engine import EngineOptions, LogLines, showing
 from voltween.cli.invocation import words
 from voltween.cli.register import EXIT_FAILED, GROUPED
 from voltween.errors import InputError
 from voltween.locks import alone_in
-from voltween.workers import Outcome, SlurmJob, array_script
+from voltween.workers import SlurmJob, array_script
 
 _OWN = ("--print-sbatch", "--slurm", "--jobs", "--part")
 
@@ -125,7 +124,9 @@ class Cohort:
         if self.bids:
             make_data_set(self.out, self.cases)
         with alone_in(run.make_folder(), work="cohort"):
-            _show_progress(run)
+            status = run.begin(LogLines())
+            with showing(status):
+                run.run(status, console.print)
             rows = rows_of(works, self.out)
             write_tables(rows, self.out)
             write_cohort_index(rows, self.out)
@@ -162,23 +163,3 @@ def _without_own(given: tuple[str, ...]) -> list[str]:
         elif name != "--print-sbatch" and not equals:
             next(rest, None)
     return kept
-
-
-def _show_progress(run: CohortRun) -> None:
-    """Runs the cohort with a line of its state, and every failure as it comes."""
-    with changing_line("Looking for what is done ...") as show:
-
-        def on_change(outcome: Outcome | None) -> None:
-            show(run.status.line())
-            if outcome is not None and outcome.error is not None:
-                console.print(f"{outcome.name}: {outcome.error}")
-
-        try:
-            run.run(on_change)
-        except KeyboardInterrupt:
-            with suppress(OSError):  # a terminal that is gone
-                console.print(
-                    f"{run.status.line()}. Repeat the command to continue: what is "
-                    f"done is kept in {run.out}."
-                )
-            raise

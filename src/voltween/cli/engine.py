@@ -84,7 +84,7 @@ class EngineOptions:
             InputError: If the options contradict each other.
         """
         engine = self.engine(out)
-        status = Status(file=out / _STATUS, on_change=_LogLines())
+        status = Status(file=out / _STATUS, on_change=LogLines())
         with showing(status):
             yield Runner(engine, status)
 
@@ -111,7 +111,7 @@ def showing(status: Status) -> Iterator[None]:
         raise
 
 
-class _LogLines:
+class LogLines:
     """Prints the line of a status once per minute where there is no terminal."""
 
     def __init__(self) -> None:

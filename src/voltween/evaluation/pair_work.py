@@ -164,8 +164,8 @@ def measure_pair(
     answer, resources = kept or _register(loaded, fixed, moving)
     if transforms and not kept:
         transforms.keep(name, pair, facts, answer=answer, figures=resources)
-    record = _score(loaded, Answered(fixed, moving, answer, resources), place.protocol)
     _draw(place.records.folder, name, fixed, moving, answer)
+    record = _score(loaded, Answered(fixed, moving, answer, resources), place.protocol)
     place.records.keep(record, place.record_facts(name, pair))
 
 
@@ -192,6 +192,14 @@ def _register(
     return answer, _resources(answer.used or used, loaded.loading_seconds)
 
 
+def _draw(folder: Path, name: str, fixed: Scan, moving: Scan, answer: Answer) -> None:
+    """Writes the picture of the pair that the index shows."""
+    path = kept_thumbnail(folder, name, (fixed.name, moving.name))
+    output_folder(path.parent)
+    transform = answer.fixed_to_moving
+    write_thumbnail(fixed.image, moving.image, path, fixed_to_moving=transform)
+
+
 def _resources(used: Used, loading_seconds: float) -> dict[str, float]:
     """Fields of a `PairScore`."""
     peak = used.peak_bytes
@@ -201,14 +209,6 @@ def _resources(used: Used, loading_seconds: float) -> dict[str, float]:
         "processor_seconds": used.processor_seconds,
         "peak_memory_mb": float("nan") if peak is None else peak / _MEGABYTE,
     }
-
-
-def _draw(folder: Path, method: str, fixed: Scan, moving: Scan, answer: Answer) -> None:
-    """Writes the picture of the pair that the index shows."""
-    path = kept_thumbnail(folder, method, (fixed.name, moving.name))
-    output_folder(path.parent)
-    transform = answer.fixed_to_moving
-    write_thumbnail(fixed.image, moving.image, path, fixed_to_moving=transform)
 
 
 def _score(

@@ -56,7 +56,7 @@ class Status:
 
     def keep(self, name: str, *, error: str | None = None) -> None:
         """Notes a task that an earlier run has done, or has failed at."""
-        self._rows[name] = _Row("failed" if error else "kept", error=error or "")
+        self._rows[name] = _Row("failed" if error else "kept", note=error or "")
 
     def start(self, name: str) -> None:
         """Notes that a task is handed out."""
@@ -95,7 +95,7 @@ class Status:
     @property
     def ended(self) -> int:
         """The number of tasks that do not have to run any more."""
-        return self._ended + self.count("kept")
+        return sum(self.count(state) for state in ("kept", "done", "failed"))
 
     @property
     def per_minute(self) -> float:
@@ -127,7 +127,7 @@ class Status:
 
     @property
     def _ended(self) -> int:
-        return sum(row.seconds is not None for row in self._rows.values())
+        return sum(row.seconds is not None for row in list(self._rows.values()))
 
     def _changed(self) -> None:
         self._on_change(self)
