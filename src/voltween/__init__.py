@@ -18,6 +18,7 @@ package is imported when one of its names is first used. The packages:
     metrics        overlap, surfaces, landmarks, regularity
     preprocessing  from a scan to the input of a network
     figures        drawing tools
+    reports        HTML pages of results
     ops            warp, compose, Jacobian: flows in voxels
     losses         what training and instance optimization minimize
     networks       affine, dense, cascade; VoxelMorph-2

@@ -88,7 +88,8 @@ def test_overlap_and_error_are_printed_and_the_picture_is_named(run):
     folder, printed = run
     assert "gray matter" in printed
     assert "error (mm)" in printed
-    assert "".join(printed.split()).endswith("overview.png")
+    assert "".join(printed.split()).endswith("report.html")
+    assert (folder / "report.html").stat().st_size < 4e6
     assert (folder / "overview.png").read_bytes().startswith(b"\x89PNG")
 
 

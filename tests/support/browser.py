@@ -54,5 +54,5 @@ def opened(browser, path, **options):
 
 
 def _keep_error(line, errors):
-    if line.type in ("error", "warning"):
+    if line.type == "error":
         errors.append(line.text)

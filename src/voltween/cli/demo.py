@@ -29,7 +29,7 @@ class Demo:
         with console.status("Making two individuals and registering them ..."):
             result = run_demo(load_model(_MODEL), self.out)
         _show(result)
-        console.print(f"Now open {self.out / 'overview.png'}")
+        console.print(f"Now open {self.out / 'report.html'}")
 
 
 def _show(result: DemoResult) -> None:

@@ -1,39 +1,12 @@
-"""The grid on which scans are shown, and their gray levels."""
-
-from typing import NamedTuple
+"""The grid on which scans are shown."""
 
 import numpy as np
-from jaxtyping import Float, UInt8
 
 from voltween.figures import display_grid
-from voltween.spatial import Grid, Image, directions_to_ras
+from voltween.spatial import Grid, directions_to_ras
 
 MOST_VOXELS = 1.0e6
 _LONGEST_SIDE = 256  # voxels
-_PERCENTILES = (0.5, 99.5)
-_SAMPLE = 50_000  # voxels, for the percentiles
-
-
-class Window(NamedTuple):
-    """The intensities that are shown as black and as white."""
-
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, image: Image) -> "Window":
-        """The window that leaves out half a percent of the voxels at either end."""
-        step = max(1, image.data.size // _SAMPLE)
-        low, high = np.percentile(image.data.reshape(-1)[::step], _PERCENTILES)
-        if high <= low:  # little but background
-            low, high = image.data.min(), image.data.max()
-        return cls(float(low), float(high))
-
-    def levels(self, data: Float[np.ndarray, "i j k"]) -> UInt8[np.ndarray, "i j k"]:
-        """The gray levels, 0 to 255."""
-        scale = np.float32(255 / max(self.high - self.low, np.finfo(np.float32).tiny))
-        shown = (data - np.float32(self.low)) * scale
-        return np.rint(shown.clip(0, 255)).astype(np.uint8)
 
 
 def choose_grid(scan: Grid, most_voxels: float = MOST_VOXELS) -> Grid:

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from voltween.figures import LARGEST_LOG_JACOBIAN, MOST_STRUCTURES
+from voltween.figures import LARGEST_LOG_JACOBIAN, MOST_STRUCTURES, Window
 from voltween.reports.deformation import Deformation, folds_on
-from voltween.reports.display import Window
 from voltween.reports.pair import RegisteredPair
 from voltween.reports.sprites import exact_sprite, sprite
 from voltween.spatial import Affine, Grid, LabelMap, Transform
@@ -55,19 +54,33 @@ class Frames:
         by_size = values[np.argsort(-counts, kind="stable")]
         return [int(value) for value in by_size if value != 0][:MOST_STRUCTURES]
 
+    @cached_property
+    def fixed_codes(self) -> LabelMap | None:
+        """The fixed label map with 1 for the first structure, and so on."""
+        return self._codes(self.pair.fixed_labels)
+
+    @cached_property
+    def moving_codes(self) -> LabelMap | None:
+        """The same of the moving scan."""
+        return self._codes(self.pair.moving_labels)
+
     def outlines(
-        self, labels: LabelMap | None, transform: Transform
+        self, codes: LabelMap | None, transform: Transform
     ) -> dict[str, Any] | None:
-        """The outlined structures of moved labels as bytes, 1 for the first one."""
-        if labels is None:
+        """The codes of moved structures as bytes; None if there are no structures."""
+        if codes is None:
             return None
-        shown = transform.resample(labels, onto=self.grid).data
+        return exact_sprite(transform.resample(codes, onto=self.grid).data).as_dict()
+
+    def _codes(self, labels: LabelMap | None) -> LabelMap | None:
+        if labels is None or not self.structures:
+            return None
         order = np.argsort(self.structures)
         ascending = np.array(self.structures)[order]
-        place = np.searchsorted(ascending, shown).clip(0, len(ascending) - 1)
-        is_structure = ascending[place] == shown
-        volume = np.where(is_structure, order[place] + 1, 0).astype(np.uint8)
-        return exact_sprite(volume).as_dict()
+        place = np.searchsorted(ascending, labels.data).clip(0, len(ascending) - 1)
+        is_structure = ascending[place] == labels.data
+        codes = np.where(is_structure, order[place] + 1, 0)
+        return LabelMap(codes.astype(np.uint8), labels.grid)
 
 
 def viewer_data(frames: Frames, names: Mapping[int, str]) -> dict[str, Any]:
@@ -86,7 +99,7 @@ def viewer_data(frames: Frames, names: Mapping[int, str]) -> dict[str, Any]:
         "coarse_voxels": float(deformation.coarse.spacing_mm[0] / grid.spacing_mm[0]),
         "largest_log_jacobian": LARGEST_LOG_JACOBIAN,
         "fixed": sprite(frames.fixed).as_dict(),
-        "fixed_labels": frames.outlines(pair.fixed_labels, Affine.identity()),
+        "fixed_labels": frames.outlines(frames.fixed_codes, Affine.identity()),
         "structures": [names.get(n, str(n)) for n in frames.structures],
         "folds": None if folds is None else exact_sprite(_bytes(folds)).as_dict(),
         "stages": _stages(frames, deformation),
@@ -99,7 +112,7 @@ def _stages(frames: Frames, deformation: Deformation) -> Sequence[dict[str, Any]
         {
             "name": name,
             "moved": sprite(frames.moved[name]).as_dict(),
-            "labels": frames.outlines(pair.moving_labels, transform),
+            "labels": frames.outlines(frames.moving_codes, transform),
             **deformation.describe(transform),
         }
         for name, transform in pair.tweening.items()

@@ -40,7 +40,9 @@
     const stage = data.stages[state.stage];
     const [fixed, moved] = await Promise.all([decode(data.fixed), decode(stage.moved)]);
     document.getElementById("volume").hidden = false;
-    const viewer = new window.niivue.Niivue({ backColor: [0, 0, 0, 1], show3Dcrosshair: true });
+    const viewer = new window.niivue.Niivue({
+      backColor: [0, 0, 0, 1], multiplanarShowRender: 1,
+    });
     await viewer.attachToCanvas(document.getElementById("volume-canvas"));
     await viewer.loadFromArrayBuffer(nifti(fixed.bytes), "fixed.nii");
     await viewer.loadFromArrayBuffer(nifti(moved.bytes), "moved.nii");
