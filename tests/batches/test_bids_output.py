@@ -122,7 +122,7 @@ def test_sidecars_name_the_sources_and_the_space(folders):
         assert sidecar["Sources"] == [moving, fixed]
         assert sidecar["SpatialReference"] == space
         assert sidecar["Description"]
-        assert sidecar.get("SkullStripped") is (False if "T1w" == name[-3:] else None)
+        assert sidecar.get("SkullStripped") is (False if name.endswith("T1w") else None)
 
 
 def test_the_data_set_says_what_made_it_from_what(folders):
