@@ -73,10 +73,10 @@ def test_every_name_is_valid_or_ignored(folders):
     _, out, _ = folders
     ignored = (out / ".bidsignore").read_text().split("\n")
     ends = tuple(line.rsplit("*", 1)[1] for line in ignored if "*" in line)
-    roots = tuple(line for line in ignored if line.endswith("/"))
+    roots = tuple(line[:-2] for line in ignored if line.endswith("/**"))
     for path in (path for path in out.rglob("*") if path.is_file()):
         inner = path.relative_to(out).as_posix()
-        if path.name in ("dataset_description.json", ".bidsignore"):
+        if path.name in ("dataset_description.json", ".bidsignore", "README"):
             continue
         is_ignored = inner.endswith(ends) or inner.startswith(roots)
         assert is_ignored or NAME.fullmatch(path.name), inner
@@ -122,6 +122,7 @@ def test_sidecars_name_the_sources_and_the_space(folders):
         assert sidecar["Sources"] == [moving, fixed]
         assert sidecar["SpatialReference"] == space
         assert sidecar["Description"]
+        assert sidecar.get("SkullStripped") is (False if name.endswith("T1w") else None)
 
 
 def test_the_data_set_says_what_made_it_from_what(folders):

@@ -37,13 +37,29 @@ def file_options(kind, prefix=""):
 
 def register(at: Path):
     """Registers the pair of the folder."""
+    from voltween.batches import Companions, RegistrationOptions
     from voltween.cli.register import Register
 
     files = {"fixed": at / "fixed.nii.gz", "moving": at / "moving.nrrd"}
     labels = {f"{n}_labels": at / f"{n}_labels.nii.gz" for n in files}
     return Register(
-        **files, **labels, out=at / "out", model=str(at / "tiny.safetensors")
+        **files,
+        out=at / "out",
+        companions=Companions(**labels),
+        registration=RegistrationOptions(model=str(at / "tiny.safetensors")),
     )
+
+
+def cohort(at):
+    """Registers a cohort to one of its cases."""
+    from voltween.batches import RefinementOptions, RegistrationOptions
+    from voltween.cli.cohort import Cohort
+
+    options = RegistrationOptions(
+        model=str(at / "tiny.safetensors"), refinement=RefinementOptions("none")
+    )
+    fixed = Path("case0")
+    return Cohort(at / "cases.csv", at / "out", fixed=fixed, registration=options)
 
 
 def apply_to_image(at):

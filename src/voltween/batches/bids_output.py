@@ -5,6 +5,7 @@ import shutil
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from voltween.batches.bids_input import entities_of
 from voltween.batches.layout import Layout
@@ -13,7 +14,8 @@ from voltween.text_files import write_if_changed
 _BIDS_VERSION = "1.10.0"
 _SOURCE = "raw"  # the name of the source data set in links
 _RESULT = ".result"
-_IGNORED = """# Files that BIDS has no names for.
+_IGNORED = """# Files that BIDS has no names for, or not yet (transforms: BEP 14).
+**/*_xfm.*
 **/*_overview.png
 **/*_registration.json
 **/*_points.csv
@@ -21,10 +23,22 @@ _IGNORED = """# Files that BIDS has no names for.
 *.html
 *.csv
 *.md
-records/
-thumbnails/
-failed/
-parts/
+records
+records/**
+thumbnails
+thumbnails/**
+failed
+failed/**
+parts
+parts/**
+slurm-logs
+slurm-logs/**
+"""
+
+
+_README = """Registrations by `voltween cohort --bids`: transforms, images and labels.
+
+index.html shows all pairs, worst first. Repeat the command to do what is missing.
 """
 
 
@@ -86,7 +100,7 @@ class BidsLayout(Layout):
             "moved.nii.gz": (f"{space}_T1w.nii.gz", "moved"),
             "moved_labels.nii.gz": (f"{space}_dseg.nii.gz", "moved labels"),
             "carried_labels.nii.gz": (f"seg-{self.target}_dseg.nii.gz", "carried"),
-            "jacobian.nii.gz": (f"{space}_jacobian.nii.gz", "moved"),
+            "jacobian.nii.gz": (f"{space}_jacobian.nii.gz", ""),
             "carried_points.csv": (f"desc-{self.target}_points.csv", ""),
             "moved_points.csv": (f"{space}_points.csv", ""),
             "overview.png": (f"{other}_overview.png", ""),
@@ -96,11 +110,13 @@ class BidsLayout(Layout):
     def _write_sidecar(self, path: Path, kind: str) -> None:
         """Writes what BIDS wants to know of an image or a transform."""
         reference = self.moving_uri if kind in ("to moving", "carried") else None
-        facts = {
+        facts: dict[str, Any] = {
             "Description": _DESCRIPTIONS[kind],
             "Sources": [self.moving_uri, self.fixed_uri],
             "SpatialReference": reference or self.fixed_uri,
         }
+        if kind == "moved":
+            facts["SkullStripped"] = False  # a raw scan of a BIDS data set
         stem = path.name.split(".")[0]
         text = json.dumps(facts, indent=1)
         path.with_name(f"{stem}.json").write_text(text, encoding="utf-8")
@@ -146,3 +162,4 @@ def write_data_set(out: Path, source: Path) -> None:
     }
     write_if_changed(out / "dataset_description.json", json.dumps(facts, indent=1))
     write_if_changed(out / ".bidsignore", _IGNORED)
+    write_if_changed(out / "README", _README)

@@ -20,6 +20,7 @@ from voltween.batches.pairing import (
     pairs_of_all,
     pairs_to,
 )
+from voltween.batches.tables import PAIRS, SUMMARY
 from voltween.batches.work import (
     Work,
     do_work,
@@ -29,7 +30,9 @@ from voltween.batches.work import (
 )
 from voltween.errors import InputError
 from voltween.files import output_folder
+from voltween.inputs import check_is_no_input
 from voltween.registration import check_outputs
+from voltween.reports import INDEX
 from voltween.workers import Engine, Outcome, Status, Task, run_tasks
 
 STATUS = "status.csv"
@@ -166,8 +169,12 @@ class CohortRun:
         """Makes the folder of the run's state, which no other run shares.
 
         Raises:
+            InputError: If a file that will be written there is an input.
             OutputError: If it cannot be made or written to.
         """
+        for name in (PAIRS, SUMMARY, INDEX):
+            check_is_no_input(self.out / name)
+        check_is_no_input(self.folder / STATUS)
         return output_folder(self.folder)
 
     def begin(self, on_change: Callable[[Status], None]) -> Status:

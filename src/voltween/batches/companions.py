@@ -1,8 +1,9 @@
 """The files that come with two scans: labels, masks, landmarks, further images."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,13 @@ class Companions:
 
     def absolute(self) -> "Companions":
         """The same files by paths that hold in every folder, and on every worker."""
-        values = {role: getattr(self, role) for role, _ in self.by_role()}
-        return Companions(
-            **{
-                role: value.absolute()
-                if isinstance(value, Path)
-                else tuple(path.absolute() for path in value)
-                for role, value in values.items()
-            }
-        )
+        changes: dict[str, Any] = {
+            role: tuple(path.absolute() for path in files)
+            if isinstance(getattr(self, role), tuple)
+            else files[0].absolute()
+            for role, files in self.by_role()
+        }
+        return replace(self, **changes)
 
     def by_role(self) -> Iterator[tuple[str, list[Path]]]:
         """Yields the files that there are, by their roles, such as fixed_labels."""
