@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from voltween.batches.tables import PairRow
 from voltween.reports import INDEX, IndexRow, write_index
@@ -26,12 +27,13 @@ def _index_row(row: PairRow, out: Path) -> IndexRow:
         return IndexRow(fixed=row.fixed, moving=row.moving, error=row.error or _MISSING)
     grades = {"good", "doubtful", "failed"}
     report = out / row.report
+    numbers: dict[str, Any] = {n: _number(row.scores.get(n)) for n in _NUMBERS}
     return IndexRow(
         fixed=row.fixed,
         moving=row.moving,
         verdict=row.grade if row.grade in grades else "",  # type: ignore[arg-type]
         reasons=str(row.scores.get("reasons") or ""),
-        **{name: _number(row.scores.get(name)) for name in _NUMBERS},
+        **numbers,
         thumbnail=out / row.thumbnail,
         report=report if report.is_file() else out / row.folder,
     )

@@ -1,7 +1,7 @@
 """Turns what people have at hand into images: files, arrays, nibabel, SimpleITK."""
 
 import os
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable, TypeAlias
 
 import numpy as np
 import SimpleITK as sitk
@@ -30,7 +30,7 @@ class NibabelImage(Protocol):
         """The voxels as floating-point numbers."""
 
 
-ImageLike = Image | PathLike | tuple[Any, Any] | sitk.Image | NibabelImage
+ImageLike: TypeAlias = Image | PathLike | tuple[Any, Any] | sitk.Image | NibabelImage
 """Everything that `to_image` accepts."""
 
 _ACCEPTED = (

@@ -36,8 +36,8 @@ class Deformation(NamedTuple):
         nearest = _nearest_affine(positions_mm, before.map_positions(positions_mm))
         matrix = np.eye(4)
         matrix[:3] = nearest.T
-        is_affine = isinstance(before, Affine)
-        return cls(shown, coarse, before if is_affine else Affine(matrix))
+        start = before if isinstance(before, Affine) else Affine(matrix)
+        return cls(shown, coarse, start)
 
     def describe(self, transform: Transform) -> dict[str, Any]:
         """Positions and volume change, for the script of the viewer.
