@@ -175,8 +175,7 @@ inline void apply(const Step& step, int64_t count, Positions& p) {
 }
 
 inline void map_positions(const Chain& chain, int64_t count, Positions& p) {
-  for (int64_t number = 0; number < chain.count; ++number)
-    apply(chain.steps[number], count, p);
+  for (int64_t number = 0; number < chain.count; ++number) apply(chain.steps[number], count, p);
   multiply(chain.last, count, p);
 }
 

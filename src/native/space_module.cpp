@@ -144,8 +144,8 @@ void lengths(const Chain& chain, const Linear& scale, const Mask& where,
              const VolumeOut& result, int threads) {
   check_same_shape(where, result);
   nb::gil_scoped_release release;
-  active->lengths(chain.view(), shape_of(result), scale.data(), where.data(),
-                  result.data(), threads);
+  active->lengths(chain.view(), shape_of(result), scale.data(), where.data(), result.data(),
+                  threads);
 }
 
 void determinants(const Chain& chain, const VolumeOut& result, int threads) {

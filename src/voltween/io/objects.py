@@ -1,7 +1,7 @@
 """Turns what people have at hand into images: files, arrays, nibabel, SimpleITK."""
 
 import os
-from typing import Any, Protocol, runtime_checkable, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import SimpleITK as sitk
