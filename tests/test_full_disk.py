@@ -12,12 +12,12 @@ from support.downloads import adhd200
 from support.kills import Compare, Register, Train, prepare_inputs
 from voltween.workspaces import PREFIX
 
-FULL, LARGE = "8k", "64m"
+FULL, LARGE = "4k", "64m"
 
 
 @pytest.fixture(name="disk")
 def disk_fixture(tmp_path):
-    """A disk with room for two pages."""
+    """A disk with room for one page."""
     path = tmp_path / "disk"
     path.mkdir()
     mounted = mount(path, f"size={FULL}")

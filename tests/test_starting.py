@@ -11,8 +11,12 @@ import voltween
 from support.processes import finish, start
 
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
-FIRST = """
+SOURCES = Path(voltween.__file__).parents[1]
+# An editable installation has a finder of its own, which imports more.
+FIRST = f"""
 import sys
+sys.meta_path[:] = [finder for finder in sys.meta_path if isinstance(finder, type)]
+sys.path.insert(0, {str(SOURCES)!r})
 before = set(sys.modules)
 import voltween.__main__
 print(*sorted(set(sys.modules) - before))

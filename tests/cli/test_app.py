@@ -59,7 +59,7 @@ def test_unknown_commands_are_refused_in_one_line(capsys):
         main(["regster", "a", "b"])
     assert caught.value.code == 2
     error = capsys.readouterr().err
-    assert "expected a command (register, apply" in error
+    assert "expected a command (register, cohort, apply" in error
     assert "got 'regster'" in error
     assert error.count("\n") == 1
 

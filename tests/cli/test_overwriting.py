@@ -168,7 +168,8 @@ def test_an_input_is_not_written_over(door, tmp_path, capsys):
     before = (tmp_path / name).read_bytes()
     with pytest.raises(SystemExit) as caught:
         main(list(map(str, [*words, "--out", out])))
-    assert caught.value.code == 2
+    # A case that cannot be prepared is one of many that failed.
+    assert caught.value.code == (1 if door in (prepare_in_place, prepare_points) else 2)
     error = capsys.readouterr().err
     assert "expected an output that is not an input as well" in error
     assert "the same file as the input" in error

@@ -312,6 +312,7 @@ def test_full_disk_ends_in_one_line_and_leaves_nothing(folder, capsys, monkeypat
 
 
 @pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning")
+@pytest.mark.filterwarnings("always::voltween.errors.SuspiciousInputWarning")
 def test_a_warning_is_shown_and_recorded_once(folder, capsys):
     labels = Image(io.read_labels(folder / "fixed_labels.nii.gz").data, FIXED.grid)
     io.write(labels, folder / "fixed.nii.gz")

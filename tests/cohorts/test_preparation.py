@@ -288,16 +288,16 @@ def test_what_is_wrong_with_all_cases_ends_in_one_short_line(ct):
 
 def test_a_full_disk_ends_it_all_and_the_next_run_goes_on(ct, monkeypatch):
     _, source, out = ct
-    real, copies = nifti.shutil.copyfileobj, []
+    real, files = nifti.igzip_threaded.open, []
 
-    def fail_at_last(*arguments):
-        copies.append(arguments)
-        if len(copies) == 6:  # the labels of the third case
+    def fail_at_last(path, *arguments, **options):
+        files.append(path)
+        if len(files) == 6:  # the labels of the third case
             raise OSError(errno.ENOSPC, "No space left on device")
-        real(*arguments)
+        return real(path, *arguments, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(nifti.shutil, "copyfileobj", fail_at_last)
+        patched.setattr(nifti.igzip_threaded, "open", fail_at_last)
         with pytest.raises(OutputError, match="No space left on device"):
             prepare(LITS, source, out=out)
     assert not (out / "cases.csv").exists()

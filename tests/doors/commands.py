@@ -181,9 +181,18 @@ def tweening(at):
     from voltween.cli.figures import Figures, Tweening
 
     command = register(at)
-    names = ("fixed", "moving", "model", "fixed_labels", "moving_labels")
-    files = {name: getattr(command, name) for name in names}
-    return Figures(Tweening(**files, out=at / "out.png"))
+    labels = {
+        n: getattr(command.companions, n) for n in ("fixed_labels", "moving_labels")
+    }
+    return Figures(
+        Tweening(
+            fixed=command.fixed,
+            moving=command.moving,
+            model=command.registration.model,
+            out=at / "out.png",
+            **labels,
+        )
+    )
 
 
 def sections(at):

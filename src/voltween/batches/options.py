@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
+
+import tyro
 
 from voltween.errors import InputError
 from voltween.losses import Similarity
@@ -24,7 +26,10 @@ class RefinementOptions:
     transform: TransformKind = "deformable"
     """Kind of transform that is wanted. rigid, similarity and affine are optimized from
     the network's answer, or from a search without a model."""
-    similarity: Similarity | None = None
+    similarity: Annotated[
+        Similarity | None,
+        tyro.conf.arg(metavar="{" + ", ".join(get_args(Similarity)) + "}"),
+    ] = None
     """Similarity of the images; if not given, local correlation. For two modalities,
     such as T1 and T2, or CT and MR: normalized mutual information, or MIND-SSC."""
     voxels: float | Literal["own"] | None = None

@@ -71,8 +71,17 @@ class Description(ProgressColumn):
 
 
 def show_markdown(text: str) -> None:
-    """Shows a page of Markdown, such as a table of results."""
-    console.print(Markdown(text))
+    """Shows a page of Markdown, such as a table of results.
+
+    A table that is too wide is shown as it is stored: columns that are squeezed would
+    lose the ends of their words, such as those of methods.
+    """
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    is_too_wide = max(map(len, rows), default=0) > console.width
+    if is_too_wide:
+        console.print(Text(text), soft_wrap=True)
+    else:
+        console.print(Markdown(text))
 
 
 @contextmanager
