@@ -1,6 +1,6 @@
 """Measures registrations of scans with themselves: left alone, moved, turned.
 
-    python runs/self_registration.py still DATA OUT.csv
+    python runs/self_registration.py still DATA OUT.csv [--sets brain hippocampus]
     python runs/self_registration.py rigid DATA OUT.csv
     python runs/self_registration.py show OUT.csv
 
@@ -41,9 +41,9 @@ WAYS = {
 Row = dict[str, Any]
 
 
-def still(data: Path) -> Iterator[Row]:
+def still(data: Path, sets: list[str]) -> Iterator[Row]:
     """Rows of scans with themselves, left alone and moved by 1 mm."""
-    for name, (image, _) in scans(data, MOST):
+    for name, (image, _) in scans(data, {name: MOST[name] for name in sets}):
         model = load_model(name)
         for shift_mm in (0.0, 1.0):
             matrix = np.eye(4)
@@ -64,10 +64,10 @@ def still(data: Path) -> Iterator[Row]:
                 }
 
 
-def rigid(data: Path) -> Iterator[Row]:
+def rigid(data: Path, sets: list[str]) -> Iterator[Row]:
     """Rows of scans with themselves, turned to any pose."""
     rng = np.random.default_rng(2)
-    for name, scan in scans(data, dict.fromkeys(SETS, TURNED)):
+    for name, scan in scans(data, dict.fromkeys(sets, TURNED)):
         for _ in range(POSES):
             pose = random_pose(rng, scan[0].grid.center_mm, SHIFT_MM)
             moving = place(scan, pose)[0]
@@ -88,9 +88,9 @@ def rigid(data: Path) -> Iterator[Row]:
 
 def scans(data: Path, most: dict[str, Any]) -> Iterator[Any]:
     """The sets' names with their labeled scans, as many as wanted."""
-    for name, folder in SETS.items():
-        cases = read_manifest(data / folder / "cases.csv")
-        for case in cases[: most[name]]:
+    for name, number in most.items():
+        cases = read_manifest(data / SETS[name] / "cases.csv")
+        for case in cases[:number]:
             yield name, load_case(case)
 
 
@@ -130,12 +130,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("still", "rigid", "show"))
     parser.add_argument("paths", type=Path, nargs="+")
+    parser.add_argument("--sets", nargs="+", default=list(SETS))
     given = parser.parse_args()
     if given.what == "show":
         show(given.paths[0])
         return
     data, out = given.paths
-    rows = still(data) if given.what == "still" else rigid(data)
+    rows = (still if given.what == "still" else rigid)(data, given.sets)
     with out.open("w", newline="") as file:
         writer = None
         for row in rows:
