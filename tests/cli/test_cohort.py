@@ -79,6 +79,7 @@ def test_what_two_workers_left_one_finds(scans, done):
         (("--outputs", "everything"), "outputs: expected names of moved"),
         (("--part", "3/2"), "--part: expected a number from 1 to 2"),
         (("--print-sbatch",), "--print-sbatch: expected --slurm"),
+        (("--print-sbatch", "--slurm", "mem=1G", "--jobs", 0), "--jobs: expected at"),
         (("--bids",), "--bids: expected a BIDS data set"),
     ],
 )

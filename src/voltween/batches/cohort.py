@@ -26,6 +26,7 @@ from voltween.batches.work import (
     do_work,
     failed_work,
     finished_work,
+    forget_failure,
     keep_failure,
 )
 from voltween.errors import InputError
@@ -220,6 +221,7 @@ class CohortRun:
     def _is_kept(self, work: Work, status: Status) -> bool:
         """Whether an earlier run has done a pair, or has failed at it."""
         if finished_work(self.out, work):
+            forget_failure(self.out, work)  # at another version of its files
             status.keep(work.name)
             return True
         line = None if self.retry_failed else failed_work(self.out, work)

@@ -25,11 +25,12 @@ from voltween.cli.console import console, show_markdown
 from voltween.cli.engine import EngineOptions, LogLines, showing
 from voltween.cli.invocation import words
 from voltween.cli.register import EXIT_FAILED, GROUPED
-from voltween.errors import InputError
+from voltween.errors import InputError, check_range
 from voltween.locks import alone_in
 from voltween.workers import SlurmJob, array_script
 
 _OWN = ("--print-sbatch", "--slurm", "--jobs", "--part")
+_MOST_TASKS = 100_000
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,7 @@ class Cohort:
                 got="none",
             )
         job = SlurmJob.read(self.engine.slurm)
+        check_range("--jobs", self.engine.jobs, 1, _MOST_TASKS)
         return array_script(_without_own(words.get()[1:]), job, self.engine.jobs)
 
 
@@ -157,7 +159,7 @@ def _without_own(given: tuple[str, ...]) -> list[str]:
     kept = []
     rest = iter(given)
     for word in rest:
-        name, equals, _ = word.partition("=")
+        name, equals, _ = word.replace("_", "-").partition("=")
         if name not in _OWN:
             kept.append(word)
         elif name != "--print-sbatch" and not equals:
