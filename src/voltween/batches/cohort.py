@@ -87,7 +87,7 @@ class CohortChoice:
                 about=", ".join(ways),
                 expected=expected,
                 got=" and ".join(chosen) or "none",
-                advice="or give a CSV with columns fixed and moving"
+                advice="give one, or a CSV with columns fixed and moving"
                 if number and not chosen
                 else "",
             )
@@ -221,7 +221,7 @@ class CohortRun:
     def _is_kept(self, work: Work, status: Status) -> bool:
         """Whether an earlier run has done a pair, or has failed at it."""
         if finished_work(self.out, work):
-            forget_failure(self.out, work)  # at another version of its files
+            forget_failure(self.out, work)  # with other files, since restored
             status.keep(work.name)
             return True
         line = None if self.retry_failed else failed_work(self.out, work)

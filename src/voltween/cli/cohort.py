@@ -63,11 +63,11 @@ class Cohort:
     data set (sub-*/[ses-*/]anat/*_T1w.nii.gz), or a CSV of pairs with columns fixed and
     moving, and with labels, masks and points in columns named as the options of
     `voltween register`. Every pair gets a folder as `voltween register` writes it, in
-    cases/. pairs.csv has the verdict of every pair, worst first, status.csv the state
-    while the command runs, summary.md and index.html what to look at. Give the same
-    command again to do what is missing: after an interrupt, on another machine, or with
-    other workers. Pairs that cannot be registered are recorded and listed, and make the
-    exit code 1.
+    cases/. pairs.csv has the verdict of every pair, worst first; status.csv has the
+    state while the command runs; summary.md and index.html show the pairs to check.
+    Give the same command again to do what is missing: after an interrupt, on another
+    machine, or with other workers. Pairs that cannot be registered are recorded and
+    listed, and make the exit code 1.
     """
 
     cases: Annotated[Positional[Path], tyro.conf.arg(metavar="CASES")]
@@ -83,8 +83,8 @@ class Cohort:
     bids: bool = False
     """Write the results as BIDS derivatives; CASES is a BIDS data set."""
     retry_failed: bool = False
-    """Try pairs again that failed before. Those whose files have changed are tried
-    again without it."""
+    """Try failed pairs again. Pairs whose files have changed are tried again without
+    this option."""
     guide_by_points: bool = False
     """Align the landmarks of both scans; without it they are only carried along."""
     strict: bool = False
