@@ -21,7 +21,7 @@ def halves_of(file: Path) -> list[Path]:
 
 
 def _pair(file: Path) -> list[Path]:
-    """Files of the same name with either suffix, in any letters."""
+    """Files of the same name with either suffix, in upper or lower case."""
     stem = _PAIR.sub("", file.name)
     return sorted(
         other

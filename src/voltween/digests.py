@@ -47,7 +47,7 @@ def stream_digest(stream: _Stream) -> str:
 
 
 def text_digest(text: str) -> str:
-    """Returns the SHA-256 of a text in UTF-8; half characters of file names count."""
+    """Returns the SHA-256 of a text in UTF-8; file names may hold any bytes."""
     return bytes_digest([text.encode(errors="surrogatepass")])
 
 

@@ -63,12 +63,12 @@ class Finished:
 
 
 def unfinished_text(files: Mapping[str, Mapping[str, Any]]) -> str:
-    """The record of work whose files are being replaced, by which none is found."""
+    """The record of work whose files are being replaced; it has no facts to match."""
     return as_json({_FILES: files})
 
 
 def read_record(path: Path, name: str, folder: Path) -> Finished:
-    """Reads a record; without facts, if the files were being replaced when it ended.
+    """Reads a record; it has no facts if its writer ended while replacing the files.
 
     Raises:
         InputError: If the file is no such record.

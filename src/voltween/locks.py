@@ -80,7 +80,7 @@ def unlock(descriptor: int, path: Path) -> None:
 def waiting_for(path: Path) -> Iterator[None]:
     """Holds the lock of a file within the block; waits until it can be had.
 
-    For steps of moments. Where files cannot be locked, there is no waiting.
+    For steps that take moments. If files cannot be locked there, it does not wait.
     """
     descriptor = _wait_for(path)
     try:

@@ -75,7 +75,7 @@ class Store:
         """The finished work of a name, of whatever facts; its files may be gone.
 
         None if there is none. A `SuspiciousInputWarning` names a damaged record, which
-        is none.
+        counts as missing.
         """
         finished = self._recorded(name)
         return finished if finished and finished.facts else None

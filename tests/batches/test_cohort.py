@@ -31,6 +31,11 @@ def read_rows(path):
         return list(csv.DictReader(file))
 
 
+def state_of(folder, name):
+    (row,) = (row for row in read_rows(folder / "pairs.csv") if row["name"] == name)
+    return row["state"]
+
+
 def times(folder):
     """When every file of the results was written."""
     return {
@@ -166,6 +171,14 @@ def test_other_options_or_files_are_other_work(scans, done, tmp_path):
     assert {path.parent.name for path in after.keys() - before.keys()} == {"empty"}
     assert not (out / "failed" / "empty.json").exists()
     assert {path: after[path] for path in before} == before
+    mended = (ours / "empty.nii.gz").read_bytes()
+    (ours / "empty.nii.gz").write_bytes(b"")
+    assert run_here(*words(ours, out)) == 1
+    assert state_of(out, "empty") == "failed"
+    (ours / "empty.nii.gz").write_bytes(mended)
+    assert run_here(*words(ours, out)) == 1
+    assert state_of(out, "empty") == "done"
+    assert times(out) == after
     assert run_here(*words(ours, out, "--outputs", "transform")) == 1
     files = {path.name for path in (out / "cases" / "a-1").iterdir()}
     assert files == {"registration.json", "fixed_to_moving.h5"}

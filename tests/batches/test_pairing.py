@@ -28,16 +28,25 @@ def names(pairs):
     return [(pair.fixed, pair.moving) for pair in pairs]
 
 
-def test_every_case_is_registered_to_the_atlas_with_its_files():
-    files = Companions(fixed_labels=Path("atlas_labels"), fixed_points=Path("points"))
-    pairs = pairs_to(CASES, Path("/x/atlas.nii.gz"), files)
+def test_every_case_is_registered_to_the_atlas_with_its_files(tmp_path):
+    atlas, labels, points = (tmp_path / n for n in ("atlas.nii.gz", "labels", "points"))
+    for path in (atlas, labels, points):
+        path.touch()
+    files = Companions(fixed_labels=labels, fixed_points=points)
+    pairs = pairs_to(CASES, atlas, files)
     assert names(pairs) == [("atlas", "a"), ("atlas", "b"), ("atlas", "c")]
     assert pairs[0].companions == Companions(
-        fixed_labels=Path("atlas_labels"),
-        fixed_points=Path("points"),
-        moving_labels=Path("la"),
+        fixed_labels=labels, fixed_points=points, moving_labels=Path("la")
     )
     assert pairs[1].companions == files
+
+
+def test_a_fixed_scan_or_file_of_it_that_does_not_exist_is_one_error(tmp_path):
+    with pytest.raises(InputError, match="--fixed: expected a scan, or the name of a"):
+        pairs_to(CASES, tmp_path / "atlas.nii.gz", Companions())
+    files = Companions(fixed_mask=tmp_path / "mask.nii.gz")
+    with pytest.raises(InputError, match="--fixed-mask: expected a file, got none at"):
+        pairs_to(CASES, Path("a"), files)
 
 
 def test_the_atlas_may_be_a_case_which_is_not_registered_to_itself():
@@ -45,6 +54,7 @@ def test_the_atlas_may_be_a_case_which_is_not_registered_to_itself():
     by_path = pairs_to(CASES, Path("/data/a.nii"), Companions())
     assert names(by_name) == names(by_path) == [("a", "b"), ("a", "c")]
     assert by_name[0].companions.fixed_labels == Path("la")
+    assert by_path == by_name
 
 
 def test_all_ordered_pairs():

@@ -77,8 +77,11 @@ def test_what_two_workers_left_one_finds(scans, done):
     [
         (("--all-pairs",), "expected one of them, got --fixed and --all-pairs"),
         (("--outputs", "everything"), "outputs: expected names of moved"),
+        (("--refine", 1), "refinement: expected at least"),
+        (("--structures", "missing.csv"), "missing.csv: expected"),
         (("--part", "3/2"), "--part: expected a number from 1 to 2"),
         (("--print-sbatch",), "--print-sbatch: expected --slurm"),
+        (("--print-sbatch", "--slurm", "mem=1G", "--jobs", 0), "--jobs: expected at"),
         (("--bids",), "--bids: expected a BIDS data set"),
     ],
 )

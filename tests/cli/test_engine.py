@@ -1,5 +1,6 @@
 """Options of engines: their threads, their errors, and the lines of a run."""
 
+import math
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from support.commands import run_here
 from support.processes import environment
 from voltween import process
 from voltween.cli.engine import EngineOptions, showing
+from voltween.errors import InputError
 from voltween.workers import Outcome, Status
 
 
@@ -20,6 +22,12 @@ def test_a_worker_has_one_thread_unless_told_or_the_cpus_of_its_job(tmp_path):
     assert job.threads == 4
     assert job.logs == tmp_path / "slurm-logs"
     assert EngineOptions(worker_memory_gb=1.5).engine(tmp_path).memory == 1_500_000_000
+
+
+@pytest.mark.parametrize("size", [0.0, -1.0, math.nan, math.inf])
+def test_a_worker_has_some_memory(size, tmp_path):
+    with pytest.raises(InputError, match="--worker-memory-gb: expected at"):
+        EngineOptions(worker_memory_gb=size).engine(tmp_path)
 
 
 def test_without_dask_the_extra_is_named(tmp_path, capsys, monkeypatch):

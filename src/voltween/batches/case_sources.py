@@ -19,7 +19,7 @@ def read_cases(place: Path) -> tuple[Case, ...]:
     """The cases of a manifest (CSV), of a folder of scans, or of a BIDS data set.
 
     A folder of scans holds one file per scan, or one folder of DICOM files. Cases whose
-    files are missing or damaged are cases as well.
+    files are missing or damaged are included.
 
     Raises:
         InputError: If there is no such place, it holds no case, or the manifest cannot

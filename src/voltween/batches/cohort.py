@@ -26,12 +26,16 @@ from voltween.batches.work import (
     do_work,
     failed_work,
     finished_work,
+    forget_failure,
     keep_failure,
 )
+from voltween.cohorts import read_structures
 from voltween.errors import InputError
 from voltween.files import output_folder
 from voltween.inputs import check_is_no_input
-from voltween.registration import check_outputs
+from voltween.models import weights_digest
+from voltween.refinement import WITHOUT_MODEL
+from voltween.registration import AUTO, check_outputs
 from voltween.reports import INDEX
 from voltween.workers import Engine, Outcome, Status, Task, run_tasks
 
@@ -86,7 +90,7 @@ class CohortChoice:
                 about=", ".join(ways),
                 expected=expected,
                 got=" and ".join(chosen) or "none",
-                advice="or give a CSV with columns fixed and moving"
+                advice="give one, or a CSV with columns fixed and moving"
                 if number and not chosen
                 else "",
             )
@@ -109,9 +113,10 @@ def plan_cohort(
         points_guide: Whether landmarks of both scans guide the registration.
 
     Raises:
-        InputError: If outputs are unknown, or the cases are no BIDS data set.
+        InputError: If options cannot be used for any pair, or the cases are no BIDS
+            data set.
     """
-    check_outputs(options.names_of_outputs or ())
+    _check_options(options)
     if bids is not None and not is_bids(bids):
         raise InputError(
             about="--bids",
@@ -140,6 +145,19 @@ def plan_cohort(
         )
         works.append(Work(name, pair.fixed, pair.moving, job, layout))
     return works
+
+
+def _check_options(options: RegistrationOptions) -> None:
+    """Checks once what every pair would fail at."""
+    check_outputs(options.names_of_outputs or ())
+    if options.structures:
+        read_structures(options.structures)
+    if options.model == AUTO:  # the refinement depends on the model of each pair
+        return
+    has_model = options.model != WITHOUT_MODEL
+    if has_model:
+        weights_digest(options.model)
+    options.refinement.choice(has_model=has_model, has_guidance=False)
 
 
 def _space(pair: CohortPair) -> str:
@@ -220,6 +238,7 @@ class CohortRun:
     def _is_kept(self, work: Work, status: Status) -> bool:
         """Whether an earlier run has done a pair, or has failed at it."""
         if finished_work(self.out, work):
+            forget_failure(self.out, work)  # with other files, since restored
             status.keep(work.name)
             return True
         line = None if self.retry_failed else failed_work(self.out, work)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from voltween.batches.scores import GRADES
 from voltween.batches.tables import PairRow
 from voltween.reports import INDEX, IndexRow, write_index
 
@@ -25,13 +26,12 @@ def write_cohort_index(rows: Iterable[PairRow], out: Path) -> None:
 def _index_row(row: PairRow, out: Path) -> IndexRow:
     if row.state != "done":
         return IndexRow(fixed=row.fixed, moving=row.moving, error=row.error or _MISSING)
-    grades = {"good", "doubtful", "failed"}
     report = out / row.report
     numbers: dict[str, Any] = {n: _number(row.scores.get(n)) for n in _NUMBERS}
     return IndexRow(
         fixed=row.fixed,
         moving=row.moving,
-        verdict=row.grade if row.grade in grades else "",  # type: ignore[arg-type]
+        verdict=row.grade if row.grade in GRADES else "",  # type: ignore[arg-type]
         reasons=str(row.scores.get("reasons") or ""),
         **numbers,
         thumbnail=out / row.thumbnail,

@@ -1,4 +1,4 @@
-"""Names of cases and pairs that every file system can hold and that none shares."""
+"""Names of cases and pairs: valid on every file system, and unique."""
 
 import unicodedata
 from collections import Counter
@@ -70,7 +70,7 @@ def _is_plain(letter: str) -> bool:
 
 
 def _folded(name: str) -> str:
-    """The name as file systems see it that do not tell letters of two cases apart."""
+    """The name as seen by file systems that ignore upper and lower case."""
     return unicodedata.normalize("NFC", name).casefold()
 
 

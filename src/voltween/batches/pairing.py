@@ -9,7 +9,7 @@ from voltween.batches.companions import Companions
 from voltween.batches.names import names_of_paths, stem
 from voltween.cohorts import Case, ordered_pairs
 from voltween.errors import InputError
-from voltween.inputs import add_inputs
+from voltween.inputs import add_inputs, is_there
 from voltween.text_files import read_table
 
 _SEPARATOR = ";"
@@ -41,9 +41,11 @@ def pairs_to(
     itself, if it is one of the cases.
 
     Raises:
-        InputError: If there is no such scan, or no other case.
+        InputError: If the fixed scan or a file of it does not exist, or there is no
+            other case.
     """
     atlas = _atlas(cases, fixed)
+    _check_exist(companions)
     pairs = [
         _pair(atlas, case, companions)
         for case in cases
@@ -137,11 +139,31 @@ def files_of_pair(pair: CohortPair) -> list[Path]:
 
 
 def _atlas(cases: Sequence[Case], fixed: Path) -> Case:
-    """The fixed scan as a case."""
-    named = [case for case in cases if case.name == str(fixed)]
-    if named and not fixed.exists():
-        return named[0]
-    return Case(stem(fixed), fixed, None, None, split="")
+    """The fixed scan as a case: one of the cases with its files, or another scan."""
+    for case in cases:
+        if case.image.resolve() == fixed.resolve():
+            return case
+    if is_there(fixed):
+        return Case(stem(fixed), fixed, None, None, split="")
+    for case in cases:
+        if case.name == str(fixed):
+            return case
+    raise InputError(
+        about="--fixed",
+        expected="a scan, or the name of a case",
+        got=f"{fixed}, which is neither",
+    )
+
+
+def _check_exist(companions: Companions) -> None:
+    """Checks the files of the fixed scan once, as every pair would fail without."""
+    for role, files in companions.by_role():
+        if missing := [file for file in files if not is_there(file)]:
+            raise InputError(
+                about=f"--{role.replace('_', '-')}",
+                expected="a file",
+                got=f"none at {missing[0]}",
+            )
 
 
 def _pair(

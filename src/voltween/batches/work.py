@@ -114,7 +114,7 @@ def do_work(out: Path, work: Work) -> None:
             thumbnail=work.thumbnail,
             scores=scores_of(figures),
         )
-    _failures(out).record_path(work.name).unlink(missing_ok=True)
+    forget_failure(out, work)
 
 
 def keep_failure(out: Path, work: Work, line: str) -> None:
@@ -125,6 +125,11 @@ def keep_failure(out: Path, work: Work, line: str) -> None:
         return
     with _failures(out).making(facts, name=work.name) as draft:
         draft.values.update(fixed=work.fixed, moving=work.moving, error=line)
+
+
+def forget_failure(out: Path, work: Work) -> None:
+    """Deletes the record that a pair failed, if there is one: the pair is done."""
+    _failures(out).record_path(work.name).unlink(missing_ok=True)
 
 
 def _write_thumbnail(path: Path, registration: Registration) -> None:

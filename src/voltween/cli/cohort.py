@@ -25,11 +25,12 @@ from voltween.cli.console import console, show_markdown
 from voltween.cli.engine import EngineOptions, LogLines, showing
 from voltween.cli.invocation import words
 from voltween.cli.register import EXIT_FAILED, GROUPED
-from voltween.errors import InputError
+from voltween.errors import InputError, check_range
 from voltween.locks import alone_in
 from voltween.workers import SlurmJob, array_script
 
 _OWN = ("--print-sbatch", "--slurm", "--jobs", "--part")
+_MOST_TASKS = 100_000
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,11 @@ class Cohort:
     data set (sub-*/[ses-*/]anat/*_T1w.nii.gz), or a CSV of pairs with columns fixed and
     moving, and with labels, masks and points in columns named as the options of
     `voltween register`. Every pair gets a folder as `voltween register` writes it, in
-    cases/. pairs.csv has the verdict of every pair, worst first, status.csv the state
-    while the command runs, summary.md and index.html what to look at. Give the same
-    command again to do what is missing: after an interrupt, on another machine, or with
-    other workers. Pairs that cannot be registered are recorded and listed, and make the
-    exit code 1.
+    cases/. pairs.csv has the verdict of every pair, worst first; status.csv has the
+    state while the command runs; summary.md and index.html show the pairs to check.
+    Give the same command again to do what is missing: after an interrupt, on another
+    machine, or with other workers. Pairs that cannot be registered are recorded and
+    listed, and make the exit code 1.
     """
 
     cases: Annotated[Positional[Path], tyro.conf.arg(metavar="CASES")]
@@ -82,8 +83,8 @@ class Cohort:
     bids: bool = False
     """Write the results as BIDS derivatives; CASES is a BIDS data set."""
     retry_failed: bool = False
-    """Try pairs again that failed before. Those whose files have changed are tried
-    again without it."""
+    """Try failed pairs again. Pairs whose files have changed are tried again without
+    this option."""
     guide_by_points: bool = False
     """Align the landmarks of both scans; without it they are only carried along."""
     strict: bool = False
@@ -149,6 +150,7 @@ class Cohort:
                 got="none",
             )
         job = SlurmJob.read(self.engine.slurm)
+        check_range("--jobs", self.engine.jobs, 1, _MOST_TASKS)
         return array_script(_without_own(words.get()[1:]), job, self.engine.jobs)
 
 
@@ -157,7 +159,7 @@ def _without_own(given: tuple[str, ...]) -> list[str]:
     kept = []
     rest = iter(given)
     for word in rest:
-        name, equals, _ = word.partition("=")
+        name, equals, _ = word.replace("_", "-").partition("=")
         if name not in _OWN:
             kept.append(word)
         elif name != "--print-sbatch" and not equals:

@@ -12,11 +12,13 @@ from rich.progress import Task as ProgressTask
 from rich.text import Text
 
 from voltween.cli.console import console, error_console
+from voltween.errors import check_range
 from voltween.escaping import terminal
 from voltween.files import output_folder
 from voltween.workers import Engine, Part, Runner, SlurmJob, Status
 
 _GIGABYTE = 1_000_000_000
+_MEMORY_GB = 0.1, 1e6  # Python with PyTorch takes more than the least
 _LOGS = "slurm-logs"
 _STATUS = "status.csv"
 _LOG_SECONDS = 60
@@ -57,6 +59,7 @@ class EngineOptions:
             InputError: If the options contradict each other.
         """
         if self.worker_memory_gb is not None:
+            check_range("--worker-memory-gb", self.worker_memory_gb, *_MEMORY_GB)
             memory = int(self.worker_memory_gb * _GIGABYTE)
         slurm = None if self.slurm is None else SlurmJob.read(self.slurm)
         threads = self.threads

@@ -287,7 +287,8 @@ def _prepare_some(
         name = outcome.name
         made = find_finished(work.out, name, facts[name]) if not outcome.error else None
         if made is None:
-            progress.faults[name] = f"{name}: {outcome.error}"
+            error = outcome.error or "expected its files in the folder, got none"
+            progress.faults[name] = f"{name}: {error}"
         else:
             progress.finished[name] = made
             progress.made.append(name)

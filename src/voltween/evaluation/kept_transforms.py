@@ -35,8 +35,8 @@ class KeptTransforms:
     ) -> tuple[Answer, dict[str, float]] | None:
         """A transform kept under the same facts, with the resources it took, if any.
 
-        None as well if it is damaged, or of a model: those register again, which is
-        quick and gives all stages.
+        Also None if it is damaged, or of a model: models register again, which is quick
+        and gives all stages.
         """
         path = Records(self.folder).find_transform(method, pair)
         finished = self._store.find(facts, name=self._name(path))

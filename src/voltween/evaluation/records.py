@@ -44,8 +44,8 @@ class Record:
 class Records:
     """The records in a folder.
 
-    A record that is damaged, or is one of another pair, is none: its pair is measured
-    again. A `SuspiciousInputWarning` names a damaged one.
+    A record that is damaged, or belongs to another pair, does not count: the pair is
+    measured again. A `SuspiciousInputWarning` names a damaged one.
     """
 
     folder: Path

@@ -1,6 +1,6 @@
 """Hands tasks to the workers of a Dask cluster, as many at a time as it has workers.
 
-More would wait at a worker, and share the blame when that worker dies.
+Further tasks would queue at a worker, and count as failed when that worker dies.
 """
 
 import os

@@ -62,7 +62,7 @@ def perform_elsewhere(
 
     It works in the folder of the driver, from which paths may be relative.
     """
-    with suppress(OSError):  # the folder is not on this machine: paths say what lacks
+    with suppress(OSError):  # not on this machine: errors name the paths
         os.chdir(folder)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
