@@ -30,6 +30,12 @@ def test_a_scan_that_is_little_but_background_shows_what_there_is():
     assert Window.of(image(data)) == (0.0, 7.0)
 
 
+def test_all_planes_of_a_scan_count():
+    data = np.zeros((224, 224, 6))  # 50176 voxels per plane: about those of the sample
+    data[:, :, 1:] = np.arange(1, 6)
+    assert Window.of(image(data)) == (0.0, 5.0)
+
+
 def test_a_constant_scan_is_black():
     scan = image(np.full((3, 4, 5), 7.0))
     assert (Window.of(scan).gray(scan.data) == 0).all()

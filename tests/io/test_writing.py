@@ -142,3 +142,13 @@ def test_sheared_grids_are_refused_where_only_itk_can_write(tmp_path):
     with pytest.raises(InputError, match=r"perpendicular axes, .*got a sheared grid"):
         io.write(smooth_image(Grid((15, 12, 10), affine)), tmp_path / "a.nrrd")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_axis_too_long_for_nifti_is_refused(tmp_path):
+    data = np.arange(2.0**17, dtype=np.float32).reshape(2, 2**15, 2)
+    scan = Image(data, Grid(data.shape, np.eye(4)))
+    with pytest.raises(InputError, match="32767 voxels along an axis"):
+        io.write(scan, tmp_path / "long.nii.gz")
+    assert not list(tmp_path.iterdir())
+    io.write(scan, tmp_path / "long.nrrd")
+    assert (io.read(tmp_path / "long.nrrd").data == data).all()

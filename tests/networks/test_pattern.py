@@ -52,3 +52,10 @@ def test_waves_along_one_axis_alone_are_anatomy(smooth):
 
 def test_the_smallest_grids_have_no_pattern():
     assert not has_pattern(torch.randn(1, 3, 2, 2, 2))
+
+
+def test_waves_are_found_on_odd_grids():
+    index = torch.arange(25)
+    wave = sum(index.view(shape) for shape in ((-1, 1, 1), (1, -1, 1), (1, 1, -1)))
+    flow = torch.cos(torch.pi * wave).expand(1, 3, 25, 25, 25)
+    assert has_pattern(flow)

@@ -72,3 +72,32 @@ def test_a_dark_background_is_no_padding():
     padded = Image(np.pad(stripped.data, 6), scan.grid.pad(6))
     for image in (stripped, padded, turned(stripped, TURNS[1])[0]):
         assert without_padding(image) is image
+
+
+def test_a_single_plane_that_is_not_background_is_no_scan_with_padding():
+    disk = np.hypot(*(np.indices((40, 40)) - 19.5)) < 18
+    data = np.zeros((40, 40, 40))
+    data[:, :, 20] = disk
+    scan = Image(data, Grid(data.shape, np.eye(4)))
+    assert without_padding(scan) is scan
+
+
+def test_a_constant_scan_and_air_around_a_body_are_no_padding():
+    grid = Grid((40, 40, 40), np.eye(4))
+    scan = Image(np.full((40, 40, 40), -1024.0), grid)
+    assert without_padding(scan) is scan
+    distance = np.linalg.norm((np.indices((40, 40)) - 19.5).T / (19, 14), axis=-1)
+    body = np.where(distance.T < 1, 40.0, -1024.0)
+    data = np.repeat(body[:, :, None], 40, axis=2)
+    scan = Image(data, grid)
+    assert without_padding(scan) is scan
+
+
+def test_thick_slices_stay_thick_where_border_planes_are_empty():
+    data = np.pad(crop((40, 52, 24)).data, ((4, 4), (4, 4), (1, 1)))
+    affine = np.diag([-1.0, 1.0, 2.0, 1.0])
+    scan = Image(data, Grid(data.shape, affine))
+    found = without_padding(scan)
+    assert np.sort(found.grid.spacing_mm).tolist() == pytest.approx([1, 1, 2], rel=0.02)
+    assert found.data.size < data.size
+    assert found.data.min() > 40

@@ -1,5 +1,6 @@
 """The window of intensities that is shown from black to white."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,8 @@ class Window(NamedTuple):
         If no two intensities are left, it is that of all voxels.
         """
         step = max(1, image.data.size // _SAMPLE)
+        while math.gcd(step, image.data.size) > 1:  # else it could stay in one plane
+            step += 1
         low, high = np.percentile(image.data.reshape(-1)[::step], _PERCENTILES)
         if high <= low:  # little but background
             low, high = image.data.min(), image.data.max()

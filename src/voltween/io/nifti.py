@@ -13,11 +13,13 @@ import nibabel
 import numpy as np
 from isal import igzip_threaded
 
+from voltween.errors import InputError
 from voltween.io.itk import is_perpendicular
 from voltween.process import usable_cores
 from voltween.spatial import Grid, slabs
 
 HEADER_BYTES = 352
+_LONGEST_AXIS = 2**15 - 1
 _GZIP_LEVEL = 1  # of 0 to 3: files are 25 % smaller than at 0, and no smaller at 2 or 3
 _PIECE_BYTES = 2**20
 _SLAB_VOXELS = 2_000_000
@@ -28,6 +30,7 @@ def write_nifti(data: np.ndarray, grid: Grid, path: Path) -> None:
     """Writes numbers (I, J, K) or LPS vectors (I, J, K, 3) on a grid of any axes.
 
     Raises:
+        InputError: If an axis is longer than the format can say.
         OSError: If the disk is full.
     """
     components = [data] if data.ndim == 3 else np.moveaxis(data, -1, 0)
@@ -40,7 +43,17 @@ def write_nifti(data: np.ndarray, grid: Grid, path: Path) -> None:
 
 
 def nifti_header(grid: Grid, dtype: np.dtype, components: int = 1) -> bytes:
-    """The first bytes of a file of numbers, or of displacements in mm, on a grid."""
+    """The first bytes of a file of numbers, or of displacements in mm, on a grid.
+
+    Raises:
+        InputError: If an axis is longer than the format can say.
+    """
+    if max(grid.shape) > _LONGEST_AXIS:
+        raise InputError(
+            expected=f"at most {_LONGEST_AXIS} voxels along an axis of a NIfTI file",
+            got=f"a shape of {' x '.join(map(str, grid.shape))}",
+            advice="write .nrrd or .mha",
+        )
     header = nibabel.Nifti1Header(endianness="<")
     header.set_data_shape((*grid.shape, 1, 3) if components == 3 else grid.shape)
     header.set_data_dtype(dtype.newbyteorder("<"))

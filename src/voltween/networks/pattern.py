@@ -48,8 +48,9 @@ def _peak(flow: Float[Tensor, "b 3 i j k"], axis: int) -> float:
     lines = flow.movedim(axis, -1) * torch.hann_window(size).to(flow)
     power = torch.fft.rfft(lines).abs().square().flatten(0, -2).mean(dim=0)
     frequencies = torch.fft.rfftfreq(size, device=flow.device)
+    # At least the frequency nearest to each center: they are 1 / size apart.
     shortest, beside = (
-        power[(frequencies - center).abs() <= max(_BAND, 0.5 / size)].mean().item()
+        power[(frequencies - center).abs() <= max(_BAND, 0.51 / size)].mean().item()
         for center in (_PEAK, _BESIDE)
     )
     return shortest / max(beside, 1e-12)

@@ -44,12 +44,13 @@ def without_padding(image: Image) -> Image:
         return image
     spacing_mm = image.grid.spacing_mm
     axes = image.grid.affine[:3, :3] / spacing_mm
-    side_mm = float(spacing_mm.min())
-    i, j, k = np.floor(box.extent_mm / side_mm).astype(int) + 1
+    # Along an axis of the grid its voxel size, and between the sizes elsewhere.
+    sides_mm = 1 / np.linalg.norm(box.directions / spacing_mm[:, None], axis=0)
+    i, j, k = np.floor(box.extent_mm / sides_mm).astype(int) + 1
     grid = Grid.centered(
         (int(i), int(j), int(k)),
         center_mm=image.grid.affine[:3, 3] + axes @ box.center_mm,
-        spacing_mm=(side_mm,) * 3,
+        spacing_mm=tuple(sides_mm.tolist()),
         directions=axes @ box.directions,
     )
     return Affine.identity().resample(image, onto=grid)
@@ -68,6 +69,8 @@ def _find_box(image: Image) -> _Box | None:
     spacing_mm = image.grid.spacing_mm * step
     positions_mm = np.argwhere(is_scanned) * spacing_mm
     axes = np.linalg.eigh(np.cov(positions_mm.T))[1]
+    if np.ptp(positions_mm @ axes, axis=0).min() < _FEWEST_VOXELS * spacing_mm.min():
+        return None  # a few planes have no box
     for directions in (axes, _turned_about(axes, positions_mm)):
         box = _bounds(directions, positions_mm)
         inside = _count_inside(box, is_scanned, spacing_mm)

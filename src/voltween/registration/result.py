@@ -228,13 +228,14 @@ class Registration:
         return {"before": self.before, **stages}
 
     def _repr_html_(self) -> str:
-        verdict, correlation = self.verdict, self.correlation
-        words = (
-            f"Registration by model {self.model_name}",
-            f"verdict: {': '.join((verdict.grade, *verdict.reasons))}",
-            f"correlation {correlation['before']:.3f} before, "
-            f"{correlation['after']:.3f} after",
-        )
+        words = [f"Registration by model {self.model_name}"]
+        # Measured in seconds: a notebook shows what has been asked for already.
+        if "verdict" in vars(self):
+            verdict = self.verdict
+            words.append(f"verdict: {': '.join((verdict.grade, *verdict.reasons))}")
+        if "correlation" in vars(self):
+            before, after = self.correlation["before"], self.correlation["after"]
+            words.append(f"correlation {before:.3f} before, {after:.3f} after")
         shown = {"moving, centered": self.before, "moved": self.fixed_to_moving}
         return pair_html(self.fixed, self.moving, shown, words)
 

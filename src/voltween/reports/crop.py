@@ -14,9 +14,10 @@ from scipy.ndimage import distance_transform_edt
 from voltween.preprocessing import find_foreground, looks_like_ct, resample_coarsely
 from voltween.reports.display import choose_grid
 from voltween.reports.pair import RegisteredPair
-from voltween.spatial import Affine, Grid, Image, LabelMap
+from voltween.spatial import Affine, Grid, Image, LabelMap, slabs
 
 _AROUND_LABELS_MM = 5.0
+_SLAB_VOXELS = 2_000_000  # of 24 bytes each, twice
 _SMALLEST_SLICE_MM2 = 1000.0  # of a head; above are specks
 _UPPER_MM = 90.0  # of the head, above the face
 _STRAY = 0.01  # share of the foreground at either end that is no head
@@ -70,11 +71,13 @@ def _masked(scan: Image, brain: LabelMap) -> Image:
 
 def _near_labels(labels: LabelMap, grid: Grid) -> Bool[np.ndarray, "i j k"]:
     """The voxels of the grid that lie near a labeled voxel."""
-    positions_mm = labels.grid.voxel_to_world(np.argwhere(labels.data).astype(float))
-    voxels = np.rint(grid.world_to_voxel(positions_mm)).astype(int)
-    is_inside = ((voxels >= 0) & (voxels < grid.shape)).all(axis=1)
     is_empty = np.ones(grid.shape, bool)
-    is_empty[tuple(voxels[is_inside].T)] = False
+    for first, stop in slabs(labels.grid.shape, _SLAB_VOXELS):
+        labeled = np.argwhere(labels.data[first:stop]).astype(float)
+        positions_mm = labels.grid.planes(first, stop).voxel_to_world(labeled)
+        voxels = np.rint(grid.world_to_voxel(positions_mm)).astype(int)
+        is_inside = ((voxels >= 0) & (voxels < grid.shape)).all(axis=1)
+        is_empty[tuple(voxels[is_inside].T)] = False
     if is_empty.all():
         return ~is_empty
     distance_mm = distance_transform_edt(is_empty, sampling=grid.spacing_mm)

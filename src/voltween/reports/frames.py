@@ -75,12 +75,10 @@ class Frames:
     def _codes(self, labels: LabelMap | None) -> LabelMap | None:
         if labels is None or not self.structures:
             return None
-        order = np.argsort(self.structures)
-        ascending = np.array(self.structures)[order]
-        place = np.searchsorted(ascending, labels.data).clip(0, len(ascending) - 1)
-        is_structure = ascending[place] == labels.data
-        codes = np.where(is_structure, order[place] + 1, 0)
-        return LabelMap(codes.astype(np.uint8), labels.grid)
+        codes = np.zeros(labels.data.shape, np.uint8)
+        for code, structure in enumerate(self.structures, start=1):
+            codes[labels.data == structure] = code
+        return LabelMap(codes, labels.grid)
 
 
 def viewer_data(frames: Frames, names: Mapping[int, str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from voltween.reports.index_rows import IndexRow
 
@@ -94,7 +95,7 @@ def _plot(
         )
     return StripPlot(
         *words,
-        summary=f"median {finite[len(finite) // 2]:.3g} of {len(finite)}",
+        summary=f"median {median(finite):.3g} of {len(finite)}",
         width=_WIDTH,
         height=_BAND * len(methods) + _AXIS,
         ticks=tuple((round(_MARGIN + (t - low) * scale, 1), f"{t:g}") for t in ticks),

@@ -27,7 +27,8 @@ class Image:
     """
 
     data: np.ndarray
-    """(I, J, K), stored as float32, read-only."""
+    """(I, J, K), stored as float32, read-only. An array that has this type and order is
+    not copied, and must not change as long as the image is used."""
     grid: Grid
     dtype: np.dtype = field(init=False)
     """Type in which the image is written: that of the integers it was made of, as those
