@@ -10,6 +10,7 @@ from support.commands import run_here
 from support.faces import BRAIN_MM, HEAD, NOSE_MM, head
 from support.phantoms import phantom
 from voltween import io
+from voltween.spatial import Image
 
 SIDE = 96  # pixels of a panel
 LONGEST_MM = max(HEAD.shape) * 4.0
@@ -22,7 +23,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning"
 def scans_fixture(tmp_path_factory):
     """A head and a blob, each to be registered to itself."""
     folder = tmp_path_factory.mktemp("scans")
-    io.write(head(), folder / "head.nii.gz")
+    noise = np.random.default_rng(0).uniform(0.9, 1.1, HEAD.shape)
+    io.write(Image(head().data * noise, HEAD), folder / "head.nii.gz")
     io.write(phantom()[0], folder / "blob.nii.gz")
     rows = ("fixed,moving", "head.nii.gz,head.nii.gz", "blob.nii.gz,blob.nii.gz")
     (folder / "pairs.csv").write_text("\n".join(rows))

@@ -30,7 +30,8 @@ def works_fixture(tmp_path):
 
 
 def test_the_largest_scan_counts(works):
-    none = pair_bytes([Work("n", "f", "m", PairJob(Path("f"), Path("m")), None)])
+    job = PairJob(Path("no-fixed.nii"), Path("no-moving.nii"))
+    none = pair_bytes([Work("n", "f", "m", job, FolderLayout("n"))])
     assert np.prod(SHAPE) < 40 * 30 * 20
     assert pair_bytes(works) - none == pytest.approx(24 * 40 * 30 * 20)
 
