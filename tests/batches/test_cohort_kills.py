@@ -18,7 +18,10 @@ from support.phantom_cohort import (
 from support.processes import finish, start, wait_until
 
 pytest.importorskip("distributed")
-pytestmark = pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::voltween.errors.InverseWarning"),
+    pytest.mark.filterwarnings("ignore::voltween.errors.TakeoverWarning"),
+]
 
 
 @pytest.fixture(scope="module", name="scans")
