@@ -80,6 +80,14 @@ def _status_bytes(name: str) -> int | None:
     return int(kilobytes) * 1024
 
 
+def machine_bytes() -> int | None:
+    """Memory of the machine, in bytes; None where it cannot be asked."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
 def usable_cores() -> int:
     """The number of threads for one piece of work.
 

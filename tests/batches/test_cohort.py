@@ -91,6 +91,7 @@ def test_pairs_stand_worst_first_with_their_verdicts(done):
     grades = ["failed", "doubtful", "good"]
     ranks = [(grades.index(r["verdict"]), float(r["similarity"])) for r in rows]
     assert ranks == sorted(ranks)
+    assert all(float(row["landmark_mm"]) < 1 for row in rows)
     assert all(row["folder"] == f"cases/{row['name']}" for row in rows)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from support.commands import run_here
 from support.phantoms import write_manifest_of, write_phantoms
-from voltween.batches import work
+from voltween.batches import memory, work
 
 CHEAP = ("--model", "none", "--refine", 4, "--outputs", "moved,transform")
 
@@ -51,10 +51,14 @@ def files(out):
     }
 
 
-def test_two_workers_make_the_bytes_that_one_makes(scans, done, tmp_path):
+def test_two_workers_make_the_bytes_that_one_makes(
+    scans, done, tmp_path, capsys, monkeypatch
+):
     pytest.importorskip("distributed")
     out = tmp_path / "out"
+    monkeypatch.setattr(memory, "machine_bytes", lambda: 1e9)
     assert run_here(*words(scans, out, "--workers", 2)) == 0
+    assert capsys.readouterr().err.startswith("voltween: 2 workers may need 3.0 GB")
     assert files(out) == files(done)
     for name in ("a-2", "b-1"):
         one, two = (

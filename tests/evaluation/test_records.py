@@ -32,6 +32,17 @@ def test_a_record_comes_back_as_it_was_kept(tmp_path):
     assert found.stages == RECORD.stages
 
 
+def test_a_record_from_before_the_number_of_threads_counts(tmp_path):
+    records = Records(tmp_path)
+    records.keep(RECORD, {})
+    (path,) = tmp_path.rglob("*.json")
+    stored = json.loads(path.read_text())
+    assert stored["pair"].pop("threads") == 0
+    path.write_text(json.dumps(stored))
+    found = records.find(NAMES["method"], PAIR, {})
+    assert (found.pair.dice, found.pair.threads) == (0.5, 0)
+
+
 def test_other_facts_pairs_and_methods_are_not_finished(tmp_path):
     records = Records(tmp_path)
     records.keep(RECORD, {"weights": "abc"})

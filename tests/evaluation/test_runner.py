@@ -91,6 +91,7 @@ def test_scores_are_those_of_the_registration(cases, tmp_path):
     folding = transform.to_field(grid).folding_percent()
     assert score.folding_percent == pytest.approx(folding, abs=0.1)
     assert 0 < score.seconds < 60
+    assert score.threads == 1
     assert score.loading_seconds > 0
     by_label = {s.label: s for s in found.structures}
     assert by_label[1].iou == pytest.approx(dice[1] / (2 - dice[1]), abs=1e-3)

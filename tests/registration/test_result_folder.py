@@ -8,7 +8,12 @@ import pytest
 
 from support.scans import FIXED, MOVING, TO_MOVING, label_blocks, smooth_field
 from voltween import io
-from voltween.errors import InputError, InverseWarning, OutputError
+from voltween.errors import (
+    InputError,
+    InverseWarning,
+    OutputError,
+    SuspiciousInputWarning,
+)
 from voltween.registration import (
     OUTPUTS,
     Carried,
@@ -58,7 +63,8 @@ def read_figures(folder):
 def test_registration_json_has_figures_first_and_the_long_lists_last(result, folder):
     figures = read_figures(folder)
     assert list(figures) == [
-        *("verdict", "correlation", "mean_dice", "folding_percent"),
+        *("verdict", "correlation", "mean_dice", "landmark_error_mm"),
+        "folding_percent",
         *("round_trip_error_mm", "warnings", "model", "model_reason", "model_sha256"),
         *("refinement", "inputs", "command", "date", "outputs", "seconds"),
         *("versions", "dice"),
@@ -69,6 +75,26 @@ def test_registration_json_has_figures_first_and_the_long_lists_last(result, fol
     assert figures["round_trip_error_mm"]["median"] < 0.05
     per_label = result.dice(*LABELS)["dense 1"].values()
     assert figures["mean_dice"]["dense 1"] == pytest.approx(np.mean(list(per_label)))
+
+
+def test_the_distance_of_landmarks_is_that_of_every_stage(result, folder):
+    distances = read_figures(folder)["landmark_error_mm"]
+    assert [*distances] == [*result.tweening]
+    fixed, moving = POINTS
+    for stage, transform in result.tweening.items():
+        offset = transform.map_positions(fixed.mm) - moving.mm
+        assert distances[stage] == pytest.approx(np.linalg.norm(offset))
+
+
+def test_points_that_do_not_correspond_have_no_distance(result, tmp_path):
+    two = Points(np.zeros((2, 3)))
+    carried = Carried(fixed_points=POINTS[0], moving_points=two)
+    with pytest.warns(SuspiciousInputWarning, match="got 1 fixed and 2 moving"):
+        figures = write_registration(
+            result, tmp_path, outputs=["carried-points"], carried=carried
+        )
+    assert "landmark_error_mm" not in figures
+    assert len(figures["warnings"]) == 1
 
 
 def test_structures_and_warnings_are_said_where_they_are_known(result, tmp_path):

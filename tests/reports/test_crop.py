@@ -5,37 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from support.faces import BRAIN_MM, CEREBELLUM_MM, CHIN_MM, EYE_MM, HEAD, NOSE_MM, head
 from support.reports import FACTS, GRID, registered_pair, shift
 from voltween.reports import RegisteredPair, ReportOptions, report_page
 from voltween.reports.crop import without_faces
 from voltween.spatial import Affine, Grid, Image, LabelMap, jacobian_determinant
-
-HEAD = Grid.centered(
-    (50, 60, 66),
-    center_mm=np.array([3.0, -10.0, 20.0]),
-    spacing_mm=(4.0, 4.0, 4.0),
-    directions=np.diag([-1.0, -1.0, 1.0]),
-)
-TOP_MM = HEAD.center_mm + np.array((0, 0, 120))
-NOSE_MM = TOP_MM + np.array((0, 95, -125))
-EYE_MM = TOP_MM + np.array((32, 76, -115))
-CHIN_MM = TOP_MM + np.array((0, 70, -210))
-BRAIN_MM = TOP_MM + np.array((20, 30, -60))
-CEREBELLUM_MM = TOP_MM + np.array((0, -50, -115))
-
-
-def head():
-    """An upright head: skull with brain, a face before and below it, a neck."""
-    places = HEAD.voxel_centers_mm() - TOP_MM
-
-    def ball(center, radii):
-        return (((places - center) / radii) ** 2).sum(axis=-1) < 1
-
-    data = 100.0 * ball((0, 0, -85), (75, 95, 85))
-    data[ball((0, 55, -150), (55, 45, 80))] = 90.0
-    data[ball((0, -20, -200), (55, 55, 60))] = 80.0
-    data[ball(NOSE_MM - TOP_MM, 10)] = 200.0
-    return Image(data, HEAD)
 
 
 def pair_of(image, labels=None, move=(0, 12, -8)):
@@ -56,10 +30,9 @@ def intensity(image, position_mm):
     return image.data[i, j, k]
 
 
-@pytest.mark.parametrize("place", ["NOSE_MM", "EYE_MM", "CHIN_MM"])
-def test_the_face_of_an_upright_head_is_left_out_of_both_scans(place):
+@pytest.mark.parametrize("position_mm", [NOSE_MM, EYE_MM, CHIN_MM])
+def test_the_face_of_an_upright_head_is_left_out_of_both_scans(position_mm):
     whole, shown = head(), without_faces(pair_of(head()))
-    position_mm = globals()[place]
     assert intensity(whole, position_mm) > 0
     for scan in (shown.fixed, shown.moving):
         assert intensity(scan, position_mm) == 0

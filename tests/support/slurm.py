@@ -73,11 +73,11 @@ def running_jobs():
     return output("squeue", "--noheader", "--states=R", "--format=%A").split()
 
 
-def wait_for(condition):
+def wait_for(condition, seconds=SECONDS):
     """Wait until something holds."""
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "nothing happened for a minute"
+        assert time.monotonic() < end, f"nothing happened for {seconds} s"
         time.sleep(0.1)
 
 

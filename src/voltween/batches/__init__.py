@@ -11,6 +11,7 @@ from voltween.batches.cohort import make_data_set as make_data_set
 from voltween.batches.cohort import plan_cohort as plan_cohort
 from voltween.batches.companions import Companions as Companions
 from voltween.batches.index_page import write_cohort_index as write_cohort_index
+from voltween.batches.memory import memory_remark as memory_remark
 from voltween.batches.options import RefinementOptions as RefinementOptions
 from voltween.batches.options import RegistrationOptions as RegistrationOptions
 from voltween.batches.pair_job import PairJob as PairJob

@@ -34,7 +34,7 @@ def _index_row(row: PairRow, out: Path) -> IndexRow:
         verdict=row.grade if row.grade in GRADES else "",  # type: ignore[arg-type]
         reasons=str(row.scores.get("reasons") or ""),
         **numbers,
-        thumbnail=out / row.thumbnail,
+        thumbnail=out / row.thumbnail if row.thumbnail else None,
         report=report if report.is_file() else out / row.folder,
     )
 

@@ -35,6 +35,7 @@ from voltween.registration import (
 from voltween.spatial import Grid, LabelMap, Points, Transform, check_labels_on_scan
 
 OnStep = Callable[[Step], object]
+OnRegistered = Callable[[Registration, Carried], object]
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def register_files(
     *,
     command: Sequence[str] = (),
     on_step: OnStep = lambda step: None,
-    on_registered: Callable[[Registration], object] = lambda registration: None,
+    on_registered: OnRegistered = lambda registration, carried: None,
 ) -> dict[str, Any]:
     """Registers two scans and writes the result; returns registration.json's content.
 
@@ -101,7 +102,8 @@ def register_files(
         out: The folder for the result; see `write_registration`.
         command: The words of the command, for registration.json.
         on_step: Called after each step of the refinement.
-        on_registered: Called with the registration before it is written.
+        on_registered: Called with the registration, and with the label maps and points
+            of its scans, before it is written.
 
     Raises:
         InputError: If a file cannot be used, or as `register`.
@@ -125,7 +127,7 @@ def register_files(
         )
         if job.options.no_folding:
             registration = registration.without_folding()
-        on_registered(registration)
+        on_registered(registration, carried)
         digest = _model_digest(job.options, settled)
         origin = Origin(job.inputs, digest, command, warnings, structures)
         return write_registration(

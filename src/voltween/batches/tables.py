@@ -15,6 +15,7 @@ from voltween.text_files import csv_text, write_if_changed
 PAIRS, SUMMARY = "pairs.csv", "summary.md"
 _SCORES = (
     *("verdict", "reasons", "similarity", "similarity_before", "dice", "dice_before"),
+    *("landmark_mm", "landmark_mm_before"),
     *("folding_percent", "sd_log_jacobian", "inverse_error_95_mm", "model"),
     *("warnings", "seconds", "threads"),
 )
@@ -127,6 +128,7 @@ def _figure_rows(done: Sequence[PairRow]) -> list[str]:
     figures = {
         "similarity": ("similarity", True),
         "Dice": ("dice", True),
+        "distance of landmarks, mm": ("landmark_mm", False),
         "folding, %": ("folding_percent", False),
         "error of the inverse, 95 %, mm": ("inverse_error_95_mm", False),
         "seconds": ("seconds", False),

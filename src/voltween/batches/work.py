@@ -20,7 +20,9 @@ from voltween.finished import Finished
 from voltween.inputs import reading
 from voltween.models import installed_models, weights_digest
 from voltween.refinement import WITHOUT_MODEL
-from voltween.registration import AUTO, Registration
+from voltween.registration import AUTO, Carried, Registration
+from voltween.reports import Crop, brain_alone
+from voltween.spatial import Image
 from voltween.store import Store
 
 _FORMAT = 1  # raise it when results or their records change
@@ -103,15 +105,20 @@ def do_work(out: Path, work: Work) -> None:
             work.job,
             draft.path(work.layout.folder),
             command=register_words(work.job, out / work.layout.shown_folder),
-            on_registered=partial(_write_thumbnail, draft.path(work.thumbnail)),
+            on_registered=partial(
+                _write_thumbnail,
+                draft.path(work.thumbnail),
+                work.job.options.report_crop,
+            ),
         )
         work.layout.arrange(draft.folder)
+        has_picture = (draft.folder / work.thumbnail).exists()
         draft.values.update(
             fixed=work.fixed,
             moving=work.moving,
             folder=work.layout.shown_folder,
             report=work.layout.report,
-            thumbnail=work.thumbnail,
+            thumbnail=work.thumbnail if has_picture else "",
             scores=scores_of(figures),
         )
     forget_failure(out, work)
@@ -132,13 +139,18 @@ def forget_failure(out: Path, work: Work) -> None:
     _failures(out).record_path(work.name).unlink(missing_ok=True)
 
 
-def _write_thumbnail(path: Path, registration: Registration) -> None:
-    write_thumbnail(
-        registration.fixed,
-        registration.moving,
-        path,
-        fixed_to_moving=registration.fixed_to_moving,
-    )
+def _write_thumbnail(
+    path: Path, crop: Crop, registration: Registration, carried: Carried
+) -> None:
+    """Writes the picture; none if faces are to be left out and no brain is found."""
+    fixed: Image | None = registration.fixed
+    moving: Image | None = registration.moving
+    if crop == "brain":
+        fixed = brain_alone(registration.fixed, carried.fixed_labels)
+        moving = brain_alone(registration.moving, carried.moving_labels)
+    if fixed is not None and moving is not None:
+        transform = registration.fixed_to_moving
+        write_thumbnail(fixed, moving, path, fixed_to_moving=transform)
 
 
 def _store(out: Path) -> Store:

@@ -16,12 +16,13 @@ from voltween.batches import (
     PairRow,
     RegistrationOptions,
     make_data_set,
+    memory_remark,
     plan_cohort,
     rows_of,
     write_cohort_index,
     write_tables,
 )
-from voltween.cli.console import console, show_markdown
+from voltween.cli.console import console, error_console, show_markdown
 from voltween.cli.engine import EngineOptions, LogLines, showing
 from voltween.cli.invocation import words
 from voltween.cli.register import EXIT_FAILED, GROUPED
@@ -122,6 +123,8 @@ class Cohort:
             self.engine.engine(self.out, part=self.part),
             retry_failed=self.retry_failed,
         )
+        if remark := memory_remark(run.share, run.engine):
+            error_console.print(f"voltween: {remark}")
         if self.bids:
             make_data_set(self.out, self.cases)
         with alone_in(run.make_folder(), work="cohort"):

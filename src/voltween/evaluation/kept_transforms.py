@@ -86,4 +86,5 @@ class KeptTransforms:
 def _numbers(figures: Mapping[str, float | None]) -> dict[str, float]:
     """The resources from JSON, in which null stands for NaN."""
     numbers = {name: figures[name] for name in RESOURCES}
-    return {n: math.nan if v is None else float(v) for n, v in numbers.items()}
+    resources = {n: math.nan if v is None else float(v) for n, v in numbers.items()}
+    return resources | {"threads": int(figures.get("threads") or 0)}

@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from voltween.cohorts import Case, Pair, Scan, read_scan
 from voltween.digests import content_digest
 from voltween.errors import InputError
@@ -208,6 +210,7 @@ def _resources(used: Used, loading_seconds: float) -> dict[str, float]:
         "seconds": used.seconds,
         "processor_seconds": used.processor_seconds,
         "peak_memory_mb": float("nan") if peak is None else peak / _MEGABYTE,
+        "threads": torch.get_num_threads(),
     }
 
 

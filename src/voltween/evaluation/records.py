@@ -29,6 +29,7 @@ _KIND = "a record of a finished pair"
 _DIGEST_LETTERS = 8
 _SHOWN_LETTERS = 40  # of a value that is wrong
 _FORMAT = 3  # raise it when measures change
+_LATER = {"threads"}  # fields that earlier records of this format lack
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,7 @@ def _row(kind: type[Score], values: Any, key: str) -> Score:
         raise InputError(about=key, expected="scores", got=type(values).__name__)
     names = {field.name for field in fields(kind)}
     known = {name: value for name, value in values.items() if name in names}
-    if missing := names - known.keys():
+    if missing := names - known.keys() - _LATER:
         raise InputError(about=key, expected=", ".join(sorted(missing)), got="none")
     numbers = {n: math.nan if value is None else value for n, value in known.items()}
     return dataclass_from_facts(kind, numbers, key)

@@ -55,6 +55,9 @@ class PairScore:
     """Time to register, without reading the scans and loading the model or tool."""
     processor_seconds: float = math.nan
     """Processor time to register, summed over threads."""
+    threads: int = 0
+    """Threads of the libraries during the registration; 0 if the record is older than
+    this column."""
     loading_seconds: float = math.nan
     """Time to load the model or tool, once for all pairs."""
     peak_memory_mb: float = math.nan

@@ -15,5 +15,6 @@ from voltween.io.points import is_points_file as is_points_file
 from voltween.io.points import read_points as read_points
 from voltween.io.reading import read as read
 from voltween.io.reading import read_labels as read_labels
+from voltween.io.size import grid_by_header as grid_by_header
 from voltween.io.transform_reading import read_transform as read_transform
 from voltween.io.writing import write as write

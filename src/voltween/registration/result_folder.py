@@ -1,6 +1,7 @@
 """A registration on disk: images, transforms, figures, and an overview picture."""
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -9,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.files import PathLike
 from voltween.folders import check_result_folder, whole_folder
+from voltween.metrics import corresponding_landmarks
 from voltween.registration.origin import Origin, recording_warnings, versions
 from voltween.registration.outputs import (
     FILES,
@@ -67,21 +70,21 @@ def write_registration(
     result = LabeledResult(registration, carried)
     chosen = choose_outputs(outputs, has=carried.names)
     with whole_folder(out, names=FILES, last=RECORD) as folder:
-        with recording_warnings() as warnings:
+        with recording_warnings() as texts:
             first = {name: out for name, out in chosen.items() if name != REPORT}
             seconds = write_outputs(first, result, folder)
             figures = _figures(result, chosen, seconds, origin)
-            figures["warnings"] = _all_warnings(origin, warnings)
+            figures["warnings"] = _all_warnings(origin, texts)
             if REPORT in chosen:
                 _add_report(result, figures, folder, origin=origin, options=report)
-        figures["warnings"] = _all_warnings(origin, warnings)
+        figures["warnings"] = _all_warnings(origin, texts)
         (folder / RECORD).write_text(json.dumps(figures, indent=1))
     return figures
 
 
-def _all_warnings(origin: Origin, warnings: Sequence[str]) -> list[str]:
+def _all_warnings(origin: Origin, texts: Sequence[str]) -> list[str]:
     """All warnings once: a command records those of the writing as well."""
-    return list(dict.fromkeys([*origin.warnings, *warnings]))
+    return list(dict.fromkeys([*origin.warnings, *texts]))
 
 
 def _add_report(
@@ -126,11 +129,12 @@ def _figures(
     """The content of registration.json: figures first, and the long lists last."""
     registration = result.registration
     refinement = registration.refinement
-    dice = _dice(result, origin)
+    dice, distances = _dice(result, origin), _landmark_error_mm(result)
     return {
         "verdict": asdict(registration.verdict),
         "correlation": registration.correlation,
         **({"mean_dice": _means(dice)} if dice else {}),
+        **({"landmark_error_mm": distances} if distances else {}),
         "folding_percent": registration.folding_percent,
         "round_trip_error_mm": (
             registration.round_trip_error_mm if "inverse" in outputs else None
@@ -157,6 +161,29 @@ def _dice(result: LabeledResult, origin: Origin) -> dict[str, dict[str, float]]:
     return {
         stage: {origin.structure_name(n): value for n, value in per_label.items()}
         for stage, per_label in dice.items()
+    }
+
+
+def _landmark_error_mm(result: LabeledResult) -> dict[str, float]:
+    """Mean distance of mapped fixed to moving points after each stage, moving mm.
+
+    Nothing without points of both scans. A `SuspiciousInputWarning` says if they do not
+    correspond: points that are only carried need not.
+    """
+    fixed, moving = result.carried.fixed_points, result.carried.moving_points
+    if fixed is None or moving is None:
+        return {}
+    try:
+        fixed, moving = corresponding_landmarks(fixed, moving)
+    except InputError as error:
+        text = f"their distance was not measured: {error}"
+        warnings.warn(text, SuspiciousInputWarning, stacklevel=2)
+        return {}
+    return {
+        stage: float(
+            np.linalg.norm(t.map_positions(fixed.mm) - moving.mm, axis=1).mean()
+        )
+        for stage, t in result.registration.tweening.items()
     }
 
 

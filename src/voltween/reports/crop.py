@@ -50,6 +50,15 @@ def without_faces(pair: RegisteredPair) -> RegisteredPair | None:
     )
 
 
+def brain_alone(scan: Image, labels: LabelMap | None = None) -> Image | None:
+    """Returns a scan with all voxels away from the brain set to the background.
+
+    None if it has no labels and no head is found in it: then nothing can be shown.
+    """
+    brain = _brain(scan, labels)
+    return None if brain is None else _masked(scan, brain)
+
+
 def _brain(scan: Image, labels: LabelMap | None) -> LabelMap | None:
     """Where the brain is, as 1 on a coarse grid over the scan; None if unknown."""
     coarse = resample_coarsely(scan)

@@ -1,0 +1,26 @@
+"""The size of an image by its header, before any voxel is read."""
+
+import warnings
+
+from voltween.errors import InputError
+from voltween.files import PathLike
+from voltween.inputs import folder_and_series
+from voltween.io.container import DICOM, check_file
+from voltween.io.volumes import open_volume
+from voltween.spatial import Grid
+
+
+def grid_by_header(path: PathLike) -> Grid | None:
+    """Returns the grid that the header of an image file states.
+
+    None for DICOM, whose grid follows from all its files, and for what cannot be read.
+    """
+    location, _ = folder_and_series(path)
+    try:
+        if location.is_dir() or check_file(location).kind is DICOM:
+            return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # who reads the voxels is warned
+            return open_volume(location).grid
+    except (InputError, OSError):
+        return None

@@ -1,0 +1,22 @@
+"""The grid of an image from its header alone."""
+
+import numpy as np
+import pytest
+
+from support.scans import oblique_grid
+from voltween import io
+from voltween.io import grid_by_header
+from voltween.spatial import Image
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.nrrd", "a.mha"])
+def test_the_grid_is_that_of_the_image(name, tmp_path):
+    grid = oblique_grid((5, 6, 7))
+    io.write(Image(np.random.default_rng(0).random(grid.shape), grid), tmp_path / name)
+    assert grid_by_header(tmp_path / name).is_close(grid)
+
+
+def test_what_states_no_grid_has_none(tmp_path):
+    (tmp_path / "text.nii").write_text("no scan")
+    for path in (tmp_path, tmp_path / "text.nii", tmp_path / "missing.nii"):
+        assert grid_by_header(path) is None
