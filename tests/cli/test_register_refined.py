@@ -221,6 +221,8 @@ def test_help_names_every_option_as_it_is_typed(capsys, monkeypatch):
     text = capsys.readouterr().out
     wanted = (
         "--out PATH",
+        "--fixed-mask PATH",
+        "--fixed-channels [PATH",
         "--model STR",
         "--no-folding ",
         "--refine {fast,accurate,auto,none}|INT",
@@ -229,9 +231,7 @@ def test_help_names_every_option_as_it_is_typed(capsys, monkeypatch):
         "--voxels FLOAT|{own}",
         "--diffeomorphic ",
         "--seconds FLOAT",
-        "--fixed-mask PATH",
         "--guide-by-labels ",
-        "--fixed-channels [PATH",
         "--channel-weights [FLOAT",
     )
     places = [text.find(option) for option in wanted]
