@@ -221,10 +221,10 @@ def test_help_names_every_option_as_it_is_typed(capsys, monkeypatch):
     text = capsys.readouterr().out
     wanted = (
         "--out PATH",
-        "--fixed-mask PATH",
-        "--fixed-channels [PATH",
         "--model STR",
         "--no-folding ",
+        "--fixed-mask PATH",
+        "--fixed-channels [PATH",
         "--refine {fast,accurate,auto,none}|INT",
         "--transform {rigid,similarity,affine,deformable}",
         "--similarity {correlation, local correlation",
@@ -237,4 +237,7 @@ def test_help_names_every_option_as_it_is_typed(capsys, monkeypatch):
     places = [text.find(option) for option in wanted]
     assert -1 not in places
     assert places == sorted(places)
-    assert not any(odd in text for odd in ("refinement", "{None}", "{{", "--no-no"))
+    assert not any(
+        odd in text
+        for odd in ("--refinement", "--registration", "{None}", "{{", "--no-no")
+    )

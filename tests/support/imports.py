@@ -32,7 +32,7 @@ def package_of(name):
 @cache
 def import_nodes(path):
     """All import statements of a file, wherever they stand."""
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     kinds = (ast.Import, ast.ImportFrom)
     return tuple(node for node in ast.walk(tree) if isinstance(node, kinds))
 
@@ -65,7 +65,7 @@ def _imported_from(node):
 def top_imports(path):
     """Full names of the modules that a file imports when it is imported itself."""
     names = set()
-    for node in ast.parse(path.read_text()).body:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

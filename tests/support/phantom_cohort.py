@@ -2,6 +2,7 @@
 
 from support.commands import run_here
 from support.phantoms import write_manifest_of, write_phantoms
+from voltween.store import Store
 
 NAMES = [f"s-{number}" for number in range(1, 6)]
 """The pairs."""
@@ -31,7 +32,8 @@ def run_alone(scans, out):
 
 def records(out):
     """Names of the pairs that are done."""
-    return sorted(path.stem for path in (out / "records").glob("*.json"))
+    paths = (out / "records").glob("*.json")
+    return sorted(p.stem for p in paths if Store(out, "records").read(p.stem))
 
 
 def results(out):

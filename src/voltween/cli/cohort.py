@@ -97,7 +97,9 @@ class Cohort:
     """Print the script of a Slurm job array that does the work, with --slurm for the
     resources of a task and --jobs for the number of tasks, and do nothing."""
     fixed_files: FixedFiles = field(default_factory=FixedFiles)
-    registration: RegistrationOptions = field(default_factory=RegistrationOptions)
+    registration: Annotated[RegistrationOptions, tyro.conf.arg(name="")] = field(
+        default_factory=RegistrationOptions
+    )
     engine: EngineOptions = field(default_factory=EngineOptions)
 
     def run(self) -> None:

@@ -58,7 +58,9 @@ class Register:
     strict: bool = False
     """End with exit code 3 if the verdict is failed."""
     companions: Companions = field(default_factory=Companions)
-    registration: RegistrationOptions = field(default_factory=RegistrationOptions)
+    registration: Annotated[RegistrationOptions, tyro.conf.arg(name="")] = field(
+        default_factory=RegistrationOptions
+    )
 
     def run(self) -> None:
         """Register and write."""

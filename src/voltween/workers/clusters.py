@@ -14,7 +14,7 @@ from voltween.process import require
 from voltween.stopping import starting_deaf_processes
 from voltween.workers.engine import Engine
 from voltween.workers.slurm_cluster import SlurmWorkers, start_slurm
-from voltween.workers.threads import variables
+from voltween.workers.threads import keeping_variables, variables
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -63,7 +63,12 @@ def connected(engine: Engine, tasks: int) -> Iterator[Connection]:
         "logging": _LOGS,
         "distributed.nanny.pre-spawn-environ": variables(engine.threads),
     }
-    with dask.config.set(settings), _quiet(), _connection(engine, tasks) as connection:
+    with (
+        keeping_variables(),
+        dask.config.set(settings),
+        _quiet(),
+        _connection(engine, tasks) as connection,
+    ):
         if engine.dashboard:
             logger.warning("Dashboard: %s", connection.client.dashboard_link)
         yield connection

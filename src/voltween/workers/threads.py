@@ -28,11 +28,21 @@ def limited_threads(count: int) -> Iterator[None]:
     The numbers before are put back at the end. A library that is imported within the
     block keeps the number.
     """
+    with keeping_variables(), _torch_threads(count), _itk_threads(count):
+        os.environ.update(variables(count))
+        yield
+
+
+@contextmanager
+def keeping_variables() -> Iterator[None]:
+    """Puts the variables back at the end of the block, whatever was done to them.
+
+    Dask sets them while it starts a worker; of two that start at once, the second
+    would leave those of the first.
+    """
     former = {name: os.environ.get(name) for name in _VARIABLES}
-    os.environ.update(variables(count))
     try:
-        with _torch_threads(count), _itk_threads(count):
-            yield
+        yield
     finally:
         for name, value in former.items():
             if value is None:
