@@ -11,7 +11,7 @@ from voltween.errors import InputError
 from voltween.text_files import read_json
 
 Facts = Mapping[str, Any]
-"""What a piece of work depends on, as JSON types: digests of its inputs, options,
+"""Everything that a piece of work depends on, as JSON types: digests of its inputs, options,
 versions of tools and of the format. There is at least one fact."""
 
 _KIND = "a record of finished work"

@@ -26,7 +26,7 @@ _LOG_SECONDS = 60
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """Where the work is done. All but one worker needs voltween[cluster]."""
+    """The place where the work is done. All but one worker needs voltween[cluster]."""
 
     workers: int = 1
     """Local worker processes."""

@@ -30,7 +30,7 @@ GROUPED = (
     tyro.conf.FlagCreatePairsOff,
     tyro.conf.OmitArgPrefixes,
 )
-"""How the groups of options of a registration are read from the command line."""
+"""Settings by which the command line reads the options of a registration."""
 
 
 @tyro.conf.configure(*GROUPED)

@@ -17,7 +17,7 @@ from voltween.figures.planes import Plane, Section
 
 MOST_STRUCTURES = 12  # more would hide the picture
 LARGEST_LOG_JACOBIAN = 1.5
-"""Of base 2, either way: where the colors of volume change end."""
+"""Logarithm to base 2, of either sign, at which the colors of volume change end."""
 FIXED_COLOR, MOVED_COLOR, BOTH_COLOR = "#0072B2", "#E69F00", "#BBBBBB"
 _SQUARES = 8  # of the checkerboard, along the longer side
 _RED, _WARPED_OPACITY = np.array([0.9, 0.0, 0.0]), 0.5

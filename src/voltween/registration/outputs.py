@@ -23,7 +23,7 @@ REPORT = "report"
 
 @dataclass(frozen=True, eq=False)
 class Carried:
-    """What comes with the scans of a pair, and is carried from one to the other."""
+    """Label maps and points of a pair, which are carried from one scan to the other."""
 
     fixed_labels: LabelMap | None = None
     moving_labels: LabelMap | None = None

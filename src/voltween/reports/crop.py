@@ -60,7 +60,7 @@ def brain_alone(scan: Image, labels: LabelMap | None = None) -> Image | None:
 
 
 def _brain(scan: Image, labels: LabelMap | None) -> LabelMap | None:
-    """Where the brain is, as 1 on a coarse grid over the scan; None if unknown."""
+    """The brain as 1 on a coarse grid over the scan; None if it is not found."""
     coarse = resample_coarsely(scan)
     if labels is not None:
         inside = _near_labels(labels, coarse.grid)

@@ -1,4 +1,4 @@
-"""What a report shows: a registered pair of scans, and the figures about it."""
+"""The content of a report: a registered pair of scans, and the figures about it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

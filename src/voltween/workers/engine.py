@@ -13,7 +13,7 @@ _LEAST_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Engine:
-    """Where tasks run: by default one after another in this process.
+    """The place where tasks run: by default one after another in this process.
 
     Raises:
         InputError: If two places are named, or a number is out of range.
