@@ -11,8 +11,9 @@ from voltween.errors import InputError
 from voltween.text_files import read_json
 
 Facts = Mapping[str, Any]
-"""Everything that a piece of work depends on, as JSON types: digests of its inputs, options,
-versions of tools and of the format. There is at least one fact."""
+"""Everything that a piece of work depends on, as JSON types: digests of its inputs,
+options, versions of tools and of the format. There is at least one fact.
+"""
 
 _KIND = "a record of finished work"
 _FACTS, _FILES = "facts", "content"

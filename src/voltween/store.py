@@ -42,7 +42,7 @@ class Draft:
     """JSON types to be recorded besides the files."""
 
     def path(self, path: str) -> Path:
-        """The place to write the file or folder that will have this path in the store."""
+        """The place to write what will have this path in the store."""
         target = self.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         return target

@@ -73,7 +73,7 @@ class LoadedMethod:
 
 
 class Workplace:
-    """The parts of a comparison that a process holds: loaded methods, scans, digests of files."""
+    """A process's share of a comparison: loaded methods, scans, digests of files."""
 
     def __init__(self, comparison: Comparison) -> None:
         """Loads nothing yet."""
