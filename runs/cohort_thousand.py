@@ -147,7 +147,7 @@ class Thousand:
         """What the tables say wrong of the cases."""
         with (self.folder / "out" / "pairs.csv").open(newline="") as file:
             rows = {row["name"]: row for row in csv.DictReader(file)}
-        summary = (self.folder / "out" / "summary.md").read_text()
+        summary = (self.folder / "out" / "summary.md").read_text("utf-8")
         verdicts = Counter(r["verdict"] for n, r in rows.items() if not kinds[n])
         print(f"verdicts of whole cases: {dict(verdicts)}")
         faults = [] if code == 1 else [f"exit code {code}, expected 1"]

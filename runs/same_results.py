@@ -104,7 +104,9 @@ class Compare:
 
     def _is_same(self, name: str) -> bool:
         one, other = self.first / name, self.second / name
-        facts = [json.loads((f / "facts.json").read_text()) for f in (one, other)]
+        facts = [
+            json.loads((f / "facts.json").read_text("utf-8")) for f in (one, other)
+        ]
         return facts[0] == facts[1] and all(
             np.array_equal(a, b)
             for file in FILES

@@ -130,7 +130,7 @@ def measure_best(cases: Sequence[Case], recipe: Recipe, best: Path, cache: Path)
 
 def write_rows(rows: Sequence[dict], path: Path) -> None:
     """Writes rows with the same keys as CSV."""
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         writer.writerows(rows)
@@ -138,5 +138,5 @@ def write_rows(rows: Sequence[dict], path: Path) -> None:
 
 def read_rows(path: Path) -> list[dict[str, str]]:
     """Reads the rows of a CSV."""
-    with path.open(newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

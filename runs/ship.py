@@ -163,7 +163,7 @@ def card_text(
 
 def measured_part(folder: Path) -> list[str]:
     """Table of the stages and, where labels are few, of each label."""
-    command = (folder / "command.txt").read_text().strip()
+    command = (folder / "command.txt").read_text("utf-8").strip()
     stages = read_rows(folder / "summary_stages.csv")
     whole = read_rows(folder / "summary.csv")[0]
     lines = ["| stage | Dice (SD over pairs) | IoU | folding % |", "|---|---|---|---|"]

@@ -201,7 +201,7 @@ def measure(given: argparse.Namespace) -> None:
 
 def table(path: Path) -> None:
     """Prints what the verdicts, recomputed from the kept evidence, get right."""
-    with path.open(newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     print("| model | right | of these not good | wrong | of these not good | failed |")
     print("|---|---|---|---|---|---|")

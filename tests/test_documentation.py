@@ -26,7 +26,7 @@ BLOCKS = [
     pytest.param(block, id=f"{page_id(page)} {number}")
     for page in PAGES
     for number, block in enumerate(
-        re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL), 1
+        re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL), 1
     )
 ]
 
@@ -43,20 +43,20 @@ def test_python_on_the_pages_runs(block, tmp_path, monkeypatch):
 
 
 def test_every_python_block_is_found():
-    blocks = sum(page.read_text().count("```python") for page in PAGES)
+    blocks = sum(page.read_text("utf-8").count("```python") for page in PAGES)
     assert len(BLOCKS) == blocks >= 5
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_links_lead_to_files(page):
-    links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text())
+    links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
     missing = [link for link in links if not (page.parent / link).exists()]
     assert missing == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_files_and_modules_named_on_the_pages_exist(page):
-    code = re.findall(r"`([\w./]+)`", page.read_text())
+    code = re.findall(r"`([\w./]+)`", page.read_text("utf-8"))
     files = [name for name in code if re.fullmatch(r"[\w/]+/\w+\.(py|sh|h|toml)", name)]
     folders = (ROOT, PACKAGE, ROOT / "tests", ROOT / "src" / "native")
     missing = [f for f in files if not any((top / f).is_file() for top in folders)]
@@ -67,13 +67,13 @@ def test_files_and_modules_named_on_the_pages_exist(page):
 
 
 def test_the_index_links_every_page():
-    links = re.findall(r"\]\(([^)]+\.md)\)", (DOCS / "index.md").read_text())
+    links = re.findall(r"\]\(([^)]+\.md)\)", (DOCS / "index.md").read_text("utf-8"))
     pages = {str(page.relative_to(DOCS)) for page in SITE} - {"index.md"}
     assert set(links) == pages
 
 
 def test_every_package_has_a_reference_page():
-    pages = {p.stem: p.read_text() for p in (DOCS / "reference").glob("*.md")}
+    pages = {p.stem: p.read_text("utf-8") for p in (DOCS / "reference").glob("*.md")}
     assert set(pages) == {"voltween", *PACKAGES}
     for name, page in pages.items():
         package = name if name == "voltween" else f"voltween.{name}"
@@ -81,7 +81,7 @@ def test_every_package_has_a_reference_page():
 
 
 def test_every_row_of_the_conventions_names_a_test_that_exists():
-    text = (DOCS / "conventions.md").read_text()
+    text = (DOCS / "conventions.md").read_text("utf-8")
     rows = [row for row in text.splitlines() if row.startswith("|")][2:]
     for row in rows:
         named = re.findall(r"`([\w/]*test_\w+\.py)`", row.rsplit("|", 2)[1])

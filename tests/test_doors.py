@@ -186,7 +186,7 @@ class _Watched:
 
 def _write_plan(folder):
     path = folder / write_plan(folder)
-    text = re.sub(r"manifest = .*", 'manifest = "cases.csv"', path.read_text())
+    text = re.sub(r"manifest = .*", 'manifest = "cases.csv"', path.read_text("utf-8"))
     path.write_text(text)
     return path
 
@@ -202,6 +202,6 @@ def test_every_option_that_names_a_file_is_a_door():
 
 
 def test_the_page_shows_this_table():
-    text = PAGE.read_text()
+    text = PAGE.read_text("utf-8")
     shown = text.split(page.START)[1].split(page.END)[0]
     assert shown == page.table()

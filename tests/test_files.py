@@ -39,15 +39,15 @@ class TestWholeFile:
         with whole_file(target) as partial:
             partial.write_text("new")
             assert not target.exists()
-        assert target.read_text() == "new"
+        assert target.read_text("utf-8") == "new"
         assert names_in(target.parent) == ["file.txt"]
 
     def test_a_former_file_stays_until_the_new_one_is_whole(self, target):
         target.write_text("old")
         with whole_file(target) as partial:
             partial.write_text("new")
-            assert target.read_text() == "old"
-        assert target.read_text() == "new"
+            assert target.read_text("utf-8") == "old"
+        assert target.read_text("utf-8") == "new"
 
     @pytest.mark.parametrize("error", [BrokenError, KeyboardInterrupt, SystemExit])
     @pytest.mark.parametrize("former", [None, "old"])
@@ -58,7 +58,7 @@ class TestWholeFile:
         with pytest.raises(error):
             fail_while_writing(whole_file(target), error)
         assert names_in(target.parent) == before
-        assert not former or target.read_text() == former
+        assert not former or target.read_text("utf-8") == former
 
     def test_a_killed_writer_leaves_the_former_file(self, target):
         target.write_text("old")
@@ -67,7 +67,7 @@ class TestWholeFile:
             "    partial.write_text('half')",
         )
         kill_while_writing(target, *block)
-        assert target.read_text() == "old"
+        assert target.read_text("utf-8") == "old"
         hidden = [name for name in names_in(target.parent) if name != "file.txt"]
         assert all(name.startswith(".") for name in hidden)
 
@@ -77,7 +77,7 @@ class TestWholeFile:
             fail_while_writing(whole_file(target), DISK_FULL)
         assert caught.value.about == str(target)
         assert not isinstance(caught.value, InputError)
-        assert target.read_text() == "old"
+        assert target.read_text("utf-8") == "old"
         assert names_in(target.parent) == ["file.txt"]
 
     def test_a_disk_that_is_full_at_the_end_is_the_same(self, target, monkeypatch):
@@ -131,7 +131,7 @@ class TestFolderOf:
         target = tmp_path / "a" / "b" / "file.txt"
         with folder_of(target):
             target.write_text("new")
-        assert target.read_text() == "new"
+        assert target.read_text("utf-8") == "new"
 
     @pytest.mark.parametrize("error", [BrokenError, KeyboardInterrupt])
     def test_the_folders_it_made_go_if_the_block_fails(self, tmp_path, error):

@@ -50,8 +50,8 @@ def test_an_earlier_result_is_replaced_whole_and_other_files_stay(tmp_path):
     (tmp_path / "kept").write_text("kept")
     write_result(tmp_path, "new", "ac")
     assert names_in(tmp_path) == ["a", "c", "kept"]
-    assert [(tmp_path / name).read_text() for name in "ac"] == ["new", "new"]
-    assert (tmp_path / "kept").read_text() == "kept"
+    assert [(tmp_path / name).read_text("utf-8") for name in "ac"] == ["new", "new"]
+    assert (tmp_path / "kept").read_text("utf-8") == "kept"
 
 
 def test_files_that_are_not_of_a_result_are_never_replaced(tmp_path):
@@ -59,7 +59,7 @@ def test_files_that_are_not_of_a_result_are_never_replaced(tmp_path):
     with pytest.raises(OutputError, match=r"which has c, got .* that has b"):
         write_result(tmp_path, "new", "ac")
     assert names_in(tmp_path) == ["b"]
-    assert (tmp_path / "b").read_text() == "mine"
+    assert (tmp_path / "b").read_text("utf-8") == "mine"
 
 
 def test_inputs_are_never_replaced_or_deleted(tmp_path):
@@ -70,7 +70,7 @@ def test_inputs_are_never_replaced_or_deleted(tmp_path):
         with reading([tmp_path / "mine"]), refused:
             write_result(tmp_path, "new", "ac")
         (tmp_path / "mine").unlink()
-    assert [(tmp_path / name).read_text() for name in "abc"] == ["old"] * 3
+    assert [(tmp_path / name).read_text("utf-8") for name in "abc"] == ["old"] * 3
 
 
 @pytest.mark.parametrize("error", [BrokenError, KeyboardInterrupt])
@@ -86,7 +86,7 @@ def test_a_former_result_stays_as_it_was_if_the_block_fails(tmp_path):
     with pytest.raises(BrokenError):
         fail_while_writing(result_in(tmp_path), BrokenError, "a", "b")
     assert names_in(tmp_path) == ["a", "b", "c"]
-    assert (tmp_path / "a").read_text() == "old"
+    assert (tmp_path / "a").read_text("utf-8") == "old"
 
 
 def test_a_killed_writer_leaves_the_former_files(tmp_path):
@@ -96,7 +96,7 @@ def test_a_killed_writer_leaves_the_former_files(tmp_path):
         "    (partial / 'a').write_text('new')",
     )
     kill_while_writing(tmp_path, *block)
-    assert (tmp_path / "a").read_text() == "old"
+    assert (tmp_path / "a").read_text("utf-8") == "old"
     hidden = [name for name in names_in(tmp_path) if name not in "ac"]
     assert all(name.startswith(".") for name in hidden)
 
@@ -132,7 +132,7 @@ def test_folders_in_the_way_are_named_and_nothing_is_replaced(tmp_path):
     with pytest.raises(OutputError, match=r"same names, \['b'\]") as caught:
         result_in(tmp_path).__enter__()
     assert caught.value.about == str(tmp_path)
-    assert (tmp_path / "a").read_text() == "old"
+    assert (tmp_path / "a").read_text("utf-8") == "old"
     assert names_in(tmp_path) == ["a", "b", "c"]
 
 
@@ -155,7 +155,7 @@ def test_a_file_of_that_name_is_refused(target):
     target.write_text("old")
     with pytest.raises(OutputError, match="a folder that can be made"):
         result_in(target).__enter__()
-    assert target.read_text() == "old"
+    assert target.read_text("utf-8") == "old"
 
 
 KILLED_AT_THE_SWAP = (
@@ -187,7 +187,7 @@ def test_a_process_killed_at_the_swap_leaves_one_result_or_the_other(
     )
     names = ["a", "b", "c"] if left == "old" else ["a", "c"]
     assert names_in(target) == [*names, "kept"]
-    assert {(target / name).read_text() for name in names} == {left}
+    assert {(target / name).read_text("utf-8") for name in names} == {left}
     assert len(names_in(tmp_path)) == 2  # and what the killed process has left
     write_result(target, "newer", "c")
     assert names_in(tmp_path) == ["out"]
@@ -202,7 +202,7 @@ def test_other_files_of_the_folder_stay_the_same_files(tmp_path):
     with (target / "log").open("w") as log:  # as `voltween register > out/log` has
         write_result(target, "new", "c")
         log.write("end")
-    assert (target / "log").read_text() == "end"
+    assert (target / "log").read_text("utf-8") == "end"
     assert os.readlink(target / "link") == "nowhere"
     assert names_in(target) == ["c", "link", "log"]
     assert target.stat().st_mode & 0o777 == 0o750
@@ -216,8 +216,8 @@ def test_folders_in_it_and_what_is_put_there_meanwhile_stay(tmp_path):
             if text == "new":
                 (target / "notes").mkdir()
                 (target / "notes" / "mine").write_text("mine")
-    assert (target / "c").read_text() == "new"
-    assert (target / "notes" / "mine").read_text() == "mine"
+    assert (target / "c").read_text("utf-8") == "new"
+    assert (target / "notes" / "mine").read_text("utf-8") == "mine"
     assert names_in(tmp_path) == ["out"]
 
 
@@ -227,7 +227,7 @@ def test_a_folder_reached_by_a_link_is_replaced_and_the_link_stays(tmp_path):
     for text in ("old", "new"):
         write_result(tmp_path / "link", text, "c")
     assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "real" / "c").read_text() == "new"
+    assert (tmp_path / "real" / "c").read_text("utf-8") == "new"
 
 
 def test_the_working_folder_stays_the_same_folder(tmp_path, monkeypatch):
@@ -256,7 +256,7 @@ def test_macos_exchanges_folders_by_another_name(tmp_path, monkeypatch):
     target = tmp_path / "out"
     write_result(target, "old")
     write_result(target, "new", names="c")
-    assert (target / "c").read_text() == "new"
+    assert (target / "c").read_text("utf-8") == "new"
     assert names_in(target) == ["c"]
 
 
@@ -273,5 +273,5 @@ def test_a_system_that_exchanges_no_folders_has_its_files_replaced(
     target = tmp_path / "out"
     write_result(target, "old")
     write_result(target, "new", names="c")
-    assert (target / "c").read_text() == "new"
+    assert (target / "c").read_text("utf-8") == "new"
     assert names_in(target) == ["c"]

@@ -58,7 +58,11 @@ def test_the_table_counts_every_outcome():
 
 
 def test_the_page_shows_the_columns_and_readers_of_the_table():
-    shown = PAGE.read_text().split("<!-- fuzz -->")[1].split("<!-- end of fuzz -->")[0]
+    shown = (
+        PAGE.read_text("utf-8")
+        .split("<!-- fuzz -->")[1]
+        .split("<!-- end of fuzz -->")[0]
+    )
     assert table([]).splitlines()[0] in shown
     for reader in BY_NAME:
         assert f"| {reader} |" in shown

@@ -30,7 +30,7 @@ def test_an_input_is_not_written_over_by_any_path(scan, link):
     got = f"{out}: expected an output .*, got the same file as the input {scan}"
     with reading([scan]), pytest.raises(InputError, match=got):
         overwrite(out)
-    assert scan.read_text() == out.read_text() == "voxels"
+    assert scan.read_text("utf-8") == out.read_text("utf-8") == "voxels"
 
 
 def test_files_of_a_folder_and_those_found_later_are_inputs_too(scan):
@@ -48,4 +48,4 @@ def test_after_the_command_and_without_one_everything_can_be_written(scan):
         pass
     add_inputs([scan])
     overwrite(scan)
-    assert scan.read_text() == "result"
+    assert scan.read_text("utf-8") == "result"

@@ -109,8 +109,8 @@ def test_space_and_tensors_do_not_know_each_other():
 def test_scanner_space_is_free_of_torch(package):
     for name, path in NAMES.items():
         if package_of(name) == package:
-            assert "import torch" not in path.read_text(), name
-            assert "from torch" not in path.read_text(), name
+            assert "import torch" not in path.read_text("utf-8"), name
+            assert "from torch" not in path.read_text("utf-8"), name
 
 
 def test_tests_stand_in_folders_of_the_packages():
@@ -141,7 +141,7 @@ def test_modules_of_one_package_import_each_other_by_full_path(path):
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_faces_say_their_contract_and_define_nothing(package):
-    docstring, *statements = ast.parse(NAMES[package].read_text()).body
+    docstring, *statements = ast.parse(NAMES[package].read_text("utf-8")).body
     assert len(ast.literal_eval(docstring.value)) > 60
     for node in statements:
         assert isinstance(node, ast.ImportFrom)
@@ -151,7 +151,7 @@ def test_faces_say_their_contract_and_define_nothing(package):
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_face_hands_on_a_function_named_as_its_module(package):
     modules = {path.stem for path in (PACKAGE / package).glob("*.py")}
-    statements = ast.parse(NAMES[package].read_text()).body[1:]
+    statements = ast.parse(NAMES[package].read_text("utf-8")).body[1:]
     assert not modules & {a.name for node in statements for a in node.names}
 
 
@@ -164,29 +164,29 @@ def test_lps_is_said_in_one_file_alone():
     for name, path in NAMES.items():
         texts = {
             node.value if isinstance(node, ast.Constant) else getattr(node, "id", None)
-            for node in ast.walk(ast.parse(path.read_text()))
+            for node in ast.walk(ast.parse(path.read_text("utf-8")))
         }
         assert name == "io.itk" or not texts & {"LPS", "_FLIP"}, name
 
 
 def test_digests_are_computed_in_one_file_alone():
-    users = [name for name, p in NAMES.items() if "hashlib" in p.read_text()]
+    users = [name for name, p in NAMES.items() if "hashlib" in p.read_text("utf-8")]
     assert users == ["digests"]
 
 
 def test_grid_sample_is_called_in_the_stock_warp_and_the_benchmark_alone():
-    users = [module_name(p) for p in MODULES if "grid_sample(" in p.read_text()]
+    users = [module_name(p) for p in MODULES if "grid_sample(" in p.read_text("utf-8")]
     assert sorted(users) == ["benchmarks.naive", "ops.warping"]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
 def test_files_stay_short(path):
-    assert len(path.read_text().splitlines()) <= 400
+    assert len(path.read_text("utf-8").splitlines()) <= 400
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
 def test_functions_stay_short(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno - node.lineno < 60, node.name
 

@@ -75,7 +75,7 @@ def test_the_lock_of_a_living_process_of_another_host_is_respected(
         pytest.raises(InputError, match="one in use by process 5 of elsewhere"),
     ):
         enter(tmp_path)
-    assert "elsewhere" in elsewhere.read_text()
+    assert "elsewhere" in elsewhere.read_text("utf-8")
 
 
 def test_the_lock_of_a_dead_process_of_another_host_is_taken_over(tmp_path, elsewhere):

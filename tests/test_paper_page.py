@@ -12,7 +12,7 @@ from voltween.cli.app import COMMANDS, read_command
 
 ROOT = Path(__file__).parents[1]
 TESTS = Path(__file__).parent
-PAGE = (ROOT / "docs" / "paper.md").read_text()
+PAGE = (ROOT / "docs" / "paper.md").read_text("utf-8")
 TEST_NAME = r"`([\w/]+\.py)::([\w:]+)`"
 
 
@@ -50,7 +50,7 @@ def test_code_and_test_of_a_claim_exist(row):
 def functions(path):
     """Names of the tests in a file, with those of their classes."""
     names = set()
-    for node in ast.parse(path.read_text()).body:
+    for node in ast.parse(path.read_text("utf-8")).body:
         if isinstance(node, ast.ClassDef):
             names |= {
                 f"{node.name}::{part.name}" for part in node.body if is_test(part)

@@ -59,7 +59,9 @@ def test_livers_become_a_table_and_figures(walk):
     assert tests == {"sliver07-001", "sliver07-002"}
     with (out / "sliver07" / "log.csv").open(newline="") as file:
         assert all("mean of 3 raters" in row["points"] for row in csv.DictReader(file))
-    table = (out / "liver" / "tables" / "small" / "table_3" / "table.md").read_text()
+    table = (out / "liver" / "tables" / "small" / "table_3" / "table.md").read_text(
+        "utf-8"
+    )
     headings, _, *rows = (
         line.strip("| ").split(" | ")
         for line in table.splitlines()

@@ -36,7 +36,7 @@ def test_nothing_is_imported_before_interrupts_are_heeded():
 
 
 def test_the_command_starts_there():
-    scripts = tomllib.loads(PROJECT.read_text())["project"]["scripts"]
+    scripts = tomllib.loads(PROJECT.read_text("utf-8"))["project"]["scripts"]
     assert scripts == {"voltween": "voltween.__main__:main"}
 
 

@@ -34,7 +34,7 @@ def keep(store, text="new", *, facts=FACTS, names=("moved", "pair/moved"), **opt
 
 
 def texts(finished):
-    return [path.read_text() for path in finished.paths]
+    return [path.read_text("utf-8") for path in finished.paths]
 
 
 class TestFinding:

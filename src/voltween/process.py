@@ -59,7 +59,7 @@ def begin_peak() -> None:
     If the kernel refuses, the old mark stays and `peak_bytes` is an upper bound.
     """
     with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
 def peak_bytes() -> int | None:
@@ -75,7 +75,7 @@ def held_bytes() -> int | None:
 def _status_bytes(name: str) -> int | None:
     if not _STATUS.exists():
         return None
-    lines = _STATUS.read_text().splitlines()
+    lines = _STATUS.read_text("utf-8").splitlines()
     kilobytes = next(line for line in lines if line.startswith(f"{name}:")).split()[1]
     return int(kilobytes) * 1024
 

@@ -27,7 +27,7 @@ def run_fixture(tmp_path, monkeypatch):
         (tmp_path / "task.json").write_text(json.dumps(tool.task()))
         monkeypatch.setattr(sys, "argv", ["child.py", str(tmp_path)])
         child._main()
-        return json.loads((tmp_path / "used.json").read_text())
+        return json.loads((tmp_path / "used.json").read_text("utf-8"))
 
     return run
 
@@ -175,5 +175,5 @@ def test_the_peak_memory_is_that_of_the_tool_alone(tmp_path):
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
         check=True,
     )
-    used = json.loads((tmp_path / "used.json").read_text())
+    used = json.loads((tmp_path / "used.json").read_text("utf-8"))
     assert 5e6 < used["peak_bytes"] < 100e6 < calling_process_holds.nbytes

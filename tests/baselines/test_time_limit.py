@@ -64,7 +64,7 @@ def test_a_tool_and_its_children_end_at_the_time_limit(noted):
     with pytest.raises(InputError, match=MESSAGE):
         TOOLS["ants"].run(fixed, moving, time_limit_minutes=SOON_MINUTES)
     assert time.monotonic() - start < 20
-    numbers = noted.read_text().split()
+    numbers = noted.read_text("utf-8").split()
     assert len(numbers) == 2
     assert all(map(has_ended, numbers))
 
@@ -73,7 +73,7 @@ def test_an_interruption_ends_the_tool(noted, monkeypatch):
     (fixed, _), (moving, _) = blob(0), blob(1)
 
     def interrupted(self, timeout):
-        while not noted.exists() or not noted.read_text():
+        while not noted.exists() or not noted.read_text("utf-8"):
             time.sleep(0.05)
         raise KeyboardInterrupt
 
@@ -81,7 +81,7 @@ def test_an_interruption_ends_the_tool(noted, monkeypatch):
         patch.setattr(subprocess.Popen, "communicate", interrupted)
         with pytest.raises(KeyboardInterrupt):
             TOOLS["ants"](fixed, moving)
-    assert all(map(has_ended, noted.read_text().split()))
+    assert all(map(has_ended, noted.read_text("utf-8").split()))
 
 
 def test_the_pair_is_a_failed_one_and_the_others_go_on(noted, tmp_path):
@@ -108,9 +108,9 @@ def test_a_tool_ends_when_the_calling_process_is_killed(tmp_path):
     caller = f"import subprocess; subprocess.run({command!r}, start_new_session=True)"
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     calling = subprocess.Popen([sys.executable, "-c", caller], env=environment)
-    while not noted.exists() or not noted.read_text():
+    while not noted.exists() or not noted.read_text("utf-8"):
         time.sleep(0.05)
-    assert is_running(noted.read_text())
+    assert is_running(noted.read_text("utf-8"))
     calling.send_signal(signal.SIGKILL)
     calling.wait()
-    assert has_ended(noted.read_text())
+    assert has_ended(noted.read_text("utf-8"))

@@ -87,7 +87,7 @@ def test_the_files_of_a_tool_are_read_as_its_transform(name, run_child, tmp_path
     np.testing.assert_allclose(
         found.map_positions(points_mm), transform.map_positions(points_mm), atol=1e-3
     )
-    task, threads = json.loads((recorded / "told.json").read_text())
+    task, threads = json.loads((recorded / "told.json").read_text("utf-8"))
     assert task == json.loads(json.dumps(TOOLS[name].task()))
     assert threads == "3"
     given = io.read(recorded / "given.nii")

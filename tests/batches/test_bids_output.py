@@ -71,7 +71,7 @@ def test_transforms_and_images_are_named_as_bids_has_them(folders):
 
 def test_every_name_is_valid_or_ignored(folders):
     _, out, _ = folders
-    ignored = (out / ".bidsignore").read_text().split("\n")
+    ignored = (out / ".bidsignore").read_text("utf-8").split("\n")
     ends = tuple(line.rsplit("*", 1)[1] for line in ignored if "*" in line)
     roots = tuple(line[:-2] for line in ignored if line.endswith("/**"))
     for path in (path for path in out.rglob("*") if path.is_file()):
@@ -118,7 +118,7 @@ def test_sidecars_name_the_sources_and_the_space(folders):
         "from-MySpace_to-T1w_mode-image_xfm": moving,
         "seg-MySpace_dseg": moving,
     }.items():
-        sidecar = json.loads((anat / f"sub-01_ses-2_{name}.json").read_text())
+        sidecar = json.loads((anat / f"sub-01_ses-2_{name}.json").read_text("utf-8"))
         assert sidecar["Sources"] == [moving, fixed]
         assert sidecar["SpatialReference"] == space
         assert sidecar["Description"]
@@ -127,7 +127,7 @@ def test_sidecars_name_the_sources_and_the_space(folders):
 
 def test_the_data_set_says_what_made_it_from_what(folders):
     raw, out, _ = folders
-    facts = json.loads((out / "dataset_description.json").read_text())
+    facts = json.loads((out / "dataset_description.json").read_text("utf-8"))
     assert facts["DatasetType"] == "derivative"
     assert facts["GeneratedBy"][0]["Name"] == "Voltween"
     assert facts["DatasetLinks"] == {"raw": raw.absolute().as_uri()}

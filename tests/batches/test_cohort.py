@@ -50,7 +50,7 @@ def scans_fixture(tmp_path_factory):
     """Shifted phantoms and broken scans with a manifest."""
     folder = write_phantoms(tmp_path_factory.mktemp("scans"), SHIFTS)
     write_manifest_of(folder, GOOD)
-    lines = (folder / "cases.csv").read_text().splitlines()
+    lines = (folder / "cases.csv").read_text("utf-8").splitlines()
     for kind, (write, _) in BROKEN.items():
         write(folder / f"{kind}.nii.gz")
         lines.append(f"{kind},{kind}.nii.gz,,,test,{kind}")
@@ -96,7 +96,7 @@ def test_pairs_stand_worst_first_with_their_verdicts(done):
 
 
 def test_the_summary_lists_the_failures(done):
-    text = (done[0] / "summary.md").read_text()
+    text = (done[0] / "summary.md").read_text("utf-8")
     assert "3 of 11 pairs are registered" in text
     assert "8 could not be registered" in text
     assert all(f"- {kind}: " in text for kind in BROKEN)
@@ -119,7 +119,7 @@ def test_labels_and_points_are_carried_both_ways(name, scans, done):
 
 def test_a_case_has_the_bytes_of_register(scans, done, tmp_path):
     folder = done[0] / "cases" / "a-1"
-    record = json.loads((folder / "registration.json").read_text())
+    record = json.loads((folder / "registration.json").read_text("utf-8"))
     command = record["command"].split()[1:]
     points = ["--fixed-points", "--moving-points"]  # they would guide here
     assert not {*points} & {*command}
@@ -130,7 +130,7 @@ def test_a_case_has_the_bytes_of_register(scans, done, tmp_path):
     assert files - alone == {"carried_points.csv", "moved_points.csv"}
     for name in alone - {"registration.json", "report.html"}:  # both have the date
         assert (tmp_path / "one" / name).read_bytes() == (folder / name).read_bytes()
-    other = json.loads((tmp_path / "one" / "registration.json").read_text())
+    other = json.loads((tmp_path / "one" / "registration.json").read_text("utf-8"))
     for key in ("verdict", "correlation", "dice", "model", "refinement", "warnings"):
         assert other[key] == record[key]
 

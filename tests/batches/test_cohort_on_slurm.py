@@ -72,4 +72,4 @@ def test_a_job_array_does_a_cohort_in_shares(scans, alone, tmp_path, monkeypatch
         f"{number}-of-3" for number in (1, 2, 3)
     }
     assert results(out) == results(alone)
-    assert "missing" not in (out / "pairs.csv").read_text()
+    assert "missing" not in (out / "pairs.csv").read_text("utf-8")

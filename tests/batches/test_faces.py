@@ -35,7 +35,9 @@ def cohort(scans, out, *more):
     """The records of the two pairs, of the head first."""
     words = ["cohort", scans / "pairs.csv", *MODEL, "--outputs", "transform"]
     assert run_here(*words, *more, "--out", out) == 0
-    records = [json.loads(path.read_text()) for path in (out / "records").iterdir()]
+    records = [
+        json.loads(path.read_text("utf-8")) for path in (out / "records").iterdir()
+    ]
     return sorted(records, key=lambda record: record["fixed"], reverse=True)
 
 
@@ -61,5 +63,5 @@ def test_what_is_no_head_has_no_thumbnail_then(scans, tmp_path):
     _, blob = cohort(scans, tmp_path / "out", "--report-crop", "brain")
     assert blob["thumbnail"] == ""
     assert len(list((tmp_path / "out" / "thumbnails").iterdir())) == 1
-    index = (tmp_path / "out" / "index.html").read_text()
+    index = (tmp_path / "out" / "index.html").read_text("utf-8")
     assert index.count("<img") == 1

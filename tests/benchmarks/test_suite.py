@@ -216,14 +216,14 @@ class TestCommand:
     def test_quick_run_writes_its_files(self, tmp_path, capsys, monkeypatch):
         monkeypatch.setattr(Settings, "repetitions", Repetitions(1, 1, 0.0))
         main(["bench", "--quick", "--sizes", "16", "--out", str(tmp_path)])
-        page = (tmp_path / "performance.md").read_text()
+        page = (tmp_path / "performance.md").read_text("utf-8")
         assert "voltween bench --sizes 16 --quick" in page
         assert "| warp, 3 channels | forward, backward |" in page
         assert "| ADD | voltween |" in page
         assert "12 MB" in page
         assert "A quick run" in page
         assert "None" not in page
-        results = json.loads((tmp_path / "results.json").read_text())
+        results = json.loads((tmp_path / "results.json").read_text("utf-8"))
         assert {"machine", "limits", "operations", "networks"} <= set(results)
         assert all(case["difference"] < 1e-3 for case in results["operations"])
         assert "Performance" in capsys.readouterr().out

@@ -62,7 +62,9 @@ def test_two_workers_make_the_bytes_that_one_makes(
     assert files(out) == files(done)
     for name in ("a-2", "b-1"):
         one, two = (
-            json.loads((folder / "cases" / name / "registration.json").read_text())
+            json.loads(
+                (folder / "cases" / name / "registration.json").read_text("utf-8")
+            )
             for folder in (done, out)
         )
         assert one["verdict"] == two["verdict"]
@@ -125,11 +127,11 @@ def test_an_interrupt_says_how_to_go_on(scans, tmp_path, capsys, monkeypatch):
 def test_strict_ends_with_the_code_of_a_failed_verdict(scans, done, tmp_path):
     out = shutil.copytree(done, tmp_path / "out")
     assert run_here(*words(scans, out, "--strict")) == 0
-    record = json.loads((out / "records" / "a-2.json").read_text())
+    record = json.loads((out / "records" / "a-2.json").read_text("utf-8"))
     record["scores"] |= {"verdict": "failed", "reasons": "of nothing in common"}
     (out / "records" / "a-2.json").write_text(json.dumps(record))
     assert run_here(*words(scans, out)) == 0
     worst = read_rows(out / "pairs.csv")[0]
     assert (worst["name"], worst["verdict"]) == ("a-2", "failed")
-    assert "- a-2: of nothing in common" in (out / "summary.md").read_text()
+    assert "- a-2: of nothing in common" in (out / "summary.md").read_text("utf-8")
     assert run_here(*words(scans, out, "--strict")) == 3

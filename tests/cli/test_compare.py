@@ -32,7 +32,9 @@ def test_compare_measures_all_methods_and_marks_what_is_missing(
     assert [row["method"] for row in rows] == ["identity", "centres", "elastix"]
     assert [row["status"] for row in rows] == ["ok", "ok", "unavailable"]
     assert rows[2]["dice"] == ""
-    assert "pip install 'voltween[baselines]'" in (out / "summary.md").read_text()
+    assert "pip install 'voltween[baselines]'" in (out / "summary.md").read_text(
+        "utf-8"
+    )
     assert float(rows[1]["dice"]) > float(rows[0]["dice"])
     for picture in ("boxplots.png", "time_accuracy.png"):
         assert (out / picture).read_bytes().startswith(b"\x89PNG")
@@ -114,7 +116,7 @@ def test_an_experiment_runs_from_the_command_line(tmp_path, capsys):
     table.write_text('title = "A table"\n[[row]]\nname = "no"\nmethod = "identity"\n')
     main(["experiment", str(table), manifest, "--out", str(tmp_path / "out")])
     folder = tmp_path / "out" / "small" / "table"
-    assert "| no |" in (folder / "table.md").read_text()
+    assert "| no |" in (folder / "table.md").read_text("utf-8")
     assert (folder / "pairs.csv").exists()
     assert "A table" in capsys.readouterr().out
 

@@ -64,7 +64,7 @@ def test_a_failed_pair_makes_the_exit_code_1_and_is_listed(tmp_path, capsys):
     listed = [line for line in errors if line.startswith("voltween: centres, case")]
     assert len(listed) == 4
     assert "image2.nii.gz: expected" in listed[0]
-    table = (tmp_path / "out" / "status.csv").read_text().splitlines()
+    table = (tmp_path / "out" / "status.csv").read_text("utf-8").splitlines()
     assert table[0] == "name,state,seconds,note"
     assert sum(",failed," in line for line in table) == 4
     assert sum(",done," in line for line in table) == 2

@@ -74,7 +74,7 @@ def align_manifest(folder):
 
 def align_scan(folder):
     manifest = write_cohort(folder)
-    text = manifest.read_text().replace("image1.nii.gz", "out/case1.nii.gz")
+    text = manifest.read_text("utf-8").replace("image1.nii.gz", "out/case1.nii.gz")
     manifest.write_text(text)
     (folder / "out").mkdir()
     shutil.move(folder / "image1.nii.gz", folder / "out" / "case1.nii.gz")

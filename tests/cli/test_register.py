@@ -45,7 +45,7 @@ class TestRegister:
     def test_writes_what_it_promises(self, folder):
         out = register(folder)
         assert {file.name for file in out.iterdir()} == REGISTRATION_FILES
-        figures = json.loads((out / "registration.json").read_text())
+        figures = json.loads((out / "registration.json").read_text("utf-8"))
         assert figures["model"] == "tiny"
         assert {"correlation", "folding_percent", "seconds", "versions"} <= set(figures)
         assert "dice" not in figures
@@ -58,7 +58,7 @@ class TestRegister:
             fixed_labels="fixed_labels.nii.gz",
             moving_labels="moving_labels.nii.gz",
         )
-        figures = json.loads((out / "registration.json").read_text())
+        figures = json.loads((out / "registration.json").read_text("utf-8"))
         assert next(iter(figures["dice"])) == "before"
         assert set(figures["mean_dice"]) == set(figures["dice"])
         assert set(figures["dice"]["before"]) == {"1", "2", "7", "40"}
@@ -127,7 +127,9 @@ class TestRegister:
         words += ["--fixed-labels", labels[0], "--moving-labels", labels[1]]
         words = [str(word) for word in [*words, "--structures", folder / "names.csv"]]
         main(words)
-        figures = json.loads((folder / "result" / "registration.json").read_text())
+        figures = json.loads(
+            (folder / "result" / "registration.json").read_text("utf-8")
+        )
         assert figures["inputs"] == {
             role: [{"path": str(path), "sha256": sha256(path)}]
             for role, path in {
@@ -160,7 +162,7 @@ class TestRegister:
             folder, fixed_labels="shifted.nii.gz", moving_labels="moving_labels.nii.gz"
         )
         shown = capsys.readouterr().err
-        written = json.loads((out / "registration.json").read_text())["warnings"]
+        written = json.loads((out / "registration.json").read_text("utf-8"))["warnings"]
         assert any("has the scan's shape" in text for text in written)
         assert all(f"voltween: warning: {text}\n" in shown for text in written)
 
@@ -320,5 +322,7 @@ def test_a_warning_is_shown_and_recorded_once(folder, capsys):
     options = ["--refine", 8, "--outputs", "moved", "--out", folder / "out"]
     main(["register", *map(str, (*pair, *options))])
     assert capsys.readouterr().err.count("looks like a label map") == 2
-    told = json.loads((folder / "out" / "registration.json").read_text())["warnings"]
+    told = json.loads((folder / "out" / "registration.json").read_text("utf-8"))[
+        "warnings"
+    ]
     assert [text[:6] for text in told if "looks like" in text] == ["fixed:", "moving"]

@@ -55,7 +55,7 @@ def register(folder, out, words, model="tiny.safetensors"):
     pair = [str(folder / "fixed.nii.gz"), str(folder / "moving.nrrd")]
     given = str(folder / model) if model in there else model
     main(["register", *pair, "--model", given, "--out", str(out), *named])
-    return json.loads((out / "registration.json").read_text())
+    return json.loads((out / "registration.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize(

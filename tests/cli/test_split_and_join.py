@@ -63,7 +63,7 @@ def test_split_changes_no_file_that_exists(manifest, tmp_path, capsys):
     (tmp_path / "other.csv").write_text("mine")
     error = error_of(capsys, *command, tmp_path / "other.csv")
     assert "expected a new file, or the same manifest, got another file" in error
-    assert (tmp_path / "other.csv").read_text() == "mine"
+    assert (tmp_path / "other.csv").read_text("utf-8") == "mine"
     assert "ends in .csv" in error_of(capsys, *command, tmp_path / "folder")
     (tmp_path / "dir.csv").mkdir()
     assert "got a folder" in error_of(capsys, *command, tmp_path / "dir.csv")

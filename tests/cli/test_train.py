@@ -71,7 +71,7 @@ def test_plan_train_and_register_without_an_edit(tmp_path, capsys):
     main(["plan", str(manifest), "--out", str(path)])
     shown = capsys.readouterr().out
     assert "4 train, 2 val, 0 test" in shown
-    text = path.read_text()
+    text = path.read_text("utf-8")
     decided = read_plan(path)
     found = measure_fingerprint(read_manifest(manifest))
     expected, notes = plan(manifest, found, has_gpu=False)
@@ -103,9 +103,9 @@ def test_a_plan_is_not_written_over_unless_asked(tmp_path, capsys):
     path.write_text("mine")
     error = refusal(capsys, "plan", manifest, "--out", path)
     assert "expected a new file, got an existing one: give --overwrite" in error
-    assert path.read_text() == "mine"
+    assert path.read_text("utf-8") == "mine"
     main(["plan", str(manifest), "--out", str(path), "--overwrite"])
-    assert tomllib.loads(path.read_text())["manifest"] == "cases.csv"
+    assert tomllib.loads(path.read_text("utf-8"))["manifest"] == "cases.csv"
     assert "ends in .toml" in refusal(capsys, "plan", manifest, "--out", "plan.txt")
 
 

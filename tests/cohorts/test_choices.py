@@ -142,7 +142,7 @@ def test_another_recipe_needs_another_folder(run, tmp_path):
     with pytest.raises(InputError, match="one in which lits is prepared"):
         prepare(download_named("lpba40"), tmp_path / "brains", out=tmp_path / "out")
     record = tmp_path / "out" / "options.json"
-    whole = json.loads(record.read_text())
+    whole = json.loads(record.read_text("utf-8"))
     changes = {"val_share": "x", "splits": 5, "without": 3, "region": [1]}
     wrong = [json.dumps(whole | {key: value}) for key, value in changes.items()]
     for text in ("[]", json.dumps({"recipe": "lits"}), "no json", *wrong):
@@ -158,10 +158,10 @@ class TestEdits:
         run()
         path = tmp_path / "out" / "cases.csv"
         edit(path, lambda row: row | {"split": "test"} if "0" in row["case"] else row)
-        text = path.read_text()
+        text = path.read_text("utf-8")
         with pytest.raises(InputError, match=r"got lits-0 is test: give them as"):
             run()
-        assert path.read_text() == text
+        assert path.read_text("utf-8") == text
         kept = run(splits=text)
         assert kept.splits["lits-0"] == "test"
         assert run().splits == kept.splits
@@ -181,7 +181,7 @@ class TestEdits:
         run()
         path = tmp_path / "out" / "cases.csv"
         edit(path, lambda row: row | {"age": "50"} if "0" in row["case"] else row)
-        text = path.read_text() + "more,images/lits-0.nii.gz,,,test,,,\n"
+        text = path.read_text("utf-8") + "more,images/lits-0.nii.gz,,,test,,,\n"
         path.write_text(text)
         with pytest.raises(InputError, match=r"lits-0 has another age; more is added"):
             run()
@@ -189,10 +189,10 @@ class TestEdits:
     def test_a_file_that_was_saved_anew_is_no_edit(self, run, tmp_path):
         run()
         path = tmp_path / "out" / "cases.csv"
-        text = path.read_text()
+        text = path.read_text("utf-8")
         path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
         run()
-        assert path.read_text() == text
+        assert path.read_text("utf-8") == text
 
     def test_a_manifest_of_an_earlier_version_is_not_lost_either(self, run, tmp_path):
         run()

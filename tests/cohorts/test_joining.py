@@ -57,9 +57,9 @@ def test_files_stay_where_they_are(tmp_path, monkeypatch):
     for folder in (tmp_path / "both", tmp_path / "deeper" / "both"):
         write_new_manifest(joined, folder / "cases.csv")
         read = read_manifest(folder / "cases.csv")
-        assert {case.image.read_text() for case in read} == {"lits 1", "bfh 1"}
+        assert {case.image.read_text("utf-8") for case in read} == {"lits 1", "bfh 1"}
         assert {p.name for p in folder.iterdir()} == {"cases.csv"}
-        assert str(tmp_path) not in (folder / "cases.csv").read_text()
+        assert str(tmp_path) not in (folder / "cases.csv").read_text("utf-8")
 
 
 def test_joined_manifests_can_be_joined_with_more(tmp_path):

@@ -98,7 +98,7 @@ def test_subjects_and_cohorts_are_kept_and_written_where_there_are_any(tmp_path)
     other = replace(plain, name="b", image=tmp_path / "b.nii")
     cases = (replace(plain, subject="anna"), other)
     write_manifest(cases, path)
-    assert path.read_text().splitlines() == [
+    assert path.read_text("utf-8").splitlines() == [
         "case,image,labels,points,split,subject",
         "a,a.nii,,,train,anna",
         "b,b.nii,,,train,",
@@ -106,7 +106,7 @@ def test_subjects_and_cohorts_are_kept_and_written_where_there_are_any(tmp_path)
     assert read_manifest(path) == cases
     cases = (cases[0], replace(cases[1], cohort="lits"))
     write_manifest(cases, path)
-    assert path.read_text().splitlines()[0].endswith(",split,subject,cohort")
+    assert path.read_text("utf-8").splitlines()[0].endswith(",split,subject,cohort")
     assert read_manifest(path) == cases
 
 
@@ -220,6 +220,8 @@ def test_names_that_are_formulas_come_back(tmp_path):
         for n, name in enumerate(names)
     ]
     write_manifest(cases, tmp_path / "cases.csv")
-    starts = [line[0] for line in (tmp_path / "cases.csv").read_text().splitlines()]
+    starts = [
+        line[0] for line in (tmp_path / "cases.csv").read_text("utf-8").splitlines()
+    ]
     assert starts == ["c", *4 * "'"]
     assert read_manifest(tmp_path / "cases.csv") == tuple(cases)

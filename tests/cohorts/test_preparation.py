@@ -107,7 +107,7 @@ def test_every_case_is_on_record(cohort):
     assert set(log) == set(truth)
     for row in log.values():
         assert all(row[key] for key in ("crop_rule", "box_voxels", "intensity_rule"))
-    record = json.loads((out / "provenance.json").read_text())
+    record = json.loads((out / "provenance.json").read_text("utf-8"))
     assert record["recipe"] == name
     assert record["source"] == source.name
     for case in record["cases"].values():

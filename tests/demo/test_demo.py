@@ -60,7 +60,7 @@ def test_the_template_is_stripped_and_has_its_tissues_inside():
 
 
 def test_the_overlap_grows_and_nothing_folds(folder):
-    figures = json.loads((folder / "registration.json").read_text())
+    figures = json.loads((folder / "registration.json").read_text("utf-8"))
     dice = figures["mean_dice"]
     assert dice["dense 2"] > dice["before"] + 0.1
     assert figures["folding_percent"] < 0.5

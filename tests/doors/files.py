@@ -132,7 +132,7 @@ def replaced(old, new):
     """A writer of the good file with a text in place of another."""
 
     def write(folder, good):
-        content = good.read_text()
+        content = good.read_text("utf-8")
         assert old in content, (old, content)
         return _put(folder / good.name, content.replace(old, new, 1).encode())
 
@@ -153,7 +153,7 @@ def has_both_shifts(read):
 
 def markups(folder, good, **changes):
     """Slicer's points, some of them changed."""
-    content = json.loads(good.read_text())
+    content = json.loads(good.read_text("utf-8"))
     content["markups"][0] |= changes
     return _put(folder / good.name, json.dumps(content).encode())
 
@@ -165,7 +165,7 @@ def in_other_units(folder, good):
 
 def unplaced(folder, good):
     """Points of which the first has no position yet."""
-    content = json.loads(good.read_text())
+    content = json.loads(good.read_text("utf-8"))
     point = content["markups"][0]["controlPoints"][0]
     point |= {"positionStatus": "undefined", "position": [0.0, 0.0, 0.0]}
     return _put(folder / good.name, json.dumps(content).encode())
@@ -173,14 +173,14 @@ def unplaced(folder, good):
 
 def two_lists(folder, good):
     """A file with two lists of points."""
-    content = json.loads(good.read_text())
+    content = json.loads(good.read_text("utf-8"))
     content["markups"] *= 2
     return _put(folder / good.name, json.dumps(content).encode())
 
 
 def nan_point(folder, good):
     """A point that is not a number."""
-    content = json.loads(good.read_text())
+    content = json.loads(good.read_text("utf-8"))
     content["markups"][0]["controlPoints"][0]["position"][1] = float("nan")
     return _put(folder / good.name, json.dumps(content).encode())
 

@@ -154,7 +154,7 @@ def test_points_go_along(known, tmp_path):
     point = load_case(cases[1])[0].grid.center_mm + np.array([4, 5, 6])
     text = "x,y,z,frame\n" + ",".join([*(repr(float(mm)) for mm in point), "RAS"])
     (tmp_path / "points.csv").write_text(text)
-    lines = manifest.read_text().splitlines()
+    lines = manifest.read_text("utf-8").splitlines()
     lines = [f"{line}," for line in lines]
     lines[0] = lines[0] + "points"
     lines[2] += str(tmp_path / "points.csv")
@@ -224,7 +224,7 @@ def test_landmarks_of_an_aligned_cohort_are_measured_on_the_scans_as_they_are(
     for name in names:
         image = io.read(tmp_path / f"image{name[-1]}.nii.gz")
         io.write(Points(image.grid.center_mm[None] + 10), tmp_path / f"{name}.csv")
-    lines = manifest.read_text().splitlines()
+    lines = manifest.read_text("utf-8").splitlines()
     lines = [lines[0] + ",points", *map("{},{}.csv".format, lines[1:], names)]
     manifest.write_text("\n".join(lines))
     aligned, compared = tmp_path / "aligned", tmp_path / "compared"

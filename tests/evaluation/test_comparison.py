@@ -88,7 +88,7 @@ def test_scans_are_masked_if_they_were_when_registered(compared):
     plain = read_compared_pair(out, cases).fixed
     assert (plain.image.data[plain.labels.data == 0] > 0).any()
     for path in (out / "finished").rglob("*.json"):
-        stored = json.loads(path.read_text())
+        stored = json.loads(path.read_text("utf-8"))
         stored["facts"]["masked"] = True
         path.write_text(json.dumps(stored))
     masked = read_compared_pair(out, cases).fixed
@@ -183,7 +183,7 @@ def test_a_table_of_an_experiment_is_read_by_the_names_of_its_rows(table):
 def test_without_names_of_its_own_a_table_has_those_of_the_records(table):
     folder, cases, rows = table
     (folder / METHOD_NAMES_FILE).unlink()
-    text = (folder / "pairs.csv").read_text().replace("before", "identity")
+    text = (folder / "pairs.csv").read_text("utf-8").replace("before", "identity")
     (folder / "pairs.csv").write_text(text.replace("VTN ADD", "model:one"))
     assert list(read_compared_pair(folder, cases).methods) == list(rows.values())
 

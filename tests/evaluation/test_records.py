@@ -36,7 +36,7 @@ def test_a_record_from_before_the_number_of_threads_counts(tmp_path):
     records = Records(tmp_path)
     records.keep(RECORD, {})
     (path,) = tmp_path.rglob("*.json")
-    stored = json.loads(path.read_text())
+    stored = json.loads(path.read_text("utf-8"))
     assert stored["pair"].pop("threads") == 0
     path.write_text(json.dumps(stored))
     found = records.find(NAMES["method"], PAIR, {})
@@ -65,7 +65,7 @@ def test_a_record_of_another_version_is_not_finished_and_not_read(tmp_path):
     records = Records(tmp_path)
     records.keep(RECORD, {"weights": "abc"})
     (path,) = tmp_path.rglob("*.json")
-    stored = json.loads(path.read_text())
+    stored = json.loads(path.read_text("utf-8"))
     stored["facts"]["format"] -= 1
     del stored["pair"]["iou_union"]  # a measure that the other version did not take
     path.write_text(json.dumps(stored))
@@ -94,7 +94,7 @@ def test_a_record_cut_short_is_not_finished(tmp_path):
     records = Records(tmp_path)
     records.keep(RECORD, {})
     (path,) = tmp_path.rglob("*.json")
-    path.write_text(path.read_text()[:40])
+    path.write_text(path.read_text("utf-8")[:40])
     with pytest.warns(SuspiciousInputWarning, match=r"one--two\.json: .*not used"):
         assert records.find(NAMES["method"], PAIR, {}) is None
 
@@ -119,7 +119,7 @@ def test_a_record_of_the_wrong_shape_is_told_and_not_finished(change, tmp_path):
     records = Records(tmp_path)
     records.keep(RECORD, {})
     (path,) = tmp_path.rglob("*.json")
-    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    path.write_text(json.dumps(change(json.loads(path.read_text("utf-8")))))
     for look in (lambda *key: records.find(*key, {}), records.read, records.is_masked):
         with pytest.warns(SuspiciousInputWarning, match="not used"):
             assert not look(NAMES["method"], PAIR)
@@ -174,7 +174,7 @@ def test_records_without_a_list_of_files_as_earlier_versions_wrote_are_found(tmp
     records = Records(tmp_path)
     records.keep(RECORD, {"weights": "abc"})
     (path,) = tmp_path.rglob("*.json")
-    stored = json.loads(path.read_text())
+    stored = json.loads(path.read_text("utf-8"))
     assert stored.pop("content") == {}
     path.write_text(json.dumps(stored))
     assert records.find(NAMES["method"], PAIR, {"weights": "abc"}).pair.dice == 0.5

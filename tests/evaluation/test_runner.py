@@ -62,7 +62,7 @@ def test_the_index_shows_a_picture_of_every_registered_pair(cases, tmp_path, cou
     pairs = [(cases[0].name, case.name) for case in cases[1:]]
     scores = evaluate([method, failing], cases, pairs=pairs, out=out)
     write_report(scores, out)
-    page = (out / "index.html").read_text()
+    page = (out / "index.html").read_text("utf-8")
     for fixed, moving in pairs:
         assert f'src="thumbnails/counted/{fixed}--{moving}.webp"' in page
     assert page.count("<img") == 2
@@ -194,7 +194,7 @@ def test_a_transform_kept_by_an_earlier_version_is_measured(cases, counted, tmp_
     first = evaluate([method], cases, **run)
     shutil.rmtree(tmp_path / "out" / "finished")
     (record,) = (tmp_path / "out" / "transforms" / "counted").glob("*.json")
-    stored = json.loads(record.read_text())
+    stored = json.loads(record.read_text("utf-8"))
     record.write_text(json.dumps({key: stored[key] for key in ("facts", "figures")}))
     assert str(evaluate([method], cases, **run)) == str(first)
     assert len(asked) == 1
@@ -420,7 +420,7 @@ def test_measures_of_an_earlier_version_are_taken_anew_from_kept_transforms(
         patch.setattr("voltween.evaluation.records._FORMAT", 1)
         first = evaluate([method], cases, pairs=pairs, **keeping)
     (path,) = (tmp_path / "out" / "finished").rglob("*.json")
-    old = json.loads(path.read_text())
+    old = json.loads(path.read_text("utf-8"))
     assert old["facts"].pop("format") == 1
     for name in ("iou_union", "landmark_fixed_mm", "inside_percent"):
         del old["pair"][name]

@@ -21,7 +21,7 @@ def measures(folder):
     """The records of a folder without what the resources were, by path."""
     records = {}
     for path in (folder / "finished").rglob("*.json"):
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text("utf-8"))
         records[path.relative_to(folder)] = without(content, TIMES)
     return records
 

@@ -281,7 +281,7 @@ def write_table(folder):
     """Writes a table of the paper."""
     from voltween.evaluation.paper.table_file import TABLES
 
-    return _write(folder / "table.toml", (TABLES / "table_4.toml").read_text())
+    return _write(folder / "table.toml", (TABLES / "table_4.toml").read_text("utf-8"))
 
 
 def _write(path, content):

@@ -157,18 +157,18 @@ def _is_same(one, other):
 
 def _reset_peak():
     """Forgets the peak of memory; returns the memory in use now."""
-    Path("/proc/self/clear_refs").write_text("5")
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     return _peak_bytes()
 
 
 def _peak_bytes():
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
     peak = next(line for line in lines if line.startswith("VmHWM"))
     return int(peak.split()[1]) * 1024
 
 
 def _limit_memory():
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
     size = next(line for line in lines if line.startswith("VmSize"))
     limit = int(size.split()[1]) * 1024 + _ADDRESS_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -57,7 +57,7 @@ def folder_fixture(result, tmp_path_factory):
 
 
 def read_figures(folder):
-    return json.loads((folder / "registration.json").read_text())
+    return json.loads((folder / "registration.json").read_text("utf-8"))
 
 
 def test_registration_json_has_figures_first_and_the_long_lists_last(result, folder):
@@ -172,7 +172,7 @@ def test_a_folder_with_such_files_that_is_no_result_is_refused(result, tmp_path)
         OutputError, match=r"earlier result, which has registration.json"
     ):
         write_registration(result, tmp_path)
-    assert (tmp_path / "moved.nii.gz").read_text() == "mine"
+    assert (tmp_path / "moved.nii.gz").read_text("utf-8") == "mine"
 
 
 def test_labels_are_moved_with_the_image(result, folder):

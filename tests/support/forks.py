@@ -56,7 +56,7 @@ class Server:
 
     def finish(self):
         """Waits for the end of the command; its exit code, and what it said."""
-        return self._next(), self.log.read_text()
+        return self._next(), self.log.read_text("utf-8")
 
     def _next(self):
         return int(self._process.stdout.readline())

@@ -75,7 +75,7 @@ class Register(Killable):
 
     def check_done(self, out, done):
         assert {path.name for path in out.iterdir()} == {*RESULT, "notes.txt"}
-        assert (out / "notes.txt").read_text() == "mine"
+        assert (out / "notes.txt").read_text("utf-8") == "mine"
         assert facts(out)["model_sha256"] == facts(done)["model_sha256"]
         assert facts(out)["correlation"] == facts(done)["correlation"]
         moved, expected = (io.read(path / "moved.nii.gz") for path in (out, done))
@@ -99,7 +99,7 @@ class Train(Killable):
         for name in ("state-00000006.safetensors", "best.safetensors"):
             assert_equal(out / name, done / name)
         for name in ("log.csv", "validation.csv"):
-            assert (out / name).read_text() == (done / name).read_text()
+            assert (out / name).read_text("utf-8") == (done / name).read_text("utf-8")
 
 
 class Compare(Killable):
@@ -136,12 +136,12 @@ class Cohort(Killable):
                 assert other.read_bytes() == path.read_bytes()
         names = [{p.name for p in folder.rglob("*")} for folder in (out, done)]
         assert names[0] == names[1]
-        assert "missing" not in (out / "pairs.csv").read_text()
+        assert "missing" not in (out / "pairs.csv").read_text("utf-8")
 
 
 def facts(folder):
     """The content of registration.json."""
-    return json.loads((folder / "registration.json").read_text())
+    return json.loads((folder / "registration.json").read_text("utf-8"))
 
 
 def scores(folder):

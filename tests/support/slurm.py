@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -132,12 +133,12 @@ def _running(command, folder):
 @contextmanager
 def _short_folder():
     """A folder whose path is short enough for sockets."""
-    folder = Path("/tmp") / f"voltween-slurm-{os.getpid()}"
-    folder.mkdir(mode=0o755)
-    try:
+    with tempfile.TemporaryDirectory(
+        prefix="voltween-slurm-", dir="/tmp", ignore_cleanup_errors=True
+    ) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _free_ports(count):

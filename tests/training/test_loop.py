@@ -116,10 +116,10 @@ def test_adam_has_its_usual_numbers(manifest, tmp_path, monkeypatch):
 
 def test_no_second_training_in_one_folder(manifest, tmp_path):
     def start_another(report):
-        before = (tmp_path / "log.csv").read_text()
+        before = (tmp_path / "log.csv").read_text("utf-8")
         with pytest.raises(InputError, match=r"without another training, got .* since"):
             run(manifest, tmp_path)
-        assert (tmp_path / "log.csv").read_text() == before
+        assert (tmp_path / "log.csv").read_text("utf-8") == before
 
     run(manifest, tmp_path, replace(CONFIG, steps=1), start_another)
 
@@ -135,7 +135,9 @@ def test_resumed_run_equals_an_uninterrupted_one(manifest, whole, tmp_path):
     run(manifest, tmp_path)
     for file in (LAST, "best.safetensors"):
         assert_equal(tmp_path / file, whole / file)
-    assert (tmp_path / "log.csv").read_text() == (whole / "log.csv").read_text()
+    assert (tmp_path / "log.csv").read_text("utf-8") == (whole / "log.csv").read_text(
+        "utf-8"
+    )
 
 
 def test_mutual_information_samples_anew_and_a_resumed_run_repeats(
@@ -274,7 +276,7 @@ def test_two_processes_train_to_the_weights_of_one(manifest, alone, tmp_path):
     process.communicate(timeout=300)
     assert process.returncode == 0
     assert_close_for_training(alone, two, step=4)
-    logs = [(run / "log.csv").read_text().splitlines() for run in (alone, two)]
+    logs = [(run / "log.csv").read_text("utf-8").splitlines() for run in (alone, two)]
     for row, same in zip(*[log[1:] for log in logs], strict=True):
         values = [np.array(text.split(","), float) for text in (row, same)]
         np.testing.assert_allclose(*values, rtol=1e-3, atol=1e-6)

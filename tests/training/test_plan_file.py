@@ -61,7 +61,7 @@ def test_what_is_written_is_read(tmp_path):
     )
     path = write_plan(without, tmp_path / "plan.toml", heading=["Any", "", "thing"])
     assert read_plan(path) == without
-    assert "\n# hounsfield_window =" in path.read_text()
+    assert "\n# hounsfield_window =" in path.read_text("utf-8")
 
 
 def test_every_setting_is_written_under_its_text_and_reason(tmp_path):
@@ -70,7 +70,7 @@ def test_every_setting_is_written_under_its_text_and_reason(tmp_path):
         "training.augmentation": "of MR",
     }
     path = write_plan(some_plan(tmp_path), tmp_path / "plan.toml", notes=notes)
-    lines = path.read_text().splitlines()
+    lines = path.read_text("utf-8").splitlines()
     row = lines.index("steps = 7")
     assert lines[row - 1] == "# Number of steps."
     row = lines.index("shape = [32, 48, 16]")
@@ -79,7 +79,7 @@ def test_every_setting_is_written_under_its_text_and_reason(tmp_path):
         "# -> covers everything",
     ]
     assert lines[lines.index("[training.augmentation]") - 1] == "# -> of MR"
-    values = tomllib.loads(path.read_text())
+    values = tomllib.loads(path.read_text("utf-8"))
     assert set(values) == {"manifest", "preprocessing", "cascade", "training"}
     assert "shape" not in values["cascade"]
 
@@ -87,7 +87,7 @@ def test_every_setting_is_written_under_its_text_and_reason(tmp_path):
 def test_the_manifest_moves_with_the_plan(tmp_path):
     (tmp_path / "plans").mkdir()
     path = write_plan(some_plan(tmp_path), tmp_path / "plans" / "plan.toml")
-    assert 'manifest = "../data/cases.csv"' in path.read_text()
+    assert 'manifest = "../data/cases.csv"' in path.read_text("utf-8")
     tmp_path.joinpath("plans").rename(tmp_path / "others")
     moved = read_plan(tmp_path / "others" / "plan.toml")
     assert moved.manifest == (tmp_path / "data" / "cases.csv").resolve()
@@ -216,4 +216,4 @@ def test_new_fields_need_no_new_code(tmp_path, monkeypatch):
     newer = NewerPlan(plan.manifest, plan.preprocessing, plan.cascade, training)
     path = write_plan(newer, tmp_path / "plan.toml")
     assert read_plan(path) == newer
-    assert '# Where.\ndevice = "cpu"' in path.read_text()
+    assert '# Where.\ndevice = "cpu"' in path.read_text("utf-8")

@@ -47,14 +47,14 @@ def test_published_settings_are_those_of_the_paper():
 
 @pytest.mark.parametrize("name", ["hippocampus", "brain", "headneck"])
 def test_shipped_models_begin_with_the_shipped_rate_and_similarity(name):
-    text = (RUNS / f"{name}.sh").read_text()
+    text = (RUNS / f"{name}.sh").read_text("utf-8")
     assert f"--learning-rate {SHIPPED_LEARNING_RATE:.0e}".replace("e-0", "e-") in text
     assert f'--objective.last-similarity "{SHIPPED_TRAINING.objective.last_similarity}'
     assert (SHIPPED_LEARNING_RATE, SHIPPED_TRAINING.pairs_per_step) == (5e-4, 2)
 
 
 def test_shipped_augmentation_is_that_of_the_hippocampus_model():
-    text = " ".join((RUNS / "hippocampus.sh").read_text().split())
+    text = " ".join((RUNS / "hippocampus.sh").read_text("utf-8").split())
     augmentation = SHIPPED_TRAINING.augmentation
     for name in ("displacement", "scaling", "translation", "gamma", "bias", "noise"):
         option = name.replace("_", "-")

@@ -185,12 +185,12 @@ class TestTables:
     def test_rows_of_steps_to_be_taken_again_are_cut(self, tmp_path):
         folder = RunFolder(tmp_path, FACTS, kept_states=1)
         self.log(folder, [1, 2])
-        before = (tmp_path / "log.csv").read_text()
+        before = (tmp_path / "log.csv").read_text("utf-8")
         self.log(folder, [3, 4])
         with (tmp_path / "log.csv").open("a") as file:
             file.write("2")  # a row cut short by a kill
         folder.begin(Progress(step=2), environment())
-        assert (tmp_path / "log.csv").read_text() == before
+        assert (tmp_path / "log.csv").read_text("utf-8") == before
         with (tmp_path / "validation.csv").open() as file:
             rows = list(csv.DictReader(file))
         assert [(row["step"], row["stage"]) for row in rows] == [
@@ -207,21 +207,21 @@ class TestTables:
     def test_a_table_that_cannot_be_cut_stays_whole(self, tmp_path, monkeypatch):
         folder = RunFolder(tmp_path, FACTS, kept_states=1)
         self.log(folder, [1, 2, 3])
-        before = (tmp_path / "log.csv").read_text()
+        before = (tmp_path / "log.csv").read_text("utf-8")
         break_replacing(monkeypatch)
         with pytest.raises(OutputError, match="No space left"):
             folder.begin(Progress(step=2), environment())
         assert names(folder) == ["log.csv", "validation.csv"]
-        assert (tmp_path / "log.csv").read_text() == before
+        assert (tmp_path / "log.csv").read_text("utf-8") == before
 
 
 class TestRun:
     def test_leaves_logs_and_pictures(self, whole):
-        rows = (whole / "validation.csv").read_text().splitlines()
+        rows = (whole / "validation.csv").read_text("utf-8").splitlines()
         assert [row.split(",")[:2] for row in rows[1:4]] == [
             ["2", stage] for stage in ("before", "affine", "dense 1")
         ]
-        facts = json.loads((whole / "recipe.json").read_text())
+        facts = json.loads((whole / "recipe.json").read_text("utf-8"))
         assert facts["recipe"]["training"]["seed"] == 0
         assert facts["environment"]["versions"]["torch"] == version("torch")
         (events,) = (whole / "tensorboard").iterdir()

@@ -117,7 +117,7 @@ class TestTraining:
         files = {path.name for path in tmp_path.iterdir()}
         expected = {"best.safetensors", "log.csv", "tweening.png", "progress.png"}
         assert expected | {"recipe.json", "tensorboard", "validation.csv"} <= files
-        facts = (tmp_path / "recipe.json").read_text()
+        facts = (tmp_path / "recipe.json").read_text("utf-8")
         assert '"voxelmorph-2"' in facts
         assert '"neurite"' in facts
 

@@ -30,7 +30,7 @@ def test_every_task_runs_once(tmp_path, engine):
     names = [f"task{number}" for number in range(5)]
     outcomes = run(note, tmp_path, names, engine)
     assert all(o.error is None and o.seconds >= 0 for o in outcomes.values())
-    assert all(len((tmp_path / n).read_text().splitlines()) == 1 for n in names)
+    assert all(len((tmp_path / n).read_text("utf-8").splitlines()) == 1 for n in names)
 
 
 def test_a_failure_is_one_line_and_the_others_go_on(tmp_path, engine):
@@ -51,7 +51,7 @@ def test_a_task_whose_worker_dies_twice_fails_and_the_others_go_on(tmp_path):
     names = ["one", "deadly", "two", "three"]
     outcomes = run(behave, tmp_path, names, ENGINES["two"])
     assert "died twice" in outcomes["deadly"].error
-    assert len((tmp_path / "deadly").read_text().splitlines()) == 2
+    assert len((tmp_path / "deadly").read_text("utf-8").splitlines()) == 2
     assert all(outcomes[name].error is None for name in ("one", "two", "three"))
 
 
@@ -60,7 +60,7 @@ def test_parts_share_the_tasks(tmp_path):
     tasks = [Task(name, (tmp_path, name)) for name in names]
     for number in (1, 2, 3):
         run_tasks(note, tasks, Engine(part=Part(number, 3)), lambda outcome: None)
-    assert all(len((tmp_path / n).read_text().splitlines()) == 1 for n in names)
+    assert all(len((tmp_path / n).read_text("utf-8").splitlines()) == 1 for n in names)
 
 
 def test_two_tasks_of_one_name_are_refused(tmp_path):

@@ -20,13 +20,13 @@ def start_run(folder, seconds):
 def workers_at_work(folder):
     """Process ids of the workers that have begun a task, the last of each."""
     files = folder.glob("*.begun")
-    return [int(file.read_text().splitlines()[-1].split()[0]) for file in files]
+    return [int(file.read_text("utf-8").splitlines()[-1].split()[0]) for file in files]
 
 
 def lines(folder, ending=""):
     """Number of lines of the files of all tasks."""
     files = [folder / f"{name}{ending}" for name in NAMES]
-    return [len(f.read_text().splitlines()) if f.exists() else 0 for f in files]
+    return [len(f.read_text("utf-8").splitlines()) if f.exists() else 0 for f in files]
 
 
 def is_gone(process_id):

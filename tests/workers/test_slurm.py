@@ -35,8 +35,12 @@ def test_a_job_that_is_cancelled_is_replaced_and_every_task_done(tmp_path):
     run_tasks(note_slowly, tasks, engine, outcomes.append)
     cancel.join()
     assert {o.name: o.error for o in outcomes} == dict.fromkeys(NAMES)
-    assert all(len((tmp_path / name).read_text().splitlines()) == 1 for name in NAMES)
-    begun = [(tmp_path / f"{name}.begun").read_text().splitlines() for name in NAMES]
+    assert all(
+        len((tmp_path / name).read_text("utf-8").splitlines()) == 1 for name in NAMES
+    )
+    begun = [
+        (tmp_path / f"{name}.begun").read_text("utf-8").splitlines() for name in NAMES
+    ]
     assert sum(map(len, begun)) > len(NAMES)  # that of the cancelled job, twice
     wait_for(lambda: not output("squeue", "--noheader"))
 
@@ -72,4 +76,6 @@ def test_the_tasks_of_a_job_array_do_a_share_each(tmp_path):
         capture_output=True,
     )
     wait_for(lambda: all((tmp_path / name).exists() for name in NAMES))
-    assert all(len((tmp_path / name).read_text().splitlines()) == 1 for name in NAMES)
+    assert all(
+        len((tmp_path / name).read_text("utf-8").splitlines()) == 1 for name in NAMES
+    )

@@ -150,7 +150,7 @@ def _peak_bytes() -> int:
     status = Path("/proc/self/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS: in bytes
-    lines = status.read_text().splitlines()
+    lines = status.read_text("utf-8").splitlines()
     peak = next(line for line in lines if line.startswith("VmHWM:"))
     return int(peak.split()[1]) * 1024
 

@@ -127,7 +127,7 @@ def _usable_cores() -> int:
 def _cpu_field(name: str) -> str:
     """First value of a field of /proc/cpuinfo; empty if there is none."""
     path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
     values = [line.partition(":")[2] for line in lines if line.startswith(name)]
     return values[0].strip() if values else ""
 
@@ -142,7 +142,8 @@ def _caches() -> Iterator[str]:
     folders = Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")
     for folder in sorted(folders):
         level, kind, size = (
-            (folder / name).read_text().strip() for name in ("level", "type", "size")
+            (folder / name).read_text("utf-8").strip()
+            for name in ("level", "type", "size")
         )
         if kind != "Instruction":
             yield f"L{level} {size}"

@@ -21,7 +21,7 @@ _OUTPUT, _ERRORS = 1, 2  # file descriptors
 def _answer(request: dict[str, Any], lines: BinaryIO, replies: BinaryIO) -> None:
     """Reads a file and writes its voxels, or why it cannot be read."""
     _limit_memory(request["most_bytes"])
-    with open(os.devnull, "w") as nowhere:
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
         faulthandler.dump_traceback_later(request["seconds"], exit=True, file=nowhere)
         try:
             array, error = sitk.GetArrayFromImage(_read(request["path"])), ""

@@ -148,7 +148,9 @@ class TestLpba40:
         ready = io.read_labels(tmp_path / "out" / "labels" / "S01.nii.gz")
         across = ready.grid.voxel_centers_mm()[..., 0]
         assert across[ready.data == 21].mean() < across[ready.data == 22].mean()
-        assert "labels lie as in RAS" in (tmp_path / "out" / "log.csv").read_text()
+        assert "labels lie as in RAS" in (tmp_path / "out" / "log.csv").read_text(
+            "utf-8"
+        )
 
 
 def test_directions_are_named_as_axcodes_are():
@@ -204,7 +206,7 @@ class TestLearn2Reg:
 
     def change(self, task, **facts):
         path = task / "Task_dataset.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+        path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | facts))
 
     def test_points_are_turned_from_voxels_to_world(self, task, tmp_path):
         prepare(download_named("learn2reg"), task, out=tmp_path / "out")
@@ -222,7 +224,7 @@ class TestLearn2Reg:
 
     def test_its_pairs_and_splits_are_kept(self, task, tmp_path):
         self.change(task, test=["./imagesTr/Task_0000_0001.nii.gz"])
-        facts = json.loads((task / "Task_dataset.json").read_text())
+        facts = json.loads((task / "Task_dataset.json").read_text("utf-8"))
         facts["training"].pop(1)
         self.change(task, training=facts["training"])
         ready = prepare(download_named("learn2reg"), task, out=tmp_path / "out")
@@ -232,7 +234,7 @@ class TestLearn2Reg:
             "Task_0001_0001": "val",
             "Task_0000_0001": "test",
         }
-        pairs = (tmp_path / "out" / "pairs.csv").read_text().split()
+        pairs = (tmp_path / "out" / "pairs.csv").read_text("utf-8").split()
         assert pairs == ["fixed,moving", "Task_0001_0001,Task_0001_0000"]
 
     def test_what_is_listed_and_not_there_is_named(self, task):
@@ -337,7 +339,7 @@ class TestRcn:
         (arrays / "brain.json").write_text(json.dumps(facts))
         ready = prepare(download_named("rcn"), arrays, out=tmp_path / "out")
         assert ready.splits["sliver_val-4"] == ready.splits["sliver_val-5"] == "test"
-        rows = (tmp_path / "out" / "pairs.csv").read_text().split()
+        rows = (tmp_path / "out" / "pairs.csv").read_text("utf-8").split()
         assert rows == ["fixed,moving", "sliver_val-4,sliver_val-5"]
 
     def test_the_neighbors_listed_of_lspig_are_pairs_in_both_directions(self, arrays):
@@ -418,7 +420,7 @@ class TestFolder:
             **{"out": tmp_path / "bfh", "options": options},
         )
         assert len(matched.made) == 4
-        log = (tmp_path / "bfh" / "log.csv").read_text()
+        log = (tmp_path / "bfh" / "log.csv").read_text("utf-8")
         assert log.count("histogram matched to the reference") == 4
 
     def test_scans_of_one_name_and_labels_alone_are_named(self, tmp_path):

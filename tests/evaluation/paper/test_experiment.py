@@ -98,8 +98,8 @@ def test_an_experiment_trains_compares_and_goes_on(cohort, tmp_path):
     provenance = load_model(best).provenance
     assert len(provenance["train_cases"]) == 2
     assert provenance["val_cases"] == ["case4", "case5"]
-    assert (folder / "table" / "table.md").read_text().strip() == page
-    names = json.loads((folder / "table" / "methods.json").read_text())
+    assert (folder / "table" / "table.md").read_text("utf-8").strip() == page
+    names = json.loads((folder / "table" / "methods.json").read_text("utf-8"))
     assert names["half"] == "AD-share-0.5"
     assert (folder / "transforms" / "AD" / "case6--case7.h5").exists()
     before = best.stat().st_mtime_ns

@@ -91,7 +91,7 @@ def test_one_pair_without_labels_gives_a_report_of_what_there_is(report, tmp_pat
     assert {path.name for path in tmp_path.iterdir()} == {
         *("pairs.csv", "summary.csv", "summary.md", "summary.tex", "index.html")
     }
-    assert (tmp_path / "summary.md").read_text().splitlines()[:3] == [
+    assert (tmp_path / "summary.md").read_text("utf-8").splitlines()[:3] == [
         "| method | pairs | folding (%) | time (s) |",
         "| --- | ---: | ---: | ---: |",
         "| ants | 1 | 0.1 | 4 |",
@@ -115,7 +115,9 @@ def test_without_matplotlib_a_report_has_no_plots_old_ones_included(
 def test_nothing_registered_at_all_is_reported(scores, tmp_path):
     without = [score for score in scores.pairs if score.method == "voxelmorph"]
     write_report(scores_of(*without), tmp_path)
-    assert "| voxelmorph | *unavailable:" in (tmp_path / "summary.md").read_text()
+    assert "| voxelmorph | *unavailable:" in (tmp_path / "summary.md").read_text(
+        "utf-8"
+    )
     assert not list(tmp_path.glob("*.png"))
 
 
