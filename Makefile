@@ -80,6 +80,7 @@ docs: $(INSTALLED)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
+	$(BIN)/ruff check --preview --select PLW1514 .  # files are opened with an encoding
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror src/native/*
 
