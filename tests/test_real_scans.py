@@ -12,6 +12,7 @@ from voltween.cohorts import (
     read_manifest,
 )
 from voltween.evaluation import EvaluationProtocol, evaluate, method_named
+from voltween.spatial import Affine
 
 
 def val_cases(shared_data, cohort):
@@ -74,3 +75,17 @@ def test_same_alignment_when_a_scan_is_stored_in_another_way(shared_data, tmp_pa
     assert again.correlation["after"] == pytest.approx(
         plain.correlation["after"], abs=0.02
     )
+
+
+@pytest.mark.parametrize("refinement", [None, "fast"])
+def test_a_scan_that_was_moved_by_1_mm_is_not_bent(shared_data, refinement):
+    """Crops end 1 mm apart from each other: their ends are not aligned."""
+    case = val_cases(shared_data, "hippocampus")[0]
+    fixed, moved_by_mm = vt.read(case.image), np.eye(4)
+    moved_by_mm[0, 3] = 1
+    truth = Affine(moved_by_mm)
+    moving = truth.inverse().resample(fixed, onto=fixed.grid)
+    result = vt.register(fixed, moving, model="hippocampus", refinement=refinement)
+    points = fixed.grid.voxel_to_world(np.argwhere(fixed.data > 0)[::99] * 1.0)
+    missed = result.fixed_to_moving.map_positions(points) - points - [1, 0, 0]
+    assert np.linalg.norm(missed, axis=1).max() < 0.2

@@ -13,7 +13,7 @@ from support.scans import (
     stored,
 )
 from voltween.errors import InputError
-from voltween.preprocessing import Preprocessing
+from voltween.preprocessing import Preprocessing, coverage
 from voltween.refinement import Level, Refinement
 from voltween.registration import Guidance, Side
 from voltween.registration.pair_view import PairView, SideView
@@ -156,3 +156,22 @@ def test_intensities_go_from_0_to_1():
         assert tensor.shape == (1, 1, 16, 16, 16)
         assert tensor.min() == 0
         assert tensor.max() == 1
+
+
+def test_a_refinement_sees_no_edge_where_a_scan_ends():
+    """Its border continues; the network sees the dark that it learned from."""
+    scan = Image(FIXED.data + 5, FIXED.grid)
+    side = view(scan, scan).fixed
+    beyond = coverage(side.grid, by=scan.grid) == 0
+    assert beyond.any()
+    assert side.image[0, 0].numpy()[beyond].max() == 0
+    seen = side.tensors(Side()).image[0, 0].numpy()
+    assert seen[beyond].min() > 0.2
+    assert np.ptp(seen[beyond]) < 1e-5
+
+
+def test_a_scan_that_fills_the_grid_is_normalized_once():
+    grid = Grid((40, 40, 40), np.eye(4))
+    scan = smooth_image(grid, seed=4, sigma=2)
+    side = view(scan, scan).fixed
+    assert side.tensors(Side()).image.data_ptr() == side.image.data_ptr()

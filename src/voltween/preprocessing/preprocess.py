@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
 
 from voltween.errors import InputError, SuspiciousInputWarning, check_range
 from voltween.files import named
+from voltween.preprocessing.coverage import coverage
 from voltween.preprocessing.foreground import find_foreground, head_center_mm
 from voltween.preprocessing.hounsfield import hounsfield_offset
 from voltween.spatial import (
@@ -116,7 +116,7 @@ class Preprocessing:
         grid = onto or self.canonical_grid(image)
         canonical = resample_smoothly(image, onto=grid)
         if self.surroundings == "border":
-            missing = 1 - _coverage(image, grid)
+            missing = 1 - coverage(grid, by=image.grid)
             brighter = border_brightness(image) - image.outside_value
             canonical = Image(canonical.data + missing * brighter, grid)
         low, high = self._intensity_range(canonical, image)
@@ -158,14 +158,6 @@ def border_brightness(image: Image) -> float:
     data, ends, inner = image.data, [0, -1], slice(1, -1)
     faces = data[ends], data[inner, ends], data[inner, inner, ends]
     return float(np.median(np.concatenate([face.ravel() for face in faces])))
-
-
-def _coverage(image: Image, grid: Grid) -> Float[np.ndarray, "i j k"]:
-    """Share of each voxel of the grid that lies within the scan, 0 to 1."""
-    # As the values of a smooth image of ones, which fall to 0 within one voxel.
-    voxels = image.grid.world_to_voxel(grid.voxel_centers_mm())
-    to_edge = np.minimum(voxels + 1, np.array(image.grid.shape) - voxels)
-    return to_edge.clip(0, 1).prod(axis=-1)
 
 
 def check_is_scan(image: Image) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from voltween.errors import InputError
 from voltween.files import naming
-from voltween.preprocessing import Preprocessing, looks_like_ct
+from voltween.preprocessing import Preprocessing, is_covered, looks_like_ct
 from voltween.refinement import (
     LEAST_UNMASKED_SHARE,
     PairTensors,
@@ -61,6 +61,9 @@ class SideView:
     def tensors(self, guidance: Side) -> SideTensors:
         """The scan and its guidance on the grid.
 
+        Beyond the scan, images have the brightness of its border: where a scan ends is
+        no anatomy, and would be aligned with the end of the other.
+
         Raises:
             InputError: If an image is constant, or if the mask, the
                 structures or the landmarks do not lie on the grid.
@@ -73,15 +76,24 @@ class SideView:
         )
 
     def _channels(self, further: tuple[Image, ...]) -> Float[Tensor, "1 c i j k"]:
-        channels = [self.image]
+        bordered = self._bordered
+        channels = [bordered.image]
         for number, image in enumerate(further, 1):
-            rule = self.rule
+            rule = bordered.rule
             if not looks_like_ct(image):
                 rule = replace(rule, hounsfield_window=None)
             with naming(f"channel {number}"):
                 normalized = rule.normalize(image, onto=self.grid)
             channels.append(self._to_tensor(normalized.data))
         return torch.cat(channels, dim=1)
+
+    @property
+    def _bordered(self) -> "SideView":
+        """The view with the scan's border continued beyond it."""
+        if is_covered(self.grid, by=self.scan.grid):
+            return self
+        rule = replace(self.rule, surroundings="border")
+        return self if rule == self.rule else replace(self, rule=rule)
 
     def _mask(self, mask: LabelMap) -> Float[Tensor, "1 1 i j k"]:
         inside = Image(mask.data > 0, mask.grid)
