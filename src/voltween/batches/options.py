@@ -86,7 +86,7 @@ class RefinementOptions:
 
 @dataclass(frozen=True)
 class RegistrationOptions:
-    """How scans are registered, and what is written."""
+    """Choices of how scans are registered, and of the files that are written."""
 
     model: str = AUTO
     """Shipped model (see `voltween models`) or model file. auto takes the shipped model

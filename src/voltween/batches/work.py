@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from voltween.batches.command_words import register_words
-from voltween.batches.layout import Layout
+from voltween.batches.layout import FAILED, RECORDS, THUMBNAILS, Layout
 from voltween.batches.pair_job import PairJob, register_files
 from voltween.batches.scores import scores_of
 from voltween.digests import content_digest
@@ -26,7 +26,6 @@ from voltween.spatial import Image
 from voltween.store import Store
 
 _FORMAT = 1  # raise it when results or their records change
-_RECORDS, _FAILED, _THUMBNAILS = "records", "failed", "thumbnails"
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Work:
     @property
     def thumbnail(self) -> str:
         """The path of a small picture of the result, in the folder of the cohort."""
-        return f"{_THUMBNAILS}/{self.name}.webp"
+        return f"{THUMBNAILS}/{self.name}.webp"
 
     def facts(self) -> dict[str, Any]:
         """Everything that the result depends on, as JSON types."""
@@ -154,11 +153,11 @@ def _write_thumbnail(
 
 
 def _store(out: Path) -> Store:
-    return Store(out, _RECORDS)
+    return Store(out, RECORDS)
 
 
 def _failures(out: Path) -> Store:
-    return Store(out, _FAILED)
+    return Store(out, FAILED)
 
 
 def _has(store: Store, work: Work) -> bool:

@@ -33,7 +33,7 @@ class Panel(NamedTuple):
 
     name: str
     description: str
-    """What the picture shows, for those who do not see it."""
+    """The content of the picture in words, for those who do not see it."""
     uri: str
 
 

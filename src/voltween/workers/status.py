@@ -10,6 +10,9 @@ from pathlib import Path
 from voltween.files import output_folder, whole_file
 from voltween.workers.tasks import Outcome
 
+STATUS = "status.csv"
+"""Name of the table in the folder of a command's results."""
+
 _COLUMNS = ("name", "state", "seconds", "note")
 _WRITE_SECONDS = 1.0
 
