@@ -12,9 +12,9 @@ from support.scans import (
     stored,
     tiny_model,
 )
-from voltween.figures import display_grid
+from voltween.figures import FIXED_OUTLINE, MOVED_OUTLINE, display_grid, rgb
 from voltween.registration import Registration, register
-from voltween.registration.overview import _LIGHT_BLUE, _YELLOW, write_overview
+from voltween.registration.overview import write_overview
 from voltween.registration.result import TweeningStage
 from voltween.spatial import Affine, Image
 
@@ -74,7 +74,9 @@ def test_outlines_of_labels_are_drawn_where_labels_are_given(tmp_path):
     for sides in ({}, {"fixed_labels": labels}, {"moving_labels": labels}):
         write_overview(result, tmp_path / "o.png", **sides)
         picture = np.asarray(Picture.open(tmp_path / "o.png"))
-        counts.append([colored(picture, c) for c in (_YELLOW, _LIGHT_BLUE)])
+        counts.append(
+            [colored(picture, c) for c in (rgb(FIXED_OUTLINE), rgb(MOVED_OUTLINE))]
+        )
     assert counts[0] == [0, 0]
     assert counts[1][0] > 1000
     assert counts[1][1] == 0

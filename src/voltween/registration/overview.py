@@ -11,8 +11,10 @@ import numpy as np
 from jaxtyping import Float
 
 from voltween.figures import (
+    FIXED_OUTLINE,
     LARGEST_LOG_JACOBIAN,
     LONGEST_SIDE_VOXELS,
+    MOVED_OUTLINE,
     PLANES,
     Colors,
     Plane,
@@ -26,6 +28,7 @@ from voltween.figures import (
     gray,
     largest_structures,
     paint_mosaic,
+    rgb,
     whole_views,
 )
 from voltween.files import whole_file
@@ -37,7 +40,7 @@ _OTHER_COLUMNS = 4  # beside the frames of the tweening
 _GRID_LINES = 20
 _GRID_LINE_PIXELS = 1.2
 _CYAN = np.array([0.0, 1.0, 1.0])
-_YELLOW, _LIGHT_BLUE = np.array([1.0, 0.83, 0.0]), np.array([0.35, 0.7, 1.0])
+_FIXED, _MOVED = np.array(rgb(FIXED_OUTLINE)), np.array(rgb(MOVED_OUTLINE))
 # Growing and shrinking tissue: the ends of the color map RdBu, reversed.
 _RED, _BLUE = np.array([0.70, 0.09, 0.17]), np.array([0.13, 0.40, 0.67])
 
@@ -53,7 +56,7 @@ def write_overview(
 
     The rows are three planes through the center of the fixed image, with R, A and S to
     the right or up. Where there are labels, the twelve structures that are largest in
-    these planes are outlined: those of the fixed scan in yellow, those of the moving
+    these planes are outlined: those of the fixed scan in orange, those of the moving
     scan, moved, in blue. The picture is at most about 1600 x 1000 pixels.
 
     Raises:
@@ -100,7 +103,7 @@ class _Outlines:
     def draw(self, panels: list[Colors], moved_by: Transform | None) -> list[Colors]:
         """Draws the fixed structures, and the moved ones if there is a transform."""
         same = Affine.identity()
-        sides = [(self.fixed, same, _YELLOW), (self.moving, moved_by, _LIGHT_BLUE)]
+        sides = [(self.fixed, same, _FIXED), (self.moving, moved_by, _MOVED)]
         for labels, transform, color in sides:
             if labels is not None and transform is not None:
                 shown = [view.labels(labels, transform) for view in self.views]
@@ -118,7 +121,7 @@ def _columns(
     views, moving = outlines.views, registration.moving
     windows = Window.of(registration.fixed), Window.of(moving)
     fixed = [view.gray(registration.fixed, window=windows[0]) for view in views]
-    heading = "fixed" if outlines.fixed is None else "fixed (yellow)"
+    heading = "fixed" if outlines.fixed is None else "fixed (orange)"
     yield heading, outlines.draw([gray(section) for section in fixed], None)
     moved = fixed
     for name, transform in registration.tweening.items():
