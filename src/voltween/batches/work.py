@@ -21,11 +21,10 @@ from voltween.inputs import reading
 from voltween.models import installed_models, weights_digest
 from voltween.refinement import WITHOUT_MODEL
 from voltween.registration import AUTO, Carried, Registration
-from voltween.reports import Crop, brain_alone
-from voltween.spatial import Image
+from voltween.reports import Crop, scans_to_show
 from voltween.store import Store
 
-_FORMAT = 1  # raise it when results or their records change
+_FORMAT = 2  # raise it when results or their records change
 
 
 @dataclass(frozen=True)
@@ -142,14 +141,12 @@ def _write_thumbnail(
     path: Path, crop: Crop, registration: Registration, carried: Carried
 ) -> None:
     """Writes the picture; none if faces are to be left out and no brain is found."""
-    fixed: Image | None = registration.fixed
-    moving: Image | None = registration.moving
-    if crop == "brain":
-        fixed = brain_alone(registration.fixed, carried.fixed_labels)
-        moving = brain_alone(registration.moving, carried.moving_labels)
-    if fixed is not None and moving is not None:
+    scans = (registration.fixed, registration.moving)
+    labels = (carried.fixed_labels, carried.moving_labels)
+    shown = scans_to_show(scans, labels, crop)
+    if not shown.are_blank:
         transform = registration.fixed_to_moving
-        write_thumbnail(fixed, moving, path, fixed_to_moving=transform)
+        write_thumbnail(shown.fixed, shown.moving, path, fixed_to_moving=transform)
 
 
 def _store(out: Path) -> Store:

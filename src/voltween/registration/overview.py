@@ -33,6 +33,7 @@ from voltween.figures import (
 )
 from voltween.files import whole_file
 from voltween.registration.result import Registration
+from voltween.reports import ShownScans
 from voltween.spatial import Affine, DisplacementField, LabelMap, Transform
 
 _MOST_PIXELS = 1500  # across all columns, without gaps and scale: a laptop's screen
@@ -49,6 +50,7 @@ def write_overview(
     registration: Registration,
     path: Path,
     *,
+    shown: ShownScans | None = None,
     fixed_labels: LabelMap | None = None,
     moving_labels: LabelMap | None = None,
 ) -> None:
@@ -59,6 +61,13 @@ def write_overview(
     these planes are outlined: those of the fixed scan in orange, those of the moving
     scan, moved, in blue. The picture is at most about 1600 x 1000 pixels.
 
+    Args:
+        registration: The registration.
+        path: The picture.
+        shown: The scans as they are shown, if not as a whole.
+        fixed_labels: Label map of the fixed scan.
+        moving_labels: Label map of the moving scan.
+
     Raises:
         OutputError: If the file cannot be written.
     """
@@ -66,9 +75,10 @@ def write_overview(
     side = min(LONGEST_SIDE_VOXELS, _MOST_PIXELS // count)
     views = whole_views(registration.fixed.grid, side)
     outlines = _Outlines.of(fixed_labels, moving_labels, views)
-    columns = dict(_columns(registration, side, outlines))
+    shown = shown or ShownScans(registration.fixed, registration.moving)
+    columns = dict(_columns(registration, shown, side, outlines))
     picture = add_color_scale(
-        paint_mosaic(_title(registration), columns),
+        paint_mosaic(_title(registration, shown), columns),
         _colors(np.linspace(1, -1, 100)),
         [f"{LARGEST_LOG_JACOBIAN:+g}", "0", f"{-LARGEST_LOG_JACOBIAN:+g}"],
     )
@@ -115,12 +125,12 @@ class _Outlines:
 
 
 def _columns(
-    registration: Registration, side: int, outlines: _Outlines
+    registration: Registration, shown: ShownScans, side: int, outlines: _Outlines
 ) -> Iterator[tuple[str, list[Colors]]]:
     """Yields the heading and the three planes of every column of the picture."""
-    views, moving = outlines.views, registration.moving
-    windows = Window.of(registration.fixed), Window.of(moving)
-    fixed = [view.gray(registration.fixed, window=windows[0]) for view in views]
+    views, moving = outlines.views, shown.moving
+    windows = Window.of(shown.fixed), Window.of(moving)
+    fixed = [view.gray(shown.fixed, window=windows[0]) for view in views]
     heading = "fixed" if outlines.fixed is None else "fixed (orange)"
     yield heading, outlines.draw([gray(section) for section in fixed], None)
     moved = fixed
@@ -167,7 +177,9 @@ def _colors(share: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n 3"]:
     return 1 - np.abs(share) * (1 - end)
 
 
-def _title(registration: Registration) -> str:
+def _title(registration: Registration, shown: ShownScans) -> str:
+    if shown.are_blank:
+        return "No scan is shown: the brain alone was to be, and it was not found"
     correlation = registration.correlation
     return (
         f"Voltween, model {registration.model_name}: correlation "
