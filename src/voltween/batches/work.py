@@ -82,12 +82,17 @@ def stored_pair(out: Path, work: Work) -> tuple[str, Mapping[str, Any]]:
     """The state of a pair, done, failed or missing, and what its record says.
 
     A record counts whatever it depends on: another process may have made it meanwhile.
+    A pair that failed may have the folder of an earlier result, which is kept: a disk
+    that is not there for a while must not cost the results.
     """
-    for state, store in (("failed", _failures(out)), ("done", _store(out))):
-        record = store.read(work.name) if _has(store, work) else None
-        if record is not None:
-            return state, record.values
-    return "missing", {}
+    done, failed = (
+        store.read(work.name) if _has(store, work) else None
+        for store in (_store(out), _failures(out))
+    )
+    if failed is not None:
+        earlier = {"folder": done.values.get("folder", "")} if done else {}
+        return "failed", {**failed.values, **earlier}
+    return ("done", done.values) if done else ("missing", {})
 
 
 def do_work(out: Path, work: Work) -> None:

@@ -76,7 +76,10 @@ class Status:
         self._changed()
 
     def close(self) -> None:
-        """Writes the table a last time."""
+        """Writes the table a last time; what has not ended is waiting again."""
+        for name, row in self._rows.items():
+            if row.state == "running":
+                self._rows[name] = _Row("waiting")
         self._write()
 
     def count(self, state: str) -> int:
