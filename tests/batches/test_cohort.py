@@ -198,9 +198,9 @@ def test_failed_pairs_are_tried_again_if_asked(scans, done, tmp_path, monkeypatc
     assert run_here(*words(scans, out)) == 1
     assert not tried
     assert run_here(*words(scans, out, "--retry-failed")) == 1
-    assert {path.name for path in tried} == {
-        *("atlas.nii.gz", *(f"{kind}.nii.gz" for kind in BROKEN)),
-    }
+    names = [path.name for path in tried]
+    assert set(names) - {"atlas.nii.gz"} == {f"{kind}.nii.gz" for kind in BROKEN}
+    assert names.count("atlas.nii.gz") <= 1
 
 
 def test_a_failure_after_a_success_names_the_result_that_is_left(scans, done, tmp_path):

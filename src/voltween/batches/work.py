@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from voltween.batches.command_words import register_words
+from voltween.batches.kept_files import kept_digest
 from voltween.batches.layout import FAILED, RECORDS, THUMBNAILS, Layout
 from voltween.batches.pair_job import PairJob, register_files
 from voltween.batches.scores import scores_of
-from voltween.digests import content_digest
 from voltween.errors import InputError
 from voltween.figures import write_thumbnail
 from voltween.files import PathLike
@@ -170,7 +170,7 @@ def _has(store: Store, work: Work) -> bool:
 def _digest(path: Path) -> str:
     """The digest of a file, or the reason why there is none."""
     try:
-        return content_digest(path)
+        return kept_digest(path)
     except InputError as error:
         return str(error)
     except OSError as error:
