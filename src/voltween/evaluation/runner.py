@@ -151,7 +151,7 @@ class _Measuring:
                 self.records[method.name, pair] = self._record(method, pair, outcome)
                 self._runner.status.end(outcome)
                 continue
-            if record is None:
+            if record is None or self._place.pictures.lacks_report(record.pair):
                 yield pair
             else:
                 self.records[method.name, pair] = record

@@ -118,6 +118,7 @@ def _outcome(future: "Future", task: Task) -> Outcome:
         return Outcome(
             task.name,
             "expected a worker that lives to the end of the task, got one that died "
-            "twice: it may need more memory or more time than a worker has",
+            "twice: it may need more memory (--worker-memory-gb, mem= of --slurm) or "
+            "more time than a worker has",
         )
     return result
