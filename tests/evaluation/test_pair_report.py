@@ -60,7 +60,7 @@ def test_a_finished_comparison_gets_reports_that_the_index_links_to(manifest, tm
     page = (out / "reports" / "centres" / "case0--case1.html").read_text("utf-8")
     with (out / "pairs.csv").open(newline="") as file:
         (row,) = (r for r in csv.DictReader(file) if r["fixed"] == "case0")
-    assert f'registered <b>{float(row["dice"]):.3f}</b>' in page
+    assert f"registered <b>{float(row['dice']):.3f}</b>" in page
     assert f'<span class="grade {row["verdict"]}">' in page
     assert "image0.nii.gz" in page
     assert len(page) < 4_000_000

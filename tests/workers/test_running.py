@@ -64,6 +64,7 @@ def test_a_task_that_needs_more_memory_than_a_worker_has_fails_alone(workers, tm
     assert "died twice: it may need more memory" in outcomes["greedy"].error
     assert len((tmp_path / "greedy").read_text("utf-8").splitlines()) == 2
     assert outcomes["one"].error is outcomes["two"].error is None
+    assert len((tmp_path / "one").read_text("utf-8").splitlines()) == 1
     pids = {(tmp_path / n).read_text("utf-8").split()[0] for n in ("one", "two")}
     assert str(os.getpid()) not in pids
 

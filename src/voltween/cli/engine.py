@@ -37,8 +37,8 @@ class PlaceOptions:
     threads: int | None = None
     """Threads of each worker; if not given, 1, or the CPUs of a Slurm job."""
     worker_memory_gb: float | None = None
-    """Memory in GB at which a local worker is ended; its task is tried once more. With
-    one worker, the work is then done in a process of its own."""
+    """Memory in GB at which a local worker is ended; its task is tried once more. One
+    worker is then a process of its own."""
     scheduler: str | None = None
     """Address of a running Dask scheduler, or its scheduler file."""
     slurm: str | None = None
@@ -58,11 +58,16 @@ class PlaceOptions:
 
 
 @dataclass(frozen=True)
-class EngineOptions(PlaceOptions):
-    """The place where the work is done. All but one worker needs voltween[cluster]."""
+class _LocalWorkers:
+    """The number of workers, which a command may have for other work as well."""
 
     workers: int = 1
     """Local worker processes."""
+
+
+@dataclass(frozen=True)
+class EngineOptions(PlaceOptions, _LocalWorkers):  # the last one's options come first
+    """The place where the work is done. All but one worker needs voltween[cluster]."""
 
     def engine(
         self, out: Path, *, part: str | None = None, memory: int | None = None

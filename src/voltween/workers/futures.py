@@ -77,7 +77,9 @@ def _run(
         except TimeoutError:
             continue
         for future in ended:
-            reports.on_done(_outcome(future, running.pop(future)))
+            outcome = _outcome(future, running.pop(future))
+            future.release()  # of a worker that dies later, nothing is asked again
+            reports.on_done(outcome)
 
 
 def _places(client: "Client") -> int:
