@@ -125,6 +125,15 @@ class Workplace:
             "landmark_voxel_mm": voxel_mm and list(voxel_mm),  # as JSON has it
         }
 
+    def finished(self, method: str, pair: Pair) -> Record | None:
+        """The record of a pair that is measured and has its report, if it is wanted.
+
+        Raises:
+            InputError: If a file of the pair is missing or cannot be read.
+        """
+        record = self.records.find(method, pair, self.record_facts(method, pair))
+        return None if record and self.pictures.lacks_report(record.pair) else record
+
     def digests(self, pair: Pair) -> dict[str, str]:
         """Digests of the files of a pair's cases, by name.
 
@@ -166,6 +175,8 @@ def measure_pair(
 ) -> None:
     """Registers a pair by a method, measures it, and keeps the record.
 
+    Does nothing if it is done: the worker that did it may have died since.
+
     Args:
         comparison: The comparison.
         name: Name of the method.
@@ -178,6 +189,8 @@ def measure_pair(
     """
     place = workplace(comparison)
     place.use_digests(digests)
+    if place.finished(name, pair) is not None:
+        return
     fixed, moving = (place.scan(case) for case in pair)
     loaded, facts = place.loaded(name), place.transform_facts(name, pair)
     transforms = place.transforms
