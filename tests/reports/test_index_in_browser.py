@@ -90,7 +90,8 @@ def test_all_columns_of_a_row_are_painted_and_no_heading_hides_another(
             """() => [...document.querySelectorAll("#pairs tr")].map(row => [
               row.getBoundingClientRect().right -
                 row.lastElementChild.getBoundingClientRect().right,
-              Math.max(...[...row.children].map(c => c.scrollWidth - c.clientWidth))])"""
+              Math.max(...[...row.children].map(
+                each => each.scrollWidth - each.clientWidth))])"""
         )
         assert len(ends) == 3
         assert all(left >= -1 and hidden <= 0 for left, hidden in ends)
