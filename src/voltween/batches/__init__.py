@@ -10,7 +10,8 @@ from voltween.batches.cohort import CohortRun as CohortRun
 from voltween.batches.cohort import make_data_set as make_data_set
 from voltween.batches.cohort import plan_cohort as plan_cohort
 from voltween.batches.companions import Companions as Companions
-from voltween.batches.index_page import write_cohort_index as write_cohort_index
+from voltween.batches.index_page import write_pages as write_pages
+from voltween.batches.memory import memory_limit as memory_limit
 from voltween.batches.memory import memory_remark as memory_remark
 from voltween.batches.options import RefinementOptions as RefinementOptions
 from voltween.batches.options import RegistrationOptions as RegistrationOptions
@@ -18,5 +19,4 @@ from voltween.batches.pair_job import PairJob as PairJob
 from voltween.batches.pair_job import register_files as register_files
 from voltween.batches.tables import SUMMARY as SUMMARY
 from voltween.batches.tables import PairRow as PairRow
-from voltween.batches.tables import rows_of as rows_of
-from voltween.batches.tables import write_tables as write_tables
+from voltween.batches.work import Work as Work

@@ -1,6 +1,7 @@
 """Command: register a cohort."""
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -15,18 +16,18 @@ from voltween.batches import (
     Companions,
     PairRow,
     RegistrationOptions,
+    Work,
     make_data_set,
+    memory_limit,
     memory_remark,
     plan_cohort,
-    rows_of,
-    write_cohort_index,
-    write_tables,
+    write_pages,
 )
 from voltween.cli.console import console, error_console, show_markdown
 from voltween.cli.engine import EngineOptions, LogLines, showing
 from voltween.cli.invocation import words
 from voltween.cli.register import EXIT_FAILED, GROUPED
-from voltween.errors import InputError, check_range
+from voltween.errors import InputError, VoltweenError, check_range
 from voltween.locks import alone_in
 from voltween.workers import SlurmJob, array_script
 
@@ -107,22 +108,12 @@ class Cohort:
         if self.print_sbatch:
             print(self._script(), end="")
             return
-        choice = CohortChoice(
-            self.fixed,
-            self.all_pairs,
-            self.longitudinal,
-            self.fixed_files.companions,
-        )
-        works = plan_cohort(
-            choice.pairs(self.cases),
-            self.registration,
-            bids=self.cases if self.bids else None,
-            points_guide=self.guide_by_points,
-        )
+        works = self._works()
+        memory = memory_limit(works)
         run = CohortRun(
             works,
             self.out,
-            self.engine.engine(self.out, part=self.part),
+            self.engine.engine(self.out, part=self.part, memory=memory),
             retry_failed=self.retry_failed,
         )
         if remark := memory_remark(run.share, run.engine):
@@ -131,12 +122,30 @@ class Cohort:
             make_data_set(self.out, self.cases)
         with alone_in(run.make_folder(), work="cohort"):
             status = run.begin(LogLines())
-            with showing(status):
-                run.run(status, console.print)
-            rows = rows_of(works, self.out)
-            write_tables(rows, self.out)
-            write_cohort_index(rows, self.out)
+            try:
+                with showing(status):
+                    run.run(status, console.print)
+            except BaseException:  # an interrupt, above all
+                with suppress(VoltweenError):
+                    write_pages(works, self.out)
+                raise
+            rows = write_pages(works, self.out)
         self._end(run, rows)
+
+    def _works(self) -> list[Work]:
+        """All pairs."""
+        choice = CohortChoice(
+            self.fixed,
+            self.all_pairs,
+            self.longitudinal,
+            self.fixed_files.companions,
+        )
+        return plan_cohort(
+            choice.pairs(self.cases),
+            self.registration,
+            bids=self.cases if self.bids else None,
+            points_guide=self.guide_by_points,
+        )
 
     def _end(self, run: CohortRun, rows: list[PairRow]) -> None:
         """Shows the summary and the failures; ends with their exit code."""
@@ -154,7 +163,7 @@ class Cohort:
                 expected="--slurm with the resources of one task",
                 got="none",
             )
-        job = SlurmJob.read(self.engine.slurm)
+        job = SlurmJob.read(self.engine.slurm, memory_limit(self._works()))
         check_range("--jobs", self.engine.jobs, 1, _MOST_TASKS)
         return array_script(_without_own(words.get()[1:]), job, self.engine.jobs)
 

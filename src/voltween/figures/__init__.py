@@ -11,9 +11,12 @@ from voltween.figures.notebook import notebook_html as notebook_html
 from voltween.figures.notebook import pair_html as pair_html
 from voltween.figures.painter import BOTH_COLOR as BOTH_COLOR
 from voltween.figures.painter import FIXED_COLOR as FIXED_COLOR
+from voltween.figures.painter import FIXED_OUTLINE as FIXED_OUTLINE
+from voltween.figures.painter import FOLD_COLOR as FOLD_COLOR
 from voltween.figures.painter import LARGEST_LOG_JACOBIAN as LARGEST_LOG_JACOBIAN
 from voltween.figures.painter import MOST_STRUCTURES as MOST_STRUCTURES
 from voltween.figures.painter import MOVED_COLOR as MOVED_COLOR
+from voltween.figures.painter import MOVED_OUTLINE as MOVED_OUTLINE
 from voltween.figures.painter import Colors as Colors
 from voltween.figures.painter import checker as checker
 from voltween.figures.painter import draw_outlines as draw_outlines
@@ -23,6 +26,7 @@ from voltween.figures.painter import mask_colors as mask_colors
 from voltween.figures.painter import name_sides as name_sides
 from voltween.figures.painter import overlap_colors as overlap_colors
 from voltween.figures.painter import paint_panel as paint_panel
+from voltween.figures.painter import rgb as rgb
 from voltween.figures.planes import LONGEST_SIDE_VOXELS as LONGEST_SIDE_VOXELS
 from voltween.figures.planes import PLANES as PLANES
 from voltween.figures.planes import Plane as Plane
