@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image as Picture
+from PIL import WebPImagePlugin  # noqa: F401  # else all 40 plugins are imported
 
 from voltween.reports.pages import data_uri
 
