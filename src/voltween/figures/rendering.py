@@ -65,15 +65,11 @@ class Scene:
 
 def body_mask(data: Float[np.ndarray, "i j k"]) -> Bool[np.ndarray, "i j k"]:
     """Mask of the largest object brighter than the background, with holes filled."""
-    from scipy.ndimage import (
-        binary_fill_holes,
-        gaussian_filter,
-        label,
-    )  # slow to import
+    from scipy import ndimage  # slow to import
 
-    smooth = gaussian_filter(data, 1.0)
+    smooth = ndimage.gaussian_filter(data, 1.0)
     bright = smooth > _otsu(smooth)
-    parts, count = label(bright)
+    parts, count = ndimage.label(bright)
     if count == 0:
         return np.ones(data.shape, bool)
     largest = np.bincount(parts.ravel())[1:].argmax() + 1
@@ -81,7 +77,7 @@ def body_mask(data: Float[np.ndarray, "i j k"]) -> Bool[np.ndarray, "i j k"]:
     for axis in range(3):  # sinuses and airways open to one side only
         layers = np.moveaxis(body, axis, 0)
         for layer in layers:
-            layer[:] = binary_fill_holes(layer)
+            layer[:] = ndimage.binary_fill_holes(layer)
     return body
 
 
