@@ -53,7 +53,7 @@ def __dir__() -> list[str]:
 
 
 def _attach() -> tuple:
-    """What imports a name, what lists the names, and the names."""
+    """The functions that import a name and list the names, and the names."""
     global _attached
     if not _attached:
         import lazy_loader  # not before interrupts are heeded

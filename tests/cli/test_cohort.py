@@ -124,6 +124,25 @@ def test_an_interrupt_says_how_to_go_on(scans, tmp_path, capsys, monkeypatch):
     assert run_here(*words(scans, tmp_path / "out")) == 0
 
 
+def test_an_interrupt_leaves_tables_of_what_is_done(
+    scans, tmp_path, capsys, monkeypatch
+):
+    def interrupt_second(*args, **options):
+        if (out / "records").exists():
+            raise KeyboardInterrupt
+        return register_files(*args, **options)
+
+    out, register_files = tmp_path / "out", work.register_files
+    monkeypatch.setattr(work, "register_files", interrupt_second)
+    assert run_here(*words(scans, out)) == 130
+    states = {row["name"]: row["state"] for row in read_rows(out / "pairs.csv")}
+    assert states == {"a-2": "done", "b-1": "missing"}
+    assert "1 of 2 pairs are registered" in (out / "summary.md").read_text("utf-8")
+    assert "not registered yet" in (out / "index.html").read_text("utf-8")
+    states = {row["name"]: row["state"] for row in read_rows(out / "status.csv")}
+    assert states == {"a-2": "done", "b-1": "waiting"}
+
+
 def test_strict_ends_with_the_code_of_a_failed_verdict(scans, done, tmp_path):
     out = shutil.copytree(done, tmp_path / "out")
     assert run_here(*words(scans, out, "--strict")) == 0

@@ -3,10 +3,12 @@ import csv
 import pytest
 
 from support.cohorts import write_cohort
+from support.commands import run_here
 from voltween import process
 from voltween.baselines import TIME_LIMIT_MINUTES, TOOLS, Tool
 from voltween.cli import main
 from voltween.errors import InputError
+from voltween.evaluation import runner
 from voltween.models import load_model
 from voltween.networks import VoxelMorphConfig
 
@@ -38,6 +40,28 @@ def test_compare_measures_all_methods_and_marks_what_is_missing(
     assert float(rows[1]["dice"]) > float(rows[0]["dice"])
     for picture in ("boxplots.png", "time_accuracy.png"):
         assert (out / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_interrupt_leaves_tables_of_what_is_measured(tmp_path, monkeypatch):
+    def interrupt_second(*arguments):
+        if (out / "finished").exists():
+            raise KeyboardInterrupt
+        return measure_pair(*arguments)
+
+    out, measure_pair = tmp_path / "out", runner.measure_pair
+    monkeypatch.setattr(runner, "measure_pair", interrupt_second)
+    manifest = write_cohort(tmp_path, 0, 2)
+    command = ["compare", manifest, "--methods", "centres", "--out", out]
+    assert run_here(*command) == 130
+    with (out / "pairs.csv").open(newline="") as file:
+        states = [row["status"] for row in csv.DictReader(file)]
+    assert states == ["ok", "missing"]
+    note = "1 of 2 measurements are missing: repeat the command to continue"
+    assert note in (out / "summary.md").read_text("utf-8")
+    assert "not measured yet" in (out / "index.html").read_text("utf-8")
+    monkeypatch.undo()
+    assert run_here(*command) == 0
+    assert "missing" not in (out / "summary.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,23 @@
 """The painter of slices: colors, outlines, and the names of sides."""
 
+import itertools
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+from support.color_vision import VISIONS, difference
 from voltween.figures import (
     BOTH_COLOR,
     FIXED_COLOR,
+    FIXED_OUTLINE,
+    FOLD_COLOR,
     MOVED_COLOR,
+    MOVED_OUTLINE,
     PLANES,
     checker,
     draw_outlines,
+    find_outlines,
     largest_structures,
     mask_colors,
     overlap_colors,
@@ -42,7 +49,8 @@ def test_masks_are_white_and_half_transparent_red_on_black():
 def test_outline_is_the_outermost_pixels_of_the_chosen_labels():
     labels = np.zeros((7, 7), int)
     labels[1:4, 1:4], labels[5, 5] = 3, 4
-    drawn = draw_outlines(np.zeros((7, 7, 3)), labels, chosen=[3], color=np.ones(3))
+    outlines = find_outlines(labels, [3])
+    drawn = draw_outlines(np.zeros((7, 7, 3)), outlines, np.ones(3))
     expected = labels == 3
     expected[2, 2] = False
     np.testing.assert_array_equal(drawn[..., 0] == 1, expected)
@@ -89,3 +97,12 @@ def test_sides_are_named_at_the_left_the_right_and_the_top(plane):
 def test_letters_can_be_read_on_white():
     pixels = np.asarray(paint_panel(np.ones((80, 100, 3)), PLANES[0])).astype(int)
     assert (pixels[30:50, :14].max(axis=-1) < 80).sum() > 10
+
+
+@pytest.mark.parametrize("vision", VISIONS)
+def test_overlays_are_told_apart_in_any_color_vision(vision):
+    """The difference is about nine times what is just noticeable, or more."""
+    colors = {"fixed": FIXED_OUTLINE, "moved": MOVED_OUTLINE, "fold": FOLD_COLOR}
+    for one, other in itertools.combinations(colors, 2):
+        seen = difference(colors[one], colors[other], vision)
+        assert seen > 20, (one, other)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
+from support.faces import HEAD, NOSE_MM, head
 from support.scans import (
     FIXED,
     STORAGE_ORDERS,
@@ -12,10 +13,11 @@ from support.scans import (
     stored,
     tiny_model,
 )
-from voltween.figures import display_grid
-from voltween.registration import Registration, register
-from voltween.registration.overview import _LIGHT_BLUE, _YELLOW, write_overview
+from voltween.figures import FIXED_OUTLINE, MOVED_OUTLINE, display_grid, rgb
+from voltween.registration import Registration, register, write_registration
+from voltween.registration.overview import write_overview
 from voltween.registration.result import TweeningStage
+from voltween.reports import ReportOptions
 from voltween.spatial import Affine, Image
 
 
@@ -74,12 +76,46 @@ def test_outlines_of_labels_are_drawn_where_labels_are_given(tmp_path):
     for sides in ({}, {"fixed_labels": labels}, {"moving_labels": labels}):
         write_overview(result, tmp_path / "o.png", **sides)
         picture = np.asarray(Picture.open(tmp_path / "o.png"))
-        counts.append([colored(picture, c) for c in (_YELLOW, _LIGHT_BLUE)])
+        counts.append(
+            [colored(picture, c) for c in (rgb(FIXED_OUTLINE), rgb(MOVED_OUTLINE))]
+        )
     assert counts[0] == [0, 0]
     assert counts[1][0] > 1000
     assert counts[1][1] == 0
     assert counts[2][0] == 0
     assert counts[2][1] > 1000
+
+
+def overview_of(image, folder, crop):
+    """The overview of a scan that is registered to itself, without its title."""
+    same = Affine.identity()
+    stages = (TweeningStage("affine", same),)
+    result = Registration(image, image, "none", same, stages, {})
+    options = ReportOptions(crop=crop)
+    write_registration(result, folder, outputs=["overview"], report=options)
+    return np.asarray(Picture.open(folder / "overview.png"))[34:]
+
+
+def test_the_overview_shows_no_face_if_faces_are_to_be_left_out(tmp_path):
+    distance_mm = np.linalg.norm(HEAD.voxel_centers_mm() - NOSE_MM, axis=-1)
+    noseless = Image(np.where(distance_mm < 12, 0, head().data), HEAD)
+    for crop, is_same in (("none", False), ("brain", True)):
+        pictures = [
+            overview_of(image, tmp_path / f"{crop} {number}", crop)
+            for number, image in enumerate((head(), noseless))
+        ]
+        assert np.array_equal(*pictures) == is_same
+    assert pictures[0].std() > 25
+
+
+def test_the_overview_shows_no_scan_if_no_brain_is_found(tmp_path):
+    random = np.random.default_rng(0)
+    one, other = (Image(random.random(FIXED.grid.shape), FIXED.grid) for _ in range(2))
+    pictures = [
+        overview_of(image, tmp_path / str(number), "brain")
+        for number, image in enumerate((one, other))
+    ]
+    assert np.array_equal(*pictures)
 
 
 @pytest.mark.parametrize("stages", [1, 6])

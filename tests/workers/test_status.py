@@ -80,3 +80,11 @@ def test_a_runner_notes_every_task(tmp_path):
         "bad": "ValueError: invalid literal for int() with base 10: 'one'"
     }
     assert changes[1].startswith("1 done, 0 failed, 0 running, 1 waiting")
+
+
+def test_what_has_not_ended_waits_again_when_the_run_ends(tmp_path):
+    path = tmp_path / "status.csv"
+    status = Status("ab", file=path)
+    status.start("a")
+    status.close()
+    assert [row[1] for row in rows(path)] == ["waiting", "waiting"]

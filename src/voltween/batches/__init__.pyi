@@ -3,7 +3,7 @@ from .cohort import CohortRun as CohortRun
 from .cohort import make_data_set as make_data_set
 from .cohort import plan_cohort as plan_cohort
 from .companions import Companions as Companions
-from .index_page import write_cohort_index as write_cohort_index
+from .index_page import write_pages as write_pages
 from .memory import memory_remark as memory_remark
 from .options import RefinementOptions as RefinementOptions
 from .options import RegistrationOptions as RegistrationOptions
@@ -11,5 +11,3 @@ from .pair_job import PairJob as PairJob
 from .pair_job import register_files as register_files
 from .tables import SUMMARY as SUMMARY
 from .tables import PairRow as PairRow
-from .tables import rows_of as rows_of
-from .tables import write_tables as write_tables

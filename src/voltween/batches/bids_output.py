@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from voltween.batches.bids_input import entities_of
-from voltween.batches.layout import Layout
+from voltween.batches.layout import FAILED, PARTS, RECORDS, THUMBNAILS, Layout
 from voltween.text_files import write_if_changed
+from voltween.workers import SLURM_LOGS
 
 _BIDS_VERSION = "1.10.0"
 _SOURCE = "raw"  # the name of the source data set in links
 _RESULT = ".result"
+_FOLDERS = (RECORDS, FAILED, THUMBNAILS, PARTS, SLURM_LOGS)
 _IGNORED = """# Files that BIDS has no names for, or not yet (transforms: BEP 14).
 **/*_xfm.*
 **/*_overview.png
@@ -23,18 +25,7 @@ _IGNORED = """# Files that BIDS has no names for, or not yet (transforms: BEP 14
 *.html
 *.csv
 *.md
-records
-records/**
-thumbnails
-thumbnails/**
-failed
-failed/**
-parts
-parts/**
-slurm-logs
-slurm-logs/**
-"""
-
+""" + "".join(f"{folder}\n{folder}/**\n" for folder in _FOLDERS)
 
 _README = """Registrations by `voltween cohort --bids`: transforms, images and labels.
 

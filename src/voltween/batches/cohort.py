@@ -8,7 +8,7 @@ from voltween.batches.bids_input import entities_of, is_bids
 from voltween.batches.bids_output import BidsLayout, bids_uri, write_data_set
 from voltween.batches.case_sources import read_cases
 from voltween.batches.companions import Companions
-from voltween.batches.layout import FolderLayout, Layout
+from voltween.batches.layout import PARTS, FolderLayout, Layout
 from voltween.batches.names import alphanumeric_names, safe_names
 from voltween.batches.options import RegistrationOptions
 from voltween.batches.pair_job import PairJob
@@ -37,10 +37,7 @@ from voltween.models import weights_digest
 from voltween.refinement import WITHOUT_MODEL
 from voltween.registration import AUTO, check_outputs
 from voltween.reports import INDEX
-from voltween.workers import Engine, Outcome, Status, Task, run_tasks
-
-STATUS = "status.csv"
-_PARTS = "parts"
+from voltween.workers import STATUS, Engine, Outcome, Status, Task, run_tasks
 
 
 @dataclass(frozen=True)
@@ -179,7 +176,7 @@ class CohortRun:
         self.share = part.of(self.works) if part else list(self.works)
         self.folder = self.out
         if part:
-            self.folder = self.out / _PARTS / f"{part.number}-of-{part.parts}"
+            self.folder = self.out / PARTS / f"{part.number}-of-{part.parts}"
         self.failures: dict[str, str] = {}
         """Names of the pairs that failed, now or before, and why."""
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from voltween.batches.kept_files import Stamp, stamp_of
 from voltween.files import PathLike
 from voltween.models import Model, load_model
 from voltween.networks import Precision
 
-_Stamp = tuple[int, int] | None
 _MODELS = 2  # a pair may take another model than the one before it
 
 
@@ -20,17 +20,11 @@ def kept_model(name_or_path: PathLike, *, precision: Precision) -> Model:
     Raises:
         InputError: As `load_model`.
     """
-    return _load(str(name_or_path), precision, _stamp(Path(name_or_path)))
+    path = Path(name_or_path)
+    stamp = stamp_of(path) if path.is_file() else None
+    return _load(str(name_or_path), precision, stamp)
 
 
 @lru_cache(maxsize=_MODELS)
-def _load(name_or_path: str, precision: Precision, stamp: _Stamp) -> Model:
+def _load(name_or_path: str, precision: Precision, stamp: Stamp | None) -> Model:
     return replace(load_model(name_or_path), precision=precision)
-
-
-def _stamp(path: Path) -> _Stamp:
-    """Size and time of a model file; None for the name of a shipped model."""
-    if not path.is_file():
-        return None
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns

@@ -8,10 +8,16 @@ from voltween.registration import OUTPUTS
 
 CASES = "cases"
 """The folder of the results, one folder per pair."""
+RECORDS, FAILED = "records", "failed"
+"""The folders of the records of pairs that were registered, and that could not be."""
+THUMBNAILS = "thumbnails"
+"""The folder of the pictures of the index."""
+PARTS = "parts"
+"""The folder of the states of runs that do a share of the pairs."""
 
 
 class Layout(ABC):
-    """Where the files of one result are, relative to the folder of the cohort."""
+    """The places of the files of one result, relative to the folder of the cohort."""
 
     @property
     @abstractmethod
@@ -34,7 +40,7 @@ class Layout(ABC):
 
     @abstractmethod
     def facts(self) -> dict[str, str]:
-        """What tells the layout from others, as JSON types."""
+        """The facts that tell the layout from others, as JSON types."""
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ class RefinementOptions:
 
 @dataclass(frozen=True)
 class RegistrationOptions:
-    """How scans are registered, and what is written."""
+    """Choices of how scans are registered, and of the files that are written."""
 
     model: str = AUTO
     """Shipped model (see `voltween models`) or model file. auto takes the shipped model
@@ -110,8 +110,8 @@ class RegistrationOptions:
     """Precision of the network's features: bf16 is faster on processors with AMX and
     differs by hundredths of a voxel; auto uses it where it is faster."""
     report_crop: Crop = "none"
-    """With brain, report.html, and the index of a cohort, show nothing away from the
-    brain, such as the face. The other files, such as overview.png, stay whole."""
+    """With brain, all pictures (report.html, overview.png, the index of a cohort) show
+    nothing away from the brain, such as the face. moved.nii.gz stays whole."""
     viewer: Viewer = "planes"
     """With niivue, report.html holds NiiVue too, to open the scans as volumes."""
     refinement: RefinementOptions = field(default_factory=RefinementOptions)

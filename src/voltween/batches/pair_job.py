@@ -9,6 +9,7 @@ from typing import Any
 
 from voltween import io
 from voltween.batches.companions import Companions
+from voltween.batches.kept_files import kept_file
 from voltween.batches.kept_model import kept_model
 from voltween.batches.options import RegistrationOptions
 from voltween.errors import InputError
@@ -111,7 +112,7 @@ def register_files(
     with recording_warnings() as warnings:
         check_registration_folder(out)
         outputs, structures = job.outputs, _structures(job.options.structures)
-        fixed, moving = io.read(job.fixed), io.read(job.moving)
+        fixed, moving = kept_file("fixed", job.fixed, io.read), io.read(job.moving)
         load = partial(kept_model, precision=job.options.precision)
         settled = settle_model(job.options.model, fixed, moving, load=load)
         carried = _read_carried(job.companions, fixed.grid, moving.grid)
@@ -162,7 +163,7 @@ def _model_digest(options: RegistrationOptions, settled: SettledModel) -> str | 
 def _read_carried(files: Companions, fixed: Grid, moving: Grid) -> Carried:
     """The label maps, checked to lie on their scans, and the points."""
     return Carried(
-        fixed_labels=_labels(files.fixed_labels, fixed),
+        fixed_labels=_fixed_labels("fixed_labels", files.fixed_labels, fixed),
         moving_labels=_labels(files.moving_labels, moving),
         fixed_points=_points(files.fixed_points),
         moving_points=_points(files.moving_points),
@@ -183,7 +184,7 @@ def _read_guidance(
         )
     return Guidance(
         fixed=Side(
-            mask=_labels(files.fixed_mask, fixed),
+            mask=_fixed_labels("fixed_mask", files.fixed_mask, fixed),
             labels=carried.fixed_labels if by_labels else None,
             points=carried.fixed_points if job.points_guide else None,
             channels=tuple(io.read(path) for path in files.fixed_channels),
@@ -203,11 +204,18 @@ def _initial(paths: Sequence[Path]) -> Transform | None:
     return reduce(matmul, map(io.read_transform, paths)) if paths else None
 
 
-def _labels(path: Path | None, scan: Grid) -> LabelMap | None:
+def _fixed_labels(role: str, path: Path | None, scan: Grid) -> LabelMap | None:
+    """The label map of the fixed scan, which the next pair may have, too."""
+    return _labels(path, scan, partial(kept_file, role, read=io.read_labels))
+
+
+def _labels(
+    path: Path | None, scan: Grid, read: Callable[[Path], LabelMap] = io.read_labels
+) -> LabelMap | None:
     """The label map of a scan, checked to lie on it."""
     if path is None:
         return None
-    labels = io.read_labels(path)
+    labels = read(path)
     check_labels_on_scan(labels, scan, name=path)
     return labels
 

@@ -36,7 +36,8 @@ class PairRow:
     error: str = ""
     """The reason why it failed, in one line."""
     folder: str = ""
-    """The folder of its result, relative to that of the cohort."""
+    """The folder of its result, relative to that of the cohort; of a pair that failed,
+    that of an earlier result."""
     report: str = ""
     """The page of the pair, relative to it as well."""
     thumbnail: str = ""
@@ -65,12 +66,15 @@ def rows_of(works: Iterable[Work], out: Path) -> list[PairRow]:
         state, values = stored_pair(out, work)
         scores = values.get("scores")
         paths = (str(values.get(n, "")) for n in ("folder", "report", "thumbnail"))
+        error = str(values.get("error", ""))
+        if state == "failed" and values.get("folder"):
+            error += f" ({values['folder']} has the result of earlier files or options)"
         rows.append(
             PairRow(
                 *pair,
                 state,
                 scores if isinstance(scores, dict) else {},
-                str(values.get("error", "")),
+                error,
                 *paths,
             )
         )

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from voltween.batches.command_words import register_words
-from voltween.batches.layout import Layout
+from voltween.batches.kept_files import kept_digest
+from voltween.batches.layout import FAILED, RECORDS, THUMBNAILS, Layout
 from voltween.batches.pair_job import PairJob, register_files
 from voltween.batches.scores import scores_of
-from voltween.digests import content_digest
 from voltween.errors import InputError
 from voltween.figures import write_thumbnail
 from voltween.files import PathLike
@@ -21,12 +21,10 @@ from voltween.inputs import reading
 from voltween.models import installed_models, weights_digest
 from voltween.refinement import WITHOUT_MODEL
 from voltween.registration import AUTO, Carried, Registration
-from voltween.reports import Crop, brain_alone
-from voltween.spatial import Image
+from voltween.reports import Crop, scans_to_show
 from voltween.store import Store
 
-_FORMAT = 1  # raise it when results or their records change
-_RECORDS, _FAILED, _THUMBNAILS = "records", "failed", "thumbnails"
+_FORMAT = 2  # raise it when results or their records change
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Work:
     @property
     def thumbnail(self) -> str:
         """The path of a small picture of the result, in the folder of the cohort."""
-        return f"{_THUMBNAILS}/{self.name}.webp"
+        return f"{THUMBNAILS}/{self.name}.webp"
 
     def facts(self) -> dict[str, Any]:
         """Everything that the result depends on, as JSON types."""
@@ -84,12 +82,17 @@ def stored_pair(out: Path, work: Work) -> tuple[str, Mapping[str, Any]]:
     """The state of a pair, done, failed or missing, and what its record says.
 
     A record counts whatever it depends on: another process may have made it meanwhile.
+    A pair that failed may have the folder of an earlier result, which is kept: a disk
+    that is not there for a while must not cost the results.
     """
-    for state, store in (("failed", _failures(out)), ("done", _store(out))):
-        record = store.read(work.name) if _has(store, work) else None
-        if record is not None:
-            return state, record.values
-    return "missing", {}
+    done, failed = (
+        store.read(work.name) if _has(store, work) else None
+        for store in (_store(out), _failures(out))
+    )
+    if failed is not None:
+        earlier = {"folder": done.values.get("folder", "")} if done else {}
+        return "failed", {**failed.values, **earlier}
+    return ("done", done.values) if done else ("missing", {})
 
 
 def do_work(out: Path, work: Work) -> None:
@@ -143,22 +146,20 @@ def _write_thumbnail(
     path: Path, crop: Crop, registration: Registration, carried: Carried
 ) -> None:
     """Writes the picture; none if faces are to be left out and no brain is found."""
-    fixed: Image | None = registration.fixed
-    moving: Image | None = registration.moving
-    if crop == "brain":
-        fixed = brain_alone(registration.fixed, carried.fixed_labels)
-        moving = brain_alone(registration.moving, carried.moving_labels)
-    if fixed is not None and moving is not None:
+    scans = (registration.fixed, registration.moving)
+    labels = (carried.fixed_labels, carried.moving_labels)
+    shown = scans_to_show(scans, labels, crop)
+    if not shown.are_blank:
         transform = registration.fixed_to_moving
-        write_thumbnail(fixed, moving, path, fixed_to_moving=transform)
+        write_thumbnail(shown.fixed, shown.moving, path, fixed_to_moving=transform)
 
 
 def _store(out: Path) -> Store:
-    return Store(out, _RECORDS)
+    return Store(out, RECORDS)
 
 
 def _failures(out: Path) -> Store:
-    return Store(out, _FAILED)
+    return Store(out, FAILED)
 
 
 def _has(store: Store, work: Work) -> bool:
@@ -169,7 +170,7 @@ def _has(store: Store, work: Work) -> bool:
 def _digest(path: Path) -> str:
     """The digest of a file, or the reason why there is none."""
     try:
-        return content_digest(path)
+        return kept_digest(path)
     except InputError as error:
         return str(error)
     except OSError as error:

@@ -1,6 +1,7 @@
 """Command: register a cohort."""
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -18,15 +19,13 @@ from voltween.batches import (
     make_data_set,
     memory_remark,
     plan_cohort,
-    rows_of,
-    write_cohort_index,
-    write_tables,
+    write_pages,
 )
 from voltween.cli.console import console, error_console, show_markdown
 from voltween.cli.engine import EngineOptions, LogLines, showing
 from voltween.cli.invocation import words
 from voltween.cli.register import EXIT_FAILED, GROUPED
-from voltween.errors import InputError, check_range
+from voltween.errors import InputError, VoltweenError, check_range
 from voltween.locks import alone_in
 from voltween.workers import SlurmJob, array_script
 
@@ -131,11 +130,14 @@ class Cohort:
             make_data_set(self.out, self.cases)
         with alone_in(run.make_folder(), work="cohort"):
             status = run.begin(LogLines())
-            with showing(status):
-                run.run(status, console.print)
-            rows = rows_of(works, self.out)
-            write_tables(rows, self.out)
-            write_cohort_index(rows, self.out)
+            try:
+                with showing(status):
+                    run.run(status, console.print)
+            except BaseException:  # an interrupt, above all
+                with suppress(VoltweenError):
+                    write_pages(works, self.out)
+                raise
+            rows = write_pages(works, self.out)
         self._end(run, rows)
 
     def _end(self, run: CohortRun, rows: list[PairRow]) -> None:

@@ -15,12 +15,18 @@ from voltween.cli.console import console, error_console
 from voltween.errors import check_range
 from voltween.escaping import terminal
 from voltween.files import output_folder
-from voltween.workers import Engine, Part, Runner, SlurmJob, Status
+from voltween.workers import (
+    SLURM_LOGS,
+    STATUS,
+    Engine,
+    Part,
+    Runner,
+    SlurmJob,
+    Status,
+)
 
 _GIGABYTE = 1_000_000_000
 _MEMORY_GB = 0.1, 1e6  # Python with PyTorch takes more than the least
-_LOGS = "slurm-logs"
-_STATUS = "status.csv"
 _LOG_SECONDS = 60
 
 
@@ -71,7 +77,7 @@ class EngineOptions:
             memory=memory,
             scheduler=self.scheduler,
             slurm=slurm,
-            logs=output_folder(out / _LOGS).resolve() if slurm else None,
+            logs=output_folder(out / SLURM_LOGS).resolve() if slurm else None,
             jobs=self.jobs,
             part=None if part is None else Part.read(part),
             dashboard=self.dashboard,
@@ -87,7 +93,7 @@ class EngineOptions:
             InputError: If the options contradict each other.
         """
         engine = self.engine(out)
-        status = Status(file=out / _STATUS, on_change=LogLines())
+        status = Status(file=out / STATUS, on_change=LogLines())
         with showing(status):
             yield Runner(engine, status)
 

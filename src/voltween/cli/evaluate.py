@@ -12,6 +12,7 @@ from voltween.cli.console import show_markdown
 from voltween.cli.engine import EngineOptions, list_failures
 from voltween.cohorts import Case, cases_of_split, read_manifest
 from voltween.evaluation import (
+    EvaluationInterrupted,
     EvaluationProtocol,
     Method,
     PairSelection,
@@ -81,14 +82,18 @@ def measure_pairs(
     check_report_folder(out)
     pairs = selection.choose(cases)
     with engine.running(out) as runner:
-        scores = evaluate(
-            methods,
-            cases,
-            pairs=pairs,
-            out=out,
-            protocol=protocol,
-            runner=runner,
-        )
+        try:
+            scores = evaluate(
+                methods,
+                cases,
+                pairs=pairs,
+                out=out,
+                protocol=protocol,
+                runner=runner,
+            )
+        except EvaluationInterrupted as stop:
+            write_report(stop.scores, out)
+            raise
     write_report(scores, out)
     show_markdown((out / "summary.md").read_text(encoding="utf-8"))
     list_failures(runner.status)

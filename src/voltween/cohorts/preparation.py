@@ -62,7 +62,7 @@ class _Reference:
 
 @dataclass(frozen=True, eq=False)
 class _Work:
-    """What the preparation of every case needs."""
+    """The values that the preparation of every case needs."""
 
     download: Download
     out: Path

@@ -29,5 +29,6 @@ from voltween.evaluation.report.report_folder import (
     check_report_folder as check_report_folder,
 )
 from voltween.evaluation.report.report_folder import write_report as write_report
+from voltween.evaluation.runner import EvaluationInterrupted as EvaluationInterrupted
 from voltween.evaluation.runner import evaluate as evaluate
 from voltween.evaluation.scores import PairScore as PairScore

@@ -56,7 +56,7 @@ class Alignment:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What the alignment of every scan depends on.
+        """The facts that the alignment of every scan depends on.
 
         Raises:
             MissingPackageError: If antspyx is missing.

@@ -138,7 +138,7 @@ class Workplace:
 
 @lru_cache(1)
 def workplace(comparison: Shared[Comparison]) -> Workplace:
-    """What this process holds of a comparison; another one takes its place."""
+    """The share of this process in a comparison; that of another one is dropped."""
     return Workplace(comparison.value)
 
 

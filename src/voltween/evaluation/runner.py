@@ -16,7 +16,7 @@ from voltween.evaluation.pair_work import (
     workplace,
 )
 from voltween.evaluation.records import Record
-from voltween.evaluation.scores import PairScore, Scores
+from voltween.evaluation.scores import NOT_MEASURED, PairScore, Scores
 from voltween.files import output_folder
 from voltween.workers import Outcome, Runner, Shared, Task, sharing
 
@@ -26,6 +26,16 @@ _VOXELS_MM = 1e-6, 1e6  # smallest and largest of any use
 _USUAL = EvaluationProtocol()
 
 _Key = tuple[str, Pair]
+_Work = dict[str, tuple[Method, Pair]]
+
+
+class EvaluationInterrupted(KeyboardInterrupt):
+    """Ends an evaluation at an interrupt (Ctrl-C, a termination)."""
+
+    def __init__(self, scores: Scores) -> None:
+        """Takes the scores so far, in which all other pairs are "missing"."""
+        super().__init__()
+        self.scores = scores
 
 
 def evaluate(
@@ -43,6 +53,7 @@ def evaluate(
     in the next run. All pairs of a method that cannot run here are "unavailable".
 
     Raises:
+        EvaluationInterrupted: At an interrupt, with the scores so far.
         InputError: If a pair names an unknown case, an image is to be masked without
             labels, or voxels have no size.
         OutputError: If `out` cannot be written to.
@@ -55,15 +66,14 @@ def evaluate(
     try:
         with sharing(comparison, out, runner.engine) as shared:
             measuring = _Measuring(shared, runner)
-            measuring.run(methods, tuple(dict.fromkeys(pairs)))
+            tasks = measuring.find(methods, tuple(dict.fromkeys(pairs)))
+            try:
+                measuring.run(tasks)
+            except KeyboardInterrupt as stop:
+                raise EvaluationInterrupted(measuring.scores(methods, pairs)) from stop
+            return measuring.scores(methods, pairs)
     finally:
         workplace.cache_clear()
-    records = [measuring.records[method.name, p] for method in methods for p in pairs]
-    return Scores(
-        tuple(record.pair for record in records),
-        tuple(row for record in records for row in record.structures),
-        tuple(row for record in records for row in record.stages),
-    )
 
 
 def _check_protocol(protocol: EvaluationProtocol, cases: Sequence[Case]) -> None:
@@ -94,13 +104,31 @@ class _Measuring:
         self._comparison = comparison
         self._runner = runner
 
-    def run(self, methods: Sequence[Method], pairs: Sequence[Pair]) -> None:
-        """Finds or makes the records of the methods."""
-        work: dict[str, tuple[Method, Pair]] = {}
+    def find(self, methods: Sequence[Method], pairs: Sequence[Pair]) -> _Work:
+        """Finds the records of the methods; returns what is missing, by task."""
+        work: _Work = {}
         for method in methods:
             missing = tuple(self._find(method, pairs))
             if missing and self._is_available(method, missing):
                 work |= {_task_name(method, pair): (method, pair) for pair in missing}
+        return work
+
+    def scores(self, methods: Sequence[Method], pairs: Sequence[Pair]) -> Scores:
+        """The scores so far; pairs without a record are missing."""
+        records = [
+            self.records.get((method.name, pair))
+            or Record(_missing(method, pair, "missing", NOT_MEASURED))
+            for method in methods
+            for pair in pairs
+        ]
+        return Scores(
+            tuple(record.pair for record in records),
+            tuple(row for record in records for row in record.structures),
+            tuple(row for record in records for row in record.stages),
+        )
+
+    def run(self, work: _Work) -> None:
+        """Makes the records that are missing."""
 
         def note(outcome: Outcome) -> str:
             method, pair = work[outcome.name]

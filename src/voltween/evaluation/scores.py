@@ -9,7 +9,10 @@ import numpy as np
 
 from voltween.registration import Grade
 
-Status = Literal["ok", "failed", "unavailable"]
+Status = Literal["ok", "failed", "unavailable", "missing"]
+
+NOT_MEASURED = "not measured yet: repeat the command to continue"
+"""The note of a missing pair."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +27,8 @@ class PairScore:
     fixed: str
     moving: str
     status: Status = "ok"
-    """failed: the pair was not registered; unavailable: the method cannot run here."""
+    """failed: the pair was not registered; unavailable: the method cannot run here;
+    missing: an interrupt came first."""
     verdict: Grade | Literal[""] = ""
     """Whether the answer can be trusted, by the images alone (see docs/verdict.md)."""
     similarity: float = math.nan

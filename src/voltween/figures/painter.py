@@ -19,6 +19,8 @@ MOST_STRUCTURES = 12  # more would hide the picture
 LARGEST_LOG_JACOBIAN = 1.5
 """Logarithm to base 2, of either sign, at which the colors of volume change end."""
 FIXED_COLOR, MOVED_COLOR, BOTH_COLOR = "#0072B2", "#E69F00", "#BBBBBB"
+FIXED_OUTLINE, MOVED_OUTLINE, FOLD_COLOR = "#ff8000", "#59b3ff", "#ffee00"
+"""Orange, light blue and yellow, which color-blind readers can tell apart, too."""
 _SQUARES = 8  # of the checkerboard, along the longer side
 _RED, _WARPED_OPACITY = np.array([0.9, 0.0, 0.0]), 0.5
 _ORANGE, _BLACK = (255, 165, 0), (0, 0, 0)
@@ -55,9 +57,9 @@ def overlap_colors(
 ) -> Float[np.ndarray, "h w 3"]:
     """RGB of two masks: fixed only blue, moved only orange, both gray, none white."""
     colors = np.ones((*fixed.shape, 3))
-    colors[fixed & ~moved] = _rgb(FIXED_COLOR)
-    colors[moved & ~fixed] = _rgb(MOVED_COLOR)
-    colors[fixed & moved] = _rgb(BOTH_COLOR)
+    colors[fixed & ~moved] = rgb(FIXED_COLOR)
+    colors[moved & ~fixed] = rgb(MOVED_COLOR)
+    colors[fixed & moved] = rgb(BOTH_COLOR)
     return colors
 
 
@@ -79,16 +81,18 @@ def largest_structures(sections: Sequence[Int[np.ndarray, "_ _"]]) -> list[int]:
     return [int(label) for label in by_size if label != 0][:MOST_STRUCTURES]
 
 
+def find_outlines(
+    labels: Int[np.ndarray, "_ _"], chosen: Sequence[int]
+) -> Bool[np.ndarray, "_ _"]:
+    """Finds the outermost pixels of the chosen structures."""
+    return _edges(np.where(np.isin(labels, chosen), labels, 0))
+
+
 def draw_outlines(
-    colors: Colors,
-    labels: Int[np.ndarray, "_ _"],
-    *,
-    chosen: Sequence[int],
-    color: Float[np.ndarray, " 3"],
+    colors: Colors, outlines: Bool[np.ndarray, "_ _"], color: Float[np.ndarray, " 3"]
 ) -> Colors:
-    """Draws the outermost pixels of the chosen structures in a color."""
-    edges = _edges(np.where(np.isin(labels, chosen), labels, 0))
-    return np.where(edges[..., None], color, colors)
+    """Draws outlines, as `find_outlines` returns them, in a color."""
+    return np.where(outlines[..., None], color, colors)
 
 
 def as_picture(colors: Colors) -> Picture.Image:
@@ -144,6 +148,7 @@ def _label_color(label: int) -> tuple[float, float, float]:
     return colorsys.hsv_to_rgb(label * _HUE_STEP % 1, 0.6, 0.95)
 
 
-def _rgb(color: str) -> tuple[float, float, float]:
+def rgb(color: str) -> tuple[float, float, float]:
+    """Red, green and blue from 0 to 1 of a color such as #ff8000."""
     red, green, blue = bytes.fromhex(color[1:])
     return red / 255, green / 255, blue / 255

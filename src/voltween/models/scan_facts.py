@@ -71,8 +71,8 @@ class ScanFacts:
     coarse: Image
     """A small copy of the scan, along its axes nearest to R, A and S."""
     hounsfield_offset: float | None
-    """What was added to the Hounsfield units of a CT; None if it does not look like
-    one."""
+    """Number that was added to the Hounsfield units of a CT; None if it does not look
+    like one."""
 
     @cached_property
     def body(self) -> Body | None:

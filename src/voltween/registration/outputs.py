@@ -10,6 +10,7 @@ from voltween.errors import InputError
 from voltween.registration.overview import write_overview
 from voltween.registration.result import Registration
 from voltween.registration.timing import Seconds, timing
+from voltween.reports import Crop, scans_to_show
 from voltween.spatial import LabelMap, Points
 
 T = TypeVar("T")
@@ -42,6 +43,8 @@ class LabeledResult:
 
     registration: Registration
     carried: Carried = field(default_factory=Carried)
+    crop: Crop = "none"
+    """The part of the scans that pictures show."""
     report: Callable[[], str] = str
     """Returns the report as HTML; empty as long as there is no record."""
 
@@ -100,11 +103,15 @@ def _write_field(result: LabeledResult, path: Path) -> None:
 
 
 def _write_overview(result: LabeledResult, path: Path) -> None:
+    registration, carried = result.registration, result.carried
+    labels = carried.fixed_labels, carried.moving_labels
+    scans = registration.fixed, registration.moving
     write_overview(
-        result.registration,
+        registration,
         path,
-        fixed_labels=result.carried.fixed_labels,
-        moving_labels=result.carried.moving_labels,
+        shown=scans_to_show(scans, labels, result.crop),
+        fixed_labels=carried.fixed_labels,
+        moving_labels=carried.moving_labels,
     )
 
 

@@ -5,14 +5,17 @@ It is painted pixel by pixel into an array; Pillow adds the text and writes the 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from voltween.figures import (
+    FIXED_OUTLINE,
     LARGEST_LOG_JACOBIAN,
     LONGEST_SIDE_VOXELS,
+    MOVED_OUTLINE,
     PLANES,
     Colors,
     Plane,
@@ -23,21 +26,26 @@ from voltween.figures import (
     checker,
     display_grid,
     draw_outlines,
+    find_outlines,
     gray,
     largest_structures,
     paint_mosaic,
+    rgb,
     whole_views,
 )
 from voltween.files import whole_file
 from voltween.registration.result import Registration
+from voltween.reports import ShownScans
 from voltween.spatial import Affine, DisplacementField, LabelMap, Transform
+
+Outline = Bool[np.ndarray, "_ _"]
 
 _MOST_PIXELS = 1500  # across all columns, without gaps and scale: a laptop's screen
 _OTHER_COLUMNS = 4  # beside the frames of the tweening
 _GRID_LINES = 20
 _GRID_LINE_PIXELS = 1.2
 _CYAN = np.array([0.0, 1.0, 1.0])
-_YELLOW, _LIGHT_BLUE = np.array([1.0, 0.83, 0.0]), np.array([0.35, 0.7, 1.0])
+_FIXED, _MOVED = np.array(rgb(FIXED_OUTLINE)), np.array(rgb(MOVED_OUTLINE))
 # Growing and shrinking tissue: the ends of the color map RdBu, reversed.
 _RED, _BLUE = np.array([0.70, 0.09, 0.17]), np.array([0.13, 0.40, 0.67])
 
@@ -46,6 +54,7 @@ def write_overview(
     registration: Registration,
     path: Path,
     *,
+    shown: ShownScans | None = None,
     fixed_labels: LabelMap | None = None,
     moving_labels: LabelMap | None = None,
 ) -> None:
@@ -53,8 +62,15 @@ def write_overview(
 
     The rows are three planes through the center of the fixed image, with R, A and S to
     the right or up. Where there are labels, the twelve structures that are largest in
-    these planes are outlined: those of the fixed scan in yellow, those of the moving
+    these planes are outlined: those of the fixed scan in orange, those of the moving
     scan, moved, in blue. The picture is at most about 1600 x 1000 pixels.
+
+    Args:
+        registration: The registration.
+        path: The picture.
+        shown: The scans as they are shown, if not as a whole.
+        fixed_labels: Label map of the fixed scan.
+        moving_labels: Label map of the moving scan.
 
     Raises:
         OutputError: If the file cannot be written.
@@ -63,9 +79,10 @@ def write_overview(
     side = min(LONGEST_SIDE_VOXELS, _MOST_PIXELS // count)
     views = whole_views(registration.fixed.grid, side)
     outlines = _Outlines.of(fixed_labels, moving_labels, views)
-    columns = dict(_columns(registration, side, outlines))
+    shown = shown or ShownScans(registration.fixed, registration.moving)
+    columns = dict(_columns(registration, shown, side, outlines))
     picture = add_color_scale(
-        paint_mosaic(_title(registration), columns),
+        paint_mosaic(_title(registration, shown), columns),
         _colors(np.linspace(1, -1, 100)),
         [f"{LARGEST_LOG_JACOBIAN:+g}", "0", f"{-LARGEST_LOG_JACOBIAN:+g}"],
     )
@@ -99,26 +116,38 @@ class _Outlines:
 
     def draw(self, panels: list[Colors], moved_by: Transform | None) -> list[Colors]:
         """Draws the fixed structures, and the moved ones if there is a transform."""
-        same = Affine.identity()
-        sides = [(self.fixed, same, _YELLOW), (self.moving, moved_by, _LIGHT_BLUE)]
-        for labels, transform, color in sides:
-            if labels is not None and transform is not None:
-                shown = [view.labels(labels, transform) for view in self.views]
-                panels = [
-                    draw_outlines(panel, section, chosen=self.chosen, color=color)
-                    for panel, section in zip(panels, shown, strict=True)
-                ]
+        sides = []
+        if self.fixed is not None:
+            sides.append((self._fixed_outlines, _FIXED))
+        if self.moving is not None and moved_by is not None:
+            sides.append((self._find(self.moving, moved_by), _MOVED))
+        for outlines, color in sides:
+            panels = [
+                draw_outlines(panel, outline, color)
+                for panel, outline in zip(panels, outlines, strict=True)
+            ]
         return panels
+
+    @cached_property
+    def _fixed_outlines(self) -> list[Outline]:
+        """Those of the fixed structures, which every column shows."""
+        assert self.fixed is not None
+        return self._find(self.fixed, Affine.identity())
+
+    def _find(self, labels: LabelMap, transform: Transform) -> list[Outline]:
+        """The outlines of moved structures, one per view."""
+        shown = [view.labels(labels, transform) for view in self.views]
+        return [find_outlines(section, self.chosen) for section in shown]
 
 
 def _columns(
-    registration: Registration, side: int, outlines: _Outlines
+    registration: Registration, shown: ShownScans, side: int, outlines: _Outlines
 ) -> Iterator[tuple[str, list[Colors]]]:
     """Yields the heading and the three planes of every column of the picture."""
-    views, moving = outlines.views, registration.moving
-    windows = Window.of(registration.fixed), Window.of(moving)
-    fixed = [view.gray(registration.fixed, window=windows[0]) for view in views]
-    heading = "fixed" if outlines.fixed is None else "fixed (yellow)"
+    views, moving = outlines.views, shown.moving
+    windows = Window.of(shown.fixed), Window.of(moving)
+    fixed = [view.gray(shown.fixed, window=windows[0]) for view in views]
+    heading = "fixed" if outlines.fixed is None else "fixed (orange)"
     yield heading, outlines.draw([gray(section) for section in fixed], None)
     moved = fixed
     for name, transform in registration.tweening.items():
@@ -164,7 +193,9 @@ def _colors(share: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n 3"]:
     return 1 - np.abs(share) * (1 - end)
 
 
-def _title(registration: Registration) -> str:
+def _title(registration: Registration, shown: ShownScans) -> str:
+    if shown.are_blank:
+        return "No scan is shown: the brain alone was to be, and it was not found"
     correlation = registration.correlation
     return (
         f"Voltween, model {registration.model_name}: correlation "

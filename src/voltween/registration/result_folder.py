@@ -67,7 +67,7 @@ def write_registration(
             label maps have no label in common, or one of the files is an input of the
             command.
     """
-    result = LabeledResult(registration, carried)
+    result = LabeledResult(registration, carried, report.crop)
     chosen = choose_outputs(outputs, has=carried.names)
     with whole_folder(out, names=FILES, last=RECORD) as folder:
         with recording_warnings() as texts:

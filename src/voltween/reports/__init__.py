@@ -4,7 +4,8 @@ A page is made from a template and plain values; text in it is shown, never obey
 Pages open from disk and can be read without JavaScript. Positions are RAS+ mm.
 """
 
-from voltween.reports.crop import brain_alone as brain_alone
+from voltween.reports.crop import ShownScans as ShownScans
+from voltween.reports.crop import scans_to_show as scans_to_show
 from voltween.reports.index import INDEX as INDEX
 from voltween.reports.index import write_index as write_index
 from voltween.reports.index_rows import IndexRow as IndexRow

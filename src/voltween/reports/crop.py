@@ -5,14 +5,14 @@ an ellipsoid within the upper part of the head is shown, whose size follows the 
 width and length there: it ends before skin and eyes. That needs an upright adult head.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from voltween.preprocessing import find_foreground, looks_like_ct, resample_coarsely
 from voltween.reports.display import choose_grid
-from voltween.reports.pair import RegisteredPair
+from voltween.reports.pair import Crop, RegisteredPair
 from voltween.spatial import Affine, Grid, Image, LabelMap, slabs
 
 _AROUND_LABELS_MM = 5.0
@@ -49,13 +49,32 @@ def without_faces(pair: RegisteredPair) -> RegisteredPair | None:
     )
 
 
-def brain_alone(scan: Image, labels: LabelMap | None = None) -> Image | None:
-    """Returns a scan with all voxels away from the brain set to the background.
+@dataclass(frozen=True, eq=False)
+class ShownScans:
+    """The scans of a pair as pictures of them show them."""
 
-    None if it has no labels and no head is found in it: then nothing can be shown.
+    fixed: Image
+    moving: Image
+    are_blank: bool = False
+    """Whether nothing is shown, as a brain was not found."""
+
+
+def scans_to_show(
+    scans: tuple[Image, Image],
+    labels: tuple[LabelMap | None, LabelMap | None],
+    crop: Crop,
+) -> ShownScans:
+    """Returns the fixed and the moving scan, whole or without what is to be left out.
+
+    With brain, all voxels away from the brain are set to the background. If a scan has
+    neither labels nor a head that is recognized, both are blank.
     """
-    brain = _brain(scan, labels)
-    return None if brain is None else _masked(scan, brain)
+    if crop == "none":
+        return ShownScans(*scans)
+    fixed, moving = (_brain(*side) for side in zip(scans, labels, strict=True))
+    if fixed is None or moving is None:
+        return ShownScans(*map(_blank, scans), are_blank=True)
+    return ShownScans(_masked(scans[0], fixed), _masked(scans[1], moving))
 
 
 def _brain(scan: Image, labels: LabelMap | None) -> LabelMap | None:
@@ -75,6 +94,10 @@ def _brain(scan: Image, labels: LabelMap | None) -> LabelMap | None:
 def _masked(scan: Image, brain: LabelMap) -> Image:
     inside = Affine.identity().resample(brain, onto=scan.grid).data > 0
     return Image(np.where(inside, scan.data, scan.outside_value), scan.grid)
+
+
+def _blank(scan: Image) -> Image:
+    return Image(np.full(scan.grid.shape, scan.outside_value, np.float32), scan.grid)
 
 
 def _near_labels(labels: LabelMap, grid: Grid) -> Bool[np.ndarray, "i j k"]:

@@ -8,11 +8,21 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from voltween.figures import LARGEST_LOG_JACOBIAN, MOST_STRUCTURES, Window
+from voltween.figures import (
+    FIXED_OUTLINE,
+    FOLD_COLOR,
+    LARGEST_LOG_JACOBIAN,
+    MOST_STRUCTURES,
+    MOVED_OUTLINE,
+    Window,
+)
 from voltween.reports.deformation import Deformation, folds_on
 from voltween.reports.pair import RegisteredPair
 from voltween.reports.sprites import exact_sprite, sprite
 from voltween.spatial import Affine, Grid, LabelMap, Transform
+
+COLORS = {"fixed": FIXED_OUTLINE, "moved": MOVED_OUTLINE, "fold": FOLD_COLOR}
+"""Colors of the overlays and of their legend."""
 
 Levels = UInt8[np.ndarray, "i j k"]
 
@@ -96,6 +106,7 @@ def viewer_data(frames: Frames, names: Mapping[int, str]) -> dict[str, Any]:
         "coarse": deformation.coarse.shape,
         "coarse_voxels": float(deformation.coarse.spacing_mm[0] / grid.spacing_mm[0]),
         "largest_log_jacobian": LARGEST_LOG_JACOBIAN,
+        "colors": COLORS,
         "fixed": sprite(frames.fixed).as_dict(),
         "fixed_labels": frames.outlines(frames.fixed_codes, Affine.identity()),
         "structures": [names.get(n, str(n)) for n in frames.structures],

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from PIL import Image as Picture
 
 from voltween.figures import (
+    FOLD_COLOR,
     LARGEST_LOG_JACOBIAN,
     PLANES,
     Colors,
@@ -15,6 +16,7 @@ from voltween.figures import (
     checker,
     gray,
     paint_panel,
+    rgb,
 )
 from voltween.reports.deformation import folds_on
 from voltween.reports.frames import Frames, Levels
@@ -25,7 +27,6 @@ _PIXELS = 180  # of the longest side of a section
 _GAP = 4
 _OPACITY = 0.75  # of the largest volume change
 _BLUE, _RED = np.array([0.16, 0.39, 0.86]), np.array([0.84, 0.16, 0.20])
-_YELLOW = np.array([1.0, 0.87, 0.0])
 
 
 class Panel(NamedTuple):
@@ -33,7 +34,7 @@ class Panel(NamedTuple):
 
     name: str
     description: str
-    """What the picture shows, for those who do not see it."""
+    """The content of the picture in words, for those who do not see it."""
     uri: str
 
 
@@ -73,7 +74,7 @@ def _volume_change(fixed: list[Section], frames: Frames) -> list[Colors]:
         change = Affine.identity().resample(frames.pair.jacobian, onto=slab)
         colors = _blend(section, plane.section(change.data))
         if folds is not None:
-            colors[plane.section(folds)] = _YELLOW
+            colors[plane.section(folds)] = rgb(FOLD_COLOR)
         result.append(colors)
     return result
 

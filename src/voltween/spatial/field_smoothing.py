@@ -129,7 +129,7 @@ def _smooth(
 def _is_unmoved_border(
     vectors_mm: Float[np.ndarray, "i j k 3"],
 ) -> Bool[np.ndarray, "i j k"]:
-    """Which voxels lie at the border of the grid and have no displacement."""
+    """The mask of the voxels at the border of the grid that have no displacement."""
     is_unmoved = np.all(vectors_mm == 0, axis=-1)
     is_unmoved[1:-1, 1:-1, 1:-1] = False
     return is_unmoved
@@ -138,7 +138,7 @@ def _is_unmoved_border(
 def _nearest_voxels(
     grid: Grid, positions_mm: Float[np.ndarray, "n 3"]
 ) -> Bool[np.ndarray, "i j k"]:
-    """Which voxels are nearest to one of the positions that lie on the grid."""
+    """The mask of the voxels nearest to one of the positions that lie on the grid."""
     is_nearest = np.zeros(grid.shape, bool)
     voxels = np.rint(grid.world_to_voxel(positions_mm)).astype(int)
     inside = ((voxels >= 0) & (voxels < grid.shape)).all(axis=1)

@@ -30,7 +30,7 @@ class TrainingData:
     pairs: PairSampler
     val: Sequence[Sample]
     fingerprint: ModelFingerprint | None
-    """What the training scans are like, for the model file; None in all processes but
+    """Description of the training scans, for the model file; None in all processes but
     the first."""
 
 

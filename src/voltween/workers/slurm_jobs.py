@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from voltween.errors import InputError
 
+SLURM_LOGS = "slurm-logs"
+"""Name of the folder of the jobs' logs, in that of a command's results."""
+
 _EXAMPLE = "partition=NAME,time=4:00:00,cpus=4,mem=16G"
 
 

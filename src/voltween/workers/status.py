@@ -10,6 +10,9 @@ from pathlib import Path
 from voltween.files import output_folder, whole_file
 from voltween.workers.tasks import Outcome
 
+STATUS = "status.csv"
+"""Name of the table in the folder of a command's results."""
+
 _COLUMNS = ("name", "state", "seconds", "note")
 _WRITE_SECONDS = 1.0
 
@@ -73,7 +76,10 @@ class Status:
         self._changed()
 
     def close(self) -> None:
-        """Writes the table a last time."""
+        """Writes the table a last time; what has not ended is waiting again."""
+        for name, row in self._rows.items():
+            if row.state == "running":
+                self._rows[name] = _Row("waiting")
         self._write()
 
     def count(self, state: str) -> int:

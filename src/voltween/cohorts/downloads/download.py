@@ -21,7 +21,7 @@ class LoadedCase:
     labels: LabelMap | None = None
     points: Points | None = None
     mask: LabelMap | None = None
-    """What is to be kept of an image that is to be stripped."""
+    """The part to be kept of an image that is to be stripped."""
     remarks: tuple[str, ...] = ()
     """Remarks for the log."""
     points_remark: str = ""

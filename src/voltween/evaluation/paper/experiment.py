@@ -23,7 +23,7 @@ from voltween.evaluation.paper.settings import ExperimentSettings
 from voltween.evaluation.paper.table_file import PaperTable
 from voltween.evaluation.paper.table_page import MeasuredTable, table_page
 from voltween.evaluation.report.report_folder import write_report
-from voltween.evaluation.runner import evaluate
+from voltween.evaluation.runner import EvaluationInterrupted, evaluate
 from voltween.evaluation.scores import Scores
 from voltween.files import output_folder, whole_file
 from voltween.training import Hardware, StepReport, fit_box
@@ -87,17 +87,25 @@ def run_experiment(
         keep_transforms=run.keep_transforms,
         landmark_voxel_mm=fit_box(boxes, PAPER_SHAPE).spacing_mm,
     )
-    scores = evaluate(
-        _all_methods(rows),
-        measured,
-        pairs=pairs,
-        out=laboratory.out,  # all tables share one folder of finished pairs
-        protocol=protocol,
-        runner=run.runner,
-    )
-    page = table_page(MeasuredTable(table, scores, settings.split or "test"))
-    _write(table, scores, page, laboratory.out / table.name)
-    return page
+
+    def write(scores: Scores) -> str:
+        page = table_page(MeasuredTable(table, scores, settings.split or "test"))
+        _write(table, scores, page, laboratory.out / table.name)
+        return page
+
+    try:
+        scores = evaluate(
+            _all_methods(rows),
+            measured,
+            pairs=pairs,
+            out=laboratory.out,  # all tables share one folder of finished pairs
+            protocol=protocol,
+            runner=run.runner,
+        )
+    except EvaluationInterrupted as stop:
+        write(stop.scores)
+        raise
+    return write(scores)
 
 
 def open_laboratory(

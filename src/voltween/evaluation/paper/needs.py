@@ -20,7 +20,7 @@ class RowNeeds:
     needs: DryRun | None
     """None for a row without a training of its own, and for one that fails."""
     note: str
-    """What comes in addition, or the reason for the failure."""
+    """Further needs, or the reason for the failure."""
 
 
 def experiment_needs(

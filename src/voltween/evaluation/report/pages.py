@@ -54,6 +54,11 @@ def markdown_page(
         parts.append(
             f"Pairs that were not registered and are not included above:\n\n{listed}"
         )
+    if count := sum(score.status == "missing" for score in scores.pairs):
+        parts.append(
+            f"{count} of {len(scores.pairs)} measurements are missing: repeat the "
+            "command to continue."
+        )
     if suspect := suspects(scores):
         listed = "\n".join(f"- {markdown(line)}" for line in _suspicions(suspect))
         parts.append(f"{_VERDICTS_LEGEND}\n\n{listed}")

@@ -14,7 +14,12 @@ from voltween.evaluation.report.statistics import (
     holm,
     paired_test,
 )
-from voltween.evaluation.scores import PairScore, Scores, mean_of_measured
+from voltween.evaluation.scores import (
+    NOT_MEASURED,
+    PairScore,
+    Scores,
+    mean_of_measured,
+)
 from voltween.registration import Grade
 
 CsvRow = dict[str, str | int | float]
@@ -107,7 +112,7 @@ def values_of(scores: Scores, method: str, field: str) -> dict[Pair, float]:
 def failures(scores: Scores) -> list[PairScore]:
     """Pairs that were not registered, except for methods that registered none."""
     registered = {score.method for score in scores.pairs if score.status == "ok"}
-    return [s for s in scores.pairs if s.status != "ok" and s.method in registered]
+    return [s for s in scores.pairs if s.status == "failed" and s.method in registered]
 
 
 def suspects(scores: Scores) -> list[PairScore]:
@@ -127,16 +132,15 @@ def summary_rows(scores: Scores) -> list[MethodSummary]:
 def _method_summary(scores: Scores, method: str) -> MethodSummary:
     pairs = [score for score in scores.pairs if score.method == method]
     ok = sum(score.status == "ok" for score in pairs)
-    is_unavailable = all(score.status == "unavailable" for score in pairs)
     return MethodSummary(
         method=method,
         pairs_ok=ok,
-        pairs_failed=0 if is_unavailable else len(pairs) - ok,
+        pairs_failed=sum(score.status == "failed" for score in pairs),
         verdicts={
             grade: sum(score.verdict == grade for score in pairs)
             for grade in get_args(Grade)
         },
-        reason="" if ok else _reason(pairs, is_unavailable),
+        reason="" if ok else _reason(pairs),
         estimates={
             field: estimate(values_of(scores, method, field))
             for field in QUALITIES + COSTS
@@ -148,10 +152,15 @@ def _method_summary(scores: Scores, method: str) -> MethodSummary:
     )
 
 
-def _reason(pairs: Sequence[PairScore], is_unavailable: bool) -> str:
+def _reason(pairs: Sequence[PairScore]) -> str:
     """Reason in words why a method registered no pair, with its first note."""
-    status = "unavailable" if is_unavailable else f"failed on all {len(pairs)} pairs"
-    notes = list(dict.fromkeys(score.note for score in pairs if score.note))
+    tried = [score for score in pairs if score.status != "missing"]
+    if not tried:
+        return NOT_MEASURED
+    is_unavailable = all(score.status == "unavailable" for score in tried)
+    count = f"all {len(pairs)}" if len(tried) == len(pairs) else f"{len(tried)}"
+    status = "unavailable" if is_unavailable else f"failed on {count} pairs"
+    notes = list(dict.fromkeys(score.note for score in tried if score.note))
     if not notes:
         return status
     others = f" ({len(notes) - 1} other reasons in pairs.csv)" if notes[1:] else ""

@@ -6,8 +6,8 @@
   const data = JSON.parse(document.getElementById("viewer-data").textContent);
   const shape = data.shape;
   const AXES = { axial: [0, 1, 2], coronal: [0, 2, 1], sagittal: [1, 2, 0] };
-  const YELLOW = "#ffd400", LIGHT_BLUE = "#59b3ff", CYAN = "#00e5e5";
-  const RED = [215, 40, 50], BLUE = [40, 100, 220], FOLD = [255, 221, 0];
+  const CYAN = "#00e5e5", RED = [215, 40, 50], BLUE = [40, 100, 220];
+  const FOLD = [1, 3, 5].map((at) => parseInt(data.colors.fold.slice(at, at + 2), 16));
   const GRID_LINES = 20;
   const element = (id) => document.getElementById(id);
   const state = {
@@ -169,8 +169,8 @@
       if (element("jacobian").checked) this.drawJacobian(stage, folds, width, height);
       if (element("grid").checked) this.drawGrid(stage);
       if (element("contours")?.checked) {
-        this.drawOutlines(fixedLabels, YELLOW);
-        this.drawOutlines(stage.labels, LIGHT_BLUE);
+        this.drawOutlines(fixedLabels, data.colors.fixed);
+        this.drawOutlines(stage.labels, data.colors.moved);
       }
       if (element("crosshair").checked) this.drawCrosshair(width, height);
       this.label.textContent = `${state.at[this.normal] + 1} / ${shape[this.normal]}`;
