@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
+from PIL import Image as Picture
 
 from voltween.figures import (
     FIXED_OUTLINE,
@@ -50,15 +51,14 @@ _FIXED, _MOVED = np.array(rgb(FIXED_OUTLINE)), np.array(rgb(MOVED_OUTLINE))
 _RED, _BLUE = np.array([0.70, 0.09, 0.17]), np.array([0.13, 0.40, 0.67])
 
 
-def write_overview(
+def paint_overview(
     registration: Registration,
-    path: Path,
     *,
     shown: ShownScans | None = None,
     fixed_labels: LabelMap | None = None,
     moving_labels: LabelMap | None = None,
-) -> None:
-    """Writes a PNG: fixed, every tweening frame, checkerboard, deformed grid, Jacobian.
+) -> Picture.Image:
+    """Paints fixed, every tweening frame, checkerboard, deformed grid, Jacobian.
 
     The rows are three planes through the center of the fixed image, with R, A and S to
     the right or up. Where there are labels, the twelve structures that are largest in
@@ -67,13 +67,9 @@ def write_overview(
 
     Args:
         registration: The registration.
-        path: The picture.
         shown: The scans as they are shown, if not as a whole.
         fixed_labels: Label map of the fixed scan.
         moving_labels: Label map of the moving scan.
-
-    Raises:
-        OutputError: If the file cannot be written.
     """
     count = len(registration.tweening) + _OTHER_COLUMNS
     side = min(LONGEST_SIDE_VOXELS, _MOST_PIXELS // count)
@@ -81,11 +77,19 @@ def write_overview(
     outlines = _Outlines.of(fixed_labels, moving_labels, views)
     shown = shown or ShownScans(registration.fixed, registration.moving)
     columns = dict(_columns(registration, shown, side, outlines))
-    picture = add_color_scale(
+    return add_color_scale(
         paint_mosaic(_title(registration, shown), columns),
         _colors(np.linspace(1, -1, 100)),
         [f"{LARGEST_LOG_JACOBIAN:+g}", "0", f"{-LARGEST_LOG_JACOBIAN:+g}"],
     )
+
+
+def write_picture(picture: Picture.Image, path: Path) -> None:
+    """Writes a picture as PNG.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
     with whole_file(path) as partial:
         picture.save(partial, format="png", compress_level=1)
 
