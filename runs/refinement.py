@@ -44,7 +44,7 @@ from voltween.refinement import (
     Refinement,
 )
 from voltween.registration import Guidance, Registration, Side, register
-from voltween.registration.overview import write_overview
+from voltween.registration.overview import paint_overview, write_picture
 from voltween.spatial import Image, LabelMap
 
 _POINTS = 5000
@@ -191,7 +191,8 @@ class Template:
                 )
                 fold = f"folding {result.folding_percent:.3g} %"
                 print(f"{case.name} {kind}: {line}; {fold}", flush=True)
-                write_overview(result, self.out / f"{case.name} {kind}.png")
+                picture = paint_overview(result)
+                write_picture(picture, self.out / f"{case.name} {kind}.png")
 
 
 WAYS: dict[str, tuple[bool, Refinement | None]] = {

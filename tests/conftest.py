@@ -17,6 +17,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "native: of modules with native operations")
     config.addinivalue_line("markers", "kills: of commands killed at random moments")
     config.addinivalue_line("markers", "slurm: with a Slurm on this machine, as root")
+    config.addinivalue_line("markers", "gpu: on a CUDA device; see runs/gpu.sh")
     config.addinivalue_line("markers", "browser: of pages in headless Chromium")
 
 

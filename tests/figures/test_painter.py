@@ -17,6 +17,7 @@ from voltween.figures import (
     PLANES,
     checker,
     draw_outlines,
+    find_outlines,
     largest_structures,
     mask_colors,
     overlap_colors,
@@ -48,7 +49,8 @@ def test_masks_are_white_and_half_transparent_red_on_black():
 def test_outline_is_the_outermost_pixels_of_the_chosen_labels():
     labels = np.zeros((7, 7), int)
     labels[1:4, 1:4], labels[5, 5] = 3, 4
-    drawn = draw_outlines(np.zeros((7, 7, 3)), labels, chosen=[3], color=np.ones(3))
+    outlines = find_outlines(labels, [3])
+    drawn = draw_outlines(np.zeros((7, 7, 3)), outlines, np.ones(3))
     expected = labels == 3
     expected[2, 2] = False
     np.testing.assert_array_equal(drawn[..., 0] == 1, expected)

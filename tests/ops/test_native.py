@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from support.devices import each_device, on
 from support.tensors import random_flow, random_numbers
 from voltween.ops import _native, instruction_set
 from voltween.ops.affine import COMPOSE_AFFINE
@@ -119,6 +120,26 @@ def test_tensors_of_other_devices_take_the_stock_form(operation):
     result = operation(*arguments)
     assert result.device.type == "meta"
     assert result.shape == expected.shape
+
+
+@each_device
+@each_operation
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_stock_form_is_right_on_every_device(operation, device, dtype):
+    """Values and gradients are those of the compiled form in double precision."""
+    exact = with_gradients(arguments_of((6, 4, 8))[operation])
+    arguments = with_gradients(on(device, *arguments_of((6, 4, 8), dtype)[operation]))
+    expected, value = operation.compiled(*exact), operation.stock(*arguments)
+    assert value.device.type == device
+    weights = random_numbers(*expected.shape, seed=9)
+    tolerance = 1e-4 if dtype == torch.float32 else 1e-11
+    as_close = {"atol": tolerance, "rtol": tolerance}
+    torch.testing.assert_close(value.double().cpu(), expected, **as_close)
+    total = (value.double() * weights.to(device)).sum()
+    ours = torch.autograd.grad(total, tensors_of(arguments))
+    theirs = torch.autograd.grad((expected * weights).sum(), tensors_of(exact))
+    for our, their in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(our.double().cpu(), their, **as_close)
 
 
 @each_operation

@@ -15,10 +15,14 @@ from support.scans import (
 )
 from voltween.figures import FIXED_OUTLINE, MOVED_OUTLINE, display_grid, rgb
 from voltween.registration import Registration, register, write_registration
-from voltween.registration.overview import write_overview
+from voltween.registration.overview import paint_overview, write_picture
 from voltween.registration.result import TweeningStage
 from voltween.reports import ReportOptions
 from voltween.spatial import Affine, Image
+
+
+def write_overview(result, path, **options):
+    write_picture(paint_overview(result, **options), path)
 
 
 def test_display_grid_is_cubic_in_ras_order_over_the_whole_scan():

@@ -25,8 +25,8 @@ LAST = f"state-{CONFIG.steps:08d}.safetensors"
 def run(manifest, out, config=CONFIG, on_step=lambda report: None, **changes):
     """Train in a folder.
 
-    `changes` are the network, the number of devices, the cache, and whether curves are
-    drawn, which takes longer than the steps.
+    `changes` are the network, the kind and number of devices, the cache, and whether
+    curves are drawn, which takes longer than the steps.
     """
     network = changes.get("network", CASCADE)
     draw = logs.write_progress if changes.get("draws_curves") else lambda *_: None
@@ -35,7 +35,9 @@ def run(manifest, out, config=CONFIG, on_step=lambda report: None, **changes):
             read_manifest(manifest),
             Recipe(PREPROCESSING, network, config),
             out=out,
-            hardware=Hardware("cpu", devices=changes.get("devices", 1)),
+            hardware=Hardware(
+                changes.get("accelerator", "cpu"), devices=changes.get("devices", 1)
+            ),
             cache=changes.get("cache", manifest.parent / "cache"),
             on_step=on_step,
         )

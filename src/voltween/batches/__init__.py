@@ -3,20 +3,11 @@
 A `PairJob` names the files of two scans and the options; `register_files` does one.
 Transforms map fixed to moving world mm, as everywhere. The records in the folder of a
 cohort are the only state of a `CohortRun`.
+
+The names are those of `__init__.pyi`. A module is imported when one of its names is
+first used: one pair needs nothing of what cohorts need, which is 80 modules.
 """
 
-from voltween.batches.cohort import CohortChoice as CohortChoice
-from voltween.batches.cohort import CohortRun as CohortRun
-from voltween.batches.cohort import make_data_set as make_data_set
-from voltween.batches.cohort import plan_cohort as plan_cohort
-from voltween.batches.companions import Companions as Companions
-from voltween.batches.index_page import write_pages as write_pages
-from voltween.batches.memory import memory_limit as memory_limit
-from voltween.batches.memory import memory_remark as memory_remark
-from voltween.batches.options import RefinementOptions as RefinementOptions
-from voltween.batches.options import RegistrationOptions as RegistrationOptions
-from voltween.batches.pair_job import PairJob as PairJob
-from voltween.batches.pair_job import register_files as register_files
-from voltween.batches.tables import SUMMARY as SUMMARY
-from voltween.batches.tables import PairRow as PairRow
-from voltween.batches.work import Work as Work
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

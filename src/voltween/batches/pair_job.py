@@ -12,7 +12,6 @@ from voltween.batches.companions import Companions
 from voltween.batches.kept_files import kept_file
 from voltween.batches.kept_model import kept_model
 from voltween.batches.options import RegistrationOptions
-from voltween.cohorts import read_structures
 from voltween.errors import InputError
 from voltween.files import PathLike
 from voltween.models import weights_digest
@@ -142,7 +141,11 @@ def register_files(
 
 
 def _structures(path: Path | None) -> dict[int, str]:
-    return read_structures(path) if path else {}
+    if path is None:
+        return {}
+    from voltween.cohorts import read_structures  # imports 60 modules, for few pairs
+
+    return read_structures(path)
 
 
 def _refinement(job: PairJob, settled: SettledModel) -> RefinementChoice:

@@ -12,7 +12,7 @@ from torch.nn.functional import conv3d
 from voltween.benchmarks.timing import Repetitions, Work, alternate
 from voltween.networks import has_fast_bf16
 from voltween.ops import instruction_set
-from voltween.process import installed_version
+from voltween.process import installed_version, machine_bytes
 
 # Instruction sets that determine the speed of these operations, in Linux's spelling.
 _RELEVANT_FLAGS = (
@@ -30,7 +30,8 @@ class Machine:
     """Cores this process may use."""
     threads: int
     """Threads PyTorch uses inside an operation."""
-    memory_bytes: int
+    memory_bytes: int | None
+    """None where it cannot be asked."""
     caches: tuple[str, ...]
     instruction_sets: tuple[str, ...]
     used_instruction_set: str
@@ -68,7 +69,7 @@ def describe_machine() -> Machine:
         processor=_cpu_field("model name") or platform.processor() or "unknown",
         cores=_usable_cores(),
         threads=torch.get_num_threads(),
-        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        memory_bytes=machine_bytes(),
         caches=tuple(_caches()),
         instruction_sets=_instruction_sets(),
         used_instruction_set=instruction_set(),

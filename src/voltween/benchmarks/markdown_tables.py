@@ -14,12 +14,12 @@ OURS, PLAIN = "voltween", "plain PyTorch"
 
 def machine_table(machine: Machine, limits: Limits) -> str:
     """Table of the machine and its measured limits."""
-    bf16 = limits.bf16_product_flops
+    bf16, memory = limits.bf16_product_flops, machine.memory_bytes
     rows = [
         ("processor", machine.processor),
         ("cores, threads used", f"{machine.cores}, {machine.threads}"),
         ("caches per core", ", ".join(machine.caches) or "unknown"),
-        ("memory", f"{machine.memory_bytes / 2**30:.0f} GiB"),
+        ("memory", f"{memory / 2**30:.0f} GiB" if memory else "unknown"),
         ("instruction sets", " ".join(machine.instruction_sets) or "unknown"),
         ("used by our operations", machine.used_instruction_set),
         ("copy", f"{limits.copy_bytes_per_second / 1e9:.1f} GB/s (read + write)"),

@@ -49,6 +49,8 @@ class NaiveEncoder(nn.Module):
 class NaiveAffine(nn.Module):
     """Encoder and one fully connected layer to the 12 numbers A and b."""
 
+    half_sides: Tensor
+
     def __init__(self, config: CascadeConfig) -> None:
         super().__init__()
         halvings = config.affine_halvings
@@ -56,7 +58,8 @@ class NaiveAffine(nn.Module):
         voxels = math.prod(n // 2**halvings for n in config.shape)
         width = voxels * config.channels * 2 ** (halvings - 1)
         self.head = nn.Linear(width, 12, bias=False)
-        self.half_sides = torch.tensor(config.shape) / 2
+        half_sides = torch.tensor(config.shape) / 2
+        self.register_buffer("half_sides", half_sides, persistent=False)
 
     def forward(self, fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
         """Returns A (no unit) and b (voxels)."""

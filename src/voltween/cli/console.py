@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.markdown import Markdown
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -76,6 +75,8 @@ def show_markdown(text: str) -> None:
     A table that is too wide is shown as it is stored: columns that are squeezed would
     lose the ends of their words, such as those of methods.
     """
+    from rich.markdown import Markdown  # slow to import, for tables only
+
     rows = [line for line in text.splitlines() if line.startswith("|")]
     is_too_wide = max(map(len, rows), default=0) > console.width
     if is_too_wide:

@@ -123,11 +123,12 @@ def _needs_cells(row: RowNeeds) -> tuple[str, str, str, str]:
     needs = row.needs
     if needs is None:
         return "", "", "", ""
+    available = needs.memory_available_bytes
+    has = "unknown" if available is None else f"{available / 1e9:.0f} GB"
     hours, minutes = divmod(round(needs.seconds / 60), 60)
     return (
         f"{needs.weights:,}",
-        f"{needs.memory_bytes / 1e9:.1f} GB of "
-        f"{needs.memory_available_bytes / 1e9:.0f} GB",
+        f"{needs.memory_bytes / 1e9:.1f} GB of {has}",
         f"{needs.disk_bytes / 1e9:.1f} GB",
         f"{hours} h {minutes} min",
     )

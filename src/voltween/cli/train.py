@@ -147,8 +147,9 @@ def stage_line(step: int, stage: StageValidation) -> str:
 def _show_needs(needs: DryRun) -> None:
     """Shows the memory, disk and time that a training needs, and its first losses."""
     table = Table("", "needs", "has")
-    available = needs.memory_bytes, needs.memory_available_bytes
-    table.add_row("memory", *(f"{n / 1e9:.1f} GB" for n in available))
+    available = needs.memory_available_bytes
+    has = "unknown" if available is None else f"{available / 1e9:.1f} GB"
+    table.add_row("memory", f"{needs.memory_bytes / 1e9:.1f} GB", has)
     table.add_row("disk", f"{needs.disk_bytes / 1e9:.1f} GB", "enough")
     hours, minutes = divmod(round(needs.seconds / 60), 60)
     table.add_row("time, if nothing else runs", f"{hours} h {minutes} min", "")

@@ -18,6 +18,7 @@ from voltween.figures import (
     PLANES,
     Window,
     draw_outlines,
+    find_outlines,
     gray,
     paint_panel,
     plane_view,
@@ -97,10 +98,8 @@ def _panels(case: SheetCase) -> Iterator[Picture.Image]:
         view = plane_view(plane, image.grid, middle_mm, pixels=_SIDE_PIXELS)
         colors = gray(view.gray(image, window=window))
         if labels is not None:
-            shown = view.labels(labels)
-            colors = draw_outlines(
-                colors, shown, chosen=labels.labels, color=_OUTLINE_COLOR
-            )
+            outlines = find_outlines(view.labels(labels), labels.labels)
+            colors = draw_outlines(colors, outlines, _OUTLINE_COLOR)
         yield paint_panel(colors, plane)
 
 

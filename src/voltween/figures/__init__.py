@@ -20,6 +20,7 @@ from voltween.figures.painter import MOVED_OUTLINE as MOVED_OUTLINE
 from voltween.figures.painter import Colors as Colors
 from voltween.figures.painter import checker as checker
 from voltween.figures.painter import draw_outlines as draw_outlines
+from voltween.figures.painter import find_outlines as find_outlines
 from voltween.figures.painter import gray as gray
 from voltween.figures.painter import largest_structures as largest_structures
 from voltween.figures.painter import mask_colors as mask_colors

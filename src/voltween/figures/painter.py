@@ -81,16 +81,18 @@ def largest_structures(sections: Sequence[Int[np.ndarray, "_ _"]]) -> list[int]:
     return [int(label) for label in by_size if label != 0][:MOST_STRUCTURES]
 
 
+def find_outlines(
+    labels: Int[np.ndarray, "_ _"], chosen: Sequence[int]
+) -> Bool[np.ndarray, "_ _"]:
+    """Finds the outermost pixels of the chosen structures."""
+    return _edges(np.where(np.isin(labels, chosen), labels, 0))
+
+
 def draw_outlines(
-    colors: Colors,
-    labels: Int[np.ndarray, "_ _"],
-    *,
-    chosen: Sequence[int],
-    color: Float[np.ndarray, " 3"],
+    colors: Colors, outlines: Bool[np.ndarray, "_ _"], color: Float[np.ndarray, " 3"]
 ) -> Colors:
-    """Draws the outermost pixels of the chosen structures in a color."""
-    edges = _edges(np.where(np.isin(labels, chosen), labels, 0))
-    return np.where(edges[..., None], color, colors)
+    """Draws outlines, as `find_outlines` returns them, in a color."""
+    return np.where(outlines[..., None], color, colors)
 
 
 def as_picture(colors: Colors) -> Picture.Image:

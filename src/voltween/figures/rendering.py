@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
-from scipy.ndimage import binary_fill_holes, gaussian_filter, label
 
 from voltween.figures.windowing import Window
 from voltween.process import missing_package
@@ -66,9 +65,11 @@ class Scene:
 
 def body_mask(data: Float[np.ndarray, "i j k"]) -> Bool[np.ndarray, "i j k"]:
     """Mask of the largest object brighter than the background, with holes filled."""
-    smooth = gaussian_filter(data, 1.0)
+    from scipy import ndimage  # slow to import
+
+    smooth = ndimage.gaussian_filter(data, 1.0)
     bright = smooth > _otsu(smooth)
-    parts, count = label(bright)
+    parts, count = ndimage.label(bright)
     if count == 0:
         return np.ones(data.shape, bool)
     largest = np.bincount(parts.ravel())[1:].argmax() + 1
@@ -76,7 +77,7 @@ def body_mask(data: Float[np.ndarray, "i j k"]) -> Bool[np.ndarray, "i j k"]:
     for axis in range(3):  # sinuses and airways open to one side only
         layers = np.moveaxis(body, axis, 0)
         for layer in layers:
-            layer[:] = binary_fill_holes(layer)
+            layer[:] = ndimage.binary_fill_holes(layer)
     return body
 
 
@@ -277,6 +278,8 @@ def _cut_surface(pyvista: Any, scene: Scene, image: Image, *, share: float) -> A
 
     The cut planes are at this share of the scene's sides.
     """
+    from scipy.ndimage import gaussian_filter
+
     gray = Window.of(image).gray(image.data)
     inside = _block(gray.shape) if scene.is_filled else body_mask(image.data)
     body = np.pad(gaussian_filter(inside.astype(float), 0.7), 1)
@@ -306,6 +309,8 @@ def _block(shape: tuple[int, ...]) -> Bool[np.ndarray, "i j k"]:
 def _structure_surface(
     pyvista: Any, scene: Scene, mask: Bool[np.ndarray, "i j k"]
 ) -> Any:
+    from scipy.ndimage import gaussian_filter
+
     smooth = gaussian_filter(np.pad(mask, 1).astype(float), 0.8)
     return _image_data(pyvista, scene, smooth, padding=1).contour([0.5])
 

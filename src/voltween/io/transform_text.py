@@ -5,7 +5,6 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from scipy.io import matlab
 
 from voltween.errors import InputError
 from voltween.io.transform_records import TransformRecord
@@ -83,6 +82,8 @@ def read_matlab_records(path: Path) -> list[TransformRecord]:
     Raises:
         InputError: If there are other matrices, or the file is damaged.
     """
+    from scipy.io import matlab  # takes 0.1 s, and few files are of this format
+
     stored = BytesIO(path.read_bytes())
     try:
         names = [name for name, *_ in matlab.whosmat(stored)]

@@ -14,8 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.ndimage import gaussian_filter, map_coordinates
-from scipy.spatial.transform import Rotation
 
 from voltween.models.scan_facts import Body
 
@@ -119,6 +117,8 @@ def rotations() -> Float[np.ndarray, "n 3 3"]:
     References:
         Alexa 2022, Super-Fibonacci spirals, CVPR, doi:10.1109/CVPR52688.2022.00811.
     """
+    from scipy.spatial.transform import Rotation  # slow to import, for few scans only
+
     pitches, tilts = (-30, -15, 0, 15), (-12, 0, 12)
     near = [(x, y, z) for x in pitches for y in tilts for z in tilts]
     numbers = np.arange(_ROTATIONS)
@@ -156,6 +156,8 @@ class _Smooth(NamedTuple):
     @classmethod
     def of(cls, body: Body, width: float) -> "_Smooth":
         """Smooths a scan's foreground and its brightness."""
+        from scipy.ndimage import gaussian_filter  # slow to import
+
         step_voxels = width * body.size_mm / _SIDE / body.spacing_mm
         foreground, brightness = (
             gaussian_filter(
@@ -167,6 +169,8 @@ class _Smooth(NamedTuple):
 
     def sample(self, poses: Float[np.ndarray, "n 3 3"]) -> tuple[_Samples, _Samples]:
         """Foreground and its brightness at the template's voxels, in every pose."""
+        from scipy.ndimage import map_coordinates  # slow to import
+
         offsets = np.indices((_SIDE,) * 3).reshape(3, -1).T - (_SIDE - 1) / 2
         places = np.einsum("rij,nj->rni", poses, offsets) * self.step_voxels
         voxels = (places + self.center_voxels).reshape(-1, 3).T

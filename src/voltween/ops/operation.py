@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.library import register_autograd, register_fake
+from torch.library import register_autograd
 
 from voltween.ops import _native
 from voltween.ops.forking import allow_forks
@@ -124,5 +124,6 @@ def _register(name: str, kernel: Kernel) -> Callable[..., Any]:
     schema = torch.library.infer_schema(kernel.run, mutates_args=())
     torch.library.define(full_name, schema)
     torch.library.impl(full_name, "cpu", kernel.run)
-    register_fake(full_name, kernel.allocate)
+    # Not `register_fake`, which looks for its caller in the files of all modules.
+    torch.library.impl(full_name, "meta", kernel.allocate)
     return getattr(torch.ops.voltween, name)

@@ -10,8 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.spatial import ConvexHull
-from scipy.spatial.transform import Rotation
 
 from voltween.spatial import Affine, Grid, Image
 
@@ -93,6 +91,9 @@ def _turned_about(
 
     Of a box with two sides of one length, only the third is a principal axis.
     """
+    from scipy.spatial import ConvexHull  # slow to import, for turned scans only
+    from scipy.spatial.transform import Rotation
+
     outer_mm = positions_mm[ConvexHull(positions_mm).vertices]
     best = axes
     for step, axis in product((3.0, 0.3), "xz"):

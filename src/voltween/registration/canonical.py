@@ -17,7 +17,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from scipy.ndimage import affine_transform
 
 from voltween.ops import FlowParts, exponential
 from voltween.spatial import Affine, Grid, SplineField, Transform
@@ -84,6 +83,8 @@ def regrid(parts: FlowParts, before: Grids, after: Grids) -> FlowParts:
 
     Between voxels, the dense flow is interpolated by cubic splines.
     """
+    from scipy.ndimage import affine_transform  # slow to import, for some voxels only
+
     ratio = before.fixed.spacing_mm / after.fixed.spacing_mm
     centers = [(np.array(grids.fixed.shape) - 1) / 2 for grids in (before, after)]
     dense = [

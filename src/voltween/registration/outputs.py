@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from PIL import Image as Picture
+
 from voltween import io
 from voltween.errors import InputError
-from voltween.registration.overview import write_overview
+from voltween.registration.overview import paint_overview, write_picture
 from voltween.registration.result import Registration
 from voltween.registration.timing import Seconds, timing
+from voltween.registration.writing_behind import Writer
 from voltween.reports import Crop, scans_to_show
 from voltween.spatial import LabelMap, Points
 
@@ -102,13 +105,12 @@ def _write_field(result: LabeledResult, path: Path) -> None:
     io.write_field(registration.fixed_to_moving, registration.fixed.grid, path)
 
 
-def _write_overview(result: LabeledResult, path: Path) -> None:
+def _paint_overview(result: LabeledResult) -> Picture.Image:
     registration, carried = result.registration, result.carried
     labels = carried.fixed_labels, carried.moving_labels
     scans = registration.fixed, registration.moving
-    write_overview(
+    return paint_overview(
         registration,
-        path,
         shown=scans_to_show(scans, labels, result.crop),
         fixed_labels=carried.fixed_labels,
         moving_labels=carried.moving_labels,
@@ -134,7 +136,7 @@ OUTPUTS = {
     "inverse": Output(
         "moving_to_fixed.h5", "inverse", lambda r: r.registration.moving_to_fixed
     ),
-    "overview": Output("overview.png", "overview", lambda r: r, _write_overview),
+    "overview": Output("overview.png", "overview", _paint_overview, write_picture),
     "jacobian": Output(
         "jacobian.nii.gz", "jacobian", lambda r: r.registration.jacobian
     ),
@@ -203,16 +205,16 @@ def choose_outputs(
 
 
 def write_outputs(
-    outputs: dict[str, Output], result: LabeledResult, folder: Path
+    outputs: dict[str, Output], result: LabeledResult, folder: Path, writer: Writer
 ) -> dict[str, Seconds]:
-    """Writes the files to a folder; returns the time that computing each took.
+    """Lets the files be written to a folder; returns the time that computing each took.
 
     Raises:
-        OutputError: If a file cannot be written.
+        OutputError: If an earlier file cannot be written.
     """
     seconds: dict[str, Seconds] = {}
     for output in outputs.values():
         with timing(seconds, output.step):
             content = output.compute(result)
-        output.write(content, folder / output.file)
+        writer.write(output.write, content, folder / output.file)
     return seconds

@@ -5,10 +5,12 @@ It is painted pixel by pixel into an array; Pillow adds the text and writes the 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
+from PIL import Image as Picture
 
 from voltween.figures import (
     FIXED_OUTLINE,
@@ -25,6 +27,7 @@ from voltween.figures import (
     checker,
     display_grid,
     draw_outlines,
+    find_outlines,
     gray,
     largest_structures,
     paint_mosaic,
@@ -36,6 +39,8 @@ from voltween.registration.result import Registration
 from voltween.reports import ShownScans
 from voltween.spatial import Affine, DisplacementField, LabelMap, Transform
 
+Outline = Bool[np.ndarray, "_ _"]
+
 _MOST_PIXELS = 1500  # across all columns, without gaps and scale: a laptop's screen
 _OTHER_COLUMNS = 4  # beside the frames of the tweening
 _GRID_LINES = 20
@@ -46,15 +51,14 @@ _FIXED, _MOVED = np.array(rgb(FIXED_OUTLINE)), np.array(rgb(MOVED_OUTLINE))
 _RED, _BLUE = np.array([0.70, 0.09, 0.17]), np.array([0.13, 0.40, 0.67])
 
 
-def write_overview(
+def paint_overview(
     registration: Registration,
-    path: Path,
     *,
     shown: ShownScans | None = None,
     fixed_labels: LabelMap | None = None,
     moving_labels: LabelMap | None = None,
-) -> None:
-    """Writes a PNG: fixed, every tweening frame, checkerboard, deformed grid, Jacobian.
+) -> Picture.Image:
+    """Paints fixed, every tweening frame, checkerboard, deformed grid, Jacobian.
 
     The rows are three planes through the center of the fixed image, with R, A and S to
     the right or up. Where there are labels, the twelve structures that are largest in
@@ -63,13 +67,9 @@ def write_overview(
 
     Args:
         registration: The registration.
-        path: The picture.
         shown: The scans as they are shown, if not as a whole.
         fixed_labels: Label map of the fixed scan.
         moving_labels: Label map of the moving scan.
-
-    Raises:
-        OutputError: If the file cannot be written.
     """
     count = len(registration.tweening) + _OTHER_COLUMNS
     side = min(LONGEST_SIDE_VOXELS, _MOST_PIXELS // count)
@@ -77,11 +77,19 @@ def write_overview(
     outlines = _Outlines.of(fixed_labels, moving_labels, views)
     shown = shown or ShownScans(registration.fixed, registration.moving)
     columns = dict(_columns(registration, shown, side, outlines))
-    picture = add_color_scale(
+    return add_color_scale(
         paint_mosaic(_title(registration, shown), columns),
         _colors(np.linspace(1, -1, 100)),
         [f"{LARGEST_LOG_JACOBIAN:+g}", "0", f"{-LARGEST_LOG_JACOBIAN:+g}"],
     )
+
+
+def write_picture(picture: Picture.Image, path: Path) -> None:
+    """Writes a picture as PNG.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
     with whole_file(path) as partial:
         picture.save(partial, format="png", compress_level=1)
 
@@ -112,16 +120,28 @@ class _Outlines:
 
     def draw(self, panels: list[Colors], moved_by: Transform | None) -> list[Colors]:
         """Draws the fixed structures, and the moved ones if there is a transform."""
-        same = Affine.identity()
-        sides = [(self.fixed, same, _FIXED), (self.moving, moved_by, _MOVED)]
-        for labels, transform, color in sides:
-            if labels is not None and transform is not None:
-                shown = [view.labels(labels, transform) for view in self.views]
-                panels = [
-                    draw_outlines(panel, section, chosen=self.chosen, color=color)
-                    for panel, section in zip(panels, shown, strict=True)
-                ]
+        sides = []
+        if self.fixed is not None:
+            sides.append((self._fixed_outlines, _FIXED))
+        if self.moving is not None and moved_by is not None:
+            sides.append((self._find(self.moving, moved_by), _MOVED))
+        for outlines, color in sides:
+            panels = [
+                draw_outlines(panel, outline, color)
+                for panel, outline in zip(panels, outlines, strict=True)
+            ]
         return panels
+
+    @cached_property
+    def _fixed_outlines(self) -> list[Outline]:
+        """Those of the fixed structures, which every column shows."""
+        assert self.fixed is not None
+        return self._find(self.fixed, Affine.identity())
+
+    def _find(self, labels: LabelMap, transform: Transform) -> list[Outline]:
+        """The outlines of moved structures, one per view."""
+        shown = [view.labels(labels, transform) for view in self.views]
+        return [find_outlines(section, self.chosen) for section in shown]
 
 
 def _columns(

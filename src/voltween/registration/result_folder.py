@@ -29,6 +29,7 @@ from voltween.registration.outputs import (
 from voltween.registration.report import paint_report
 from voltween.registration.result import Registration
 from voltween.registration.timing import Seconds
+from voltween.registration.writing_behind import writing_behind
 from voltween.reports import ReportOptions
 
 _NOT_SAID, _NOTHING, _USUAL = Origin(), Carried(), ReportOptions()
@@ -70,13 +71,18 @@ def write_registration(
     result = LabeledResult(registration, carried, report.crop)
     chosen = choose_outputs(outputs, has=carried.names)
     with whole_folder(out, names=FILES, last=RECORD) as folder:
-        with recording_warnings() as texts:
+        with recording_warnings() as texts, writing_behind() as writer:
             first = {name: out for name, out in chosen.items() if name != REPORT}
-            seconds = write_outputs(first, result, folder)
+            seconds = write_outputs(first, result, folder, writer)
             figures = _figures(result, chosen, seconds, origin)
             figures["warnings"] = _all_warnings(origin, texts)
             if REPORT in chosen:
-                _add_report(result, figures, folder, origin=origin, options=report)
+                painted = _with_report(result, figures, origin, report)
+                seconds = write_outputs(
+                    {REPORT: OUTPUTS[REPORT]}, painted, folder, writer
+                )
+                for clock, parts in _by_clock(seconds).items():
+                    figures["seconds"][clock].update(parts)
         figures["warnings"] = _all_warnings(origin, texts)
         (folder / RECORD).write_text(json.dumps(figures, indent=1))
     return figures
@@ -87,15 +93,13 @@ def _all_warnings(origin: Origin, texts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*origin.warnings, *texts]))
 
 
-def _add_report(
+def _with_report(
     result: LabeledResult,
-    figures: dict[str, Any],
-    folder: Path,
-    *,
+    figures: Mapping[str, Any],
     origin: Origin,
     options: ReportOptions,
-) -> None:
-    """Writes the report of the figures, and adds the time that it took to them."""
+) -> LabeledResult:
+    """The result with the report of the figures."""
     paint = partial(
         paint_report,
         result.registration,
@@ -104,11 +108,7 @@ def _add_report(
         structures=origin.structures,
         options=options,
     )
-    seconds = write_outputs(
-        {REPORT: OUTPUTS[REPORT]}, replace(result, report=paint), folder
-    )
-    for clock, parts in _by_clock(seconds).items():
-        figures["seconds"][clock].update(parts)
+    return replace(result, report=paint)
 
 
 def check_registration_folder(out: PathLike) -> None:

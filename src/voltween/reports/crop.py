@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.ndimage import distance_transform_edt
 
 from voltween.preprocessing import find_foreground, looks_like_ct, resample_coarsely
 from voltween.reports.display import choose_grid
@@ -103,6 +102,8 @@ def _blank(scan: Image) -> Image:
 
 def _near_labels(labels: LabelMap, grid: Grid) -> Bool[np.ndarray, "i j k"]:
     """The voxels of the grid that lie near a labeled voxel."""
+    from scipy.ndimage import distance_transform_edt  # slow to import, rarely needed
+
     is_empty = np.ones(grid.shape, bool)
     for first, stop in slabs(labels.grid.shape, _SLAB_VOXELS):
         labeled = np.argwhere(labels.data[first:stop]).astype(float)

@@ -1,6 +1,5 @@
 """A few steps of a training, thrown away: whether it will run, and for how long."""
 
-import os
 import resource
 import sys
 import time
@@ -12,6 +11,7 @@ import torch
 
 from voltween.cohorts import Case, check_scans
 from voltween.files import check_free_space, output_folder
+from voltween.process import machine_bytes
 from voltween.training.batches import batches
 from voltween.training.hardware import Hardware
 from voltween.training.loop import Training
@@ -38,8 +38,8 @@ class DryRun:
     """Estimated time of the whole run, on a machine that does nothing else."""
     memory_bytes: int
     """Peak memory so far, of this process or of the GPU."""
-    memory_available_bytes: int
-    """Memory of the machine or of the GPU."""
+    memory_available_bytes: int | None
+    """Memory of the machine or of the GPU; None where it cannot be asked."""
     disk_bytes: int
     """Space for states and models, in addition to the cache."""
 
@@ -112,7 +112,7 @@ def _peak_bytes(device: torch.device) -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _available_bytes(device: torch.device) -> int:
+def _available_bytes(device: torch.device) -> int | None:
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return machine_bytes()

@@ -1,0 +1,47 @@
+"""What a registration imports: nothing that is slow and that it does not use."""
+
+import json
+
+import pytest
+
+from support.commands import write_pair
+from support.processes import finish, start
+
+COMMAND = """
+import json, sys
+from voltween.cli import main
+main({words})
+names = set(sys.modules)
+print(json.dumps(sorted(names)))
+"""
+SLOW = {
+    # PyTorch's compiler, which some of its functions import when they are called.
+    *("torch._dynamo", "torch._inductor", "torch.fx.experimental.symbolic_shapes"),
+    *("sympy", "torch.distributed.tensor", "torch.distributed.fsdp", "torch.onnx"),
+    # Formats of files, pictures and scans that are seldom seen.
+    *("scipy.io", "scipy.stats", "scipy.spatial", "scipy.sparse", "PIL.PdfImagePlugin"),
+    *("matplotlib", "pandas", "pyvista", "rich.markdown"),
+    # What cohorts, trainings and comparisons need.
+    *("dask", "distributed", "lightning_fabric", "monai", "nilearn", "ants"),
+    *("voltween.cohorts", "voltween.workers", "voltween.training"),
+    *("voltween.evaluation", "voltween.batches.cohort"),
+}
+
+
+@pytest.fixture(name="folder", scope="module")
+def folder_fixture(tmp_path_factory):
+    """A folder with two scans, their labels and a model."""
+    return write_pair(tmp_path_factory.mktemp("pair"))
+
+
+def test_a_registration_imports_nothing_slow_that_it_does_not_use(folder):
+    """A scan to itself, by the network, with all files that there can be."""
+    scan, labels = str(folder / "fixed.nii.gz"), str(folder / "fixed_labels.nii.gz")
+    words = ["register", scan, scan, "--out", str(folder / "result")]
+    words += ["--fixed-labels", labels, "--moving-labels", labels]
+    words += ["--model", str(folder / "tiny.safetensors"), "--refine", "none"]
+    code, output, errors = finish(start(code=COMMAND.format(words=words)))
+    assert code == 0, errors
+    names = set(json.loads(output.splitlines()[-1]))
+    assert {"torch", "SimpleITK", "h5py", "jinja2"} <= names
+    assert not SLOW & names
