@@ -42,12 +42,6 @@ inline int64_t voxel_of(const FieldInverse& of, const Column& column, int64_t r)
   return (y[0] * shape.j + y[1] + r) * shape.k + y[2];
 }
 
-inline void multiply(const double* matrix, const double* vector, double* product) {
-  for (int64_t c = 0; c < 3; ++c)
-    product[c] = matrix[3 * c] * vector[0] + matrix[3 * c + 1] * vector[1] +
-                 matrix[3 * c + 2] * vector[2];
-}
-
 // Moves on to the next voxel along the last axis: as the derivative there says it from the
 // solution before it, or else, the negated displacement of the voxel itself.
 inline void predict(const FieldInverse& of, float tolerance, Column& column) {

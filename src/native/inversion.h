@@ -13,10 +13,6 @@ constexpr double kSmallestDeterminant = 0.02;
 constexpr double kWorthwhileReduction = 0.5;
 constexpr double kSmallestStep = 1.0 / 4096;  // of Newton's, where a fold has no origin
 
-inline double length(const double* v) {
-  return std::sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
-}
-
 // The mapped position of one position.
 inline void map_one(const Chain& chain, const double* x, double* mapped) {
   Positions p;

@@ -68,8 +68,8 @@ struct Kernels {
                void* result, int threads);
 
   // Displacements of the voxels of a grid, multiplied by the matrix `scale` (three rows of
-  // three): (i, j, k, 3), or their lengths (i, j, k). Where a block of voxels has
-  // nothing but zeros in `where`, the length 0 is written without mapping them.
+  // three): (i, j, k, 3), or their lengths (i, j, k), zero where `where` is zero. Lengths
+  // are those of fields in single precision.
   void (*displacements)(const Chain&, Shape onto, const double* scale, double* result,
                         int threads);
   void (*lengths)(const Chain&, Shape onto, const double* scale, const uint8_t* where,

@@ -1,6 +1,7 @@
 // The kernels of scanner space for one instruction set; see kernels.cpp.
 #include "field_inversion.h"
 #include "inversion.h"
+#include "lengths.h"
 #include "smoothing.h"
 #include "space.h"
 #include "spline_solving.h"
