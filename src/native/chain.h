@@ -27,6 +27,17 @@ inline void multiply(const double* m, int64_t count, Positions& p) {
   }
 }
 
+// Multiplies a vector by three rows of three.
+inline void multiply(const double* matrix, const double* vector, double* product) {
+  for (int64_t c = 0; c < 3; ++c)
+    product[c] = matrix[3 * c] * vector[0] + matrix[3 * c + 1] * vector[1] +
+                 matrix[3 * c + 2] * vector[2];
+}
+
+inline double length(const double* v) {
+  return std::sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
+}
+
 inline bool is_within(double x, double low, double high) { return x >= low && x <= high; }
 
 // Whether a position is at most half a voxel beyond the outermost voxels. The upper limit
@@ -244,17 +255,26 @@ inline void apply_along(const Step& step, int64_t axis, int64_t count, Positions
   }
 }
 
-// Puts the voxels (i, j, k .. k + count - 1) through the chain.
-inline void map_row(const Chain& chain, int64_t i, int64_t j, int64_t k, int64_t count,
-                    Positions& p) {
+// Begins to put the voxels (i, j, k .. k + count - 1) through the chain. Returns the number
+// of the step that comes next: the first one has been applied if they lie along an axis of
+// its spline.
+inline int64_t begin_row(const Chain& chain, int64_t i, int64_t j, int64_t k, int64_t count,
+                         Positions& p) {
   for (int64_t n = 0; n < count; ++n) {
     p.at[0][n] = static_cast<double>(i);
     p.at[1][n] = static_cast<double>(j);
     p.at[2][n] = static_cast<double>(k + n);
   }
   const int64_t axis = chain.count > 0 ? axis_of_row(chain.steps[0]) : -1;
-  if (axis >= 0) apply_along(chain.steps[0], axis, count, p);
-  for (int64_t number = axis >= 0 ? 1 : 0; number < chain.count; ++number)
+  if (axis < 0) return 0;
+  apply_along(chain.steps[0], axis, count, p);
+  return 1;
+}
+
+// Puts the voxels (i, j, k .. k + count - 1) through the chain.
+inline void map_row(const Chain& chain, int64_t i, int64_t j, int64_t k, int64_t count,
+                    Positions& p) {
+  for (int64_t number = begin_row(chain, i, j, k, count, p); number < chain.count; ++number)
     apply(chain.steps[number], count, p);
   multiply(chain.last, count, p);
 }

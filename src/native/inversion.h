@@ -11,10 +11,7 @@ namespace {
 constexpr double kDerivativeStep = 1;  // with which folding is measured too
 constexpr double kSmallestDeterminant = 0.02;
 constexpr double kWorthwhileReduction = 0.5;
-
-inline double length(const double* v) {
-  return std::sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
-}
+constexpr double kSmallestStep = 1.0 / 4096;  // of Newton's, where a fold has no origin
 
 // The mapped position of one position.
 inline void map_one(const Chain& chain, const double* x, double* mapped) {
@@ -64,12 +61,12 @@ inline void fill_newton_direction(const Chain& chain, const double* x, const dou
 // Improves the origin x of the position y, and its error. A fixed-point step costs one
 // evaluation of T and is used as long as it at least halves the error; after that Newton's
 // method, which costs seven. A step that would increase the error is rejected, and halved
-// for the next iteration if it was Newton's.
+// for the next iteration if it was Newton's, until it is too small to help.
 inline void improve(const Chain& chain, const double* y, double tolerance, int64_t iterations,
                     double* x, double* error) {
   double step = 1, old = length(error);
   bool is_slow = false;
-  for (int64_t n = 0; n < iterations && old > tolerance; ++n) {
+  for (int64_t n = 0; n < iterations && old > tolerance && step > kSmallestStep; ++n) {
     double direction[3], next[3], next_error[3];
     if (is_slow)
       fill_newton_direction(chain, x, error, direction);

@@ -45,6 +45,18 @@ struct Kernels {
   void (*invert)(const Chain&, int64_t count, const double* positions, double tolerance,
                  int64_t iterations, double* origins, double* errors, int threads);
 
+  // Inverts the field of a chain's only step, whose matrices are the identity: the vectors
+  // v at its voxels with v(y) + u(y + v(y)) = 0, and the lengths of what is left of it.
+  // `vectors` are u at the voxels, `to_mm` leads from voxels to their unit; the tolerance
+  // is in voxels.
+  void (*invert_field)(const Chain&, const double* vectors, const double* to_mm,
+                       double tolerance, int64_t iterations, double* result, float* residuals,
+                       int threads);
+
+  // Turns the values of a cubic B-spline at the voxels, (i, j, k, component), into its
+  // coefficients. There are none beyond the grid.
+  void (*solve_splines)(Shape, int64_t components, double* numbers, int threads);
+
   // Interpolates `image` linearly at the mapped voxels of a grid of shape `onto`. Half a
   // voxel beyond its outermost voxels, the result is `outside`; if `is_soft`, the values
   // fall to `outside` within one voxel.
@@ -56,8 +68,8 @@ struct Kernels {
                void* result, int threads);
 
   // Displacements of the voxels of a grid, multiplied by the matrix `scale` (three rows of
-  // three): (i, j, k, 3), or their lengths (i, j, k). Where a block of voxels has
-  // nothing but zeros in `where`, the length 0 is written without mapping them.
+  // three): (i, j, k, 3), or their lengths (i, j, k), zero where `where` is zero. Lengths
+  // are those of fields in single precision.
   void (*displacements)(const Chain&, Shape onto, const double* scale, double* result,
                         int threads);
   void (*lengths)(const Chain&, Shape onto, const double* scale, const uint8_t* where,

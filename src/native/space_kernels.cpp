@@ -1,7 +1,10 @@
 // The kernels of scanner space for one instruction set; see kernels.cpp.
+#include "field_inversion.h"
 #include "inversion.h"
+#include "lengths.h"
 #include "smoothing.h"
 #include "space.h"
+#include "spline_solving.h"
 #include "volumes.h"
 
 #define VOLTWEEN_TEXT(name) #name
@@ -14,6 +17,8 @@ const Kernels& VOLTWEEN_SET() {
       .name = VOLTWEEN_NAME(VOLTWEEN_SET),
       .map = map,
       .invert = invert,
+      .invert_field = invert_field,
+      .solve_splines = solve_splines,
       .sample = sample,
       .pick = pick,
       .displacements = displacements,

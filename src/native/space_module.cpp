@@ -27,6 +27,8 @@ using Linear = Array<const double, nb::shape<3, 3>>;
 using Field = Array<const double, nb::ndim<4>>;
 using Rows = Array<const double, nb::shape<3, -1>>;
 using RowsOut = Array<double, nb::shape<3, -1>>;
+using Vectors = Array<const double, nb::shape<-1, -1, -1, 3>>;
+using VectorsOut = Array<double, nb::shape<-1, -1, -1, 3>>;
 using Volume = Array<const float, nb::ndim<3>>;
 using VolumeOut = Array<float, nb::ndim<3>>;
 using Mask = Array<const uint8_t, nb::ndim<3>>;
@@ -117,6 +119,26 @@ void invert(const Chain& chain, const Rows& positions, double tolerance, int64_t
                  origins.data(), errors.data(), threads);
 }
 
+void invert_field(const Chain& chain, const Vectors& vectors, const Linear& to_mm,
+                  double tolerance, int64_t iterations, const VectorsOut& result,
+                  const VolumeOut& residuals, int threads) {
+  const auto view = chain.view();
+  check(view.count == 1, "a chain of one field is inverted");
+  const Shape& shape = view.steps[0].shape;
+  for (const Shape& other : {shape_of(vectors), shape_of(result), shape_of(residuals)})
+    check(other.i == shape.i && other.j == shape.j && other.k == shape.k,
+          "vectors and results must have the shape of the field");
+  nb::gil_scoped_release release;
+  active->invert_field(view, vectors.data(), to_mm.data(), tolerance, iterations, result.data(),
+                       residuals.data(), threads);
+}
+
+void solve_splines(const Array<double, nb::ndim<4>>& numbers, int threads) {
+  check_has_voxels(numbers);
+  nb::gil_scoped_release release;
+  active->solve_splines(shape_of(numbers), length(numbers, 3), numbers.data(), threads);
+}
+
 void sample(const Chain& chain, const Volume& image, float outside, bool is_soft,
             const VolumeOut& result, int threads) {
   check_has_voxels(image);
@@ -134,8 +156,8 @@ void pick(const Chain& chain, const Array<const T, nb::ndim<3>>& volume,
                result.data(), threads);
 }
 
-void displacements(const Chain& chain, const Linear& scale,
-                   const Array<double, nb::shape<-1, -1, -1, 3>>& result, int threads) {
+void displacements(const Chain& chain, const Linear& scale, const VectorsOut& result,
+                   int threads) {
   nb::gil_scoped_release release;
   active->displacements(chain.view(), shape_of(result), scale.data(), result.data(), threads);
 }
@@ -180,6 +202,9 @@ NB_MODULE(_native, m) {
   const auto kept = nb::arg().noconvert();  // a converted result would be a copy
   m.def("map", map, nb::arg(), nb::arg(), kept, nb::arg());
   m.def("invert", invert, nb::arg(), nb::arg(), nb::arg(), nb::arg(), kept, kept, nb::arg());
+  m.def("invert_field", invert_field, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
+        kept, kept, nb::arg());
+  m.def("solve_splines", solve_splines, kept, nb::arg());
   m.def("sample", sample, nb::arg(), kept, nb::arg(), nb::arg(), kept, nb::arg());
   m.def("pick", pick<uint8_t>, nb::arg(), kept, kept, nb::arg());
   m.def("pick", pick<uint16_t>, nb::arg(), kept, kept, nb::arg());

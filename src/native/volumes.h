@@ -7,26 +7,18 @@
 
 namespace {
 
-// Calls body(at, i, j, k, count, positions) for the blocks of all rows of a grid of which
-// is_wanted(at, count) is true.
-template <class Wanted, class Body>
-inline void for_rows(const Chain& chain, const Shape& onto, int threads,
-                     const Wanted& is_wanted, const Body& body) {
+// Calls body(at, i, j, k, count, positions) for the blocks of all rows of a grid.
+template <class Body>
+inline void for_rows(const Chain& chain, const Shape& onto, int threads, const Body& body) {
   parallel_for(onto.i * onto.j, threads, [&](int64_t begin, int64_t end) {
     Positions p;
     for (int64_t row = begin; row < end; ++row)
       for (int64_t k = 0; k < onto.k; k += kPositions) {
         const int64_t count = onto.k - k < kPositions ? onto.k - k : kPositions;
-        if (!is_wanted(row * onto.k + k, count)) continue;
         map_row(chain, row / onto.j, row % onto.j, k, count, p);
         body(row * onto.k + k, row / onto.j, row % onto.j, k, count, p);
       }
   });
-}
-
-template <class Body>
-inline void for_rows(const Chain& chain, const Shape& onto, int threads, const Body& body) {
-  for_rows(chain, onto, threads, [](int64_t, int64_t) { return true; }, body);
 }
 
 void map(const Chain& chain, int64_t count, const double* positions, double* mapped,
@@ -161,30 +153,6 @@ void displacements(const Chain& chain, Shape onto, const double* scale, double* 
              for (int64_t n = 0; n < count; ++n)
                for (int64_t c = 0; c < 3; ++c) result[3 * (at + n) + c] = p.at[c][n];
            });
-}
-
-inline bool has_any(const uint8_t* where, int64_t count) {
-  for (int64_t n = 0; n < count; ++n)
-    if (where[n]) return true;
-  return false;
-}
-
-void lengths(const Chain& chain, Shape onto, const double* scale, const uint8_t* where,
-             float* result, int threads) {
-  for_rows(
-      chain, onto, threads,
-      [&](int64_t at, int64_t count) {
-        if (has_any(where + at, count)) return true;
-        for (int64_t n = 0; n < count; ++n) result[at + n] = 0;
-        return false;
-      },
-      [&](int64_t at, int64_t i, int64_t j, int64_t k, int64_t count, Positions& p) {
-        displace(scale, i, j, k, count, p);
-        for (int64_t n = 0; n < count; ++n) {
-          const double x = p.at[0][n], y = p.at[1][n], z = p.at[2][n];
-          result[at + n] = static_cast<float>(std::sqrt(x * x + y * y + z * z));
-        }
-      });
 }
 
 // Fills three planes, one per component, with the displacements in voxels of plane i.

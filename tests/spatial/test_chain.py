@@ -154,7 +154,7 @@ def test_displacements_lengths_and_determinants(grid, transform):
     lengths = np.linalg.norm(moves, axis=1).reshape(grid.shape)
     for where in (np.ones(grid.shape, bool), lengths > np.median(lengths)):
         np.testing.assert_allclose(
-            transform.lengths_mm(grid, where), lengths[where], rtol=1e-6, atol=1e-9
+            transform.lengths_mm(grid, where), lengths[where], rtol=1e-6, atol=1e-6
         )
     mapped = transform.map_positions(positions)
     np.testing.assert_allclose(mapped - positions, moves, atol=1e-9)
@@ -183,7 +183,13 @@ def test_the_number_of_threads_makes_no_difference(monkeypatch, threads):
             transform.lengths_mm(grid, np.ones(grid.shape, bool)),
             transform.determinants(grid),
             resample_smoothly(image, onto=oblique_grid((5, 6, 4))).data,
-            TRANSFORMS["spline"].inverse().vectors_mm,
+            TRANSFORMS["spline"].coefficients_mm,
+            *(
+                part
+                for name in ("spline", "field")
+                for inverse, residuals_mm in [TRANSFORMS[name].inverse_with_residuals()]
+                for part in (inverse.vectors_mm, residuals_mm)
+            ),
         ]
 
     whole = results()
@@ -268,6 +274,14 @@ def test_determinants_of_a_single_plane_are_refused():
 SINGLES, DOUBLES = np.zeros((3, 4, 5), np.float32), np.zeros((3, 4, 5))
 MASK = np.zeros((3, 4, 5), np.uint8)
 LINK = _native.Chain(np.eye(4)[:3].copy())
+
+
+def lone_field():
+    made = _native.Chain(np.eye(4)[:3].copy())
+    made.add(np.eye(4)[:3].copy(), np.zeros((2, 2, 2, 3)), np.eye(3), "linear")
+    return made
+
+
 WRONG_CALLS = {
     "image of doubles": lambda: _native.sample(LINK, DOUBLES, 0.0, False, SINGLES, 1),
     "result of doubles": lambda: _native.lengths(LINK, np.eye(3), MASK, DOUBLES, 1),
@@ -286,6 +300,18 @@ WRONG_CALLS = {
     "results of another number": lambda: _native.map(
         LINK, np.zeros((3, 4)), np.zeros((3, 5)), 1
     ),
+    "inverse of another shape": lambda: _native.invert_field(
+        lone_field(), np.zeros((2, 2, 2, 3)), np.eye(3), 1e-3, 5, DOUBLES, SINGLES, 1
+    ),
+    "residuals of another shape": lambda: _native.invert_field(
+        *(lone_field(), np.zeros((2, 2, 2, 3)), np.eye(3), 1e-3, 5),
+        *(np.zeros((2, 2, 2, 3)), SINGLES, 1),
+    ),
+    "inverse of no field": lambda: _native.invert_field(
+        *(LINK, np.zeros((3, 4, 5, 3)), np.eye(3), 1e-3, 5),
+        *(np.zeros((3, 4, 5, 3)), SINGLES, 1),
+    ),
+    "spline without voxels": lambda: _native.solve_splines(np.zeros((2, 0, 2, 4)), 1),
     "errors of another number": lambda: _native.invert(
         LINK, np.zeros((3, 4)), 1e-3, 5, np.zeros((3, 4)), np.zeros((3, 3)), 1
     ),

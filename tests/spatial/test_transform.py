@@ -37,11 +37,12 @@ def test_field_is_the_identity_beyond_its_grid_and_constant_to_half_a_voxel():
 
 def test_inverse_of_a_field_reports_its_residual():
     field = smooth_field(oblique_grid((20, 20, 20)), largest_voxels=2.0)
-    inverse, residual_mm = field.inverse_with_residual()
+    inverse, residuals_mm = field.inverse_with_residuals()
+    residual_mm = residuals_mm.max()
     voxels = field.grid.voxel_centers_mm()[3:-3, 3:-3, 3:-3].reshape(-1, 3)
     round_trip = field.map_positions(inverse.map_positions(voxels)) - voxels
     assert residual_mm < 0.005
-    assert np.linalg.norm(round_trip, axis=1).max() <= residual_mm + 1e-9
+    assert np.linalg.norm(round_trip, axis=1).max() <= residual_mm + 1e-6
 
 
 def test_inverse_of_a_strong_compression_still_arrives():
@@ -53,7 +54,7 @@ def test_inverse_of_a_strong_compression_still_arrives():
     ]  # slope to -0.58 voxel/voxel
     field = DisplacementField.from_flow(squeeze, grid)
     assert field.folding_percent() == 0
-    assert field.inverse_with_residual()[1] < 0.005
+    assert field.inverse_with_residuals()[1].max() < 0.005
 
 
 def test_inverse_where_the_field_folds_warns():
@@ -70,7 +71,9 @@ def test_a_warning_of_an_inverse_speaks_of_folds_only_where_there_are_some(
 ):
     field = smooth_field(oblique_grid((16, 16, 16)))
     monkeypatch.setattr(
-        DisplacementField, "inverse_with_residual", lambda field: (field, 0.7)
+        DisplacementField,
+        "inverse_with_residuals",
+        lambda field: (field, np.array([0.1, 0.7])),
     )
     with pytest.warns(InverseWarning) as caught:
         field.inverse()

@@ -29,6 +29,18 @@ def invert(
     threads: int,
     /,
 ) -> None: ...
+def invert_field(
+    chain: Chain,
+    vectors_mm: Doubles,
+    to_mm: Doubles,
+    tolerance: float,
+    iterations: int,
+    result_mm: Doubles,
+    residuals_mm: Singles,
+    threads: int,
+    /,
+) -> None: ...
+def solve_splines(numbers: Doubles, threads: int, /) -> None: ...
 def sample(
     chain: Chain,
     image: Singles,

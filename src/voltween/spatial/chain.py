@@ -153,26 +153,70 @@ def determinants(chain: _native.Chain, grid: Grid) -> Float[np.ndarray, "i j k"]
 
 
 def find_origins(
-    chain: _native.Chain,
+    warp: Warp,
     positions: Float[np.ndarray, "3 n"],
     start: Float[np.ndarray, "3 n"],
     *,
     tolerance: float,
     iterations: int,
 ) -> tuple[Float[np.ndarray, "3 n"], Float[np.ndarray, "3 n"]]:
-    """Finds origins that are mapped to positions; their errors T(origin) - position.
+    """Finds origins that a field maps to positions; their errors T(origin) - position.
+
+    All are in voxels of the field's grid.
 
     Each position is iterated from its start until its error is below the tolerance. A
     fixed-point step costs one evaluation of the map and is used as long as it at least
     halves the error; after that Newton's method is used, which costs seven. A Newton
     step that would increase the error is rejected and halved for the next iteration, so
-    that the method converges wherever the map does not fold.
+    that the method converges wherever the map does not fold. It ends when such a step
+    has been halved twelve times.
     """
     positions = np.ascontiguousarray(positions)
     origins, errors = start.copy(order="C"), np.empty(positions.shape)
     threads = _threads(8 * positions.size)
+    chain = _lone_field(warp)
     _native.invert(chain, positions, tolerance, iterations, origins, errors, threads)
     return origins, errors
+
+
+def invert_field(
+    warp: Warp,
+    vectors_mm: Float[np.ndarray, "i j k 3"],
+    *,
+    tolerance: float,
+    iterations: int,
+) -> tuple[Float[np.ndarray, "i j k 3"], Float[np.ndarray, "i j k"]]:
+    """Inverts a field at its voxels: vectors v in RAS+ mm with v(y) + u(y + v(y)) = 0.
+
+    The second result are the residuals |v(y) + u(y + v(y))| in mm, in single precision.
+    `vectors_mm` are u at the voxels; the tolerance is in voxels.
+
+    Voxels are solved one after another along rows. Each starts from the solution before
+    it and the derivative there, or from -u(y) where that one has failed, and takes
+    Newton steps with the derivative of the field in single precision. Voxels that stay
+    above the tolerance, as in folds, are solved as by `find_origins` from -u(y).
+    """
+    result = np.empty(vectors_mm.shape)
+    residuals_mm = np.empty(warp.grid.shape, np.float32)
+    _native.invert_field(
+        _lone_field(warp),
+        vectors_mm,
+        _directions(warp.grid),
+        tolerance,
+        iterations,
+        result,
+        residuals_mm,
+        _threads(8 * result.size),
+    )
+    return result, residuals_mm
+
+
+def solve_splines(values: Float[np.ndarray, "i j k c"]) -> None:
+    """Turns values of cubic B-splines at the voxels into their coefficients, in place.
+
+    There are no coefficients beyond the grid.
+    """
+    _native.solve_splines(values, _threads(values.size))
 
 
 def smooth(
@@ -195,6 +239,14 @@ def _gaussian(sigma: float, reach: float) -> Float[np.ndarray, " n"]:
         return np.ones(1, np.float32)
     half = np.exp(-0.5 * (np.arange(radius + 1) / sigma) ** 2)
     return (half / (2 * half.sum() - half[0])).astype(np.float32)
+
+
+def _lone_field(warp: Warp) -> _native.Chain:
+    """Links the map of a field alone, from voxels to voxels of its grid."""
+    chain = _native.Chain(_rows(np.eye(4)))
+    to_voxels = np.linalg.inv(_directions(warp.grid))
+    chain.add(_rows(np.eye(4)), warp.field, to_voxels, warp.reading)
+    return chain
 
 
 def _rows(matrix: Matrix) -> Float[np.ndarray, "3 4"]:

@@ -80,4 +80,4 @@ def _iterated(
     field: Field, voxels: Float[np.ndarray, "3 n"], start: Float[np.ndarray, "3 n"]
 ) -> Float[np.ndarray, "3 n"]:
     """Displacements to origins that are iterated from a start, in voxels."""
-    return origins_voxels(field.continued_warp(), voxels, start)[0] - voxels
+    return origins_voxels(field.continued_warp(), voxels, start) - voxels

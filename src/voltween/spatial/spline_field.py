@@ -6,9 +6,9 @@ from typing import final
 import numpy as np
 from jaxtyping import Float
 
-from voltween.spatial.chain import Warp
+from voltween.spatial.chain import Warp, solve_splines
 from voltween.spatial.grid import Grid
-from voltween.spatial.splines import spline_coefficients, spline_values
+from voltween.spatial.splines import spline_values
 from voltween.spatial.transform import Field
 
 
@@ -30,14 +30,12 @@ class SplineField(Field):
         cls, coefficients_mm: Float[np.ndarray, "i j k 3"], grid: Grid
     ) -> "SplineField":
         """Makes a field from the spline's coefficients in RAS+ mm, one per voxel."""
-        values = spline_values(np.moveaxis(coefficients_mm, -1, 0))
-        return cls(grid, np.moveaxis(values, 0, -1))
+        return cls(grid, spline_values(coefficients_mm))
 
-    @cached_property
+    @property
     def coefficients_mm(self) -> Float[np.ndarray, "i j k 3"]:
         """Coefficients of the spline in RAS+ mm, one per voxel."""
-        coefficients = spline_coefficients(np.moveaxis(self.vectors_mm, -1, 0))
-        return np.moveaxis(coefficients, 0, -1)
+        return self._padded_mm[..., :3]
 
     def warp(self) -> Warp:
         return Warp(self.grid, self._padded_mm, "spline")
@@ -49,5 +47,6 @@ class SplineField(Field):
     def _padded_mm(self) -> Float[np.ndarray, "i j k 4"]:
         """The coefficients and a component of zeros, so that four fill a register."""
         padded = np.zeros((*self.grid.shape, 4))
-        padded[..., :3] = self.coefficients_mm
+        padded[..., :3] = self.vectors_mm
+        solve_splines(padded)
         return padded
