@@ -68,6 +68,12 @@ inline void sample_slopes(const T* image, const Steps& steps, const Places<T>& p
 
 #ifdef VOLTWEEN_X86
 
+#ifdef _MSC_VER
+#define VOLTWEEN_APART __declspec(noinline)
+#else
+#define VOLTWEEN_APART __attribute__((noinline))
+#endif
+
 inline Register between(Register low, Register high, Register rest, Register weight) {
   return add(multiply(rest, low), multiply(weight, high));
 }
@@ -124,10 +130,23 @@ inline void slopes_across(const PairCells& cells, const PairWeights& w, Register
                       subtract(cells.far_right, cells.far_left), w.lower[0], w.upper[0]);
 }
 
+// The templates, for volumes of one voxel along k, which have no pairs. They are kept apart:
+// within the functions below they would stand in the way of the compiler.
+VOLTWEEN_APART void sample_apart(const float* image, const Steps& steps,
+                                 const Places<float>& places, int64_t count, float* values) {
+  sample<float>(image, steps, places, count, values);
+}
+
+VOLTWEEN_APART void sample_slopes_apart(const float* image, const Steps& steps,
+                                        const Places<float>& places, int64_t count,
+                                        Slopes<float>& slopes) {
+  sample_slopes<float>(image, steps, places, count, slopes);
+}
+
 // As the templates, in pairs; they also fill the rest of the last group.
 inline void sample(const float* image, const Steps& steps, const Places<float>& places,
                    int64_t count, float* values) {
-  if (steps.k == 0) return sample<float>(image, steps, places, count, values);
+  if (steps.k == 0) return sample_apart(image, steps, places, count, values);
   for (int64_t n = 0; n < count; n += kGroup) {
     PairWeights low, high;
     fill_pair_weights(places, n, &low, &high);
@@ -140,7 +159,7 @@ inline void sample(const float* image, const Steps& steps, const Places<float>& 
 
 inline void sample_slopes(const float* image, const Steps& steps, const Places<float>& places,
                           int64_t count, Slopes<float>& slopes) {
-  if (steps.k == 0) return sample_slopes<float>(image, steps, places, count, slopes);
+  if (steps.k == 0) return sample_slopes_apart(image, steps, places, count, slopes);
   for (int64_t n = 0; n < count; n += kGroup) {
     PairWeights low, high;
     fill_pair_weights(places, n, &low, &high);

@@ -3,7 +3,6 @@
 
 #include <cmath>
 
-#include "pairs.h"
 #include "size.h"
 
 namespace {
