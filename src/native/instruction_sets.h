@@ -1,13 +1,18 @@
 // The choice among a module's instruction sets when it is loaded.
 #pragma once
 
+#include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#ifdef VOLTWEEN_X86
 #ifdef _MSC_VER
 #include <intrin.h>
+#else
+#include <cpuid.h>
+#endif
 #endif
 
 namespace voltween {
@@ -37,6 +42,27 @@ inline bool has_avx512() {
 #endif
 }
 
+// Writes the four registers of a leaf of CPUID.
+inline void read_leaf(unsigned leaf, unsigned* registers) {
+#ifdef _MSC_VER
+  __cpuid(reinterpret_cast<int*>(registers), static_cast<int>(leaf));
+#else
+  __cpuid(leaf, registers[0], registers[1], registers[2], registers[3]);
+#endif
+}
+
+// The processor's name and its signature: family, model and stepping, which differ between
+// processors that a virtual machine gives one name.
+inline std::string processor() {
+  unsigned name[13] = {}, signature[4];
+  for (unsigned n = 0; n < 3; ++n) read_leaf(0x80000002 + n, name + 4 * n);
+  read_leaf(1, signature);
+  char text[64];
+  std::snprintf(text, sizeof text, "%s (%x)", reinterpret_cast<const char*>(name),
+                signature[0]);
+  return text;
+}
+
 // Those of three sets that this processor has, the best first.
 template <class Set>
 std::vector<const Set*> supported(const Set& (*avx512)(), const Set& (*avx2)(),
@@ -47,20 +73,32 @@ std::vector<const Set*> supported(const Set& (*avx512)(), const Set& (*avx2)(),
   sets.push_back(&plain());
   return sets;
 }
+#else
+inline std::string processor() { return ""; }
 #endif
 
-// The set that VOLTWEEN_INSTRUCTIONS names, or else the best.
-template <class Set>
-const Set& chosen(const std::vector<const Set*>& sets) {
+// The set that the environment asks for; empty if it leaves the choice to us.
+inline std::string wanted_set() {
   const char* wanted = std::getenv("VOLTWEEN_INSTRUCTIONS");
-  if (wanted == nullptr || *wanted == 0) return *sets.front();
+  return wanted == nullptr ? "" : wanted;
+}
+
+template <class Set>
+const Set& named(const std::vector<const Set*>& sets, const std::string& name) {
   std::string names;
   for (const auto* set : sets) {
-    if (std::string(wanted) == set->name) return *set;
+    if (name == set->name) return *set;
     names += std::string(names.empty() ? "" : ", ") + set->name;
   }
   throw std::runtime_error("VOLTWEEN_INSTRUCTIONS must be one of those this processor has (" +
-                           names + "), got '" + wanted + "'");
+                           names + "), got '" + name + "'");
+}
+
+// The set that the environment asks for, or else the best.
+template <class Set>
+const Set& chosen(const std::vector<const Set*>& sets) {
+  const std::string wanted = wanted_set();
+  return wanted.empty() ? *sets.front() : named(sets, wanted);
 }
 
 }  // namespace voltween

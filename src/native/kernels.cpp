@@ -1,7 +1,7 @@
-// All kernels for one instruction set. This file is compiled once per instruction set:
-// VOLTWEEN_SET names the function, and the compiler's options choose the instructions.
-// Everything included has internal linkage, so that the linker cannot replace the code for
-// one set by that for another.
+// The kernels for one instruction set, except the exact ones. This file is compiled once per
+// instruction set: VOLTWEEN_SET names the function, and the compiler's options choose the
+// instructions. Everything included has internal linkage, so that the linker cannot replace the
+// code for one set by that for another.
 #include "kernels.h"
 
 #include "affine.h"
@@ -9,8 +9,6 @@
 #include "flow.h"
 #include "interleave.h"
 #include "local_correlation.h"
-#include "moments.h"
-#include "warp.h"
 
 #define VOLTWEEN_TEXT(name) #name
 #define VOLTWEEN_NAME(name) VOLTWEEN_TEXT(name)
@@ -26,20 +24,10 @@ template <class T>
 constexpr voltween::Kernels<T> kernels() {
   return {
       .layers = layer_kernels<T>(),
-      .interleave = interleave<T>,
-      .interleave_backward = interleave_backward<T>,
-      .warp = warp<T>,
-      .warp_backward = warp_backward<T>,
-      .compose_affine = compose_affine<T>,
       .compose_affine_backward = compose_affine_backward<T>,
-      .moments = moments<T>,
-      .moments_backward = moments_backward<T>,
       .local_correlation = local_correlation<T>,
       .local_correlation_backward = local_correlation_backward<T>,
       .total_variation = total_variation<T>,
-      .total_variation_backward = total_variation_backward<T>,
-      .jacobian = jacobian<T>,
-      .jacobian_backward = jacobian_backward<T>,
       .kernel_sums = kernel_sums<T>,
       .kernel_sums_backward = kernel_sums_backward<T>,
   };
@@ -52,6 +40,7 @@ namespace voltween {
 const InstructionSet& VOLTWEEN_SET() {
   static constexpr InstructionSet set{
       .name = VOLTWEEN_NAME(VOLTWEEN_SET),
+      .exact = exact::VOLTWEEN_SET,
       .float32 = kernels<float>(),
       .float64 = kernels<double>(),
       .bfloat16 = layer_kernels<Bfloat16>(),

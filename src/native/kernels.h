@@ -26,10 +26,11 @@ struct LayerKernels {
                         T* prediction_gradient, int threads);
 };
 
+// Kernels whose results have the same bits with every instruction set: each number is
+// computed by the same operations in the same order, and no product is rounded together
+// with a sum. So the fastest set can be chosen for each of them by measurement.
 template <class T>
-struct Kernels {
-  LayerKernels<T> layers;
-
+struct ExactKernels {
   // Interleaves the phases of a flow (channels last) and multiplies by `scale`.
   void (*interleave)(Size, const T* phases, double scale, T* flow, int threads);
   void (*interleave_backward)(Size, const T* gradient, double scale, T* phase_gradient,
@@ -43,13 +44,29 @@ struct Kernels {
 
   // Composes an affine flow, 12 numbers per item, with the flow `inner` before it.
   void (*compose_affine)(Size, const T* numbers, const T* inner, T* result, int threads);
-  void (*compose_affine_backward)(Size, const T* numbers, const T* inner, const T* gradient,
-                                  T* number_gradient, T* inner_gradient, int threads);
 
   // Per item of the batch: sums of f, m, f f, m m, f m over all voxels.
   void (*moments)(Size, const T* fixed, const T* moved, double* moments, int threads);
   void (*moments_backward)(Size, const T* fixed, const T* moved, const double* gradient,
                            T* fixed_gradient, T* moved_gradient, int threads);
+
+  // Gradient of `Kernels::total_variation`.
+  void (*total_variation_backward)(Size, const T* flow, const double* gradient,
+                                   T* flow_gradient, int threads);
+
+  // Determinant of the Jacobian matrix of x + flow(x).
+  void (*jacobian)(Size, const T* flow, T* determinant, int threads);
+  void (*jacobian_backward)(Size, const T* flow, const T* gradient, T* flow_gradient,
+                            int threads);
+};
+
+template <class T>
+struct Kernels {
+  LayerKernels<T> layers;
+
+  // Gradients of `ExactKernels::compose_affine`.
+  void (*compose_affine_backward)(Size, const T* numbers, const T* inner, const T* gradient,
+                                  T* number_gradient, T* inner_gradient, int threads);
 
   // Per item: sum over voxels of the squared correlation in cubes of `width` voxels.
   void (*local_correlation)(Size, const T* fixed, const T* moved, int64_t width, double floor,
@@ -60,13 +77,6 @@ struct Kernels {
 
   // Per item: sum of the squared forward differences of a flow.
   void (*total_variation)(Size, const T* flow, double* sums, int threads);
-  void (*total_variation_backward)(Size, const T* flow, const double* gradient,
-                                   T* flow_gradient, int threads);
-
-  // Determinant of the Jacobian matrix of x + flow(x).
-  void (*jacobian)(Size, const T* flow, T* determinant, int threads);
-  void (*jacobian_backward)(Size, const T* flow, const T* gradient, T* flow_gradient,
-                            int threads);
 
   // S(a) = sum over b of exp(-sharpness |x(a) - x(b)|), for the points x (dimensions,
   // count).
@@ -75,8 +85,14 @@ struct Kernels {
                                T* point_gradient, int threads);
 };
 
+struct ExactSet {
+  ExactKernels<float> float32;
+  ExactKernels<double> float64;
+};
+
 struct InstructionSet {
   const char* name;
+  const ExactSet& (*exact)();
   Kernels<float> float32;
   Kernels<double> float64;
   LayerKernels<Bfloat16> bfloat16;
@@ -87,5 +103,15 @@ const InstructionSet& plain();
 const InstructionSet& avx2();
 const InstructionSet& avx512();
 #endif
+
+namespace exact {
+
+const ExactSet& plain();
+#ifdef VOLTWEEN_X86
+const ExactSet& avx2();
+const ExactSet& avx512();
+#endif
+
+}  // namespace exact
 
 }  // namespace voltween

@@ -7,15 +7,18 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
 
+#include "choice.h"
 #include "instruction_sets.h"
 #include "kernels.h"
 
 namespace nb = nanobind;
+using voltween::ExactKernels;
 using voltween::InstructionSet;
 using voltween::Kernels;
 using voltween::LayerKernels;
@@ -47,7 +50,16 @@ std::vector<const InstructionSet*> supported_sets() {
 #endif
 }
 
+// The set of all kernels but the exact ones, and the sets that these are chosen from.
 const InstructionSet* active = nullptr;
+std::vector<const InstructionSet*> candidates;
+
+// Uses one set alone or, if it is not named, the best one and the fastest exact kernels.
+void use(const std::string& name) {
+  const auto sets = supported_sets();
+  active = name.empty() ? sets.front() : &voltween::named(sets, name);
+  candidates = name.empty() ? sets : std::vector{active};
+}
 
 template <class T>
 const Kernels<T>& kernels() {
@@ -55,6 +67,14 @@ const Kernels<T>& kernels() {
     return active->float32;
   else
     return active->float64;
+}
+
+template <class T>
+const ExactKernels<T>& exact_kernels(const InstructionSet& set) {
+  if constexpr (std::is_same_v<T, float>)
+    return set.exact().float32;
+  else
+    return set.exact().float64;
 }
 
 template <class T>
@@ -138,28 +158,52 @@ void bind(nb::module_& m, const char* name, void (*Kernels<T>::*kernel)(KernelSi
       annotation<Parameters>()..., nb::arg());
 }
 
+// Likewise an exact kernel, of the instruction set that is the fastest for it here.
+template <class... Parameters, class T, class... Rest>
+void bind(nb::module_& m, const char* name, void (*ExactKernels<T>::*kernel)(Size, Rest...)) {
+  const std::string type = std::is_same_v<T, float> ? " float32" : " float64";
+  const auto choice = std::make_shared<voltween::Choice>(name + type);
+  m.def(
+      name,
+      [kernel, choice](const Parameters&... arguments, int threads) {
+        const auto run = [&](const InstructionSet& set, const Size& size, int parts) {
+          (exact_kernels<T>(set).*kernel)(size, passed(arguments)..., parts);
+        };
+        const Size size = first_size<Size>(arguments...);
+        const auto trial = [&](const InstructionSet& set, const Size& part) {
+          run(set, part, 1);
+        };
+        const InstructionSet& set = choice->of(candidates, size, trial);
+        nb::gil_scoped_release release;
+        run(set, size, threads);
+      },
+      annotation<Parameters>()..., nb::arg());
+}
+
 template <class T>
 void bind_kernels(nb::module_& m) {
-  bind<Phases<const T>, double, Out<T, 5>>(m, "interleave", &Kernels<T>::interleave);
-  bind<In<T, 5>, double, Phases<T>>(m, "interleave_backward", &Kernels<T>::interleave_backward);
-  bind<In<T, 5>, In<T, 5>, bool, Out<T, 5>>(m, "warp", &Kernels<T>::warp);
-  bind<In<T, 5>, In<T, 5>, In<T, 5>, bool, Wanted<T>, Wanted<T>>(m, "warp_backward",
-                                                                 &Kernels<T>::warp_backward);
-  bind<In<T, 2>, In<T, 5>, Out<T, 5>>(m, "compose_affine", &Kernels<T>::compose_affine);
+  bind<Phases<const T>, double, Out<T, 5>>(m, "interleave", &ExactKernels<T>::interleave);
+  bind<In<T, 5>, double, Phases<T>>(m, "interleave_backward",
+                                    &ExactKernels<T>::interleave_backward);
+  bind<In<T, 5>, In<T, 5>, bool, Out<T, 5>>(m, "warp", &ExactKernels<T>::warp);
+  bind<In<T, 5>, In<T, 5>, In<T, 5>, bool, Wanted<T>, Wanted<T>>(
+      m, "warp_backward", &ExactKernels<T>::warp_backward);
+  bind<In<T, 2>, In<T, 5>, Out<T, 5>>(m, "compose_affine", &ExactKernels<T>::compose_affine);
   bind<In<T, 2>, In<T, 5>, In<T, 5>, Out<T, 2>, Out<T, 5>>(
       m, "compose_affine_backward", &Kernels<T>::compose_affine_backward);
-  bind<In<T, 5>, In<T, 5>, Out<double, 2>>(m, "moments", &Kernels<T>::moments);
-  bind<In<T, 5>, In<T, 5>, In<double, 2>, Wanted<T>, Wanted<T>>(m, "moments_backward",
-                                                                &Kernels<T>::moments_backward);
+  bind<In<T, 5>, In<T, 5>, Out<double, 2>>(m, "moments", &ExactKernels<T>::moments);
+  bind<In<T, 5>, In<T, 5>, In<double, 2>, Wanted<T>, Wanted<T>>(
+      m, "moments_backward", &ExactKernels<T>::moments_backward);
   bind<In<T, 5>, In<T, 5>, int64_t, double, Out<double, 1>>(m, "local_correlation",
                                                             &Kernels<T>::local_correlation);
   bind<In<T, 5>, In<T, 5>, int64_t, double, In<double, 1>, Wanted<T>, Wanted<T>>(
       m, "local_correlation_backward", &Kernels<T>::local_correlation_backward);
   bind<In<T, 5>, Out<double, 1>>(m, "total_variation", &Kernels<T>::total_variation);
   bind<In<T, 5>, In<double, 1>, Out<T, 5>>(m, "total_variation_backward",
-                                           &Kernels<T>::total_variation_backward);
-  bind<In<T, 5>, Out<T, 4>>(m, "jacobian", &Kernels<T>::jacobian);
-  bind<In<T, 5>, In<T, 4>, Out<T, 5>>(m, "jacobian_backward", &Kernels<T>::jacobian_backward);
+                                           &ExactKernels<T>::total_variation_backward);
+  bind<In<T, 5>, Out<T, 4>>(m, "jacobian", &ExactKernels<T>::jacobian);
+  bind<In<T, 5>, In<T, 4>, Out<T, 5>>(m, "jacobian_backward",
+                                      &ExactKernels<T>::jacobian_backward);
   bind<In<T, 2>, double, Out<T, 1>>(m, "kernel_sums", &Kernels<T>::kernel_sums);
   bind<In<T, 2>, double, In<T, 1>, Out<T, 2>>(m, "kernel_sums_backward",
                                               &Kernels<T>::kernel_sums_backward);
@@ -231,7 +275,9 @@ void bind_layer_kernels(nb::module_& m) {
 }  // namespace
 
 NB_MODULE(_native, m) {
-  active = &voltween::chosen(supported_sets());
+  use(voltween::wanted_set());
+  m.def("use", use);
+  m.def("processor", voltween::processor);
   m.def("instruction_set", [] { return std::string(active->name); });
   m.def("instruction_sets", [] {
     std::vector<std::string> names;

@@ -3,139 +3,21 @@
 // result; an infinite flow samples the border.
 #pragma once
 
-#include <cmath>
-
-#ifdef VOLTWEEN_X86
-#include <xmmintrin.h>
-#endif
-
+#include "cells.h"
 #include "parallel.h"
+#include "places.h"
 #include "size.h"
 
 namespace {
 
 using voltween::Size;
 
-constexpr int64_t kBlock = 128;          // voxels of a row that are located at once
 constexpr int64_t kPlanesAhead = 8;      // measured: flows usually reach no farther
 constexpr int64_t kFewVoxels = 1 << 14;  // below this, threads cost more than they save
 
 inline int useful_threads(const Size& size, int threads) {
   return size.batch * voxels_of(size) < kFewVoxels ? 1 : threads;
 }
-
-// Steps in memory to the next voxel along each axis; 0 along an axis of one voxel.
-struct Steps {
-  int32_t i, j, k;
-  explicit Steps(const Size& size)
-      : i(size.i > 1 ? static_cast<int32_t>(plane_of(size)) : 0),
-        j(size.j > 1 ? static_cast<int32_t>(size.k) : 0),
-        k(size.k > 1 ? 1 : 0) {}
-};
-
-// The sampling positions of a block of voxels: the first corner of the cell along each
-// axis, the distance from it (0 to 1), and the offset of that corner in memory.
-template <class T>
-struct Places {
-  T cell[3][kBlock];
-  T weight[3][kBlock];
-  int32_t offset[kBlock];
-};
-
-// Locates the positions start + step n + flow[n] along one axis. They are split into cell
-// and weight without rounding.
-template <class T>
-inline void locate_axis(const T* __restrict flow, T start, T step, int64_t count,
-                        int64_t voxels, T* __restrict cell, T* __restrict weight) {
-  const T last = static_cast<T>(voxels - 2);
-  const T largest_cell = voxels > 2 ? last : T(0);
-  for (int32_t n = 0; n < count; ++n) {
-    const T whole = std::floor(flow[n]);
-    const T lower = whole + (start + step * static_cast<T>(n));
-    T w = flow[n] - whole;
-    w = lower < 0 ? T(0) : w;
-    w = lower > last ? T(1) : w;
-    weight[n] = w;
-    T c = lower > 0 ? lower : T(0);  // also where it is not a number
-    cell[n] = c < largest_cell ? c : largest_cell;
-  }
-}
-
-template <class T>
-inline void locate(const Size& size, const Steps& steps, const T* flow, int64_t i, int64_t j,
-                   int64_t k, int64_t count, Places<T>& places) {
-  const T* here = flow + (i * size.j + j) * size.k + k;
-  const int64_t voxels = voxels_of(size);
-  locate_axis(here, T(i), T(0), count, size.i, places.cell[0], places.weight[0]);
-  locate_axis(here + voxels, T(j), T(0), count, size.j, places.cell[1], places.weight[1]);
-  locate_axis(here + 2 * voxels, T(k), T(1), count, size.k, places.cell[2], places.weight[2]);
-  for (int64_t n = 0; n < count; ++n)
-    places.offset[n] = static_cast<int32_t>(places.cell[0][n]) * steps.i +
-                       static_cast<int32_t>(places.cell[1][n]) * steps.j +
-                       static_cast<int32_t>(places.cell[2][n]);
-}
-
-// Linear interpolation that is exact at both ends: the identity reproduces an image.
-template <class T>
-inline T between(T low, T high, T weight) {
-  return (T(1) - weight) * low + weight * high;
-}
-
-// Values at the eight corners of each cell of a block. Corner 4 a + 2 b + c lies a steps
-// along i, b along j and c along k from the first.
-template <class T>
-struct Corners {
-  T value[8][kBlock];
-};
-
-template <class T>
-inline void gather_from(int64_t first, const T* __restrict image, const Steps& steps,
-                        const Places<T>& __restrict places, int64_t count,
-                        Corners<T>& __restrict corners) {
-  for (int64_t n = first; n < count; ++n) {
-    const T* corner = image + places.offset[n];
-    const T* next = corner + steps.i;
-    corners.value[0][n] = corner[0];
-    corners.value[1][n] = corner[steps.k];
-    corners.value[2][n] = corner[steps.j];
-    corners.value[3][n] = corner[steps.j + steps.k];
-    corners.value[4][n] = next[0];
-    corners.value[5][n] = next[steps.k];
-    corners.value[6][n] = next[steps.j];
-    corners.value[7][n] = next[steps.j + steps.k];
-  }
-}
-
-template <class T>
-inline void gather(const T* image, const Steps& steps, const Places<T>& places, int64_t count,
-                   Corners<T>& corners) {
-  gather_from(0, image, steps, places, count, corners);
-}
-
-#if defined(VOLTWEEN_X86) && !defined(__AVX512F__)
-// Neighbors along k are adjacent in memory. Loading them in pairs and transposing the pairs
-// of four voxels at once is twice as fast as the gather instructions of AVX2.
-inline void gather(const float* image, const Steps& steps, const Places<float>& places,
-                   int64_t count, Corners<float>& corners) {
-  const auto pairs = [&](const float* at) {
-    const __m128 first = _mm_loadl_pi(_mm_setzero_ps(), reinterpret_cast<const __m64*>(at));
-    return _mm_loadh_pi(first, reinterpret_cast<const __m64*>(at + steps.j));
-  };
-  int64_t n = 0;
-  for (; steps.k == 1 && n + 4 <= count; n += 4)
-    for (int64_t half = 0; half < 2; ++half) {
-      const float* plane = image + half * steps.i;
-      __m128 a = pairs(plane + places.offset[n]), b = pairs(plane + places.offset[n + 1]);
-      __m128 c = pairs(plane + places.offset[n + 2]), d = pairs(plane + places.offset[n + 3]);
-      _MM_TRANSPOSE4_PS(a, b, c, d);
-      _mm_storeu_ps(corners.value[4 * half] + n, a);
-      _mm_storeu_ps(corners.value[4 * half + 1] + n, b);
-      _mm_storeu_ps(corners.value[4 * half + 2] + n, c);
-      _mm_storeu_ps(corners.value[4 * half + 3] + n, d);
-    }
-  gather_from(n, image, steps, places, count, corners);
-}
-#endif
 
 // Prefetches the values that later planes will read. A processor cannot predict the order
 // in which a warp reads, and large volumes do not fit into its caches: without prefetching
@@ -152,21 +34,6 @@ inline void fetch_ahead(const Size& size, const T* volume, int64_t i, int64_t j,
 #elif defined(VOLTWEEN_X86)
     _mm_prefetch(reinterpret_cast<const char*>(row + n), _MM_HINT_T1);
 #endif
-  }
-}
-
-// Interpolates an image at the positions of a block.
-template <class T>
-inline void sample(const T* image, const Steps& steps, const Places<T>& places, int64_t count,
-                   T* __restrict values) {
-  Corners<T> corners;
-  gather(image, steps, places, count, corners);
-  const auto& v = corners.value;
-  for (int64_t n = 0; n < count; ++n) {
-    const T wi = places.weight[0][n], wj = places.weight[1][n], wk = places.weight[2][n];
-    const T low = between(between(v[0][n], v[1][n], wk), between(v[2][n], v[3][n], wk), wj);
-    const T high = between(between(v[4][n], v[5][n], wk), between(v[6][n], v[7][n], wk), wj);
-    values[n] = between(low, high, wi);
   }
 }
 
@@ -198,14 +65,15 @@ void warp(Size size, const T* image, const T* flow, bool is_composition, T* move
       size, flow, useful_threads(size, threads),
       [&](int64_t b, int64_t i, int64_t j, int64_t k, int64_t count, const Places<T>& places) {
         const int64_t here = (i * size.j + j) * size.k + k;
+        T sampled[kBlock];
         for (int64_t c = 0; c < size.channels; ++c) {
           const int64_t volume = (b * size.channels + c) * voxels;
           T* values = moved + volume + here;
           fetch_ahead(size, image + volume, i, j, k, count);
-          sample(image + volume, steps, places, count, values);
-          if (!is_composition) continue;
-          const T* inner = flow + volume + here;
-          for (int64_t n = 0; n < count; ++n) values[n] += inner[n];
+          sample(image + volume, steps, places, count, sampled);
+          const T* inner = is_composition ? flow + volume + here : nullptr;
+          for (int64_t n = 0; n < count; ++n)
+            values[n] = inner == nullptr ? sampled[n] : sampled[n] + inner[n];
         }
       });
 }
@@ -214,9 +82,11 @@ void warp(Size size, const T* image, const T* flow, bool is_composition, T* move
 // lies on or beyond the border, else 1.
 template <class T>
 inline T slope(T cell, T weight, T largest_cell) {
-  const bool is_low = cell == 0 && weight == 0;
-  const bool is_high = cell == largest_cell && weight == 1;
-  return is_low || is_high ? T(0) : T(1);
+  // Selections, no branches: compilers work on several voxels at once.
+  const T from_low = cell == 0 ? weight : T(1);
+  const T from_high = cell == largest_cell ? T(1) - weight : T(1);
+  const T result = from_low == 0 ? T(0) : T(1);
+  return from_high == 0 ? T(0) : result;
 }
 
 // Adds one channel's gradient with respect to the flow, without the factor `slope`.
@@ -224,19 +94,10 @@ template <class T>
 void add_flow_gradient(const T* image, const Steps& steps, const Places<T>& places,
                        int64_t count, const T* __restrict gradient,
                        T (*__restrict sums)[kBlock]) {
-  Corners<T> corners;
-  gather(image, steps, places, count, corners);
-  const auto& v = corners.value;
-  for (int64_t n = 0; n < count; ++n) {
-    const T wi = places.weight[0][n], wj = places.weight[1][n], wk = places.weight[2][n];
-    const T v00 = between(v[0][n], v[1][n], wk), v01 = between(v[2][n], v[3][n], wk);
-    const T v10 = between(v[4][n], v[5][n], wk), v11 = between(v[6][n], v[7][n], wk);
-    const T low = between(v[1][n] - v[0][n], v[3][n] - v[2][n], wj);
-    const T high = between(v[5][n] - v[4][n], v[7][n] - v[6][n], wj);
-    sums[0][n] += gradient[n] * between(v10 - v00, v11 - v01, wj);
-    sums[1][n] += gradient[n] * between(v01 - v00, v11 - v10, wi);
-    sums[2][n] += gradient[n] * between(low, high, wi);
-  }
+  Slopes<T> slopes;
+  sample_slopes(image, steps, places, count, slopes);
+  for (int64_t axis = 0; axis < 3; ++axis)
+    for (int64_t n = 0; n < count; ++n) sums[axis][n] += gradient[n] * slopes.along[axis][n];
 }
 
 // Gradient of `warp` with respect to the flow.
@@ -260,11 +121,12 @@ void warp_flow_gradient(const Size& size, const T* image, const T* flow, const T
         for (int64_t axis = 0; axis < 3; ++axis) {
           const int64_t at = (3 * b + axis) * voxels + here;
           const T largest = static_cast<T>(sides[axis] > 2 ? sides[axis] - 2 : 0);
-          for (int64_t n = 0; n < count; ++n) {
-            const T change =
-                sums[axis][n] * slope(places.cell[axis][n], places.weight[axis][n], largest);
-            flow_gradient[at + n] = is_composition ? change + gradient[at + n] : change;
-          }
+          T* __restrict change = sums[axis];
+          for (int64_t n = 0; n < count; ++n)
+            change[n] *= slope(places.cell[axis][n], places.weight[axis][n], largest);
+          if (is_composition)
+            for (int64_t n = 0; n < count; ++n) change[n] += gradient[at + n];
+          for (int64_t n = 0; n < count; ++n) flow_gradient[at + n] = change[n];
         }
       });
 }

@@ -35,7 +35,7 @@ class Machine:
     caches: tuple[str, ...]
     instruction_sets: tuple[str, ...]
     used_instruction_set: str
-    """The one that the package's operations use."""
+    """The one of those operations that are not chosen by measurement."""
     load: float
     """Mean number of waiting and running processes in the minute before the run."""
     system: str

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from voltween.benchmarks.cascades import GrowthResult, NetworkResult
 from voltween.benchmarks.cold_start import ColdStart
+from voltween.benchmarks.kernels import KernelResult
 from voltween.benchmarks.machine import Limits, Machine
 from voltween.benchmarks.operations import OperationResult
 from voltween.benchmarks.roofline import StepResult
@@ -21,7 +22,7 @@ def machine_table(machine: Machine, limits: Limits) -> str:
         ("caches per core", ", ".join(machine.caches) or "unknown"),
         ("memory", f"{memory / 2**30:.0f} GiB" if memory else "unknown"),
         ("instruction sets", " ".join(machine.instruction_sets) or "unknown"),
-        ("used by our operations", machine.used_instruction_set),
+        ("used where none is measured", machine.used_instruction_set),
         ("copy", f"{limits.copy_bytes_per_second / 1e9:.1f} GB/s (read + write)"),
         ("float32 matrix product", f"{limits.product_flops / 1e9:.0f} GFLOP/s"),
         ("float32 convolution", f"{limits.convolution_flops / 1e9:.0f} GFLOP/s"),
@@ -47,6 +48,22 @@ def operation_table(results: Iterable[OperationResult]) -> str:
             _time(result.timings[PLAIN]),
             *_ratios(result.timings[PLAIN], result.timings[OURS]),
             f"{result.difference:.0e}" if result.difference else "0",
+        )
+        for result in results
+    ]
+    return markdown_table(head, rows)
+
+
+def kernel_table(results: Sequence[KernelResult]) -> str:
+    """Table of the median and shortest time with every instruction set."""
+    head = ("operation", *results[0].timings)
+    rows = [
+        (
+            result.name,
+            *(
+                f"{_time(timing)}, {_digits(1e3 * timing.minimum)} ms"
+                for timing in result.timings.values()
+            ),
         )
         for result in results
     ]

@@ -37,6 +37,17 @@ plain form moves a position into the other cell, the two forms differ by the jum
 
 {operations}
 
+## Kernels
+
+Kernels that differ in their instructions only: the results have the same bits. "Chosen"
+is what runs where `VOLTWEEN_INSTRUCTIONS` is not set: for every kernel, precision and
+class of sizes the set that was fastest in a trial at first use. Each time is followed
+by the shortest one.
+
+{kernels}
+
+The choices: {choices}.
+
 ## Inference
 
 The whole cascade, from a normalized pair to the flow and all tweening frames. Memory is
@@ -124,6 +135,8 @@ def performance_page(results: Results) -> str:
         caution=_QUICK if results.settings.is_quick else "",
         machine=markdown_tables.machine_table(results.machine, results.limits),
         operations=markdown_tables.operation_table(results.operations),
+        kernels=markdown_tables.kernel_table(results.kernels),
+        choices=_choices(results),
         inference=markdown_tables.cascade_table(by_purpose["inference"]),
         differences=_differences(results),
         training=markdown_tables.cascade_table(by_purpose["training"]),
@@ -132,6 +145,15 @@ def performance_page(results: Results) -> str:
         roofline=markdown_tables.roofline_table(results.roofline, results.limits),
         cold_start=markdown_tables.cold_start_table(results.cold_start),
     )
+
+
+def _choices(results: Results) -> str:
+    """Kernels by the set chosen for them, such as 'avx2 (warp float32, large)'."""
+    kernels: dict[str, list[str]] = {}
+    for kernel, name in sorted(results.kernel_choices.items()):
+        kernels.setdefault(name, []).append(kernel)
+    texts = [f"{name} ({'; '.join(those)})" for name, those in kernels.items()]
+    return ", ".join(texts) or "none, one set was used for all"
 
 
 def _voxelmorph(results: Results) -> str:

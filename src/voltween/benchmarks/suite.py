@@ -13,6 +13,7 @@ from voltween.benchmarks.cascades import (
     measure_voxelmorph,
 )
 from voltween.benchmarks.cold_start import ColdStart, measure_cold_start
+from voltween.benchmarks.kernels import KernelResult, measure_kernels
 from voltween.benchmarks.machine import (
     Limits,
     Machine,
@@ -24,6 +25,7 @@ from voltween.benchmarks.roofline import StepResult, measure_roofline
 from voltween.benchmarks.timing import Repetitions
 from voltween.benchmarks.voxelmorph_package import installed_version
 from voltween.networks import CascadeConfig
+from voltween.ops import kernel_choices
 
 _FULL_SIDES = (128, 64, 96, 192)
 _QUICK_SIDES = (32, 16)
@@ -86,6 +88,9 @@ class Results:
     machine: Machine
     limits: Limits
     operations: list[OperationResult]
+    kernels: list[KernelResult]
+    kernel_choices: dict[str, str]
+    """Instruction set of every kernel that was chosen by measurement."""
     networks: list[NetworkResult]
     voxelmorph_version: str | None
     voxelmorph: list[NetworkResult]
@@ -104,6 +109,8 @@ def run_suite(
     limits = measure_limits(repetitions)
     on_part("operations")
     operations = list(measure_operations(side, repetitions))
+    on_part("kernels of every instruction set")
+    kernels = list(measure_kernels(side, repetitions))
     networks: list[NetworkResult] = []
     for stages in settings.cascades:
         on_part(f"cascade {stages}")
@@ -122,6 +129,8 @@ def run_suite(
         machine=machine,
         limits=limits,
         operations=operations,
+        kernels=kernels,
+        kernel_choices=dict(kernel_choices()),
         networks=networks,
         voxelmorph_version=installed_version(),
         voxelmorph=voxelmorph,

@@ -15,11 +15,14 @@ from voltween.ops.interleaving import interleave as interleave
 from voltween.ops.interleaving import join as join
 from voltween.ops.jacobian import folding_fraction as folding_fraction
 from voltween.ops.jacobian import jacobian_determinant as jacobian_determinant
+from voltween.ops.kernel_choice import instruction_set as instruction_set
+from voltween.ops.kernel_choice import instruction_sets as instruction_sets
+from voltween.ops.kernel_choice import kernel_choices as kernel_choices
+from voltween.ops.kernel_choice import using_instructions as using_instructions
 from voltween.ops.local_correlation import (
     local_correlation_sums as local_correlation_sums,
 )
 from voltween.ops.moment_sums import moments as moments
-from voltween.ops.operation import instruction_set as instruction_set
 from voltween.ops.pairwise_kernels import kernel_sums as kernel_sums
 from voltween.ops.positions import valid_domain as valid_domain
 from voltween.ops.variation import variation_sums as variation_sums

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.library import register_autograd
 
-from voltween.ops import _native
 from voltween.ops.forking import allow_forks
 
 allow_forks()  # whoever forks has imported an operation by then
@@ -108,15 +107,6 @@ class NativeOperation:
 def is_on_cpu(*tensors: Tensor) -> bool:
     """Whether all tensors are on the CPU."""
     return all(tensor.device.type == "cpu" for tensor in tensors)
-
-
-def instruction_set() -> str:
-    """Instruction set in use: 'avx512', 'avx2' or 'plain'.
-
-    It is the best one of the processor, unless the environment variable
-    VOLTWEEN_INSTRUCTIONS named another when voltween was imported.
-    """
-    return _native.instruction_set()
 
 
 def _register(name: str, kernel: Kernel) -> Callable[..., Any]:

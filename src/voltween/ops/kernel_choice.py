@@ -1,0 +1,128 @@
+"""The instruction set of every exact kernel: measured once per processor, then kept.
+
+The newest instruction set of a processor is not always its fastest. So the exact
+kernels (`src/native/kernels.h`), whose results have the same bits with every set, are
+tried with all sets when they are needed for the first time: some milliseconds per
+kernel and class of sizes. The choices are kept in a file of the cache folder, one per
+processor and build of the kernels; several processes can share it. Where it cannot be
+written, every process tries for itself.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from voltween.digests import stream_digest, text_digest
+from voltween.ops import _native
+from voltween.workspaces import workspace
+
+_WANTED = os.environ.get("VOLTWEEN_INSTRUCTIONS", "")
+_in_use: dict[str, str] = {}
+
+
+def kernel_choices() -> Mapping[str, str]:
+    """The instruction sets chosen so far in this process.
+
+    The keys name a kernel, its precision and a class of sizes, such as
+    'warp float32, large'. There are none where VOLTWEEN_INSTRUCTIONS names the set.
+    """
+    return MappingProxyType(_in_use)
+
+
+def instruction_set() -> str:
+    """The instruction set of the kernels that are not chosen by measurement.
+
+    It is 'avx512', 'avx2' or 'plain': the newest one of the processor, unless the
+    environment variable VOLTWEEN_INSTRUCTIONS named another, for all kernels, when
+    voltween was imported.
+    """
+    return _native.instruction_set()
+
+
+def instruction_sets() -> list[str]:
+    """The instruction sets of this processor, the newest first."""
+    return _native.instruction_sets()
+
+
+@contextmanager
+def using_instructions(name: str) -> Iterator[None]:
+    """Lets all kernels use one instruction set of this processor, in all threads."""
+    _native.use(name)
+    try:
+        yield
+    finally:
+        _native.use(_WANTED)
+
+
+def decide(kernel: str, measure: Callable[[], dict[str, float]]) -> str:
+    """Returns the instruction set for a kernel, for the native module.
+
+    Args:
+        kernel: Name of the kernel, its precision and the class of sizes.
+        measure: Tries the kernel; returns the seconds that each set took.
+    """
+    name = _kept().get(kernel)
+    if name is None:
+        seconds = measure()
+        name = min(seconds, key=seconds.__getitem__)
+        _keep(kernel, name)
+    _in_use[kernel] = name
+    return name
+
+
+def _kept() -> dict[str, str]:
+    """The choices of the file; none if it is missing, damaged or of another build."""
+    with suppress(OSError, ValueError, RecursionError):
+        record = json.loads(_file().read_text(encoding="utf-8"))
+        if isinstance(record, dict) and _build() == record.get("build"):
+            choices, sets = record.get("choices"), _native.instruction_sets()
+            pairs = choices.items() if isinstance(choices, dict) else ()
+            return {kernel: name for kernel, name in pairs if name in sets}
+    return {}
+
+
+def _keep(kernel: str, name: str) -> None:
+    """Adds a choice to the file, if it can be written.
+
+    Of two processes that write at once, one loses its choice and tries again later.
+    """
+    record = {"build": _build(), "choices": _kept() | {kernel: name}}
+    with suppress(OSError):
+        file = _file()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with workspace(file.parent) as room:
+            partial = room / file.name
+            partial.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            partial.replace(file)
+
+
+def _file() -> Path:
+    """The file for this processor and build, in the cache folder.
+
+    Raises:
+        OSError: If there is no home to have a cache folder in.
+    """
+    return (
+        _cache_folder() / "kernels" / f"{text_digest(json.dumps(_build()))[:16]}.json"
+    )
+
+
+def _cache_folder() -> Path:
+    """The folder of files that can be made anew, by PyTorch's rule."""
+    folder = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(folder) if folder else Path.home() / ".cache") / "voltween"
+    except RuntimeError as error:
+        raise FileNotFoundError(str(error)) from error
+
+
+@cache
+def _build() -> dict[str, Any]:
+    """The facts that a choice depends on: the processor and the compiled kernels."""
+    with Path(_native.__file__).open("rb") as module:
+        return {"processor": _native.processor(), "module": stream_digest(module)}
