@@ -47,12 +47,33 @@ class Watch:
 
 
 class Losses(NamedTuple):
-    """The losses of one step."""
+    """The losses of one step, as tensors from which gradients can be taken."""
 
     total: Float[Tensor, ""]
     """The loss that is minimized."""
     similarity: Float[Tensor, ""]
     """The part of it that compares the images."""
+
+
+class Evaluation(NamedTuple):
+    """The losses of one step, and the gradient of the total loss."""
+
+    total: float
+    similarity: float
+    gradient: Float[Tensor, "*n"]
+    """With respect to the parameters, times a factor.
+
+    The loss is a mean over voxels or control points. Their number as the factor makes
+    the gradient of a parameter independent of the size of the grid.
+    """
+
+
+def differentiate(
+    losses: Losses, parameters: Float[Tensor, "*n"], scale: float
+) -> Evaluation:
+    """Takes the gradient of losses that were computed from the parameters."""
+    gradient = torch.autograd.grad(scale * losses.total, parameters)[0]
+    return Evaluation(losses.total.item(), losses.similarity.item(), gradient)
 
 
 @dataclass(frozen=True)
@@ -63,39 +84,34 @@ class Descent:
     """Most steps."""
     step_size: float
     """About the largest change of a parameter in one step."""
-    gradient_scale: float
-    """Factor of the loss before its gradient is taken.
-
-    The loss is a mean over voxels or control points. Their number as a factor makes the
-    gradient of a parameter independent of the size of the grid.
-    """
     tolerance: float
     """Least gain in total loss, mean of the last 8 steps against the 8 before them."""
 
     def run(
         self,
         parameters: Float[Tensor, "*n"],
-        losses: Callable[[int], Losses],
+        evaluate: Callable[[int], Evaluation],
         *,
         on_step: Callable[[int, float], object],
         watch: Watch,
     ) -> None:
         """Moves the parameters, in place, to where the total loss is small.
 
-        `losses` is called with the number of the step from 0, `on_step` with that from
-        1 and the similarity loss.
+        `evaluate` is called with the number of the step from 0, `on_step` with that
+        from 1 and the similarity loss.
         """
-        optimizer = torch.optim.Adam([parameters], lr=self.step_size, eps=_NO_GRADIENT)
+        optimizer = torch.optim.Adam(
+            [parameters], lr=self.step_size, eps=_NO_GRADIENT, fused=True
+        )
         totals: list[float] = []
         for step in range(self.steps):
             if watch.is_over or _has_settled(totals, self.tolerance):
                 return
-            optimizer.zero_grad()
-            current = losses(step)
-            (self.gradient_scale * current.total).backward()
+            current = evaluate(step)
+            parameters.grad = current.gradient
             optimizer.step()
-            totals.append(current.total.item())
-            on_step(step + 1, current.similarity.item())
+            totals.append(current.total)
+            on_step(step + 1, current.similarity)
 
 
 def _has_settled(totals: Sequence[float], tolerance: float) -> bool:
