@@ -338,7 +338,7 @@ def calls_of_backward():
             *((2, 1, 4, 2, 6), (2, 1, 4, 2, 6), (2, 1, 4, 2, 6), (2, 5, 5)),
             *(5, [True] * 3),
         ],
-        SPREAD: [(2, 2, 4, 2, 6), [3, 2, 4]],
+        SPREAD: [(2, 2, 3, 2, 4), (2, 2, 4, 2, 6)],
         KERNEL_SUMS: [(2, 9), (9,), 3.0],
         JOIN: [(2, 7, 4, 2, 6), (2, 7, 4, 2, 6), 2, 0.1],
         INTERLEAVE: [flow, 2.0],
@@ -356,7 +356,7 @@ FREE_AXES = {
     KERNEL_SUMS: [(0, 0)],
     TOTAL_VARIATION: [(0, n) for n in (2, 3, 4)],
     INTERLEAVE: [(0, n) for n in (0, 2, 3, 4)],
-    SPREAD: [(0, n) for n in range(5)],
+    SPREAD: [(place, n) for place in (0, 1) for n in (2, 3, 4)],
 }
 
 

@@ -9,7 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from voltween.ops import _native
-from voltween.ops.arguments import check_volume, lay_out, same_precision
+from voltween.ops.arguments import (
+    check_gradient,
+    check_volume,
+    lay_out,
+    same_precision,
+)
 from voltween.ops.operation import Kernel, NativeOperation, Saved
 
 
@@ -39,15 +44,17 @@ def _forward(control: Tensor, shape: Sequence[int]) -> Tensor:
     return result
 
 
-def _allocate_gradient(gradient: Tensor, points: Sequence[int]) -> Tensor:
-    return gradient.new_empty(*gradient.shape[:2], *points)
+def _allocate_gradient(control: Tensor, gradient: Tensor) -> Tensor:
+    return control.new_empty(control.shape)
 
 
-def _backward(gradient: Tensor, points: Sequence[int]) -> Tensor:
+def _backward(control: Tensor, gradient: Tensor) -> Tensor:
+    check_volume("control points", control)
     check_volume("gradient", gradient)
-    _check_sides(points, gradient.shape[2:])
+    check_gradient(gradient, *control.shape[:2], *gradient.shape[2:])
+    _check_sides(control.shape[2:], gradient.shape[2:])
     (gradient,) = lay_out(gradient)
-    result = _allocate_gradient(gradient, points)
+    result = _allocate_gradient(control, gradient)
     _native.spread_backward(gradient, result, torch.get_num_threads())
     return result
 
@@ -61,7 +68,7 @@ def _check_sides(points: Sequence[int], shape: Sequence[int]) -> None:
 
 
 def _save(inputs: tuple[Any, ...], output: Tensor) -> Saved:
-    return (), (list(inputs[0].shape[2:]),)
+    return (inputs[0],), ()  # for its shape and precision
 
 
 def _stock(
