@@ -75,6 +75,41 @@ struct Kernels {
                                      double floor, const double* gradient, T* fixed_gradient,
                                      T* moved_gradient, int threads);
 
+  // Mean and variance of an image in the cube around every voxel: two arrays.
+  void (*cube_statistics)(Size, const T* image, int64_t width, T* statistics, int threads);
+
+  // Squared correlation of the fixed image and the moving one at x + A x + b after `inner`, for
+  // a batch of one; adds the gradient, times `scale`. `statistics` (of the fixed image) are
+  // null with weights, weights without; a null gradient is not wanted.
+  void (*add_warped_correlation)(Size, const T* fixed, const T* statistics, const T* moving,
+                                 const T* weights, const T* numbers, const T* inner,
+                                 int64_t width, double floor, double scale, double* sum,
+                                 T* gradient, int threads);
+
+  // The same of the squared difference of features, channels last, by weights unless null.
+  void (*add_warped_difference)(Size, const T* fixed, const T* moving, const T* weights,
+                                const T* numbers, const T* inner, int64_t channels,
+                                double scale, double* sum, T* gradient, int threads);
+
+  // Per item: histogram of `bins` times `bins` cells, fixed before moved.
+  void (*joint_histogram)(Size, const T* fixed, const T* moved, const T* counts, int64_t bins,
+                          T* histograms, int threads);
+  void (*joint_histogram_backward)(Size, const T* fixed, const T* moved, const T* counts,
+                                   const T* gradient, int64_t bins, T* fixed_gradient,
+                                   T* moved_gradient, T* count_gradient, int threads);
+
+  // Interpolates control points, which span the grid.
+  void (*spread)(Size, Size points, const T* control, T* result, int threads);
+  void (*spread_backward)(Size, Size points, const T* gradient, T* control_gradient,
+                          int threads);
+
+  // Over the batch: sum of the squared forward differences of a flow, and of what the Jacobian
+  // determinant of x + flow(x) lacks to `least`. Adds the gradient, times `scale`.
+  void (*add_variation)(Size, const T* flow, double scale, double* sum, T* gradient,
+                        int threads);
+  void (*add_folding)(Size, const T* flow, double least, double scale, double* sum, T* gradient,
+                      int threads);
+
   // Per item: sum of the squared forward differences of a flow.
   void (*total_variation)(Size, const T* flow, double* sums, int threads);
 

@@ -30,11 +30,14 @@ namespace {
 template <class T, class Axes>
 using Array = nb::ndarray<T, Axes, nb::c_contig, nb::device::cpu>;
 
-// An input; a result; and a gradient, which is None where it is not wanted.
+// An input, which may be None where it is optional; a result; and a gradient, which is None
+// where it is not wanted.
 template <class T, size_t axes>
 using In = Array<const T, nb::ndim<axes>>;
 template <class T, size_t axes>
 using Out = Array<T, nb::ndim<axes>>;
+template <class T>
+using Given = std::optional<In<T, 5>>;
 template <class T>
 using Wanted = std::optional<Out<T, 5>>;
 
@@ -112,8 +115,8 @@ T* passed(const Array<T, Axes>& array) {
   return array.data();
 }
 
-template <class T>
-T* passed(const Wanted<T>& array) {
+template <class T, class Axes>
+T* passed(const std::optional<Array<T, Axes>>& array) {
   return array ? array->data() : nullptr;
 }
 
@@ -123,9 +126,9 @@ T passed(const T& number) {
 }
 
 template <class T>
-constexpr bool is_wanted = false;
+constexpr bool is_optional = false;
 template <class T>
-constexpr bool is_wanted<Wanted<T>> = true;
+constexpr bool is_optional<std::optional<T>> = true;
 
 template <class T>
 constexpr bool is_result = false;
@@ -135,7 +138,7 @@ constexpr bool is_result<Array<T, Axes>> = !std::is_const_v<T>;
 // A result is never converted: the kernel would write to the copy.
 template <class T>
 auto annotation() {
-  if constexpr (is_wanted<T>)
+  if constexpr (is_optional<T>)
     return nb::arg().noconvert().none();
   else if constexpr (is_result<T>)
     return nb::arg().noconvert();
@@ -198,6 +201,20 @@ void bind_kernels(nb::module_& m) {
                                                             &Kernels<T>::local_correlation);
   bind<In<T, 5>, In<T, 5>, int64_t, double, In<double, 1>, Wanted<T>, Wanted<T>>(
       m, "local_correlation_backward", &Kernels<T>::local_correlation_backward);
+  bind<In<T, 5>, int64_t, Out<T, 5>>(m, "cube_statistics", &Kernels<T>::cube_statistics);
+  bind<In<T, 5>, Given<T>, In<T, 5>, Given<T>, In<T, 2>, In<T, 5>, int64_t, double, double,
+       Out<double, 1>, Wanted<T>>(m, "add_warped_correlation",
+                                  &Kernels<T>::add_warped_correlation);
+  bind<In<T, 4>, In<T, 4>, Given<T>, In<T, 2>, In<T, 5>, int64_t, double, Out<double, 1>,
+       Out<T, 5>>(m, "add_warped_difference", &Kernels<T>::add_warped_difference);
+  bind<In<T, 5>, In<T, 5>, In<T, 5>, int64_t, Out<T, 3>>(m, "joint_histogram",
+                                                         &Kernels<T>::joint_histogram);
+  bind<In<T, 5>, In<T, 5>, In<T, 5>, In<T, 3>, int64_t, Wanted<T>, Wanted<T>, Wanted<T>>(
+      m, "joint_histogram_backward", &Kernels<T>::joint_histogram_backward);
+  bind<In<T, 5>, double, Out<double, 1>, Out<T, 5>>(m, "add_variation",
+                                                    &Kernels<T>::add_variation);
+  bind<In<T, 5>, double, double, Out<double, 1>, Out<T, 5>>(m, "add_folding",
+                                                            &Kernels<T>::add_folding);
   bind<In<T, 5>, Out<double, 1>>(m, "total_variation", &Kernels<T>::total_variation);
   bind<In<T, 5>, In<double, 1>, Out<T, 5>>(m, "total_variation_backward",
                                            &ExactKernels<T>::total_variation_backward);
@@ -207,6 +224,27 @@ void bind_kernels(nb::module_& m) {
   bind<In<T, 2>, double, Out<T, 1>>(m, "kernel_sums", &Kernels<T>::kernel_sums);
   bind<In<T, 2>, double, In<T, 1>, Out<T, 2>>(m, "kernel_sums_backward",
                                               &Kernels<T>::kernel_sums_backward);
+}
+
+// Not `bind`: these kernels take two sizes.
+template <class T>
+void bind_spreading(nb::module_& m) {
+  m.def(
+      "spread",
+      [](const In<T, 5>& control, const Out<T, 5>& result, int threads) {
+        nb::gil_scoped_release release;
+        kernels<T>().spread(size_of<T>(result), size_of<T>(control), control.data(),
+                            result.data(), threads);
+      },
+      annotation<In<T, 5>>(), annotation<Out<T, 5>>(), nb::arg());
+  m.def(
+      "spread_backward",
+      [](const In<T, 5>& gradient, const Out<T, 5>& control_gradient, int threads) {
+        nb::gil_scoped_release release;
+        kernels<T>().spread_backward(size_of<T>(gradient), size_of<T>(control_gradient),
+                                     gradient.data(), control_gradient.data(), threads);
+      },
+      annotation<In<T, 5>>(), annotation<Out<T, 5>>(), nb::arg());
 }
 
 // Layers of a network also come in bfloat16, as the int16 numbers of its bits.
@@ -286,6 +324,8 @@ NB_MODULE(_native, m) {
   });
   bind_kernels<float>(m);
   bind_kernels<double>(m);
+  bind_spreading<float>(m);
+  bind_spreading<double>(m);
   bind_layer_kernels<float>(m);
   bind_layer_kernels<double>(m);
   bind_layer_kernels<int16_t>(m);

@@ -20,9 +20,11 @@ from voltween.ops.affine import COMPOSE_AFFINE
 from voltween.ops.arguments import lay_out
 from voltween.ops.interleaving import INTERLEAVE, JOIN
 from voltween.ops.jacobian import JACOBIAN
+from voltween.ops.joint_histogram import JOINT_HISTOGRAM
 from voltween.ops.local_correlation import LOCAL_CORRELATION
 from voltween.ops.moment_sums import MOMENTS
 from voltween.ops.pairwise_kernels import KERNEL_SUMS
+from voltween.ops.spreading import SPREAD
 from voltween.ops.variation import TOTAL_VARIATION
 from voltween.ops.warping import WARP
 
@@ -44,6 +46,8 @@ def arguments_of(shape, dtype=torch.float64):
         LOCAL_CORRELATION: (fixed, moved, 3, 1e-5),
         TOTAL_VARIATION: (flow,),
         JACOBIAN: (flow,),
+        JOINT_HISTOGRAM: (fixed, moved, random_numbers(2, 1, *shape, seed=3), 5),
+        SPREAD: (random_numbers(2, 2, *coarse, seed=8), list(shape)),
         KERNEL_SUMS: (random_numbers(2, 9), 3.0),
         JOIN: (image, features, phases, 0.1),
         INTERLEAVE: (phases, 2.0),
@@ -55,6 +59,14 @@ def arguments_of(shape, dtype=torch.float64):
 
 
 OPERATIONS = list(arguments_of((2, 2, 2)))
+# Compiled functions without an operation: voltween.ops.adding.
+IN_ONE_CALL = {
+    "add_folding",
+    "add_variation",
+    "add_warped_correlation",
+    "add_warped_difference",
+    "cube_statistics",
+}
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.name)
 
 
@@ -73,7 +85,7 @@ def tensors_of(arguments):
 def test_every_compiled_function_has_its_operation():
     compiled = {name for name in dir(_native) if not name.startswith("_")}
     names = [operation.name for operation in OPERATIONS]
-    others = {"instruction_set", "instruction_sets", "processor", "use"}
+    others = {"instruction_set", "instruction_sets", "processor", "use", *IN_ONE_CALL}
     expected = {*names, *(f"{name}_backward" for name in names)}
     assert compiled - others == expected
 
@@ -300,6 +312,12 @@ WRONG_SHAPES = {
     ),
     "total_variation": (TOTAL_VARIATION, images(1, 2, 4, 4, 4)),
     "jacobian": (JACOBIAN, images(1, 2, 4, 4, 4)),
+    "joint_histogram": (
+        JOINT_HISTOGRAM,
+        *(images(1, 1, 4, 4, 4), images(1, 1, 4, 4, 4), images(1, 1, 4, 2, 4)),
+        5,
+    ),
+    "spread": (SPREAD, images(1, 2, 4, 4), [4, 4, 4]),
 }
 
 
@@ -337,6 +355,11 @@ def calls_of_backward():
         ],
         TOTAL_VARIATION: [flow, (2,)],
         JACOBIAN: [flow, (2, 4, 2, 6)],
+        JOINT_HISTOGRAM: [
+            *((2, 1, 4, 2, 6), (2, 1, 4, 2, 6), (2, 1, 4, 2, 6), (2, 5, 5)),
+            *(5, [True] * 3),
+        ],
+        SPREAD: [(2, 2, 3, 2, 4), (2, 2, 4, 2, 6)],
         KERNEL_SUMS: [(2, 9), (9,), 3.0],
         JOIN: [(2, 7, 4, 2, 6), (2, 7, 4, 2, 6), 2, 0.1],
         INTERLEAVE: [flow, 2.0],
@@ -354,6 +377,7 @@ FREE_AXES = {
     KERNEL_SUMS: [(0, 0)],
     TOTAL_VARIATION: [(0, n) for n in (2, 3, 4)],
     INTERLEAVE: [(0, n) for n in (0, 2, 3, 4)],
+    SPREAD: [(place, n) for place in (0, 1) for n in (2, 3, 4)],
 }
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from voltween.losses.weights import apply_weights
-from voltween.ops import kernel_sums, same_precision
+from voltween.ops import joint_histogram, kernel_sums, same_precision
 
 _FEWEST_BINS, _MOST_BINS = 8, 32  # in between, the cube root of the number of voxels
 _VANISHING = 1e-12
@@ -101,37 +101,15 @@ def normalized_mutual_information_loss(
         alignment, doi:10.1016/S0031-3203(98)00091-0.
     """
     counts = torch.ones_like(fixed) if weights is None else weights.to(fixed.dtype)
-    joint = _joint_histogram(fixed.flatten(1), moved.flatten(1), counts.flatten(1))
+    joint = joint_histogram(fixed, moved, counts, _choose_bins(fixed[0].numel()))
     joint = joint / joint.sum((1, 2), keepdim=True).clamp_min(_VANISHING)
     single = _histogram_entropy(joint.sum(1)) + _histogram_entropy(joint.sum(2))
     both = _histogram_entropy(joint.flatten(1))
     return (2 - single / both.clamp_min(_VANISHING)).where(both > _VANISHING, 0).mean()
 
 
-def _joint_histogram(
-    fixed: Float[Tensor, "b n"], moved: Float[Tensor, "b n"], counts: Tensor
-) -> Float[Tensor, "b bins bins"]:
-    batch, voxels = fixed.shape
-    bins = min(max(round(voxels ** (1 / 3)), _FEWEST_BINS), _MOST_BINS)
-    fixed_bin, fixed_share = _share_between_bins(fixed, bins)
-    moved_bin, moved_share = _share_between_bins(moved, bins)
-    histogram = fixed.new_zeros(batch, bins * bins)
-    for fixed_step in (0, 1):
-        for moved_step in (0, 1):
-            share = counts * (fixed_share if fixed_step else 1 - fixed_share)
-            share = share * (moved_share if moved_step else 1 - moved_share)
-            place = (fixed_bin + fixed_step) * bins + moved_bin + moved_step
-            histogram = histogram.scatter_add(1, place, share)
-    return histogram.view(batch, bins, bins)
-
-
-def _share_between_bins(
-    values: Float[Tensor, "b n"], bins: int
-) -> tuple[Tensor, Tensor]:
-    """The lower of the two nearest bins, and the share of the upper one."""
-    position = values.clamp(0, 1) * (bins - 1)
-    low = position.detach().floor().clamp(max=bins - 2)
-    return low.long(), position - low
+def _choose_bins(voxels: int) -> int:
+    return min(max(round(voxels ** (1 / 3)), _FEWEST_BINS), _MOST_BINS)
 
 
 def _histogram_entropy(shares: Float[Tensor, "b n"]) -> Float[Tensor, " b"]:

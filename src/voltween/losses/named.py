@@ -13,10 +13,12 @@ from voltween.losses.information import (
 )
 from voltween.losses.mind import mind_ssc
 from voltween.losses.similarity import (
+    CONTRAST_FLOOR,
     correlation_loss,
     local_correlation_loss,
     mean_squared_error,
 )
+from voltween.ops import Window
 
 Similarity = Literal[
     "correlation",
@@ -57,6 +59,10 @@ class Measure(NamedTuple):
     """Computes the features of an image, which may be warped in place of the image.
     They are the image itself, except for MIND-SSC."""
     loss: FeatureLoss
+    window: Window | None = None
+    """The cubes, if this is the local correlation of the images."""
+    unit: float | None = None
+    """The factor, if this is one over it times the features' mean squared error."""
 
 
 def measure_named(
@@ -69,13 +75,14 @@ def measure_named(
     Intensities are from 0 to 1.
     """
     if name == "MIND-SSC":
-        return Measure(mind_ssc, _descriptor_loss)
+        return Measure(mind_ssc, _descriptor_loss, unit=_UNRELATED)
     if name == "local correlation":
         return Measure(
             _same_image,
             lambda fixed, moved, weights: local_correlation_loss(
                 fixed, moved, weights, width=window_voxels
             ),
+            Window(window_voxels, CONTRAST_FLOOR),
         )
     if name == "mutual information":
         return Measure(_same_image, partial(mutual_information_loss, seed=seed))

@@ -23,7 +23,7 @@ from voltween.ops import (
 
 _VARIANCE_FLOOR = 1e-6
 # Cubes without contrast (background) must not count: well above rounding errors.
-_CONTRAST_FLOOR = 1e-6
+CONTRAST_FLOOR = 1e-6
 
 
 def check_window(width: int, name: str = "width") -> None:
@@ -100,7 +100,7 @@ def local_correlation_loss(
     check_window(width)
     if weights is None:
         fixed, moved = same_precision(fixed, moved)
-        sums = local_correlation_sums(fixed, moved, width, _CONTRAST_FLOOR)
+        sums = local_correlation_sums(fixed, moved, width, CONTRAST_FLOOR)
         return (1 - sums / fixed[0].numel()).mean().to(fixed.dtype)
     fixed, moved, weights = apply_weights(fixed, moved, weights)
     dissimilarity = _weighted_cubes(fixed, moved, weights, width)
@@ -133,5 +133,5 @@ def _weighted_cubes(
     variance_f = (average(fixed.square()) - mean_f.square()).clamp_min(0)
     variance_m = (average(moved.square()) - mean_m.square()).clamp_min(0)
     covariance = average(fixed * moved) - mean_f * mean_m
-    numerator = covariance.square() + _CONTRAST_FLOOR
-    return 1 - numerator / (variance_f * variance_m + _CONTRAST_FLOOR)
+    numerator = covariance.square() + CONTRAST_FLOOR
+    return 1 - numerator / (variance_f * variance_m + CONTRAST_FLOOR)

@@ -5,6 +5,12 @@ c, and maps fixed voxels x to moving voxels x + flow(x). Operations compiled fro
 `src/native` run on CPU tensors, their stock forms of PyTorch on every other device.
 """
 
+from voltween.ops.adding import WarpedCorrelation as WarpedCorrelation
+from voltween.ops.adding import WarpedFeatures as WarpedFeatures
+from voltween.ops.adding import Window as Window
+from voltween.ops.adding import add_folding as add_folding
+from voltween.ops.adding import add_gradient as add_gradient
+from voltween.ops.adding import add_variation as add_variation
 from voltween.ops.affine import affine_flow as affine_flow
 from voltween.ops.affine import compose_affine as compose_affine
 from voltween.ops.arguments import same_precision as same_precision
@@ -19,12 +25,14 @@ from voltween.ops.kernel_choice import instruction_set as instruction_set
 from voltween.ops.kernel_choice import instruction_sets as instruction_sets
 from voltween.ops.kernel_choice import kernel_choices as kernel_choices
 from voltween.ops.kernel_choice import using_instructions as using_instructions
+from voltween.ops.joint_histogram import joint_histogram as joint_histogram
 from voltween.ops.local_correlation import (
     local_correlation_sums as local_correlation_sums,
 )
 from voltween.ops.moment_sums import moments as moments
 from voltween.ops.pairwise_kernels import kernel_sums as kernel_sums
 from voltween.ops.positions import valid_domain as valid_domain
+from voltween.ops.spreading import spread as spread
 from voltween.ops.variation import variation_sums as variation_sums
 from voltween.ops.velocity import exponential as exponential
 from voltween.ops.velocity import logarithm as logarithm

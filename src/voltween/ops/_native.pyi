@@ -107,3 +107,71 @@ def interleave(phases: Tensor, scale: float, flow: Tensor, threads: int, /) -> N
 def interleave_backward(
     gradient: Tensor, scale: float, phase_gradient: Tensor, threads: int, /
 ) -> None: ...
+def spread(control: Tensor, result: Tensor, threads: int, /) -> None: ...
+def spread_backward(
+    gradient: Tensor, control_gradient: Tensor, threads: int, /
+) -> None: ...
+def joint_histogram(
+    fixed: Tensor,
+    moved: Tensor,
+    counts: Tensor,
+    bins: int,
+    histograms: Tensor,
+    threads: int,
+    /,
+) -> None: ...
+def joint_histogram_backward(
+    fixed: Tensor,
+    moved: Tensor,
+    counts: Tensor,
+    gradient: Tensor,
+    bins: int,
+    fixed_gradient: Tensor | None,
+    moved_gradient: Tensor | None,
+    count_gradient: Tensor | None,
+    threads: int,
+    /,
+) -> None: ...
+def add_variation(
+    flow: Tensor, scale: float, total: Tensor, gradient: Tensor, threads: int, /
+) -> None: ...
+def add_folding(
+    flow: Tensor,
+    least: float,
+    scale: float,
+    total: Tensor,
+    gradient: Tensor,
+    threads: int,
+    /,
+) -> None: ...
+def cube_statistics(
+    image: Tensor, width: int, statistics: Tensor, threads: int, /
+) -> None: ...
+def add_warped_correlation(
+    fixed: Tensor,
+    statistics: Tensor | None,
+    moving: Tensor,
+    weights: Tensor | None,
+    numbers: Tensor,
+    inner: Tensor,
+    width: int,
+    floor: float,
+    scale: float,
+    total: Tensor,
+    gradient: Tensor | None,
+    threads: int,
+    /,
+) -> None: ...
+def add_warped_difference(
+    fixed: Tensor,
+    moving: Tensor,
+    weights: Tensor | None,
+    numbers: Tensor,
+    inner: Tensor,
+    channels: int,
+    scale: float,
+    total: Tensor,
+    gradient: Tensor,
+    threads: int,
+    /,
+) -> None: ...

@@ -11,7 +11,7 @@ from voltween.refinement.affine_parameters import (
     FreeParameters,
     RigidParameters,
 )
-from voltween.refinement.descent import Descent, Losses
+from voltween.refinement.descent import Descent, Losses, differentiate
 from voltween.refinement.pair_tensors import PairTensors
 from voltween.refinement.problem import Problem, average_field
 from voltween.refinement.settings import AffineLevel, Refinement, TransformKind
@@ -58,15 +58,10 @@ class AffineSearch:
         self, starts: Float[Tensor, "n p"], number: int, steps: int
     ) -> Float[Tensor, "n p"]:
         parameters = starts.clone().requires_grad_()
-        problem = self._problem
-        Descent(
-            steps,
-            self._level.step_voxels,
-            gradient_scale=_GRADIENT_SCALE * len(parameters),
-            tolerance=problem.refinement.tolerance,
-        ).run(
+        problem, scale = self._problem, _GRADIENT_SCALE * len(parameters)
+        Descent(steps, self._level.step_voxels, problem.refinement.tolerance).run(
             parameters,
-            lambda step: self._losses(parameters),
+            lambda step: differentiate(self._losses(parameters), parameters, scale),
             on_step=problem.reporter("affine", number, self._level),
             watch=problem.watch,
         )

@@ -5,15 +5,17 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from voltween.losses import total_variation_loss
 from voltween.ops import (
     FlowParts,
-    compose_affine,
+    add_folding,
+    add_gradient,
+    add_variation,
     exponential,
-    jacobian_determinant,
+    spread,
     warp,
 )
-from voltween.refinement.descent import Descent, Losses
+from voltween.refinement.descent import Descent, Evaluation
+from voltween.refinement.pair_losses import AffineNumbers, PairLosses
 from voltween.refinement.pair_tensors import PairTensors, SideTensors
 from voltween.refinement.problem import Problem, average_field
 from voltween.refinement.settings import Level
@@ -27,10 +29,10 @@ class DenseSearch:
     def __init__(
         self, problem: Problem, parts: FlowParts, start: Tensor, level: Level
     ) -> None:
-        self._problem, self._level, self._matrix = problem, level, parts.matrix
+        self._problem, self._level = problem, level
         self._pair = problem.pair.shrink(level.shrink)
         self._start = average_field(start, level.shrink)
-        self._translation = parts.translation / level.shrink
+        self._affine = AffineNumbers(parts.matrix, parts.translation / level.shrink)
         similarity = problem.refinement.similarity
         self._forward = problem.losses(self._pair, similarity)
         self._backward = (
@@ -47,47 +49,96 @@ class DenseSearch:
         problem, level = self._problem, self._level
         shape = [max(2, -(-n // level.control_voxels)) for n in self._pair.shape]
         control = self._start.new_zeros(1, 3, *shape, requires_grad=True)
-        Descent(
-            level.steps,
-            level.step_voxels,
-            gradient_scale=float(control[0, 0].numel()),
-            tolerance=problem.refinement.tolerance,
-        ).run(
+        Descent(level.steps, level.step_voxels, problem.refinement.tolerance).run(
             control,
-            lambda step: self._losses(_spread(control, self._pair.shape), step),
+            lambda step: self._evaluate(control, step),
             on_step=problem.reporter("dense", number, level),
             watch=problem.watch,
         )
-        update = _spread(control.detach(), self._pair.shape)
+        update = spread(control.detach(), self._pair.shape)
         return _enlarge(update, level.shrink)
 
-    def _losses(self, update: Float[Tensor, "1 3 i j k"], step: int) -> Losses:
-        refinement = self._problem.refinement
-        field = self._start + update
-        flow = exponential(field) if refinement.diffeomorphic else field
-        total_flow = self._add_affine(flow)
-        similarity = self._forward.similarity_loss(total_flow)
-        if self._backward is not None:
-            backward = self._backward.similarity_loss(exponential(-field))
-            similarity = (similarity + backward) / 2
-        lack = (_SMALLEST_DETERMINANT - jacobian_determinant(flow)).clamp_min(0)
-        total = (
-            similarity
-            + refinement.update_variation * total_variation_loss(update)
-            + refinement.folding * lack.mean()
-            + refinement.overlap * self._forward.overlap_loss(total_flow, step)
-            + refinement.landmarks * self._forward.landmark_loss(total_flow)
+    def _evaluate(self, control: Float[Tensor, "1 3 _ _ _"], step: int) -> Evaluation:
+        # Loss and gradient of the field are computed together, term by term; autograd
+        # then takes the gradient on to the control points.
+        update = spread(control, self._pair.shape)
+        field = self._start + update.detach()
+        gradient = torch.zeros_like(field)
+        scale = float(control[0, 0].numel())
+        similarity, rest = self._add_losses(field, step, scale, gradient)
+        share = self._problem.refinement.update_variation / update.numel()
+        rest += share * add_variation(
+            update.detach(), scale=scale * share, gradient=gradient
         )
-        return Losses(total, similarity)
+        by_control = torch.autograd.grad(update, control, gradient)[0]
+        return Evaluation(similarity + rest, similarity, by_control)
 
-    def _add_affine(
-        self, flow: Float[Tensor, "1 3 i j k"]
-    ) -> Float[Tensor, "1 3 i j k"]:
-        return compose_affine(self._matrix, self._translation, flow)
+    def _add_losses(
+        self,
+        field: Float[Tensor, "1 3 i j k"],
+        step: int,
+        scale: float,
+        gradient: Tensor,
+    ) -> tuple[float, float]:
+        """The similarity loss and the sum of the others; adds their gradients."""
+        if not self._problem.refinement.diffeomorphic:
+            return (
+                self._forward.add_similarity(
+                    self._affine, field, scale=scale, gradient=gradient
+                ),
+                self._add_others(field, step, scale, gradient),
+            )
+        with torch.enable_grad():
+            velocity = field.requires_grad_()
+            flows = [exponential(velocity)]
+            if self._backward is not None:
+                flows.append(exponential(-velocity))
+        by_flow = [torch.zeros_like(flow) for flow in flows]
+        both = zip(self._directions(), flows, by_flow, strict=True)
+        similarities = [
+            losses.add_similarity(
+                affine, flow.detach(), scale=scale / len(flows), gradient=of_flow
+            )
+            for (losses, affine), flow, of_flow in both
+        ]
+        rest = self._add_others(flows[0].detach(), step, scale, by_flow[0])
+        gradient += torch.autograd.grad(flows, velocity, by_flow)[0]
+        return sum(similarities) / len(flows), rest
+
+    def _directions(self) -> list[tuple[PairLosses, AffineNumbers]]:
+        """The losses from fixed to moving and, if symmetric, back."""
+        if self._backward is None:
+            return [(self._forward, self._affine)]
+        rest = AffineNumbers(*(torch.zeros_like(part) for part in self._affine))
+        return [(self._forward, self._affine), (self._backward, rest)]
+
+    def _add_others(
+        self,
+        flow: Float[Tensor, "1 3 i j k"],
+        step: int,
+        scale: float,
+        gradient: Tensor,
+    ) -> float:
+        """The losses of the flow but the similarity; adds their gradients."""
+        refinement = self._problem.refinement
+        share = refinement.folding / flow[0, 0].numel()
+        folding = share * add_folding(
+            flow, _SMALLEST_DETERMINANT, scale=scale * share, gradient=gradient
+        )
+        if not self._forward.has_guidance:
+            return folding
+
+        def guidance(flow: Tensor) -> Tensor:
+            total_flow = self._affine.after(flow)
+            return refinement.overlap * self._forward.overlap_loss(
+                total_flow, step
+            ) + refinement.landmarks * self._forward.landmark_loss(total_flow)
+
+        return folding + add_gradient(guidance, flow, scale=scale, gradient=gradient)
 
     def _swap_sides(self) -> PairTensors:
         """The fixed side in place of the moving one, and this after the affine part."""
-        flow = self._add_affine(torch.zeros_like(self._start))
+        flow = self._affine.after(torch.zeros_like(self._start))
         fixed, moving = self._pair.fixed, self._pair.moving
         mask = None if moving.mask is None else warp(moving.mask, flow)
         return PairTensors(
@@ -104,15 +155,4 @@ def _enlarge(
         return field
     return factor * functional.interpolate(
         field, scale_factor=factor, mode="trilinear", align_corners=False
-    )
-
-
-def _spread(
-    control: Float[Tensor, "1 3 _ _ _"], shape: torch.Size
-) -> Float[Tensor, "1 3 i j k"]:
-    """Interpolates the update from the control points to every voxel."""
-    if control.shape[2:] == shape:
-        return control
-    return functional.interpolate(
-        control, size=shape, mode="trilinear", align_corners=True
     )

@@ -12,6 +12,7 @@ from torch import Tensor
 # Adam's epsilon, in units of a gradient summed over the voxels of one parameter:
 # smaller gradients are rounding and hardly move the parameter.
 _NO_GRADIENT = 0.03
+_DECAYS = 0.9, 0.999  # of the mean gradient and of its square
 _RECENT_STEPS = 8
 
 
@@ -47,12 +48,33 @@ class Watch:
 
 
 class Losses(NamedTuple):
-    """The losses of one step."""
+    """The losses of one step, as tensors from which gradients can be taken."""
 
     total: Float[Tensor, ""]
     """The loss that is minimized."""
     similarity: Float[Tensor, ""]
     """The part of it that compares the images."""
+
+
+class Evaluation(NamedTuple):
+    """The losses of one step, and the gradient of the total loss."""
+
+    total: float
+    similarity: float
+    gradient: Float[Tensor, "*n"]
+    """With respect to the parameters, times a factor.
+
+    The loss is a mean over voxels or control points. Their number as the factor makes
+    the gradient of a parameter independent of the size of the grid.
+    """
+
+
+def differentiate(
+    losses: Losses, parameters: Float[Tensor, "*n"], scale: float
+) -> Evaluation:
+    """Takes the gradient of losses that were computed from the parameters."""
+    gradient = torch.autograd.grad(scale * losses.total, parameters)[0]
+    return Evaluation(losses.total.item(), losses.similarity.item(), gradient)
 
 
 @dataclass(frozen=True)
@@ -63,39 +85,59 @@ class Descent:
     """Most steps."""
     step_size: float
     """About the largest change of a parameter in one step."""
-    gradient_scale: float
-    """Factor of the loss before its gradient is taken.
-
-    The loss is a mean over voxels or control points. Their number as a factor makes the
-    gradient of a parameter independent of the size of the grid.
-    """
     tolerance: float
     """Least gain in total loss, mean of the last 8 steps against the 8 before them."""
 
     def run(
         self,
         parameters: Float[Tensor, "*n"],
-        losses: Callable[[int], Losses],
+        evaluate: Callable[[int], Evaluation],
         *,
         on_step: Callable[[int, float], object],
         watch: Watch,
     ) -> None:
         """Moves the parameters, in place, to where the total loss is small.
 
-        `losses` is called with the number of the step from 0, `on_step` with that from
-        1 and the similarity loss.
+        `evaluate` is called with the number of the step from 0, `on_step` with that
+        from 1 and the similarity loss.
         """
-        optimizer = torch.optim.Adam([parameters], lr=self.step_size, eps=_NO_GRADIENT)
+        optimizer = _Adam(parameters.detach(), self.step_size)
         totals: list[float] = []
         for step in range(self.steps):
             if watch.is_over or _has_settled(totals, self.tolerance):
                 return
-            optimizer.zero_grad()
-            current = losses(step)
-            (self.gradient_scale * current.total).backward()
-            optimizer.step()
-            totals.append(current.total.item())
-            on_step(step + 1, current.similarity.item())
+            current = evaluate(step)
+            optimizer.move(current.gradient)
+            totals.append(current.total)
+            on_step(step + 1, current.similarity)
+
+
+class _Adam:
+    """Adam on one tensor, which it moves in place.
+
+    PyTorch's own imports the compiler of PyTorch at its first step: 2 seconds.
+
+    References:
+        Kingma, Ba 2015, Adam: a method for stochastic optimization, arXiv:1412.6980.
+    """
+
+    def __init__(self, parameters: Float[Tensor, "*n"], step_size: float) -> None:
+        self._parameters, self._step_size = parameters, step_size
+        self._mean, self._square = (torch.zeros_like(parameters) for _ in range(2))
+        self._spread = torch.empty_like(parameters)
+        self._steps = 0
+
+    def move(self, gradient: Float[Tensor, "*n"]) -> None:
+        """Takes one step against a gradient."""
+        self._steps += 1
+        bias, square_bias = (1 - decay**self._steps for decay in _DECAYS)
+        self._mean.lerp_(gradient, 1 - _DECAYS[0])
+        self._square.mul_(_DECAYS[1]).addcmul_(gradient, gradient, value=1 - _DECAYS[1])
+        torch.sqrt(self._square, out=self._spread)
+        self._spread.div_(square_bias**0.5).add_(_NO_GRADIENT)
+        self._parameters.addcdiv_(
+            self._mean, self._spread, value=-self._step_size / bias
+        )
 
 
 def _has_settled(totals: Sequence[float], tolerance: float) -> bool:

@@ -1,18 +1,36 @@
 """Losses of a pair under a flow: of its images, structures and landmarks."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from voltween.losses import Measure, dice_loss, landmark_distance
-from voltween.ops import warp
+from voltween.ops import (
+    WarpedCorrelation,
+    WarpedFeatures,
+    add_gradient,
+    compose_affine,
+    warp,
+)
 from voltween.refinement.pair_tensors import PairTensors
 
 LEAST_UNMASKED_SHARE = 0.99
 """Share of a voxel that the mask must hold for the voxel to count."""
 _LABELS_PER_STEP = 8  # of many structures; the next steps take the next ones
+
+
+class AffineNumbers(NamedTuple):
+    """The affine part A x + b of a flow, in voxels, with x from the grid's center."""
+
+    matrix: Float[Tensor, "1 3 3"]
+    translation: Float[Tensor, "1 3"]
+
+    def after(self, inner: Float[Tensor, "1 3 i j k"]) -> Float[Tensor, "1 3 i j k"]:
+        """The flow of this part after another flow."""
+        return compose_affine(self.matrix, self.translation, inner)
 
 
 class PairLosses:
@@ -34,6 +52,17 @@ class PairLosses:
         self._sizes = [channel.shape[1] for channel in features]
         self._moving = torch.cat(features, dim=1)
         self._labels = pair.shared_labels
+        self._in_one_call = [
+            _in_one_call(*features, measure)
+            for features in zip(
+                self._fixed, self._moving.split(self._sizes, dim=1), strict=True
+            )
+        ]
+
+    @property
+    def has_guidance(self) -> bool:
+        """Whether there are structures or landmarks to compare."""
+        return bool(self._labels) or self._pair.fixed.points is not None
 
     def similarity_loss(self, flow: Float[Tensor, "b 3 i j k"]) -> Float[Tensor, ""]:
         """Returns the weighted mean over the channels, averaged over the flows."""
@@ -47,6 +76,34 @@ class PairLosses:
             )
         ]
         return torch.stack(losses).sum()
+
+    def add_similarity(
+        self,
+        affine: AffineNumbers,
+        inner: Float[Tensor, "1 3 i j k"],
+        *,
+        scale: float,
+        gradient: Float[Tensor, "1 3 i j k"],
+    ) -> float:
+        """Similarity loss of an affine part after a dense flow.
+
+        Adds its gradient with respect to the dense flow, times `scale`.
+        """
+        weights = self._voxel_weights(affine.after(inner)) if self._has_masks else None
+        numbers = torch.cat([affine.matrix.flatten(1), affine.translation], dim=1)
+        loss = 0.0
+        for share, compared in zip(self._shares, self._in_one_call, strict=True):
+            if compared is None:
+                return add_gradient(
+                    lambda leaf: self.similarity_loss(affine.after(leaf)),
+                    inner,
+                    scale=scale,
+                    gradient=gradient,
+                )
+            loss += share * compared.add(
+                numbers, inner, weights, scale=scale * share, gradient=gradient
+            )
+        return loss
 
     def overlap_loss(
         self, flow: Float[Tensor, "1 3 i j k"], step: int
@@ -77,6 +134,10 @@ class PairLosses:
             flow, fixed.expand(count, -1, -1), moving.expand(count, -1, -1)
         )
 
+    @property
+    def _has_masks(self) -> bool:
+        return self._pair.fixed.mask is not None or self._pair.moving.mask is not None
+
     def _voxel_weights(
         self, flow: Float[Tensor, "b 3 i j k"]
     ) -> Float[Tensor, "b 1 i j k"] | None:
@@ -86,15 +147,30 @@ class PairLosses:
         lower the loss by pushing differences out of the masks. Partly masked voxels get
         0, as they mix in intensities that the masks exclude.
         """
-        fixed, moving = self._pair.fixed.mask, self._pair.moving.mask
-        if fixed is None and moving is None:
+        if not self._has_masks:
             return None
+        fixed, moving = self._pair.fixed.mask, self._pair.moving.mask
         shares = flow.new_ones(len(flow), 1, *flow.shape[2:])
         if fixed is not None:
             shares = shares * fixed
         if moving is not None:
             shares = shares.minimum(warp(_repeat(moving, len(flow)), flow))
         return (shares > LEAST_UNMASKED_SHARE).to(flow.dtype)
+
+
+def _in_one_call(
+    fixed: Float[Tensor, "1 n i j k"],
+    moving: Float[Tensor, "1 n i j k"],
+    measure: Measure,
+) -> WarpedCorrelation | WarpedFeatures | None:
+    """The measure with its gradient as one call; None where there is none."""
+    if fixed.device.type != "cpu":
+        return None
+    if measure.window is not None:
+        return WarpedCorrelation(fixed, moving, measure.window)
+    if measure.unit is not None:
+        return WarpedFeatures(fixed, moving, measure.unit)
+    return None
 
 
 def _repeat(

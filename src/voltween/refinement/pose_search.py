@@ -16,7 +16,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from voltween.errors import InputError
-from voltween.refinement.descent import Descent, Losses, Watch
+from voltween.refinement.descent import (
+    Descent,
+    Evaluation,
+    Losses,
+    Watch,
+    differentiate,
+)
 from voltween.refinement.pair_tensors import PairTensors, SideTensors
 from voltween.refinement.pose_similarity import PoseSimilarity, seen_shares
 from voltween.refinement.rotations import angles_between, rotate_by, rotation_grid
@@ -145,13 +151,15 @@ class _Level:
         count = len(poses.rotation)
         parameters = torch.zeros(count, 6, dtype=torch.float64, requires_grad=True)
 
-        def losses(step: int) -> Losses:
+        def evaluate(step: int) -> Evaluation:
             affine = self._to_affine(self._move(poses, parameters))
             loss = 1 - self._similarity.correlation_ratio(*affine).mean()
-            return Losses(loss, loss)
+            return differentiate(
+                Losses(loss, loss), parameters, _GRADIENT_SCALE * count
+            )
 
-        Descent(steps, step_voxels, _GRADIENT_SCALE * count, tolerance=0.0).run(
-            parameters, losses, on_step=lambda step, loss: None, watch=Watch()
+        Descent(steps, step_voxels, tolerance=0.0).run(
+            parameters, evaluate, on_step=lambda step, loss: None, watch=Watch()
         )
         return self._move(poses, parameters.detach())
 
