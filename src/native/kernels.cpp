@@ -11,6 +11,7 @@
 #include "local_correlation.h"
 #include "moments.h"
 #include "warp.h"
+#include "winograd.h"
 
 #define VOLTWEEN_TEXT(name) #name
 #define VOLTWEEN_NAME(name) VOLTWEEN_TEXT(name)
@@ -45,6 +46,14 @@ constexpr voltween::Kernels<T> kernels() {
   };
 }
 
+constexpr voltween::WinogradKernels winograd_kernels() {
+#ifdef VOLTWEEN_VECTORS
+  return {.panel = winograd_panel, .convolve = winograd};
+#else
+  return {};
+#endif
+}
+
 }  // namespace
 
 namespace voltween {
@@ -55,6 +64,7 @@ const InstructionSet& VOLTWEEN_SET() {
       .float32 = kernels<float>(),
       .float64 = kernels<double>(),
       .bfloat16 = layer_kernels<Bfloat16>(),
+      .winograd = winograd_kernels(),
   };
   return set;
 }

@@ -75,11 +75,30 @@ struct Kernels {
                                T* point_gradient, int threads);
 };
 
+// A convolution with padding 1, of arrays with channels last, by minimal filtering (see
+// winograd.h). A result becomes the larger of itself and `leak` times itself.
+struct Convolution {
+  Size size;        // of the inputs
+  int64_t columns;  // channels of the result
+  int points, taps;
+  const float* weights;  // (panel, points^3, channels, columns of a panel)
+  const float* bias;     // of the columns; may be null
+  float leak;
+};
+
+// Null in a set without vectors.
+struct WinogradKernels {
+  int64_t (*panel)(int64_t columns) = nullptr;
+  void (*convolve)(const Convolution& layer, const float* x, float* result,
+                   int threads) = nullptr;
+};
+
 struct InstructionSet {
   const char* name;
   Kernels<float> float32;
   Kernels<double> float64;
   LayerKernels<Bfloat16> bfloat16;
+  WinogradKernels winograd;
 };
 
 const InstructionSet& plain();

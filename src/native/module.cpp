@@ -228,6 +228,33 @@ void bind_layer_kernels(nb::module_& m) {
       annotation<Out<T, 5>>(), annotation<Out<T, 5>>(), nb::arg());
 }
 
+int64_t winograd_panel(int64_t columns) {
+  return active->winograd.panel == nullptr ? 0 : active->winograd.panel(columns);
+}
+
+void bind_winograd(nb::module_& m) {
+  m.def("winograd_panel", winograd_panel, nb::arg());
+  m.def(
+      "winograd",
+      [](const In<float, 5>& x, const In<float, 4>& weights,
+         const std::optional<In<float, 1>>& bias, int taps, double leak,
+         const Out<float, 5>& result, int threads) {
+        nb::gil_scoped_release release;
+        const voltween::Convolution layer{
+            .size = layer_size_of(x),
+            .columns = length(result, 4),
+            .points = length(weights, 1) == 64 ? 4 : 3,
+            .taps = taps,
+            .weights = weights.data(),
+            .bias = bias ? bias->data() : nullptr,
+            .leak = static_cast<float>(leak),
+        };
+        active->winograd.convolve(layer, x.data(), result.data(), threads);
+      },
+      annotation<In<float, 5>>(), annotation<In<float, 4>>(), nb::arg().none(), nb::arg(),
+      nb::arg(), annotation<Out<float, 5>>(), nb::arg());
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -243,4 +270,5 @@ NB_MODULE(_native, m) {
   bind_layer_kernels<float>(m);
   bind_layer_kernels<double>(m);
   bind_layer_kernels<int16_t>(m);
+  bind_winograd(m);
 }

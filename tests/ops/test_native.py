@@ -73,7 +73,9 @@ def test_every_compiled_function_has_its_operation():
     compiled = {name for name in dir(_native) if not name.startswith("_")}
     names = [operation.name for operation in OPERATIONS]
     expected = {*names, *(f"{name}_backward" for name in names)}
-    assert compiled - {"instruction_set", "instruction_sets"} == expected
+    without_gradient = {"winograd", "winograd_panel"}
+    about_sets = {"instruction_set", "instruction_sets"}
+    assert compiled - without_gradient - about_sets == expected
 
 
 @each_operation

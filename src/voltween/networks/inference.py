@@ -1,10 +1,10 @@
 """Fast inference with a trained network on a CPU.
 
-Weights are stored once in the layout that the processor's convolutions read (oneDNN),
-and biases and LeakyReLU are part of the convolution. Where the processor multiplies
-bfloat16 matrices, all layers but the last of a dense subnetwork may run in bfloat16;
-flows, warps and compositions stay in single precision. The network itself and its
-checkpoints do not change.
+Weights are stored once in the layout that the processor's convolutions read, oneDNN's
+or that of Winograd's minimal filtering; biases and LeakyReLU are part of the convolution.
+Where the processor multiplies bfloat16 matrices, all layers but the last of a dense
+subnetwork may run in bfloat16; flows, warps and compositions stay in single precision.
+The network itself and its checkpoints do not change.
 """
 
 import copy
@@ -22,6 +22,7 @@ from voltween.networks.convolution import pad_as_tf
 from voltween.networks.dense import DenseSubnetwork
 from voltween.networks.kinds import Network
 from voltween.networks.upsampling import Upsampling
+from voltween.ops import WinogradConvolution, winograd_convolution
 
 Precision = Literal["fp32", "bf16", "auto"]
 Registrar = Callable[[Float[Tensor, "b 1 i j k"], Float[Tensor, "b 1 i j k"]], Tweening]
@@ -92,7 +93,8 @@ class PackedConvolution(nn.Module):
         self.leak: float | None = None
         self.bias = None if bias is None else bias.detach().to(dtype)
         self.weight = weight.detach().to(dtype)
-        self._unpacked: Tensor | None = self.weight if _can_pack(dtype) else None
+        self._winograd: WinogradConvolution | None = None
+        self._unpacked: Tensor | None = self.weight
 
     def forward(self, x: Float[Tensor, "b c i j k"]) -> Float[Tensor, "b c2 i2 j2 k2"]:
         """Returns the features after the convolution, channels last in memory."""
@@ -101,6 +103,8 @@ class PackedConvolution(nn.Module):
             x = pad_as_tf(x, self.stride)
         if (unpacked := self._unpacked) is not None:
             self._pack(unpacked, x.shape)
+        if self._winograd is not None:
+            return self._winograd(x, 1.0 if self.leak is None else self.leak)
         if not self.weight.is_mkldnn:
             padding, stride, _ = self._geometry
             x = conv3d(x, self.weight, self.bias, stride, padding)
@@ -113,10 +117,14 @@ class PackedConvolution(nn.Module):
     def _pack(self, weight: Tensor, shape: torch.Size) -> None:
         # The best layout depends on the size of the features, so packing waits for the
         # first ones. Later features of another size still give right results.
+        self._unpacked = None
+        if self.stride == 1:
+            self._winograd = winograd_convolution(weight, self.bias, shape)
+        if self._winograd is not None or not _can_pack(self.dtype):
+            return
         self.weight = torch._C._nn.mkldnn_reorder_conv3d_weight(  # type: ignore[call-arg]
             weight.contiguous().to_mkldnn(), *self._geometry, 1, list(shape)
         )
-        self._unpacked = None
 
     @property
     def _geometry(self) -> tuple[list[int], list[int], list[int]]:

@@ -105,3 +105,14 @@ def interleave(phases: Tensor, scale: float, flow: Tensor, threads: int, /) -> N
 def interleave_backward(
     gradient: Tensor, scale: float, phase_gradient: Tensor, threads: int, /
 ) -> None: ...
+def winograd_panel(columns: int, /) -> int: ...
+def winograd(
+    x: Tensor,
+    weights: Tensor,
+    bias: Tensor | None,
+    taps: int,
+    leak: float,
+    result: Tensor,
+    threads: int,
+    /,
+) -> None: ...
