@@ -48,7 +48,12 @@ constexpr voltween::Kernels<T> kernels() {
 
 constexpr voltween::WinogradKernels winograd_kernels() {
 #ifdef VOLTWEEN_VECTORS
-  return {.panel = winograd_panel, .convolve = winograd};
+  return {
+      .panel = winograd_panel,
+      .convolve = winograd,
+      .join = winograd_join,
+      .flow = winograd_flow,
+  };
 #else
   return {};
 #endif

@@ -75,22 +75,28 @@ struct Kernels {
                                T* point_gradient, int threads);
 };
 
-// A convolution with padding 1, of arrays with channels last, by minimal filtering (see
-// winograd.h). A result becomes the larger of itself and `leak` times itself.
+// A convolution of stride 1 of arrays with channels last, by minimal filtering (see
+// winograd.h).
 struct Convolution {
   Size size;        // of the inputs
   int64_t columns;  // channels of the result
-  int points, taps;
+  int points, taps, padding;
   const float* weights;  // (panel, points^3, channels, columns of a panel)
-  const float* bias;     // of the columns; may be null
-  float leak;
 };
 
-// Null in a set without vectors.
+// Null in a set without vectors. Leaky ReLU makes a number the larger of itself and
+// `leak` times itself.
 struct WinogradKernels {
   int64_t (*panel)(int64_t columns) = nullptr;
-  void (*convolve)(const Convolution& layer, const float* x, float* result,
-                   int threads) = nullptr;
+  // Bias and leaky ReLU; the bias may be null.
+  void (*convolve)(const Convolution& layer, const float* x, const float* bias, float leak,
+                   float* result, int threads) = nullptr;
+  // Convolves to phases and joins them, as LayerKernels does.
+  void (*join)(const Convolution& layer, const float* x, int64_t skips, const float* skip,
+               const float* prediction, float leak, float* joined, int threads) = nullptr;
+  // Convolves to the phases of a flow and interleaves them, times `scale`.
+  void (*flow)(const Convolution& layer, const float* x, float scale, float* flow,
+               int threads) = nullptr;
 };
 
 struct InstructionSet {

@@ -1,9 +1,13 @@
 """Minimal filtering against the convolution itself, in float64."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
-from voltween.ops import _native, winograd_convolution
+from voltween.ops import _native, interleave, join, winograd_convolution
 
 pytestmark = pytest.mark.skipif(
     _native.winograd_panel(16) == 0, reason="this instruction set has no vectors"
@@ -20,6 +24,8 @@ LAYERS = [
     (64, 64, 3),
     (5, 17, 2),  # neither a full vector in nor out
     (1, 40, 3),
+    (67, 3, 3),  # prediction: a single vector of columns
+    (3, 24, 2),
 ]
 
 
@@ -58,6 +64,50 @@ def test_the_result_is_the_convolution_to_rounding(
     torch.testing.assert_close(
         result.double(), exact(x, weight, bias, 0.1), atol=1e-5, rtol=0
     )
+
+
+@pytest.mark.parametrize(("channels", "outputs", "taps"), LAYERS)
+@pytest.mark.parametrize("padding", [0, 2])
+def test_other_paddings_are_right(channels, outputs, taps, padding):
+    weight, bias = layer(channels, outputs, taps)
+    x = features(channels, (5, 9, 7))
+    convolve = winograd_convolution(weight, bias, (1, channels, 64, 64, 64), padding)
+    direct = torch.nn.functional.conv3d(
+        x.double(), weight.double(), bias.double(), padding=padding
+    )
+    torch.testing.assert_close(convolve(x).double(), direct, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("shape", [(5, 8, 7), (1, 1, 2)])
+@pytest.mark.parametrize(("channels", "outputs"), [(67, 16), (131, 32), (19, 5)])
+def test_features_are_joined_as_their_phases_are(channels, outputs, shape):
+    weight, _ = layer(channels, 8 * outputs, 2)
+    convolve = winograd_convolution(weight, None, (1, channels, 64, 64, 64))
+    x, skip = features(channels, shape, 2), features(6, [2 * n for n in shape], 2)
+    prediction = features(24, [n + 1 for n in shape], 2)
+    result = convolve.join(x, skip, prediction, 0.1)
+    expected = join(skip, convolve(x), prediction, 0.1)
+    assert torch.equal(result, expected)
+    assert result.is_contiguous(memory_format=torch.channels_last_3d)
+    with pytest.raises(ValueError, match=r"prediction must have shape \(2, 24,"):
+        convolve.join(x, skip, prediction[:, :, 1:], 0.1)
+
+
+@pytest.mark.parametrize("shape", [(5, 8, 7), (1, 1, 2), (3, 6, 9)])
+def test_a_flow_is_interleaved_as_its_phases_are(shape):
+    weight, _ = layer(35, 24, 2)
+    convolve = winograd_convolution(weight, None, (1, 35, 64, 64, 64))
+    x = features(35, shape, 2)
+    assert torch.equal(convolve.flow(x, 3.0), interleave(convolve(x), 3.0))
+
+
+def test_a_flow_has_24_phases():
+    weight, _ = layer(16, 40, 2)
+    convolve = winograd_convolution(weight, None, (1, 16, 64, 64, 64))
+    with pytest.raises(
+        ValueError, match="24 outputs, 2 taps and padding 1, got 40, 2 and 1"
+    ):
+        convolve.flow(features(16, (4, 4, 4)), 1.0)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 2, 5), (3, 1, 40)])
@@ -108,7 +158,6 @@ def test_numbers_that_are_none_stay_in_their_tile():
     ("channels", "outputs", "shape"),
     [
         (259, 512, (8, 8, 8)),  # more weights than time to read them
-        (16, 3, (32, 32, 32)),  # almost empty vectors
         (35, 24, (4, 4, 4)),  # too few tiles
     ],
 )
@@ -123,3 +172,18 @@ def test_other_precisions_are_left_alone():
     assert winograd_convolution(weight.double(), bias.double(), shape) is None
     with pytest.raises(ValueError, match=r"\(B, 16, I, J, K\).*float64"):
         winograd_convolution(weight, bias, shape)(features(16, (5, 5, 5)).double())
+
+
+def test_without_vectors_every_layer_is_left_alone():
+    code = (
+        "import torch; from voltween.ops import winograd_convolution as w; "
+        "print(w(torch.ones(24, 16, 2, 2, 2), None, (1, 16, 64, 64, 64)))"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"VOLTWEEN_INSTRUCTIONS": "plain"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert process.stdout.strip() == "None"

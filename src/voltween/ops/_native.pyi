@@ -111,8 +111,22 @@ def winograd(
     weights: Tensor,
     bias: Tensor | None,
     taps: int,
+    padding: int,
     leak: float,
     result: Tensor,
     threads: int,
     /,
+) -> None: ...
+def winograd_join(
+    x: Tensor,
+    weights: Tensor,
+    skip: Tensor,
+    prediction: Tensor,
+    leak: float,
+    joined: Tensor,
+    threads: int,
+    /,
+) -> None: ...
+def winograd_flow(
+    x: Tensor, weights: Tensor, scale: float, flow: Tensor, threads: int, /
 ) -> None: ...
