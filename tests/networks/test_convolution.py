@@ -43,6 +43,18 @@ def test_values_and_gradients(case, has_bias):
         torch.testing.assert_close(our.double(), their, atol=1e-3, rtol=1e-4)
 
 
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_an_activation_can_work_in_place(case):
+    inputs, outputs, size, stride, batch, shape = case
+    x = torch.randn(batch, inputs, *shape)
+    weight = torch.randn(outputs, inputs, *(size,) * 3, requires_grad=True)
+    relu = torch.nn.functional.leaky_relu
+    activated = relu(convolve(x, weight, None, stride), 0.1, inplace=True)
+    expected = relu(convolve(x, weight, None, stride), 0.1)
+    gradients = [torch.autograd.grad(y.sum(), weight)[0] for y in (activated, expected)]
+    torch.testing.assert_close(*gradients)
+
+
 def test_gradients_in_double_precision():
     x = torch.randn(1, 2, 3, 4, 5).double().requires_grad_()
     weight = torch.randn(3, 2, 3, 3, 3).double().requires_grad_()

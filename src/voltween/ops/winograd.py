@@ -60,7 +60,7 @@ class WinogradConvolution:
             ValueError: If the features are of another kind, or the channels differ.
         """
         shape = _result_shape(x.shape, self.taps, self.padding)
-        result = torch.empty(len(x), *shape, self.outputs)
+        result = _empty(len(x), self.outputs, *shape)
         _native.winograd(
             self._lay_out(x),
             self.weight,
@@ -68,10 +68,10 @@ class WinogradConvolution:
             self.taps,
             self.padding,
             leak,
-            result,
+            _channels_last(result),
             torch.get_num_threads(),
         )
-        return result.permute(0, 4, 1, 2, 3)
+        return result
 
     def join(
         self,
@@ -94,17 +94,17 @@ class WinogradConvolution:
         channels = skip.shape[1] + self.outputs // 8 + 3
         if not self.can_join:
             return join(skip, self(x), prediction, leak)
-        joined = torch.empty(len(x), *fine, channels)
+        joined = _empty(len(x), channels, *fine)
         _native.winograd_join(
             self._lay_out(x),
             self.weight,
             _channels_last(skip),
             _channels_last(prediction),
             leak,
-            joined,
+            _channels_last(joined),
             torch.get_num_threads(),
         )
-        return joined.permute(0, 4, 1, 2, 3)
+        return joined
 
     def flow(
         self, x: Float[Tensor, "b c i1 j1 k1"], scale: float
@@ -197,5 +197,11 @@ def _transformed(weight: Tensor, points: int, panel: int) -> Tensor:
     return panels.contiguous()
 
 
+def _empty(*shape: int) -> Tensor:
+    # Not a view: LeakyReLU works in place on the result of a differentiable function.
+    return torch.empty(shape, memory_format=torch.channels_last_3d)
+
+
 def _channels_last(x: Tensor) -> Tensor:
+    """Returns an array with the channels last: a view if they are so in memory."""
     return x.permute(0, 2, 3, 4, 1).contiguous()
