@@ -15,6 +15,9 @@ CASES = {
     "oneDNN, phases": (6, 16, 2, 1, 1, (6, 7, 8)),
     "thin": (6, 3, 3, 1, 2, (9, 6, 7)),
     "large": (40, 8, 3, 1, 1, (24, 24, 6)),
+    "minimal filtering": (6, 8, 3, 1, 1, (14, 15, 16)),
+    "minimal filtering, thin": (6, 3, 3, 1, 2, (14, 15, 16)),
+    "minimal filtering, phases": (6, 24, 2, 1, 1, (20, 21, 22)),
     "pairs": (6, 8, 3, 1, 3, (8, 8, 8)),
 }
 

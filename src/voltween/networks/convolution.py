@@ -21,6 +21,8 @@ _FEW_VOXELS = 125
 _FALLBACK_SIZE = 20480
 # oneDNN is ten times too slow for the weights' gradient of 3 channels (AVX2).
 _FEW_CHANNELS = 4
+# Products per pair of channels from which transforming the weights anew pays, measured.
+_FEWEST_PRODUCTS = 1 << 16
 _SIZE = 3  # of the kernels that halve the grid
 
 Padding = Literal["symmetric", "same-tf"]
@@ -46,17 +48,31 @@ def convolve(
         return conv3d(x, weight, bias, stride, padding)
     is_thin = len(weight) <= _FEW_CHANNELS and weight.shape[-1] == 3
     if (stride, padding) == (1, 1):
-        winograd = winograd_convolution(weight, bias, x.shape)
+        winograd = _winograd(x, weight, bias)
         if winograd is not None or is_thin:
             return _FilteredConvolution.apply(  # type: ignore[no-untyped-call]
                 x, weight, bias, winograd
             )
-    is_small = len(x) == 1 and x[0, ..., 0].numel() <= _FALLBACK_SIZE
-    if is_small:
+    if _is_small(x):
         return _OneDnnConvolution.apply(  # type: ignore[no-untyped-call]
             x, weight, bias, (stride, padding)
         )
     return conv3d(x, weight, bias, stride, padding)
+
+
+def _winograd(
+    x: Tensor, weight: Tensor, bias: Tensor | None, padding: int = 1
+) -> WinogradConvolution | None:
+    """Minimal filtering if it saves more time than transforming the weights takes."""
+    taps = weight[0, 0].numel()
+    if len(x) * x[0, 0].numel() * taps < _FEWEST_PRODUCTS:
+        return None
+    return winograd_convolution(weight, bias, x.shape, padding)
+
+
+def _is_small(x: Tensor) -> bool:
+    """Whether PyTorch would use its fallback."""
+    return len(x) == 1 and x[0, ..., 0].numel() <= _FALLBACK_SIZE
 
 
 def check_padding(padding: str) -> None:
@@ -191,7 +207,7 @@ class _FilteredConvolution(torch.autograd.Function):
 def _feature_gradient(gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     transposed = weight.flip(2, 3, 4).transpose(0, 1)
     padding = weight.shape[-1] - 2
-    winograd = winograd_convolution(transposed, None, gradient.shape, padding)
+    winograd = _winograd(gradient, transposed, None, padding)
     if winograd is not None:
         return winograd(gradient)
     return _gradient_by_onednn(gradient, x, weight, 0)
@@ -205,10 +221,12 @@ def _gradient_by_onednn(
     gradient: Tensor, x: Tensor, weight: Tensor, number: int
 ) -> Tensor:
     """The gradient of the features (number 0) or of the weights (1)."""
-    # PyTorch chooses oneDNN if the tensors are in oneDNN's own layout.
+    if _is_small(x):
+        # PyTorch chooses oneDNN if the tensors are in oneDNN's own layout.
+        gradient, x = gradient.to_mkldnn(), x.to_mkldnn()
     results = torch.ops.aten.convolution_backward(
-        gradient.to_mkldnn(),
-        x.to_mkldnn(),
+        gradient,
+        x,
         weight,
         None,
         *([1] * 3 for _ in range(3)),
