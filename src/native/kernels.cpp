@@ -14,6 +14,7 @@
 #include "spreading.h"
 #include "warped_correlation.h"
 #include "warped_features.h"
+#include "winograd.h"
 
 #define VOLTWEEN_TEXT(name) #name
 #define VOLTWEEN_NAME(name) VOLTWEEN_TEXT(name)
@@ -47,6 +48,19 @@ constexpr voltween::Kernels<T> kernels() {
   };
 }
 
+constexpr voltween::WinogradKernels winograd_kernels() {
+#ifdef VOLTWEEN_VECTORS
+  return {
+      .panel = winograd_panel,
+      .convolve = winograd,
+      .join = winograd_join,
+      .flow = winograd_flow,
+  };
+#else
+  return {};
+#endif
+}
+
 }  // namespace
 
 namespace voltween {
@@ -58,6 +72,7 @@ const InstructionSet& VOLTWEEN_SET() {
       .float32 = kernels<float>(),
       .float64 = kernels<double>(),
       .bfloat16 = layer_kernels<Bfloat16>(),
+      .winograd = winograd_kernels(),
   };
   return set;
 }

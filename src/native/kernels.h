@@ -125,12 +125,37 @@ struct ExactSet {
   ExactKernels<double> float64;
 };
 
+// A convolution of stride 1 of arrays with channels last, by minimal filtering (see
+// winograd.h).
+struct Convolution {
+  Size size;        // of the inputs
+  int64_t columns;  // channels of the result
+  int points, taps, padding;
+  const float* weights;  // (panel, points^3, channels, columns of a panel)
+};
+
+// Null in a set without vectors. Leaky ReLU makes a number the larger of itself and
+// `leak` times itself.
+struct WinogradKernels {
+  int64_t (*panel)(int64_t columns) = nullptr;
+  // Bias and leaky ReLU; the bias may be null.
+  void (*convolve)(const Convolution& layer, const float* x, const float* bias, float leak,
+                   float* result, int threads) = nullptr;
+  // Convolves to phases and joins them, as LayerKernels does.
+  void (*join)(const Convolution& layer, const float* x, int64_t skips, const float* skip,
+               const float* prediction, float leak, float* joined, int threads) = nullptr;
+  // Convolves to the phases of a flow and interleaves them, times `scale`.
+  void (*flow)(const Convolution& layer, const float* x, float scale, float* flow,
+               int threads) = nullptr;
+};
+
 struct InstructionSet {
   const char* name;
   const ExactSet& (*exact)();
   Kernels<float> float32;
   Kernels<double> float64;
   LayerKernels<Bfloat16> bfloat16;
+  WinogradKernels winograd;
 };
 
 const InstructionSet& plain();

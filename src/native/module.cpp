@@ -310,6 +310,53 @@ void bind_layer_kernels(nb::module_& m) {
       annotation<Out<T, 5>>(), annotation<Out<T, 5>>(), nb::arg());
 }
 
+int64_t winograd_panel(int64_t columns) {
+  return active->winograd.panel == nullptr ? 0 : active->winograd.panel(columns);
+}
+
+voltween::Convolution winograd_layer(const In<float, 5>& x, const In<float, 4>& weights,
+                                     int64_t columns, int taps, int padding) {
+  const int points = length(weights, 1) == 64 ? 4 : 3;
+  return {layer_size_of(x), columns, points, taps, padding, weights.data()};
+}
+
+void bind_winograd(nb::module_& m) {
+  m.def("winograd_panel", winograd_panel, nb::arg());
+  m.def(
+      "winograd",
+      [](const In<float, 5>& x, const In<float, 4>& weights,
+         const std::optional<In<float, 1>>& bias, int taps, int padding, float leak,
+         const Out<float, 5>& result, int threads) {
+        nb::gil_scoped_release release;
+        active->winograd.convolve(winograd_layer(x, weights, length(result, 4), taps, padding),
+                                  x.data(), bias ? bias->data() : nullptr, leak, result.data(),
+                                  threads);
+      },
+      annotation<In<float, 5>>(), annotation<In<float, 4>>(), nb::arg().none(), nb::arg(),
+      nb::arg(), nb::arg(), annotation<Out<float, 5>>(), nb::arg());
+  m.def(
+      "winograd_join",
+      [](const In<float, 5>& x, const In<float, 4>& weights, const In<float, 5>& skip,
+         const In<float, 5>& prediction, float leak, const Out<float, 5>& joined, int threads) {
+        nb::gil_scoped_release release;
+        const int64_t skips = length(skip, 4), features = length(joined, 4) - skips - 3;
+        active->winograd.join(winograd_layer(x, weights, 8 * features, 2, 1), x.data(), skips,
+                              skip.data(), prediction.data(), leak, joined.data(), threads);
+      },
+      annotation<In<float, 5>>(), annotation<In<float, 4>>(), annotation<In<float, 5>>(),
+      annotation<In<float, 5>>(), nb::arg(), annotation<Out<float, 5>>(), nb::arg());
+  m.def(
+      "winograd_flow",
+      [](const In<float, 5>& x, const In<float, 4>& weights, float scale,
+         const Out<float, 5>& flow, int threads) {
+        nb::gil_scoped_release release;
+        active->winograd.flow(winograd_layer(x, weights, 24, 2, 1), x.data(), scale,
+                              flow.data(), threads);
+      },
+      annotation<In<float, 5>>(), annotation<In<float, 4>>(), nb::arg(),
+      annotation<Out<float, 5>>(), nb::arg());
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -329,4 +376,5 @@ NB_MODULE(_native, m) {
   bind_layer_kernels<float>(m);
   bind_layer_kernels<double>(m);
   bind_layer_kernels<int16_t>(m);
+  bind_winograd(m);
 }

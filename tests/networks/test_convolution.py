@@ -15,6 +15,9 @@ CASES = {
     "oneDNN, phases": (6, 16, 2, 1, 1, (6, 7, 8)),
     "thin": (6, 3, 3, 1, 2, (9, 6, 7)),
     "large": (40, 8, 3, 1, 1, (24, 24, 6)),
+    "minimal filtering": (6, 8, 3, 1, 1, (14, 15, 16)),
+    "minimal filtering, thin": (6, 3, 3, 1, 2, (14, 15, 16)),
+    "minimal filtering, phases": (6, 24, 2, 1, 1, (20, 21, 22)),
     "pairs": (6, 8, 3, 1, 3, (8, 8, 8)),
 }
 
@@ -41,6 +44,18 @@ def test_values_and_gradients(case, has_bias):
     expected_gradients = torch.autograd.grad(expected, exact, weights.double())
     for our, their in zip(gradients, expected_gradients, strict=True):
         torch.testing.assert_close(our.double(), their, atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_an_activation_can_work_in_place(case):
+    inputs, outputs, size, stride, batch, shape = case
+    x = torch.randn(batch, inputs, *shape)
+    weight = torch.randn(outputs, inputs, *(size,) * 3, requires_grad=True)
+    relu = torch.nn.functional.leaky_relu
+    activated = relu(convolve(x, weight, None, stride), 0.1, inplace=True)
+    expected = relu(convolve(x, weight, None, stride), 0.1)
+    gradients = [torch.autograd.grad(y.sum(), weight)[0] for y in (activated, expected)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_gradients_in_double_precision():

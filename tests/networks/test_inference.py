@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from torch.nn.functional import interpolate
 
+from voltween.models import installed_models, load_model
 from voltween.networks import (
     CascadeConfig,
     VolumeTweeningNetwork,
@@ -32,6 +34,12 @@ def pair(shape=SHAPE, batch=1):
     return torch.rand(2, batch, 1, *shape, generator=torch.Generator().manual_seed(1))
 
 
+def smooth_pair(shape):
+    generator = torch.Generator().manual_seed(2)
+    coarse = torch.rand(2, 1, 1, 6, 6, 6, generator=generator)
+    return [interpolate(numbers, shape, mode="trilinear") for numbers in coarse]
+
+
 def flows(tweening):
     return [stage.flow for stage in tweening.stages]
 
@@ -47,6 +55,16 @@ def test_single_precision_differs_by_rounding_alone(stages, batch):
     for ours, theirs in zip(flows(result), flows(expected), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
     torch.testing.assert_close(result.moved, expected.moved, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", [name for name, _ in installed_models()])
+def test_flows_of_the_shipped_models_are_equal(name):
+    plain = load_model(name).network
+    fixed, moving = (image.contiguous() for image in smooth_pair(plain.config.shape))
+    with torch.inference_mode():
+        expected, result = plain(fixed, moving), optimize(plain, "fp32")(fixed, moving)
+    assert expected.flow.abs().max() > 0.3
+    torch.testing.assert_close(result.flow, expected.flow, atol=1e-3, rtol=0)
 
 
 def test_later_images_of_another_size_are_right_too():

@@ -87,7 +87,8 @@ def test_every_compiled_function_has_its_operation():
     names = [operation.name for operation in OPERATIONS]
     others = {"instruction_set", "instruction_sets", "processor", "use", *IN_ONE_CALL}
     expected = {*names, *(f"{name}_backward" for name in names)}
-    assert compiled - others == expected
+    without_gradient = {name for name in compiled if name.startswith("winograd")}
+    assert compiled - without_gradient - others == expected
 
 
 @each_operation

@@ -14,7 +14,6 @@ from voltween.networks.blocks import (
 )
 from voltween.networks.convolution import Padding
 from voltween.networks.upsampling import Upsampling
-from voltween.ops import interleave, join
 
 
 class RefinementStep(nn.Module):
@@ -40,7 +39,7 @@ class RefinementStep(nn.Module):
     ) -> Float[Tensor, "b c3 i j k"]:
         """Returns the features of the finer level: 2 x (channels of skip) + 3."""
         prediction = self.prediction_upsampling(self.prediction(coarse))
-        return join(skip, self.feature_upsampling(coarse), prediction, LEAK)
+        return self.feature_upsampling.join(coarse, skip, prediction, LEAK)
 
 
 class DenseSubnetwork(nn.Module):
@@ -89,5 +88,4 @@ class DenseSubnetwork(nn.Module):
         for step, skip in zip(self.steps, reversed(skips), strict=True):
             coarse = step(coarse, skip)
         with without_autocast(coarse):  # flows stay in single precision
-            phases = self.flow(coarse.to(fixed.dtype))
-        return interleave(phases, self.flow_multiplier)
+            return self.flow.flow(coarse.to(fixed.dtype), self.flow_multiplier)

@@ -1,10 +1,10 @@
 """Fast inference with a trained network on a CPU.
 
-Weights are stored once in the layout that the processor's convolutions read (oneDNN),
-and biases and LeakyReLU are part of the convolution. Where the processor multiplies
-bfloat16 matrices, all layers but the last of a dense subnetwork may run in bfloat16;
-flows, warps and compositions stay in single precision. The network itself and its
-checkpoints do not change.
+Weights are stored once in the layout that the processor's convolutions read, oneDNN's
+or Winograd's minimal filtering's; biases and LeakyReLU are part of the convolution.
+Where the processor multiplies bfloat16 matrices, all layers but the last of a dense
+subnetwork may run in bfloat16; flows, warps and compositions stay in single precision.
+The network itself and its checkpoints do not change.
 """
 
 import copy
@@ -22,6 +22,12 @@ from voltween.networks.convolution import pad_as_tf
 from voltween.networks.dense import DenseSubnetwork
 from voltween.networks.kinds import Network
 from voltween.networks.upsampling import Upsampling
+from voltween.ops import (
+    WinogradConvolution,
+    interleave,
+    join,
+    winograd_convolution,
+)
 
 Precision = Literal["fp32", "bf16", "auto"]
 Registrar = Callable[[Float[Tensor, "b 1 i j k"], Float[Tensor, "b 1 i j k"]], Tweening]
@@ -92,15 +98,16 @@ class PackedConvolution(nn.Module):
         self.leak: float | None = None
         self.bias = None if bias is None else bias.detach().to(dtype)
         self.weight = weight.detach().to(dtype)
-        self._unpacked: Tensor | None = self.weight if _can_pack(dtype) else None
+        self._winograd: WinogradConvolution | None = None
+        self._unpacked: Tensor | None = self.weight
 
     def forward(self, x: Float[Tensor, "b c i j k"]) -> Float[Tensor, "b c2 i2 j2 k2"]:
         """Returns the features after the convolution, channels last in memory."""
         x = x.to(self.dtype)
         if self.is_padded_as_tf:
             x = pad_as_tf(x, self.stride)
-        if (unpacked := self._unpacked) is not None:
-            self._pack(unpacked, x.shape)
+        if (winograd := self._packed_for(x)) is not None:
+            return winograd(x, 1.0 if self.leak is None else self.leak)
         if not self.weight.is_mkldnn:
             padding, stride, _ = self._geometry
             x = conv3d(x, self.weight, self.bias, stride, padding)
@@ -110,19 +117,53 @@ class PackedConvolution(nn.Module):
             x, self.weight, self.bias, *self._geometry, 1, *activation, ""
         )
 
+    def _packed_for(self, x: Tensor) -> WinogradConvolution | None:
+        """Packs the weight at the first call; returns the minimal filter, if chosen."""
+        if (unpacked := self._unpacked) is not None:
+            self._pack(unpacked, x.shape)
+        return self._winograd
+
     def _pack(self, weight: Tensor, shape: torch.Size) -> None:
         # The best layout depends on the size of the features, so packing waits for the
         # first ones. Later features of another size still give right results.
+        self._unpacked = None
+        if self.stride == 1:
+            self._winograd = winograd_convolution(weight, self.bias, shape)
+        if self._winograd is not None or not _can_pack(self.dtype):
+            return
         self.weight = torch._C._nn.mkldnn_reorder_conv3d_weight(  # type: ignore[call-arg]
             weight.contiguous().to_mkldnn(), *self._geometry, 1, list(shape)
         )
-        self._unpacked = None
 
     @property
     def _geometry(self) -> tuple[list[int], list[int], list[int]]:
         """Padding, stride and dilation along each axis."""
         padding = 0 if self.is_padded_as_tf else 1
         return [padding] * 3, [self.stride] * 3, [1] * 3
+
+
+class PackedUpsampling(PackedConvolution):
+    """An upsampling; with minimal filtering, its phases never reach memory."""
+
+    def join(
+        self,
+        coarse: Float[Tensor, "b c i1 j1 k1"],
+        skip: Float[Tensor, "b c2 i j k"],
+        prediction: Float[Tensor, "b 24 i2 j2 k2"],
+        leak: float,
+    ) -> Float[Tensor, "b c3 i j k"]:
+        """Returns [skip, LeakyReLU(upsampled features), prediction]."""
+        if (winograd := self._packed_for(coarse)) is not None:
+            return winograd.join(coarse, skip, prediction, leak)
+        return join(skip, self(coarse), prediction, leak)
+
+    def flow(
+        self, coarse: Float[Tensor, "b c i1 j1 k1"], scale: float
+    ) -> Float[Tensor, "b 3 i j k"]:
+        """Returns the upsampled flow, times `scale`."""
+        if (winograd := self._packed_for(coarse)) is not None:
+            return winograd.flow(coarse, scale)
+        return interleave(self(coarse), scale)
 
 
 def pack(module: nn.Module, dtype: torch.dtype = torch.float32) -> Any:
@@ -140,7 +181,7 @@ def pack(module: nn.Module, dtype: torch.dtype = torch.float32) -> Any:
             dtype=dtype,
         )
     if isinstance(module, Upsampling):
-        return PackedConvolution(module.weight, None, dtype=dtype)
+        return PackedUpsampling(module.weight, None, dtype=dtype)
     result = copy.copy(module)
     result._modules = {
         name: None if child is None else pack(child, dtype)

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from voltween.networks.convolution import convolve
+from voltween.ops import interleave, join
 
 
 class Upsampling(nn.Module):
@@ -30,6 +31,25 @@ class Upsampling(nn.Module):
     ) -> Float[Tensor, "b phases i1 j1 k1"]:
         """Returns the phases of the finer grid, (phase, channel) as channels."""
         return convolve(coarse, self.weight)
+
+    def join(
+        self,
+        coarse: Float[Tensor, "b c i1 j1 k1"],
+        skip: Float[Tensor, "b c2 i j k"],
+        prediction: Float[Tensor, "b 24 i2 j2 k2"],
+        leak: float,
+    ) -> Float[Tensor, "b c3 i j k"]:
+        """Returns [skip, LeakyReLU(upsampled features), prediction].
+
+        The prediction is given as phases.
+        """
+        return join(skip, self(coarse), prediction, leak)
+
+    def flow(
+        self, coarse: Float[Tensor, "b c i1 j1 k1"], scale: float
+    ) -> Float[Tensor, "b 3 i j k"]:
+        """Returns the upsampled flow, times `scale`; this layer has 3 outputs."""
+        return interleave(self(coarse), scale)
 
     def _save_to_state_dict(
         self, destination: dict[str, Tensor], prefix: str, keep_vars: bool

@@ -39,3 +39,5 @@ from voltween.ops.velocity import logarithm as logarithm
 from voltween.ops.warping import compose as compose
 from voltween.ops.warping import warp as warp
 from voltween.ops.warping import warp_nearest as warp_nearest
+from voltween.ops.winograd import WinogradConvolution as WinogradConvolution
+from voltween.ops.winograd import winograd_convolution as winograd_convolution

@@ -175,3 +175,28 @@ def add_warped_difference(
     threads: int,
     /,
 ) -> None: ...
+def winograd_panel(columns: int, /) -> int: ...
+def winograd(
+    x: Tensor,
+    weights: Tensor,
+    bias: Tensor | None,
+    taps: int,
+    padding: int,
+    leak: float,
+    result: Tensor,
+    threads: int,
+    /,
+) -> None: ...
+def winograd_join(
+    x: Tensor,
+    weights: Tensor,
+    skip: Tensor,
+    prediction: Tensor,
+    leak: float,
+    joined: Tensor,
+    threads: int,
+    /,
+) -> None: ...
+def winograd_flow(
+    x: Tensor, weights: Tensor, scale: float, flow: Tensor, threads: int, /
+) -> None: ...
