@@ -99,13 +99,13 @@ inline PairCells pair_cells(const float* image, const Steps& steps, const int32_
 inline void fill_pair_weights(const Places<float>& places, int64_t n, PairWeights* low,
                               PairWeights* high) {
   for (int64_t axis = 0; axis < 2; ++axis) {
-    const Register weight = load(places.weight[axis] + n);
+    const Register weight = load_group(places.weight[axis] + n);
     low->upper[axis] = unpack_low(weight, weight);
     high->upper[axis] = unpack_high(weight, weight);
     low->lower[axis] = subtract(ones(), low->upper[axis]);
     high->lower[axis] = subtract(ones(), high->upper[axis]);
   }
-  const Register weight = load(places.weight[2] + n), rest = subtract(ones(), weight);
+  const Register weight = load_group(places.weight[2] + n), rest = subtract(ones(), weight);
   low->k = unpack_low(rest, weight);
   high->k = unpack_high(rest, weight);
 }
@@ -153,7 +153,7 @@ inline void sample(const float* image, const Steps& steps, const Places<float>& 
     const int32_t* offset = places.offset + n;
     const Register a = across(pair_cells(image, steps, offset), low);
     const Register b = across(pair_cells(image, steps, offset + 2), high);
-    store(values + n, between_pairs(a, b, low, high));
+    store_group(values + n, between_pairs(a, b, low, high));
   }
 }
 
@@ -170,9 +170,9 @@ inline void sample_slopes(const float* image, const Steps& steps, const Places<f
     slopes_across(of_low, low, a);
     slopes_across(of_high, high, b);
     for (int64_t axis = 0; axis < 2; ++axis)
-      store(slopes.along[axis] + n, between_pairs(a[axis], b[axis], low, high));
+      store_group(slopes.along[axis] + n, between_pairs(a[axis], b[axis], low, high));
     const Register c = across(of_low, low), d = across(of_high, high);
-    store(slopes.along[2] + n, subtract(seconds(c, d), firsts(c, d)));
+    store_group(slopes.along[2] + n, subtract(seconds(c, d), firsts(c, d)));
   }
 }
 

@@ -42,8 +42,8 @@ inline __m256d four_pairs(const float* image, const int32_t* a, const int32_t* b
 constexpr int64_t kGroup = 16;
 using Register = __m512;
 
-inline Register load(const float* at) { return _mm512_loadu_ps(at); }
-inline void store(float* at, Register a) { _mm512_storeu_ps(at, a); }
+inline Register load_group(const float* at) { return _mm512_loadu_ps(at); }
+inline void store_group(float* at, Register a) { _mm512_storeu_ps(at, a); }
 inline Register ones() { return _mm512_set1_ps(1); }
 inline Register add(Register a, Register b) { return _mm512_add_ps(a, b); }
 inline Register subtract(Register a, Register b) { return _mm512_sub_ps(a, b); }
@@ -74,8 +74,8 @@ inline Register pairs(const float* image, const int32_t* offset) {
 constexpr int64_t kGroup = 8;
 using Register = __m256;
 
-inline Register load(const float* at) { return _mm256_loadu_ps(at); }
-inline void store(float* at, Register a) { _mm256_storeu_ps(at, a); }
+inline Register load_group(const float* at) { return _mm256_loadu_ps(at); }
+inline void store_group(float* at, Register a) { _mm256_storeu_ps(at, a); }
 inline Register ones() { return _mm256_set1_ps(1); }
 inline Register add(Register a, Register b) { return _mm256_add_ps(a, b); }
 inline Register subtract(Register a, Register b) { return _mm256_sub_ps(a, b); }
@@ -93,8 +93,8 @@ inline Register pairs(const float* image, const int32_t* offset) {
 constexpr int64_t kGroup = 4;
 using Register = __m128;
 
-inline Register load(const float* at) { return _mm_loadu_ps(at); }
-inline void store(float* at, Register a) { _mm_storeu_ps(at, a); }
+inline Register load_group(const float* at) { return _mm_loadu_ps(at); }
+inline void store_group(float* at, Register a) { _mm_storeu_ps(at, a); }
 inline Register ones() { return _mm_set1_ps(1); }
 inline Register add(Register a, Register b) { return _mm_add_ps(a, b); }
 inline Register subtract(Register a, Register b) { return _mm_sub_ps(a, b); }
