@@ -6,7 +6,8 @@ import pytest
 from rich.progress import Progress
 from rich.table import Table
 
-from voltween.cli.console import Description, PlainConsole
+from voltween.cli import console as console_module
+from voltween.cli.console import Description, PlainConsole, show_markdown
 
 NAME = "[/]\x1b[31m[bold]a\r"
 SHOWN = r"[/]\x1b[31m[bold]a\r"
@@ -35,3 +36,14 @@ def test_names_beside_progress_bars_are_shown_as_they_are(console):
         progress.print(NAME)
     assert console.file.getvalue().count(SHOWN) >= 2
     assert "\x1b[31m" not in console.file.getvalue()
+
+
+def test_long_lines_of_a_page_keep_their_ends(console, monkeypatch):
+    console.width = 40
+    monkeypatch.setattr(console_module, "console", console)
+    show_markdown(
+        f"# Failures\n\n- gone: {'word ' * 20}end\n\nText {'word ' * 20}end\n"
+    )
+    text = console.file.getvalue()
+    assert text.count("word") == 40
+    assert text.count("end") == 2

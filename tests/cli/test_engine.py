@@ -24,6 +24,32 @@ def test_a_worker_has_one_thread_unless_told_or_the_cpus_of_its_job(tmp_path):
     assert EngineOptions(worker_memory_gb=1.5).engine(tmp_path).memory == 1_500_000_000
 
 
+def test_the_usual_memory_is_that_of_several_workers_or_of_a_job(tmp_path):
+    estimate = 3 << 30
+    several = EngineOptions(workers=2)
+    assert several.engine(tmp_path, memory=estimate).memory == estimate
+    told = EngineOptions(workers=2, worker_memory_gb=1.0)
+    assert told.engine(tmp_path, memory=estimate).memory == 1_000_000_000
+    job = EngineOptions(slurm="cpus=2").engine(tmp_path, memory=estimate).slurm
+    assert job.memory == "3072M"
+    alone = EngineOptions().engine(tmp_path, memory=estimate)
+    assert alone.is_this_process
+
+
+def test_one_worker_with_a_limit_is_a_process_of_its_own(tmp_path):
+    engine = EngineOptions(worker_memory_gb=1.0).engine(tmp_path)
+    assert not engine.is_this_process
+    assert engine.is_this_machine
+
+
+@pytest.mark.parametrize(
+    "place", [{"slurm": "mem=1G"}, {"scheduler": "tcp://127.0.0.1:1"}]
+)
+def test_only_local_workers_have_the_limit(place, tmp_path):
+    with pytest.raises(InputError, match="--worker-memory-gb: expected local workers"):
+        EngineOptions(worker_memory_gb=1.0, **place).engine(tmp_path)
+
+
 @pytest.mark.parametrize("size", [0.0, -1.0, math.nan, math.inf])
 def test_a_worker_has_some_memory(size, tmp_path):
     with pytest.raises(InputError, match="--worker-memory-gb: expected at"):

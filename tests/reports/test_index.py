@@ -68,7 +68,7 @@ def test_what_no_row_has_is_left_out(tmp_path):
         assert absent not in page
     assert "Pairs without a result" not in page
     page = written(tmp_path, row(method="ants", dice=0.9, seconds=2.0, landmark_mm=3.0))
-    for heading in ("Dice", "Landmarks, mm", "Method", "Time, s"):
+    for heading in ("Dice", "TRE, mm", "Method", "Time, s"):
         assert f">{heading}</th>" in page
 
 

@@ -63,6 +63,40 @@ def exported(page):
     return list(csv.DictReader(io.StringIO(text)))
 
 
+@pytest.mark.parametrize("width", [800, 1280])
+def test_all_columns_of_a_row_are_painted_and_no_heading_hides_another(
+    width, browser, index
+):
+    """What is beyond the box of a row is not painted."""
+    rows = [
+        IndexRow(
+            fixed=f"atlas {n}",
+            moving="a",
+            method=f"model:{n}",
+            report=index,
+            thumbnail=index.parent / "good.webp",
+            similarity=0.5,
+            dice=0.7,
+            landmark_mm=1.5,
+            folding_percent=0.1,
+            seconds=3.0,
+        )
+        for n in range(2)
+    ]
+    write_index(rows, index, title="Comparison")
+    size = {"width": width, "height": 800}
+    with opened(browser, index, viewport=size) as watched:
+        ends = watched.page.evaluate(
+            """() => [...document.querySelectorAll("#pairs tr")].map(row => [
+              row.getBoundingClientRect().right -
+                row.lastElementChild.getBoundingClientRect().right,
+              Math.max(...[...row.children].map(
+                each => each.scrollWidth - each.clientWidth))])"""
+        )
+        assert len(ends) == 3
+        assert all(left >= -1 and hidden <= 0 for left, hidden in ends)
+
+
 def test_columns_sort_both_ways_with_missing_values_last(browser, index):
     with opened(browser, index) as watched:
         page = watched.page

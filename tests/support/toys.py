@@ -40,3 +40,7 @@ def behave(folder, name):
         os.kill(os.getpid(), signal.SIGKILL)
     if name == "full":
         raise OutputError(about=folder, expected="space", got="none")
+    if name == "greedy":
+        held = bytearray(os.urandom(1 << 20) * 1500)
+        time.sleep(60)
+        note(folder, f"{name} {len(held)}")

@@ -1,5 +1,7 @@
 """Engines: this process and two worker processes."""
 
+import os
+
 import pytest
 
 from support.toys import behave, note
@@ -53,6 +55,18 @@ def test_a_task_whose_worker_dies_twice_fails_and_the_others_go_on(tmp_path):
     assert "died twice" in outcomes["deadly"].error
     assert len((tmp_path / "deadly").read_text("utf-8").splitlines()) == 2
     assert all(outcomes[name].error is None for name in ("one", "two", "three"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_task_that_needs_more_memory_than_a_worker_has_fails_alone(workers, tmp_path):
+    engine = Engine(workers=workers, memory=700_000_000)
+    outcomes = run(behave, tmp_path, ["one", "greedy", "two"], engine)
+    assert "died twice: it may need more memory" in outcomes["greedy"].error
+    assert len((tmp_path / "greedy").read_text("utf-8").splitlines()) == 2
+    assert outcomes["one"].error is outcomes["two"].error is None
+    assert len((tmp_path / "one").read_text("utf-8").splitlines()) == 1
+    pids = {(tmp_path / n).read_text("utf-8").split()[0] for n in ("one", "two")}
+    assert str(os.getpid()) not in pids
 
 
 def test_parts_share_the_tasks(tmp_path):

@@ -37,6 +37,11 @@ def test_other_texts_are_refused(text, got):
         SlurmJob.read(text)
 
 
+def test_the_memory_may_be_an_estimate():
+    assert SlurmJob.read("cpus=2", 3_000_000_000).memory == "2862M"
+    assert SlurmJob.read("mem=1G", 3_000_000_000).memory == "1G"
+
+
 def test_a_script_runs_a_share_per_task_of_the_array():
     words = ["cohort", "cases of all.csv", "--out", "out"]
     lines = array_script(words, SlurmJob.read(TEXT), 40).splitlines()

@@ -4,6 +4,7 @@ from .cohort import make_data_set as make_data_set
 from .cohort import plan_cohort as plan_cohort
 from .companions import Companions as Companions
 from .index_page import write_pages as write_pages
+from .memory import memory_limit as memory_limit
 from .memory import memory_remark as memory_remark
 from .options import RefinementOptions as RefinementOptions
 from .options import RegistrationOptions as RegistrationOptions
@@ -11,3 +12,4 @@ from .pair_job import PairJob as PairJob
 from .pair_job import register_files as register_files
 from .tables import SUMMARY as SUMMARY
 from .tables import PairRow as PairRow
+from .work import Work as Work

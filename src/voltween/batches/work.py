@@ -98,10 +98,14 @@ def stored_pair(out: Path, work: Work) -> tuple[str, Mapping[str, Any]]:
 def do_work(out: Path, work: Work) -> None:
     """Registers a pair and keeps its result in the folder of the cohort.
 
+    Does nothing if it is done: the worker that did it may have died since.
+
     Raises:
         InputError: If a file of the pair cannot be used.
         OutputError: If the folder cannot be written to.
     """
+    if finished_work(out, work):
+        return
     inputs = [path for paths in work.job.inputs.values() for path in paths]
     with reading(inputs), _store(out).making(work.facts(), name=work.name) as draft:
         figures = register_files(

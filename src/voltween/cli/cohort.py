@@ -16,7 +16,9 @@ from voltween.batches import (
     Companions,
     PairRow,
     RegistrationOptions,
+    Work,
     make_data_set,
+    memory_limit,
     memory_remark,
     plan_cohort,
     write_pages,
@@ -106,22 +108,12 @@ class Cohort:
         if self.print_sbatch:
             print(self._script(), end="")
             return
-        choice = CohortChoice(
-            self.fixed,
-            self.all_pairs,
-            self.longitudinal,
-            self.fixed_files.companions,
-        )
-        works = plan_cohort(
-            choice.pairs(self.cases),
-            self.registration,
-            bids=self.cases if self.bids else None,
-            points_guide=self.guide_by_points,
-        )
+        works = self._works()
+        memory = memory_limit(works)
         run = CohortRun(
             works,
             self.out,
-            self.engine.engine(self.out, part=self.part),
+            self.engine.engine(self.out, part=self.part, memory=memory),
             retry_failed=self.retry_failed,
         )
         if remark := memory_remark(run.share, run.engine):
@@ -140,6 +132,21 @@ class Cohort:
             rows = write_pages(works, self.out)
         self._end(run, rows)
 
+    def _works(self) -> list[Work]:
+        """All pairs."""
+        choice = CohortChoice(
+            self.fixed,
+            self.all_pairs,
+            self.longitudinal,
+            self.fixed_files.companions,
+        )
+        return plan_cohort(
+            choice.pairs(self.cases),
+            self.registration,
+            bids=self.cases if self.bids else None,
+            points_guide=self.guide_by_points,
+        )
+
     def _end(self, run: CohortRun, rows: list[PairRow]) -> None:
         """Shows the summary and the failures; ends with their exit code."""
         show_markdown((self.out / SUMMARY).read_text(encoding="utf-8"))
@@ -156,7 +163,7 @@ class Cohort:
                 expected="--slurm with the resources of one task",
                 got="none",
             )
-        job = SlurmJob.read(self.engine.slurm)
+        job = SlurmJob.read(self.engine.slurm, memory_limit(self._works()))
         check_range("--jobs", self.engine.jobs, 1, _MOST_TASKS)
         return array_script(_without_own(words.get()[1:]), job, self.engine.jobs)
 

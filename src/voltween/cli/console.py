@@ -82,7 +82,7 @@ def show_markdown(text: str) -> None:
     if is_too_wide:
         console.print(Text(text), soft_wrap=True)
     else:
-        console.print(Markdown(text))
+        console.print(Markdown(text), soft_wrap=False)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from rich.progress import Task as ProgressTask
 from rich.text import Text
 
 from voltween.cli.console import console, error_console
-from voltween.errors import check_range
+from voltween.errors import InputError, check_range
 from voltween.escaping import terminal
 from voltween.files import output_folder
 from voltween.workers import (
@@ -31,25 +31,43 @@ _LOG_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class EngineOptions:
-    """The place where the work is done. All but one worker needs voltween[cluster]."""
+class PlaceOptions:
+    """The place where the work is done, besides the number of local workers."""
 
-    workers: int = 1
-    """Local worker processes."""
     threads: int | None = None
     """Threads of each worker; if not given, 1, or the CPUs of a Slurm job."""
     worker_memory_gb: float | None = None
-    """Memory in GB at which a local worker is ended; its task is tried once more."""
+    """Memory in GB at which a local worker is ended; its task is tried once more. One
+    worker is then a process of its own."""
     scheduler: str | None = None
     """Address of a running Dask scheduler, or its scheduler file."""
     slurm: str | None = None
     """Resources of the Slurm jobs in which workers run, such as
     partition=NAME,time=4:00:00,cpus=4,mem=16G; other long options of sbatch can be
-    added. Each job is one worker; a job that ends is replaced."""
+    added. Each job is one worker; a job that ends is replaced. Without mem, `voltween
+    cohort` estimates it."""
     jobs: int = 1
     """Slurm jobs at a time."""
     dashboard: bool = False
     """Show the address of Dask's dashboard."""
+
+    def with_workers(self, workers: int) -> "EngineOptions":
+        """The options with so many local workers, unless another place is named."""
+        is_elsewhere = self.scheduler is not None or self.slurm is not None
+        return EngineOptions(**vars(self), workers=1 if is_elsewhere else workers)
+
+
+@dataclass(frozen=True)
+class _LocalWorkers:
+    """The number of workers, which a command may have for other work as well."""
+
+    workers: int = 1
+    """Local worker processes."""
+
+
+@dataclass(frozen=True)
+class EngineOptions(PlaceOptions, _LocalWorkers):  # the last one's options come first
+    """The place where the work is done. All but one worker needs voltween[cluster]."""
 
     def engine(
         self, out: Path, *, part: str | None = None, memory: int | None = None
@@ -59,22 +77,20 @@ class EngineOptions:
         Args:
             out: Folder of the command's results, in which Slurm jobs keep their logs.
             part: Share of the tasks, such as 3/40.
-            memory: Bytes of a local worker unless an option says otherwise.
+            memory: Bytes that one of several local workers, or a Slurm job, may use
+                unless an option says otherwise.
 
         Raises:
             InputError: If the options contradict each other.
         """
-        if self.worker_memory_gb is not None:
-            check_range("--worker-memory-gb", self.worker_memory_gb, *_MEMORY_GB)
-            memory = int(self.worker_memory_gb * _GIGABYTE)
-        slurm = None if self.slurm is None else SlurmJob.read(self.slurm)
+        slurm = None if self.slurm is None else SlurmJob.read(self.slurm, memory)
         threads = self.threads
         if threads is None:
             threads = slurm.cpus if slurm else 1
         return Engine(
             workers=self.workers,
             threads=threads,
-            memory=memory,
+            memory=self._local_memory(memory),
             scheduler=self.scheduler,
             slurm=slurm,
             logs=output_folder(out / SLURM_LOGS).resolve() if slurm else None,
@@ -82,6 +98,20 @@ class EngineOptions:
             part=None if part is None else Part.read(part),
             dashboard=self.dashboard,
         )
+
+    def _local_memory(self, usual: int | None) -> int | None:
+        """Bytes that a local worker may use; one worker has a limit only if told."""
+        if self.worker_memory_gb is None:
+            return usual if self.workers > 1 else None
+        check_range("--worker-memory-gb", self.worker_memory_gb, *_MEMORY_GB)
+        if self.slurm is not None or self.scheduler is not None:
+            raise InputError(
+                about="--worker-memory-gb",
+                expected="local workers",
+                got="--scheduler" if self.slurm is None else "--slurm",
+                advice="jobs have the memory of mem=, other workers their own limits",
+            )
+        return int(self.worker_memory_gb * _GIGABYTE)
 
     @contextmanager
     def running(self, out: Path) -> Iterator[Runner]:

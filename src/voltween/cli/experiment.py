@@ -12,6 +12,7 @@ from tyro.conf import Positional
 
 from voltween.baselines import TIME_LIMIT_MINUTES
 from voltween.cli.console import changing_line, console, show_markdown
+from voltween.cli.engine import PlaceOptions
 from voltween.cli.train import stage_line
 from voltween.cohorts import Case, read_manifest
 from voltween.evaluation import (
@@ -26,7 +27,7 @@ from voltween.evaluation import (
     run_experiment,
 )
 from voltween.training import Hardware, StepReport
-from voltween.workers import Runner, Status
+from voltween.workers import STATUS, Runner, Status
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Experiment:
     It trains the networks of the table and compares its methods on the `test` cases.
     Networks that several tables share are trained once, in --out, and an interrupted
     run continues when the command is repeated. A row that fails is a note in the table.
+    With --workers, or on a cluster, workers align scans and measure pairs, too; the
+    networks are trained by the command itself.
     It writes the report of `voltween compare`, and table.md with the published numbers
     beside the measured ones.
     """
@@ -65,6 +68,9 @@ class Experiment:
     hardware: Annotated[Hardware, tyro.conf.arg(name="")] = field(
         default_factory=Hardware
     )
+    place: Annotated[PlaceOptions, tyro.conf.arg(name="")] = field(
+        default_factory=PlaceOptions
+    )
 
     def run(self) -> None:
         """Train, measure, write; or report what that needs."""
@@ -73,8 +79,9 @@ class Experiment:
         if self.dry_run:
             self._show_needs(table, cases)
             return
-        with _progress() as (observer, status):
-            run = self._run(observer, Runner(status=status))
+        engine = self.place.with_workers(max(1, self.hardware.workers)).engine(self.out)
+        with _progress(self.out / STATUS) as (observer, status):
+            run = self._run(observer, Runner(engine, status))
             page = run_experiment(table, cases, out=self.out, run=run)
         show_markdown(page)
 
@@ -128,8 +135,8 @@ def _needs_cells(row: RowNeeds) -> tuple[str, str, str, str]:
 
 
 @contextmanager
-def _progress() -> Iterator[tuple[Observer, Status]]:
-    """Shows one changing line for networks, steps and pairs."""
+def _progress(file: Path) -> Iterator[tuple[Observer, Status]]:
+    """Shows a changing line for networks, steps and pairs; `file` gets the pairs."""
     with changing_line() as show:
         name = ""
 
@@ -143,5 +150,7 @@ def _progress() -> Iterator[tuple[Observer, Status]]:
                 line = stage_line(report.step, report.stages[-1])
                 console.print(f"{name}, {line}")
 
-        status = Status(on_change=lambda status: show(f"Pairs: {status.line()}"))
+        status = Status(
+            file=file, on_change=lambda status: show(f"Pairs: {status.line()}")
+        )
         yield Observer(on_training, on_step), status

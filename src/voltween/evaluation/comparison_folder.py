@@ -12,6 +12,7 @@ from voltween.evaluation.records import (
     Record,
     Records,
     has_records,
+    kept_report,
     kept_thumbnail,
 )
 from voltween.spatial import Transform
@@ -69,6 +70,10 @@ class ComparisonFolder:
     def thumbnail(self, method: str, pair: Pair) -> Path:
         """Path of the small picture of a pair, which was made if it was registered."""
         return kept_thumbnail(self.kept, self.record_name(method), pair)
+
+    def report(self, method: str, pair: Pair) -> Path:
+        """Path of the report of a pair, which was written if it was asked for."""
+        return kept_report(self.kept, self.record_name(method), pair)
 
     def transform(self, method: str, pair: Pair) -> Transform:
         """The kept transform of a pair, fixed to moving world mm.

@@ -24,11 +24,11 @@ from voltween.evaluation.measurement import (
     score_verdict,
 )
 from voltween.evaluation.methods import Answer, Method, Registering
-from voltween.evaluation.records import Record, Records, kept_thumbnail
+from voltween.evaluation.pair_report import Measured, Pictures, Reports
+from voltween.evaluation.records import Record, Records
 from voltween.evaluation.scores import PairScore
-from voltween.figures import write_thumbnail
-from voltween.files import output_folder
 from voltween.process import Used, measuring
+from voltween.reports import Crop
 from voltween.workers import Shared
 
 _SCANS_IN_MEMORY = 8
@@ -51,6 +51,14 @@ class EvaluationProtocol:
     keep_transforms: bool = False
     """Keep the fixed to moving transforms in the folder `transforms`. Existing ones of
     methods other than models are measured instead of registering again."""
+    reports: Reports = "none"
+    """Pairs that get a page with verdict, figures and viewer (report.html of `voltween
+    register`), to which index.html links: all, or those whose verdict is not good. A
+    page has 0.3 to 4 MB. Pairs measured before without it are registered again, or read
+    from the kept transforms."""
+    report_crop: Crop = "none"
+    """With brain, reports and thumbnails show nothing away from the brain, such as the
+    face."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +90,9 @@ class Workplace:
         self.transforms = (
             KeptTransforms(comparison.out) if self.protocol.keep_transforms else None
         )
+        self.pictures = Pictures(
+            comparison.out, self.protocol.reports, self.protocol.report_crop
+        )
         self._methods = {method.name: method for method in comparison.methods}
         self._cases = {case.name: case for case in comparison.cases}
         self._digests: dict[str, str] = {}
@@ -107,10 +118,21 @@ class Workplace:
             InputError: If a file of the pair is missing or cannot be read.
         """
         voxel_mm = self.protocol.landmark_voxel_mm
+        crop = self.protocol.report_crop
         return self.transform_facts(method, pair) | {
+            **({} if crop == "none" else {"crop": crop}),  # of the pictures
             "inverse_consistency": self.protocol.inverse_consistency,
             "landmark_voxel_mm": voxel_mm and list(voxel_mm),  # as JSON has it
         }
+
+    def finished(self, method: str, pair: Pair) -> Record | None:
+        """The record of a pair that is measured and has its report, if it is wanted.
+
+        Raises:
+            InputError: If a file of the pair is missing or cannot be read.
+        """
+        record = self.records.find(method, pair, self.record_facts(method, pair))
+        return None if record and self.pictures.lacks_report(record.pair) else record
 
     def digests(self, pair: Pair) -> dict[str, str]:
         """Digests of the files of a pair's cases, by name.
@@ -126,6 +148,12 @@ class Workplace:
     def use_digests(self, digests: dict[str, str]) -> None:
         """Takes over digests that another process has computed."""
         self._digests |= digests
+
+    def draw(self, method: Method, pair: Measured) -> None:
+        """Writes the pictures of a measured pair."""
+        cases = self._cases[pair.fixed.name], self._cases[pair.moving.name]
+        self.pictures.draw(pair)
+        self.pictures.report(method, cases, pair)
 
     def _load(self, name: str) -> LoadedMethod:
         with measuring() as used:
@@ -147,6 +175,8 @@ def measure_pair(
 ) -> None:
     """Registers a pair by a method, measures it, and keeps the record.
 
+    Does nothing if it is done: the worker that did it may have died since.
+
     Args:
         comparison: The comparison.
         name: Name of the method.
@@ -159,6 +189,8 @@ def measure_pair(
     """
     place = workplace(comparison)
     place.use_digests(digests)
+    if place.finished(name, pair) is not None:
+        return
     fixed, moving = (place.scan(case) for case in pair)
     loaded, facts = place.loaded(name), place.transform_facts(name, pair)
     transforms = place.transforms
@@ -166,8 +198,8 @@ def measure_pair(
     answer, resources = kept or _register(loaded, fixed, moving)
     if transforms and not kept:
         transforms.keep(name, pair, facts, answer=answer, figures=resources)
-    _draw(place.records.folder, name, fixed, moving, answer)
     record = _score(loaded, Answered(fixed, moving, answer, resources), place.protocol)
+    place.draw(loaded.method, Measured(fixed, moving, answer, record))
     place.records.keep(record, place.record_facts(name, pair))
 
 
@@ -192,14 +224,6 @@ def _register(
         if answer.used is None:  # tools also make the moved image
             answer.fixed_to_moving.resample(moving.image, onto=fixed.image.grid)
     return answer, _resources(answer.used or used, loaded.loading_seconds)
-
-
-def _draw(folder: Path, name: str, fixed: Scan, moving: Scan, answer: Answer) -> None:
-    """Writes the picture of the pair that the index shows."""
-    path = kept_thumbnail(folder, name, (fixed.name, moving.name))
-    output_folder(path.parent)
-    transform = answer.fixed_to_moving
-    write_thumbnail(fixed.image, moving.image, path, fixed_to_moving=transform)
 
 
 def _resources(used: Used, loading_seconds: float) -> dict[str, float]:

@@ -135,6 +135,11 @@ def kept_thumbnail(folder: Path, method: str, pair: Pair) -> Path:
     return folder / "thumbnails" / f"{_record_name(method, pair_name(pair))}.webp"
 
 
+def kept_report(folder: Path, method: str, pair: Pair) -> Path:
+    """Path at which the report of a registered pair is kept."""
+    return folder / "reports" / f"{_record_name(method, pair_name(pair))}.html"
+
+
 def _transform_path(folder: Path, name: str) -> Path:
     return folder / "transforms" / f"{name}.h5"
 

@@ -144,8 +144,7 @@ class _Measuring:
         for pair in pairs:
             name = _task_name(method, pair)
             try:
-                facts = self._place.record_facts(method.name, pair)
-                record = self._place.records.find(method.name, pair, facts)
+                record = self._place.finished(method.name, pair)
             except InputError as error:  # of the files of its cases
                 outcome = Outcome(name, str(error))
                 self.records[method.name, pair] = self._record(method, pair, outcome)

@@ -8,6 +8,7 @@ from voltween.registration.guidance import Guidance as Guidance
 from voltween.registration.guidance import Side as Side
 from voltween.registration.origin import Origin as Origin
 from voltween.registration.origin import recording_warnings as recording_warnings
+from voltween.registration.origin import versions as versions
 from voltween.registration.outputs import OUTPUTS as OUTPUTS
 from voltween.registration.outputs import RECORD as RECORD
 from voltween.registration.outputs import Carried as Carried
@@ -15,7 +16,9 @@ from voltween.registration.outputs import check_outputs as check_outputs
 from voltween.registration.outputs import choose_outputs as choose_outputs
 from voltween.registration.pipeline import register as register
 from voltween.registration.pipeline import register_by_network as register_by_network
+from voltween.registration.report import paint_report as paint_report
 from voltween.registration.result import Registration as Registration
+from voltween.registration.result import TweeningStage as TweeningStage
 from voltween.registration.result_folder import (
     check_registration_folder as check_registration_folder,
 )

@@ -73,7 +73,7 @@ def scans_to_show(
         return ShownScans(*scans)
     fixed, moving = (_brain(*side) for side in zip(scans, labels, strict=True))
     if fixed is None or moving is None:
-        return ShownScans(*map(_blank, scans), are_blank=True)
+        return ShownScans(_blank(scans[0]), _blank(scans[1]), are_blank=True)
     return ShownScans(_masked(scans[0], fixed), _masked(scans[1], moving))
 
 

@@ -37,7 +37,7 @@ class _Failure:
 _FORMATS = {
     "similarity": ("Similarity", ".3f"),
     "dice": ("Dice", ".3f"),
-    "landmark_mm": ("Landmarks, mm", ".3g"),
+    "landmark_mm": ("TRE, mm", ".3g"),
     "folding_percent": ("Folding, %", ".3g"),
     "seconds": ("Time, s", ".3g"),
 }

@@ -35,8 +35,9 @@ class Hardware:
     nodes: int = 1
     """Machines, started by Slurm or torchrun."""
     workers: int = 0
-    """Processes per device that prepare its pairs, and that find target flows before;
-    0 prepares them in the training process, which is best if the CPU trains."""
+    """Processes per device that prepare its pairs, and that find target flows before
+    (`voltween experiment`: that measure pairs after); 0 prepares them in the training
+    process, which is best if the CPU trains."""
 
     def __post_init__(self) -> None:
         check_range("devices", self.devices, 1, _MOST)

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 _EXTRA = "cluster"
 _CONNECT_SECONDS = 30
 _DEATHS = 1  # of workers that a task survives
+_ENDED = {"closing", "closed", "stopping", "stopped", "failed"}
 
 _SETTINGS = {
     # Scans are not Dask's objects: it can neither count nor move them to disk.
@@ -33,6 +35,8 @@ _SETTINGS = {
     "distributed.worker.profile.enabled": False,
     # A library may keep Python's lock for minutes, in which a worker says nothing.
     "distributed.scheduler.worker-ttl": None,
+    # A busy machine, or a slow disk, takes long to start a worker anew.
+    "distributed.deploy.lost-worker-timeout": "10 minutes",
 }
 _LOGS = {"distributed": "critical", "tornado": "critical", "asyncio": "critical"}
 
@@ -97,12 +101,28 @@ def _local(engine: Engine, tasks: int) -> Iterator[Connection]:
         )
     try:
         with Client(cluster) as client:
-            yield Connection(client)
+            yield Connection(client, partial(_check_workers, cluster))
     except BaseException:  # an interrupt does not wait for the tasks in progress
         _kill_workers(cluster)
         raise
     finally:
         cluster.close()
+
+
+def _check_workers(cluster: Any) -> None:
+    """Checks that a local worker lives, or is being started anew.
+
+    Raises:
+        InputError: If all have ended for good: their tasks would wait forever.
+    """
+    states = [nanny.status.name for nanny in list(cluster.workers.values())]
+    if all(state in _ENDED for state in states):
+        raise InputError(
+            about="workers",
+            expected="local processes that can be started again after they ended",
+            got="none of them",
+            advice="repeat the command to continue: what is done is kept",
+        )
 
 
 def _kill_workers(cluster: Any) -> None:

@@ -20,7 +20,7 @@ class Engine:
     """
 
     workers: int = 1
-    """Local worker processes; 1 is this process."""
+    """Local worker processes; 1 is this process, unless its memory is limited."""
     threads: int = 1
     """Threads of each worker."""
     memory: int | None = None
@@ -58,7 +58,8 @@ class Engine:
     @property
     def is_this_process(self) -> bool:
         """Whether tasks run in this process, without Dask."""
-        return self.workers == 1 and self.scheduler is None and self.slurm is None
+        is_alone = self.workers == 1 and self.memory is None
+        return is_alone and self.is_this_machine
 
     @property
     def is_this_machine(self) -> bool:

@@ -77,7 +77,9 @@ def _run(
         except TimeoutError:
             continue
         for future in ended:
-            reports.on_done(_outcome(future, running.pop(future)))
+            outcome = _outcome(future, running.pop(future))
+            future.release()  # of a worker that dies later, nothing is asked again
+            reports.on_done(outcome)
 
 
 def _places(client: "Client") -> int:
@@ -118,6 +120,7 @@ def _outcome(future: "Future", task: Task) -> Outcome:
         return Outcome(
             task.name,
             "expected a worker that lives to the end of the task, got one that died "
-            "twice: it may need more memory or more time than a worker has",
+            "twice: it may need more memory (--worker-memory-gb, mem= of --slurm) or "
+            "more time than a worker has",
         )
     return result

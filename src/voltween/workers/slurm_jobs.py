@@ -10,6 +10,7 @@ from voltween.errors import InputError
 SLURM_LOGS = "slurm-logs"
 """Name of the folder of the jobs' logs, in that of a command's results."""
 
+_MEGABYTE = 1 << 20  # as Slurm counts
 _EXAMPLE = "partition=NAME,time=4:00:00,cpus=4,mem=16G"
 
 
@@ -24,8 +25,12 @@ class SlurmJob:
     """Further long options of sbatch, such as partition and time."""
 
     @classmethod
-    def read(cls, text: str) -> "SlurmJob":
+    def read(cls, text: str, memory_bytes: int | None = None) -> "SlurmJob":
         """Reads KEY=VALUE,KEY=VALUE with the long options of sbatch, cpus and mem.
+
+        Args:
+            text: The text.
+            memory_bytes: The memory of a job if the text has no mem.
 
         Raises:
             InputError: If it is none, or the memory is missing.
@@ -36,7 +41,8 @@ class SlurmJob:
             if not (key.replace("-", "").isalnum() and equals and value):
                 raise _wrong(repr(text))
             options[key] = value
-        cpus, memory = options.pop("cpus", "1"), options.pop("mem", "")
+        usual = "" if memory_bytes is None else f"{-(-memory_bytes // _MEGABYTE)}M"
+        cpus, memory = options.pop("cpus", "1"), options.pop("mem", usual)
         if not memory:
             raise _wrong(f"no mem in {text!r}")
         if not cpus.isdecimal() or int(cpus) < 1:

@@ -191,3 +191,18 @@ def test_a_dry_run_says_what_every_network_needs(cohort, tmp_path, capsys):
     assert "no training" in shown
     assert "column" in shown  # cohort of the row that has no scans
     assert not (out / "paper" / "trained").exists()
+
+
+def test_workers_measure_the_pairs(cohort, tmp_path, monkeypatch):
+    engines = []
+    monkeypatch.setattr(
+        "voltween.cli.experiment.run_experiment",
+        lambda *_, run, **__: engines.append(run.runner.engine) or "",
+    )
+    table = write_table(tmp_path, 'name = "nothing"\nmethod = "identity"')
+    command = ["experiment", str(table), str(cohort), "--out", str(tmp_path / "out")]
+    for more in ([], ["--workers", "3"], ["--threads", "2"], ["--slurm", "mem=1G"]):
+        main([*command, *more])
+    assert [engine.workers for engine in engines] == [1, 3, 1, 1]
+    assert [engine.threads for engine in engines] == [1, 1, 2, 1]
+    assert engines[3].slurm.memory == "1G"

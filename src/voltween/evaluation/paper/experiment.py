@@ -55,7 +55,7 @@ class ExperimentRun:
     """Time that another tool gets for a pair."""
     observer: Observer = field(default_factory=Observer)
     runner: Runner = field(default_factory=Runner)
-    """The runner of the pairs."""
+    """The runner of the pairs, whose engine also aligns scans."""
 
 
 def run_experiment(
@@ -125,6 +125,7 @@ def open_laboratory(
         atlas=settings.atlas,
         hardware=run.hardware,
         time_limit_minutes=run.time_limit_minutes,
+        engine=run.runner.engine,
         on_training=run.observer.on_training,
         on_step=run.observer.on_step,
     )

@@ -1,7 +1,7 @@
 """The networks of a table's rows: trained once, on the scans or on aligned scans."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from voltween.evaluation.methods import Method, model_method, tool_method, unava
 from voltween.evaluation.paper.scales import Scale, cases_of_row, recipe_of
 from voltween.evaluation.paper.table_file import TableRow
 from voltween.training import Hardware, Recipe, StepReport, train
-from voltween.workers import Runner
+from voltween.workers import Engine, Runner
 
 
 class RowMethods(NamedTuple):
@@ -42,6 +42,8 @@ class Laboratory:
     hardware: Hardware | None = None
     time_limit_minutes: float = TIME_LIMIT_MINUTES
     """Time that another tool gets for a pair."""
+    engine: Engine = field(default_factory=Engine)
+    """The place where scans are aligned."""
     on_training: Callable[[str], None] = lambda name: None
     on_step: Callable[[StepReport], None] = lambda report: None
 
@@ -115,7 +117,7 @@ class Laboratory:
             for case in self.cases
             if case.split in ("train", "val") or case.name in names
         ]
-        runner, folder = Runner(), self.out.parent / "aligned"
+        runner, folder = Runner(self.engine), self.out.parent / "aligned"
         aligned = align_cases(used, self._alignment, folder, runner=runner)
         if faults := runner.status.failures:
             raise FailedTasksError(

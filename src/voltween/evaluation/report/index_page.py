@@ -24,6 +24,7 @@ def write_comparison_index(scores: Sequence[PairScore], folder: Path) -> None:
 
 
 def _row(score: PairScore, comparison: ComparisonFolder, *, is_named: bool) -> IndexRow:
+    pair, is_measured = (score.fixed, score.moving), score.status == "ok"
     return IndexRow(
         fixed=score.fixed,
         moving=score.moving,
@@ -35,6 +36,7 @@ def _row(score: PairScore, comparison: ComparisonFolder, *, is_named: bool) -> I
         landmark_mm=score.landmark_fixed_mm,
         folding_percent=score.folding_percent,
         seconds=score.seconds,
-        error="" if score.status == "ok" else score.note or score.status,
-        thumbnail=comparison.thumbnail(score.method, (score.fixed, score.moving)),
+        error="" if is_measured else score.note or score.status,
+        thumbnail=comparison.thumbnail(score.method, pair) if is_measured else None,
+        report=comparison.report(score.method, pair) if is_measured else None,
     )

@@ -1,0 +1,81 @@
+"""Reports of the pairs of a comparison: which there are, and what they show."""
+
+import csv
+
+import pytest
+
+from support.cohorts import write_cohort
+from support.commands import run_here
+from voltween.evaluation.pair_report import Pictures
+from voltween.evaluation.scores import PairScore
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::voltween.errors.SuspiciousInputWarning"
+)
+PAGES = {"case0--case1.html", "case1--case0.html"}
+
+
+@pytest.fixture(scope="module", name="manifest")
+def manifest_fixture(tmp_path_factory):
+    return write_cohort(tmp_path_factory.mktemp("cohort"), 0, 2)
+
+
+def compare(manifest, out, *more):
+    words = ("compare", manifest, "--methods", "centres", "--out", out)
+    assert run_here(*words, *more) == 0
+    return out
+
+
+def pages(out):
+    return {path.name for path in (out / "reports").rglob("*.html")}
+
+
+@pytest.mark.parametrize(
+    ("reports", "method", "verdict", "is_wanted"),
+    [
+        ("none", "ants", "failed", False),
+        ("doubtful", "ants", "good", False),
+        ("doubtful", "ants", "doubtful", True),
+        ("doubtful", "centres", "failed", False),
+        ("all", "ants", "good", True),
+        ("all", "centres", "good", True),
+    ],
+)
+def test_reports_are_of_the_pairs_that_are_asked_for(
+    reports, method, verdict, is_wanted, tmp_path
+):
+    score = PairScore(method=method, fixed="a", moving="b", verdict=verdict)
+    pictures = Pictures(tmp_path, reports)
+    assert pictures.wants_report(score) == is_wanted
+    assert pictures.lacks_report(score) == is_wanted
+
+
+def test_a_finished_comparison_gets_reports_that_the_index_links_to(manifest, tmp_path):
+    out = compare(manifest, tmp_path / "out")
+    assert not pages(out)
+    compare(manifest, out, "--reports", "all")
+    assert pages(out) == PAGES
+    index = (out / "index.html").read_text("utf-8")
+    assert all(f'href="reports/centres/{page}"' in index for page in PAGES)
+    page = (out / "reports" / "centres" / "case0--case1.html").read_text("utf-8")
+    with (out / "pairs.csv").open(newline="") as file:
+        (row,) = (r for r in csv.DictReader(file) if r["fixed"] == "case0")
+    assert f"registered <b>{float(row['dice']):.3f}</b>" in page
+    assert f'<span class="grade {row["verdict"]}">' in page
+    assert "image0.nii.gz" in page
+    assert len(page) < 4_000_000
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.html")}
+    compare(manifest, out, "--reports", "all")
+    after = {path: path.stat().st_mtime_ns for path in out.rglob("*.html")}
+    assert {p for p in before if before[p] != after[p]} <= {out / "index.html"}
+
+
+def test_pictures_leave_faces_out_if_asked(manifest, tmp_path):
+    """What is no head is not shown at all; earlier pictures go."""
+    out = compare(manifest, tmp_path / "out", "--reports", "all")
+    assert len(list((out / "thumbnails").rglob("*.webp"))) == 2
+    compare(manifest, out, "--reports", "all", "--report-crop", "brain")
+    labels_are_shown = (out / "reports" / "centres" / "case0--case1.html").read_text(
+        "utf-8"
+    )
+    assert "What lies away from the brain is left out" in labels_are_shown
