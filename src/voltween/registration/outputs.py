@@ -95,7 +95,7 @@ class Output:
     compute: Callable[[LabeledResult], Any]
     """Computes what the file holds. What the registration keeps takes no time."""
     write: Callable[[Any, Path], object] = io.write
-    """Writes that to a path."""
+    """Writes that to a path, by a thread, while the next file is computed."""
     needs: str = ""
     """The part of `Carried` without which there is no such file."""
 
