@@ -122,47 +122,65 @@ struct Lanes {
 // Weights of the voxels around positions, `t` behind a voxel, and their derivatives.
 inline void weigh_spline(float t, float* weights, float* slopes) {
   const float s = 1 - t;
-  const float w[kTaps] = {s * s * s / 6, 2.0F / 3 - t * t * (1 - t / 2),
-                          2.0F / 3 - s * s * (1 - s / 2), t * t * t / 6};
-  const float d[kTaps] = {-s * s / 2, t * (1.5F * t - 2), -s * (1.5F * s - 2), t * t / 2};
-  for (int64_t n = 0; n < kTaps; ++n) weights[n * kLanes] = w[n], slopes[n * kLanes] = d[n];
+  weights[0] = s * s * s / 6;
+  weights[kLanes] = 2.0F / 3 - t * t * (1 - t / 2);
+  weights[2 * kLanes] = 2.0F / 3 - s * s * (1 - s / 2);
+  weights[3 * kLanes] = t * t * t / 6;
+  slopes[0] = -s * s / 2;
+  slopes[kLanes] = t * (1.5F * t - 2);
+  slopes[2 * kLanes] = -s * (1.5F * s - 2);
+  slopes[3 * kLanes] = t * t / 2;
 }
 
 inline void weigh_linear(float t, float slope, float* weights, float* slopes) {
-  const float w[kTaps] = {0, 1 - t, t, 0}, d[kTaps] = {0, -slope, slope, 0};
-  for (int64_t n = 0; n < kTaps; ++n) weights[n * kLanes] = w[n], slopes[n * kLanes] = d[n];
+  weights[0] = weights[3 * kLanes] = slopes[0] = slopes[3 * kLanes] = 0;
+  weights[kLanes] = 1 - t;
+  weights[2 * kLanes] = t;
+  slopes[kLanes] = -slope;
+  slopes[2 * kLanes] = slope;
 }
 
-// Finds the voxels before all positions, and the weights of those around them.
+// Finds the voxels before all positions, and the weights of those around them. Loops of
+// plain numbers, which compilers turn into vector instructions.
 template <bool is_spline>
 inline void place_lanes(const Flow& flow, Lanes& lanes) {
   const int64_t size[3] = {flow.shape().i, flow.shape().j, flow.shape().k};
-  for (int64_t r = 0; r < kLanes; ++r) lanes.has_flow[r] = 1;
+  int32_t has_flow[kLanes];
+  for (int64_t r = 0; r < kLanes; ++r) has_flow[r] = 1;
   for (int64_t c = 0; c < 3; ++c) {
     const int32_t first = static_cast<int32_t>(lanes.first[c]), each = c == 1;
     const int32_t last = static_cast<int32_t>(size[c]) - 1;
-    for (int64_t r = 0; r < kLanes; ++r) {
+    float t[kLanes], slope[kLanes] = {};
+    int32_t voxels[kLanes];
+    for (int32_t r = 0; r < kLanes; ++r) {
       const float floor = std::floor(lanes.v[c][r]);
       // Whatever is no number is far away, too.
-      const float below =
-          floor < -kFarVoxels ? -kFarVoxels : (floor < kFarVoxels ? floor : kFarVoxels);
-      const float t = lanes.v[c][r] - below;
-      const int32_t y = first + each * static_cast<int32_t>(r);
-      const int32_t voxel = y + static_cast<int32_t>(below);
-      float *weights = lanes.weight[c][0] + r, *slopes = lanes.slope[c][0] + r;
+      const float low = floor < kFarVoxels ? floor : kFarVoxels;
+      const float below = low < -kFarVoxels ? -kFarVoxels : low;
+      const int32_t voxel = first + each * r + static_cast<int32_t>(below);
+      t[r] = lanes.v[c][r] - below;
+      voxels[r] = voxel;
       if (is_spline) {
-        const bool is_last = (voxel == last - 1) & (t == 0);
-        const bool is_inner = (voxel >= 1) & ((voxel < last - 1) | is_last);
-        lanes.has_flow[r] &= is_inner;
-        lanes.voxel[c][r] = voxel;
-        weigh_spline(t, weights, slopes);
+        const int32_t is_last = (voxel == last - 1) & (t[r] == 0);
+        has_flow[r] &= (voxel >= 1) & ((voxel < last - 1) | is_last);
       } else {
         const bool is_in = (voxel >= 0) & (voxel < last);
-        lanes.voxel[c][r] = voxel < 0 ? 0 : (voxel < last ? voxel : last);
-        weigh_linear(is_in ? t : 0, is_in, weights, slopes);
+        const int32_t within = voxel < last ? voxel : last;
+        voxels[r] = within < 0 ? 0 : within;
+        t[r] = is_in ? t[r] : 0;
+        slope[r] = is_in ? 1 : 0;
       }
     }
+    for (int64_t r = 0; r < kLanes; ++r) lanes.voxel[c][r] = voxels[r];
+    float (*weight)[kLanes] = lanes.weight[c], (*slopes)[kLanes] = lanes.slope[c];
+#pragma omp simd
+    for (int64_t r = 0; r < kLanes; ++r)
+      if (is_spline)
+        weigh_spline(t[r], &weight[0][r], &slopes[0][r]);
+      else
+        weigh_linear(t[r], slope[r], &weight[0][r], &slopes[0][r]);
   }
+  for (int64_t r = 0; r < kLanes; ++r) lanes.has_flow[r] = has_flow[r];
 }
 
 // Adds the part `n` of a row of sums, which is `kWidth` numbers of its voxels along the
