@@ -18,9 +18,9 @@ from support.tensors import random_flow, random_numbers
 from voltween.ops import _native, instruction_set
 from voltween.ops.affine import COMPOSE_AFFINE
 from voltween.ops.arguments import lay_out
+from voltween.ops.histograms import JOINT_HISTOGRAM
 from voltween.ops.interleaving import INTERLEAVE, JOIN
 from voltween.ops.jacobian import JACOBIAN
-from voltween.ops.joint_histogram import JOINT_HISTOGRAM
 from voltween.ops.local_correlation import LOCAL_CORRELATION
 from voltween.ops.moment_sums import MOMENTS
 from voltween.ops.pairwise_kernels import KERNEL_SUMS

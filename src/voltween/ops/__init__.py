@@ -17,6 +17,7 @@ from voltween.ops.arguments import same_precision as same_precision
 from voltween.ops.box_sums import sum_boxes as sum_boxes
 from voltween.ops.box_sums import sum_centered_boxes as sum_centered_boxes
 from voltween.ops.flow_parts import FlowParts as FlowParts
+from voltween.ops.histograms import joint_histogram as joint_histogram
 from voltween.ops.interleaving import interleave as interleave
 from voltween.ops.interleaving import join as join
 from voltween.ops.jacobian import folding_fraction as folding_fraction
@@ -25,7 +26,6 @@ from voltween.ops.kernel_choice import instruction_set as instruction_set
 from voltween.ops.kernel_choice import instruction_sets as instruction_sets
 from voltween.ops.kernel_choice import kernel_choices as kernel_choices
 from voltween.ops.kernel_choice import using_instructions as using_instructions
-from voltween.ops.joint_histogram import joint_histogram as joint_histogram
 from voltween.ops.local_correlation import (
     local_correlation_sums as local_correlation_sums,
 )

@@ -77,13 +77,13 @@ def _backward(
         raise ValueError(f"wants must have 3 truth values, got {len(wants)}")
     fixed, moved, counts, gradient = lay_out(fixed, moved, counts, gradient)
     gradients = _allocate_gradients(fixed, moved, counts, gradient, bins, wants)
-    wanted = [
+    first, second, third = (
         each if is_wanted else None
         for each, is_wanted in zip(gradients, wants, strict=True)
-    ]
+    )
     threads = torch.get_num_threads()
     _native.joint_histogram_backward(
-        fixed, moved, counts, gradient, bins, *wanted, threads
+        fixed, moved, counts, gradient, bins, first, second, third, threads
     )
     return gradients
 
