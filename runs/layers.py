@@ -117,15 +117,15 @@ def _step(level: int, inputs: int, outputs: int, side: int) -> Layer:
 
 def _convolutions(side: int) -> Iterator[Layer]:
     for level, inputs, outputs in ((2, 67, 3), (3, 131, 3), (4, 259, 3)):
-        layer = LinearConvolution(inputs, outputs)
-        yield _convolution(f"prediction, level {level}", layer, side // 2**level)
+        prediction = LinearConvolution(inputs, outputs)
+        yield _convolution(f"prediction, level {level}", prediction, side // 2**level)
     for level, channels in ((3, 64), (4, 128)):
         layer = Convolution(channels, channels)
         yield _convolution(f"conv{level}_1", layer, side // 2**level)
 
 
 def _convolution(name: str, layer: Any, side: int) -> Layer:
-    inner = layer[0] if isinstance(layer, Convolution) else layer
+    inner: Any = layer[0] if isinstance(layer, Convolution) else layer
     x = _features(inner.in_channels, side)
     forms = _forms(layer, x)
     contiguous = x.contiguous()
@@ -147,10 +147,10 @@ def _convolution(name: str, layer: Any, side: int) -> Layer:
 def _whole(side: int) -> Layer:
     network = VolumeTweeningNetwork(CascadeConfig("ADDD", (side,) * 3)).eval()
     with torch.no_grad():
-        for dense in network.dense:
-            dense.flow.weight.normal_(0, 0.02)
+        for weight in (dense.get_parameter("flow.weight") for dense in network.dense):
+            weight.normal_(0, 0.02)
     images = [torch.rand(1, 1, *(side,) * 3) for _ in range(2)]
-    plain = naive_copy(network)
+    plain: Any = naive_copy(network)
     with patch(_CHOICE, return_value=None), torch.inference_mode():
         before = optimize(network, "fp32")
         before(*images)

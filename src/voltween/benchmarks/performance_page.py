@@ -83,7 +83,8 @@ The cost of a step is the operations of its convolutions and interpolations, and
 bytes that it must read (inputs and weights, once) and write (its result, once). The
 limit is the one of the two that takes longer at the machine's best measured speed. The
 share is that time divided by the shortest measured time; it can exceed 100 % if data
-stay in the cache.
+stay in the cache, or by minimal filtering, which performs fewer operations than the
+direct convolutions that are counted.
 
 {roofline}
 

@@ -75,7 +75,7 @@ def _subnetwork_works(config: CascadeConfig) -> dict[str, Work]:
         "affine encoder": lambda: affine.encoder(fixed, moving),
         "encoder": lambda: dense.encoder(fixed, moving),
         "decoder": lambda: _decode(dense, features),
-        "last layer": lambda: dense.flow(decoded),
+        "last layer": lambda: dense.flow.flow(decoded, 1.0),
     }
 
 
