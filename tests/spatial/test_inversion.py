@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from support.scans import oblique_grid, smooth_field, smooth_spline
+from support.scans import oblique_grid, smooth_field, smooth_spline, some_affine
 from voltween.spatial import DisplacementField, Grid, SplineField, chain
 
 TOLERANCE_VOXELS = 1e-3
@@ -134,6 +134,18 @@ def test_enormous_vectors_have_residuals_as_they_are():
     inverse, residuals = DisplacementField(grid, vectors_mm).inverse_with_residuals()
     assert np.isfinite(residuals).all()
     assert np.isfinite(inverse.vectors_mm).all()
+
+
+def test_the_unchecked_inverse_is_the_inverse_and_does_not_warn():
+    transform = some_affine(1) @ smooth_spline(OBLIQUE, 4, 1.5, 2.0)
+    positions_mm = OBLIQUE.voxel_centers_mm().reshape(-1, 3)
+    unchecked, checked = transform.unchecked_inverse(), transform.inverse()
+    np.testing.assert_array_equal(
+        unchecked.map_positions(positions_mm), checked.map_positions(positions_mm)
+    )
+    flow = np.zeros((3, *OBLIQUE.shape))
+    flow[0, 10:12, 8:13, 6:12] = 5.0
+    DisplacementField.from_flow(flow, OBLIQUE).unchecked_inverse()  # folds
 
 
 @pytest.mark.parametrize("make", [smooth_field, smooth_spline])
