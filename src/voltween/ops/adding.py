@@ -119,6 +119,8 @@ class WarpedCorrelation:
         check_shape("fixed image", fixed, 1, 1, *fixed.shape[2:])
         check_shape("moving image", moving, *fixed.shape)
         self._floor = window.floor
+        # An offset changes nothing but the rounding of the variances.
+        fixed, moving = fixed - fixed.nanmean(), moving - moving.nanmean()
         self._fixed, self._moving = lay_out(fixed, moving)
         self._width = useful_width(window.width, fixed.shape[2:])
         self._statistics = fixed.new_empty(1, 2, *fixed.shape[2:])

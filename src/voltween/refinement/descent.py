@@ -8,10 +8,14 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 # Adam's epsilon, in units of a gradient summed over the voxels of one parameter:
 # smaller gradients are rounding and hardly move the parameter.
 _NO_GRADIENT = 0.03
+# Gradients below this are nothing but rounding. Equal images would move along them, as
+# every step overshoots there.
+_ROUNDING = 1e-5
 _DECAYS = 0.9, 0.999  # of the mean gradient and of its square
 _RECENT_STEPS = 8
 
@@ -130,6 +134,7 @@ class _Adam:
     def move(self, gradient: Float[Tensor, "*n"]) -> None:
         """Takes one step against a gradient."""
         self._steps += 1
+        gradient = functional.hardshrink(gradient, _ROUNDING)
         bias, square_bias = (1 - decay**self._steps for decay in _DECAYS)
         self._mean.lerp_(gradient, 1 - _DECAYS[0])
         self._square.mul_(_DECAYS[1]).addcmul_(gradient, gradient, value=1 - _DECAYS[1])
