@@ -14,7 +14,7 @@ from voltween.ops import (
     spread,
     warp,
 )
-from voltween.refinement.descent import Descent, Evaluation
+from voltween.refinement.descent import Descent, Evaluation, pull_back
 from voltween.refinement.pair_losses import AffineNumbers, PairLosses
 from voltween.refinement.pair_tensors import PairTensors, SideTensors
 from voltween.refinement.problem import Problem, average_field
@@ -70,7 +70,7 @@ class DenseSearch:
         rest += share * add_variation(
             update.detach(), scale=scale * share, gradient=gradient
         )
-        by_control = torch.autograd.grad(update, control, gradient)[0]
+        by_control = pull_back([gradient], through=[update], to=control)
         return Evaluation(similarity + rest, similarity, by_control)
 
     def _add_losses(
@@ -102,7 +102,7 @@ class DenseSearch:
             for (losses, affine), flow, of_flow in both
         ]
         rest = self._add_others(flows[0].detach(), step, scale, by_flow[0])
-        gradient += torch.autograd.grad(flows, velocity, by_flow)[0]
+        gradient += pull_back(by_flow, through=flows, to=velocity)
         return sum(similarities) / len(flows), rest
 
     def _directions(self) -> list[tuple[PairLosses, AffineNumbers]]:

@@ -81,6 +81,17 @@ def differentiate(
     return Evaluation(losses.total.item(), losses.similarity.item(), gradient)
 
 
+def pull_back(
+    gradients: Sequence[Tensor], *, through: Sequence[Tensor], to: Tensor
+) -> Tensor:
+    """Takes the gradient with respect to `to` from those with respect to `through`.
+
+    The same as PyTorch's `grad` with outer gradients, for which PyTorch imports SymPy.
+    """
+    products = [(a * b).sum() for a, b in zip(through, gradients, strict=True)]
+    return torch.autograd.grad(torch.stack(products).sum(), to)[0]
+
+
 @dataclass(frozen=True)
 class Descent:
     """Adam for a limited number of steps; ends early when the loss hardly falls."""
