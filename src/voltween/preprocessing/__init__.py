@@ -4,8 +4,8 @@ Input and output are images in RAS+ mm. The output lies on a canonical grid, who
 are the scan's own nearest to R, A and S, and its intensities are 0 to 1.
 """
 
-from voltween.preprocessing.coverage import coverage as coverage
-from voltween.preprocessing.coverage import is_covered as is_covered
+from voltween.preprocessing.field_of_view import coverage as coverage
+from voltween.preprocessing.field_of_view import is_covered as is_covered
 from voltween.preprocessing.foreground import find_foreground as find_foreground
 from voltween.preprocessing.foreground import head_center_mm as head_center_mm
 from voltween.preprocessing.foreground import resample_coarsely as resample_coarsely

@@ -12,7 +12,7 @@ import numpy as np
 
 from voltween.errors import InputError, SuspiciousInputWarning, check_range
 from voltween.files import named
-from voltween.preprocessing.coverage import coverage
+from voltween.preprocessing.field_of_view import coverage
 from voltween.preprocessing.foreground import find_foreground, head_center_mm
 from voltween.preprocessing.hounsfield import hounsfield_offset
 from voltween.spatial import (
