@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from voltween.registration.report import paint_report
 from voltween.registration.result import Registration
 from voltween.registration.timing import Seconds
 from voltween.registration.writing_behind import writing_behind
-from voltween.reports import ReportOptions
+from voltween.reports import Crop, ReportOptions
 
 _NOT_SAID, _NOTHING, _USUAL = Origin(), Carried(), ReportOptions()
 
@@ -68,7 +68,7 @@ def write_registration(
             label maps have no label in common, or one of the files is an input of the
             command.
     """
-    result = LabeledResult(registration, carried, report.crop)
+    result = LabeledResult(registration, carried, cast(Crop, report.crop))
     chosen = choose_outputs(outputs, has=carried.names)
     with whole_folder(out, names=FILES, last=RECORD) as folder:
         with recording_warnings() as texts, writing_behind() as writer:

@@ -61,10 +61,10 @@ class ReportOptions:
         InputError: If a choice is unknown.
     """
 
-    crop: Crop = "none"
-    """With brain, nothing away from the brain is shown, such as the face."""
-    viewer: Viewer = "planes"
-    """With niivue, the page holds NiiVue too, which renders volumes."""
+    crop: str = "none"
+    """A `Crop`. With brain, nothing away from the brain is shown, such as the face."""
+    viewer: str = "planes"
+    """A `Viewer`. With niivue, the page holds NiiVue too, which renders volumes."""
 
     def __post_init__(self) -> None:
         for name, kinds in (("crop", Crop), ("viewer", Viewer)):
