@@ -19,8 +19,8 @@ def start_run(folder, seconds):
 
 def workers_at_work(folder):
     """Process ids of the workers that have begun a task, the last of each."""
-    files = folder.glob("*.begun")
-    return [int(file.read_text("utf-8").splitlines()[-1].split()[0]) for file in files]
+    begun = [file.read_text("utf-8").splitlines() for file in folder.glob("*.begun")]
+    return [int(rows[-1].split()[0]) for rows in begun if rows]
 
 
 def lines(folder, ending=""):
