@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from support.dicom import SAGITTAL, write_series, write_slice
 from voltween import io
 from voltween.digests import content_digest
-from voltween.errors import InputError
+from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.inputs import check_is_no_input, is_there, reading
 
 VOXELS = np.random.default_rng(0).integers(0, 900, (7, 6, 8)).astype(np.uint16)
@@ -66,6 +66,15 @@ def test_what_distinguishes_slices_of_one_place_is_said(tmp_path):
     write_series(tmp_path, VOXELS, prefix="a", EchoTime=4.5)
     write_series(tmp_path, VOXELS, prefix="b", EchoTime=9.5)
     with pytest.raises(InputError, match=r"which differ in EchoTime '4\.5' and '9\.5'"):
+        io.read(tmp_path)
+
+
+def test_a_slice_of_fewer_bits_than_the_others_is_named(tmp_path):
+    write_series(tmp_path, VOXELS)
+    write_slice(tmp_path / "slice01.dcm", VOXELS[:, :, 1], (0, 0, 2), BitsStored=12)
+    with pytest.warns(
+        SuspiciousInputWarning, match=r"slice01\.dcm state another number"
+    ):
         io.read(tmp_path)
 
 

@@ -1,6 +1,7 @@
 """Reads a DICOM series as one volume, if its slices are a regular stack."""
 
 import math
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from voltween.errors import InputError
+from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.io.dicom_decoding import decompress
 from voltween.io.dicom_series import slices_of_folder
 from voltween.io.dicom_slices import VARYING, Slice, read_dicom_header, slices_of
@@ -65,6 +66,7 @@ def _read_stack(slices: list[Slice]) -> tuple[np.ndarray, Grid]:
     _check_spacing(ordered, positions, step)
     affine = np.eye(4)
     affine[:3, :2], affine[:3, 2], affine[:3, 3] = slices[0].axes, step, positions[0]
+    _compare_bits(ordered)
     return _voxels(ordered), grid_in_frame((*slices[0].shape, len(ordered)), affine)
 
 
@@ -155,6 +157,20 @@ def _voxels(slices: Sequence[Slice]) -> np.ndarray:
         )
     values = dict(zip(files, decompress(list(files.values())), strict=True))
     return np.stack([values[part.path][:, :, part.frame] for part in slices], axis=-1)
+
+
+def _compare_bits(slices: Sequence[Slice]) -> None:
+    """Warns of slices that cut more or fewer bits off their numbers than most do."""
+    cut = Counter(part.pixels.unused_bits for part in slices if part.pixels)
+    if len(cut) > 1:
+        usual = cut.most_common(1)[0][0]
+        others = [p for p in slices if p.pixels and p.pixels.unused_bits != usual]
+        warnings.warn(
+            f"{slices[0].path.parent}: the headers of {_listed(others)} state another "
+            "number of bits per voxel (BitsStored) than those of the other slices",
+            SuspiciousInputWarning,
+            stacklevel=2,
+        )
 
 
 def _plain_values(part: Slice) -> np.ndarray:
