@@ -32,10 +32,11 @@ test: $(INSTALLED)
 kills: $(INSTALLED)
 	VOLTWEEN_KILLS=40 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m kills
 
-# The tests of native operations with every instruction set of this processor.
+# The tests of native operations with every instruction set of this processor but the
+# newest, which `make test` uses.
 test-instructions: $(INSTALLED)
 	for set in $$($(BIN)/python -c "import $(NATIVE) as native; \
-		print(*native.instruction_sets())"); do \
+		print(*native.instruction_sets()[1:])"); do \
 		VOLTWEEN_INSTRUCTIONS=$$set OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m native || exit 1; \
 	done
 
