@@ -2,6 +2,7 @@
 // along j, then i, then k.
 #pragma once
 
+#include "apart.h"
 #include "corners.h"
 #include "pairs.h"
 #include "places.h"
@@ -67,12 +68,6 @@ inline void sample_slopes(const T* image, const Steps& steps, const Places<T>& p
 }
 
 #ifdef VOLTWEEN_X86
-
-#ifdef _MSC_VER
-#define VOLTWEEN_APART __declspec(noinline)
-#else
-#define VOLTWEEN_APART __attribute__((noinline))
-#endif
 
 inline Register between(Register low, Register high, Register rest, Register weight) {
   return add(multiply(rest, low), multiply(weight, high));

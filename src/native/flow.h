@@ -2,6 +2,7 @@
 // determinant.
 #pragma once
 
+#include "apart.h"
 #include "buffer.h"
 #include "parallel.h"
 #include "size.h"
@@ -11,9 +12,11 @@ namespace {
 using voltween::Size;
 
 // Sum over one row of the squared differences to the next voxel along i, j and k. At the
-// border the next voxel is the voxel itself. A row is short enough for a sum in T.
+// border the next voxel is the voxel itself. A row is short enough for a sum in T. One copy
+// of it serves any number of threads.
 template <class T>
-inline T row_variation(const Size& size, const T* here, bool has_next_i, bool has_next_j) {
+VOLTWEEN_APART T row_variation(const Size& size, const T* here, bool has_next_i,
+                               bool has_next_j) {
   const T* below = has_next_i ? here + plane_of(size) : here;
   const T* right = has_next_j ? here + size.k : here;
   T sum = 0;

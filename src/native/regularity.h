@@ -2,6 +2,7 @@
 // Jacobian determinant to a least one.
 #pragma once
 
+#include "apart.h"
 #include "buffer.h"
 #include "flow.h"
 #include "parallel.h"
@@ -39,8 +40,8 @@ inline void fill_slopes(const T* here, const Reach& by_i, const Reach& by_j, int
 
 // Fills `lack` with what the determinants of a row lack to `least`, or 0. Returns its sum.
 template <class T>
-inline double fill_lack(const T* __restrict slopes, int64_t count, T least,
-                        T* __restrict lack) {
+VOLTWEEN_APART double fill_lack(const T* __restrict slopes, int64_t count, T least,
+                                T* __restrict lack) {
   const T* s = slopes;
   double sum = 0;
   for (int64_t k = 0; k < count; ++k) {
