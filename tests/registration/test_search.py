@@ -5,9 +5,9 @@ import pytest
 
 from support.scans import tiny_model
 from support.textured import GRID, head, shift
-from voltween.refinement import FAST, FAST_ALONE
+from voltween.refinement import ACCURATE_ALONE, FAST, FAST_ALONE
 from voltween.registration import Guidance, register
-from voltween.spatial import Affine, Grid, Image
+from voltween.spatial import Affine, DisplacementField, Grid, Image
 
 
 @pytest.fixture(scope="module", name="scan")
@@ -27,7 +27,12 @@ def misses_mm(transform, truth, scan):
     return np.linalg.norm(apart, axis=1)
 
 
-WAYS = [("model", None), ("model", FAST), (None, FAST_ALONE)]
+WAYS = [
+    ("model", None),
+    ("model", FAST),
+    (None, FAST_ALONE),
+    (None, ACCURATE_ALONE),
+]
 
 
 @pytest.mark.parametrize(("with_model", "refinement"), WAYS)
@@ -47,6 +52,20 @@ def test_a_small_shift_is_found_and_nothing_is_bent(
     network = model if with_model else None
     result = register(scan, moving, model=network, refinement=refinement)
     assert misses_mm(result.fixed_to_moving, truth, scan).mean() < 0.2
+
+
+def test_a_change_in_one_place_bends_scans_that_agree_elsewhere(scan):
+    voxels = np.indices(GRID.shape, dtype=float).reshape(3, -1).T
+    middle = scan.grid.center_mm
+    offsets = scan.grid.voxel_to_world(voxels) - middle
+    near = np.exp(-(offsets**2).sum(axis=1) / (2 * 7.0**2))
+    vectors_mm = np.zeros((*GRID.shape, 3))
+    vectors_mm[..., 0] = 4 * near.reshape(GRID.shape)
+    truth = DisplacementField(GRID, vectors_mm)
+    moving = truth.inverse().resample(scan, onto=GRID)
+    result = register(scan, moving, model=None, refinement=ACCURATE_ALONE)
+    off = result.fixed_to_moving.map_positions(middle[None]) - (middle + [4, 0, 0])
+    assert np.linalg.norm(off) < 2
 
 
 def test_a_wrong_network_does_no_harm_to_scans_of_one_subject(scan, model):

@@ -34,6 +34,10 @@ _ALIKE = 0.5
 _TRIED_POSES = 2
 _LEAST_GAIN = 0.15
 """Share of the dissimilarity of alike scans that a bent transform has to remove."""
+_IN_PLACE = 0.97
+"""Similarity above which most of what differs is noise and interpolation."""
+_LEAST_GAIN_IN_PLACE = 0.35
+"""The share above that similarity: a flow that follows the blur removes a fifth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,9 +104,8 @@ class Search:
         refined = Optimization(settings, self.guidance, self.watch).dense(start)
         if not self.guidance.is_empty:  # the images are not all that counts
             return refined
-        left = 1 - start.similarity
-        wanted = _LEAST_GAIN * left if start.similarity > _ALIKE else 0
-        return refined if refined.similarity - start.similarity > wanted else start
+        gain = refined.similarity - start.similarity
+        return refined if gain > _least_gain(start.similarity) else start
 
     def _refine_unbent(self, start: Candidate) -> Candidate:
         """The best rigid, similarity or affine answer, whatever the start is."""
@@ -162,6 +165,14 @@ def _attempt(find: Callable[[], Candidate]) -> list[Candidate]:
         return [find()]
     except InputError:
         return []
+
+
+def _least_gain(similarity: float) -> float:
+    """The least gain in similarity for which scans that agree so well are bent."""
+    if similarity <= _ALIKE:
+        return 0.0
+    share = _LEAST_GAIN_IN_PLACE if similarity > _IN_PLACE else _LEAST_GAIN
+    return share * (1 - similarity)
 
 
 def _similarity(candidate: Candidate) -> float:
