@@ -31,6 +31,8 @@ struct LayerKernels {
 // with a sum. So the fastest set can be chosen for each of them by measurement.
 template <class T>
 struct ExactKernels {
+  LayerKernels<T> layers;
+
   // Interleaves the phases of a flow (channels last) and multiplies by `scale`.
   void (*interleave)(Size, const T* phases, double scale, T* flow, int threads);
   void (*interleave_backward)(Size, const T* gradient, double scale, T* phase_gradient,
@@ -50,7 +52,7 @@ struct ExactKernels {
   void (*moments_backward)(Size, const T* fixed, const T* moved, const double* gradient,
                            T* fixed_gradient, T* moved_gradient, int threads);
 
-  // Gradient of `Kernels::total_variation`.
+  // Gradient of `total_variation`.
   void (*total_variation_backward)(Size, const T* flow, const double* gradient,
                                    T* flow_gradient, int threads);
 
@@ -58,13 +60,8 @@ struct ExactKernels {
   void (*jacobian)(Size, const T* flow, T* determinant, int threads);
   void (*jacobian_backward)(Size, const T* flow, const T* gradient, T* flow_gradient,
                             int threads);
-};
 
-template <class T>
-struct Kernels {
-  LayerKernels<T> layers;
-
-  // Gradients of `ExactKernels::compose_affine`.
+  // Gradients of `compose_affine`.
   void (*compose_affine_backward)(Size, const T* numbers, const T* inner, const T* gradient,
                                   T* number_gradient, T* inner_gradient, int threads);
 
@@ -123,6 +120,7 @@ struct Kernels {
 struct ExactSet {
   ExactKernels<float> float32;
   ExactKernels<double> float64;
+  LayerKernels<Bfloat16> bfloat16;
 };
 
 // A convolution of stride 1 of arrays with channels last, by minimal filtering (see
@@ -152,9 +150,6 @@ struct WinogradKernels {
 struct InstructionSet {
   const char* name;
   const ExactSet& (*exact)();
-  Kernels<float> float32;
-  Kernels<double> float64;
-  LayerKernels<Bfloat16> bfloat16;
   WinogradKernels winograd;
 };
 

@@ -8,6 +8,7 @@
 
 #include "buffer.h"
 #include "cube_sums.h"
+#include "lanes.h"
 #include "local_correlation.h"
 #include "parallel.h"
 #include "positions.h"
@@ -102,7 +103,8 @@ void warp_rows(const Compared<T>& pair, int64_t i, int64_t first, int64_t last,
 // `changes`, three rows, with their derivative's coefficients, as in local_correlation.h.
 template <class T, bool is_weighted>
 inline double correlate_row(const Compared<T>& pair, int64_t at, const T* __restrict shares,
-                            const T* __restrict sums, T* const* changes) {
+                            const T* __restrict sums, T* __restrict correlations,
+                            T* const* changes) {
   const int64_t count = pair.size.k;
   const T* __restrict weights = is_weighted ? pair.weights + at : nullptr;
   const T* __restrict mean = is_weighted ? nullptr : pair.statistics + at;
@@ -110,8 +112,7 @@ inline double correlate_row(const Compared<T>& pair, int64_t at, const T* __rest
   T* __restrict constant = changes[0], * __restrict of_moved = changes[1];
   T* __restrict of_fixed = changes[2];
   const T floor = pair.floor;
-  T sum = 0;
-#pragma omp simd reduction(+ : sum)
+#pragma omp simd
   for (int64_t k = 0; k < count; ++k) {
     T share, weight, mean_f, variance_f;
     if constexpr (is_weighted) {
@@ -135,12 +136,12 @@ inline double correlate_row(const Compared<T>& pair, int64_t at, const T* __rest
     const T shared = weight * ((covariance * covariance + floor) * one);
     const T by_covariance = 2 * weight * covariance * one * share;
     const T by_moved = spread_m > 0 ? -shared * one * share * variance_f : T(0);
-    sum += shared;
+    correlations[k] = shared;
     constant[k] = -mean_f * by_covariance - 2 * mean_m * by_moved;
     of_moved[k] = by_moved;
     of_fixed[k] = by_covariance;
   }
-  return sum;
+  return sum_in_lanes<T>(count, [=](int64_t k) { return correlations[k]; });
 }
 
 // Stage 2: the squared correlations in rows of plane i, summed row by row, and the
@@ -152,7 +153,7 @@ void correlate_rows(const Compared<T>& pair, int64_t i, int64_t first, int64_t l
   const int64_t row = size.k, radius = pair.width / 2;
   const Span planes(i, radius, size.i);
   const int64_t count = planes.last - planes.first + 1;
-  Buffer<T> shares(row);
+  Buffer<T> shares(row), correlations(row);
   Buffer<double> exact(row);
   Buffer<const T*> f(count), m(count), w(count);
   RowSums<T>(size, pair.weights == nullptr ? kUnweighted : kWeighted, pair.width)
@@ -178,9 +179,10 @@ void correlate_rows(const Compared<T>& pair, int64_t i, int64_t first, int64_t l
                                      changes.plane(2, i) + j * row};
             const int64_t at = i * plane_of(size) + j * row;
             row_sums[i * size.j + j] =
-                pair.weights == nullptr
-                    ? correlate_row<T, false>(pair, at, shares.get(), sums, to)
-                    : correlate_row<T, true>(pair, at, shares.get(), sums, to);
+                pair.weights == nullptr ? correlate_row<T, false>(pair, at, shares.get(), sums,
+                                                                  correlations.get(), to)
+                                        : correlate_row<T, true>(pair, at, shares.get(), sums,
+                                                                 correlations.get(), to);
           });
 }
 
