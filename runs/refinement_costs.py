@@ -1,12 +1,13 @@
 """Processor time and Dice of refinements, of several versions of Voltween in turns.
 
+    pip install --no-deps --target NOW .
+    pip install --no-deps --target FORMER FOLDER-OF-ANOTHER-CHECKOUT
     python runs/refinement_costs.py turns DATA/brain_ixi/cases.csv --model brain \\
-        --sources src OTHER/src --ways accurate none --max-pairs 6
+        --sources FORMER NOW --ways accurate none --max-pairs 6
 
 registers every `val` pair once per version, on one thread, in one process per version
-that stays. OTHER is a checkout of another version with its native modules beside its
-sources (CONTRIBUTING.md). What a process imports or prepares for its first registration
-is not counted. A way is "fast" or "accurate" (after the model), "none" (accurate
+that stays. What a process imports or prepares for its first registration is not
+counted. A way is "fast" or "accurate" (after the model), "none" (accurate
 without a model), "MIND-SSC" (accurate, with this similarity) or "masks" (accurate, with
 masks over both whole scans).
 """

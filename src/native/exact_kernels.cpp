@@ -8,6 +8,7 @@
 #include "interleave.h"
 #include "kernels.h"
 #include "local_correlation.h"
+#include "masking.h"
 #include "moments.h"
 #include "regularity.h"
 #include "spreading.h"
@@ -41,6 +42,7 @@ constexpr voltween::ExactKernels<T> exact_kernels() {
       .local_correlation_backward = local_correlation_backward<T>,
       .cube_statistics = cube_statistics<T>,
       .add_warped_correlation = add_warped_correlation<T>,
+      .mask_weights = mask_weights<T>,
       .add_warped_difference = add_warped_difference<T>,
       .joint_histogram = joint_histogram<T>,
       .joint_histogram_backward = joint_histogram_backward<T>,

@@ -76,14 +76,20 @@ struct ExactKernels {
   void (*cube_statistics)(Size, const T* image, int64_t width, T* statistics, int threads);
 
   // Squared correlation of the fixed image and the moving one at x + A x + b after `inner`, for
-  // a batch of one; adds the gradient, times `scale`. `statistics` (of the fixed image) are
-  // null with weights, weights without; a null gradient is not wanted.
+  // a batch of one; adds the gradient, times `scale`. `statistics` are those of the
+  // fixed image; weights may be null; a null gradient is not wanted.
   void (*add_warped_correlation)(Size, const T* fixed, const T* statistics, const T* moving,
                                  const T* weights, const T* numbers, const T* inner,
                                  int64_t width, double floor, double scale, double* sum,
                                  T* gradient, int threads);
 
-  // The same of the squared difference of features, channels last, by weights unless null.
+  // Weights of voxels: 1 where the fixed mask is above `least`, and the moving one at
+  // x + A x + b after `inner`, else 0. A mask may be null. `cells` are 1 (0) at the first
+  // voxel of 2^3 voxels of the moving mask that are all (none of them) above it.
+  void (*mask_weights)(Size, const T* fixed, const T* moving, const T* cells, const T* numbers,
+                       const T* inner, double least, T* weights, int threads);
+
+  // The squared difference of features as above, channels last, by weights unless null.
   void (*add_warped_difference)(Size, const T* fixed, const T* moving, const T* weights,
                                 const T* numbers, const T* inner, int64_t channels,
                                 double scale, double* sum, T* gradient, int threads);

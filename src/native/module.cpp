@@ -203,9 +203,11 @@ void bind_kernels(nb::module_& m) {
   bind<In<T, 5>, In<T, 5>, int64_t, double, In<double, 1>, Wanted<T>, Wanted<T>>(
       m, "local_correlation_backward", &ExactKernels<T>::local_correlation_backward);
   bind<In<T, 5>, int64_t, Out<T, 5>>(m, "cube_statistics", &ExactKernels<T>::cube_statistics);
-  bind<In<T, 5>, Given<T>, In<T, 5>, Given<T>, In<T, 2>, In<T, 5>, int64_t, double, double,
+  bind<In<T, 5>, In<T, 5>, In<T, 5>, Given<T>, In<T, 2>, In<T, 5>, int64_t, double, double,
        Out<double, 1>, Wanted<T>>(m, "add_warped_correlation",
                                   &ExactKernels<T>::add_warped_correlation, Writes::sums);
+  bind<Given<T>, Given<T>, Given<T>, In<T, 2>, In<T, 5>, double, Out<T, 5>>(
+      m, "mask_weights", &ExactKernels<T>::mask_weights);
   bind<In<T, 4>, In<T, 4>, Given<T>, In<T, 2>, In<T, 5>, int64_t, double, Out<double, 1>,
        Out<T, 5>>(m, "add_warped_difference", &ExactKernels<T>::add_warped_difference,
                   Writes::sums);

@@ -171,7 +171,7 @@ def affine_composition_cost(voxels: int) -> Cost:
 
 
 def step_costs(config: CascadeConfig, *, is_performed: bool = False) -> dict[str, Cost]:
-    """Cost of one run of each step: of direct convolutions, or as they are performed."""
+    """Cost of one run of each step: of direct convolutions, or as performed."""
     channels, shape, voxels = config.channels, config.shape, math.prod(config.shape)
     layers = {
         "affine encoder": encoder_layers(channels, config.affine_halvings, shape),
