@@ -71,7 +71,9 @@ MAY_IMPORT = {
     },
     "workers": set(),
     "demo": {"registration", "models", "io", "spatial"},
-    "benchmarks": {"training", "networks", "losses", "ops", "io", "spatial"},
+    "benchmarks": {
+        *("training", "networks", "refinement", "losses", "ops", "io", "spatial"),
+    },
     "cli": set(PACKAGES) - {"cli"},
 }
 

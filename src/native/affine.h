@@ -3,6 +3,7 @@
 #pragma once
 
 #include "buffer.h"
+#include "lanes.h"
 #include "parallel.h"
 #include "size.h"
 
@@ -50,18 +51,13 @@ inline void add_number_gradients(const Size& size, const T* inner, const T* grad
   const T* __restrict w = v + voxels;
   for (int64_t c = 0; c < 3; ++c) {
     const T* __restrict g = gradient + c * voxels;
-    T by_u = 0, by_v = 0, by_w = 0, total = 0;
-#pragma omp simd reduction(+ : by_u, by_v, by_w, total)
-    for (int32_t k = 0; k < size.k; ++k) {
-      by_u += g[k] * (u[k] + x);
-      by_v += g[k] * (v[k] + y);
-      by_w += g[k] * (w[k] + (T(k) - z));
-      total += g[k];
-    }
-    sums[3 * c] += by_u;
-    sums[3 * c + 1] += by_v;
-    sums[3 * c + 2] += by_w;
-    sums[9 + c] += total;
+    const auto add = [&](int64_t number, const auto& term) {
+      sums[number] += sum_in_lanes<T>(size.k, term);
+    };
+    add(3 * c, [=](int64_t k) { return g[k] * (u[k] + x); });
+    add(3 * c + 1, [=](int64_t k) { return g[k] * (v[k] + y); });
+    add(3 * c + 2, [=](int64_t k) { return g[k] * (w[k] + (T(static_cast<int32_t>(k)) - z)); });
+    add(9 + c, [=](int64_t k) { return g[k]; });
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "bits.h"
+#include "lanes.h"
 #include "parallel.h"
 #include "size.h"
 
@@ -63,10 +64,7 @@ void kernel_sums(PointsSize size, const T* points, double sharpness, T* sums, in
       for (int64_t first = 0; first < size.count; first += kPoints) {
         const int64_t count = size.count - first < kPoints ? size.count - first : kPoints;
         fill_kernel(size, points, T(sharpness), a, first, count, kernel);
-        T sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (int64_t b = 0; b < count; ++b) sum += kernel[b];
-        total += sum;
+        total += sum_in_lanes<T>(count, [&](int64_t b) { return kernel[b]; });
       }
       sums[a] = static_cast<T>(total);
     }
@@ -87,13 +85,11 @@ void kernel_sums_backward(PointsSize size, const T* points, double sharpness, co
         for (int64_t d = 0; d < size.dimensions; ++d) {
           const T* x = points + d * size.count;
           const T here = x[a], gradient_here = gradient[a];
-          T sum = 0;
-#pragma omp simd reduction(+ : sum)
-          for (int64_t b = 0; b < count; ++b) {
+          const T sum = sum_in_lanes<T>(count, [&](int64_t b) {
             const T other = x[first + b];
             const T pull = kernel[b] * (gradient_here + gradient[first + b]);
-            sum += other > here ? pull : other < here ? -pull : T(0);
-          }
+            return other > here ? pull : other < here ? -pull : T(0);
+          });
           point_gradient[d * size.count + a] += T(sharpness) * sum;
         }
       }

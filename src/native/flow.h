@@ -4,6 +4,7 @@
 
 #include "apart.h"
 #include "buffer.h"
+#include "lanes.h"
 #include "parallel.h"
 #include "size.h"
 
@@ -19,15 +20,13 @@ VOLTWEEN_APART T row_variation(const Size& size, const T* here, bool has_next_i,
                                bool has_next_j) {
   const T* below = has_next_i ? here + plane_of(size) : here;
   const T* right = has_next_j ? here + size.k : here;
-  T sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t k = 0; k < size.k; ++k) {
+  const T across = sum_in_lanes<T>(size.k, [=](int64_t k) {
     const T by_i = below[k] - here[k], by_j = right[k] - here[k];
-    sum += by_i * by_i + by_j * by_j;
-  }
-#pragma omp simd reduction(+ : sum)
-  for (int64_t k = 1; k < size.k; ++k) sum += (here[k] - here[k - 1]) * (here[k] - here[k - 1]);
-  return sum;
+    return by_i * by_i + by_j * by_j;
+  });
+  const T along = sum_in_lanes<T>(
+      size.k - 1, [=](int64_t k) { return (here[k + 1] - here[k]) * (here[k + 1] - here[k]); });
+  return across + along;
 }
 
 // Sum of the squared forward differences of each item's flow.

@@ -31,6 +31,8 @@ struct LayerKernels {
 // with a sum. So the fastest set can be chosen for each of them by measurement.
 template <class T>
 struct ExactKernels {
+  LayerKernels<T> layers;
+
   // Interleaves the phases of a flow (channels last) and multiplies by `scale`.
   void (*interleave)(Size, const T* phases, double scale, T* flow, int threads);
   void (*interleave_backward)(Size, const T* gradient, double scale, T* phase_gradient,
@@ -50,7 +52,7 @@ struct ExactKernels {
   void (*moments_backward)(Size, const T* fixed, const T* moved, const double* gradient,
                            T* fixed_gradient, T* moved_gradient, int threads);
 
-  // Gradient of `Kernels::total_variation`.
+  // Gradient of `total_variation`.
   void (*total_variation_backward)(Size, const T* flow, const double* gradient,
                                    T* flow_gradient, int threads);
 
@@ -58,13 +60,8 @@ struct ExactKernels {
   void (*jacobian)(Size, const T* flow, T* determinant, int threads);
   void (*jacobian_backward)(Size, const T* flow, const T* gradient, T* flow_gradient,
                             int threads);
-};
 
-template <class T>
-struct Kernels {
-  LayerKernels<T> layers;
-
-  // Gradients of `ExactKernels::compose_affine`.
+  // Gradients of `compose_affine`.
   void (*compose_affine_backward)(Size, const T* numbers, const T* inner, const T* gradient,
                                   T* number_gradient, T* inner_gradient, int threads);
 
@@ -79,14 +76,20 @@ struct Kernels {
   void (*cube_statistics)(Size, const T* image, int64_t width, T* statistics, int threads);
 
   // Squared correlation of the fixed image and the moving one at x + A x + b after `inner`, for
-  // a batch of one; adds the gradient, times `scale`. `statistics` (of the fixed image) are
-  // null with weights, weights without; a null gradient is not wanted.
+  // a batch of one; adds the gradient, times `scale`. `statistics` are those of the
+  // fixed image; weights may be null; a null gradient is not wanted.
   void (*add_warped_correlation)(Size, const T* fixed, const T* statistics, const T* moving,
                                  const T* weights, const T* numbers, const T* inner,
                                  int64_t width, double floor, double scale, double* sum,
                                  T* gradient, int threads);
 
-  // The same of the squared difference of features, channels last, by weights unless null.
+  // Weights of voxels: 1 where the fixed mask is above `least`, and the moving one at
+  // x + A x + b after `inner`, else 0. A mask may be null. `cells` are 1 (0) at the first
+  // voxel of 2^3 voxels of the moving mask that are all (none of them) above it.
+  void (*mask_weights)(Size, const T* fixed, const T* moving, const T* cells, const T* numbers,
+                       const T* inner, double least, T* weights, int threads);
+
+  // The squared difference of features as above, channels last, by weights unless null.
   void (*add_warped_difference)(Size, const T* fixed, const T* moving, const T* weights,
                                 const T* numbers, const T* inner, int64_t channels,
                                 double scale, double* sum, T* gradient, int threads);
@@ -123,6 +126,7 @@ struct Kernels {
 struct ExactSet {
   ExactKernels<float> float32;
   ExactKernels<double> float64;
+  LayerKernels<Bfloat16> bfloat16;
 };
 
 // A convolution of stride 1 of arrays with channels last, by minimal filtering (see
@@ -152,9 +156,6 @@ struct WinogradKernels {
 struct InstructionSet {
   const char* name;
   const ExactSet& (*exact)();
-  Kernels<float> float32;
-  Kernels<double> float64;
-  LayerKernels<Bfloat16> bfloat16;
   WinogradKernels winograd;
 };
 

@@ -19,8 +19,8 @@
 
 namespace nb = nanobind;
 using voltween::ExactKernels;
+using voltween::ExactSet;
 using voltween::InstructionSet;
-using voltween::Kernels;
 using voltween::LayerKernels;
 using voltween::PointsSize;
 using voltween::Size;
@@ -53,11 +53,11 @@ std::vector<const InstructionSet*> supported_sets() {
 #endif
 }
 
-// The set of all kernels but the exact ones, and the sets that these are chosen from.
+// The set of Winograd's kernels, and the sets that all others are chosen from.
 const InstructionSet* active = nullptr;
 std::vector<const InstructionSet*> candidates;
 
-// Uses one set alone or, if it is not named, the best one and the fastest exact kernels.
+// Uses one set alone or, if it is not named, the best one and of all others the fastest.
 void use(const std::string& name) {
   const auto sets = supported_sets();
   active = name.empty() ? sets.front() : &voltween::named(sets, name);
@@ -65,19 +65,11 @@ void use(const std::string& name) {
 }
 
 template <class T>
-const Kernels<T>& kernels() {
+const ExactKernels<T>& kernels_of(const ExactSet& set) {
   if constexpr (std::is_same_v<T, float>)
-    return active->float32;
+    return set.float32;
   else
-    return active->float64;
-}
-
-template <class T>
-const ExactKernels<T>& exact_kernels(const InstructionSet& set) {
-  if constexpr (std::is_same_v<T, float>)
-    return set.exact().float32;
-  else
-    return set.exact().float64;
+    return set.float64;
 }
 
 template <class T>
@@ -108,6 +100,12 @@ KernelSize first_size(const First& first, const Rest&... rest) {
   else
     return first_size<KernelSize>(rest...);
 }
+
+// Numbers of a flow of a size.
+inline size_t flow_numbers(const Size& size) {
+  return static_cast<size_t>(3 * size.batch * size.i * size.j * size.k);
+}
+inline size_t flow_numbers(const PointsSize&) { return 0; }
 
 // An argument as the kernel takes it: an array by its address, a number as it is.
 template <class T, class Axes>
@@ -146,39 +144,42 @@ auto annotation() {
     return nb::arg();
 }
 
-// Binds a kernel to the Python function `name`. Its parameters are `Parameters` and the
-// number of threads; the kernel takes the same in the same order, after the size of the
-// first array that has one.
-template <class... Parameters, class T, class KernelSize, class... Rest>
-void bind(nb::module_& m, const char* name, void (*Kernels<T>::*kernel)(KernelSize, Rest...)) {
-  m.def(
-      name,
-      [kernel](const Parameters&... arguments, int threads) {
-        nb::gil_scoped_release release;
-        (kernels<T>().*kernel)(first_size<KernelSize>(arguments...), passed(arguments)...,
-                               threads);
-      },
-      annotation<Parameters>()..., nb::arg());
+// An array of results as a trial passes it: `scratch`, unless that is empty, in place of an
+// array that the kernel adds to.
+template <class T, class Argument>
+auto tried(const Argument& argument, std::vector<T>& scratch) {
+  if constexpr (std::is_same_v<Argument, Out<T, 5>> || std::is_same_v<Argument, Wanted<T>>) {
+    T* const array = passed(argument);
+    return scratch.empty() || array == nullptr ? array : scratch.data();
+  } else {
+    return passed(argument);
+  }
 }
 
-// Likewise an exact kernel, of the instruction set that is the fastest for it here.
-template <class... Parameters, class T, class... Rest>
-void bind(nb::module_& m, const char* name, void (*ExactKernels<T>::*kernel)(Size, Rest...)) {
+// Whether a kernel overwrites its results, or adds to a gradient of a flow.
+enum class Writes { results, sums };
+
+// Binds a kernel to the Python function `name`. Its parameters are `Parameters` and the
+// number of threads; the kernel takes the same in the same order, after the size of the
+// first array that has one. It is that of the instruction set that is the fastest here.
+template <class... Parameters, class T, class KernelSize, class... Rest>
+void bind(nb::module_& m, const char* name,
+          void (*ExactKernels<T>::*kernel)(KernelSize, Rest...),
+          Writes writes = Writes::results) {
   const std::string type = std::is_same_v<T, float> ? " float32" : " float64";
   const auto choice = std::make_shared<voltween::Choice>(name + type);
   m.def(
       name,
-      [kernel, choice](const Parameters&... arguments, int threads) {
-        const auto run = [&](const InstructionSet& set, const Size& size, int parts) {
-          (exact_kernels<T>(set).*kernel)(size, passed(arguments)..., parts);
-        };
-        const Size size = first_size<Size>(arguments...);
-        const auto trial = [&](const InstructionSet& set, const Size& part) {
-          run(set, part, 1);
+      [kernel, choice, writes](const Parameters&... arguments, int threads) {
+        const auto size = first_size<KernelSize>(arguments...);
+        std::vector<T> scratch;
+        const auto trial = [&](const InstructionSet& set, const KernelSize& part) {
+          if (writes == Writes::sums) scratch.assign(flow_numbers(part), T(0));
+          (kernels_of<T>(set.exact()).*kernel)(part, tried<T>(arguments, scratch)..., 1);
         };
         const InstructionSet& set = choice->of(candidates, size, trial);
         nb::gil_scoped_release release;
-        run(set, size, threads);
+        (kernels_of<T>(set.exact()).*kernel)(size, passed(arguments)..., threads);
       },
       annotation<Parameters>()..., nb::arg());
 }
@@ -193,56 +194,80 @@ void bind_kernels(nb::module_& m) {
       m, "warp_backward", &ExactKernels<T>::warp_backward);
   bind<In<T, 2>, In<T, 5>, Out<T, 5>>(m, "compose_affine", &ExactKernels<T>::compose_affine);
   bind<In<T, 2>, In<T, 5>, In<T, 5>, Out<T, 2>, Out<T, 5>>(
-      m, "compose_affine_backward", &Kernels<T>::compose_affine_backward);
+      m, "compose_affine_backward", &ExactKernels<T>::compose_affine_backward);
   bind<In<T, 5>, In<T, 5>, Out<double, 2>>(m, "moments", &ExactKernels<T>::moments);
   bind<In<T, 5>, In<T, 5>, In<double, 2>, Wanted<T>, Wanted<T>>(
       m, "moments_backward", &ExactKernels<T>::moments_backward);
-  bind<In<T, 5>, In<T, 5>, int64_t, double, Out<double, 1>>(m, "local_correlation",
-                                                            &Kernels<T>::local_correlation);
+  bind<In<T, 5>, In<T, 5>, int64_t, double, Out<double, 1>>(
+      m, "local_correlation", &ExactKernels<T>::local_correlation);
   bind<In<T, 5>, In<T, 5>, int64_t, double, In<double, 1>, Wanted<T>, Wanted<T>>(
-      m, "local_correlation_backward", &Kernels<T>::local_correlation_backward);
-  bind<In<T, 5>, int64_t, Out<T, 5>>(m, "cube_statistics", &Kernels<T>::cube_statistics);
-  bind<In<T, 5>, Given<T>, In<T, 5>, Given<T>, In<T, 2>, In<T, 5>, int64_t, double, double,
+      m, "local_correlation_backward", &ExactKernels<T>::local_correlation_backward);
+  bind<In<T, 5>, int64_t, Out<T, 5>>(m, "cube_statistics", &ExactKernels<T>::cube_statistics);
+  bind<In<T, 5>, In<T, 5>, In<T, 5>, Given<T>, In<T, 2>, In<T, 5>, int64_t, double, double,
        Out<double, 1>, Wanted<T>>(m, "add_warped_correlation",
-                                  &Kernels<T>::add_warped_correlation);
+                                  &ExactKernels<T>::add_warped_correlation, Writes::sums);
+  bind<Given<T>, Given<T>, Given<T>, In<T, 2>, In<T, 5>, double, Out<T, 5>>(
+      m, "mask_weights", &ExactKernels<T>::mask_weights);
   bind<In<T, 4>, In<T, 4>, Given<T>, In<T, 2>, In<T, 5>, int64_t, double, Out<double, 1>,
-       Out<T, 5>>(m, "add_warped_difference", &Kernels<T>::add_warped_difference);
+       Out<T, 5>>(m, "add_warped_difference", &ExactKernels<T>::add_warped_difference,
+                  Writes::sums);
   bind<In<T, 5>, In<T, 5>, In<T, 5>, int64_t, Out<T, 3>>(m, "joint_histogram",
-                                                         &Kernels<T>::joint_histogram);
+                                                         &ExactKernels<T>::joint_histogram);
   bind<In<T, 5>, In<T, 5>, In<T, 5>, In<T, 3>, int64_t, Wanted<T>, Wanted<T>, Wanted<T>>(
-      m, "joint_histogram_backward", &Kernels<T>::joint_histogram_backward);
-  bind<In<T, 5>, double, Out<double, 1>, Out<T, 5>>(m, "add_variation",
-                                                    &Kernels<T>::add_variation);
-  bind<In<T, 5>, double, double, Out<double, 1>, Out<T, 5>>(m, "add_folding",
-                                                            &Kernels<T>::add_folding);
-  bind<In<T, 5>, Out<double, 1>>(m, "total_variation", &Kernels<T>::total_variation);
+      m, "joint_histogram_backward", &ExactKernels<T>::joint_histogram_backward);
+  bind<In<T, 5>, double, Out<double, 1>, Out<T, 5>>(
+      m, "add_variation", &ExactKernels<T>::add_variation, Writes::sums);
+  bind<In<T, 5>, double, double, Out<double, 1>, Out<T, 5>>(
+      m, "add_folding", &ExactKernels<T>::add_folding, Writes::sums);
+  bind<In<T, 5>, Out<double, 1>>(m, "total_variation", &ExactKernels<T>::total_variation);
   bind<In<T, 5>, In<double, 1>, Out<T, 5>>(m, "total_variation_backward",
                                            &ExactKernels<T>::total_variation_backward);
   bind<In<T, 5>, Out<T, 4>>(m, "jacobian", &ExactKernels<T>::jacobian);
   bind<In<T, 5>, In<T, 4>, Out<T, 5>>(m, "jacobian_backward",
                                       &ExactKernels<T>::jacobian_backward);
-  bind<In<T, 2>, double, Out<T, 1>>(m, "kernel_sums", &Kernels<T>::kernel_sums);
+  bind<In<T, 2>, double, Out<T, 1>>(m, "kernel_sums", &ExactKernels<T>::kernel_sums);
   bind<In<T, 2>, double, In<T, 1>, Out<T, 2>>(m, "kernel_sums_backward",
-                                              &Kernels<T>::kernel_sums_backward);
+                                              &ExactKernels<T>::kernel_sums_backward);
 }
 
-// Not `bind`: these kernels take two sizes.
+// A kernel that is not bound by `bind`: calls run(kernels, size, threads) with the kernels of
+// the fastest set.
+template <class Run>
+void run_fastest(voltween::Choice& choice, const Size& size, int threads, const Run& run) {
+  const auto trial = [&](const InstructionSet& set, const Size& part) {
+    run(set.exact(), part, 1);
+  };
+  const InstructionSet& set = choice.of(candidates, size, trial);
+  nb::gil_scoped_release release;
+  run(set.exact(), size, threads);
+}
+
+// These kernels take two sizes.
 template <class T>
 void bind_spreading(nb::module_& m) {
+  const std::string type = std::is_same_v<T, float> ? " float32" : " float64";
+  const auto forward = std::make_shared<voltween::Choice>("spread" + type);
+  const auto backward = std::make_shared<voltween::Choice>("spread_backward" + type);
   m.def(
       "spread",
-      [](const In<T, 5>& control, const Out<T, 5>& result, int threads) {
-        nb::gil_scoped_release release;
-        kernels<T>().spread(size_of<T>(result), size_of<T>(control), control.data(),
-                            result.data(), threads);
+      [forward](const In<T, 5>& control, const Out<T, 5>& result, int threads) {
+        run_fastest(*forward, size_of<T>(result), threads,
+                    [&](const ExactSet& set, const Size& size, int parts) {
+                      Size points = size_of<T>(control);
+                      kernels_of<T>(set).spread(size, points, control.data(), result.data(),
+                                                parts);
+                    });
       },
       annotation<In<T, 5>>(), annotation<Out<T, 5>>(), nb::arg());
   m.def(
       "spread_backward",
-      [](const In<T, 5>& gradient, const Out<T, 5>& control_gradient, int threads) {
-        nb::gil_scoped_release release;
-        kernels<T>().spread_backward(size_of<T>(gradient), size_of<T>(control_gradient),
-                                     gradient.data(), control_gradient.data(), threads);
+      [backward](const In<T, 5>& gradient, const Out<T, 5>& control_gradient, int threads) {
+        run_fastest(*backward, size_of<T>(gradient), threads,
+                    [&](const ExactSet& set, const Size& size, int parts) {
+                      kernels_of<T>(set).spread_backward(size, size_of<T>(control_gradient),
+                                                         gradient.data(),
+                                                         control_gradient.data(), parts);
+                    });
       },
       annotation<In<T, 5>>(), annotation<Out<T, 5>>(), nb::arg());
 }
@@ -252,11 +277,11 @@ template <class T>
 using Stored = std::conditional_t<std::is_same_v<T, int16_t>, voltween::Bfloat16, T>;
 
 template <class T>
-const LayerKernels<Stored<T>>& layer_kernels() {
+const LayerKernels<Stored<T>>& layers_of(const ExactSet& set) {
   if constexpr (std::is_same_v<T, int16_t>)
-    return active->bfloat16;
+    return set.bfloat16;
   else
-    return kernels<T>().layers;
+    return kernels_of<T>(set).layers;
 }
 
 template <class T>
@@ -281,30 +306,39 @@ int64_t phase_channels(const A& a) {
   return length(a, 4) / 8;
 }
 
-// Not `bind`: these kernels also take a number of channels.
+// These kernels also take a number of channels.
 template <class T>
 void bind_layer_kernels(nb::module_& m) {
+  const std::string type = std::is_same_v<T, int16_t> ? " bfloat16"
+                           : std::is_same_v<T, float> ? " float32"
+                                                      : " float64";
+  const auto forward = std::make_shared<voltween::Choice>("join" + type);
+  const auto backward = std::make_shared<voltween::Choice>("join_backward" + type);
   m.def(
       "join",
-      [](const In<T, 5>& skip, const In<T, 5>& features, const In<T, 5>& prediction,
-         double leak, const Out<T, 5>& joined, int threads) {
-        nb::gil_scoped_release release;
-        layer_kernels<T>().join(layer_size_of(skip), stored<T>(skip), stored<T>(features),
-                                phase_channels(features), stored<T>(prediction), leak,
-                                stored<T>(joined), threads);
+      [forward](const In<T, 5>& skip, const In<T, 5>& features, const In<T, 5>& prediction,
+                double leak, const Out<T, 5>& joined, int threads) {
+        run_fastest(*forward, layer_size_of(skip), threads,
+                    [&](const ExactSet& set, const Size& size, int parts) {
+                      layers_of<T>(set).join(size, stored<T>(skip), stored<T>(features),
+                                             phase_channels(features), stored<T>(prediction),
+                                             leak, stored<T>(joined), parts);
+                    });
       },
       annotation<In<T, 5>>(), annotation<In<T, 5>>(), annotation<In<T, 5>>(), nb::arg(),
       annotation<Out<T, 5>>(), nb::arg());
   m.def(
       "join_backward",
-      [](const In<T, 5>& joined, const In<T, 5>& gradient, double leak,
-         const Out<T, 5>& skip_gradient, const Out<T, 5>& feature_gradient,
-         const Out<T, 5>& prediction_gradient, int threads) {
-        nb::gil_scoped_release release;
-        layer_kernels<T>().join_backward(
-            layer_size_of(skip_gradient), stored<T>(joined), stored<T>(gradient),
-            phase_channels(feature_gradient), leak, stored<T>(skip_gradient),
-            stored<T>(feature_gradient), stored<T>(prediction_gradient), threads);
+      [backward](const In<T, 5>& joined, const In<T, 5>& gradient, double leak,
+                 const Out<T, 5>& skip_gradient, const Out<T, 5>& feature_gradient,
+                 const Out<T, 5>& prediction_gradient, int threads) {
+        run_fastest(*backward, layer_size_of(skip_gradient), threads,
+                    [&](const ExactSet& set, const Size& size, int parts) {
+                      layers_of<T>(set).join_backward(
+                          size, stored<T>(joined), stored<T>(gradient),
+                          phase_channels(feature_gradient), leak, stored<T>(skip_gradient),
+                          stored<T>(feature_gradient), stored<T>(prediction_gradient), parts);
+                    });
       },
       annotation<In<T, 5>>(), annotation<In<T, 5>>(), nb::arg(), annotation<Out<T, 5>>(),
       annotation<Out<T, 5>>(), annotation<Out<T, 5>>(), nb::arg());

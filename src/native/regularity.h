@@ -5,6 +5,7 @@
 #include "apart.h"
 #include "buffer.h"
 #include "flow.h"
+#include "lanes.h"
 #include "parallel.h"
 #include "size.h"
 
@@ -43,7 +44,6 @@ template <class T>
 VOLTWEEN_APART double fill_lack(const T* __restrict slopes, int64_t count, T least,
                                 T* __restrict lack) {
   const T* s = slopes;
-  double sum = 0;
   for (int64_t k = 0; k < count; ++k) {
     const T a = 1 + s[k], b = s[k + count], c = s[k + 2 * count];
     const T d = s[k + 3 * count], e = 1 + s[k + 4 * count], f = s[k + 5 * count];
@@ -51,9 +51,7 @@ VOLTWEEN_APART double fill_lack(const T* __restrict slopes, int64_t count, T lea
     const T missing = least - (a * (e * i - f * h) + b * (f * g - d * i) + c * (d * h - e * g));
     lack[k] = missing <= 0 ? T(0) : missing;  // also where it is not a number
   }
-#pragma omp simd reduction(+ : sum)
-  for (int64_t k = 0; k < count; ++k) sum += lack[k];
-  return sum;
+  return sum_in_lanes<double>(count, [=](int64_t k) { return lack[k]; });
 }
 
 // The lacks of one row of a flow.

@@ -8,6 +8,7 @@
 
 #include "buffer.h"
 #include "cube_sums.h"
+#include "lanes.h"
 #include "local_correlation.h"
 #include "parallel.h"
 #include "positions.h"
@@ -21,14 +22,53 @@ using voltween::Size;
 constexpr int64_t kSlab = 2;  // planes
 
 // What is compared. `statistics` are mean and variance of the fixed image in the cube around
-// each voxel; null with weights, which change them.
+// each voxel, without weights. `rows` are facts about the weights of every row (i, j); both
+// are null where all voxels count.
+enum class Row : unsigned char { empty, mixed, full };  // weights all 0, others, all 1
+
 template <class T>
 struct Compared {
   Size size;
   const T *fixed, *statistics, *moving, *weights, *numbers, *inner;
   int64_t width;
   T floor;
+  const Row* rows;
 };
+
+template <class T>
+inline Row row_of(const T* weights, int64_t count) {
+  bool is_empty = true, is_full = true;
+  for (int64_t k = 0; k < count; ++k) {
+    is_empty = is_empty && weights[k] == 0;
+    is_full = is_full && weights[k] == 1;
+  }
+  return is_empty ? Row::empty : is_full ? Row::full : Row::mixed;
+}
+
+// What a row of cubes' centers needs: nothing where these have no weight; where all cubes'
+// voxels count, the sums without weights.
+template <class T>
+inline Row centers_of(const Compared<T>& pair, int64_t i, int64_t j) {
+  if (pair.rows == nullptr) return Row::full;
+  if (pair.rows[i * pair.size.j + j] != Row::full) return pair.rows[i * pair.size.j + j];
+  const Span planes(i, pair.width / 2, pair.size.i), lines(j, pair.width / 2, pair.size.j);
+  for (int64_t p = planes.first; p <= planes.last; ++p)
+    for (int64_t line = lines.first; line <= lines.last; ++line)
+      if (pair.rows[p * pair.size.j + line] != Row::full) return Row::mixed;
+  return Row::full;
+}
+
+// Calls body(kind, begin, end) for the longest runs of rows of one kind.
+template <class Kind, class Body>
+inline void for_runs(int64_t first, int64_t last, const Kind& kind_of, const Body& body) {
+  for (int64_t begin = first; begin < last;) {
+    const Row kind = kind_of(begin);
+    int64_t end = begin + 1;
+    while (end < last && kind_of(end) == kind) ++end;
+    body(kind, begin, end);
+    begin = end;
+  }
+}
 
 // Planes of several fields, of which only some are kept: plane i lies in place i % planes.
 template <class T>
@@ -82,7 +122,8 @@ void warp_rows(const Compared<T>& pair, int64_t i, int64_t first, int64_t last,
   const Steps steps(size);
   Places<T> places;
   T flow[3][kBlock], slopes[3][kBlock];
-  for (int64_t j = first; j < last; ++j)
+  for (int64_t j = first; j < last; ++j) {
+    if (pair.rows != nullptr && pair.rows[i * size.j + j] == Row::empty) continue;
     for (int64_t k = 0; k < size.k; k += kBlock) {
       const int64_t count = size.k - k < kBlock ? size.k - k : kBlock;
       fill_flow(size, pair.numbers, pair.inner, i, j, k, count, flow);
@@ -96,22 +137,23 @@ void warp_rows(const Compared<T>& pair, int64_t i, int64_t first, int64_t last,
           to[n] = slopes[d][n] + a0 * slopes[0][n] + a1 * slopes[1][n] + a2 * slopes[2][n];
       }
     }
+  }
 }
 
 // Squared correlations along a row, from the sums of the images: returns their sum. Fills
 // `changes`, three rows, with their derivative's coefficients, as in local_correlation.h.
 template <class T, bool is_weighted>
 inline double correlate_row(const Compared<T>& pair, int64_t at, const T* __restrict shares,
-                            const T* __restrict sums, T* const* changes) {
+                            const T* __restrict sums, T* __restrict correlations,
+                            T* const* changes) {
   const int64_t count = pair.size.k;
   const T* __restrict weights = is_weighted ? pair.weights + at : nullptr;
-  const T* __restrict mean = is_weighted ? nullptr : pair.statistics + at;
-  const T* __restrict variance = is_weighted ? nullptr : mean + voxels_of(pair.size);
+  const T* __restrict mean = pair.statistics + at;
+  const T* __restrict variance = mean + voxels_of(pair.size);
   T* __restrict constant = changes[0], * __restrict of_moved = changes[1];
   T* __restrict of_fixed = changes[2];
   const T floor = pair.floor;
-  T sum = 0;
-#pragma omp simd reduction(+ : sum)
+#pragma omp simd
   for (int64_t k = 0; k < count; ++k) {
     T share, weight, mean_f, variance_f;
     if constexpr (is_weighted) {
@@ -135,27 +177,27 @@ inline double correlate_row(const Compared<T>& pair, int64_t at, const T* __rest
     const T shared = weight * ((covariance * covariance + floor) * one);
     const T by_covariance = 2 * weight * covariance * one * share;
     const T by_moved = spread_m > 0 ? -shared * one * share * variance_f : T(0);
-    sum += shared;
+    correlations[k] = shared;
     constant[k] = -mean_f * by_covariance - 2 * mean_m * by_moved;
     of_moved[k] = by_moved;
     of_fixed[k] = by_covariance;
   }
-  return sum;
+  return sum_in_lanes<T>(count, [=](int64_t k) { return correlations[k]; });
 }
 
 // Stage 2: the squared correlations in rows of plane i, summed row by row, and the
 // coefficients of their derivative.
-template <class T>
-void correlate_rows(const Compared<T>& pair, int64_t i, int64_t first, int64_t last,
-                    const Ring<T>& warped, const Ring<T>& changes, double* row_sums) {
+template <class T, bool is_weighted>
+void correlate_run(const Compared<T>& pair, int64_t i, int64_t first, int64_t last,
+                   const Ring<T>& warped, const Ring<T>& changes, double* row_sums) {
   const Size& size = pair.size;
   const int64_t row = size.k, radius = pair.width / 2;
   const Span planes(i, radius, size.i);
   const int64_t count = planes.last - planes.first + 1;
-  Buffer<T> shares(row);
+  Buffer<T> shares(row), correlations(row);
   Buffer<double> exact(row);
   Buffer<const T*> f(count), m(count), w(count);
-  RowSums<T>(size, pair.weights == nullptr ? kUnweighted : kWeighted, pair.width)
+  RowSums<T>(size, is_weighted ? kWeighted : kUnweighted, pair.width)
       .run(
           first, last,
           [&](int64_t j, T* fields, int64_t stride) {
@@ -163,12 +205,10 @@ void correlate_rows(const Compared<T>& pair, int64_t i, int64_t first, int64_t l
               const int64_t at = (planes.first + p) * plane_of(size) + j * row;
               f[p] = pair.fixed + at;
               m[p] = warped.plane(0, planes.first + p) + j * row;
-              w[p] = pair.weights == nullptr ? nullptr : pair.weights + at;
+              w[p] = is_weighted ? pair.weights + at : nullptr;
             }
-            if (pair.weights == nullptr)
-              sum_row_moments<T, false>(f.get(), m.get(), w.get(), count, row, fields, stride);
-            else
-              sum_row_moments<T, true>(f.get(), m.get(), w.get(), count, row, fields, stride);
+            sum_row_moments<T, is_weighted>(f.get(), m.get(), w.get(), count, row, fields,
+                                            stride);
           },
           [&](int64_t j, const T* sums) {
             fill_shares(size, i, j, radius, exact.get());
@@ -176,18 +216,33 @@ void correlate_rows(const Compared<T>& pair, int64_t i, int64_t first, int64_t l
             T* const to[kChanges] = {changes.plane(0, i) + j * row,
                                      changes.plane(1, i) + j * row,
                                      changes.plane(2, i) + j * row};
-            const int64_t at = i * plane_of(size) + j * row;
-            row_sums[i * size.j + j] =
-                pair.weights == nullptr
-                    ? correlate_row<T, false>(pair, at, shares.get(), sums, to)
-                    : correlate_row<T, true>(pair, at, shares.get(), sums, to);
+            row_sums[i * size.j + j] = correlate_row<T, is_weighted>(
+                pair, i * plane_of(size) + j * row, shares.get(), sums, correlations.get(), to);
           });
+}
+
+template <class T>
+void correlate_rows(const Compared<T>& pair, int64_t i, int64_t first, int64_t last,
+                    const Ring<T>& warped, const Ring<T>& changes, double* row_sums) {
+  for_runs(
+      first, last, [&](int64_t j) { return centers_of(pair, i, j); },
+      [&](Row kind, int64_t begin, int64_t end) {
+        if (kind == Row::full)
+          correlate_run<T, false>(pair, i, begin, end, warped, changes, row_sums);
+        if (kind == Row::mixed)
+          correlate_run<T, true>(pair, i, begin, end, warped, changes, row_sums);
+        if (kind != Row::empty) return;
+        const int64_t row = pair.size.k;
+        for (int64_t j = begin; j < end; ++j) row_sums[i * pair.size.j + j] = 0;
+        for (int64_t field = 0; field < kChanges; ++field)
+          for (int64_t n = begin * row; n < end * row; ++n) changes.plane(field, i)[n] = 0;
+      });
 }
 
 // Stage 3: adds the gradient of the sum of stage 2, times `scale`, in rows of plane i.
 template <class T>
-void add_gradient_rows(const Compared<T>& pair, int64_t i, int64_t first, int64_t last,
-                       const Ring<T>& warped, const Ring<T>& changes, T scale, T* gradient) {
+void add_gradient_run(const Compared<T>& pair, int64_t i, int64_t first, int64_t last,
+                      const Ring<T>& warped, const Ring<T>& changes, T scale, T* gradient) {
   const Size& size = pair.size;
   const int64_t row = size.k;
   const Span planes(i, pair.width / 2, size.i);
@@ -226,6 +281,22 @@ void add_gradient_rows(const Compared<T>& pair, int64_t i, int64_t first, int64_
           });
 }
 
+template <class T>
+void add_gradient_rows(const Compared<T>& pair, int64_t i, int64_t first, int64_t last,
+                       const Ring<T>& warped, const Ring<T>& changes, T scale, T* gradient) {
+  for_runs(
+      first, last,
+      [&](int64_t j) {
+        const bool is_empty =
+            pair.rows != nullptr && pair.rows[i * pair.size.j + j] == Row::empty;
+        return is_empty ? Row::empty : Row::full;
+      },
+      [&](Row kind, int64_t begin, int64_t end) {
+        if (kind == Row::empty) return;
+        add_gradient_run(pair, i, begin, end, warped, changes, scale, gradient);
+      });
+}
+
 // Calls body(i, first, last) for parts of the rows of planes begin .. end - 1.
 template <class Body>
 void for_planes(const Size& size, int64_t begin, int64_t end, int threads, const Body& body) {
@@ -247,8 +318,20 @@ template <class T>
 void add_warped_correlation(Size size, const T* fixed, const T* statistics, const T* moving,
                             const T* weights, const T* numbers, const T* inner, int64_t width,
                             double floor, double scale, double* sum, T* gradient, int threads) {
-  const Compared<T> pair{size,  fixed, statistics,           moving, weights, numbers,
-                         inner, width, static_cast<T>(floor)};
+  const int64_t lines = size.i * size.j;
+  Buffer<Row> rows(weights == nullptr ? 0 : lines);
+  for (int64_t row = 0; weights != nullptr && row < lines; ++row)
+    rows[row] = row_of(weights + row * size.k, size.k);
+  const Compared<T> pair{size,
+                         fixed,
+                         statistics,
+                         moving,
+                         weights,
+                         numbers,
+                         inner,
+                         width,
+                         static_cast<T>(floor),
+                         weights == nullptr ? nullptr : rows.get()};
   const int64_t radius = width / 2, kept = kSlab + 2 * radius;
   const Ring<T> warped(size, 4, kept < size.i ? kept : size.i);
   const Ring<T> changes(size, kChanges, kept < size.i ? kept : size.i);

@@ -6,16 +6,20 @@ import pytest
 import torch
 
 from voltween import losses, ops
-from voltween.benchmarks import Settings, cascades, naive, workloads
+from voltween.benchmarks import Settings, cascades, growth, naive, workloads
+from voltween.benchmarks.cold_start import Command
 from voltween.benchmarks.costs import (
     Cost,
     cascade_cost,
     convolution_cost,
-    encoder_cost,
+    dense_layers,
+    encoder_layers,
     step_costs,
+    sum_costs,
     upsampling_cost,
     warp_cost,
 )
+from voltween.benchmarks.layers import measure_layers
 from voltween.benchmarks.machine import Limits
 from voltween.benchmarks.memory import peak_bytes
 from voltween.benchmarks.naive_cascade import naive_copy, naive_objective
@@ -140,7 +144,36 @@ class TestCosts:
             convolution_cost(32, 64, 2**3, stride=2),
             convolution_cost(64, 64, 2**3),
         )
-        assert encoder_cost(16, 3, 16**3) == sum(layers, Cost(0, 0))
+        costs = [layer.cost for layer in encoder_layers(16, 3, (16, 16, 16))]
+        assert sum_costs(costs) == sum_costs(layers)
+
+    def test_performed_operations_by_hand(self):
+        layer = dense_layers(CascadeConfig("D", (32, 32, 32)))[-1]
+        assert layer.cost.operations == 2 * 64 * 35 * 3 * 16**3
+        panel = ops.winograd_convolution(
+            torch.zeros(24, 35, 2, 2, 2), None, (1, 35, 16, 16, 16)
+        )
+        if panel is None:
+            assert layer.performed_cost == layer.cost
+            return
+        # F(3, 2): 6^3 tiles for 17^3 voxels, 64 products per pair of channels; the
+        # transforms have 4 additions per line.
+        columns = panel.weight.shape[0] * panel.weight.shape[3]
+        lines = 16 + 4 * 3 + 9
+        additions = 4 * (3 * 16 * 35 + lines * columns)
+        expected = 6**3 * (2 * 64 * 35 * columns + additions)
+        assert layer.performed_cost.operations == expected
+
+    def test_layers_are_those_of_the_network(self):
+        config = CascadeConfig("D", (32, 32, 32))
+        network = random_network("D", 32).dense[0]
+        parameters = dict(network.named_parameters())
+        for layer in dense_layers(config):
+            weight = parameters.pop(f"{layer.module}.weight", None)
+            weight = parameters.pop(f"{layer.module}.0.weight", weight)
+            phases = 8 if layer.is_upsampling else 1
+            assert weight.shape[:2] == (phases * layer.outputs, layer.inputs)
+        assert not [name for name in parameters if name.endswith("weight")]
 
     def test_weights_of_a_dense_subnetwork_are_the_papers(self):
         costs = step_costs(CascadeConfig("D", (128, 128, 128)))
@@ -159,10 +192,10 @@ class TestCosts:
 
     def test_share_of_the_limit(self):
         limits = Limits(1e9, 1e9, 2e9, None)
-        memory = StepResult("", Cost(10**9, 10**9), Timing((3.0, 2.0)))
+        memory = StepResult("", 0, Cost(10**9, 10**9), Timing((3.0, 2.0)))
         assert memory.is_limited_by_memory(limits)
         assert memory.share_of_limit(limits) == 0.5
-        arithmetic = StepResult("", Cost(4 * 10**9, 10**9), Timing((2.0,)))
+        arithmetic = StepResult("", 0, Cost(4 * 10**9, 10**9), Timing((2.0,)))
         assert not arithmetic.is_limited_by_memory(limits)
         assert arithmetic.share_of_limit(limits) == 1
 
@@ -171,13 +204,20 @@ class TestCosts:
 
 
 def _sum(costs):
-    return sum(costs, Cost(0, 0))
+    return sum_costs(costs)
 
 
 @pytest.fixture(name="no_memory")
 def no_memory_fixture(monkeypatch):
     """Peak memory costs a process each, and has its own test."""
-    monkeypatch.setattr(cascades, "peak_bytes", lambda workload: 12_345_678)
+    for module in (cascades, growth):
+        monkeypatch.setattr(module, "peak_bytes", lambda workload: 12_345_678)
+    command = Command(Timing((2.0,)), 87_654_321)
+    monkeypatch.setattr(
+        growth,
+        "measure_command",
+        lambda side, counts, _: dict.fromkeys(counts, command),
+    )
 
 
 @pytest.mark.usefixtures("no_memory")
@@ -194,14 +234,18 @@ class TestNetworks:
         steps = [*ours, "voltween recomputing", "plain PyTorch"]
         assert list(results[1].timings) == steps
 
-    def test_growth_has_a_row_for_every_number_of_threads(self):
+    def test_growth_has_all_tasks_and_numbers_of_threads(self):
         with threads(2):
-            results = list(cascades.measure_growth((SIDE,), self.REPETITIONS))
-        assert [(result.side, result.threads) for result in results] == [
-            (SIDE, 1),
-            (SIDE, 2),
-        ]
-        assert all(set(result.timings) == {"ADDD", "warp"} for result in results)
+            results = list(growth.measure_growth((32, 512), self.REPETITIONS))
+        tasks = ["ADDD", "training step", "refinement", "warp", "whole command"]
+        expected = [(32, task) for task in tasks] + [(512, "whole command")]
+        assert [(result.side, result.task) for result in results] == expected
+        assert all(list(result.timings) == [1, 2] for result in results)
+
+    def test_every_layer_is_timed_in_both_forms(self):
+        results = list(measure_layers(32, self.REPETITIONS))
+        assert results[-1].layer.name == "last layer"
+        assert all(len(result.timings) == 2 for result in results)
 
     def test_voxelmorph_infers_and_trains(self):
         pytest.importorskip("voxelmorph")
@@ -220,6 +264,11 @@ class TestCommand:
         assert "voltween bench --sizes 16 --quick" in page
         assert "| warp, 3 channels | forward, backward |" in page
         assert "| ADD | voltween |" in page
+        assert "| local correlation of a warped image | forward, backward |" in page
+        assert "| inverse of a displacement field | forward |" in page
+        assert "| 16^3 | training step |" in page
+        assert "| last layer, 35 to 3 |" in page
+        assert "| ADDD, whole |" in page
         assert "12 MB" in page
         assert "A quick run" in page
         assert "None" not in page
@@ -227,6 +276,15 @@ class TestCommand:
         assert {"machine", "limits", "operations", "networks"} <= set(results)
         assert all(case["difference"] < 1e-3 for case in results["operations"])
         assert "Performance" in capsys.readouterr().out
+
+    def test_parts_can_be_chosen(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(Settings, "repetitions", Repetitions(1, 1, 0.0))
+        arguments = ["--sizes", "32", "--parts", "growth", "layers"]
+        main(["bench", "--quick", *arguments, "--out", str(tmp_path)])
+        page = (tmp_path / "performance.md").read_text("utf-8")
+        headings = [line for line in page.splitlines() if line.startswith("## ")]
+        assert headings == ["## Growth with size and threads", "## Layers"]
+        assert "--sizes 32 --parts growth layers --quick" in page
 
     def test_a_size_that_does_not_fit_is_said_in_one_line(self, tmp_path, capsys):
         with pytest.raises(SystemExit, match="2"):

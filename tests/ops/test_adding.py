@@ -6,6 +6,7 @@ import torch
 from support.tensors import random_flow, random_numbers
 from voltween.losses import local_correlation_loss, mean_squared_error
 from voltween.ops import (
+    MaskWeights,
     WarpedCorrelation,
     WarpedFeatures,
     Window,
@@ -218,3 +219,52 @@ def test_wrong_arguments_are_refused_before_memory_is_touched():
         compared.add(numbers, other, None, scale=1.0, gradient=other.clone())
     with pytest.raises(ValueError, match="odd number"):
         WarpedCorrelation(fixed, moving, Window(2, 1e-6))
+
+
+@pytest.mark.parametrize("width", [3, 5])
+def test_rows_with_and_without_weights_are_each_computed_right(width):
+    # Whole rows and planes of 0 and of 1, which take ways of their own.
+    fixed, moving, numbers, flow = (x.float().double() for x in pair((17, 14, 9)))
+    weights = torch.ones_like(fixed)
+    weights[:, :, 12:], weights[:, :, :, 11:] = 0, 0
+    weights[..., 5, 4, 2:5] = 0
+    compared = WarpedCorrelation(fixed, moving, Window(width, 1e-6))
+
+    def add(inner, **arguments):
+        return compared.add(numbers, inner, weights, **arguments)
+
+    def plain(inner):
+        moved = read_at(moving, numbers, inner)
+        return local_correlation_loss(fixed, moved, weights, width=width)
+
+    check(add, plain, flow, torch.float64, 1e-11)
+
+
+def test_weights_of_1_are_no_weights():
+    fixed, moving, numbers, flow = (x.float() for x in pair((12, 9, 10)))
+    compared = WarpedCorrelation(fixed, moving, Window(5, 1e-6))
+    results = []
+    for weights in (None, torch.ones_like(fixed)):
+        gradient = torch.zeros_like(flow)
+        value = compared.add(numbers, flow, weights, scale=2.0, gradient=gradient)
+        results.append((value, gradient))
+    assert results[0][0] == results[1][0]
+    assert torch.equal(results[0][1], results[1][1])
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 1), (2, 5, 2), (11, 8, 9)])
+@pytest.mark.parametrize("sides", ["fixed", "moving", "both"])
+def test_mask_weights_are_those_of_the_warped_mask(sides, shape):
+    _, _, numbers, flow = (x.float() for x in pair(shape))
+    fixed, moving = (
+        (random_numbers(1, 1, *shape, seed=seed) > 0.2).float() for seed in (5, 6)
+    )
+    moving[..., :4, :, :] = 1  # whole cells inside, and outside
+    moving[..., 7:, :, :] = 0
+    fixed = None if sides == "moving" else fixed
+    moving = None if sides == "fixed" else moving
+    shares = torch.ones(1, 1, *shape) if fixed is None else fixed
+    if moving is not None:
+        shares = shares.minimum(read_at(moving, numbers, flow))
+    weights = MaskWeights(fixed, moving, 0.9).at(numbers, flow)
+    assert torch.equal(weights, (shares > 0.9).float())

@@ -13,16 +13,27 @@ import torch
 
 from support.tensors import random_flow, random_numbers
 from voltween.ops import (
+    MaskWeights,
+    WarpedCorrelation,
+    WarpedFeatures,
+    Window,
     _native,
+    add_folding,
+    add_variation,
     instruction_set,
     instruction_sets,
     kernel_choice,
     using_instructions,
 )
 from voltween.ops.affine import COMPOSE_AFFINE
-from voltween.ops.interleaving import INTERLEAVE
+from voltween.ops.histograms import JOINT_HISTOGRAM
+from voltween.ops.interleaving import INTERLEAVE, JOIN
 from voltween.ops.jacobian import JACOBIAN
+from voltween.ops.local_correlation import LOCAL_CORRELATION
 from voltween.ops.moment_sums import MOMENTS
+from voltween.ops.pairwise_kernels import KERNEL_SUMS
+from voltween.ops.spreading import SPREAD
+from voltween.ops.variation import TOTAL_VARIATION
 from voltween.ops.warping import WARP
 
 KERNEL = "warp float32, large"
@@ -133,6 +144,75 @@ def test_affine_compositions_have_the_same_bits_with_every_set(dtype):
     flow = random_flow((7, 6, 37), batch=2).to(dtype)
     values = [result[:1] for result in with_every_set(COMPOSE_AFFINE, numbers, flow)]
     assert have_the_same_bits(values)
+
+
+@each_precision
+@pytest.mark.parametrize(
+    "operation",
+    [LOCAL_CORRELATION, JOINT_HISTOGRAM, SPREAD, TOTAL_VARIATION, KERNEL_SUMS, JOIN],
+    ids=lambda o: o.name,
+)
+def test_sums_and_layers_have_the_same_bits_with_every_set(operation, dtype):
+    shape = (7, 6, 37)
+    fixed, moved, counts = (
+        random_numbers(2, 1, *shape, seed=n).to(dtype) for n in (1, 2, 3)
+    )
+    skip = random_numbers(1, 4, 4, 6, 8, seed=4).to(dtype)
+    phases = random_numbers(1, 40, 3, 4, 5, seed=5).to(dtype) - 0.5
+    arguments = {
+        LOCAL_CORRELATION: (fixed, moved, 5, 1e-6),
+        JOINT_HISTOGRAM: (fixed, moved, counts, 8),
+        SPREAD: (random_numbers(2, 3, 3, 2, 9, seed=6).to(dtype), list(shape)),
+        TOTAL_VARIATION: (random_flow(shape, batch=2).to(dtype),),
+        KERNEL_SUMS: (random_numbers(2, 301, seed=7).to(dtype), 20.0),
+        JOIN: (skip, phases, phases[:, :24].contiguous(), 0.1),
+    }
+    assert have_the_same_bits(with_every_set(operation, *arguments[operation]))
+
+
+@each_precision
+def test_gradients_of_an_affine_composition_have_the_same_bits_with_every_set(dtype):
+    numbers = random_numbers(2, 12, seed=5).to(dtype)
+    flow = random_flow((7, 6, 37), batch=2).to(dtype)
+    assert have_the_same_bits(with_every_set(COMPOSE_AFFINE, numbers, flow))
+
+
+@each_precision
+def test_values_with_added_gradients_have_the_same_bits_with_every_set(dtype):
+    shape = (9, 7, 37)
+    fixed, moving = (random_numbers(1, 1, *shape, seed=n).to(dtype) for n in (1, 2))
+    flow = random_flow(shape, size=2.0).to(dtype)
+    numbers = 0.1 * random_numbers(1, 12, seed=5).to(dtype)
+    mask = (random_numbers(1, 1, *shape, seed=6) > 0.1).to(dtype)
+    results = []
+    for name in instruction_sets():
+        gradient = torch.zeros_like(flow)
+        to = {"scale": 3.0, "gradient": gradient}
+        with using_instructions(name):
+            correlation = WarpedCorrelation(fixed, moving, Window(5, 1e-6))
+            features = WarpedFeatures(
+                fixed.repeat(1, 17, 1, 1, 1), moving.repeat(1, 17, 1, 1, 1), 1.0
+            )
+            weights = MaskWeights(mask, mask, 0.9).at(numbers, flow)
+            values = [
+                correlation.add(numbers, flow, None, **to),
+                correlation.add(numbers, flow, weights, **to),
+                features.add(numbers, flow, weights, **to),
+                add_folding(flow, 0.9, **to),
+                add_variation(flow, **to),
+            ]
+        results.append([torch.tensor(values, dtype=torch.float64), gradient, weights])
+    assert have_the_same_bits(results)
+
+
+def test_trying_a_kernel_that_adds_adds_nothing(cache, monkeypatch):
+    flow = random_flow((40, 20, 20)).float()
+    with using_instructions(instruction_sets()[-1]):
+        expected = torch.zeros_like(flow)
+        add_variation(flow, scale=1.0, gradient=expected)
+    gradient = torch.zeros_like(flow)
+    add_variation(flow, scale=1.0, gradient=gradient)
+    assert torch.equal(gradient, expected)
 
 
 @pytest.fixture

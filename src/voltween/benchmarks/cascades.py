@@ -3,27 +3,17 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-import torch
-
 from voltween.benchmarks.memory import peak_bytes
-from voltween.benchmarks.timing import Repetitions, Timing, Work, alternate, threads
+from voltween.benchmarks.timing import Repetitions, Timing, Work, alternate
 from voltween.benchmarks.voxelmorph_package import (
     SETTINGS,
     VOXELMORPH_MULTIPLE,
     installed_version,
 )
-from voltween.benchmarks.workloads import (
-    Purpose,
-    Workload,
-    random_network,
-    smooth_flow,
-    smooth_image,
-)
-from voltween.networks import Tweening, has_fast_bf16, optimize
-from voltween.ops import warp
+from voltween.benchmarks.workloads import Purpose, Workload
+from voltween.networks import Tweening, has_fast_bf16
 
 CASCADES = ("D", "DD", "DDD", "AD", "ADD", "ADDD")
-_GROWTH_LEVELS = 5  # possible for 64, 96, 128 and 192 voxels: the same network for all
 
 
 @dataclass(frozen=True)
@@ -38,16 +28,6 @@ class NetworkResult:
     """By contender, beyond the memory held before the call; None where not measured."""
     differences: dict[str, float]
     """Largest difference of a contender's flow from plain PyTorch's, in voxels."""
-
-
-@dataclass(frozen=True)
-class GrowthResult:
-    """Times on a cube of `side` voxels with a number of threads."""
-
-    side: int
-    threads: int
-    timings: dict[str, Timing]
-    """Measurements of `ADDD` (inference) and `warp` (1 channel)."""
 
 
 def measure_cascade(
@@ -78,34 +58,6 @@ def measure_voxelmorph(side: int, repetitions: Repetitions) -> Iterator[NetworkR
         yield _measure("voxelmorph", contenders, repetitions)
 
 
-def measure_growth(
-    sides: tuple[int, ...], repetitions: Repetitions
-) -> Iterator[GrowthResult]:
-    """Measures ADDD and warp for all sides, with 1, 2, 4, ... threads up to all."""
-    counts = [1]
-    while counts[-1] * 2 <= torch.get_num_threads():
-        counts.append(counts[-1] * 2)
-    for side in sides:
-        works = _growing(side)
-        keys = {(name, count): f"{name} {count}" for name in works for count in counts}
-        contenders = {
-            key: _with_threads(works[name], count)
-            for (name, count), key in keys.items()
-        }
-        timings = alternate(contenders, repetitions)
-        for count in counts:
-            by_name = {name: timings[keys[name, count]] for name in works}
-            yield GrowthResult(side, count, by_name)
-
-
-def _with_threads(work: Work, count: int) -> Work:
-    def threaded() -> object:
-        with threads(count):
-            return work()
-
-    return threaded
-
-
 def _measure(
     name: str, contenders: Mapping[str, Workload], repetitions: Repetitions
 ) -> NetworkResult:
@@ -129,15 +81,3 @@ def _differences(works: Mapping[str, Work]) -> dict[str, float]:
     if plain is None:
         return {}
     return {name: float((flow - plain).abs().max()) for name, flow in flows.items()}
-
-
-def _growing(side: int) -> dict[str, Work]:
-    fixed, moving = smooth_image(side, seed=1), smooth_image(side, seed=2)
-    flow = smooth_flow(side, seed=3)
-    network = optimize(random_network("ADDD", side, _GROWTH_LEVELS))
-
-    def cascade() -> object:
-        with torch.inference_mode():
-            return network(fixed, moving)
-
-    return {"ADDD": cascade, "warp": lambda: warp(moving, flow)}

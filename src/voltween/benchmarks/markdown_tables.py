@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from voltween.benchmarks.cascades import GrowthResult, NetworkResult
+from voltween.benchmarks.cascades import NetworkResult
 from voltween.benchmarks.cold_start import ColdStart
+from voltween.benchmarks.growth import GrowthResult
 from voltween.benchmarks.kernels import KernelResult
+from voltween.benchmarks.layers import LayerResult
 from voltween.benchmarks.machine import Limits, Machine
 from voltween.benchmarks.operations import OperationResult
-from voltween.benchmarks.roofline import StepResult
+from voltween.benchmarks.roofline import StepResult, step_of_layer
 from voltween.benchmarks.timing import Timing, ratio_of_medians, ratio_of_minima
 
 OURS, PLAIN = "voltween", "plain PyTorch"
@@ -107,41 +109,46 @@ def voxelmorph_table(results: Iterable[NetworkResult]) -> str:
     return markdown_table(head, rows)
 
 
-def growth_table(results: Iterable[GrowthResult]) -> str:
-    """Table of the time, and the time per voxel, by size and threads."""
+def growth_table(results: Sequence[GrowthResult]) -> str:
+    """Table of times by threads, of the time per voxel, and of memory."""
+    counts = sorted({count for result in results for count in result.timings})
+    rows = []
+    for result in results:
+        last = result.timings[max(result.timings)]
+        rows.append(
+            (
+                f"{result.side}^3",
+                result.task,
+                *(_time(result.timings[count]) for count in counts),
+                _nanoseconds(last, result.side),
+                _megabytes(result.peak_bytes),
+            )
+        )
+    by_threads = [f"{n} thread{'s' if n > 1 else ''}" for n in counts]
+    head = ("voxels", "", *by_threads, "ns per voxel", "memory")
+    return markdown_table(head, rows)
+
+
+def layer_table(results: Sequence[LayerResult], limits: Limits) -> str:
+    """Table of every layer: its cost and its limit, and its plain form."""
     rows = [
         (
-            f"{result.side}^3",
-            str(result.threads),
-            *(
-                text
-                for timing in (result.timings["ADDD"], result.timings["warp"])
-                for text in (_time(timing), _nanoseconds(timing, result.side))
-            ),
+            f"{result.layer.name}, {result.layer.inputs} to {result.layer.outputs}",
+            " x ".join(map(str, result.layer.shape)),
+            *_costs(step_of_layer(result), limits),
+            _time(result.timings[PLAIN]),
+            *_ratios(result.timings[PLAIN], result.timings[OURS]),
         )
         for result in results
     ]
-    head = ("voxels", "threads", "ADDD", "ns per voxel", "warp", "ns per voxel")
+    head = ("layer", "input", *_COST_HEAD, PLAIN, *_RATIO_HEAD)
     return markdown_table(head, rows)
 
 
 def roofline_table(results: Iterable[StepResult], limits: Limits) -> str:
     """Table of every step's cost, speed, limit and share of the limit."""
-    rows = [
-        (
-            step.name,
-            _digits(step.cost.operations / 1e9),
-            _digits(step.cost.bytes / 1e6),
-            _time(step.timing),
-            _digits(step.cost.operations / step.timing.minimum / 1e9),
-            _digits(step.cost.bytes / step.timing.minimum / 1e9),
-            "memory" if step.is_limited_by_memory(limits) else "arithmetic",
-            f"{100 * step.share_of_limit(limits):.0f} %",
-        )
-        for step in results
-    ]
-    head = ("step", "GFLOP", "MB", "time", "GFLOP/s", "GB/s", "limit", "share of it")
-    return markdown_table(head, rows)
+    rows = [(step.name, *_costs(step, limits)) for step in results]
+    return markdown_table(("step", *_COST_HEAD), rows)
 
 
 def cold_start_table(result: ColdStart) -> str:
@@ -162,6 +169,32 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 _RATIO_HEAD = ("times as fast", "by minima")
+
+
+_COST_HEAD = (
+    "GFLOP, direct",
+    "GFLOP, performed",
+    "MB",
+    "time",
+    "GFLOP/s",
+    "GB/s",
+    "limit",
+    "share of it",
+)
+
+
+def _costs(step: StepResult, limits: Limits) -> tuple[str, ...]:
+    """A step's cost, time, speed, limit and share of the limit."""
+    return (
+        _digits(step.direct_operations / 1e9),
+        _digits(step.cost.operations / 1e9),
+        _digits(step.cost.bytes / 1e6),
+        _time(step.timing),
+        _digits(step.cost.operations / step.timing.minimum / 1e9),
+        _digits(step.cost.bytes / step.timing.minimum / 1e9),
+        "memory" if step.is_limited_by_memory(limits) else "arithmetic",
+        f"{100 * step.share_of_limit(limits):.0f} %",
+    )
 
 
 def _ratios(slow: Timing, fast: Timing) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from voltween.benchmarks.workloads import Workload
 from voltween.process import begin_peak, held_bytes
 from voltween.process import peak_bytes as process_peak_bytes
 
+_PROGRAM = "from voltween.benchmarks.memory import main; main()"
 # glibc keeps freed tensors for later ones, so the peak would depend on earlier work of
 # the process. With a fixed threshold, every larger block is returned at once.
 _ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "262144"}
@@ -30,7 +31,7 @@ def peak_bytes(workload: Workload) -> int | None:
     if held_bytes() is None:
         return None
     task = json.dumps(asdict(workload) | {"threads": torch.get_num_threads()})
-    command = [sys.executable, "-m", "voltween.benchmarks.memory", task]
+    command = [sys.executable, "-c", _PROGRAM, task]
     child = subprocess.run(
         command,
         stdout=subprocess.PIPE,
@@ -52,11 +53,8 @@ def _peak_bytes_here(workload: Workload) -> int:
     return peak - before
 
 
-def _main() -> None:
+def main() -> None:
+    """Prints the peak bytes of the workload that the first argument describes."""
     task = json.loads(sys.argv[1])
     torch.set_num_threads(task.pop("threads"))
     print(_peak_bytes_here(Workload(**task)))
-
-
-if __name__ == "__main__":
-    _main()

@@ -4,13 +4,16 @@ The package's own operations are compared with these and must give the same resu
 Names, shapes and units are those of `ops` and `losses`.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as nn_functional
 from jaxtyping import Float
 from torch import Tensor
 
+CONTRAST_FLOOR = 1e-6
+"""Added to numerator and denominator of a squared local correlation."""
 _VARIANCE_FLOOR = 1e-6
-_CONTRAST_FLOOR = 1e-6
 
 
 def naive_positions(
@@ -45,6 +48,21 @@ def naive_compose(
 ) -> Float[Tensor, "b 3 i j k"]:
     """Flow of x -> outer(inner(x)), in voxels (eq. 3)."""
     return inner + naive_warp(outer, inner)
+
+
+def naive_inverse(
+    flow: Float[Tensor, "b 3 i j k"], *, tolerance: float
+) -> Float[Tensor, "b 3 i j k"]:
+    """The flow v with v(y) + flow(y + v(y)) = 0, by a fixed point, in voxels.
+
+    Ends when no vector changes by more than the tolerance, or after 100 steps.
+    """
+    inverse = -flow
+    for _ in range(100):
+        before, inverse = inverse, -naive_warp(flow, inverse)
+        if (inverse - before).abs().max() < tolerance:
+            break
+    return inverse
 
 
 def naive_affine_flow(
@@ -83,8 +101,8 @@ def naive_local_correlation_loss(
     covariance = product - mean_f * mean_m
     variance_f = (square_f - mean_f.square()).clamp_min(0)
     variance_m = (square_m - mean_m.square()).clamp_min(0)
-    variances = variance_f * variance_m + _CONTRAST_FLOOR
-    return (1 - (covariance.square() + _CONTRAST_FLOOR) / variances).mean()
+    variances = variance_f * variance_m + CONTRAST_FLOOR
+    return (1 - (covariance.square() + CONTRAST_FLOOR) / variances).mean()
 
 
 def naive_total_variation_loss(
@@ -105,6 +123,32 @@ def naive_jacobian_determinant(
     identity = torch.eye(3, dtype=flow.dtype, device=flow.device)
     a, b, c = (torch.stack(rows, dim=-2) + identity).unbind(-2)
     return (a * torch.linalg.cross(b, c)).sum(-1)
+
+
+def naive_joint_histogram(
+    fixed: Float[Tensor, "b 1 i j k"],
+    moved: Float[Tensor, "b 1 i j k"],
+    counts: Float[Tensor, "b 1 i j k"],
+    *,
+    bins: int,
+) -> Float[Tensor, "b bins bins"]:
+    """Sums of counts; a voxel is shared between the two nearest bins of each image."""
+    centers = torch.linspace(0, 1, bins, dtype=fixed.dtype, device=fixed.device)
+    near_f, near_m = (
+        (1 - (bins - 1) * (image.flatten(1).clamp(0, 1)[..., None] - centers).abs())
+        for image in (fixed, moved)
+    )
+    weighted = near_f.clamp_min(0) * counts.flatten(1)[..., None]
+    return weighted.transpose(1, 2) @ near_m.clamp_min(0)
+
+
+def naive_spread(
+    control: Float[Tensor, "b c _ _ _"], shape: Sequence[int]
+) -> Float[Tensor, "b c i j k"]:
+    """Control points' values, interpolated at every voxel of a grid that they span."""
+    return nn_functional.interpolate(
+        control, size=tuple(shape), mode="trilinear", align_corners=True
+    )
 
 
 def naive_mutual_information(

@@ -1,7 +1,8 @@
 """Speed of the steps of a cascade as a share of the limits of the machine.
 
 No step can take less time than the larger of operations / (operations per second) and
-bytes / (bytes per second), with the machine's best measured figures.
+bytes / (bytes per second), with the machine's best measured figures. The operations are
+those performed, which are fewer than a direct convolution's with minimal filtering.
 
 References:
     Williams, Waterman, Patterson 2009, Roofline, doi:10.1145/1498765.1498785.
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from voltween.benchmarks.costs import Cost, cascade_cost, step_costs
+from voltween.benchmarks.layers import LayerResult
 from voltween.benchmarks.machine import Limits
 from voltween.benchmarks.timing import Repetitions, Timing, Work, alternate
 from voltween.benchmarks.workloads import random_network, smooth_flow, smooth_image
@@ -27,13 +29,18 @@ from voltween.networks import (
 )
 from voltween.ops import compose, compose_affine, warp
 
+_WHOLE = "ADDD, whole"
+
 
 @dataclass(frozen=True)
 class StepResult:
     """Cost and time of one step."""
 
     name: str
+    direct_operations: int
+    """Operations of direct convolutions."""
     cost: Cost
+    """Operations that are performed, and bytes."""
     timing: Timing
 
     def is_limited_by_memory(self, limits: Limits) -> bool:
@@ -53,13 +60,24 @@ class StepResult:
 def measure_roofline(side: int, repetitions: Repetitions) -> Iterator[StepResult]:
     """Measures every step of ADDD on a cube of `side` voxels, and all of it."""
     network = random_network("ADDD", side).eval()
-    costs = step_costs(network.config) | {"ADDD, whole": cascade_cost(network.config)}
+    direct, performed = (
+        step_costs(network.config, is_performed=is_performed)
+        | {_WHOLE: cascade_cost(network.config, is_performed=is_performed)}
+        for is_performed in (False, True)
+    )
     works = _subnetwork_works(network.config) | _flow_works(side)
-    works["ADDD, whole"] = _whole(network, side)
+    works[_WHOLE] = _whole(network, side)
     without_gradients = torch.inference_mode()
     contenders = {name: without_gradients(work) for name, work in works.items()}
     for name, timing in alternate(contenders, repetitions).items():
-        yield StepResult(name, costs[name], timing)
+        yield StepResult(name, direct[name].operations, performed[name], timing)
+
+
+def step_of_layer(result: LayerResult) -> StepResult:
+    """Returns a layer's cost and time as those of a step."""
+    timing = result.timings["voltween"]
+    operations = result.layer.cost.operations
+    return StepResult(result.layer.name, operations, result.performed_cost, timing)
 
 
 def _subnetwork_works(config: CascadeConfig) -> dict[str, Work]:

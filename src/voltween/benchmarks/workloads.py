@@ -3,8 +3,9 @@
 Inputs and weights are drawn with fixed seeds, so every contender gets the same.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -17,26 +18,37 @@ from voltween.benchmarks.naive_cascade import naive_copy, naive_objective
 from voltween.benchmarks.timing import Work
 from voltween.benchmarks.voxelmorph_package import VoxelMorphName, voxelmorph_network
 from voltween.networks import CascadeConfig, VolumeTweeningNetwork, optimize
+from voltween.ops import FlowParts
+from voltween.refinement import (
+    FAST,
+    PairTensors,
+    Problem,
+    SideTensors,
+    Watch,
+    find_transform,
+)
 from voltween.training import VTN_LIVER, stage_losses, total_loss
 
 Contender = (
     Literal["voltween", "voltween bf16", "voltween recomputing", "plain PyTorch"]
     | VoxelMorphName
 )
-Purpose = Literal["inference", "training"]
+Purpose = Literal["inference", "training", "refinement"]
 _LEARNING_RATE = 1e-4
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A forward pass or a training step of one contender, for one pair of cubes."""
+    """A forward pass, training step or refinement of a contender, for a pair."""
 
     purpose: Purpose
     contender: Contender
     stages: str
-    """Stages of the cascade; the VoxelMorph networks have none."""
+    """Stages of the cascade; the VoxelMorph networks and a refinement have none."""
     side: int
     """Voxels along each axis."""
+    levels: int = CascadeConfig.levels
+    """Most halvings of the cascade's dense subnetworks."""
 
     def prepare(self) -> Work:
         """Returns the call to measure, after making all that it needs.
@@ -45,8 +57,12 @@ class Workload:
         the network's result.
         """
         fixed, moving = smooth_image(self.side, seed=1), smooth_image(self.side, seed=2)
-        prepare = _training if self.purpose == "training" else _inference
-        return prepare(self, fixed, moving)
+        prepare = {
+            "training": _training,
+            "inference": _inference,
+            "refinement": _refinement,
+        }
+        return prepare[self.purpose](self, fixed, moving)
 
 
 def random_network(
@@ -82,6 +98,17 @@ def _smooth_noise(channels: int, side: int, seed: int) -> Tensor:
     return interpolate(noise, size=(side,) * 3, mode="trilinear", align_corners=True)
 
 
+def _refinement(workload: Workload, fixed: Tensor, moving: Tensor) -> Work:
+    pair = PairTensors(_from_0_to_1(fixed), _from_0_to_1(moving))
+    # As many steps for every size: the levels do not end early.
+    problem = Problem(pair, replace(FAST, tolerance=-math.inf), Watch())
+    return lambda: find_transform(problem, FlowParts.at_rest(fixed))
+
+
+def _from_0_to_1(image: Tensor) -> SideTensors:
+    return SideTensors((image / 6 + 0.5).clamp(0, 1))
+
+
 def _inference(workload: Workload, fixed: Tensor, moving: Tensor) -> Work:
     network = _inference_network(workload)
 
@@ -95,7 +122,7 @@ def _inference(workload: Workload, fixed: Tensor, moving: Tensor) -> Work:
 def _inference_network(workload: Workload) -> Callable[[Tensor, Tensor], object]:
     if workload.contender == "VoxelMorph" or workload.contender == "VoxelMorph-2":
         return _in_our_order(voxelmorph_network(workload.contender).eval())
-    network = random_network(workload.stages, workload.side)
+    network = random_network(workload.stages, workload.side, workload.levels)
     if workload.contender == "plain PyTorch":
         return naive_copy(network).eval()
     is_bf16 = workload.contender == "voltween bf16"
@@ -130,7 +157,7 @@ def _trainable(
         voxelmorph = voxelmorph_network(workload.contender)
         forward = _in_our_order(voxelmorph)
         return voxelmorph, lambda f, m: _voxelmorph_loss(forward(f, m), f)
-    network = random_network(workload.stages, workload.side)
+    network = random_network(workload.stages, workload.side, workload.levels)
     if workload.contender == "plain PyTorch":
         naive = naive_copy(network)
         return naive, lambda f, m: naive_objective(naive(f, m), f)

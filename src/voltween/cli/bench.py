@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.markdown import Markdown
 
-from voltween.benchmarks import Settings, run_suite, write_report
+from voltween.benchmarks import Part, Settings, run_suite, write_report
 from voltween.cli.console import changing_line, console
 
 
@@ -13,22 +13,25 @@ from voltween.cli.console import changing_line, console
 class Bench:
     """Measure operations, cascades and training steps against plain PyTorch.
 
-    Writes performance.md and results.json. It takes half an hour on two cores; close
-    other programs first.
+    Writes performance.md and results.json. It takes most of an hour on two cores, the
+    part "growth" alone about ten minutes; close other programs first.
     """
 
     out: Path = Path("bench")
     """Folder for the results; made if missing."""
     sizes: tuple[int, ...] = ()
     """Sides of the cubes in voxels, multiples of 8: all tables use the first, the table
-    of growth uses all. If not given, 128 64 96 192."""
+    of growth uses all, those above 256 for the whole command only. If not given, 128 64
+    96 192 256 512."""
+    parts: tuple[Part, ...] = ()
+    """Measure only these parts; if not given, all."""
     quick: bool = False
     """Measure one cascade with few repetitions, on sides of 32 and 16 voxels if --sizes
     is not given."""
 
     def run(self) -> None:
         """Measure, show, write."""
-        settings = Settings(self.sizes, self.quick)
+        settings = Settings(self.sizes, self.parts, self.quick)
         with changing_line("Measuring ...") as show:
             results = run_suite(
                 settings, on_part=lambda part: show(f"Measuring {part} ...")

@@ -29,6 +29,7 @@ from voltween.ops.kernel_choice import using_instructions as using_instructions
 from voltween.ops.local_correlation import (
     local_correlation_sums as local_correlation_sums,
 )
+from voltween.ops.masking import MaskWeights as MaskWeights
 from voltween.ops.moment_sums import moments as moments
 from voltween.ops.pairwise_kernels import kernel_sums as kernel_sums
 from voltween.ops.positions import valid_domain as valid_domain

@@ -149,7 +149,7 @@ def cube_statistics(
 ) -> None: ...
 def add_warped_correlation(
     fixed: Tensor,
-    statistics: Tensor | None,
+    statistics: Tensor,
     moving: Tensor,
     weights: Tensor | None,
     numbers: Tensor,
@@ -159,6 +159,17 @@ def add_warped_correlation(
     scale: float,
     total: Tensor,
     gradient: Tensor | None,
+    threads: int,
+    /,
+) -> None: ...
+def mask_weights(
+    fixed: Tensor | None,
+    moving: Tensor | None,
+    cells: Tensor | None,
+    numbers: Tensor,
+    inner: Tensor,
+    least: float,
+    weights: Tensor,
     threads: int,
     /,
 ) -> None: ...

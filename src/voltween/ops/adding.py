@@ -149,7 +149,7 @@ class WarpedCorrelation:
         result = torch.empty(1, dtype=torch.float64)
         _native.add_warped_correlation(
             self._fixed,
-            self._statistics if weights is None else None,
+            self._statistics,
             self._moving,
             weights,
             numbers,

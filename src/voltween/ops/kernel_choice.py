@@ -1,11 +1,11 @@
 """The instruction set of every exact kernel: measured once per processor, then kept.
 
 The newest instruction set of a processor is not always its fastest. So the exact
-kernels (`src/native/kernels.h`), whose results have the same bits with every set, are
-tried with all sets when they are needed for the first time: some milliseconds per
-kernel and class of sizes. The choices are kept in a file of the cache folder, one per
-processor and build of the kernels; several processes can share it. Where it cannot be
-written, every process tries for itself.
+kernels (`src/native/kernels.h`: all but Winograd's), whose results have the same bits
+with every set, are tried with all sets when they are needed for the first time: some
+milliseconds per kernel and class of sizes. The choices are kept in a file of the cache
+folder, one per processor and build of the kernels; several processes can share it.
+Where it cannot be written, every process tries for itself.
 """
 
 import json
@@ -35,7 +35,7 @@ def kernel_choices() -> Mapping[str, str]:
 
 
 def instruction_set() -> str:
-    """The instruction set of the kernels that are not chosen by measurement.
+    """The instruction set of Winograd's kernels, which are not chosen by measurement.
 
     It is 'avx512', 'avx2' or 'plain': the newest one of the processor, unless the
     environment variable VOLTWEEN_INSTRUCTIONS named another, for all kernels, when

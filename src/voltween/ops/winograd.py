@@ -124,6 +124,23 @@ class WinogradConvolution:
         _native.winograd_flow(self._lay_out(x), self.weight, scale, flow, threads)
         return flow
 
+    def operations(self, shape: Sequence[int]) -> int:
+        """Returns the products and additions for features (B, C, I, J, K).
+
+        Includes what is computed and not used: of tiles that reach beyond the result,
+        and of columns that fill the last panel of the weights.
+        """
+        panels, positions, channels, columns = self.weight.shape
+        points = round(positions ** (1 / 3))
+        side = points - self.taps + 1
+        sides = _result_shape(shape, self.taps, self.padding)
+        tiles = shape[0] * math.prod(-(-n // side) for n in sides)
+        sums = 2 if points == 3 else 4  # of every transform along one line
+        lines = points**2 + points * side + side**2
+        products = 2 * positions * channels * panels * columns
+        additions = sums * (3 * points**2 * channels + lines * panels * columns)
+        return tiles * (products + additions)
+
     @property
     def can_join(self) -> bool:
         """Whether the channels of each phase are full vectors of this processor."""

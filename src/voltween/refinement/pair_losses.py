@@ -9,6 +9,7 @@ from torch import Tensor
 
 from voltween.losses import Measure, dice_loss, landmark_distance
 from voltween.ops import (
+    MaskWeights,
     WarpedCorrelation,
     WarpedFeatures,
     add_gradient,
@@ -52,6 +53,7 @@ class PairLosses:
         self._sizes = [channel.shape[1] for channel in features]
         self._moving = torch.cat(features, dim=1)
         self._labels = pair.shared_labels
+        self._mask_weights = _mask_weights(pair)
         self._in_one_call = [
             _in_one_call(*features, measure)
             for features in zip(
@@ -89,21 +91,24 @@ class PairLosses:
 
         Adds its gradient with respect to the dense flow, times `scale`.
         """
-        weights = self._voxel_weights(affine.after(inner)) if self._has_masks else None
+        one_call = [each for each in self._in_one_call if each is not None]
+        if len(one_call) < len(self._in_one_call):
+            return add_gradient(
+                lambda leaf: self.similarity_loss(affine.after(leaf)),
+                inner,
+                scale=scale,
+                gradient=gradient,
+            )
         numbers = torch.cat([affine.matrix.flatten(1), affine.translation], dim=1)
-        loss = 0.0
-        for share, compared in zip(self._shares, self._in_one_call, strict=True):
-            if compared is None:
-                return add_gradient(
-                    lambda leaf: self.similarity_loss(affine.after(leaf)),
-                    inner,
-                    scale=scale,
-                    gradient=gradient,
-                )
-            loss += share * compared.add(
+        masks = self._mask_weights
+        weights = None if masks is None else masks.at(numbers, inner)
+        return sum(
+            share
+            * compared.add(
                 numbers, inner, weights, scale=scale * share, gradient=gradient
             )
-        return loss
+            for share, compared in zip(self._shares, one_call, strict=True)
+        )
 
     def overlap_loss(
         self, flow: Float[Tensor, "1 3 i j k"], step: int
@@ -156,6 +161,14 @@ class PairLosses:
         if moving is not None:
             shares = shares.minimum(warp(_repeat(moving, len(flow)), flow))
         return (shares > LEAST_UNMASKED_SHARE).to(flow.dtype)
+
+
+def _mask_weights(pair: PairTensors) -> MaskWeights | None:
+    """The weights by the masks as one call; None without masks or on other devices."""
+    fixed, moving = pair.fixed.mask, pair.moving.mask
+    if (fixed is None and moving is None) or pair.fixed.image.device.type != "cpu":
+        return None
+    return MaskWeights(fixed, moving, LEAST_UNMASKED_SHARE)
 
 
 def _in_one_call(
