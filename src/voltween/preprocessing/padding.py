@@ -7,6 +7,7 @@ the strongest of the image and lead a registration astray.
 
 from itertools import product
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -30,6 +31,10 @@ class _Box(NamedTuple):
     extent_mm: Float[np.ndarray, " 3"]
 
 
+_boxes: WeakKeyDictionary[Image, _Box | None] = WeakKeyDictionary()
+"""Boxes of the scans in use: a registration asks several times for that of a scan."""
+
+
 def without_padding(image: Image) -> Image:
     """Returns the box of the scan that was scanned, on a grid along its sides.
 
@@ -37,7 +42,9 @@ def without_padding(image: Image) -> Image:
     no box: the background of a stripped brain is dark, not unknown. World positions
     stay as they are.
     """
-    box = _find_box(image)
+    if image not in _boxes:
+        _boxes[image] = _find_box(image)
+    box = _boxes[image]
     if box is None:
         return image
     spacing_mm = image.grid.spacing_mm
@@ -91,17 +98,33 @@ def _turned_about(
 
     Of a box with two sides of one length, only the third is a principal axis.
     """
-    from scipy.spatial import ConvexHull  # slow to import, for turned scans only
-    from scipy.spatial.transform import Rotation
-
-    outer_mm = positions_mm[ConvexHull(positions_mm).vertices]
+    outer_mm = positions_mm[_are_ends(positions_mm)]
     best = axes
-    for step, axis in product((3.0, 0.3), "xz"):
-        angles = step * np.arange(-15, 16)
-        tried = best @ Rotation.from_euler(axis, angles, degrees=True).as_matrix()
+    for step, axis in product((3.0, 0.3), (0, 2)):
+        tried = best @ _rotations(axis, np.radians(step * np.arange(-15, 16)))
         volumes = np.ptp(outer_mm @ tried, axis=1).prod(axis=1)
         best = tried[int(volumes.argmin())]
     return best
+
+
+def _are_ends(positions: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, " n"]:
+    """Whether positions, in the order of their voxels, are the ends of a row.
+
+    All others lie between two of them and change no extent.
+    """
+    is_new_row = (np.diff(positions[:, :2], axis=0) != 0).any(axis=1)
+    return np.append(True, is_new_row) | np.append(is_new_row, True)
+
+
+def _rotations(
+    axis: int, angles: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, "n 3 3"]:
+    """Rotations by angles in radians about one of the three axes."""
+    one, other = (axis + 1) % 3, (axis + 2) % 3
+    matrices = np.tile(np.eye(3), (angles.size, 1, 1))
+    matrices[:, one, one] = matrices[:, other, other] = np.cos(angles)
+    matrices[:, other, one], matrices[:, one, other] = np.sin(angles), -np.sin(angles)
+    return matrices
 
 
 def _bounds(
