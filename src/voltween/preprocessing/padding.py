@@ -74,7 +74,10 @@ def _find_box(image: Image) -> _Box | None:
     spacing_mm = image.grid.spacing_mm * step
     positions_mm = np.argwhere(is_scanned) * spacing_mm
     axes = np.linalg.eigh(np.cov(positions_mm.T))[1]
-    if np.ptp(positions_mm @ axes, axis=0).min() < _FEWEST_VOXELS * spacing_mm.min():
+    if (
+        np.ptp(axes.T @ positions_mm.T, axis=1).min()
+        < _FEWEST_VOXELS * spacing_mm.min()
+    ):
         return None  # a few planes have no box
     for directions in (axes, _turned_about(axes, positions_mm)):
         box = _bounds(directions, positions_mm)
@@ -98,11 +101,12 @@ def _turned_about(
 
     Of a box with two sides of one length, only the third is a principal axis.
     """
-    outer_mm = positions_mm[_are_ends(positions_mm)]
+    outer_mm = np.ascontiguousarray(positions_mm[_are_ends(positions_mm)].T)
     best = axes
     for step, axis in product((3.0, 0.3), (0, 2)):
         tried = best @ _rotations(axis, np.radians(step * np.arange(-15, 16)))
-        volumes = np.ptp(outer_mm @ tried, axis=1).prod(axis=1)
+        along = tried.transpose(0, 2, 1).reshape(-1, 3) @ outer_mm
+        volumes = np.ptp(along, axis=1).reshape(-1, 3).prod(axis=1)
         best = tried[int(volumes.argmin())]
     return best
 
@@ -130,8 +134,8 @@ def _rotations(
 def _bounds(
     directions: Float[np.ndarray, "3 3"], positions_mm: Float[np.ndarray, "n 3"]
 ) -> _Box:
-    along = positions_mm @ directions
-    low, high = along.min(axis=0), along.max(axis=0)
+    along = directions.T @ positions_mm.T
+    low, high = along.min(axis=1), along.max(axis=1)
     return _Box(directions, directions @ ((low + high) / 2), high - low)
 
 
@@ -139,6 +143,14 @@ def _count_inside(
     box: _Box, voxels: Bool[np.ndarray, "i j k"], spacing_mm: Float[np.ndarray, " 3"]
 ) -> int:
     """The number of voxels of an array that lie within a box."""
-    positions_mm = np.indices(voxels.shape).reshape(3, -1).T * spacing_mm
-    along = (positions_mm - box.center_mm) @ box.directions
-    return int((np.abs(along) <= box.extent_mm / 2 + 1e-9).all(axis=1).sum())
+    is_inside = np.ones(voxels.shape, bool)
+    axes_mm = [
+        np.arange(n) * mm for n, mm in zip(voxels.shape, spacing_mm, strict=True)
+    ]
+    i_mm, j_mm, k_mm = np.ix_(*axes_mm)
+    for side, extent_mm in zip(box.directions.T, box.extent_mm, strict=True):
+        along = (
+            side[0] * i_mm + side[1] * j_mm + (side[2] * k_mm - side @ box.center_mm)
+        )
+        is_inside &= np.abs(along) <= extent_mm / 2 + 1e-9
+    return int(is_inside.sum())
