@@ -133,6 +133,8 @@ def read_command(name: str, words: list[str]) -> Any:
     Raises:
         InputError: If there is no such command, or a number is out of any range.
     """
+    import os
+
     import tyro  # not for help and version: it takes a third of a second
 
     from voltween.cli import invocation
@@ -145,6 +147,8 @@ def read_command(name: str, words: list[str]) -> Any:
             got=repr(name),
             advice="see voltween --help",
         )
+    # Plugins of a checker of types that tyro uses: the search takes 30 milliseconds.
+    os.environ.setdefault("TYPEGUARD_DISABLE_PLUGIN_AUTOLOAD", "1")
     command = tyro.cli(_kind(name, words), prog=f"voltween {name}", args=words)
     invocation.check_options(command)
     return command

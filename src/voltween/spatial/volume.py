@@ -62,7 +62,7 @@ class Image:
         return _notebook_html(self)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class LabelMap:
     """Integer labels on a grid, resampled by nearest neighbor; 0 is background.
 
