@@ -102,12 +102,25 @@ def _label_sizes(
             _voxels_per_label(fixed[fixed == moved]),
         )
     counts = np.zeros((3, high - low + 1), dtype=np.int64)
-    for one, other in zip(fixed, moved, strict=True):  # one pass, a plane at a time
-        one, other = (_bins(plane, low) for plane in (one, other))
+    for planes in zip(fixed, moved, strict=True):  # one pass, a plane at a time
+        one, other = (_bins(plane, low) for plane in _labeled_parts(*planes))
         for row, voxels in zip(counts, (one, other, one[one == other]), strict=True):
             row += np.bincount(voxels, minlength=len(row))
     in_fixed, in_moved, in_both = (_sizes(row, low) for row in counts)
     return in_fixed, in_moved, in_both
+
+
+def _labeled_parts(
+    one: Integer[np.ndarray, "j k"], other: Integer[np.ndarray, "j k"]
+) -> tuple[Integer[np.ndarray, "_ _"], Integer[np.ndarray, "_ _"]]:
+    """The parts of two planes outside of which both are background."""
+    is_row = one.any(axis=1) | other.any(axis=1)
+    is_column = one.any(axis=0) | other.any(axis=0)
+    rows, columns = (
+        slice(int(places[0]), int(places[-1]) + 1) if places.size else slice(0)
+        for places in map(np.flatnonzero, (is_row, is_column))
+    )
+    return one[rows, columns], other[rows, columns]
 
 
 def _bins(labels: Integer[np.ndarray, "j k"], low: int) -> Integer[np.ndarray, " n"]:
