@@ -1,4 +1,4 @@
-"""PyTorch's libraries are loaded by a thread before PyTorch is imported."""
+"""A library of PyTorch is loaded by a thread before PyTorch is imported."""
 
 import sys
 
@@ -14,7 +14,7 @@ from voltween.cli.libraries import load_ahead
 load_ahead()
 for thread in enumerate()[1:]:
     thread.join()
-print("libtorch_python" in Path("/proc/self/maps").read_text(), "torch" in sys.modules)
+print("libtorch_cpu" in Path("/proc/self/maps").read_text(), "torch" in sys.modules)
 import torch
 print(torch.ones(2).sum().item())
 """
@@ -44,7 +44,7 @@ def test_libraries_that_are_damaged_are_left_to_the_import(tmp_path):
     folder = tmp_path / "torch"
     (folder / "lib").mkdir(parents=True)
     (folder / "__init__.py").touch()
-    for name in ("libtorch_global_deps.so", "libtorch_python.so"):
+    for name in ("libtorch_global_deps.so", "libtorch_cpu.so"):
         (folder / "lib" / name).write_bytes(b"no library")
     code = WITHOUT.format(folder=str(tmp_path))
     assert finish(start(code=code)) == (0, "done\n", "")
