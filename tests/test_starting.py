@@ -60,3 +60,25 @@ def test_names_of_the_package_are_found_when_they_are_used():
     assert voltween.read.__module__ == "voltween.io.reading"
     with pytest.raises(AttributeError):
         _ = voltween.unknown
+
+
+COLLECTING = """
+import gc
+from voltween.starting import pause_collector, resume_collector
+if {paused}:
+    pause_collector()
+print(gc.isenabled(), gc.get_freeze_count() > 0)
+resume_collector()
+print(gc.isenabled(), gc.get_freeze_count() > 0)
+"""
+
+
+def test_cycles_are_searched_again_after_the_imports():
+    output = finish(start(code=COLLECTING.format(paused=True)))[1]
+    assert output.splitlines() == ["False False", "True True"]
+
+
+def test_a_search_that_was_not_paused_is_left_alone():
+    """A program that calls the command line keeps its settings."""
+    output = finish(start(code=COLLECTING.format(paused=False)))[1]
+    assert output.splitlines() == ["True False", "True False"]

@@ -11,6 +11,11 @@ struct Shape {
   int64_t i, j, k;
 };
 
+// Voxels of a grid from the first to before the last ones along each axis.
+struct Box {
+  int64_t first[3], stop[3];
+};
+
 enum class Reading : int64_t {
   linear,     // between voxels; no displacement half a voxel beyond the outermost ones
   continued,  // between voxels; beyond them, the nearest displacement
@@ -63,9 +68,10 @@ struct Kernels {
   void (*sample)(const Chain&, Shape onto, Shape shape, const float* image, float outside,
                  bool is_soft, float* result, int threads);
 
-  // Takes the nearest voxel of `bytes` bytes each; beyond the volume, zero.
-  void (*pick)(const Chain&, Shape onto, Shape shape, const void* volume, int64_t bytes,
-               void* result, int threads);
+  // Takes the nearest voxel of `bytes` bytes each; beyond the volume, zero. Outside the
+  // box, the result stays as it is.
+  void (*pick)(const Chain&, Shape onto, const Box& box, Shape shape, const void* volume,
+               int64_t bytes, void* result, int threads);
 
   // Displacements of the voxels of a grid, multiplied by the matrix `scale` (three rows of
   // three): (i, j, k, 3), or their lengths (i, j, k), zero where `where` is zero. Lengths

@@ -13,6 +13,7 @@
 #include "space.h"
 
 namespace nb = nanobind;
+using voltween::space::Box;
 using voltween::space::Kernels;
 using voltween::space::Reading;
 using voltween::space::Shape;
@@ -32,6 +33,7 @@ using VectorsOut = Array<double, nb::shape<-1, -1, -1, 3>>;
 using Volume = Array<const float, nb::ndim<3>>;
 using VolumeOut = Array<float, nb::ndim<3>>;
 using Mask = Array<const uint8_t, nb::ndim<3>>;
+using Ends = Array<const int64_t, nb::shape<3, 2>>;
 using Weights = Array<const float, nb::ndim<1>>;
 
 const Kernels* active = nullptr;
@@ -147,12 +149,25 @@ void sample(const Chain& chain, const Volume& image, float outside, bool is_soft
                  is_soft, result.data(), threads);
 }
 
+template <class A>
+Box box_within(const Ends& ends, const A& array) {
+  Box box{};
+  for (int64_t axis = 0; axis < 3; ++axis) {
+    box.first[axis] = ends(axis, 0), box.stop[axis] = ends(axis, 1);
+    check(0 <= box.first[axis] && box.first[axis] <= box.stop[axis] &&
+              box.stop[axis] <= length(array, static_cast<size_t>(axis)),
+          "the box must lie within the result");
+  }
+  return box;
+}
+
 template <class T>
-void pick(const Chain& chain, const Array<const T, nb::ndim<3>>& volume,
+void pick(const Chain& chain, const Array<const T, nb::ndim<3>>& volume, const Ends& ends,
           const Array<T, nb::ndim<3>>& result, int threads) {
   check_has_voxels(volume);
+  const Box box = box_within(ends, result);
   nb::gil_scoped_release release;
-  active->pick(chain.view(), shape_of(result), shape_of(volume), volume.data(), sizeof(T),
+  active->pick(chain.view(), shape_of(result), box, shape_of(volume), volume.data(), sizeof(T),
                result.data(), threads);
 }
 
@@ -206,10 +221,10 @@ NB_MODULE(_native, m) {
         kept, kept, nb::arg());
   m.def("solve_splines", solve_splines, kept, nb::arg());
   m.def("sample", sample, nb::arg(), kept, nb::arg(), nb::arg(), kept, nb::arg());
-  m.def("pick", pick<uint8_t>, nb::arg(), kept, kept, nb::arg());
-  m.def("pick", pick<uint16_t>, nb::arg(), kept, kept, nb::arg());
-  m.def("pick", pick<uint32_t>, nb::arg(), kept, kept, nb::arg());
-  m.def("pick", pick<uint64_t>, nb::arg(), kept, kept, nb::arg());
+  m.def("pick", pick<uint8_t>, nb::arg(), kept, nb::arg(), kept, nb::arg());
+  m.def("pick", pick<uint16_t>, nb::arg(), kept, nb::arg(), kept, nb::arg());
+  m.def("pick", pick<uint32_t>, nb::arg(), kept, nb::arg(), kept, nb::arg());
+  m.def("pick", pick<uint64_t>, nb::arg(), kept, nb::arg(), kept, nb::arg());
   m.def("displacements", displacements, nb::arg(), nb::arg(), kept, nb::arg());
   m.def("lengths", lengths, nb::arg(), nb::arg(), kept, kept, nb::arg());
   m.def("determinants", determinants, nb::arg(), kept, nb::arg());

@@ -7,18 +7,29 @@
 
 namespace {
 
-// Calls body(at, i, j, k, count, positions) for the blocks of all rows of a grid.
+using voltween::space::Box;
+
+// Calls body(at, i, j, k, count, positions) for the blocks of all rows of a grid in a box.
+template <class Body>
+inline void for_rows(const Chain& chain, const Shape& onto, const Box& box, int threads,
+                     const Body& body) {
+  const int64_t across = box.stop[1] - box.first[1];
+  parallel_for((box.stop[0] - box.first[0]) * across, threads, [&](int64_t begin, int64_t end) {
+    Positions p;
+    for (int64_t row = begin; row < end; ++row) {
+      const int64_t i = box.first[0] + row / across, j = box.first[1] + row % across;
+      for (int64_t k = box.first[2]; k < box.stop[2]; k += kPositions) {
+        const int64_t left = box.stop[2] - k, count = left < kPositions ? left : kPositions;
+        map_row(chain, i, j, k, count, p);
+        body((i * onto.j + j) * onto.k + k, i, j, k, count, p);
+      }
+    }
+  });
+}
+
 template <class Body>
 inline void for_rows(const Chain& chain, const Shape& onto, int threads, const Body& body) {
-  parallel_for(onto.i * onto.j, threads, [&](int64_t begin, int64_t end) {
-    Positions p;
-    for (int64_t row = begin; row < end; ++row)
-      for (int64_t k = 0; k < onto.k; k += kPositions) {
-        const int64_t count = onto.k - k < kPositions ? onto.k - k : kPositions;
-        map_row(chain, row / onto.j, row % onto.j, k, count, p);
-        body(row * onto.k + k, row / onto.j, row % onto.j, k, count, p);
-      }
-  });
+  for_rows(chain, onto, Box{{0, 0, 0}, {onto.i, onto.j, onto.k}}, threads, body);
 }
 
 void map(const Chain& chain, int64_t count, const double* positions, double* mapped,
@@ -103,11 +114,11 @@ void sample(const Chain& chain, Shape onto, Shape shape, const float* image, flo
 }
 
 template <class Bits>
-void pick_as(const Chain& chain, Shape onto, Shape shape, const void* volume, void* result,
-             int threads) {
+void pick_as(const Chain& chain, Shape onto, const Box& box, Shape shape, const void* volume,
+             void* result, int threads) {
   const Bits* from = static_cast<const Bits*>(volume);
   Bits* to = static_cast<Bits*>(result);
-  for_rows(chain, onto, threads,
+  for_rows(chain, onto, box, threads,
            [&](int64_t at, int64_t, int64_t, int64_t, int64_t count, const Positions& p) {
              for (int64_t n = 0; n < count; ++n) {
                const double x = p.at[0][n], y = p.at[1][n], z = p.at[2][n];
@@ -124,12 +135,12 @@ void pick_as(const Chain& chain, Shape onto, Shape shape, const void* volume, vo
            });
 }
 
-void pick(const Chain& chain, Shape onto, Shape shape, const void* volume, int64_t bytes,
-          void* result, int threads) {
-  if (bytes == 1) pick_as<uint8_t>(chain, onto, shape, volume, result, threads);
-  if (bytes == 2) pick_as<uint16_t>(chain, onto, shape, volume, result, threads);
-  if (bytes == 4) pick_as<uint32_t>(chain, onto, shape, volume, result, threads);
-  if (bytes == 8) pick_as<uint64_t>(chain, onto, shape, volume, result, threads);
+void pick(const Chain& chain, Shape onto, const Box& box, Shape shape, const void* volume,
+          int64_t bytes, void* result, int threads) {
+  if (bytes == 1) pick_as<uint8_t>(chain, onto, box, shape, volume, result, threads);
+  if (bytes == 2) pick_as<uint16_t>(chain, onto, box, shape, volume, result, threads);
+  if (bytes == 4) pick_as<uint32_t>(chain, onto, box, shape, volume, result, threads);
+  if (bytes == 8) pick_as<uint64_t>(chain, onto, box, shape, volume, result, threads);
 }
 
 // Turns mapped voxels (i, j, k + n) into displacements times a matrix.

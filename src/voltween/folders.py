@@ -16,6 +16,19 @@ _HERE = -100  # AT_FDCWD: paths are relative to the working folder
 _EXCHANGE = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 
 
+def cache_folder() -> Path:
+    """The folder of files that can be made anew, by PyTorch's rule.
+
+    Raises:
+        OSError: If there is no home to have it in.
+    """
+    folder = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(folder) if folder else Path.home() / ".cache") / "voltween"
+    except RuntimeError as error:
+        raise FileNotFoundError(str(error)) from error
+
+
 @contextmanager
 def whole_folder(
     path: PathLike, *, names: Collection[str], last: str

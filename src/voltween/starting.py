@@ -1,14 +1,15 @@
-"""Ends the process at an interrupt (Ctrl-C) before the command line is imported.
+"""Prepares a process for a command, before the command line is imported.
 
-Imports take tenths of a second; an interrupt meanwhile would be a traceback. What this
-module imports has been loaded already: `signal` itself takes milliseconds. `stopping`
-takes over when the rest is there.
+Imports take tenths of a second; an interrupt (Ctrl-C) meanwhile would be a traceback.
+It ends the process instead, until `stopping` takes over. What this module imports has
+been loaded already: `signal` itself takes milliseconds.
 """
 
 import _signal as signal  # type: ignore[import-not-found]
 import os
 
 _ERRORS = 2  # file descriptor of the error stream
+_is_paused = False
 
 
 def heed_interrupts() -> None:
@@ -18,6 +19,30 @@ def heed_interrupts() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)
+
+
+def pause_collector() -> None:
+    """Stops Python's search for unused cycles of objects until `resume_collector`.
+
+    Imports make a million objects and hardly any cycle, and the search would look at
+    all of them again and again: 0.3 of the 2.6 processor seconds of all imports.
+    """
+    import gc  # a part of Python itself
+
+    global _is_paused
+    _is_paused = gc.isenabled()
+    gc.disable()
+
+
+def resume_collector() -> None:
+    """Lets the search go on, if it was paused, and leave out what there is by now."""
+    import gc
+
+    global _is_paused
+    if _is_paused:
+        gc.freeze()
+        gc.enable()
+    _is_paused = False
 
 
 def _end(number: int, frame: object) -> None:

@@ -1,12 +1,15 @@
 """The entry point: help, version, errors, and what starting a command imports."""
 
+import gc
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import pytest
 
 import voltween
-from voltween.cli import main
+from voltween import starting
+from voltween.cli import app, main
 from voltween.cli.app import COMMANDS
 
 
@@ -110,3 +113,19 @@ def test_help_of_every_command(command, capsys):
     text = capsys.readouterr().out
     assert f"voltween {command}" in text
     assert COMMANDS[command].split(":")[0] in " ".join(text.split())
+
+
+def test_unused_cycles_are_searched_again_when_a_command_runs(monkeypatch):
+    @dataclass
+    class Command:
+        def run(self):
+            assert gc.isenabled()
+            assert starting._is_paused is False
+
+    monkeypatch.setattr(app, "read_command", lambda name, words: Command())
+    starting.pause_collector()
+    try:
+        main(["models"])
+    finally:
+        gc.unfreeze()
+        gc.enable()

@@ -20,6 +20,8 @@ SLOW = {
     *("sympy", "torch.distributed.tensor", "torch.distributed.fsdp", "torch.onnx"),
     # Formats of files, pictures and scans that are seldom seen.
     *("scipy.io", "scipy.stats", "scipy.spatial", "scipy.sparse", "PIL.PdfImagePlugin"),
+    # What finds foregrounds, padding and models has kernels of its own.
+    *("scipy.ndimage", "scipy.linalg", "scipy.special", "numpy.f2py"),
     *("matplotlib", "pandas", "pyvista", "rich.markdown"),
     # What cohorts, trainings and comparisons need.
     *("dask", "distributed", "lightning_fabric", "monai", "nilearn", "ants"),

@@ -92,3 +92,19 @@ def test_a_thousand_labels_are_counted_in_one_pass(monkeypatch):
     assert dice_per_label(fixed, moved) == expected
     assert len(expected) > 900
     assert sum(counted) <= 3 * fixed.size  # in fixed, in moved, and in both
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int64])
+def test_sizes_are_those_of_single_counts_wherever_the_labels_lie(dtype):
+    rng = np.random.default_rng(3)
+    fixed, moved = np.zeros((2, 9, 8, 7), dtype)
+    fixed[2:5, 1:4, 3:] = rng.integers(0, 4, (3, 3, 4))
+    moved[4:, 3:7, :5] = rng.integers(0, 5, (5, 4, 5))
+    counted = {
+        int(label): 2
+        * int(((fixed == label) & (moved == label)).sum())
+        / (int((fixed == label).sum()) + int((moved == label).sum()))
+        for label in set(np.unique(fixed)) | set(np.unique(moved)) - {0}
+        if label
+    }
+    assert dice_per_label(fixed, moved) == counted

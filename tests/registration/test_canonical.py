@@ -125,3 +125,25 @@ def test_around_the_grid_the_flow_fades_without_a_jump_or_fold(largest):
     assert np.abs(np.diff(steps)).max() < 0.75 * width
     np.testing.assert_allclose(steps[[0, -1]], 0, atol=1e-9)
     np.testing.assert_allclose(steps[2000], largest, rtol=1e-3)
+
+
+def test_each_face_has_a_fade_as_wide_as_its_displacements_need():
+    """So that one large displacement does not make the whole field large."""
+    pair = grids()
+    flow = torch.zeros(1, 3, *SHAPE)
+    flow[:, 1, 0, 5:-5, 5:-5] = 20  # at the first face of the first axis alone
+    shift = FlowParts.at_rest(torch.zeros(1, 1, *SHAPE))._replace(dense_flow=flow)
+    field = world_transform(shift, pair).parts()[-1]
+    before = pair.fixed.affine[:3, 3] - field.grid.affine[:3, 3]
+    added = np.linalg.inv(pair.fixed.affine[:3, :3]) @ before
+    np.testing.assert_allclose(added, [41, 5, 5], atol=1e-9)
+    assert field.grid.shape == tuple(np.add(SHAPE, [46, 10, 10]))
+
+
+def test_a_flow_that_ends_at_rest_is_padded_by_the_least_fade():
+    pair = grids()
+    flow = torch.zeros(1, 3, *SHAPE)
+    flow[:, :, 4:-4, 4:-4, 4:-4] = 3
+    shift = FlowParts.at_rest(torch.zeros(1, 1, *SHAPE))._replace(dense_flow=flow)
+    field = world_transform(shift, pair).parts()[-1]
+    assert field.grid.shape == tuple(n + 10 for n in SHAPE)

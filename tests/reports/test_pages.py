@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from jinja2 import UndefinedError
+from jinja2 import Environment, UndefinedError
 
 from voltween.reports import data_uri
 from voltween.reports.pages import _environment
@@ -51,3 +51,58 @@ def test_a_page_forbids_every_request_and_holds_its_style():
 
 def test_a_picture_is_its_own_address():
     assert data_uri(b"\x00\xff", "image/webp") == "data:image/webp;base64,AP8="
+
+
+@pytest.fixture(name="kept")
+def kept_fixture(monkeypatch, tmp_path):
+    """The folder of compiled templates, of this test alone."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    _environment.cache_clear()
+    yield tmp_path / "voltween" / "templates"
+    _environment.cache_clear()
+
+
+def compiled(monkeypatch):
+    """The templates that are compiled from here on, by name."""
+    names = []
+    compile_text = Environment.compile
+
+    def compile_and_tell(self, source, name=None, *rest, **more):
+        names.append(name)
+        return compile_text(self, source, name, *rest, **more)
+
+    monkeypatch.setattr(Environment, "compile", compile_and_tell)
+    return names
+
+
+def test_templates_are_compiled_once_for_all_processes(kept, monkeypatch):
+    names = compiled(monkeypatch)
+    _environment().get_template("base.html")
+    _environment.cache_clear()  # as another process begins
+    again = _environment().get_template("base.html")
+    assert names == ["base.html"]
+    assert again.render().startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize("content", [b"", b"no template", b"\x00" * 100])
+def test_a_damaged_template_is_compiled_again(kept, monkeypatch, content):
+    _environment().get_template("base.html")
+    (file,) = kept.iterdir()
+    file.write_bytes(content)
+    _environment.cache_clear()
+    names = compiled(monkeypatch)
+    _environment().get_template("base.html")
+    assert names == ["base.html"]
+
+
+def test_templates_are_compiled_where_nothing_can_be_kept(kept, monkeypatch):
+    kept.parent.parent.joinpath("voltween").write_text("a file where the folder was")
+    assert _environment().get_template("base.html").render()
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("pathlib.Path.home", no_home)
+    _environment.cache_clear()
+    assert _environment().get_template("base.html").render()
+
+
+def no_home():
+    raise RuntimeError("Could not determine home directory.")

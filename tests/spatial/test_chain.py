@@ -273,6 +273,7 @@ def test_determinants_of_a_single_plane_are_refused():
 
 SINGLES, DOUBLES = np.zeros((3, 4, 5), np.float32), np.zeros((3, 4, 5))
 MASK = np.zeros((3, 4, 5), np.uint8)
+ENDS = np.array([[0, 3], [0, 4], [0, 5]])
 LINK = _native.Chain(np.eye(4)[:3].copy())
 
 
@@ -292,7 +293,11 @@ WRONG_CALLS = {
         LINK, np.eye(3), MASK[1:], SINGLES.copy(), 1
     ),
     "labels of two types": lambda: _native.pick(
-        LINK, np.zeros((3, 4, 5), np.uint8), np.zeros((3, 4, 5), np.uint16), 1
+        *(LINK, np.zeros((3, 4, 5), np.uint8), ENDS),
+        *(np.zeros((3, 4, 5), np.uint16), 1),
+    ),
+    "box beyond the result": lambda: _native.pick(
+        LINK, MASK, np.add(ENDS, [[0, 0], [0, 0], [0, 1]]), MASK.copy(), 1
     ),
     "image without voxels": lambda: _native.sample(
         LINK, SINGLES[:0], 0.0, False, SINGLES.copy(), 1

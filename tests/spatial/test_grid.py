@@ -56,6 +56,15 @@ def test_padding_keeps_old_voxels_in_place():
     )
 
 
+def test_sides_are_padded_by_numbers_of_their_own():
+    grid = oblique_grid()
+    padded = grid.pad(np.array([[1, 2], [0, 3], [4, 0]]))
+    assert padded.shape == tuple(np.add(grid.shape, [3, 3, 4]))
+    np.testing.assert_allclose(
+        padded.voxel_to_world(np.array([1.0, 0.0, 4.0])), grid.affine[:3, 3], atol=1e-9
+    )
+
+
 def test_corners_by_hand():
     grid = Grid((3, 4, 5), np.diag([2.0, 3.0, -4.0, 1.0]))
     corners_mm = grid.corners_mm()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from voltween.cli.streams import read_names_as_utf8, writing_to_streams
+from voltween.starting import resume_collector
 from voltween.stopping import stopping_at_signals
 
 # The module of this package that holds each command, with the first line of its help.
@@ -32,6 +33,7 @@ COMMANDS = {
     "demo": "Register two individuals made from the ICBM152 template.",
     "bench": "Measure operations, cascades and training steps against plain PyTorch.",
 }
+_WITH_PYTORCH = {"register", "cohort"}  # and with time that somebody waits
 _COLUMN = 12  # characters of the names of commands
 
 
@@ -95,9 +97,13 @@ def _run(words: list[str]) -> None:
 def _run_command(name: str, words: list[str]) -> None:
     """Runs a command, which does not write over the files that it reads."""
     from voltween.cli import invocation
+    from voltween.cli.libraries import load_ahead
     from voltween.inputs import reading
 
+    if name in _WITH_PYTORCH:
+        load_ahead()
     command = read_command(name, words)
+    resume_collector()  # imports are done
     token = invocation.words.set(("voltween", name, *words))
     try:
         with reading(invocation.paths_to_keep(command)):
@@ -127,6 +133,8 @@ def read_command(name: str, words: list[str]) -> Any:
     Raises:
         InputError: If there is no such command, or a number is out of any range.
     """
+    import os
+
     import tyro  # not for help and version: it takes a third of a second
 
     from voltween.cli import invocation
@@ -139,6 +147,8 @@ def read_command(name: str, words: list[str]) -> Any:
             got=repr(name),
             advice="see voltween --help",
         )
+    # Plugins of a checker of types that tyro uses: the search takes 30 milliseconds.
+    os.environ.setdefault("TYPEGUARD_DISABLE_PLUGIN_AUTOLOAD", "1")
     command = tyro.cli(_kind(name, words), prog=f"voltween {name}", args=words)
     invocation.check_options(command)
     return command

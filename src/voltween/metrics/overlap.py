@@ -94,7 +94,7 @@ def _label_sizes(
 ) -> tuple[dict[int, int], dict[int, int], dict[int, int]]:
     """Voxels of each label in the fixed map, in the moved map, and in both."""
     ends = [int(end) for data in (fixed, moved) for end in (data.min(), data.max())]
-    low, high = min(ends), max(ends)
+    low, high = min(0, *ends), max(ends)
     if high - low >= _MOST_BINS or high > np.iinfo(np.int64).max:
         return (
             _voxels_per_label(fixed),
@@ -102,12 +102,31 @@ def _label_sizes(
             _voxels_per_label(fixed[fixed == moved]),
         )
     counts = np.zeros((3, high - low + 1), dtype=np.int64)
-    for one, other in zip(fixed, moved, strict=True):  # one pass, a plane at a time
-        one, other = (plane.astype(np.int64).ravel() - low for plane in (one, other))
+    for planes in zip(fixed, moved, strict=True):  # one pass, a plane at a time
+        one, other = (_bins(plane, low) for plane in _labeled_parts(*planes))
         for row, voxels in zip(counts, (one, other, one[one == other]), strict=True):
             row += np.bincount(voxels, minlength=len(row))
     in_fixed, in_moved, in_both = (_sizes(row, low) for row in counts)
     return in_fixed, in_moved, in_both
+
+
+def _labeled_parts(
+    one: Integer[np.ndarray, "j k"], other: Integer[np.ndarray, "j k"]
+) -> tuple[Integer[np.ndarray, "_ _"], Integer[np.ndarray, "_ _"]]:
+    """The parts of two planes outside of which both are background."""
+    is_row = one.any(axis=1) | other.any(axis=1)
+    is_column = one.any(axis=0) | other.any(axis=0)
+    rows, columns = (
+        slice(int(places[0]), int(places[-1]) + 1) if places.size else slice(0)
+        for places in map(np.flatnonzero, (is_row, is_column))
+    )
+    return one[rows, columns], other[rows, columns]
+
+
+def _bins(labels: Integer[np.ndarray, "j k"], low: int) -> Integer[np.ndarray, " n"]:
+    """The numbers of the labels' bins, the first of which is that of `low`."""
+    is_plain = labels.dtype.kind == "u" and labels.dtype.itemsize < 8
+    return labels.ravel() if is_plain and low == 0 else labels.ravel().astype(int) - low
 
 
 def _sizes(counts: Integer[np.ndarray, " n"], low: int) -> dict[int, int]:

@@ -129,9 +129,7 @@ def load_model(name_or_path: PathLike) -> Model:
         if not isinstance(provenance, dict):
             raise TypeError("provenance that is no table")
         weights = tensors_under(_NETWORK, tensors)
-        _check_size(config, weights)
-        network = build(config)
-        network.load_state_dict(weights)
+        network = _network_of(config, weights)
     return Model(
         path.name.removesuffix(SUFFIX),
         network.eval(),
@@ -201,17 +199,32 @@ def installed_models() -> Iterator[tuple[str, dict[str, Any]]]:
             )
 
 
-def _check_size(config: NetworkConfig, weights: dict[str, Tensor]) -> None:
-    """Checks that a cascade is as large as its weights, before it takes memory.
+def _network_of(config: NetworkConfig, weights: dict[str, Tensor]) -> Network:
+    """The network with these weights, which it keeps.
+
+    Raises:
+        ValueError: If a cascade is of another size, which is told before it takes
+            memory.
+    """
+    if not isinstance(config, CascadeConfig):  # voxelmorph cannot be built on "meta"
+        network = build(config)
+        network.load_state_dict(weights)
+        return network
+    with torch.device("meta"):  # which has sizes, no memory, and draws no weights
+        network = build(config)
+    _check_size(network, weights)
+    network.load_state_dict(weights, assign=True)
+    return network
+
+
+def _check_size(network: Network, weights: dict[str, Tensor]) -> None:
+    """Checks that a network is as large as its weights.
 
     Raises:
         ValueError: If it is of another size.
     """
-    if not isinstance(config, CascadeConfig):  # voxelmorph cannot be built so
-        return
-    with torch.device("meta"):  # which has sizes and no memory
-        # Not `state_dict`: what it computes there imports PyTorch's compiler (0.6 s).
-        wanted = {name: w.numel() for name, w in build(config).named_parameters()}
+    # Not `state_dict`: what it computes there imports PyTorch's compiler (0.6 s).
+    wanted = {name: w.numel() for name, w in network.named_parameters()}
     for name in sorted(wanted.keys() | weights.keys()):
         stored = weights[name].numel() if name in weights else 0
         if wanted.get(name, 0) != stored:

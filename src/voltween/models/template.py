@@ -16,10 +16,12 @@ import numpy as np
 from jaxtyping import Float
 
 from voltween.models.scan_facts import Body
+from voltween.spatial import Affine, Grid, Image, smooth
 
 _SIDE = 12  # voxels
 _MARGIN = 1.3  # width of the template, in largest sides of the foreground
 _SMOOTHING = 0.4  # SD of the smoothing, in voxels of the template
+_REACH = 2.0  # of the smoothing, in standard deviations
 _SMALLEST_FOREGROUND = 0.3  # below, brightness means nothing
 _ROTATIONS = 300
 _FOREGROUND_SLACK = 0.1
@@ -156,31 +158,54 @@ class _Smooth(NamedTuple):
     @classmethod
     def of(cls, body: Body, width: float) -> "_Smooth":
         """Smooths a scan's foreground and its brightness."""
-        from scipy.ndimage import gaussian_filter  # slow to import
-
         step_voxels = width * body.size_mm / _SIDE / body.spacing_mm
         foreground, brightness = (
-            gaussian_filter(
-                part, _SMOOTHING * step_voxels, mode="constant", truncate=2.0
-            )
+            _smooth(part, _SMOOTHING * step_voxels)
             for part in (body.foreground, body.brightness)
         )
         return cls(foreground, brightness, body.center_voxels, step_voxels)
 
     def sample(self, poses: Float[np.ndarray, "n 3 3"]) -> tuple[_Samples, _Samples]:
         """Foreground and its brightness at the template's voxels, in every pose."""
-        from scipy.ndimage import map_coordinates  # slow to import
-
         offsets = np.indices((_SIDE,) * 3).reshape(3, -1).T - (_SIDE - 1) / 2
-        places = np.einsum("rij,nj->rni", poses, offsets) * self.step_voxels
-        voxels = (places + self.center_voxels).reshape(-1, 3).T
+        linear = self.step_voxels[:, None] * poses
+        places = np.einsum("rij,nj->rni", linear, offsets) + self.center_voxels
+        last = np.array(self.foreground.shape) - 1
+        is_inside = ((places >= 0) & (places <= last)).all(axis=-1)
+        maps = [_around(self.center_voxels, each) for each in linear]
         foreground, brightness = (
-            map_coordinates(part, voxels, order=1, mode="constant").reshape(
-                len(poses), -1
-            )
+            is_inside * _sample(part, maps)
             for part in (self.foreground, self.brightness)
         )
         return foreground, _relative(brightness, foreground)
+
+
+def _smooth(
+    part: Float[np.ndarray, "i j k"], sigma_voxels: Float[np.ndarray, " 3"]
+) -> Float[np.ndarray, "i j k"]:
+    """Smooths by a Gaussian; there is nothing beyond the array."""
+    width = int(_REACH * sigma_voxels.max() + 1)
+    wide = smooth(np.pad(part, width), sigma_voxels.tolist(), reach=_REACH)
+    inner = slice(width, -width)
+    return np.ascontiguousarray(wide[inner, inner, inner])
+
+
+def _around(
+    center_voxels: Float[np.ndarray, " 3"], linear: Float[np.ndarray, "3 3"]
+) -> Affine:
+    """The map from voxels of the template, the middle of which goes to the center."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = linear
+    matrix[:3, 3] = center_voxels - linear.sum(axis=1) * (_SIDE - 1) / 2
+    return Affine(matrix)
+
+
+def _sample(part: Float[np.ndarray, "i j k"], maps: Sequence[Affine]) -> _Samples:
+    """Values at the template's voxels under each map, interpolated linearly."""
+    i, j, k = part.shape
+    image = Image(part, Grid((i, j, k), np.eye(4)))
+    onto = Grid((_SIDE,) * 3, np.eye(4))
+    return np.stack([each.resample(image, onto=onto).data.ravel() for each in maps])
 
 
 def _mean(foreground: _Samples, brightness: _Samples) -> tuple[np.ndarray, np.ndarray]:

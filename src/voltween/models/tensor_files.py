@@ -45,7 +45,7 @@ def write_tensors(
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Reads tensors and description from a file that `write_tensors` wrote.
 
-    Floating-point tensors become float32.
+    Floating-point tensors become float32. They are copies: the file may go.
 
     Raises:
         InputError: If the file is missing, damaged, or not one of Voltween's.
@@ -61,7 +61,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             got="a file that is damaged or of another kind",
         ) from error
     floating = {
-        n: t.float() if t.is_floating_point() else t for n, t in tensors.items()
+        n: t.to(torch.float32, copy=True) if t.is_floating_point() else t
+        for n, t in tensors.items()
     }
     return floating, description
 

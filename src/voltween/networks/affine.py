@@ -35,8 +35,9 @@ class AffineSubnetwork(nn.Module):
         inputs = positions * level_channels(channels, halvings)
         self.head = nn.Linear(inputs, 12, bias=False)
         nn.init.zeros_(self.head.weight)
-        # Dividing the tensor would import torch._dynamo where it is built on "meta".
-        from_center = torch.tensor([n / 2 for n in shape], dtype=torch.float32)
+        # No weight, which a file would bring: it has its numbers on "meta", too.
+        halves = [n / 2 for n in shape]
+        from_center = torch.tensor(halves, dtype=torch.float32, device="cpu")
         self.register_buffer("from_center_to_border", from_center, persistent=False)
 
     def forward(

@@ -10,7 +10,6 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 _WINDOW_VOXELS = 3.0  # SD of the Gaussian window in which a wave is found
 _REACH = 12  # voxels, 4 SD
@@ -27,9 +26,8 @@ def remove_pattern(flow: Float[Tensor, "b 3 i j k"]) -> Float[Tensor, "b 3 i j k
     """
     if not has_pattern(flow):
         return flow
-    taps = _wave_taps().to(flow)
     for axis in (2, 3, 4):
-        flow = flow - _convolve(flow, taps, axis)
+        flow = _without_waves(flow, axis)
     return flow
 
 
@@ -64,16 +62,25 @@ def _wave_taps() -> Float[Tensor, " n"]:
     return window / window.sum() * waves
 
 
-def _convolve(
-    flow: Float[Tensor, "b 3 i j k"], taps: Float[Tensor, " n"], axis: int
+def _without_waves(
+    flow: Float[Tensor, "b 3 i j k"], axis: int
 ) -> Float[Tensor, "b 3 i j k"]:
-    """Convolves along an axis; beyond the border, the flow stays as at the border."""
-    lines = flow.movedim(axis, -1)
-    padded = functional.pad(
-        lines.reshape(-1, 1, lines.shape[-1]), (_REACH, _REACH), mode="replicate"
-    )
-    return (
-        functional.conv1d(padded, taps.view(1, 1, -1))
-        .view(lines.shape)
-        .movedim(-1, axis)
-    )
+    """Subtracts the waves along an axis.
+
+    A product with one matrix for all lines is several times as fast as a convolution.
+    """
+    size = flow.shape[axis]
+    matrix = (torch.eye(size, dtype=torch.float64) - _wave_matrix(size)).to(flow)
+    if axis == 4:
+        return flow @ matrix.T
+    lines = flow.reshape(*flow.shape[: axis + 1], -1)  # (..., size, others behind it)
+    return (matrix @ lines).view(flow.shape)
+
+
+def _wave_matrix(size: int) -> Float[Tensor, "size size"]:
+    """The matrix that filters a line; beyond its ends, a flow stays as it is there."""
+    rows = torch.arange(size)[:, None].expand(-1, 2 * _REACH + 1)
+    columns = (rows + torch.arange(-_REACH, _REACH + 1)).clamp(0, size - 1)
+    matrix = torch.zeros(size, size, dtype=torch.float64)
+    taps = _wave_taps().expand(rows.shape)
+    return matrix.index_put((rows, columns), taps, accumulate=True)

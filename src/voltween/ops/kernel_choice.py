@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from voltween.digests import stream_digest, text_digest
+from voltween.folders import cache_folder
 from voltween.ops import _native
 from voltween.workspaces import workspace
 
@@ -107,18 +108,7 @@ def _file() -> Path:
     Raises:
         OSError: If there is no home to have a cache folder in.
     """
-    return (
-        _cache_folder() / "kernels" / f"{text_digest(json.dumps(_build()))[:16]}.json"
-    )
-
-
-def _cache_folder() -> Path:
-    """The folder of files that can be made anew, by PyTorch's rule."""
-    folder = os.environ.get("XDG_CACHE_HOME")
-    try:
-        return (Path(folder) if folder else Path.home() / ".cache") / "voltween"
-    except RuntimeError as error:
-        raise FileNotFoundError(str(error)) from error
+    return cache_folder() / "kernels" / f"{text_digest(json.dumps(_build()))[:16]}.json"
 
 
 @cache

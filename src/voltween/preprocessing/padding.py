@@ -7,6 +7,7 @@ the strongest of the image and lead a registration astray.
 
 from itertools import product
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -30,6 +31,10 @@ class _Box(NamedTuple):
     extent_mm: Float[np.ndarray, " 3"]
 
 
+_boxes: WeakKeyDictionary[Image, _Box | None] = WeakKeyDictionary()
+"""Boxes of the scans in use: a registration asks several times for that of a scan."""
+
+
 def without_padding(image: Image) -> Image:
     """Returns the box of the scan that was scanned, on a grid along its sides.
 
@@ -37,7 +42,9 @@ def without_padding(image: Image) -> Image:
     no box: the background of a stripped brain is dark, not unknown. World positions
     stay as they are.
     """
-    box = _find_box(image)
+    if image not in _boxes:
+        _boxes[image] = _find_box(image)
+    box = _boxes[image]
     if box is None:
         return image
     spacing_mm = image.grid.spacing_mm
@@ -67,7 +74,10 @@ def _find_box(image: Image) -> _Box | None:
     spacing_mm = image.grid.spacing_mm * step
     positions_mm = np.argwhere(is_scanned) * spacing_mm
     axes = np.linalg.eigh(np.cov(positions_mm.T))[1]
-    if np.ptp(positions_mm @ axes, axis=0).min() < _FEWEST_VOXELS * spacing_mm.min():
+    if (
+        np.ptp(axes.T @ positions_mm.T, axis=1).min()
+        < _FEWEST_VOXELS * spacing_mm.min()
+    ):
         return None  # a few planes have no box
     for directions in (axes, _turned_about(axes, positions_mm)):
         box = _bounds(directions, positions_mm)
@@ -91,24 +101,41 @@ def _turned_about(
 
     Of a box with two sides of one length, only the third is a principal axis.
     """
-    from scipy.spatial import ConvexHull  # slow to import, for turned scans only
-    from scipy.spatial.transform import Rotation
-
-    outer_mm = positions_mm[ConvexHull(positions_mm).vertices]
+    outer_mm = np.ascontiguousarray(positions_mm[_are_ends(positions_mm)].T)
     best = axes
-    for step, axis in product((3.0, 0.3), "xz"):
-        angles = step * np.arange(-15, 16)
-        tried = best @ Rotation.from_euler(axis, angles, degrees=True).as_matrix()
-        volumes = np.ptp(outer_mm @ tried, axis=1).prod(axis=1)
+    for step, axis in product((3.0, 0.3), (0, 2)):
+        tried = best @ _rotations(axis, np.radians(step * np.arange(-15, 16)))
+        along = tried.transpose(0, 2, 1).reshape(-1, 3) @ outer_mm
+        volumes = np.ptp(along, axis=1).reshape(-1, 3).prod(axis=1)
         best = tried[int(volumes.argmin())]
     return best
+
+
+def _are_ends(positions: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, " n"]:
+    """Whether positions, in the order of their voxels, are the ends of a row.
+
+    All others lie between two of them and change no extent.
+    """
+    is_new_row = (np.diff(positions[:, :2], axis=0) != 0).any(axis=1)
+    return np.append(True, is_new_row) | np.append(is_new_row, True)
+
+
+def _rotations(
+    axis: int, angles: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, "n 3 3"]:
+    """Rotations by angles in radians about one of the three axes."""
+    one, other = (axis + 1) % 3, (axis + 2) % 3
+    matrices = np.tile(np.eye(3), (angles.size, 1, 1))
+    matrices[:, one, one] = matrices[:, other, other] = np.cos(angles)
+    matrices[:, other, one], matrices[:, one, other] = np.sin(angles), -np.sin(angles)
+    return matrices
 
 
 def _bounds(
     directions: Float[np.ndarray, "3 3"], positions_mm: Float[np.ndarray, "n 3"]
 ) -> _Box:
-    along = positions_mm @ directions
-    low, high = along.min(axis=0), along.max(axis=0)
+    along = directions.T @ positions_mm.T
+    low, high = along.min(axis=1), along.max(axis=1)
     return _Box(directions, directions @ ((low + high) / 2), high - low)
 
 
@@ -116,6 +143,14 @@ def _count_inside(
     box: _Box, voxels: Bool[np.ndarray, "i j k"], spacing_mm: Float[np.ndarray, " 3"]
 ) -> int:
     """The number of voxels of an array that lie within a box."""
-    positions_mm = np.indices(voxels.shape).reshape(3, -1).T * spacing_mm
-    along = (positions_mm - box.center_mm) @ box.directions
-    return int((np.abs(along) <= box.extent_mm / 2 + 1e-9).all(axis=1).sum())
+    is_inside = np.ones(voxels.shape, bool)
+    axes_mm = [
+        np.arange(n) * mm for n, mm in zip(voxels.shape, spacing_mm, strict=True)
+    ]
+    i_mm, j_mm, k_mm = np.ix_(*axes_mm)
+    for side, extent_mm in zip(box.directions.T, box.extent_mm, strict=True):
+        along = (
+            side[0] * i_mm + side[1] * j_mm + (side[2] * k_mm - side @ box.center_mm)
+        )
+        is_inside &= np.abs(along) <= extent_mm / 2 + 1e-9
+    return int(is_inside.sum())

@@ -11,7 +11,6 @@ has the flow at the network's voxels and is smooth between them, and which fades
 around the canonical grid, so that the transform is continuous wherever the scans reach.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +20,7 @@ from jaxtyping import Float, Int
 from voltween.ops import FlowParts, exponential
 from voltween.spatial import Affine, Grid, SplineField, Transform
 
-_NARROWEST_FADE_VOXELS = 7
+_NARROWEST_FADE_VOXELS = 4
 _STEEPEST_FADE = 0.5  # voxels of displacement lost per voxel: well below folding
 
 
@@ -152,14 +151,22 @@ def _fade_out(
 
     Beyond a field, ITK applies no displacement: without the fade, the moved image would
     be torn along the border of the canonical grid. The two outermost voxels are zero,
-    as a spline field ends at the last but one.
+    as a spline field ends at the last but one. Each face has a fade as wide as its own
+    largest displacement needs it.
     """
-    border = np.abs(flow).copy()
-    border[:, 1:-1, 1:-1, 1:-1] = 0
-    width = max(_NARROWEST_FADE_VOXELS, math.ceil(border.max() / _STEEPEST_FADE))
-    padded = np.pad(flow, [(0, 0), *[(width + 1, width + 1)] * 3], mode="edge")
-    for axis, size in enumerate(flow.shape[1:], 1):
-        ramp = np.maximum(np.arange(-1, width), 0) / width
-        weights = np.concatenate([ramp, np.ones(size), ramp[::-1]])
-        padded *= np.expand_dims(weights, [n for n in range(4) if n != axis])
-    return padded, grid.pad(width + 1)
+    widths = _fade_widths(flow)
+    padded = np.pad(flow, [(0, 0), *(widths + 1).tolist()], mode="edge")
+    for axis, both in enumerate(widths, 1):
+        for width, lines in zip(both, (padded, np.flip(padded, axis)), strict=True):
+            outer = np.moveaxis(lines, axis, -1)[..., : width + 1]
+            outer *= np.maximum(np.arange(-1, width), 0) / width
+    return padded, grid.pad(widths + 1)
+
+
+def _fade_widths(flow: Float[np.ndarray, "3 i j k"]) -> Int[np.ndarray, "3 2"]:
+    """Voxels in which the flow fades, before the first and behind the last ones."""
+    largest = [
+        [np.abs(flow.take(end, axis)).max() for end in (0, -1)] for axis in (1, 2, 3)
+    ]
+    widths = np.ceil(np.array(largest) / _STEEPEST_FADE).astype(int)
+    return widths.clip(_NARROWEST_FADE_VOXELS)

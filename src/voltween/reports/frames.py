@@ -64,31 +64,20 @@ class Frames:
         by_size = values[np.argsort(-counts, kind="stable")]
         return [int(value) for value in by_size if value != 0][:MOST_STRUCTURES]
 
-    @cached_property
-    def fixed_codes(self) -> LabelMap | None:
-        """The fixed label map with 1 for the first structure, and so on."""
-        return self._codes(self.pair.fixed_labels)
-
-    @cached_property
-    def moving_codes(self) -> LabelMap | None:
-        """The same of the moving scan."""
-        return self._codes(self.pair.moving_labels)
-
     def outlines(
-        self, codes: LabelMap | None, transform: Transform
+        self, labels: LabelMap | None, transform: Transform
     ) -> dict[str, Any] | None:
-        """The codes of moved structures as bytes; None if there are no structures."""
-        if codes is None:
-            return None
-        return exact_sprite(transform.resample(codes, onto=self.grid).data).as_dict()
+        """The moved structures as bytes: 1 for the first one, and so on.
 
-    def _codes(self, labels: LabelMap | None) -> LabelMap | None:
+        None if there are no structures.
+        """
         if labels is None or not self.structures:
             return None
-        codes = np.zeros(labels.data.shape, np.uint8)
+        moved = transform.resample(labels, onto=self.grid).data
+        codes = np.zeros(moved.shape, np.uint8)
         for code, structure in enumerate(self.structures, start=1):
-            codes[labels.data == structure] = code
-        return LabelMap(codes, labels.grid)
+            codes += (moved == structure) * np.uint8(code)
+        return exact_sprite(codes).as_dict()
 
 
 def viewer_data(frames: Frames, names: Mapping[int, str]) -> dict[str, Any]:
@@ -108,7 +97,7 @@ def viewer_data(frames: Frames, names: Mapping[int, str]) -> dict[str, Any]:
         "largest_log_jacobian": LARGEST_LOG_JACOBIAN,
         "colors": COLORS,
         "fixed": sprite(frames.fixed).as_dict(),
-        "fixed_labels": frames.outlines(frames.fixed_codes, Affine.identity()),
+        "fixed_labels": frames.outlines(pair.fixed_labels, Affine.identity()),
         "structures": [names.get(n, str(n)) for n in frames.structures],
         "folds": None if folds is None else exact_sprite(_bytes(folds)).as_dict(),
         "stages": _stages(frames, deformation),
@@ -121,7 +110,7 @@ def _stages(frames: Frames, deformation: Deformation) -> Sequence[dict[str, Any]
         {
             "name": name,
             "moved": sprite(frames.moved[name]).as_dict(),
-            "labels": frames.outlines(frames.moving_codes, transform),
+            "labels": frames.outlines(pair.moving_labels, transform),
             **deformation.describe(transform),
         }
         for name, transform in pair.tweening.items()

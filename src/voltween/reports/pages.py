@@ -6,13 +6,17 @@ forbids every request. Scripts are classic ones, as modules do not load from dis
 """
 
 import base64
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment, FileSystemBytecodeCache, FunctionLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from voltween.escaping import terminal
+from voltween.folders import cache_folder
 
 
 def render(template: str, **values: object) -> str:
@@ -44,9 +48,36 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_shown,
+        bytecode_cache=_kept_templates(),
     )
     environment.globals["inline"] = _inline
     return environment
+
+
+class _KeptTemplates(FileSystemBytecodeCache):
+    """Compiled templates in a folder; what cannot be read or written is made anew.
+
+    Compiling takes a tenth of a second. A file of another text, or of another version
+    of Python or Jinja, is not used.
+    """
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Reads a compiled template, if it is there."""
+        with suppress(OSError):
+            super().load_bytecode(bucket)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Writes a compiled template, if the folder can be written to."""
+        with suppress(OSError):
+            Path(self.directory).mkdir(parents=True, exist_ok=True)
+            super().dump_bytecode(bucket)
+
+
+def _kept_templates() -> _KeptTemplates | None:
+    """The compiled templates of this user; None without a home to keep them in."""
+    with suppress(OSError):
+        return _KeptTemplates(str(cache_folder() / "templates"))
+    return None
 
 
 def _text(name: str) -> str:

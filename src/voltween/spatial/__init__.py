@@ -8,6 +8,7 @@ an image from moving to fixed. Composition is `outer @ inner`. Everything is fro
 
 from voltween.spatial.alignment import align_centers as align_centers
 from voltween.spatial.chain import slabs as slabs
+from voltween.spatial.chain import smooth as smooth
 from voltween.spatial.grid import Grid as Grid
 from voltween.spatial.grid import directions_to_ras as directions_to_ras
 from voltween.spatial.grid import nearest_world_axes as nearest_world_axes

@@ -53,6 +53,7 @@ def sample(
 def pick(
     chain: Chain,
     volume: NDArray[np.unsignedinteger],
+    ends: NDArray[np.int64],
     result: NDArray[np.unsignedinteger],
     threads: int,
     /,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 from voltween.errors import InputError
 from voltween.process import usable_cores
@@ -105,11 +105,17 @@ def pick(
     chain: _native.Chain,
     volume: Shaped[np.ndarray, "i j k"],
     shape: tuple[int, int, int],
+    within: Int[np.ndarray, "3 2"],
 ) -> Shaped[np.ndarray, "_ _ _"]:
-    """Takes the voxels nearest to the mapped voxels of a grid; 0 beyond the volume."""
-    result = np.empty(shape, volume.dtype)
+    """Takes the voxels nearest to the mapped voxels of a grid; 0 beyond the volume.
+
+    `within` has the first voxel that is computed along each axis of the grid and that
+    after the last; the others are 0.
+    """
+    result = np.zeros(shape, volume.dtype)
     bits = f"u{volume.dtype.itemsize}"
-    _native.pick(chain, volume.view(bits), result.view(bits), _threads(result.size))
+    threads = _threads(int(np.diff(within).prod()))
+    _native.pick(chain, volume.view(bits), within, result.view(bits), threads)
     return result
 
 

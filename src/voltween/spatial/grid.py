@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from voltween.errors import InputError
 from voltween.spatial.ranges import check_range, check_spacing
@@ -125,11 +125,15 @@ class Grid:
         """Extent in mm of the voxel centers along each column of `directions`, RAS+."""
         return np.ptp((self.corners_mm() - self.center_mm) @ directions, axis=0)
 
-    def pad(self, voxels: int) -> "Grid":
-        """Adds `voxels` on every side; the existing voxels keep their places."""
+    def pad(self, voxels: int | Int[np.ndarray, "3 2"]) -> "Grid":
+        """Adds voxels on every side, or so many before and behind each axis.
+
+        The existing voxels keep their places.
+        """
+        sides = np.broadcast_to(voxels, (3, 2))
         affine = self.affine.copy()
-        affine[:3, 3] = self.voxel_to_world(np.full(3, -float(voxels)))
-        i, j, k = (n + 2 * voxels for n in self.shape)
+        affine[:3, 3] = self.voxel_to_world(-sides[:, 0].astype(np.float64))
+        i, j, k = (int(n) for n in self.shape + sides.sum(axis=1))
         return Grid((i, j, k), affine)
 
     def planes(self, first: int, stop: int) -> "Grid":

@@ -30,6 +30,7 @@ from voltween.spatial.chain import (
 )
 from voltween.spatial.grid import Grid
 from voltween.spatial.inversion import inverse_vectors_mm
+from voltween.spatial.label_reach import reach_of_labels
 from voltween.spatial.ranges import check_range
 from voltween.spatial.volume import Image, Points, Volume
 
@@ -92,7 +93,8 @@ class Transform(ABC):
             outside = moving.outside_value
             data = sample(chain, moving.data, onto.shape, outside=outside)
         else:
-            data = pick(chain, moving.data, onto.shape)
+            reach = reach_of_labels(moving, self._steps(), onto)
+            data = pick(chain, moving.data, onto.shape, reach)
         return type(moving)(data, onto)
 
     @final

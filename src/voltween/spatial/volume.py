@@ -33,13 +33,16 @@ class Image:
     dtype: np.dtype = field(init=False)
     """Type in which the image is written: that of the integers it was made of, as those
     of a file, or float32."""
+    outside_value: float = field(init=False)
+    """Intensity beyond the grid: 0, or the minimum if that is below 0."""
 
     def __post_init__(self) -> None:
         _check_shape("image", self.data, self.grid)
         object.__setattr__(self, "dtype", _written_type(self.data))
         with np.errstate(over="ignore"):
             data = _in_order(self.data, np.dtype(np.float32))
-        if data.size and not np.isfinite([data.min(), data.max()]).all():
+        ends = [float(data.min()), float(data.max())] if data.size else [0.0]
+        if not np.isfinite(ends).all():
             bad = data.size - int(np.isfinite(data).sum())
             raise InputError(
                 about="image",
@@ -48,22 +51,18 @@ class Image:
                 advice="replace them (by 0 for background) and try again",
             )
         object.__setattr__(self, "data", _read_only(data))
+        object.__setattr__(self, "outside_value", min(0.0, ends[0]))
 
     @property
     def stored(self) -> np.ndarray:
         """The voxels in the type in which they are written; copies of them keep it."""
         return self.data.astype(self.dtype, copy=False)
 
-    @property
-    def outside_value(self) -> float:
-        """Intensity beyond the grid: 0, or the minimum if that is below 0."""
-        return min(0.0, float(self.data.min()))
-
     def _repr_html_(self) -> str:
         return _notebook_html(self)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class LabelMap:
     """Integer labels on a grid, resampled by nearest neighbor; 0 is background.
 
