@@ -15,6 +15,7 @@
 #include "warped_correlation.h"
 #include "warped_features.h"
 #include "winograd.h"
+#include "winograd_gradient.h"
 
 #define VOLTWEEN_TEXT(name) #name
 #define VOLTWEEN_NAME(name) VOLTWEEN_TEXT(name)
@@ -55,6 +56,7 @@ constexpr voltween::WinogradKernels winograd_kernels() {
       .convolve = winograd,
       .join = winograd_join,
       .flow = winograd_flow,
+      .weight_gradient = weight_gradient,
   };
 #else
   return {};

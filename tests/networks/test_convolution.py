@@ -18,6 +18,10 @@ CASES = {
     "minimal filtering": (6, 8, 3, 1, 1, (14, 15, 16)),
     "minimal filtering, thin": (6, 3, 3, 1, 2, (14, 15, 16)),
     "minimal filtering, phases": (6, 24, 2, 1, 1, (20, 21, 22)),
+    "halving of images": (2, 16, 3, 2, 2, (28, 28, 30)),
+    "halving of images, odd": (2, 16, 3, 2, 1, (29, 32, 32)),
+    "halving of few": (2, 5, 3, 2, 1, (12, 14, 16)),
+    "halving, pairs": (16, 32, 3, 2, 2, (28, 28, 30)),
     "pairs": (6, 8, 3, 1, 3, (8, 8, 8)),
 }
 
