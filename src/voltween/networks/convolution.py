@@ -5,6 +5,7 @@ fallback, and several pairs on a grid of a few voxels to kernels that rearrange 
 of weights for a handful of voxels. Results are equal up to rounding.
 """
 
+from itertools import product
 from typing import Any, Literal, get_args
 
 import torch
@@ -41,12 +42,13 @@ def convolve(
     """
     if x.device.type != "cpu":
         return conv3d(x, weight, bias, stride, padding)
-    if _voxels_after(x.shape, weight.shape[-1], stride, padding) <= _FEW_VOXELS:
-        return _multiply_matrices(x, weight, bias, stride, padding)
+    geometry = Geometry(stride, padding)
+    if _voxels_after(x.shape, weight.shape[-1], geometry) <= _FEW_VOXELS:
+        return _multiply_matrices(x, weight, bias, geometry)
     if not _is_single_precision(x):
         return conv3d(x, weight, bias, stride, padding)
     return _Convolution.apply(  # type: ignore[no-untyped-call]
-        x, weight, bias, Geometry(stride, padding)
+        x, weight, bias, geometry
     )
 
 
@@ -81,7 +83,8 @@ def pad_as_tf(
     return pad(x, margins)
 
 
-def _voxels_after(shape: torch.Size, size: int, stride: int, padding: int) -> int:
+def _voxels_after(shape: torch.Size, size: int, geometry: Geometry) -> int:
+    stride, padding = geometry
     i, j, k = ((n + 2 * padding - size) // stride + 1 for n in shape[2:])
     return i * j * k
 
@@ -93,15 +96,38 @@ def _is_single_precision(x: Tensor) -> bool:
 
 
 def _multiply_matrices(
-    x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int
+    x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry
 ) -> Tensor:
     """Multiplies one row per voxel, the values under its kernel, by the weights."""
-    size = weight.shape[-1]
-    windows = pad(x, [padding] * 6)
-    for axis in (2, 3, 4):
-        windows = windows.unfold(axis, size, stride)
-    rows = windows.permute(0, 2, 3, 4, 1, 5, 6, 7).flatten(4)
+    rows = _Rows.apply(x, weight.shape[-1], geometry)  # type: ignore[no-untyped-call]
     return linear(rows, weight.flatten(1), bias).permute(0, 4, 1, 2, 3)
+
+
+class _Rows(torch.autograd.Function):
+    """The values (b, i, j, k, channel and tap) under the kernel at every voxel."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, size: int, geometry: Geometry) -> Tensor:
+        ctx.shape, ctx.size, ctx.geometry = x.shape, size, geometry
+        windows = pad(x, [geometry.padding] * 6)
+        for axis in (2, 3, 4):
+            windows = windows.unfold(axis, size, geometry.stride)
+        return windows.permute(0, 2, 3, 4, 1, 5, 6, 7).flatten(4)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        batch, channels, *sides = ctx.shape
+        stride, padding = ctx.geometry
+        padded_sides = [side + 2 * padding for side in sides]
+        padded = gradients[0].new_zeros(batch, *padded_sides, channels)
+        taps = gradients[0].unflatten(4, (channels, *(ctx.size,) * 3))
+        reaches = [stride * n for n in taps.shape[1:4]]
+        for tap in product(range(ctx.size), repeat=3):
+            ends = (n + reach for n, reach in zip(tap, reaches, strict=True))
+            under = [slice(n, end, stride) for n, end in zip(tap, ends, strict=True)]
+            padded[:, *under] += taps[..., *tap]
+        inside = [slice(padding, padding + side) for side in sides]
+        return padded[:, *inside].permute(0, 4, 1, 2, 3), None, None
 
 
 class _Convolution(torch.autograd.Function):
