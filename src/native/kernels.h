@@ -152,7 +152,7 @@ struct WinogradKernels {
   // Convolves to phases and joins them, as LayerKernels does.
   void (*join)(const Convolution& layer, const float* x, int64_t skips, const float* skip,
                const float* prediction, float leak, float* joined, int threads) = nullptr;
-  // Convolves to the phases of at most 4 channels and interleaves them, times `scale`.
+  // Convolves to the phases of at most 3 channels and interleaves them, times `scale`.
   void (*flow)(const Convolution& layer, const float* x, float scale, float* flow,
                int threads) = nullptr;
   // To (channels of the result, channels of the inputs, taps^3).

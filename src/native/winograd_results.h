@@ -99,8 +99,8 @@ struct JoinedResult {
   }
 };
 
-// An array (batch, channels, i, j, k) of at most 4 channels, such as a flow, times `scale`,
-// where the result is its phases.
+// An array (batch, channels, i, j, k) of at most 3 channels, such as a flow, times `scale`,
+// where the result is its phases. All columns are one panel.
 struct FlowResult {
   static constexpr int row = 32;  // numbers of the phases
 

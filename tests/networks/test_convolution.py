@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from voltween.networks.convolution import convolve
+from voltween.ops import using_instructions
 
 # Channels in and out, size of the kernel, stride, pairs, shape: one for every way.
 CASES = {
@@ -48,6 +49,12 @@ def test_values_and_gradients(case, has_bias):
     expected_gradients = torch.autograd.grad(expected, exact, weights.double())
     for our, their in zip(gradients, expected_gradients, strict=True):
         torch.testing.assert_close(our.double(), their, atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["oneDNN", "oneDNN, stride", "thin", "pairs"])
+def test_values_and_gradients_without_kernels_of_our_own(name):
+    with using_instructions("plain"):
+        test_values_and_gradients(CASES[name], True)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())

@@ -101,7 +101,7 @@ def test_a_flow_is_interleaved_as_its_phases_are(shape):
     assert torch.equal(convolve.flow(x, 3.0), interleave(convolve(x), 3.0))
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("channels", [1, 2, 3])
 def test_few_channels_are_interleaved_as_their_phases_are(channels):
     weight, _ = layer(16, 8 * channels, 2)
     convolve = winograd_convolution(weight, None, (1, 16, 64, 64, 64))
@@ -116,9 +116,9 @@ def test_few_channels_are_interleaved_as_their_phases_are(channels):
 
 
 def test_more_channels_are_not_interleaved():
-    weight, _ = layer(16, 40, 2)
+    weight, _ = layer(16, 32, 2)
     convolve = winograd_convolution(weight, None, (1, 16, 64, 64, 64))
-    with pytest.raises(ValueError, match=r"8, 16, 24 or 32 outputs.*got 40, 2 and 1"):
+    with pytest.raises(ValueError, match=r"8, 16 or 24 outputs.*got 32, 2 and 1"):
         convolve.interleaved(features(16, (4, 4, 4)))
 
 

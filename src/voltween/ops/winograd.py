@@ -129,14 +129,14 @@ class WinogradConvolution:
         """Returns the array whose phases this convolution computes, times `scale`.
 
         Raises:
-            ValueError: If the convolution does not compute the phases of 1 to 4
+            ValueError: If the convolution does not compute the phases of 1 to 3
                 channels.
         """
         channels = self.outputs // 8
-        is_fit = self.outputs in (8, 16, 24, 32)
+        is_fit = self.outputs in (8, 16, 24)  # one panel of every instruction set
         if not is_fit or (self.taps, self.padding) != (2, 1):
             raise ValueError(
-                "phases to interleave are 8, 16, 24 or 32 outputs of 2 taps and "
+                "phases to interleave are 8, 16 or 24 outputs of 2 taps and "
                 f"padding 1, got {self.outputs}, {self.taps} and {self.padding}"
             )
         result = torch.empty(len(x), channels, *(2 * n for n in x.shape[2:]))
