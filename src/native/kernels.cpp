@@ -5,6 +5,7 @@
 #include "kernels.h"
 
 #include "winograd.h"
+#include "winograd_gradient.h"
 
 #define VOLTWEEN_TEXT(name) #name
 #define VOLTWEEN_NAME(name) VOLTWEEN_TEXT(name)
@@ -18,6 +19,7 @@ constexpr voltween::WinogradKernels winograd_kernels() {
       .convolve = winograd,
       .join = winograd_join,
       .flow = winograd_flow,
+      .weight_gradient = weight_gradient,
   };
 #else
   return {};

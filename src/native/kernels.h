@@ -138,6 +138,14 @@ struct Convolution {
   const float* weights;  // (panel, points^3, channels, columns of a panel)
 };
 
+// The gradient of the weights of a convolution of arrays with channels last.
+struct WeightGradient {
+  Size size, result_size;
+  int taps, stride, padding;
+  const float* x;
+  const float* gradient;  // of the result
+};
+
 // Null in a set without vectors. Leaky ReLU makes a number the larger of itself and
 // `leak` times itself.
 struct WinogradKernels {
@@ -148,9 +156,11 @@ struct WinogradKernels {
   // Convolves to phases and joins them, as LayerKernels does.
   void (*join)(const Convolution& layer, const float* x, int64_t skips, const float* skip,
                const float* prediction, float leak, float* joined, int threads) = nullptr;
-  // Convolves to the phases of a flow and interleaves them, times `scale`.
+  // Convolves to the phases of at most 3 channels and interleaves them, times `scale`.
   void (*flow)(const Convolution& layer, const float* x, float scale, float* flow,
                int threads) = nullptr;
+  // To (channels of the result, channels of the inputs, taps^3).
+  void (*weight_gradient)(const WeightGradient& layer, float* result, int threads) = nullptr;
 };
 
 struct InstructionSet {

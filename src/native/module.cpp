@@ -384,10 +384,21 @@ void bind_winograd(nb::module_& m) {
       [](const In<float, 5>& x, const In<float, 4>& weights, float scale,
          const Out<float, 5>& flow, int threads) {
         nb::gil_scoped_release release;
-        active->winograd.flow(winograd_layer(x, weights, 24, 2, 1), x.data(), scale,
-                              flow.data(), threads);
+        active->winograd.flow(winograd_layer(x, weights, 8 * length(flow, 1), 2, 1), x.data(),
+                              scale, flow.data(), threads);
       },
       annotation<In<float, 5>>(), annotation<In<float, 4>>(), nb::arg(),
+      annotation<Out<float, 5>>(), nb::arg());
+  m.def(
+      "weight_gradient",
+      [](const In<float, 5>& x, const In<float, 5>& gradient, int taps, int stride, int padding,
+         const Out<float, 5>& result, int threads) {
+        nb::gil_scoped_release release;
+        active->winograd.weight_gradient({layer_size_of(x), layer_size_of(gradient), taps,
+                                          stride, padding, x.data(), gradient.data()},
+                                         result.data(), threads);
+      },
+      annotation<In<float, 5>>(), annotation<In<float, 5>>(), nb::arg(), nb::arg(), nb::arg(),
       annotation<Out<float, 5>>(), nb::arg());
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "buffer.h"
+#include "gradient_parts.h"
 #include "kernels.h"
 #include "parallel.h"
 #include "size.h"
@@ -23,9 +24,6 @@ constexpr int64_t kCacheNumbers = 128 << 10;
 inline int64_t growth_of(const Convolution& layer) {
   return 2 * layer.padding + 1 - layer.taps;
 }
-
-constexpr int64_t cube(int64_t n) { return n * n * n; }
-constexpr int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // The tiles of a result, in order, and the memory for a block of them.
 template <int points, int outputs>
@@ -188,7 +186,8 @@ inline void winograd_join(const Convolution& layer, const float* x, int64_t skip
 
 inline void winograd_flow(const Convolution& layer, const float* x, float scale, float* flow,
                           int threads) {
-  convolve_to(layer, x, FlowResult{doubled(layer.size, 3), scale, flow, {}}, threads);
+  const Size fine = doubled(layer.size, layer.columns / 8);
+  convolve_to(layer, x, FlowResult{fine, scale, flow, {}}, threads);
 }
 
 }  // namespace

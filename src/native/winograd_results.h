@@ -99,9 +99,10 @@ struct JoinedResult {
   }
 };
 
-// A flow (batch, 3, i, j, k), times `scale`, where the result is its phases.
+// An array (batch, channels, i, j, k) of at most 3 channels, such as a flow, times `scale`,
+// where the result is its phases. All columns are one panel.
 struct FlowResult {
-  static constexpr int row = 32;  // numbers of the 24 phases
+  static constexpr int row = 32;  // numbers of the phases
 
   Size fine;
   float scale;
@@ -124,12 +125,14 @@ struct FlowResult {
       for (int j = 0; j < 2 * outputs; ++j) {
         if (i0 + i < 0 || j0 + j < 0 || i0 + i >= fine.i || j0 + j >= fine.j) continue;
         const float* from = phases + (i / 2 * outputs + j / 2) * outputs * row +
-                            3 * (4 * (1 - i % 2) + 2 * (1 - j % 2));
-        for (int c = 0; c < 3; ++c) {
+                            fine.channels * (4 * (1 - i % 2) + 2 * (1 - j % 2));
+        for (int64_t c = 0; c < fine.channels; ++c) {
           float* line =
-              to + (((tile.b * 3 + c) * fine.i + i0 + i) * fine.j + j0 + j) * fine.k + k0;
+              to +
+              (((tile.b * fine.channels + c) * fine.i + i0 + i) * fine.j + j0 + j) * fine.k +
+              k0;
           for (int64_t k = first; k < last; ++k)
-            line[k] = scale * from[k / 2 * row + 3 * (1 - k % 2) + c];
+            line[k] = scale * from[k / 2 * row + fine.channels * (1 - k % 2) + c];
         }
       }
   }

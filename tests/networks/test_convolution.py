@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from voltween.networks.convolution import convolve
+from voltween.ops import using_instructions
 
 # Channels in and out, size of the kernel, stride, pairs, shape: one for every way.
 CASES = {
@@ -18,6 +19,10 @@ CASES = {
     "minimal filtering": (6, 8, 3, 1, 1, (14, 15, 16)),
     "minimal filtering, thin": (6, 3, 3, 1, 2, (14, 15, 16)),
     "minimal filtering, phases": (6, 24, 2, 1, 1, (20, 21, 22)),
+    "halving of images": (2, 16, 3, 2, 2, (28, 28, 30)),
+    "halving of images, odd": (2, 16, 3, 2, 1, (29, 32, 32)),
+    "halving of few": (2, 5, 3, 2, 1, (12, 14, 16)),
+    "halving, pairs": (16, 32, 3, 2, 2, (28, 28, 30)),
     "pairs": (6, 8, 3, 1, 3, (8, 8, 8)),
 }
 
@@ -44,6 +49,12 @@ def test_values_and_gradients(case, has_bias):
     expected_gradients = torch.autograd.grad(expected, exact, weights.double())
     for our, their in zip(gradients, expected_gradients, strict=True):
         torch.testing.assert_close(our.double(), their, atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["oneDNN", "oneDNN, stride", "thin", "pairs"])
+def test_values_and_gradients_without_kernels_of_our_own(name):
+    with using_instructions("plain"):
+        test_values_and_gradients(CASES[name], True)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())

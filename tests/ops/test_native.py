@@ -59,13 +59,14 @@ def arguments_of(shape, dtype=torch.float64):
 
 
 OPERATIONS = list(arguments_of((2, 2, 2)))
-# Compiled functions without an operation: voltween.ops.adding.
+# Compiled functions without an operation: voltween.ops.adding, and weight_gradients.
 IN_ONE_CALL = {
     "add_folding",
     "add_variation",
     "add_warped_correlation",
     "add_warped_difference",
     "cube_statistics",
+    "weight_gradient",
 }
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.name)
 

@@ -101,6 +101,27 @@ def test_a_flow_is_interleaved_as_its_phases_are(shape):
     assert torch.equal(convolve.flow(x, 3.0), interleave(convolve(x), 3.0))
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_few_channels_are_interleaved_as_their_phases_are(channels):
+    weight, _ = layer(16, 8 * channels, 2)
+    convolve = winograd_convolution(weight, None, (1, 16, 64, 64, 64))
+    x = features(16, (5, 8, 7), 2)
+    phases = convolve(x).unflatten(1, (8, channels))
+    result = convolve.interleaved(x, 2.0)
+    for number in range(8):
+        i, j, k = number >> 2 & 1, number >> 1 & 1, number & 1
+        placed = result[:, :, i::2, j::2, k::2]
+        inside = phases[:, number, :, i : i + 5, j : j + 8, k : k + 7]
+        torch.testing.assert_close(placed, 2 * inside, atol=0, rtol=0)
+
+
+def test_more_channels_are_not_interleaved():
+    weight, _ = layer(16, 32, 2)
+    convolve = winograd_convolution(weight, None, (1, 16, 64, 64, 64))
+    with pytest.raises(ValueError, match=r"8, 16 or 24 outputs.*got 32, 2 and 1"):
+        convolve.interleaved(features(16, (4, 4, 4)))
+
+
 def test_a_flow_has_24_phases():
     weight, _ = layer(16, 40, 2)
     convolve = winograd_convolution(weight, None, (1, 16, 64, 64, 64))

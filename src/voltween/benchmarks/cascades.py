@@ -37,7 +37,8 @@ def measure_cascade(
     plain = Workload("inference", "plain PyTorch", stages, side)
     ours = replace(plain, contender="voltween")
     half = [replace(plain, contender="voltween bf16")] if has_fast_bf16() else []
-    yield _measure(stages, _by_contender(ours, *half, plain), repetitions)
+    auto = [replace(task, contender="voltween auto") for task in half]
+    yield _measure(stages, _by_contender(ours, *half, *auto, plain), repetitions)
     recomputing = replace(plain, contender="voltween recomputing")
     tasks = (ours, *half, recomputing, plain)
     steps = [replace(task, purpose="training") for task in tasks]

@@ -17,7 +17,12 @@ from voltween.benchmarks.naive import naive_correlation_loss, naive_total_variat
 from voltween.benchmarks.naive_cascade import naive_copy, naive_objective
 from voltween.benchmarks.timing import Work
 from voltween.benchmarks.voxelmorph_package import VoxelMorphName, voxelmorph_network
-from voltween.networks import CascadeConfig, VolumeTweeningNetwork, optimize
+from voltween.networks import (
+    CascadeConfig,
+    Precision,
+    VolumeTweeningNetwork,
+    optimize,
+)
 from voltween.ops import FlowParts
 from voltween.refinement import (
     FAST,
@@ -30,11 +35,14 @@ from voltween.refinement import (
 from voltween.training import VTN_LIVER, stage_losses, total_loss
 
 Contender = (
-    Literal["voltween", "voltween bf16", "voltween recomputing", "plain PyTorch"]
+    Literal["voltween", "voltween bf16", "voltween auto", "voltween recomputing"]
+    | Literal["plain PyTorch"]
     | VoxelMorphName
 )
 Purpose = Literal["inference", "training", "refinement"]
 _LEARNING_RATE = 1e-4
+# Of our inference; every other contender's is single.
+_PRECISIONS: dict[str, Precision] = {"voltween bf16": "bf16", "voltween auto": "auto"}
 
 
 @dataclass(frozen=True)
@@ -125,8 +133,7 @@ def _inference_network(workload: Workload) -> Callable[[Tensor, Tensor], object]
     network = random_network(workload.stages, workload.side, workload.levels)
     if workload.contender == "plain PyTorch":
         return naive_copy(network).eval()
-    is_bf16 = workload.contender == "voltween bf16"
-    return optimize(network, precision="bf16" if is_bf16 else "fp32")
+    return optimize(network, _PRECISIONS.get(workload.contender, "fp32"))
 
 
 def _training(workload: Workload, fixed: Tensor, moving: Tensor) -> Work:

@@ -5,6 +5,7 @@ fallback, and several pairs on a grid of a few voxels to kernels that rearrange 
 of weights for a handful of voxels. Results are equal up to rounding.
 """
 
+from itertools import product
 from typing import Any, Literal, get_args
 
 import torch
@@ -13,16 +14,15 @@ from torch import Tensor
 from torch.nn.functional import conv3d, linear, pad
 
 from voltween.errors import InputError
-from voltween.ops import WinogradConvolution, winograd_convolution
+from voltween.networks.gradients import (
+    Geometry,
+    gradient_of_features,
+    gradient_of_weights,
+)
+from voltween.ops import winograd_once
 
 # Up to 5^3 voxels, a matrix product is faster, measured with 1 and 2 pairs.
 _FEW_VOXELS = 125
-# Up to this size PyTorch uses its fallback for one pair (use_mkldnn, Convolution.cpp).
-_FALLBACK_SIZE = 20480
-# oneDNN is ten times too slow for the weights' gradient of 3 channels (AVX2).
-_FEW_CHANNELS = 4
-# Products per pair of channels from which transforming the weights anew pays, measured.
-_FEWEST_PRODUCTS = 1 << 16
 _SIZE = 3  # of the kernels that halve the grid
 
 Padding = Literal["symmetric", "same-tf"]
@@ -42,37 +42,14 @@ def convolve(
     """
     if x.device.type != "cpu":
         return conv3d(x, weight, bias, stride, padding)
-    if _voxels_after(x.shape, weight.shape[-1], stride, padding) <= _FEW_VOXELS:
-        return _multiply_matrices(x, weight, bias, stride, padding)
+    geometry = Geometry(stride, padding)
+    if _voxels_after(x.shape, weight.shape[-1], geometry) <= _FEW_VOXELS:
+        return _multiply_matrices(x, weight, bias, geometry)
     if not _is_single_precision(x):
         return conv3d(x, weight, bias, stride, padding)
-    is_thin = len(weight) <= _FEW_CHANNELS and weight.shape[-1] == 3
-    if (stride, padding) == (1, 1):
-        winograd = _winograd(x, weight, bias)
-        if winograd is not None or is_thin:
-            return _FilteredConvolution.apply(  # type: ignore[no-untyped-call]
-                x, weight, bias, winograd
-            )
-    if _is_small(x):
-        return _OneDnnConvolution.apply(  # type: ignore[no-untyped-call]
-            x, weight, bias, (stride, padding)
-        )
-    return conv3d(x, weight, bias, stride, padding)
-
-
-def _winograd(
-    x: Tensor, weight: Tensor, bias: Tensor | None, padding: int = 1
-) -> WinogradConvolution | None:
-    """Minimal filtering if it saves more time than transforming the weights takes."""
-    taps = weight[0, 0].numel()
-    if len(x) * x[0, 0].numel() * taps < _FEWEST_PRODUCTS:
-        return None
-    return winograd_convolution(weight, bias, x.shape, padding)
-
-
-def _is_small(x: Tensor) -> bool:
-    """Whether PyTorch would use its fallback."""
-    return len(x) == 1 and x[0, ..., 0].numel() <= _FALLBACK_SIZE
+    return _Convolution.apply(  # type: ignore[no-untyped-call]
+        x, weight, bias, geometry
+    )
 
 
 def check_padding(padding: str) -> None:
@@ -106,7 +83,8 @@ def pad_as_tf(
     return pad(x, margins)
 
 
-def _voxels_after(shape: torch.Size, size: int, stride: int, padding: int) -> int:
+def _voxels_after(shape: torch.Size, size: int, geometry: Geometry) -> int:
+    stride, padding = geometry
     i, j, k = ((n + 2 * padding - size) // stride + 1 for n in shape[2:])
     return i * j * k
 
@@ -118,32 +96,57 @@ def _is_single_precision(x: Tensor) -> bool:
 
 
 def _multiply_matrices(
-    x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int
+    x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry
 ) -> Tensor:
     """Multiplies one row per voxel, the values under its kernel, by the weights."""
-    size = weight.shape[-1]
-    windows = pad(x, [padding] * 6)
-    for axis in (2, 3, 4):
-        windows = windows.unfold(axis, size, stride)
-    rows = windows.permute(0, 2, 3, 4, 1, 5, 6, 7).flatten(4)
+    rows = _Rows.apply(x, weight.shape[-1], geometry)  # type: ignore[no-untyped-call]
     return linear(rows, weight.flatten(1), bias).permute(0, 4, 1, 2, 3)
 
 
-class _OneDnnConvolution(torch.autograd.Function):
-    """The convolution by oneDNN, forward and backward, for every size."""
+class _Rows(torch.autograd.Function):
+    """The values (b, i, j, k, channel and tap) under the kernel at every voxel."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, size: int, geometry: Geometry) -> Tensor:
+        ctx.shape, ctx.size, ctx.geometry = x.shape, size, geometry
+        windows = pad(x, [geometry.padding] * 6)
+        for axis in (2, 3, 4):
+            windows = windows.unfold(axis, size, geometry.stride)
+        return windows.permute(0, 2, 3, 4, 1, 5, 6, 7).flatten(4)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        batch, channels, *sides = ctx.shape
+        stride, padding = ctx.geometry
+        padded_sides = [side + 2 * padding for side in sides]
+        padded = gradients[0].new_zeros(batch, *padded_sides, channels)
+        taps = gradients[0].unflatten(4, (channels, *(ctx.size,) * 3))
+        reaches = [stride * n for n in taps.shape[1:4]]
+        for tap in product(range(ctx.size), repeat=3):
+            ends = (n + reach for n, reach in zip(tap, reaches, strict=True))
+            under = [slice(n, end, stride) for n, end in zip(tap, ends, strict=True)]
+            padded[:, *under] += taps[..., *tap]
+        inside = [slice(padding, padding + side) for side in sides]
+        return padded[:, *inside].permute(0, 4, 1, 2, 3), None, None
+
+
+class _Convolution(torch.autograd.Function):
+    """The convolution by minimal filtering where that pays, else by oneDNN.
+
+    Its gradients are those of `gradients.py`.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        geometry: tuple[int, int],
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry
     ) -> Tensor:
-        stride, padding = geometry
         ctx.save_for_backward(x, weight)
-        ctx.stride, ctx.padding = stride, padding
-        ctx.bias_sizes = None if bias is None else list(bias.shape)
+        ctx.geometry = geometry
+        if geometry == (1, 1):
+            winograd = winograd_once(x, weight, bias)
+            if winograd is not None:
+                return winograd(x)
+        stride, padding = geometry
         return torch.mkldnn_convolution(
             x, weight, bias, [padding] * 3, [stride] * 3, [1] * 3, 1
         )
@@ -151,104 +154,12 @@ class _OneDnnConvolution(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        # PyTorch chooses oneDNN if the tensors are in oneDNN's own layout.
-        results = torch.ops.aten.convolution_backward(
-            gradients[0].to_mkldnn(),
-            x.to_mkldnn(),
-            weight,
-            ctx.bias_sizes,
-            [ctx.stride] * 3,
-            [ctx.padding] * 3,
-            [1] * 3,
-            False,
-            [0] * 3,
-            1,
-            ctx.needs_input_grad[:3],
-        )
-        return (*(_to_dense(result) for result in results), None)
-
-
-class _FilteredConvolution(torch.autograd.Function):
-    """A convolution of stride 1 and padding 1 that PyTorch alone would do slowly.
-
-    The result and the gradient of the features are by minimal filtering where that
-    pays, the gradient of the weights of few channels by a matrix product.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        winograd: WinogradConvolution | None,
-    ) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        if winograd is not None:
-            return winograd(x)
-        return torch.mkldnn_convolution(x, weight, bias, [1] * 3, [1] * 3, [1] * 3, 1)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
         gradient = gradients[0]
         wants_x, wants_weight, wants_bias, _ = ctx.needs_input_grad
-        x_gradient, weight_gradient = None, None
-        if wants_x:
-            x_gradient = _feature_gradient(gradient, x, weight)
-        if wants_weight:
-            is_thin = len(weight) <= _FEW_CHANNELS and weight.shape[-1] == 3
-            compute = _thin_weight_gradient if is_thin else _weight_gradient
-            weight_gradient = compute(gradient, x, weight)
-        bias_gradient = gradient.sum((0, 2, 3, 4)) if wants_bias else None
-        return x_gradient, weight_gradient, bias_gradient, None
-
-
-def _feature_gradient(gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    transposed = weight.flip(2, 3, 4).transpose(0, 1)
-    padding = weight.shape[-1] - 2
-    winograd = _winograd(gradient, transposed, None, padding)
-    if winograd is not None:
-        return winograd(gradient)
-    return _gradient_by_onednn(gradient, x, weight, 0)
-
-
-def _weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    return _gradient_by_onednn(gradient, x, weight, 1)
-
-
-def _gradient_by_onednn(
-    gradient: Tensor, x: Tensor, weight: Tensor, number: int
-) -> Tensor:
-    """The gradient of the features (number 0) or of the weights (1)."""
-    if _is_small(x):
-        # PyTorch chooses oneDNN if the tensors are in oneDNN's own layout.
-        gradient, x = gradient.to_mkldnn(), x.to_mkldnn()
-    results = torch.ops.aten.convolution_backward(
-        gradient,
-        x,
-        weight,
-        None,
-        *([1] * 3 for _ in range(3)),
-        False,
-        [0] * 3,
-        1,
-        [number == 0, number == 1, False],
-    )
-    result: Tensor = results[number]
-    return result.to_dense() if result.is_mkldnn else result
-
-
-def _thin_weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    """The gradient of the weights of a 3^3 convolution to few channels."""
-    # A voxel of x contributes by tap t to the gradient t - 1 voxels before it.
-    windows = pad(gradient, [1] * 6)
-    for axis in (2, 3, 4):
-        windows = windows.unfold(axis, 3, 1)
-    rows = windows.permute(0, 2, 3, 4, 1, 5, 6, 7).flatten(0, 3).flatten(1)
-    sums = rows.T @ x.permute(0, 2, 3, 4, 1).flatten(0, 3)
-    return sums.T.unflatten(1, (-1, 3, 3, 3)).flip(2, 3, 4).transpose(0, 1)
-
-
-def _to_dense(tensor: Tensor | None) -> Tensor | None:
-    return tensor.to_dense() if tensor is not None and tensor.is_mkldnn else tensor
+        arguments = (gradient, x, weight, ctx.geometry)
+        return (
+            gradient_of_features(*arguments) if wants_x else None,
+            gradient_of_weights(*arguments) if wants_weight else None,
+            gradient.sum((0, 2, 3, 4)) if wants_bias else None,
+            None,
+        )

@@ -2,8 +2,9 @@
 
 Weights are stored once in the layout that the processor's convolutions read, oneDNN's
 or Winograd's minimal filtering's; biases and LeakyReLU are part of the convolution.
-Where the processor multiplies bfloat16 matrices, all layers but the last of a dense
-subnetwork may run in bfloat16; flows, warps and compositions stay in single precision.
+Where the processor multiplies bfloat16 matrices, each layer but the last of a dense
+subnetwork runs in bfloat16 if that is faster, as its first features show; flows, warps
+and compositions stay in single precision.
 The network itself and its checkpoints do not change.
 """
 
@@ -20,6 +21,7 @@ from voltween.networks.blocks import LEAK, Convolution, LinearConvolution
 from voltween.networks.cascade import Tweening, VolumeTweeningNetwork
 from voltween.networks.convolution import pad_as_tf
 from voltween.networks.dense import DenseSubnetwork
+from voltween.networks.faster_layer import FasterLayer
 from voltween.networks.kinds import Network
 from voltween.networks.upsampling import Upsampling
 from voltween.ops import (
@@ -30,6 +32,7 @@ from voltween.ops import (
 )
 
 Precision = Literal["fp32", "bf16", "auto"]
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 Registrar = Callable[[Float[Tensor, "b 1 i j k"], Float[Tensor, "b 1 i j k"]], Tweening]
 
 
@@ -37,22 +40,22 @@ def optimize(network: Network, precision: Precision = "auto") -> Registrar:
     """Returns an inference-only callable (fixed, moving) -> Tweening of the network.
 
     "fp32" differs from the network by rounding only. "bf16" computes features in
-    bfloat16 on any processor; "auto" does so on CPUs where that is fast. Networks on
-    other devices are not rearranged, nor is VoxelMorph.
+    bfloat16 on any processor; "auto" does so layer by layer where that is measured to
+    be faster, on CPUs that multiply bfloat16 matrices. Networks on other devices are
+    not rearranged, nor is VoxelMorph.
 
     Raises:
         ValueError: If `precision` is none of these.
     """
     check_precision(precision)
     device = next(network.parameters()).device.type
-    is_half = precision == "bf16"
-    if precision == "auto":
-        is_half = device == "cpu" and has_fast_bf16()
     is_packed = device == "cpu" and isinstance(network, VolumeTweeningNetwork)
-    dtype = torch.bfloat16 if is_half else torch.float32
+    if precision == "auto" and not (device == "cpu" and has_fast_bf16()):
+        precision = "fp32"
     with torch.no_grad():
-        fast = pack(network, dtype) if is_packed else network
-    casts = torch.autocast(device, torch.bfloat16, enabled=is_half and not is_packed)
+        fast = pack(network, precision) if is_packed else network
+    is_cast = precision != "fp32" and not is_packed
+    casts = torch.autocast(device, torch.bfloat16, enabled=is_cast)
 
     def run(
         fixed: Float[Tensor, "b 1 i j k"], moving: Float[Tensor, "b 1 i j k"]
@@ -154,7 +157,8 @@ class PackedUpsampling(PackedConvolution):
     ) -> Float[Tensor, "b c3 i j k"]:
         """Returns [skip, LeakyReLU(upsampled features), prediction]."""
         if (winograd := self._packed_for(coarse)) is not None:
-            return winograd.join(coarse, skip, prediction, leak)
+            numbers = (x.to(self.dtype) for x in (coarse, skip, prediction))
+            return winograd.join(*numbers, leak)
         return join(skip, self(coarse), prediction, leak)
 
     def flow(
@@ -166,30 +170,39 @@ class PackedUpsampling(PackedConvolution):
         return interleave(self(coarse), scale)
 
 
-def pack(module: nn.Module, dtype: torch.dtype = torch.float32) -> Any:
+def pack(module: nn.Module, precision: Precision = "fp32") -> Any:
     """Returns a copy of the module with its convolutions packed."""
     if isinstance(module, Convolution):
-        result = pack(module[0], dtype)
+        result = pack(module[0], precision)
         result.leak = LEAK
         return result
-    if isinstance(module, LinearConvolution):
-        return PackedConvolution(
-            module.weight,
-            module.bias,
-            stride=module.stride[0],
-            is_padded_as_tf=module.is_padded_as_tf,
-            dtype=dtype,
-        )
-    if isinstance(module, Upsampling):
-        return PackedUpsampling(module.weight, None, dtype=dtype)
+    if isinstance(module, LinearConvolution | Upsampling):
+        if precision == "auto":
+            forms = {name: _packed(module, dtype) for name, dtype in _DTYPES.items()}
+            return FasterLayer(forms)
+        return _packed(module, _DTYPES[precision])
     result = copy.copy(module)
     result._modules = {
-        name: None if child is None else pack(child, dtype)
+        name: None if child is None else pack(child, precision)
         for name, child in module._modules.items()
     }
     if isinstance(module, DenseSubnetwork):  # flows stay in single precision
         result.flow = pack(module.flow)
     return result
+
+
+def _packed(
+    layer: LinearConvolution | Upsampling, dtype: torch.dtype
+) -> PackedConvolution:
+    if isinstance(layer, Upsampling):
+        return PackedUpsampling(layer.weight, None, dtype=dtype)
+    return PackedConvolution(
+        layer.weight,
+        layer.bias,
+        stride=layer.stride[0],
+        is_padded_as_tf=layer.is_padded_as_tf,
+        dtype=dtype,
+    )
 
 
 def _can_pack(dtype: torch.dtype) -> bool:

@@ -22,6 +22,7 @@ from voltween.ops.interleaving import interleave as interleave
 from voltween.ops.interleaving import join as join
 from voltween.ops.jacobian import folding_fraction as folding_fraction
 from voltween.ops.jacobian import jacobian_determinant as jacobian_determinant
+from voltween.ops.kernel_choice import decide as decide
 from voltween.ops.kernel_choice import instruction_set as instruction_set
 from voltween.ops.kernel_choice import instruction_sets as instruction_sets
 from voltween.ops.kernel_choice import kernel_choices as kernel_choices
@@ -40,5 +41,7 @@ from voltween.ops.velocity import logarithm as logarithm
 from voltween.ops.warping import compose as compose
 from voltween.ops.warping import warp as warp
 from voltween.ops.warping import warp_nearest as warp_nearest
+from voltween.ops.weight_gradients import weight_gradient as weight_gradient
 from voltween.ops.winograd import WinogradConvolution as WinogradConvolution
 from voltween.ops.winograd import winograd_convolution as winograd_convolution
+from voltween.ops.winograd import winograd_once as winograd_once

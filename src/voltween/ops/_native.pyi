@@ -211,3 +211,13 @@ def winograd_join(
 def winograd_flow(
     x: Tensor, weights: Tensor, scale: float, flow: Tensor, threads: int, /
 ) -> None: ...
+def weight_gradient(
+    x: Tensor,
+    gradient: Tensor,
+    taps: int,
+    stride: int,
+    padding: int,
+    result: Tensor,
+    threads: int,
+    /,
+) -> None: ...

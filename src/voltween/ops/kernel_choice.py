@@ -10,7 +10,7 @@ Where it cannot be written, every process tries for itself.
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -60,15 +60,20 @@ def using_instructions(name: str) -> Iterator[None]:
         _native.use(_WANTED)
 
 
-def decide(kernel: str, measure: Callable[[], dict[str, float]]) -> str:
-    """Returns the instruction set for a kernel, for the native module.
+def decide(
+    kernel: str,
+    measure: Callable[[], dict[str, float]],
+    names: Sequence[str] | None = None,
+) -> str:
+    """Returns the fastest form of a kernel: for the native module, an instruction set.
 
     Args:
         kernel: Name of the kernel, its precision and the class of sizes.
-        measure: Tries the kernel; returns the seconds that each set took.
+        measure: Tries the kernel; returns the seconds that each form took.
+        names: Names of the forms; None for the instruction sets of this processor.
     """
     name = _kept().get(kernel)
-    if name is None:
+    if name not in (_native.instruction_sets() if names is None else names):
         seconds = measure()
         name = min(seconds, key=seconds.__getitem__)
         _keep(kernel, name)
@@ -81,9 +86,9 @@ def _kept() -> dict[str, str]:
     with suppress(OSError, ValueError, RecursionError):
         record = json.loads(_file().read_text(encoding="utf-8"))
         if isinstance(record, dict) and _build() == record.get("build"):
-            choices, sets = record.get("choices"), _native.instruction_sets()
+            choices = record.get("choices")
             pairs = choices.items() if isinstance(choices, dict) else ()
-            return {kernel: name for kernel, name in pairs if name in sets}
+            return {kernel: name for kernel, name in pairs if isinstance(name, str)}
     return {}
 
 

@@ -24,6 +24,8 @@ from voltween.ops.interleaving import join
 _MOST_WEIGHTS = 1 << 20
 # Measured: with fewer tiles, the weights are read too often for what is computed.
 _FEWEST_TILES = 64
+# Products per pair of channels from which transforming the weights anew pays, measured.
+_FEWEST_PRODUCTS = 1 << 15
 
 # The transform of the weights along one axis, by (points, taps). Other transforms, and
 # which m each stands for, are in src/native/winograd_transforms.h.
@@ -119,10 +121,28 @@ class WinogradConvolution:
                 "a flow is upsampled by 24 outputs, 2 taps and padding 1, got "
                 f"{self.outputs}, {self.taps} and {self.padding}"
             )
-        flow = torch.empty(len(x), 3, *(2 * n for n in x.shape[2:]))
+        return self.interleaved(x, scale)
+
+    def interleaved(
+        self, x: Float[Tensor, "b c i1 j1 k1"], scale: float = 1.0
+    ) -> Float[Tensor, "b c2 i j k"]:
+        """Returns the array whose phases this convolution computes, times `scale`.
+
+        Raises:
+            ValueError: If the convolution does not compute the phases of 1 to 3
+                channels.
+        """
+        channels = self.outputs // 8
+        is_fit = self.outputs in (8, 16, 24)  # one panel of every instruction set
+        if not is_fit or (self.taps, self.padding) != (2, 1):
+            raise ValueError(
+                "phases to interleave are 8, 16 or 24 outputs of 2 taps and "
+                f"padding 1, got {self.outputs}, {self.taps} and {self.padding}"
+            )
+        result = torch.empty(len(x), channels, *(2 * n for n in x.shape[2:]))
         threads = torch.get_num_threads()
-        _native.winograd_flow(self._lay_out(x), self.weight, scale, flow, threads)
-        return flow
+        _native.winograd_flow(self._lay_out(x), self.weight, scale, result, threads)
+        return result
 
     def operations(self, shape: Sequence[int]) -> int:
         """Returns the products and additions for features (B, C, I, J, K).
@@ -186,6 +206,21 @@ def winograd_convolution(
     )
 
 
+def winograd_once(
+    x: Float[Tensor, "b c i j k"],
+    weight: Float[Tensor, "c2 c taps taps taps"],
+    bias: Float[Tensor, " c2"] | None,
+    padding: int = 1,
+) -> WinogradConvolution | None:
+    """Returns the convolution by minimal filtering for one use, as in training.
+
+    Returns None where it does not save more time than transforming the weights takes.
+    """
+    if len(x) * x[0, 0].numel() * weight[0, 0].numel() < _FEWEST_PRODUCTS:
+        return None
+    return winograd_convolution(weight, bias, x.shape, padding)
+
+
 def _result_shape(shape: Sequence[int], taps: int, padding: int) -> list[int]:
     return [n + 2 * padding + 1 - taps for n in shape[2:]]
 
@@ -204,14 +239,13 @@ def _points(weight: Tensor, result: Sequence[int]) -> int | None:
 
 
 def _transformed(weight: Tensor, points: int, panel: int) -> Tensor:
-    """Weights (panel, position, input channel, column of the panel), in float32."""
-    axis = torch.tensor(_WEIGHT_TRANSFORMS[points, weight.shape[-1]]).double()
+    """Weights (panel, position, input channel, column of the panel)."""
+    axis = torch.tensor(_WEIGHT_TRANSFORMS[points, weight.shape[-1]]).float()
     transform = torch.kron(torch.kron(axis, axis), axis)  # of all three axes
-    taps = weight.detach().double().flatten(2).permute(2, 1, 0)
-    positions = torch.tensordot(transform, taps, dims=1).float()
-    filled = pad(positions, (0, -len(weight) % panel))
-    panels = filled.unflatten(2, (-1, panel)).permute(2, 0, 1, 3)
-    return panels.contiguous()
+    taps = weight.detach().flatten(2).permute(1, 0, 2)
+    filled = pad(taps, (0, 0, 0, -len(weight) % panel))
+    by_panel = filled.unflatten(1, (-1, panel)).permute(1, 3, 0, 2)
+    return (transform @ by_panel.flatten(2)).unflatten(2, (-1, panel))
 
 
 def _empty(*shape: int) -> Tensor:
