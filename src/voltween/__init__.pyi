@@ -3,6 +3,7 @@ __version__: str
 from .errors import InputError as InputError
 from .figures import notebook_html as notebook_html
 from .io import read as read
+from .io import read_channels as read_channels
 from .io import read_labels as read_labels
 from .io import read_points as read_points
 from .io import read_transform as read_transform
@@ -25,5 +26,8 @@ from .spatial import DisplacementField as DisplacementField
 from .spatial import Grid as Grid
 from .spatial import Image as Image
 from .spatial import LabelMap as LabelMap
+from .spatial import MultichannelImage as MultichannelImage
 from .spatial import Points as Points
+from .spatial import Sampling as Sampling
 from .spatial import Transform as Transform
+from .spatial import resample_channels as resample_channels

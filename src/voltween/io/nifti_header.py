@@ -29,8 +29,8 @@ from voltween.io.container import (
 )
 from voltween.io.itk import grid_from_itk, itk_messages
 from voltween.io.stored import GZIP, RAW, StoredVoxels
-from voltween.io.volume_file import VolumeFile, check_has_three_axes
-from voltween.spatial import Grid
+from voltween.io.volume_file import VolumeFile, volumes_of
+from voltween.spatial import Grid, Meaning
 
 NIFTI_KINDS = (NIFTI, NIFTI_PAIR, NIFTI2, NIFTI2_PAIR, ANALYZE)
 _PAIRS = (NIFTI_PAIR, NIFTI2_PAIR, ANALYZE)
@@ -43,6 +43,7 @@ _HEADERS = {
 }
 _MM_PER_UNIT = {0: 1.0, 1: 1e3, 2: 1.0, 3: 1e-3}  # unknown, meter, mm, micrometer
 _UNIT_BITS = 7  # the others hold the unit of time
+_SECONDS_PER_UNIT = {8: 1.0, 16: 1e-3, 24: 1e-6}
 _PLACE_TOLERANCE_MM = 0.1
 _LARGEST = 1e9  # a position in micrometers, a kilometer away
 _SHORTEST = 1e-9
@@ -77,8 +78,7 @@ def open_nifti(
     header = _header(content)
     shape = tuple(int(n) for n in header.get_data_shape())
     is_vector = len(shape) == 5 and shape[3] == 1
-    sizes = shape[:3] if is_vector else shape
-    check_has_three_axes(sizes)
+    sizes = volumes_of(shape[:3] if is_vector else shape)
     dtype, components = _numbers(header)
     slope, intercept = _scale(header)
     if content.kind is ANALYZE and analyze_directions is not None:
@@ -88,7 +88,7 @@ def open_nifti(
     return VolumeFile(
         path=content.path,
         kind=content.kind,
-        sizes=sizes[:3],
+        sizes=sizes,
         components=components * (shape[4] if is_vector else 1),
         dtype=dtype,
         is_interleaved=components > 1,
@@ -96,7 +96,27 @@ def open_nifti(
         voxels=_stored_voxels(header, content),
         slope=slope,
         intercept=intercept,
+        meaning=_meaning(header, sizes),
+        step_s=_step_s(header),
     )
+
+
+def _meaning(header: nibabel.AnalyzeHeader, sizes: tuple[int, ...]) -> Meaning:
+    if len(sizes) > 3:
+        return "series"
+    if header.get_data_dtype().names:
+        return "colors"
+    return "channels" if header["dim"][0] == 5 and header["dim"][5] > 1 else "scalar"
+
+
+def _step_s(header: nibabel.AnalyzeHeader) -> float:
+    """Time between volumes in seconds, in whatever unit the header states it."""
+    step = abs(float(header["pixdim"][4]))
+    unit = 0
+    if isinstance(header, nibabel.Nifti1Header):
+        unit = int(header["xyzt_units"]) & ~_UNIT_BITS
+    step *= _SECONDS_PER_UNIT.get(unit, 1.0)
+    return step if np.isfinite(step) and step > 0 else 1.0
 
 
 def _header(content: Content) -> nibabel.AnalyzeHeader:

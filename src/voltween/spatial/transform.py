@@ -25,10 +25,9 @@ from voltween.spatial.chain import (
     displacements_mm,
     link,
     map_positions,
-    pick,
-    sample,
 )
 from voltween.spatial.grid import Grid
+from voltween.spatial.interpolation import Interpolation, interpolate
 from voltween.spatial.inversion import inverse_vectors_mm
 from voltween.spatial.ranges import check_range
 from voltween.spatial.volume import Image, Points, Volume
@@ -81,18 +80,34 @@ class Transform(ABC):
         return Points(self.map_positions(fixed_points.mm), fixed_points.names)
 
     @final
-    def resample(self, moving: V, *, onto: Grid) -> V:
+    def resample(
+        self,
+        moving: V,
+        *,
+        onto: Grid,
+        interpolation: Interpolation | None = None,
+        fill: float | None = None,
+    ) -> V:
         """Resamples the moving image onto a grid in fixed space: moving(T(x)).
 
-        An `Image` is interpolated linearly and continued by its `outside_value`, a
-        `LabelMap` by nearest neighbor and continued by 0.
+        Unless something else is asked for, an `Image` is interpolated linearly and
+        continued by its `outside_value`, a `LabelMap` by nearest neighbor and continued
+        by 0.
+
+        Raises:
+            InputError: If the interpolation is that of the other class: a label map can
+                be read by "nearest" and "label", an image by all but "label". Or if
+                labels cannot hold the fill value.
         """
+        is_image = isinstance(moving, Image)
+        way = interpolation or ("linear" if is_image else "nearest")
+        _check_interpolation(way, is_image)
+        if fill is None:
+            fill = moving.outside_value if isinstance(moving, Image) else 0
         chain = self._between(onto, moving.grid)
-        if isinstance(moving, Image):
-            outside = moving.outside_value
-            data = sample(chain, moving.data, onto.shape, outside=outside)
-        else:
-            data = pick(chain, moving.data, onto.shape)
+        data = interpolate(
+            chain, moving.data, onto.shape, interpolation=way, fill=float(fill)
+        )
         return type(moving)(data, onto)
 
     @final
@@ -147,6 +162,16 @@ class Transform(ABC):
             part.matrix if isinstance(part, Affine) else part.warp()
             for part in self.parts()
         ]
+
+
+def _check_interpolation(way: Interpolation, is_image: bool) -> None:
+    ways = ("linear", "nearest", "cubic") if is_image else ("nearest", "label")
+    if way not in ways:
+        raise InputError(
+            about=f"interpolation of {'an image' if is_image else 'labels'}",
+            expected=" or ".join(ways),
+            got=way,
+        )
 
 
 @final
