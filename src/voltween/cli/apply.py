@@ -109,8 +109,8 @@ class Apply:
             count = len(points.mm)
         console.print(
             f"Wrote {target}: {count} points x of {source.name} mapped to "
-            f"{named.formula}. A fixed_to_moving transform maps points of the fixed scan "
-            "to the moving scan. RAS+ mm."
+            f"{named.formula}. A fixed_to_moving transform maps points of the fixed "
+            "scan to the moving scan. RAS+ mm."
         )
 
     def _resample(self, named: NamedTransform, source: Path, target: Path) -> None:

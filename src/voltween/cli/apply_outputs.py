@@ -30,7 +30,7 @@ def plan_outputs(inputs: Sequence[Path], out: Path) -> list[Path]:
             first = inputs[outputs.index(path)]
             raise InputError(
                 about=inputs[number],
-                expected="inputs of different names, which their results get in a folder",
+                expected="inputs of different names, which their results get",
                 got=f"the result {path.name}, as for {first}",
                 advice="apply the transform to one of them in a call of its own",
             )

@@ -19,6 +19,7 @@ from voltween.io.reading import read_channels as read_channels
 from voltween.io.reading import read_grid as read_grid
 from voltween.io.reading import read_labels as read_labels
 from voltween.io.size import grid_by_header as grid_by_header
+from voltween.io.size import is_series as is_series
 from voltween.io.surfaces import SURFACE_SUFFIXES as SURFACE_SUFFIXES
 from voltween.io.surfaces import is_surface_file as is_surface_file
 from voltween.io.surfaces import move_surface as move_surface

@@ -1,7 +1,7 @@
 """Surfaces: their vertices are moved, and all else in their files stays.
 
-GIFTI states positions in RAS+ mm of the scanner. STL, VTK and PLY files state a frame in
-their header if 3D Slicer has written them, and none otherwise.
+GIFTI states positions in RAS+ mm of the scanner. STL, VTK and PLY files state a frame
+in their header if 3D Slicer has written them, and none otherwise.
 """
 
 import re
@@ -99,7 +99,8 @@ def _warn_of_freesurfer(file: Path, meta: dict[str, Any]) -> None:
     if any(center):
         warnings.warn(
             f"{file}: its vertices are probably in FreeSurfer's surface RAS, which is "
-            f"{center} mm away from the scanner's: write it by mris_convert --to-scanner",
+            f"{center} mm away from the scanner's: write it by mris_convert "
+            "--to-scanner",
             SuspiciousInputWarning,
             stacklevel=4,
         )
@@ -162,8 +163,9 @@ def _settled_frame(file: Path, frame: str | None) -> str:
     if match or frame:
         return match[1] if match else str(frame)
     warnings.warn(
-        f"{file}: does not state its frame; taken to be {ITK_FRAME}, as 3D Slicer does. "
-        f"If it is {OWN_FRAME}, say so: --frame of `voltween apply`, in Python frame=",
+        f"{file}: does not state its frame; taken to be {ITK_FRAME}, as 3D Slicer "
+        f"does. If it is {OWN_FRAME}, say so: --frame of `voltween apply`, in Python "
+        "frame=",
         AssumptionWarning,
         stacklevel=4,
     )

@@ -35,7 +35,6 @@ from voltween.spatial import (
     Transform,
 )
 
-
 Writable = Image | LabelMap | MultichannelImage | Points | Transform
 
 

@@ -4,7 +4,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Num, Shaped
+from jaxtyping import Shaped
 
 from voltween.errors import SuspiciousInputWarning
 from voltween.spatial.grid import Grid
@@ -104,7 +104,7 @@ def _type_of_result(image: MultichannelImage, sampling: Sampling) -> np.dtype:
     return own if is_held else np.dtype(np.float32)
 
 
-def _has_fine_steps(data: Num[np.ndarray, "i j k c"]) -> bool:
+def _has_fine_steps(data: Shaped[np.ndarray, "i j k c"]) -> bool:
     return data.size > 0 and int(data.max()) - int(data.min()) >= _FINE_STEPS
 
 

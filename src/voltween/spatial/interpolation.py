@@ -145,6 +145,7 @@ def _mapped_slabs(
     i, j, k = shape
     for first, stop in slabs((i, j, k), _SLAB_VOXELS):
         voxels = np.indices((stop - first, j, k), np.float64).reshape(3, -1).T
-        positions = map_positions(chain, voxels + [first, 0, 0])
+        voxels[:, 0] += first
+        positions = map_positions(chain, voxels)
         is_inside = (positions >= -0.5) & (positions < np.array(volume_shape) - 0.5)
         yield first, stop, positions, is_inside.all(axis=1)
