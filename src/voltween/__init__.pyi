@@ -8,6 +8,7 @@ from .io import read_labels as read_labels
 from .io import read_points as read_points
 from .io import read_transform as read_transform
 from .io import write as write
+from .io import write_for as write_for
 from .models import Model as Model
 from .models import load_model as load_model
 from .refinement import ACCURATE as ACCURATE

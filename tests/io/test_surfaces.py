@@ -80,5 +80,7 @@ def test_frame_in_the_header_of_vtk_is_heeded_and_kept(tmp_path):
 @pytest.mark.filterwarnings("ignore")
 def test_anything_else_is_refused(name, tmp_path):
     (tmp_path / name).write_text("no surface")
-    with pytest.raises(InputError, match=r"expected a surface|expected a GIFTI surface"):
+    with pytest.raises(
+        InputError, match=r"expected a surface|expected a GIFTI surface"
+    ):
         io.move_surface(tmp_path / name, tmp_path / f"b{name}", TO_MOVING.map_positions)

@@ -39,6 +39,9 @@ DICOM = Kind("a DICOM file")
 HDF5 = Kind("an HDF5 file")
 ITK_TEXT = Kind("an ITK transform (text)")
 MATLAB4 = Kind("a MATLAB 4 file, as ITK and ANTs write transforms (.mat)")
+LTA = Kind("a FreeSurfer transform (LTA)")
+FSL_MATRIX = Kind("a matrix of FSL (FLIRT)")
+AFNI_MATRIX = Kind("a matrix of AFNI")
 MARKUPS = Kind("a JSON file, such as Slicer's markups")
 UNKNOWN = Kind("a file that is damaged, cut short or of another kind")
 
@@ -74,9 +77,6 @@ _MAGIC = (
     (0, b"#Insight Transform File", ITK_TEXT),
     (0, b"MNI Transform File", Kind("an MNI transform (.xfm)", _SAVE_AS_ITK)),
 )
-_FLIRT_ADVICE = (
-    f"{_SAVE_AS_ITK}: c3d_affine_tool -ref FIXED -src MOVING FILE -fsl2ras -oitk X.txt"
-)
 # Beginnings of text files, and what they show.
 _NUMBER = r"[-+]?[\d.]+(?:[eE][-+]?\d+)?"
 _TEXTS = (
@@ -84,16 +84,13 @@ _TEXTS = (
     (r"\s*ObjectType\s*=\s*Image\b", METAIMAGE),
     (
         r"(?:\s*#[^\n]*\n)*\s*type\s*=\s*\d+[^\n]*\n\s*nxforms\s*=",
-        Kind(
-            "a FreeSurfer transform (LTA)",
-            f"{_SAVE_AS_ITK}: lta_convert --inlta FILE --outitk X.txt",
-        ),
+        LTA,
     ),
-    (rf"(?:\s*(?:{_NUMBER}\s+){{4}}){{4}}\s*$", Kind("an FSL matrix", _FLIRT_ADVICE)),
-    (rf"(?:\s*(?:{_NUMBER}\s+){{4}}){{3}}\s*$", Kind("an AFNI matrix", _SAVE_AS_ITK)),
+    (rf"(?:\s*(?:{_NUMBER}\s+){{4}}){{4}}\s*$", FSL_MATRIX),
+    (rf"(?:\s*(?:{_NUMBER}\s+){{4}}){{3}}\s*$", AFNI_MATRIX),
     (
         rf"#[^\n]* matrices [^\n]*\n(?:\s*{_NUMBER}){{12}}",
-        Kind("AFNI matrices", _SAVE_AS_ITK),
+        AFNI_MATRIX,
     ),
     (
         r"(?:\s*//[^\n]*\n)*\s*\(\w+ [^\n]*\)",

@@ -54,6 +54,11 @@ def flip_matrix(matrix: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "4 4"]:
     return _FLIP @ matrix @ _FLIP
 
 
+def ras_to_itk() -> Float[np.ndarray, "4 4"]:
+    """The map from RAS+ mm to LPS+ mm, the frame of ITK, DICOM and AFNI."""
+    return _FLIP.copy()
+
+
 def lps_affine(grid: Grid) -> Float[np.ndarray, "4 4"]:
     """The map of a grid's voxels (i, j, k) to LPS+ mm."""
     return _FLIP @ grid.affine
