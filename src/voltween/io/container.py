@@ -34,6 +34,8 @@ NIFTI2_PAIR = Kind("the header of a NIfTI-2 pair (.hdr and .img)")
 ANALYZE = Kind("the header of an Analyze 7.5 pair (.hdr and .img)")
 NRRD = Kind("an NRRD image")
 METAIMAGE = Kind("a MetaImage")
+AFNI_VOLUME = Kind("the header of an AFNI data set (.HEAD and .BRIK)")
+MRTRIX = Kind("an MRtrix image (.mif)")
 MGH = Kind("a FreeSurfer image (.mgh, .mgz)")
 DICOM = Kind("a DICOM file")
 HDF5 = Kind("an HDF5 file")
@@ -56,6 +58,7 @@ _MAGIC = (
     (0, b"\x5c\x01\0\0", ANALYZE),
     (0, b"\0\0\x01\x5c", ANALYZE),
     (0, b"NRRD", NRRD),
+    (0, b"mrtrix image", MRTRIX),
     (128, b"DICM", DICOM),
     (0, b"\x89HDF\r\n\x1a\n", HDF5),
     (0, b"CDF", Kind("a MINC 1 or netCDF file", f"{_TO_NIFTI}, by mnc2nii")),
@@ -103,7 +106,7 @@ _TEXTS = (
     (r"(?i)\s*<(?:!doctype\s+)?html", Kind("a web page", "download it again")),
     (r"(?s)\s*<.*<VTKFile", Kind("a VTK file", _TO_NIFTI)),
     (r"(?s)\s*<.*<GIFTI", Kind("a GIFTI surface", "give a 3D image")),
-    (r"\s*type\s*=\s*\w+-attribute", Kind("an AFNI header", "use 3dAFNItoNIFTI")),
+    (r"\s*type\s*=\s*\w+-attribute", AFNI_VOLUME),
     (r"# === DATA DESCRIPTION FILE", Kind("a Philips PAR header", "use parrec2nii")),
     (r"\S*/annex/objects/", Kind("a git-annex pointer", "run `datalad get`")),
 )

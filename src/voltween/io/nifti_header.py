@@ -4,7 +4,6 @@ The grid is the one that ITK, ANTs and Slicer would use: ITK is given a header o
 same geometry and nothing else.
 """
 
-import re
 import tempfile
 import warnings
 from itertools import chain
@@ -25,9 +24,9 @@ from voltween.io.container import (
     NIFTI2_PAIR,
     NIFTI_PAIR,
     Content,
-    check_file,
 )
 from voltween.io.itk import grid_from_itk, itk_messages
+from voltween.io.pairs import half_of_pair
 from voltween.io.stored import GZIP, RAW, StoredVoxels
 from voltween.io.volume_file import VolumeFile, volumes_of
 from voltween.spatial import Grid, Meaning
@@ -239,27 +238,10 @@ def _stored_voxels(header: nibabel.AnalyzeHeader, content: Content) -> StoredVox
     if content.kind not in _PAIRS:
         compression = GZIP if content.is_gzip else RAW
         return StoredVoxels(content.path, offset, compression)
-    voxels = _half_of_pair(content.path, ".img")
+    voxels = half_of_pair(content.path, ".img")
     with voxels.open("rb") as file:
         is_gzip = file.read(2) == b"\x1f\x8b"
     return StoredVoxels(voxels, offset, GZIP if is_gzip else RAW)
-
-
-def header_of_pair(path: Path) -> Path:
-    """The header of a pair of which one half is named, or the file itself."""
-    name = path.name.lower().removesuffix(".gz")
-    return _half_of_pair(path, ".hdr") if name.endswith(".img") else path
-
-
-def _half_of_pair(path: Path, suffix: str) -> Path:
-    """The file beside this one that has the same name but for its suffix."""
-    stem = re.sub(r"(?i)\.(hdr|img)(\.gz)?$", "", path.name)
-    endings = (suffix, f"{suffix}.gz")
-    for sibling in sorted(path.parent.iterdir()):
-        ending = sibling.name.removeprefix(stem).lower()
-        if sibling.name.startswith(stem) and ending in endings:
-            return check_file(sibling).path
-    raise InputError(expected=f"a {suffix} beside it, the other half", got="none")
 
 
 def _grid(

@@ -8,6 +8,8 @@ from jaxtyping import Float
 
 from voltween.errors import InputError
 from voltween.files import check_free_space, naming, whole_file
+from voltween.io.container import check_file
+from voltween.io.fields import nifti_intent
 from voltween.io.tool_frames import Tool, tool_frames
 from voltween.io.volumes import open_volume
 from voltween.spatial import DisplacementField, Grid, Transform
@@ -91,7 +93,7 @@ def _is_absolute(numbers: Vectors, positions: Vectors) -> bool:
 
 def _check_is_fsl_field(path: Path) -> None:
     """Refuses spline coefficients, of which FSL itself has to make a field."""
-    intent = int(nibabel.load(path).header["intent_code"])
+    intent = nifti_intent(check_file(path))
     if intent in _FSL_OTHERS:
         raise InputError(
             expected="a displacement field of FSL",

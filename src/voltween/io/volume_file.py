@@ -36,7 +36,8 @@ class VolumeFile:
     voxels: StoredVoxels
     is_interleaved: bool = False
     """Whether the numbers of one voxel stand together."""
-    slope: float = 1.0
+    slope: float | np.ndarray = 1.0
+    """A number, or one per volume."""
     intercept: float = 0.0
     """A value is the stored number times `slope`, plus `intercept`."""
     meaning: Meaning = "scalar"
@@ -85,6 +86,8 @@ class VolumeFile:
         if self.components > 1 and self.is_interleaved:
             values = np.moveaxis(values, 0, -1)
         native = values.astype(self.dtype.newbyteorder("="), copy=False)
+        if isinstance(self.slope, np.ndarray):
+            return native * self.slope + self.intercept
         return apply_read_scaling(native, self.slope, self.intercept)
 
     @property
