@@ -83,6 +83,14 @@ def apply_to_points(at):
     return replace(apply_to_image(at), input=(points,), out=at / "out.csv")
 
 
+def convert(at):
+    """Writes a transform for Learn2Reg."""
+    from voltween.cli.convert import Convert
+
+    scans = at / "fixed.nii.gz", at / "moving.nrrd"
+    return Convert(at / "transform.h5", "learn2reg", *scans, at / "out.nii.gz")
+
+
 def jacobian(at):
     """Writes a map of volume change."""
     from voltween.cli.jacobian import Jacobian

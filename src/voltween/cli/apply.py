@@ -12,8 +12,10 @@ from tyro.conf import Positional
 from voltween import io
 from voltween.cli.apply_outputs import plan_outputs
 from voltween.cli.console import console
+from voltween.cli.reference_grid import read_reference_grid
 from voltween.cli.transform_words import NamedTransform, read_transforms
 from voltween.errors import InputError
+from voltween.files import naming
 from voltween.inputs import check_is_no_input
 from voltween.spatial import (
     Grid,
@@ -121,9 +123,10 @@ class Apply:
             self.fill,
             None if self.dtype is None else np.dtype(self.dtype),
         )
-        result = resample_channels(
-            named.transform, moving, onto=onto, sampling=sampling
-        )
+        with naming(source):
+            result = resample_channels(
+                named.transform, moving, onto=onto, sampling=sampling
+            )
         io.write(result, target)
         console.print(
             f"Wrote {target}: {source.name} read at {named.formula}, for each voxel x "
@@ -170,7 +173,7 @@ class Apply:
                 expected="an image whose grid to use, or --spacing-mm",
                 got="none",
             )
-        onto = None if self.onto is None else io.read_grid(self.onto)
+        onto = None if self.onto is None else read_reference_grid(self.onto)
         if onto is not None and not self.spacing_mm:
             return onto, f"{self.onto}"
         if len(self.spacing_mm) not in (1, 3):

@@ -9,6 +9,7 @@ from tyro.conf import Positional
 
 from voltween import io
 from voltween.cli.console import console
+from voltween.cli.reference_grid import read_reference_grid
 from voltween.inputs import check_is_no_input
 from voltween.spatial import Affine
 
@@ -40,7 +41,7 @@ class Convert:
     def run(self) -> None:
         """Read and write."""
         check_is_no_input(self.out)
-        fixed, moving = io.read_grid(self.fixed), io.read_grid(self.moving)
+        fixed, moving = map(read_reference_grid, (self.fixed, self.moving))
         transform = io.read_transform(
             self.transform, convention=self.convention, fixed=fixed, moving=moving
         )

@@ -18,7 +18,6 @@ from voltween.io.points import read_points as read_points
 from voltween.io.reading import Contents as Contents
 from voltween.io.reading import read as read
 from voltween.io.reading import read_channels as read_channels
-from voltween.io.reading import read_grid as read_grid
 from voltween.io.reading import read_labels as read_labels
 from voltween.io.size import grid_by_header as grid_by_header
 from voltween.io.size import is_series as is_series

@@ -63,17 +63,6 @@ def read_labels(
         return LabelMap(*volume)
 
 
-def read_grid(path: PathLike) -> Grid:
-    """Reads the grid of an image of any number of volumes or channels.
-
-    Its voxels are read as well: a file that is cut short is no place to work on.
-
-    Raises:
-        InputError: As `read_channels`.
-    """
-    return read_channels(path).grid
-
-
 Contents = Literal["intensities", "labels", "vectors"]
 """What the numbers of a file are.
 
