@@ -10,6 +10,7 @@ from voltween.files import PathLike, naming
 from voltween.inputs import folder_and_series
 from voltween.io.container import DICOM, check_file
 from voltween.io.dicom import read_dicom_file, read_dicom_folder
+from voltween.io.dicom_segmentation import is_segmentation, read_segmentation
 from voltween.io.itk import flip_vectors
 from voltween.io.volume_file import VolumeFile, check_is_volume
 from voltween.io.volumes import open_volume
@@ -53,12 +54,13 @@ def read_labels(
 ) -> LabelMap:
     """Reads the label map in a file: whole numbers, in whatever type they are stored.
 
-    The arguments are those of `read`.
+    Labels of a DICOM segmentation (SEG) are the numbers of its segments. The arguments
+    are those of `read`.
 
     Raises:
         InputError: If it cannot be read as an image, or has fractions.
     """
-    volume = _read_volume(path, analyze_directions)
+    volume = _read_volume(path, analyze_directions, are_labels=True)
     with naming(path):
         return LabelMap(*volume)
 
@@ -85,7 +87,7 @@ def read_channels(
             each, or complex numbers, or labels with fractions, or vectors that have not
             three components.
     """
-    data, grid, meaning, step_s = _channels_of(path)
+    data, grid, meaning, step_s = _channels_of(path, are_labels=contents == "labels")
     with naming(path):
         if contents == "labels":
             flat = data.reshape(*data.shape[:2], -1)
@@ -101,11 +103,13 @@ def read_channels(
         return MultichannelImage(data, grid, meaning, step_s)
 
 
-def _channels_of(path: PathLike) -> tuple[np.ndarray, Grid, Meaning, float]:
+def _channels_of(
+    path: PathLike, *, are_labels: bool = False
+) -> tuple[np.ndarray, Grid, Meaning, float]:
     """The numbers (I, J, K, C) of a file or folder, their grid, meaning and step."""
     location, _ = folder_and_series(path)
     if location.is_dir() or check_file(location).kind is DICOM:
-        data, grid = _read_volume(path, None)
+        data, grid = _read_volume(path, None, are_labels=are_labels)
         return data[..., None], grid, "scalar", 1.0
     file = open_volume(location)
     with naming(path):
@@ -144,7 +148,7 @@ def _one_volume(path: PathLike, number: int) -> Image:
 
 
 def _read_volume(
-    path: PathLike, analyze_directions: Directions | None
+    path: PathLike, analyze_directions: Directions | None, *, are_labels: bool = False
 ) -> tuple[np.ndarray, Grid]:
     """The voxels (I, J, K) and the grid of a file or folder, which errors name."""
     location, series = folder_and_series(path)
@@ -153,6 +157,8 @@ def _read_volume(
             return read_dicom_folder(location, series)
     if check_file(location).kind is DICOM:
         with naming(path):
+            if are_labels and is_segmentation(location):
+                return read_segmentation(location)
             return read_dicom_file(location)
     volume = open_volume(location, analyze_directions=analyze_directions)
     with naming(path):
