@@ -4,15 +4,18 @@ import re
 from pathlib import Path
 
 _MOST_HEADER_BYTES = 1 << 16
-_NAMES = re.compile(rb"^(?:data ?file: *|ElementDataFile *= *)([^\r\n]+)", re.M | re.I)
-_PAIR = re.compile(r"(?i)\.(hdr|img)(\.gz)?$")
+_NAMES = re.compile(
+    rb"^(?:(?:data ?)?file: *|ElementDataFile *= *)([^\r\n]+)", re.M | re.I
+)
+_PAIR = re.compile(r"(?i)\.(hdr|img|head|brik)(\.gz)?$")
 
 
 def halves_of(file: Path) -> list[Path]:
     """Returns a file and, if it is half of a scan, its other half.
 
-    These are .hdr and .img, and the files that a header of NRRD (.nhdr) or MetaImage
-    (.mhd) names. A file that does not exist is returned alone.
+    These are .hdr and .img, .HEAD and .BRIK, and the files that a header of NRRD
+    (.nhdr), MetaImage (.mhd) or MRtrix (.mih) names. A file that does not exist is
+    returned alone.
     """
     if not file.is_file():
         return [file]
@@ -21,7 +24,7 @@ def halves_of(file: Path) -> list[Path]:
 
 
 def _pair(file: Path) -> list[Path]:
-    """Files of the same name with either suffix, in upper or lower case."""
+    """Files of the same name with such a suffix, in upper or lower case."""
     stem = _PAIR.sub("", file.name)
     return sorted(
         other

@@ -17,7 +17,7 @@ from voltween import io
 from voltween.cli import main
 from voltween.io import nifti
 from voltween.registration import OUTPUTS
-from voltween.spatial import Grid, Image, LabelMap
+from voltween.spatial import Grid, Image, LabelMap, MultichannelImage
 
 REGISTRATION_FILES = {
     "fixed_to_moving.h5",
@@ -66,6 +66,25 @@ class TestRegister:
         assert moved.grid.is_close(FIXED.grid)
         assert set(moved.labels) <= {1, 2, 7, 40}
         assert "Mean Dice over shared labels: before" in capsys.readouterr().out
+
+    def test_takes_one_volume_of_a_4d_image(self, folder):
+        volumes = np.stack([MOVING.data * factor for factor in (3, 1, 2)], axis=-1)
+        series = MultichannelImage(volumes, MOVING.grid, "series")
+        io.write(series, folder / "series.nii.gz")
+        io.write(MOVING, folder / "alone.nii.gz")
+        options = "--refine", "none", "--outputs", "moved"
+        of_series = register(
+            folder, "--volume", "1", *options, moving="series.nii.gz", out="of_series"
+        )
+        alone = register(folder, *options, moving="alone.nii.gz")
+        moved = [io.read(out / "moved.nii.gz").data for out in (of_series, alone)]
+        np.testing.assert_array_equal(*moved)
+
+    def test_a_volume_of_3d_scans_is_refused(self, folder, capsys):
+        with pytest.raises(SystemExit):
+            register(folder, "--volume", "1")
+        error = " ".join(capsys.readouterr().err.split())
+        assert "--volume: expected a 4D image among the scans" in error
 
     def test_files_agree_with_each_other(self, folder):
         out = register(folder, "--refine", "none")  # smooth, so that it has an inverse

@@ -3,7 +3,7 @@
 import csv
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from doors import commands
@@ -101,6 +101,13 @@ def _function(name, kind):
     return Door(f"`voltween.{name}`", kind, enter)
 
 
+def _of_any_count(doors):
+    """Doors that take 4D images, of which every volume has the same grid."""
+    exempt = "several", "every volume of a 4D image is resampled, or has the same grid"
+    takes = ("image", "labels")
+    return [replace(d, exempt=exempt) if d.kind in takes else d for d in doors]
+
+
 _MOVED = "out/moved.nii.gz"
 _PAIRS = "out/pairs.csv"
 DOORS = (
@@ -121,14 +128,25 @@ DOORS = (
         companions__fixed_channels="image",
         companions__moving_channels="image",
     ),
-    *_options(
-        commands.apply_to_image,
-        "out.nii.gz",
-        transform="transform",
-        input="image",
-        onto="image",
+    *_of_any_count(
+        [
+            *_options(
+                commands.apply_to_image,
+                "out.nii.gz",
+                transform="transform",
+                input="image",
+                onto="image",
+            ),
+            *_options(commands.apply_to_labels, "out.nii.gz", input="labels"),
+            *_options(
+                commands.convert,
+                "out.nii.gz",
+                transform="transform",
+                fixed="image",
+                moving="image",
+            ),
+        ]
     ),
-    *_options(commands.apply_to_labels, "out.nii.gz", input="labels"),
     *_options(commands.apply_to_points, "out.csv", input="points"),
     *_options(commands.jacobian, "out.nii.gz", transform="transform", onto="image"),
     *_options(commands.cohort, _PAIRS, cases="manifest"),

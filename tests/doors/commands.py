@@ -67,19 +67,28 @@ def apply_to_image(at):
     from voltween.cli.apply import Apply
 
     onto = at / "fixed.nii.gz"
-    return Apply(at / "transform.h5", at / "moving.nrrd", at / "out.nii.gz", onto)
+    transform = (at / "transform.h5",)
+    return Apply((at / "moving.nrrd",), at / "out.nii.gz", transform, onto)
 
 
 def apply_to_labels(at):
     """Resamples a label map."""
     labels = at / "moving_labels.nii.gz"
-    return replace(apply_to_image(at), input=labels, labels=True)
+    return replace(apply_to_image(at), input=(labels,), labels=True)
 
 
 def apply_to_points(at):
     """Maps points."""
     points = at / "points.mrk.json"
-    return replace(apply_to_image(at), input=points, out=at / "out.csv")
+    return replace(apply_to_image(at), input=(points,), out=at / "out.csv")
+
+
+def convert(at):
+    """Writes a transform for Learn2Reg."""
+    from voltween.cli.convert import Convert
+
+    scans = at / "fixed.nii.gz", at / "moving.nrrd"
+    return Convert(at / "transform.h5", "learn2reg", *scans, at / "out.nii.gz")
 
 
 def jacobian(at):

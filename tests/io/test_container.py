@@ -13,10 +13,13 @@ import SimpleITK as sitk
 
 from voltween.errors import InputError
 from voltween.io.container import (
+    AFNI_MATRIX,
     ANALYZE,
     DICOM,
+    FSL_MATRIX,
     HDF5,
     ITK_TEXT,
+    LTA,
     MARKUPS,
     MATLAB4,
     METAIMAGE,
@@ -84,13 +87,7 @@ def test_the_content_decides_and_not_the_name(tmp_path):
     assert (content.kind, content.is_gzip) == (NIFTI, True)
 
 
-LTA = "type      = 1\nnxforms   = 1\nmean      = 0 0 0\nsigma     = 1\n1 4 4\n"
-ROW = "1.0 0 0 -2.5e1  \n"
 OTHERS = {
-    "a FreeSurfer transform (LTA)": (LTA, "lta_convert"),
-    "a FreeSurfer transform (LTA) ": ("# transform file a.lta\n" + LTA, "lta_convert"),
-    "an FSL matrix": (4 * ROW, "c3d_affine_tool"),
-    "an AFNI matrix": (3 * ROW, "ITK transform"),
     "a parameter file of elastix": ('// by hand\n(Transform "Euler")\n', "transformix"),
     "a web page": ("<!DOCTYPE html>\n<html>", "download it again"),
     "a Git LFS pointer": ("version https://git-lfs.github.com/spec/v1\n", "lfs pull"),
@@ -148,3 +145,22 @@ def test_empty_and_damaged_files_are_refused_by_name(tmp_path):
 def test_a_gzip_file_of_few_bytes_is_of_no_kind(tmp_path):
     (tmp_path / "a.nii.gz").write_bytes(gzip.compress(b"few"))
     assert check_file(tmp_path / "a.nii.gz").kind is UNKNOWN
+
+
+LTA_TEXT = "type      = 1\nnxforms   = 1\nmean      = 0 0 0\nsigma     = 1\n1 4 4\n"
+ROW = "1.0 0 0 -2.5e1  \n"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (LTA_TEXT, LTA),
+        ("# transform file a.lta\n" + LTA_TEXT, LTA),
+        (4 * ROW, FSL_MATRIX),
+        (3 * ROW, AFNI_MATRIX),
+        ("# 3dAllineate matrices (x):\n" + 12 * "1 ", AFNI_MATRIX),
+    ],
+)
+def test_transforms_of_other_tools_are_told_by_their_content(text, kind, tmp_path):
+    (tmp_path / "x").write_text(text)
+    assert check_file(tmp_path / "x").kind is kind

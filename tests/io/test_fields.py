@@ -92,7 +92,7 @@ def test_data_types_of_colors_and_complex_numbers_are_refused(code, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"intent_code": 2006}, "field of FSL: save it as .*-from-fnirt"),
+        ({"intent_code": 2006}, "field of FSL: voltween convert"),
         ({"intent_code": 2007}, "spline coefficients of FSL's fnirt"),
         ({"intent_name": b"NREG_TRANS"}, "a transform of NiftyReg"),
         ({"intent_name": b"Mapping"}, "a deformation of SPM, which holds positions"),

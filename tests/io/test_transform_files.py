@@ -175,11 +175,11 @@ class TestHdf5:
         with pytest.raises(InputError, match="an HDF5 file with volumes"):
             io.read_transform(tmp_path / "t.h5")
 
-    def test_an_x5_transform_is_named_with_the_way_on(self, tmp_path):
+    def test_an_x5_file_without_a_transform_is_refused(self, tmp_path):
         with h5py.File(tmp_path / "t.x5", "w") as file:
             file.attrs["Format"] = "X5"
             file.create_group("TransformGroup")
-        with pytest.raises(InputError, match=r"an X5 transform.*nitransforms"):
+        with pytest.raises(InputError, match="one transform in an X5 file, got 0"):
             io.read_transform(tmp_path / "t.x5")
 
     def test_older_files_of_itk_spell_their_members_otherwise(self, tmp_path):
@@ -251,11 +251,8 @@ def test_a_mat_file_cut_short_is_refused(cut, tmp_path):
 
 
 FOREIGN = {
-    "LTA": "type      = 1\nnxforms   = 1\nmean      = 0 0 0\nsigma     = 1\n1 4 4\n",
-    "FSL matrix": "1 0 0 0 \n0 1 0 0 \n0 0 1 0 \n0 0 0 1 \n",
     "elastix": '(Transform "EulerTransform")\n(NumberOfParameters 6)\n',
     "MNI": "MNI Transform File\n%x\nTransform_Type = Linear;\n",
-    "AFNI": "# 3dAllineate matrices (DICOM-to-DICOM):\n1 0 0 0 0 1 0 0 0 0 1 0\n",
 }
 
 

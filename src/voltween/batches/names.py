@@ -10,6 +10,7 @@ from voltween.files import file_name
 
 SCAN_SUFFIXES = (
     *(".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".hdr"),
+    *(".head", ".mif.gz", ".mif", ".mih"),
 )
 """Suffixes of the names of scans; what a file is, its content tells."""
 _DIGEST_LETTERS = 8

@@ -32,7 +32,14 @@ from voltween.registration import (
     settle_model,
     write_registration,
 )
-from voltween.spatial import Grid, LabelMap, Points, Transform, check_labels_on_scan
+from voltween.spatial import (
+    Grid,
+    Image,
+    LabelMap,
+    Points,
+    Transform,
+    check_labels_on_scan,
+)
 
 OnStep = Callable[[Step], object]
 OnRegistered = Callable[[Registration, Carried], object]
@@ -48,6 +55,8 @@ class PairJob:
     options: RegistrationOptions = field(default_factory=RegistrationOptions)
     points_guide: bool = False
     """Whether landmarks of both scans are aligned, and not only carried along."""
+    volume: int | None = None
+    """Number of the volume, from 0, to take of a scan that is a 4D image."""
 
     @property
     def inputs(self) -> dict[str, list[Path]]:
@@ -112,7 +121,7 @@ def register_files(
     with recording_warnings() as warnings:
         check_registration_folder(out)
         outputs, structures = job.outputs, _structures(job.options.structures)
-        fixed, moving = kept_file("fixed", job.fixed, io.read), io.read(job.moving)
+        fixed, moving = _read_scans(job)
         load = partial(kept_model, precision=job.options.precision)
         settled = settle_model(job.options.model, fixed, moving, load=load)
         carried = _read_carried(job.companions, fixed.grid, moving.grid)
@@ -138,6 +147,29 @@ def register_files(
             origin=origin,
             report=job.options.report,
         )
+
+
+def _read_scans(job: PairJob) -> tuple[Image, Image]:
+    """The scans; of one that is a 4D image, the wanted volume.
+
+    Raises:
+        InputError: If a volume is wanted and neither is a 4D image, or a scan cannot be
+            read.
+    """
+    if job.volume is None:
+        return kept_file("fixed", job.fixed, io.read), io.read(job.moving)
+    volumes = [
+        job.volume if io.is_series(path) else None for path in (job.fixed, job.moving)
+    ]
+    if volumes == [None, None]:
+        raise InputError(
+            about="--volume",
+            expected="a 4D image among the scans",
+            got="none",
+            advice="leave it out",
+        )
+    fixed, moving = volumes
+    return io.read(job.fixed, volume=fixed), io.read(job.moving, volume=moving)
 
 
 def _structures(path: Path | None) -> dict[int, str]:

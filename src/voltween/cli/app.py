@@ -16,7 +16,8 @@ from voltween.stopping import stopping_at_signals
 COMMANDS = {
     "register": "Register MOVING to FIXED and write the results to a folder.",
     "cohort": "Register many scans, and go on where an earlier run ended.",
-    "apply": "Apply a transform to an image, a label map or points.",
+    "apply": "Apply transforms to images, label maps, points and surfaces.",
+    "convert": "Write a transform as another tool reads it, or read it from one.",
     "jacobian": "Write a map of the volume change of a transform (Jacobian).",
     "align": "Align all scans of a manifest to one of them with ANTs.",
     "prepare": "Turn a downloaded cohort into images, labels and a manifest.",

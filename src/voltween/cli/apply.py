@@ -1,78 +1,203 @@
-"""Command: apply a transform to an image, a label map or points."""
+"""Command: apply transforms to images, label maps, points and surfaces."""
 
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
+import numpy as np
 import tyro
 from tyro.conf import Positional
 
 from voltween import io
+from voltween.cli.apply_outputs import plan_outputs
 from voltween.cli.console import console
+from voltween.cli.reference_grid import read_reference_grid
+from voltween.cli.transform_words import NamedTransform, read_transforms
 from voltween.errors import InputError
+from voltween.files import naming
 from voltween.inputs import check_is_no_input
-from voltween.spatial import Transform, Volume, looks_like_labels
+from voltween.spatial import (
+    Grid,
+    Interpolation,
+    MultichannelImage,
+    Sampling,
+    grid_around,
+    looks_like_labels,
+    resample_channels,
+    with_spacing,
+)
+
+_MIXING = "linear", "cubic"
+NumberType = Literal[
+    "uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"
+]
 
 
 @dataclass(frozen=True)
 class Apply:
-    """Apply a transform to an image, a label map or points.
+    """Apply transforms to images, label maps, points and surfaces.
 
     fixed_to_moving takes images from the moving to the fixed scan, onto the grid of
     --onto, but points from the fixed to the moving scan. For the opposite direction use
     moving_to_fixed.
+
+    `voltween apply TRANSFORM INPUT ...` applies one transform to one or several inputs.
+    With --transform, all positional arguments are inputs, and several transforms follow
+    each other: points go through the first one first, images through the last one
+    first, as with antsApplyTransforms.
     """
 
-    transform: Annotated[Positional[Path], tyro.conf.arg(metavar="TRANSFORM")]
-    """ITK transform (.h5, .tfm, .txt, .mat) or displacement field image."""
-    input: Annotated[Positional[Path], tyro.conf.arg(metavar="INPUT")]
-    """Image, label map, or points (.csv, .fcsv, .mrk.json)."""
+    input: Annotated[
+        Positional[tuple[Path, ...]], tyro.conf.arg(metavar="[TRANSFORM] INPUT ...")
+    ]
+    """Images (3D, 4D, of colors or several channels), label maps, points (.csv, .fcsv,
+    .mrk.json) or surfaces (.gii, .stl, .vtk, .vtp, .ply). Without --transform, the
+    first is the transform."""
     out: Path
-    """File to write."""
+    """File to write; with several inputs, a folder, where results have the names of the
+    inputs."""
+    transform: tuple[Path, ...] = ()
+    """Transforms in order: ITK (.h5, .tfm, .txt, .mat), displacement field images, and
+    what `voltween convert` writes. inverse:FILE takes the inverse."""
     onto: Path | None = None
-    """Image whose grid the result gets; required for images and label maps."""
+    """Image whose grid the results get; required for images and label maps unless there
+    is --spacing-mm."""
+    spacing_mm: tuple[float, ...] = ()
+    """Voxel size of the results in mm, one number or three: on the field of view of
+    --onto, or without it on a box along R, A and S that holds the input."""
     labels: bool = False
-    """INPUT is a label map: use nearest-neighbor interpolation and whole numbers."""
+    """The images are label maps: whole numbers, and by default the nearest voxel."""
+    interpolation: Interpolation | None = None
+    """linear (usual for images), nearest, cubic (B-spline), or label: for label maps,
+    the label with the largest share of the voxels around, for smooth borders."""
+    fill: float | None = None
+    """Value beyond the input; if not given, 0, or the minimum of an image below 0."""
+    dtype: NumberType | None = None
+    """Type of the numbers of the result; if not given, that of the input where it holds
+    the values, else float32."""
+    turn_vectors: bool = False
+    """The three numbers per voxel are vectors in space (LPS, as ITK has them): turn
+    them by the rotation that the transform makes at each voxel."""
     frame: str | None = None
-    """Frame of a CSV of points, RAS or LPS, if the file does not state it."""
+    """Frame of points or a surface, RAS or LPS, if the file does not state it."""
 
     def run(self) -> None:
         """Read, transform, write."""
-        check_is_no_input(self.out)
-        transform = io.read_transform(self.transform)
-        if io.is_points_file(self.input):
-            self._map_points(transform)
-        else:
-            self._resample(transform)
-        console.print(f"Wrote {self.out}")
+        inputs, words = self.input, self.transform
+        if not words:
+            words, inputs = inputs[:1], inputs[1:]
+        if not inputs:
+            raise InputError(
+                about="apply", expected="a transform and an input", got="one file"
+            )
+        outputs = plan_outputs(inputs, self.out)
+        for path in outputs:
+            check_is_no_input(path)
+        named = read_transforms(words)
+        for source, target in zip(inputs, outputs, strict=True):
+            if io.is_points_file(source) or io.is_surface_file(source):
+                self._map_points(named, source, target)
+            else:
+                self._resample(named, source, target)
 
-    def _map_points(self, transform: Transform) -> None:
-        points = transform.map_points(io.read_points(self.input, self.frame))
-        io.write(points, self.out)
+    def _map_points(self, named: NamedTransform, source: Path, target: Path) -> None:
+        mapping = named.transform.map_positions
+        if io.is_surface_file(source):
+            count = io.move_surface(source, target, mapping, frame=self.frame)
+        else:
+            points = named.transform.map_points(io.read_points(source, self.frame))
+            io.write(points, target)
+            count = len(points.mm)
         console.print(
-            f"{len(points.mm)} points mapped in the direction of "
-            f"{self.transform.name}: a fixed_to_moving transform maps points of the "
-            "fixed scan to the moving scan. RAS+ mm."
+            f"Wrote {target}: {count} points x of {source.name} mapped to "
+            f"{named.formula}. A fixed_to_moving transform maps points of the fixed "
+            "scan to the moving scan. RAS+ mm."
         )
 
-    def _resample(self, transform: Transform) -> None:
-        if self.onto is None:
-            raise InputError(
-                about="--onto", expected="an image whose grid to use", got="none"
+    def _resample(self, named: NamedTransform, source: Path, target: Path) -> None:
+        moving = self._read(source)
+        onto, place = self._grid(named, moving)
+        sampling = Sampling(
+            self._interpolation,
+            self.fill,
+            None if self.dtype is None else np.dtype(self.dtype),
+        )
+        with naming(source):
+            result = resample_channels(
+                named.transform, moving, onto=onto, sampling=sampling
             )
-        volume = self._read_volume()
-        onto = io.read(self.onto).grid
-        io.write(transform.resample(volume, onto=onto), self.out)
+        io.write(result, target)
+        console.print(
+            f"Wrote {target}: {source.name} read at {named.formula}, for each voxel x "
+            f"of {place} (RAS+ mm). {_described(result, sampling)}"
+        )
 
-    def _read_volume(self) -> Volume:
-        if self.labels:
-            return io.read_labels(self.input)
-        image = io.read(self.input)
-        if looks_like_labels(image.data):
+    @property
+    def _interpolation(self) -> Interpolation:
+        way = self.interpolation or ("nearest" if self.labels else "linear")
+        if self.labels and way in _MIXING:
+            raise InputError(
+                about="--interpolation",
+                expected="nearest or label for label maps",
+                got=f"{way}, which mixes labels",
+            )
+        return way
+
+    def _read(self, source: Path) -> MultichannelImage:
+        is_label_map = self.labels or self.interpolation == "label"
+        if is_label_map and self.turn_vectors:
+            raise InputError(
+                about="--turn-vectors", expected="vectors", got="a label map"
+            )
+        if self.turn_vectors:
+            return io.read_channels(source, contents="vectors")
+        if is_label_map:
+            return io.read_channels(source, contents="labels")
+        image = io.read_channels(source)
+        if self._interpolation in _MIXING and looks_like_labels(image.data[..., 0]):
             warnings.warn(
-                f"{self.input} looks like a label map but is interpolated as an image, "
+                f"{source} looks like a label map but is interpolated as an image, "
                 "which mixes labels: give --labels if it is a label map",
                 stacklevel=2,
             )
         return image
+
+    def _grid(
+        self, named: NamedTransform, moving: MultichannelImage
+    ) -> tuple[Grid, str]:
+        """The grid of a result, and its name."""
+        if self.onto is None and not self.spacing_mm:
+            raise InputError(
+                about="--onto",
+                expected="an image whose grid to use, or --spacing-mm",
+                got="none",
+            )
+        onto = None if self.onto is None else read_reference_grid(self.onto)
+        if onto is not None and not self.spacing_mm:
+            return onto, f"{self.onto}"
+        if len(self.spacing_mm) not in (1, 3):
+            raise InputError(
+                about="--spacing-mm",
+                expected="one number or three",
+                got=len(self.spacing_mm),
+            )
+        spacing_mm = np.broadcast_to(np.array(self.spacing_mm), 3)
+        if onto is not None:
+            return with_spacing(onto, spacing_mm), f"the field of view of {self.onto}"
+        grid = grid_around(named.transform, moving.grid, spacing_mm)
+        return grid, "a box around the input in fixed space"
+
+
+def _described(result: MultichannelImage, sampling: Sampling) -> str:
+    """What was made, in words: numbers per voxel, interpolation, type."""
+    words = f"{sampling.interpolation} interpolation, {result.data.dtype}"
+    if result.meaning == "scalar":
+        return f"{words.capitalize()}."
+    numbers = f"{result.count} {'volumes' if result.meaning == 'series' else 'numbers'}"
+    text = f"{numbers} per voxel ({result.meaning}), {words}."
+    if result.meaning == "vectors":
+        return f"{text} Vectors were turned with the transform."
+    if result.meaning == "channels" and result.count == 3:
+        return f"{text} They were not turned: if they are vectors, --turn-vectors does."
+    return text

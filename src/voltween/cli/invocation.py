@@ -50,6 +50,7 @@ def paths_to_keep(command: Any) -> list[Path]:
 
 def _named_in_texts(command: Any) -> list[Path]:
     texts = [value for _, value in _options(command) if isinstance(value, str)]
+    texts += [str(path) for _, value in _options(command) for path in _paths(value)]
     parts = {part for text in texts for part in (text, *re.split("[,:]", text))}
     return [Path(part) for part in sorted(parts) if part and Path(part).is_file()]
 

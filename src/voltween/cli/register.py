@@ -38,15 +38,15 @@ GROUPED = (
 class Register:
     """Register MOVING to FIXED and write the results to a folder.
 
-    Scans may be NIfTI, NRRD, MetaImage or a DICOM folder, of any orientation and
-    spacing. It writes moved.nii.gz (moving on the fixed grid), fixed_to_moving.h5 and
-    .nii.gz (ITK transform and displacement field), moving_to_fixed.h5,
-    registration.json (quality figures), report.html (verdict, figures and a viewer),
-    overview.png (a picture to check by eye) and, with labels, moved_labels.nii.gz and
-    carried_labels.nii.gz (those of the fixed scan on the moving grid). An earlier
-    result in the folder, which has a registration.json, is replaced as a whole: all of
-    these files are deleted, and others stay. Files that the command reads are never
-    written over.
+    Scans may be NIfTI, NRRD, MetaImage, MGH, AFNI, MRtrix or DICOM (docs/formats.md),
+    of any orientation and spacing. It writes moved.nii.gz (moving on the fixed grid),
+    fixed_to_moving.h5 and .nii.gz (ITK transform and displacement field),
+    moving_to_fixed.h5, registration.json (quality figures), report.html (verdict,
+    figures and a viewer), overview.png (a picture to check by eye) and, with labels,
+    moved_labels.nii.gz and carried_labels.nii.gz (those of the fixed scan on the moving
+    grid). An earlier result in the folder, which has a registration.json, is replaced
+    as a whole: all of these files are deleted, and others stay. Files that the command
+    reads are never written over.
     """
 
     fixed: Annotated[Positional[Path], tyro.conf.arg(metavar="FIXED")]
@@ -55,6 +55,8 @@ class Register:
     """Scan to be registered."""
     out: Path
     """Folder for the results; made if missing."""
+    volume: int | None = None
+    """Volume to take of a scan that is a 4D image, counted from 0."""
     strict: bool = False
     """End with exit code 3 if the verdict is failed."""
     companions: Companions = field(default_factory=Companions)
@@ -70,6 +72,7 @@ class Register:
             self.companions,
             self.registration,
             points_guide=True,
+            volume=self.volume,
         )
         with _progress() as on_step:
             figures = register_files(

@@ -34,11 +34,16 @@ NIFTI2_PAIR = Kind("the header of a NIfTI-2 pair (.hdr and .img)")
 ANALYZE = Kind("the header of an Analyze 7.5 pair (.hdr and .img)")
 NRRD = Kind("an NRRD image")
 METAIMAGE = Kind("a MetaImage")
+AFNI_VOLUME = Kind("the header of an AFNI data set (.HEAD and .BRIK)")
+MRTRIX = Kind("an MRtrix image (.mif)")
 MGH = Kind("a FreeSurfer image (.mgh, .mgz)")
 DICOM = Kind("a DICOM file")
 HDF5 = Kind("an HDF5 file")
 ITK_TEXT = Kind("an ITK transform (text)")
 MATLAB4 = Kind("a MATLAB 4 file, as ITK and ANTs write transforms (.mat)")
+LTA = Kind("a FreeSurfer transform (LTA)")
+FSL_MATRIX = Kind("a matrix of FSL (FLIRT)")
+AFNI_MATRIX = Kind("a matrix of AFNI")
 MARKUPS = Kind("a JSON file, such as Slicer's markups")
 UNKNOWN = Kind("a file that is damaged, cut short or of another kind")
 
@@ -53,6 +58,7 @@ _MAGIC = (
     (0, b"\x5c\x01\0\0", ANALYZE),
     (0, b"\0\0\x01\x5c", ANALYZE),
     (0, b"NRRD", NRRD),
+    (0, b"mrtrix image", MRTRIX),
     (128, b"DICM", DICOM),
     (0, b"\x89HDF\r\n\x1a\n", HDF5),
     (0, b"CDF", Kind("a MINC 1 or netCDF file", f"{_TO_NIFTI}, by mnc2nii")),
@@ -74,9 +80,6 @@ _MAGIC = (
     (0, b"#Insight Transform File", ITK_TEXT),
     (0, b"MNI Transform File", Kind("an MNI transform (.xfm)", _SAVE_AS_ITK)),
 )
-_FLIRT_ADVICE = (
-    f"{_SAVE_AS_ITK}: c3d_affine_tool -ref FIXED -src MOVING FILE -fsl2ras -oitk X.txt"
-)
 # Beginnings of text files, and what they show.
 _NUMBER = r"[-+]?[\d.]+(?:[eE][-+]?\d+)?"
 _TEXTS = (
@@ -84,16 +87,13 @@ _TEXTS = (
     (r"\s*ObjectType\s*=\s*Image\b", METAIMAGE),
     (
         r"(?:\s*#[^\n]*\n)*\s*type\s*=\s*\d+[^\n]*\n\s*nxforms\s*=",
-        Kind(
-            "a FreeSurfer transform (LTA)",
-            f"{_SAVE_AS_ITK}: lta_convert --inlta FILE --outitk X.txt",
-        ),
+        LTA,
     ),
-    (rf"(?:\s*(?:{_NUMBER}\s+){{4}}){{4}}\s*$", Kind("an FSL matrix", _FLIRT_ADVICE)),
-    (rf"(?:\s*(?:{_NUMBER}\s+){{4}}){{3}}\s*$", Kind("an AFNI matrix", _SAVE_AS_ITK)),
+    (rf"(?:\s*(?:{_NUMBER}\s+){{4}}){{4}}\s*$", FSL_MATRIX),
+    (rf"(?:\s*(?:{_NUMBER}\s+){{4}}){{3}}\s*$", AFNI_MATRIX),
     (
         rf"#[^\n]* matrices [^\n]*\n(?:\s*{_NUMBER}){{12}}",
-        Kind("AFNI matrices", _SAVE_AS_ITK),
+        AFNI_MATRIX,
     ),
     (
         r"(?:\s*//[^\n]*\n)*\s*\(\w+ [^\n]*\)",
@@ -106,7 +106,7 @@ _TEXTS = (
     (r"(?i)\s*<(?:!doctype\s+)?html", Kind("a web page", "download it again")),
     (r"(?s)\s*<.*<VTKFile", Kind("a VTK file", _TO_NIFTI)),
     (r"(?s)\s*<.*<GIFTI", Kind("a GIFTI surface", "give a 3D image")),
-    (r"\s*type\s*=\s*\w+-attribute", Kind("an AFNI header", "use 3dAFNItoNIFTI")),
+    (r"\s*type\s*=\s*\w+-attribute", AFNI_VOLUME),
     (r"# === DATA DESCRIPTION FILE", Kind("a Philips PAR header", "use parrec2nii")),
     (r"\S*/annex/objects/", Kind("a git-annex pointer", "run `datalad get`")),
 )

@@ -33,8 +33,8 @@ _FSL_INTENTS = {
     2018: "a field of FSL's topup",
 }
 _FROM_FSL = (
-    f"{_SAVE_AS_ITK}: wb_command -convert-warpfield -from-fnirt FILE FIXED -to-itk "
-    "X.nii.gz"
+    "voltween convert FILE --convention fsl --to itk --fixed FIXED --moving MOVING "
+    '--out X.nii.gz; or in Python convention="fsl"'
 )
 
 
@@ -56,7 +56,7 @@ def read_field(content: Content) -> DisplacementField:
             )
     vectors = volume.read().reshape((*volume.grid.shape, 3)).astype(np.float64)
     with naming(content.path):
-        is_lps = _nifti_intent(content) != _RAS_INTENT
+        is_lps = nifti_intent(content) != _RAS_INTENT
         return DisplacementField(
             volume.grid, flip_vectors(vectors) if is_lps else vectors
         )
@@ -83,7 +83,8 @@ def _nifti_header(content: Content) -> nibabel.Nifti1Header:
     return kind(block, check=False)
 
 
-def _nifti_intent(content: Content) -> int:
+def nifti_intent(content: Content) -> int:
+    """The meaning that a NIfTI header states as a number; 0 for other files."""
     if content.kind not in _HEADERS:
         return 0
     return int(_nifti_header(content)["intent_code"])

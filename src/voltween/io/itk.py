@@ -37,6 +37,13 @@ def to_ras(positions: Float[np.ndarray, "n 3"], frame: str) -> Float[np.ndarray,
     return positions * [_FRAME_SIGNS[frame], _FRAME_SIGNS[frame], 1.0]
 
 
+def from_ras(
+    positions: Float[np.ndarray, "n 3"], frame: str
+) -> Float[np.ndarray, "n 3"]:
+    """Converts positions in RAS+ mm to a named frame, RAS or LPS; see `to_ras`."""
+    return to_ras(positions, frame)  # the signs are their own inverse
+
+
 def flip_vectors(vectors_mm: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
     """Converts vectors from RAS+ to LPS+ mm or back; keeps their precision."""
     return vectors_mm * np.diag(_FLIP)[:3].astype(vectors_mm.dtype)
@@ -45,6 +52,11 @@ def flip_vectors(vectors_mm: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n
 def flip_matrix(matrix: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "4 4"]:
     """Converts an affine map of RAS+ mm to the same map of LPS+ mm, or back."""
     return _FLIP @ matrix @ _FLIP
+
+
+def ras_to_itk() -> Float[np.ndarray, "4 4"]:
+    """The map from RAS+ mm to LPS+ mm, the frame of ITK, DICOM and AFNI."""
+    return _FLIP.copy()
 
 
 def lps_affine(grid: Grid) -> Float[np.ndarray, "4 4"]:

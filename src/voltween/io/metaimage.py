@@ -16,7 +16,7 @@ from voltween.io.header_text import (
 )
 from voltween.io.itk import grid_in_frame
 from voltween.io.stored import RAW, ZLIB, StoredVoxels
-from voltween.io.volume_file import VolumeFile, check_has_three_axes
+from voltween.io.volume_file import VolumeFile, meaning_of, volumes_of
 from voltween.spatial import Grid
 
 _MOST_HEADER_BYTES = 1 << 20
@@ -49,7 +49,7 @@ def open_metaimage(content: Content) -> VolumeFile:
     fields, end = _read_header(content)
     axes = whole_numbers_in(_field(fields, "NDims"), "NDims")[0]
     sizes = tuple(sizes_in(_field(fields, "DimSize"), "DimSize", axes))
-    check_has_three_axes(sizes)
+    volumes = volumes_of(sizes)
     _warn_of_scale(fields, content.path)
     components = _number(fields, "ElementNumberOfChannels", default=1)
     if components < 1:
@@ -57,13 +57,22 @@ def open_metaimage(content: Content) -> VolumeFile:
     return VolumeFile(
         path=content.path,
         kind=content.kind,
-        sizes=sizes[:3],
+        sizes=volumes,
         components=components,
         dtype=_type(fields),
         grid=_grid(fields, content.path, sizes),
         voxels=_stored_voxels(fields, content.path, end),
         is_interleaved=True,
+        meaning=meaning_of(volumes, components),
+        step_s=_step_s(fields) if len(volumes) > 3 else 1.0,
     )
+
+
+def _step_s(fields: _Fields) -> float:
+    """The distance of volumes along a fourth axis, which ITK takes for seconds."""
+    text = _field(fields, "ElementSpacing", "ElementSize", default="")
+    numbers = numbers_in(text, "ElementSpacing")
+    return numbers[3] if len(numbers) > 3 and numbers[3] > 0 else 1.0
 
 
 def _read_header(content: Content) -> tuple[_Fields, int]:

@@ -8,7 +8,7 @@ from nibabel.wrapstruct import WrapStructError
 from voltween.errors import InputError
 from voltween.io.container import Content
 from voltween.io.stored import GZIP, RAW, StoredVoxels
-from voltween.io.volume_file import VolumeFile, check_has_three_axes
+from voltween.io.volume_file import VolumeFile, volumes_of
 from voltween.spatial import Grid
 
 
@@ -27,13 +27,13 @@ def open_mgh(content: Content) -> VolumeFile:
         raise InputError(
             expected=content.kind.name, got=f"a damaged header ({error})"
         ) from error
-    check_has_three_axes(shape)
+    sizes = volumes_of(shape)
     if not np.isfinite(affine).all():
         raise InputError(expected="finite positions in its header", got=affine.tolist())
     return VolumeFile(
         path=content.path,
         kind=content.kind,
-        sizes=shape[:3],
+        sizes=sizes,
         components=1,
         dtype=dtype,
         grid=Grid((shape[0], shape[1], shape[2]), affine),
@@ -43,4 +43,5 @@ def open_mgh(content: Content) -> VolumeFile:
             GZIP if content.is_gzip else RAW,
             has_end=False,  # scan parameters follow
         ),
+        meaning="series" if len(sizes) > 3 else "scalar",
     )

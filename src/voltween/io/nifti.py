@@ -16,7 +16,7 @@ from isal import igzip_threaded
 from voltween.errors import InputError
 from voltween.io.itk import is_perpendicular
 from voltween.process import usable_cores
-from voltween.spatial import Grid, slabs
+from voltween.spatial import Grid, MultichannelImage, slabs
 
 HEADER_BYTES = 352
 _LONGEST_AXIS = 2**15 - 1
@@ -42,12 +42,64 @@ def write_nifti(data: np.ndarray, grid: Grid, path: Path) -> None:
                 file.write(_in_file_order(numbers[:, :, first:stop]).data)
 
 
+def write_nifti_channels(image: MultichannelImage, path: Path) -> None:
+    """Writes a series as 4D, colors as such, and other numbers as ITK does vectors.
+
+    Raises:
+        InputError: If an axis is longer than the format can say, or colors are not of
+            8 bits.
+        OSError: If the disk is full.
+    """
+    data, (i, j, k) = image.data, image.grid.shape
+    if image.meaning == "colors":
+        colors = np.ascontiguousarray(data).view(_color_type(data))[..., 0]
+        write_nifti(colors, image.grid, path)
+        return
+    with _opened(path) as file:
+        header = _channels_header(image)
+        file.write(header)
+        for channel in range(image.count):
+            for first, stop in slabs((k, j, i), _SLAB_VOXELS):
+                file.write(_in_file_order(data[:, :, first:stop, channel]).data)
+
+
+def _color_type(data: np.ndarray) -> np.dtype:
+    if data.dtype != np.uint8:
+        raise InputError(
+            about="colors",
+            expected="8 bits each (uint8), as NIfTI stores them",
+            got=str(data.dtype),
+            advice="write .nrrd or .mha",
+        )
+    return np.dtype([(name, np.uint8) for name in "RGBA"[: data.shape[3]]])
+
+
+def _channels_header(image: MultichannelImage) -> bytes:
+    header = _geometry(image.grid)
+    if image.meaning == "series":
+        header.set_data_shape((*image.grid.shape, image.count))
+        header["pixdim"][4] = image.step_s
+    else:
+        header.set_data_shape((*image.grid.shape, 1, image.count))
+        header.set_intent("vector")
+    return _header_bytes(header, image.data.dtype)
+
+
 def nifti_header(grid: Grid, dtype: np.dtype, components: int = 1) -> bytes:
     """The first bytes of a file of numbers, or of displacements in mm, on a grid.
 
     Raises:
         InputError: If an axis is longer than the format can say.
     """
+    header = _geometry(grid)
+    if components == 3:
+        header.set_data_shape((*grid.shape, 1, 3))
+        header.set_intent("vector")
+    return _header_bytes(header, dtype)
+
+
+def _geometry(grid: Grid) -> nibabel.Nifti1Header:
+    """A header with the place of a grid."""
     if max(grid.shape) > _LONGEST_AXIS:
         raise InputError(
             expected=f"at most {_LONGEST_AXIS} voxels along an axis of a NIfTI file",
@@ -55,14 +107,16 @@ def nifti_header(grid: Grid, dtype: np.dtype, components: int = 1) -> bytes:
             advice="write .nrrd or .mha",
         )
     header = nibabel.Nifti1Header(endianness="<")
-    header.set_data_shape((*grid.shape, 1, 3) if components == 3 else grid.shape)
-    header.set_data_dtype(dtype.newbyteorder("<"))
+    header.set_data_shape(grid.shape)
     header.set_xyzt_units("mm", "sec")
-    if components == 3:
-        header.set_intent("vector")
     is_exact = is_perpendicular(grid)  # a qform cannot be sheared
     header.set_qform(grid.affine, code=1 if is_exact else 0)
     header.set_sform(grid.affine, code=1 if is_exact else 2)
+    return header
+
+
+def _header_bytes(header: nibabel.Nifti1Header, dtype: np.dtype) -> bytes:
+    header.set_data_dtype(dtype.newbyteorder("<"))
     header["scl_slope"], header["vox_offset"] = 1, HEADER_BYTES
     header["regular"] = b"r"
     return bytes(header.binaryblock).ljust(HEADER_BYTES, b"\0")

@@ -4,7 +4,6 @@ The grid is the one that ITK, ANTs and Slicer would use: ITK is given a header o
 same geometry and nothing else.
 """
 
-import re
 import tempfile
 import warnings
 from itertools import chain
@@ -25,12 +24,12 @@ from voltween.io.container import (
     NIFTI2_PAIR,
     NIFTI_PAIR,
     Content,
-    check_file,
 )
 from voltween.io.itk import grid_from_itk, itk_messages
+from voltween.io.pairs import half_of_pair
 from voltween.io.stored import GZIP, RAW, StoredVoxels
-from voltween.io.volume_file import VolumeFile, check_has_three_axes
-from voltween.spatial import Grid
+from voltween.io.volume_file import VolumeFile, volumes_of
+from voltween.spatial import Grid, Meaning
 
 NIFTI_KINDS = (NIFTI, NIFTI_PAIR, NIFTI2, NIFTI2_PAIR, ANALYZE)
 _PAIRS = (NIFTI_PAIR, NIFTI2_PAIR, ANALYZE)
@@ -43,6 +42,7 @@ _HEADERS = {
 }
 _MM_PER_UNIT = {0: 1.0, 1: 1e3, 2: 1.0, 3: 1e-3}  # unknown, meter, mm, micrometer
 _UNIT_BITS = 7  # the others hold the unit of time
+_SECONDS_PER_UNIT = {8: 1.0, 16: 1e-3, 24: 1e-6}
 _PLACE_TOLERANCE_MM = 0.1
 _LARGEST = 1e9  # a position in micrometers, a kilometer away
 _SHORTEST = 1e-9
@@ -77,8 +77,7 @@ def open_nifti(
     header = _header(content)
     shape = tuple(int(n) for n in header.get_data_shape())
     is_vector = len(shape) == 5 and shape[3] == 1
-    sizes = shape[:3] if is_vector else shape
-    check_has_three_axes(sizes)
+    sizes = volumes_of(shape[:3] if is_vector else shape)
     dtype, components = _numbers(header)
     slope, intercept = _scale(header)
     if content.kind is ANALYZE and analyze_directions is not None:
@@ -88,7 +87,7 @@ def open_nifti(
     return VolumeFile(
         path=content.path,
         kind=content.kind,
-        sizes=sizes[:3],
+        sizes=sizes,
         components=components * (shape[4] if is_vector else 1),
         dtype=dtype,
         is_interleaved=components > 1,
@@ -96,7 +95,27 @@ def open_nifti(
         voxels=_stored_voxels(header, content),
         slope=slope,
         intercept=intercept,
+        meaning=_meaning(header, sizes),
+        step_s=_step_s(header),
     )
+
+
+def _meaning(header: nibabel.AnalyzeHeader, sizes: tuple[int, ...]) -> Meaning:
+    if len(sizes) > 3:
+        return "series"
+    if header.get_data_dtype().names:
+        return "colors"
+    return "channels" if header["dim"][0] == 5 and header["dim"][5] > 1 else "scalar"
+
+
+def _step_s(header: nibabel.AnalyzeHeader) -> float:
+    """Time between volumes in seconds, in whatever unit the header states it."""
+    step = abs(float(header["pixdim"][4]))
+    unit = 0
+    if isinstance(header, nibabel.Nifti1Header):
+        unit = int(header["xyzt_units"]) & ~_UNIT_BITS
+    step *= _SECONDS_PER_UNIT.get(unit, 1.0)
+    return step if np.isfinite(step) and step > 0 else 1.0
 
 
 def _header(content: Content) -> nibabel.AnalyzeHeader:
@@ -219,27 +238,10 @@ def _stored_voxels(header: nibabel.AnalyzeHeader, content: Content) -> StoredVox
     if content.kind not in _PAIRS:
         compression = GZIP if content.is_gzip else RAW
         return StoredVoxels(content.path, offset, compression)
-    voxels = _half_of_pair(content.path, ".img")
+    voxels = half_of_pair(content.path, ".img")
     with voxels.open("rb") as file:
         is_gzip = file.read(2) == b"\x1f\x8b"
     return StoredVoxels(voxels, offset, GZIP if is_gzip else RAW)
-
-
-def header_of_pair(path: Path) -> Path:
-    """The header of a pair of which one half is named, or the file itself."""
-    name = path.name.lower().removesuffix(".gz")
-    return _half_of_pair(path, ".hdr") if name.endswith(".img") else path
-
-
-def _half_of_pair(path: Path, suffix: str) -> Path:
-    """The file beside this one that has the same name but for its suffix."""
-    stem = re.sub(r"(?i)\.(hdr|img)(\.gz)?$", "", path.name)
-    endings = (suffix, f"{suffix}.gz")
-    for sibling in sorted(path.parent.iterdir()):
-        ending = sibling.name.removeprefix(stem).lower()
-        if sibling.name.startswith(stem) and ending in endings:
-            return check_file(sibling).path
-    raise InputError(expected=f"a {suffix} beside it, the other half", got="none")
 
 
 def _grid(

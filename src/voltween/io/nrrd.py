@@ -23,8 +23,8 @@ from voltween.io.header_text import (
 )
 from voltween.io.itk import grid_in_frame
 from voltween.io.stored import BZIP2, GZIP, RAW, StoredVoxels
-from voltween.io.volume_file import VolumeFile, check_has_three_axes
-from voltween.spatial import Grid
+from voltween.io.volume_file import VolumeFile, meaning_of, volumes_of
+from voltween.spatial import Grid, Meaning
 
 _MOST_HEADER_BYTES = 1 << 20
 _TYPES = {
@@ -49,6 +49,7 @@ _ENCODINGS = {
 }
 _BYTE_ORDERS = {"little": "<", "big": ">"}
 _SPATIAL_KINDS = ("domain", "space", "???", "none")
+_SERIES_KINDS = ("list", "time")
 _MM_PER_UNIT = {
     **dict.fromkeys(("", "mm", "millimeter", "millimeters", "millimetre"), 1.0),
     **dict.fromkeys(("um", "µm", "μm", "micron", "microns"), 1e-3),
@@ -108,17 +109,36 @@ def open_nrrd(content: Content) -> VolumeFile:
             expected="one 3D image", got=f"size {' x '.join(map(str, sizes))}"
         )
     image_sizes = tuple(sizes[axis] for axis in spatial)
-    check_has_three_axes(image_sizes)
+    volumes = volumes_of(image_sizes)
+    components = sizes[others[0]] if others else 1
+    if others == [axes - 1] and _kind(header, axes - 1) in _SERIES_KINDS:
+        # The order in the file is the same.
+        volumes, components = volumes_of((*volumes, components)), 1
     return VolumeFile(
         path=content.path,
         kind=content.kind,
-        sizes=image_sizes[:3],
-        components=sizes[others[0]] if others else 1,
+        sizes=volumes,
+        components=components,
         dtype=_type(header),
         grid=_grid(header, spatial[:3], image_sizes),
         voxels=_stored_voxels(header),
         is_interleaved=others == [0],
+        meaning=_meaning(header, others, meaning_of(volumes, components)),
     )
+
+
+def _kind(header: _Header, axis: int) -> str:
+    """The kind of an axis; empty if the header does not state it."""
+    kinds = header.words("kinds")
+    return kinds[axis].lower() if kinds else ""
+
+
+def _meaning(header: _Header, others: list[int], usual: Meaning) -> Meaning:
+    """Colors, or series where volumes stand one by one for each voxel."""
+    kind = _kind(header, others[0]) if others else ""
+    if kind in ("rgb-color", "rgba-color"):
+        return "colors"
+    return "series" if kind in _SERIES_KINDS else usual
 
 
 def _read_header(content: Content) -> _Header:

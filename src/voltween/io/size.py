@@ -6,8 +6,18 @@ from voltween.errors import InputError
 from voltween.files import PathLike
 from voltween.inputs import folder_and_series
 from voltween.io.container import DICOM, check_file
+from voltween.io.volume_file import VolumeFile
 from voltween.io.volumes import open_volume
 from voltween.spatial import Grid
+
+
+def is_series(path: PathLike) -> bool:
+    """Whether the header of an image file states several volumes.
+
+    Not so for DICOM, which is read volume by volume, and for what cannot be read.
+    """
+    volume = _by_header(path)
+    return volume is not None and volume.meaning == "series"
 
 
 def grid_by_header(path: PathLike) -> Grid | None:
@@ -15,12 +25,17 @@ def grid_by_header(path: PathLike) -> Grid | None:
 
     None for DICOM, whose grid follows from all its files, and for what cannot be read.
     """
+    volume = _by_header(path)
+    return None if volume is None else volume.grid
+
+
+def _by_header(path: PathLike) -> VolumeFile | None:
     location, _ = folder_and_series(path)
     try:
         if location.is_dir() or check_file(location).kind is DICOM:
             return None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # who reads the voxels is warned
-            return open_volume(location).grid
+            return open_volume(location)
     except (InputError, OSError):
         return None

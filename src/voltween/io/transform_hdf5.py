@@ -41,12 +41,6 @@ def read_hdf5_records(path: Path) -> list[TransformRecord]:
 
 
 def _check_is_of_itk(file: h5py.File) -> None:
-    if "Format" in file.attrs:
-        raise InputError(
-            expected="an ITK transform (.h5)",
-            got="an X5 transform",
-            advice="save it as an ITK transform, by nitransforms",
-        )
     if _GROUP not in file:
         raise InputError(
             expected=f"an ITK transform, which has a group {_GROUP}",

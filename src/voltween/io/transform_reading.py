@@ -2,44 +2,93 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from voltween.errors import InputError
 from voltween.files import PathLike, naming
-from voltween.io.container import HDF5, ITK_TEXT, MATLAB4, Content, Kind, check_file
+from voltween.io.container import (
+    AFNI_MATRIX,
+    FSL_MATRIX,
+    HDF5,
+    ITK_TEXT,
+    LTA,
+    MATLAB4,
+    Content,
+    Kind,
+    check_file,
+)
 from voltween.io.fields import FIELD_KINDS, read_field
+from voltween.io.tool_fields import read_tool_field
+from voltween.io.tool_matrices import read_afni_matrix, read_fsl_matrix, read_lta
 from voltween.io.transform_hdf5 import read_hdf5_records
 from voltween.io.transform_records import TransformRecord, transform_of
 from voltween.io.transform_text import read_matlab_records, read_text_records
-from voltween.spatial import Transform
+from voltween.io.x5 import is_x5, read_x5
+from voltween.spatial import Affine, Grid, Transform
 
 _READERS: dict[Kind, Callable[[Path], list[TransformRecord]]] = {
     HDF5: read_hdf5_records,
     ITK_TEXT: read_text_records,
     MATLAB4: read_matlab_records,
 }
+_OTHERS = (LTA, FSL_MATRIX, AFNI_MATRIX)
 _EXPECTED = (
-    "an ITK transform (.h5, .tfm, .txt, .mat) or a displacement field (NIfTI, NRRD, "
-    "MetaImage)"
+    "an ITK transform (.h5, .tfm, .txt, .mat), a displacement field (NIfTI, NRRD, "
+    "MetaImage), or a file of FSL, AFNI, FreeSurfer or X5"
 )
 
 
-def read_transform(path: PathLike) -> Transform:
-    """Reads a transform: an ITK file (.h5, .tfm, .txt, .mat) or a displacement image.
+Convention = Literal["fsl", "afni", "learn2reg"]
 
-    Accepts the files that Voltween, SimpleITK, ANTs and Slicer write, and converts
-    them from LPS to RAS+. What a file is, is told by its content, not by its suffix.
+
+def read_transform(
+    path: PathLike,
+    *,
+    convention: Convention | None = None,
+    fixed: Grid | None = None,
+    moving: Grid | None = None,
+) -> Transform:
+    """Reads a transform, in a file of ITK, ANTs, FSL, AFNI, FreeSurfer or X5.
+
+    Accepts ITK's files (.h5, .tfm, .txt, .mat) and displacement field images, as
+    Voltween, SimpleITK, ANTs and Slicer write them, and converts them from LPS to RAS+;
+    LTA files, X5 files, and matrices of FLIRT and AFNI. What a file is, is told by its
+    content, not by its suffix.
+
+    Args:
+        path: The file.
+        convention: The convention of a displacement field image that is not ITK's,
+            which its content does not tell.
+        fixed: Grid of the fixed scan, for files of FSL, AFNI and Learn2Reg.
+        moving: Grid of the moving scan, for the same.
 
     Raises:
         InputError: If the file is missing, holds no transform, several that are no
-            composite, or one of a kind that is not supported.
+            composite, or one of a kind that is not supported; or if its convention
+            depends on the scans and they are not given.
+        MissingPackageError: If it is an LTA, and nitransforms is not installed.
     """
     content = check_file(path)
-    content.expect((*_READERS, *FIELD_KINDS), _EXPECTED)
-    if content.kind not in _READERS:
-        return read_field(content)
+    content.expect((*_READERS, *_OTHERS, *FIELD_KINDS), _EXPECTED)
+    if content.kind in FIELD_KINDS:
+        if convention is None:
+            return read_field(content)
+        return read_tool_field(content.path, convention, fixed, moving)
     with naming(path):
         _check_is_plain(content)
+        if content.kind in _OTHERS:
+            return _read_matrix(content, fixed, moving)
+        if content.kind is HDF5 and is_x5(content.path):
+            return read_x5(content.path)
         return transform_of(_READERS[content.kind](content.path))
+
+
+def _read_matrix(content: Content, fixed: Grid | None, moving: Grid | None) -> Affine:
+    """The affine map in a text file of another tool."""
+    if content.kind is LTA:
+        return read_lta(content.path)
+    read = read_fsl_matrix if content.kind is FSL_MATRIX else read_afni_matrix
+    return read(content.path, fixed, moving)
 
 
 def _check_is_plain(content: Content) -> None:

@@ -13,7 +13,7 @@ from voltween.files import naming
 from voltween.inputs import add_inputs
 from voltween.io.container import Kind
 from voltween.io.stored import StoredVoxels
-from voltween.spatial import Grid
+from voltween.spatial import Grid, Meaning
 
 _MOST_VALUES = 1 << 40  # more than any machine holds
 _ACCEPTED_KINDS = "biuf"
@@ -36,9 +36,14 @@ class VolumeFile:
     voxels: StoredVoxels
     is_interleaved: bool = False
     """Whether the numbers of one voxel stand together."""
-    slope: float = 1.0
+    slope: float | np.ndarray = 1.0
+    """A number, or one per volume."""
     intercept: float = 0.0
     """A value is the stored number times `slope`, plus `intercept`."""
+    meaning: Meaning = "scalar"
+    """Meaning of the numbers of a voxel, or of the volumes."""
+    step_s: float = 1.0
+    """Time between the volumes, in seconds."""
 
     def __post_init__(self) -> None:
         if self.stored_bytes // self.dtype.itemsize > _MOST_VALUES:
@@ -81,6 +86,8 @@ class VolumeFile:
         if self.components > 1 and self.is_interleaved:
             values = np.moveaxis(values, 0, -1)
         native = values.astype(self.dtype.newbyteorder("="), copy=False)
+        if isinstance(self.slope, np.ndarray):
+            return native * self.slope + self.intercept
         return apply_read_scaling(native, self.slope, self.intercept)
 
     @property
@@ -114,8 +121,40 @@ def check_has_three_axes(sizes: tuple[int, ...]) -> None:
     """
     if len(sizes) < 3 or min(sizes[:3]) < 2 or math.prod(sizes[3:]) != 1:
         advice = "save the volume you mean as a file of its own" if sizes[3:] else ""
+        if len(sizes) == 4 and min(sizes[:3]) >= 2:
+            advice += ", or choose it: --volume of `register`, in Python volume="
         raise InputError(
             expected="one 3D image",
             got=f"size {' x '.join(map(str, sizes))}",
             advice=advice,
         )
+
+
+def volumes_of(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """The sizes of a file of 3D volumes without further axes of one voxel.
+
+    Raises:
+        InputError: If there are fewer than three axes, or more than one beyond them.
+    """
+    further = tuple(size for size in sizes[3:] if size != 1)
+    if len(sizes) < 3 or len(further) > 1:
+        check_has_three_axes(sizes)
+    if min(sizes[:3]) < 2:
+        check_has_three_axes(sizes[:3])
+    return (*sizes[:3], *further)
+
+
+def meaning_of(sizes: tuple[int, ...], components: int) -> Meaning:
+    """The meaning of numbers of which a header states nothing but how many there are.
+
+    Raises:
+        InputError: If there are several numbers per voxel and several volumes.
+    """
+    if components > 1 and sizes[3:]:
+        raise InputError(
+            expected="volumes of one number per voxel, or one volume of several",
+            got=f"{sizes[3]} volumes of {components}",
+        )
+    if sizes[3:]:
+        return "series"
+    return "channels" if components > 1 else "scalar"

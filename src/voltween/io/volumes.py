@@ -7,17 +7,31 @@ import numpy as np
 from jaxtyping import Float
 
 from voltween.files import PathLike, existing_file, naming
-from voltween.io.container import METAIMAGE, MGH, NRRD, Content, Kind, check_file
+from voltween.io.afni_volume import open_afni
+from voltween.io.container import (
+    AFNI_VOLUME,
+    METAIMAGE,
+    MGH,
+    MRTRIX,
+    NRRD,
+    Content,
+    Kind,
+    check_file,
+)
 from voltween.io.metaimage import open_metaimage
 from voltween.io.mgh import open_mgh
-from voltween.io.nifti_header import NIFTI_KINDS, header_of_pair, open_nifti
+from voltween.io.mrtrix import open_mrtrix
+from voltween.io.nifti_header import NIFTI_KINDS, open_nifti
 from voltween.io.nrrd import open_nrrd
+from voltween.io.pairs import header_of_pair
 from voltween.io.volume_file import VolumeFile
 
 _OPENERS: dict[Kind, Callable[[Content], VolumeFile]] = {
     NRRD: open_nrrd,
     METAIMAGE: open_metaimage,
     MGH: open_mgh,
+    AFNI_VOLUME: open_afni,
+    MRTRIX: open_mrtrix,
 }
 VOLUME_KINDS = (*NIFTI_KINDS, *_OPENERS)
 """The kinds of files that hold voxels and that are read here."""
@@ -26,7 +40,7 @@ VOLUME_KINDS = (*NIFTI_KINDS, *_OPENERS)
 def open_volume(
     path: PathLike,
     *,
-    expected: str = "an image (NIfTI, NRRD, MetaImage, MGH or a DICOM folder)",
+    expected: str = "an image (NIfTI, NRRD, MetaImage, MGH, AFNI, MRtrix or DICOM)",
     analyze_directions: Float[np.ndarray, "3 3"] | None = None,
 ) -> VolumeFile:
     """Reads and checks the header of an image file, or of a displacement field.

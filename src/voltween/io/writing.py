@@ -1,5 +1,6 @@
 """Writes images, label maps, points and transforms, whole or not at all."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from voltween.io.itk import (
     hearing_itk,
     image_to_itk,
 )
-from voltween.io.nifti import write_nifti
+from voltween.io.nifti import write_nifti, write_nifti_channels
 from voltween.io.points import POINT_SUFFIXES
 from voltween.io.points_writing import format_points
 from voltween.io.transform_hdf5 import write_hdf5_records
@@ -29,12 +30,15 @@ from voltween.spatial import (
     Grid,
     Image,
     LabelMap,
+    MultichannelImage,
     Points,
     Transform,
 )
 
+Writable = Image | LabelMap | MultichannelImage | Points | Transform
 
-def write(thing: Image | LabelMap | Points | Transform, path: PathLike) -> Path:
+
+def write(thing: Writable, path: PathLike) -> Path:
     """Writes an image, label map, points or transform in the format of the suffix.
 
     The voxels of an image are integers if it was made of integers, as an image that was
@@ -49,6 +53,12 @@ def write(thing: Image | LabelMap | Points | Transform, path: PathLike) -> Path:
     if isinstance(thing, Image | LabelMap):
         check_suffix(path, IMAGE_SUFFIXES, "an image")
         _write_volume(thing.stored, thing.grid, path)
+    elif isinstance(thing, MultichannelImage):
+        # ITK writes no anatomical space into NRRD files of four axes.
+        is_series = thing.meaning == "series"
+        suffixes = (".nii.gz", ".nii", ".mha") if is_series else IMAGE_SUFFIXES
+        check_suffix(path, suffixes, f"an image ({thing.meaning})")
+        _write_channels(thing, path)
     elif isinstance(thing, Points):
         check_suffix(path, POINT_SUFFIXES, "points")
         with whole_file(path) as partial:
@@ -66,6 +76,26 @@ def _write_volume(data: np.ndarray, grid: Grid, path: Path) -> None:
         else:
             image = image_to_itk(data, grid)
             sitk.WriteImage(image, str(partial), useCompression=True)
+
+
+def _write_channels(image: MultichannelImage, path: Path) -> None:
+    """Writes a series as an image of four axes, and other numbers per voxel."""
+    data = flip_vectors(image.data) if image.meaning == "vectors" else image.data
+    if image.meaning == "scalar":
+        _write_volume(data[..., 0], image.grid, path)
+        return
+    with whole_file(path) as partial, hearing_itk():
+        if path.name.endswith((".nii.gz", ".nii")):
+            write_nifti_channels(replace(image, data=data), partial)
+            return
+        if image.meaning == "series":
+            volumes = [
+                image_to_itk(data[..., n], image.grid) for n in range(image.count)
+            ]
+            itk_image = sitk.JoinSeries(volumes, 0.0, image.step_s)
+        else:
+            itk_image = image_to_itk(data, image.grid)
+        sitk.WriteImage(itk_image, str(partial), useCompression=True)
 
 
 def _write_transform(transform: Transform, path: Path) -> None:

@@ -105,13 +105,15 @@ def pick(
     chain: _native.Chain,
     volume: Shaped[np.ndarray, "i j k"],
     shape: tuple[int, int, int],
-    within: Int[np.ndarray, "3 2"],
+    within: Int[np.ndarray, "3 2"] | None = None,
 ) -> Shaped[np.ndarray, "_ _ _"]:
     """Takes the voxels nearest to the mapped voxels of a grid; 0 beyond the volume.
 
     `within` has the first voxel that is computed along each axis of the grid and that
-    after the last; the others are 0.
+    after the last; the others are 0. Without it, all are computed.
     """
+    if within is None:
+        within = np.array([(0, n) for n in shape])
     result = np.zeros(shape, volume.dtype)
     bits = f"u{volume.dtype.itemsize}"
     threads = _threads(int(np.diff(within).prod()))

@@ -25,14 +25,13 @@ from voltween.spatial.chain import (
     displacements_mm,
     link,
     map_positions,
-    pick,
-    sample,
 )
 from voltween.spatial.grid import Grid
+from voltween.spatial.interpolation import Interpolation, interpolate
 from voltween.spatial.inversion import inverse_vectors_mm
 from voltween.spatial.label_reach import reach_of_labels
 from voltween.spatial.ranges import check_range
-from voltween.spatial.volume import Image, Points, Volume
+from voltween.spatial.volume import Image, LabelMap, Points, Volume
 
 logger = logging.getLogger(__name__)
 V = TypeVar("V", bound=Volume)
@@ -82,19 +81,42 @@ class Transform(ABC):
         return Points(self.map_positions(fixed_points.mm), fixed_points.names)
 
     @final
-    def resample(self, moving: V, *, onto: Grid) -> V:
+    def resample(
+        self,
+        moving: V,
+        *,
+        onto: Grid,
+        interpolation: Interpolation | None = None,
+        fill: float | None = None,
+    ) -> V:
         """Resamples the moving image onto a grid in fixed space: moving(T(x)).
 
-        An `Image` is interpolated linearly and continued by its `outside_value`, a
-        `LabelMap` by nearest neighbor and continued by 0.
+        Unless something else is asked for, an `Image` is interpolated linearly and
+        continued by its `outside_value`, a `LabelMap` by nearest neighbor and continued
+        by 0.
+
+        Raises:
+            InputError: If the interpolation is that of the other class: a label map can
+                be read by "nearest" and "label", an image by all but "label". Or if
+                labels cannot hold the fill value.
         """
+        is_image = isinstance(moving, Image)
+        way = interpolation or ("linear" if is_image else "nearest")
+        _check_interpolation(way, is_image)
+        if fill is None:
+            fill = moving.outside_value if isinstance(moving, Image) else 0
         chain = self._between(onto, moving.grid)
-        if isinstance(moving, Image):
-            outside = moving.outside_value
-            data = sample(chain, moving.data, onto.shape, outside=outside)
-        else:
-            reach = reach_of_labels(moving, self._steps(), onto)
-            data = pick(chain, moving.data, onto.shape, reach)
+        within = None
+        if isinstance(moving, LabelMap) and way == "nearest" and fill == 0:
+            within = reach_of_labels(moving, self._steps(), onto)
+        data = interpolate(
+            chain,
+            moving.data,
+            onto.shape,
+            interpolation=way,
+            fill=float(fill),
+            within=within,
+        )
         return type(moving)(data, onto)
 
     @final
@@ -149,6 +171,16 @@ class Transform(ABC):
             part.matrix if isinstance(part, Affine) else part.warp()
             for part in self.parts()
         ]
+
+
+def _check_interpolation(way: Interpolation, is_image: bool) -> None:
+    ways = ("linear", "nearest", "cubic") if is_image else ("nearest", "label")
+    if way not in ways:
+        raise InputError(
+            about=f"interpolation of {'an image' if is_image else 'labels'}",
+            expected=" or ".join(ways),
+            got=way,
+        )
 
 
 @final

@@ -1,0 +1,53 @@
+"""Command: write a transform as another tool reads it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from voltween import io
+from voltween.cli.console import console
+from voltween.cli.reference_grid import read_reference_grid
+from voltween.inputs import check_is_no_input
+from voltween.spatial import Affine
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Write a transform as another tool reads it, or read it from one.
+
+    An affine transform becomes a matrix, and any other one a field of displacements at
+    the voxels of the fixed scan.
+    """
+
+    transform: Annotated[Positional[Path], tyro.conf.arg(metavar="TRANSFORM")]
+    """Transform, fixed to moving: a file of ITK, ANTs, FSL, AFNI, FreeSurfer or X5."""
+    to: io.Target
+    """itk (.h5, .tfm, .nii.gz), ants (.mat, or a warp .nii.gz), fsl (.mat of FLIRT, or
+    a warp .nii.gz), afni (.1D, or a warp .nii.gz), freesurfer (.lta), x5 (.x5), or
+    learn2reg (.nii.gz)."""
+    fixed: Path
+    """Fixed scan."""
+    moving: Path
+    """Moving scan."""
+    out: Path
+    """File to write."""
+    convention: io.Convention | None = None
+    """Convention of TRANSFORM if it is a field image and not ITK's: fsl, afni,
+    learn2reg."""
+
+    def run(self) -> None:
+        """Read and write."""
+        check_is_no_input(self.out)
+        fixed, moving = map(read_reference_grid, (self.fixed, self.moving))
+        transform = io.read_transform(
+            self.transform, convention=self.convention, fixed=fixed, moving=moving
+        )
+        io.write_for(self.to, transform, self.out, fixed=fixed, moving=moving)
+        kind = "matrix" if isinstance(transform, Affine) else "transform"
+        console.print(
+            f"Wrote {self.out}: {kind} of {self.transform.name} for {self.to}, from "
+            f"{self.fixed.name} (fixed) to {self.moving.name} (moving)."
+        )
