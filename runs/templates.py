@@ -7,16 +7,15 @@
 The first `train` cases of the manifest, three rounds, no start. Every round registers
 all scans to its template; the labels, moved by these transforms, are compared for every
 pair of scans (mean Dice over the labels that both have). `voltween` is the command
-`voltween template` (further words behind `--` are given to it), in a process of its
-own; `ants` is antspyx's `build_template`, called with one iteration per round so that
-its transforms can be read, on scans scaled to 0..1. Processor seconds are those of the
-process with everything in it; set OMP_NUM_THREADS and
-ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS to 1. WORK keeps the templates.
+`voltween template` (further words behind `--` are given to it); `ants` is antspyx's
+`build_template`, called with one iteration per round so that its transforms can be
+read, on scans scaled to 0..1. Processor seconds are of one thread (set OMP_NUM_THREADS
+and ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS to 1), without imports, and add up over the
+rounds. WORK keeps the templates.
 """
 
 import argparse
 import csv
-import resource
 import subprocess
 import sys
 import time
@@ -30,7 +29,9 @@ from shared import read_rows
 from voltween import io
 from voltween.cohorts import Case, cases_of_split, read_manifest, write_manifest
 from voltween.metrics import dice_per_label
+from voltween.registration import RECORD
 from voltween.spatial import Grid, LabelMap, Transform, labels_in_common
+from voltween.text_files import read_json
 
 ROUNDS = 3
 Row = dict[str, str | float]
@@ -96,29 +97,36 @@ def ants_transform(folder: Path, number: int) -> Transform:
 def voltween_rounds(
     cases: Sequence[Case], work: Path, words: Sequence[str]
 ) -> Iterator[Row]:
-    """Rounds of `voltween template`, one more at a time: what is done is kept."""
+    """Rounds of `voltween template`; round 0 is the affine one."""
     manifest, out, spent = work / "cases.csv", work / "template", 0.0
     work.mkdir(parents=True, exist_ok=True)
     write_manifest(cases, manifest)
-    for number in range(1, ROUNDS + 1):
-        command = [sys.executable, "-m", "voltween", "template", str(manifest)]
-        command += ["--out", str(out), "--rounds", str(number), *words]
-        before = processor_seconds()
-        subprocess.run(command, check=False)
-        spent += processor_seconds() - before
-        onto = io.read(out / "template.nii.gz").grid
+    command = [sys.executable, "-m", "voltween", "template", str(manifest)]
+    command += ["--out", str(out), "--rounds", str(ROUNDS), *words]
+    subprocess.run(command, check=False)
+    for number in range(ROUNDS + 1):
+        folder = out / "rounds" / str(number)
+        update = io.read_transform(folder / "update.h5")
         transforms = {
-            case.name: io.read_transform(path)
-            for case in cases
-            if (path := out / "transforms" / f"{case.name}.h5").exists()
+            path.parent.name: io.read_transform(path) @ update
+            for path in (folder / "cases").glob("*/fixed_to_moving.h5")
         }
+        if number == 0:
+            transforms[cases[0].name] = update
+        spent += seconds_of(out, number)
+        onto = io.read(folder / "template.nii.gz").grid
         yield {"round": number, "seconds": spent, **overlap(cases, transforms, onto)}
 
 
-def processor_seconds() -> float:
-    """Processor seconds of all processes that this one has started and that ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def seconds_of(out: Path, number: int) -> float:
+    """Processor seconds of a round: registrations with all that they write, averaging.
+
+    Files that begin a process, such as its imports, are not among them.
+    """
+    records = (out / "rounds" / str(number) / "cases").glob(f"*/{RECORD}")
+    parts = [read_json(path, "a record")["seconds"]["processor"] for path in records]
+    record = read_json(out / "records" / f"round-{number}.json", "a record")
+    return sum(sum(part.values()) for part in parts) + record["processor_seconds"]
 
 
 def main() -> None:

@@ -73,9 +73,8 @@ def test_maps_half_a_turn_apart_have_no_mean():
 def test_rotations_after_a_stretch_do_not_change_its_mean():
     scales = np.diag([1.2, 1.0, 0.8])
     stretches = [scales, np.linalg.inv(scales)]
-    turned = [
-        Affine(some_rigid(n).matrix @ homogeneous(s)) for n, s in enumerate(stretches)
-    ]
+    pairs = enumerate(map(homogeneous, stretches))
+    turned = [Affine(some_rigid(n).matrix @ stretch) for n, stretch in pairs]
     assert np.allclose(mean_log_stretch(turned), 0, atol=1e-12)
 
 

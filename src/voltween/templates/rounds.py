@@ -1,5 +1,6 @@
 """The rounds of a template, each kept as finished work that the next run finds."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -197,8 +198,13 @@ class Averager:
         facts: dict[str, Any],
         make: Callable[[Draft], None],
     ) -> Round:
-        store = Store(self.out, RECORDS)
-        finished = store.found_or_made(facts, make, name=f"round-{number}")
+        def make_and_time(draft: Draft) -> None:
+            start = time.process_time()
+            make(draft)
+            draft.values["processor_seconds"] = time.process_time() - start
+
+        store, name = Store(self.out, RECORDS), f"round-{number}"
+        finished = store.found_or_made(facts, make_and_time, name=name)
         return Round(
             number,
             self.out / _path(number, MEAN),

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from voltween import io
 from voltween.digests import content_digest
 from voltween.preprocessing import (
@@ -33,7 +35,7 @@ class Survey:
     @property
     def grid(self) -> Grid:
         """The grid of the scan."""
-        return Grid(self.shape, self.affine)  # type: ignore[arg-type]
+        return Grid(self.shape, np.array(self.affine))
 
 
 def survey_image(image: Image) -> Survey:
