@@ -26,8 +26,14 @@ import numpy as np
 from shared import read_rows
 
 from voltween import io
-from voltween.batches import CohortRun, PairRow, RegistrationOptions, Work
-from voltween.batches import register_cases, write_pages
+from voltween.batches import (
+    CohortRun,
+    PairRow,
+    RegistrationOptions,
+    Work,
+    register_cases,
+    write_pages,
+)
 from voltween.cohorts import Case, cases_of_split, load_case, read_manifest
 from voltween.fusion import Atlas, Fusion, fuse_labels
 from voltween.metrics import dice_per_label

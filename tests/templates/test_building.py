@@ -54,6 +54,12 @@ def correlation(one, other):
     return np.corrcoef(one.data.ravel(), other.data.ravel())[0, 1]
 
 
+def build(cases, out, run=RUN, registering=None):
+    """A template that starts from the first scan."""
+    registering = registering or KnownRegistrations(identity)
+    return build_template(cases, out, run, registering, start=cases[0].image)
+
+
 @pytest.fixture(name="three")
 def three_fixture(tmp_path):
     """Three scans of one object."""
@@ -64,7 +70,10 @@ def test_the_template_of_identical_scans_is_the_scan(tmp_path):
     cases = write_cases(tmp_path, {name: scan() for name in "ab"})
     with pytest.warns(SuspiciousInputWarning, match="one scan"):
         result = build_template(
-            cases, tmp_path / "out", RUN, KnownRegistrations(identity)
+            cases,
+            tmp_path / "out",
+            TemplateOptions(rounds=0, averaging=PLAIN),
+            KnownRegistrations(identity),
         )
     template, original = io.read(result.template), io.read(cases[0].image)
     moved = io.read_transform(result.transform("a")).resample(
@@ -116,8 +125,7 @@ def test_the_template_of_a_large_and_a_small_copy_is_in_the_middle(tmp_path):
 
 
 def test_transforms_and_their_inverses_are_files_that_others_read(three, tmp_path):
-    known = KnownRegistrations(identity)
-    result = build_template(three, tmp_path / "out", RUN, known)
+    result = build(three, tmp_path / "out")
     points = SCENE.center_mm[None] + np.arange(9.0).reshape(3, 3)
     for name in "abc":
         path = tmp_path / "out" / "transforms" / f"{name}.h5"
@@ -137,11 +145,10 @@ def test_what_is_resumed_equals_what_is_not_interrupted(three, tmp_path):
         return KnownRegistrations(identity)(works, folder)
 
     with pytest.raises(StoppedError):
-        build_template(three, tmp_path / "one", RUN, stop_in_round_2)
+        build(three, tmp_path / "one", registering=stop_in_round_2)
     kept = (tmp_path / "one" / "rounds" / "1" / "template.nii.gz").stat()
     for name in ("one", "other"):
-        known = KnownRegistrations(identity)
-        build_template(three, tmp_path / name, RUN, known)
+        build(three, tmp_path / name)
     again = (tmp_path / "one" / "rounds" / "1" / "template.nii.gz").stat()
     assert again.st_mtime_ns == kept.st_mtime_ns
     files = [
@@ -158,9 +165,9 @@ def test_what_is_resumed_equals_what_is_not_interrupted(three, tmp_path):
 def test_more_rounds_go_on_from_those_that_are_done(three, tmp_path):
     out = tmp_path / "out"
     first = TemplateOptions(rounds=1, averaging=PLAIN)
-    build_template(three, out, first, KnownRegistrations(identity))
+    build(three, out, first)
     before = (out / "rounds" / "1" / "template.nii.gz").stat().st_mtime_ns
-    build_template(three, out, RUN, KnownRegistrations(identity))
+    build(three, out)
     assert (out / "rounds" / "1" / "template.nii.gz").stat().st_mtime_ns == before
     assert (out / "template.nii.gz").read_bytes() == (
         out / "rounds" / "2" / "template.nii.gz"
@@ -169,12 +176,12 @@ def test_more_rounds_go_on_from_those_that_are_done(three, tmp_path):
 
 def test_a_damaged_round_is_made_again(three, tmp_path):
     out = tmp_path / "out"
-    build_template(three, out, RUN, KnownRegistrations(identity))
+    build(three, out)
     damaged = out / "rounds" / "1" / "template.nii.gz"
     whole = damaged.read_bytes()
     damaged.write_bytes(whole[:-1] + b"x")
     with pytest.warns(SuspiciousInputWarning, match="made again"):
-        build_template(three, out, RUN, KnownRegistrations(identity))
+        build(three, out)
     assert damaged.read_bytes() == whole
 
 
@@ -188,7 +195,7 @@ def test_a_damaged_round_is_made_again(three, tmp_path):
 )
 def test_bad_registrations_are_left_out_and_said(three, tmp_path, fault, reason):
     known = KnownRegistrations(identity, **fault)
-    result = build_template(three, tmp_path / "out", RUN, known)
+    result = build(three, tmp_path / "out", registering=known)
     assert reason in result.left_out["b"]
     assert reason in (tmp_path / "out" / "summary.md").read_text("utf-8")
     names = {path.name for path in (tmp_path / "out" / "transforms").iterdir()}
@@ -197,8 +204,7 @@ def test_bad_registrations_are_left_out_and_said(three, tmp_path, fault, reason)
 
 def test_a_scan_that_cannot_be_read_does_not_stop_the_others(three, tmp_path):
     (tmp_path / "b.nii.gz").write_bytes(b"no scan")
-    known = KnownRegistrations(identity)
-    result = build_template(three, tmp_path / "out", RUN, known)
+    result = build(three, tmp_path / "out")
     assert [*result.left_out] == ["b"]
 
 
@@ -208,7 +214,7 @@ def test_a_scan_alone_has_no_template(three, tmp_path):
         build_template(three[:1], tmp_path / "out", RUN, known)
     failing = KnownRegistrations(identity, verdicts={"b": "failed", "c": "failed"})
     with pytest.raises(InputError, match=r"at least two.*b: verdict failed"):
-        build_template(three, tmp_path / "out2", RUN, failing)
+        build(three, tmp_path / "out2", registering=failing)
 
 
 def test_ct_and_mr_are_not_mixed(three, tmp_path):
@@ -260,11 +266,11 @@ def test_a_symmetric_template_is_symmetric(three, tmp_path):
 
 def test_other_options_begin_anew_where_they_matter(three, tmp_path):
     out = tmp_path / "out"
-    build_template(three, out, RUN, KnownRegistrations(identity))
+    build(three, out)
     before = (out / "template.nii.gz").read_bytes()
     sharp = TemplateOptions(rounds=2, averaging=AveragingOptions(sharpen=2.0))
-    build_template(three, out, sharp, KnownRegistrations(identity))
+    build(three, out, sharp)
     assert (out / "template.nii.gz").read_bytes() != before
     shutil.rmtree(out / "rounds")
-    build_template(three, out, RUN, KnownRegistrations(identity))
+    build(three, out)
     assert (out / "template.nii.gz").read_bytes() == before

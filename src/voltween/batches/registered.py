@@ -15,7 +15,7 @@ from voltween.registration import OUTPUTS, RECORD
 from voltween.text_files import read_json
 
 Registering = Callable[[Sequence[Work], Path], list[PairRow]]
-"""Registers what is missing of a cohort in its folder; returns the rows of all pairs."""
+"""Registers what is missing of a cohort in a folder; returns the rows of all pairs."""
 
 
 @dataclass(frozen=True)
