@@ -16,7 +16,7 @@ from voltween.cli.works import cases_in, registering
 from voltween.files import output_folder
 from voltween.inputs import check_is_no_input
 from voltween.locks import alone_in
-from voltween.templates import SUMMARY, TemplateOptions, build_template
+from voltween.templates import SUMMARY, TEMPLATE, TemplateOptions, build_template
 
 
 @tyro.conf.configure(*GROUPED)
@@ -52,7 +52,8 @@ class Template:
     def run(self) -> None:
         """Register and average."""
         cases = cases_in(read_cases(self.cases), self.split)
-        check_is_no_input(self.out / SUMMARY)
+        for name in (TEMPLATE, SUMMARY):
+            check_is_no_input(self.out / name)
         with alone_in(output_folder(self.out), work="template"):
             result = build_template(
                 cases,

@@ -18,6 +18,7 @@ from voltween.templates.mean_shape import shape_update as shape_update
 from voltween.templates.options import AveragingOptions as AveragingOptions
 from voltween.templates.options import TemplateOptions as TemplateOptions
 from voltween.templates.result import SUMMARY as SUMMARY
+from voltween.templates.result import TEMPLATE as TEMPLATE
 from voltween.templates.result import TemplateResult as TemplateResult
 from voltween.templates.survey import Survey as Survey
 from voltween.templates.survey import survey_image as survey_image

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from voltween import io
 from voltween.batches import Registered, Registering, register_cases
 from voltween.cohorts import Case
 from voltween.digests import content_digest
 from voltween.errors import InputError, SuspiciousInputWarning
-from voltween.files import file_name
+from voltween.files import file_name, naming
+from voltween.preprocessing import check_is_scan
 from voltween.store import Store
 from voltween.templates.options import TemplateOptions
 from voltween.templates.result import TemplateResult, write_result
@@ -56,7 +58,8 @@ def build_template(
             or an option cannot be used.
         OutputError: If the folder cannot be written to.
     """
-    _check_rounds(options.rounds, start)
+    if start is not None:
+        _check_start(start, options.rounds)
     surveyed = _survey(cases, out)
     readable = {c.name: c for c in cases if c.name in surveyed.surveys}
     _check_scans(readable, surveyed)
@@ -109,11 +112,15 @@ class _Builder:
         return self.averager.first(base.name, registered)
 
 
-def _check_rounds(rounds: int, start: Path | None) -> None:
-    if rounds < 1 and start is not None:
+def _check_start(start: Path, rounds: int) -> None:
+    """Checks that a start can be read and registered to, and is."""
+    if rounds < 1:
         raise InputError(
             about="--rounds", expected="at least 1 with a --start", got=rounds
         )
+    image = io.read(start)
+    with naming(start):
+        check_is_scan(image)
 
 
 def _survey(cases: Sequence[Case], out: Path) -> Surveyed:

@@ -7,6 +7,7 @@ import numpy as np
 
 from voltween import io
 from voltween.digests import content_digest
+from voltween.files import naming
 from voltween.preprocessing import (
     check_is_scan,
     find_foreground,
@@ -66,7 +67,9 @@ def survey_scan(path: Path, store: Store, name: str) -> Survey:
     """
 
     def make(draft: Draft) -> None:
-        draft.values["survey"] = asdict(survey_image(io.read(path)))
+        image = io.read(path)
+        with naming(path):
+            draft.values["survey"] = asdict(survey_image(image))
 
     facts = {"format": _FORMAT, "image": content_digest(path)}
     values = store.found_or_made(facts, make, name=name).values["survey"]
