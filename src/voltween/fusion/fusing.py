@@ -9,12 +9,10 @@ from jaxtyping import Shaped
 from voltween.fusion.candidates import Atlas, Candidates, gather_candidates
 from voltween.fusion.staple import staple
 from voltween.fusion.votes import disputed, most_supported
-from voltween.fusion.weights import correlation_weights, joint_weights
+from voltween.fusion.weights import correlation_weights
 from voltween.spatial import Image, LabelMap
 
-Fusion = Literal["joint", "weighted", "majority", "staple"]
-
-_WEIGHTS = {"weighted": correlation_weights, "joint": joint_weights}
+Fusion = Literal["weighted", "majority", "staple"]
 
 
 def fuse_labels(scan: Image, atlases: Sequence[Atlas], fusion: Fusion) -> LabelMap:
@@ -24,7 +22,7 @@ def fuse_labels(scan: Image, atlases: Sequence[Atlas], fusion: Fusion) -> LabelM
         scan: The scan.
         atlases: At least one; each has no say where its scan shows nothing.
         fusion: `majority`, every atlas with one vote; `weighted`, with votes by local
-            similarity; `joint`, with regard to errors that atlases share; or `staple`.
+            similarity; or `staple`.
     """
     candidates = gather_candidates(scan, atlases)
     data = np.zeros(scan.grid.shape, candidates.labels.dtype)
@@ -42,9 +40,8 @@ def _fused(candidates: Candidates, fusion: Fusion) -> Shaped[np.ndarray, "i j k"
     labels = candidates.labels
     where = disputed(labels, candidates.is_shown)
     weights = candidates.is_shown[:, where].astype(float)
-    if fusion != "majority" and where.any():
-        weigh = _WEIGHTS[fusion]
-        weights *= weigh(candidates.scan, candidates.images, where)
+    if fusion == "weighted" and where.any():
+        weights *= correlation_weights(candidates.scan, candidates.images, where)
     fused = labels[0].copy()
     fused[where] = most_supported(labels[:, where], weights)
     return fused

@@ -28,10 +28,9 @@ _SHOWN = 9  # labels in one line
 class SegmentationOptions:
     """Choices of how a scan is segmented."""
 
-    fusion: Fusion = "joint"
+    fusion: Fusion = "weighted"
     """Way in which the labels of the atlases become one: majority, every atlas with one
-    vote per voxel; weighted, with votes by local similarity to the scan; joint, with
-    regard to errors that atlases share; or staple."""
+    vote per voxel; weighted, with votes by local similarity to the scan; or staple."""
     model: str = AUTO
     """Shipped model (see `voltween models`) or model file; auto takes the shipped model
     that learned from such scans, or none. With none, transforms are optimized alone."""
