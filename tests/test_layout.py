@@ -69,6 +69,10 @@ MAY_IMPORT = {
         *("registration", "cohorts", "models", "networks", "refinement", "losses"),
         *("reports", "workers", "figures", "io", "spatial"),
     },
+    "templates": {
+        *("batches", "cohorts", "registration", "preprocessing", "io", "spatial"),
+    },
+    "fusion": {"batches", "cohorts", "registration", "io", "spatial"},
     "workers": set(),
     "demo": {"registration", "models", "io", "spatial"},
     "benchmarks": {

@@ -138,6 +138,20 @@ def compare(folder):
     return evaluate(folder, "compare")
 
 
+def template(folder):
+    manifest = write_cohort(folder)
+    (folder / "out").mkdir()
+    shutil.copy(folder / "image0.nii.gz", folder / "out" / "template.nii.gz")
+    words = ["template", manifest, "--start", folder / "out" / "template.nii.gz"]
+    return words, folder / "out", "out/template.nii.gz"
+
+
+def segment(folder):
+    manifest = write_cohort(folder)
+    words = ["segment", folder / "image0.nii.gz", "--atlases", manifest]
+    return words, folder / "labels1.nii.gz", "labels1.nii.gz"
+
+
 def figures(folder):
     write_pair(folder)
     (folder / "figure.png").symlink_to(folder / "moving.nrrd")
@@ -157,7 +171,7 @@ DOORS = [
     *(register_moved, register_what_would_only_be_deleted, register_a_link),
     *(apply_onto, apply_to_image, apply_to_points, align_manifest, align_scan),
     *(prepare_in_place, prepare_points, split, join, plan, train, evaluate, compare),
-    *(figures, import_rcn),
+    *(template, segment, figures, import_rcn),
 ]
 
 

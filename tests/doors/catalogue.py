@@ -150,6 +150,10 @@ DOORS = (
     *_options(commands.apply_to_points, "out.csv", input="points"),
     *_options(commands.jacobian, "out.nii.gz", transform="transform", onto="image"),
     *_options(commands.cohort, _PAIRS, cases="manifest"),
+    *_options(
+        commands.template, "out/template.nii.gz", cases="manifest", start="image"
+    ),
+    *_options(commands.segment, "out.nii.gz", scan="image", atlases="manifest"),
     *_options(commands.align, "out/cases.csv", manifest="manifest"),
     *_listed(commands.align, "out/cases.csv", "image", "labels", case="case0"),
     *map(_prepared, ("image", "labels")),
@@ -208,6 +212,7 @@ NOT_OPENED = {
     "prepare: `points`": "a folder, of which `voltween.read_points` reads the files",
     "prepare: `strip`": "a folder of label maps, read as those of `source`",
     "compare: `aligned`": "a folder that `align` wrote",
+    "segment: `registrations`": "a folder that `segment` wrote",
     "figures: `folder`": "a folder that `compare` wrote",
     "figures: `runs`": "folders that `train` wrote",
 }

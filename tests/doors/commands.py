@@ -62,6 +62,30 @@ def cohort(at):
     return Cohort(at / "cases.csv", at / "out", fixed=fixed, registration=options)
 
 
+def template(at):
+    """Makes a template of a cohort, from a start."""
+    from voltween.batches import RefinementOptions
+    from voltween.cli.template import Template
+    from voltween.templates import TemplateOptions
+
+    model, refinement = str(at / "tiny.safetensors"), RefinementOptions("none")
+    options = TemplateOptions(rounds=1, model=model, refinement=refinement)
+    start = at / "fixed.nii.gz"
+    return Template(at / "cases.csv", at / "out", start=start, options=options)
+
+
+def segment(at):
+    """Labels a scan by the cases of a cohort."""
+    from voltween.batches import RefinementOptions
+    from voltween.cli.segment import Segment
+    from voltween.fusion import SegmentationOptions
+
+    model, refinement = str(at / "tiny.safetensors"), RefinementOptions("none")
+    options = SegmentationOptions(model=model, refinement=refinement)
+    scan, out = at / "fixed.nii.gz", at / "out.nii.gz"
+    return Segment(scan, at / "cases.csv", out, options=options)
+
+
 def apply_to_image(at):
     """Resamples an image."""
     from voltween.cli.apply import Apply

@@ -1,3 +1,4 @@
+from .case_sources import read_cases as read_cases
 from .cohort import CohortChoice as CohortChoice
 from .cohort import CohortRun as CohortRun
 from .cohort import make_data_set as make_data_set
@@ -10,6 +11,10 @@ from .options import RefinementOptions as RefinementOptions
 from .options import RegistrationOptions as RegistrationOptions
 from .pair_job import PairJob as PairJob
 from .pair_job import register_files as register_files
+from .pairing import CohortPair as CohortPair
+from .registered import Registered as Registered
+from .registered import Registering as Registering
+from .registered import register_cases as register_cases
 from .tables import SUMMARY as SUMMARY
 from .tables import PairRow as PairRow
 from .work import Work as Work

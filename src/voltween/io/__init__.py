@@ -11,6 +11,7 @@ from voltween.io.conversion import write_for as write_for
 from voltween.io.field_writing import write_field as write_field
 from voltween.io.hdf5 import hdf5_numbers as hdf5_numbers
 from voltween.io.hdf5 import open_hdf5 as open_hdf5
+from voltween.io.itk import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from voltween.io.objects import ImageLike as ImageLike
 from voltween.io.objects import to_image as to_image
 from voltween.io.points import is_points_file as is_points_file

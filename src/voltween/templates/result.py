@@ -1,0 +1,96 @@
+"""The result of a template: the image, all transforms, and a summary to read."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from voltween import io
+from voltween.digests import content_digest
+from voltween.escaping import markdown
+from voltween.files import file_name
+from voltween.store import Draft, Store
+from voltween.templates.rounds import MEAN, RECORDS, Round
+from voltween.text_files import write_if_changed
+
+TEMPLATE, TRANSFORMS, SUMMARY = MEAN, "transforms", "summary.md"
+_FORMAT = 1  # raise it when the result of the same rounds changes
+
+
+@dataclass(frozen=True)
+class TemplateResult:
+    """A template in its folder."""
+
+    out: Path
+    rounds: tuple[Round, ...]
+    failures: Mapping[str, str]
+    """Reasons why scans could not be read, by name."""
+
+    @property
+    def template(self) -> Path:
+        """The file of the template."""
+        return self.out / TEMPLATE
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """Reasons why scans have no transform in the end, by name."""
+        return {**self.failures, **self.rounds[-1].registered.left_out}
+
+    def transform(self, name: str) -> Path:
+        """The file of the transform from the template to a scan, as fixed to moving."""
+        return self.out / transform_path(name)
+
+
+def transform_path(name: str, *, is_inverse: bool = False) -> str:
+    """The path of the transform of a scan, or its inverse, in a template's folder."""
+    ending = "_inverse" if is_inverse else ""
+    return f"{TRANSFORMS}/{file_name(name)}{ending}.h5"
+
+
+def write_result(result: TemplateResult) -> None:
+    """Writes template.nii.gz, the transforms of all scans, and summary.md.
+
+    Raises:
+        OutputError: If the folder cannot be written to.
+    """
+    last = result.rounds[-1]
+
+    def make(draft: Draft) -> None:
+        shutil.copyfile(last.template, draft.path(TEMPLATE))
+        for name in last.names:
+            transform = last.transform(name)
+            io.write(transform, draft.path(transform_path(name)))
+            inverse = transform.inverse()
+            io.write(inverse, draft.path(transform_path(name, is_inverse=True)))
+
+    transforms = {name: content_digest(last.file_of(name)) for name in last.names}
+    facts = {
+        "format": _FORMAT,
+        "template": content_digest(last.template),
+        "update": content_digest(last.update),
+        "transforms": transforms,
+    }
+    Store(result.out, RECORDS).found_or_made(facts, make, name="template")
+    write_if_changed(result.out / SUMMARY, "\n".join(_lines(result)) + "\n")
+
+
+def _lines(result: TemplateResult) -> Iterator[str]:
+    """The summary in Markdown."""
+    yield from ("# Template", "", "| round | scans | change of shape, mm |")
+    yield "|---|---|---|"
+    for each in result.rounds:
+        change = each.values.get("shape_change_mm")
+        shown = "" if change is None else f"{change:.3g}"
+        yield f"| {each.number} | {len(each.names)} | {shown} |"
+    if result.failures:
+        yield from ("", "## Scans that could not be read", "")
+        yield from _listed(result.failures)
+    for each in result.rounds:
+        if each.registered.left_out:
+            yield from ("", f"## Left out of round {each.number}", "")
+            yield from _listed(each.registered.left_out)
+
+
+def _listed(reasons: Mapping[str, str]) -> Iterator[str]:
+    for name, reason in reasons.items():
+        yield f"- {markdown(name)}: {markdown(reason)}"
