@@ -88,7 +88,7 @@ def try_training(
     check_free_space(output_folder(out) / "states", disk_bytes)
     validated_pairs = _validated_pairs(config, len(data.val))
     return DryRun(
-        scans=len(data.pairs.plain) + len(data.val),
+        scans=sum(case.split in ("train", "val") for case in cases),
         weights=weights,
         losses=losses,
         seconds=min(step_seconds) * config.steps

@@ -1,7 +1,7 @@
 """Validation of a network during training, stage by stage."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,11 @@ from voltween.networks import Network, Tweening
 from voltween.ops import folding_fraction
 from voltween.training.label_warping import warp_labels
 from voltween.training.samples import Sample
+
+INVERTED = " (inverted)"
+"""After the name of a stage: the moving scans have the opposite contrast."""
+
+_DARK = 0.05  # intensity below which voxels are background, which stays dark
 
 
 @dataclass(frozen=True)
@@ -73,9 +78,23 @@ def stage_means(
 
 
 def merit(stages: Sequence[StageValidation]) -> float:
-    """The figure that is highest for the best model: the last Dice, or correlation."""
-    last = stages[-1]
-    return last.correlation if last.dice is None else last.dice
+    """The figure that is highest for the best model: the last Dice, or correlation.
+
+    With inverted scans among the pairs, the mean of both.
+    """
+    last = [stages[-1]]
+    plain = stages[-1].stage.removesuffix(INVERTED)
+    last += [stage for stage in stages[:-1] if stage.stage == plain]
+    reached = [
+        stage.correlation if stage.dice is None else stage.dice for stage in last
+    ]
+    return float(np.mean(reached))
+
+
+def inverted(sample: Sample) -> Sample:
+    """The sample in the opposite contrast, with its background as dark as it is."""
+    image = torch.where(sample.image > _DARK, 1 - sample.image, sample.image)
+    return replace(sample, image=image)
 
 
 def tween(network: Network, fixed: Sample, moving: Sample) -> tuple[Tensor, Tweening]:
