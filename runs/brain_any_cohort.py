@@ -58,9 +58,9 @@ def settings(out: Path) -> TrainConfig:
     Half of the turn between two scans is that of either side.
     """
     return TrainConfig(
-        steps=12_000,
+        steps=16_000,
         steps_per_epoch=4000,
-        full_rate_epochs=1,
+        full_rate_epochs=2,
         learning_rate=3e-4,
         start_from="brain",
         objective=Objective(
