@@ -14,9 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from voltween.models import load_model
-from voltween.training import Augmentation, Objective, TrainConfig, write_plan
+from voltween.training import SYNTHESIS_TRAINING, Synthesis, TrainConfig, write_plan
 from voltween.training.plan_file import TrainingPlan
-from voltween.training.synthesis import Synthesis
 
 LEFT = (2, 3, 4, 5, 7, 8, 10, 11, 12, 13, 17, 18, 25, 26, 28, 30, 136, 137)
 RIGHT = (41, 42, 43, 44, 46, 47, 49, 50, 51, 52, 53, 54, 57, 58, 60, 62, 163, 164)
@@ -53,34 +52,17 @@ def main(data: Path, out: Path) -> None:
 
 
 def settings(out: Path) -> TrainConfig:
-    """The settings: those of `brain` with labels, for poses and contrasts of all kinds.
+    """The settings: those of every training on label maps, from the weights of brain.
 
-    Half of the turn between two scans is that of either side.
+    The maps of whole heads are dark where they have no label.
     """
-    return TrainConfig(
+    return replace(
+        SYNTHESIS_TRAINING,
         steps=16_000,
         steps_per_epoch=4000,
         full_rate_epochs=2,
-        learning_rate=3e-4,
         start_from="brain",
-        objective=Objective(
-            affine_similarity=0.0,
-            dense_similarity=(),
-            total_variation=0.5,
-            overlap=(2.0, 0.0, 0.5),
-        ),
-        augmentation=replace(
-            Augmentation(displacement=0.06, rotation_degrees=15.0, scaling=0.12),
-            deforms_fixed=True,
-            translation=0.07,
-            gamma=0.4,
-            bias=0.4,
-            noise=0.06,
-        ),
-        synthesis=Synthesis(
-            share=1.0, tissues=out / "tissues.csv", unlabeled="dark", scans=0.3
-        ),
-        labels_per_pair=16,
+        synthesis=Synthesis(share=1.0, tissues=out / "tissues.csv", unlabeled="dark"),
         validate_every=200,
         validation_pairs=10,
     )

@@ -201,11 +201,14 @@ class Training:
         and with the contrast of the moving scan inverted.
         """
         config = self.recipe.training
-        pairs = validation_pairs(samples, config.validation_pairs)
+        is_synthesized = config.synthesis.share > 0
+        pairs = validation_pairs(
+            samples, config.validation_pairs, within_cohorts=is_synthesized
+        )
         if not pairs:
             return ()
         stages = self._stages(samples, pairs)
-        if config.synthesis.share == 0:
+        if not is_synthesized:
             return stages
         both = [*samples, *map(inverted, samples)]
         turned = self._stages(both, [(f, m + len(samples)) for f, m in pairs])

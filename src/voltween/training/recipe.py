@@ -205,6 +205,31 @@ SHIPPED_TRAINING = TrainConfig(
 """The training of the shipped models, from which every plan starts; steps, overlap term
 and augmentation then depend on the cohort."""
 
+SYNTHESIS_TRAINING = TrainConfig(
+    steps=10_000,
+    learning_rate=3e-4,
+    objective=Objective(
+        affine_similarity=0.0,
+        dense_similarity=(),
+        total_variation=0.5,
+        overlap=(2.0, 0.0, 0.5),
+    ),
+    augmentation=Augmentation(
+        deforms_fixed=True,
+        displacement=0.06,
+        rotation_degrees=15.0,
+        scaling=0.12,
+        translation=0.07,
+        gamma=0.4,
+        bias=0.4,
+        noise=0.06,
+    ),
+    synthesis=Synthesis(share=1.0),
+    labels_per_pair=16,
+)
+"""The training on label maps, from which plans of cohorts without scans start. Poses
+and shapes are those of either side: two sides differ by up to twice as much."""
+
 
 @dataclass(frozen=True)
 class Recipe:

@@ -10,15 +10,13 @@ from voltween.cohorts import Case, cases_of_split
 from voltween.errors import FailedTasksError, InputError
 from voltween.models import ModelFingerprint
 from voltween.training.batches import PairSampler
-from voltween.training.label_volumes import StoredVolumes, store_volumes
+from voltween.training.case_store import CaseStore
 from voltween.training.model_fingerprint import measure_training_scans
 from voltween.training.recipe import Recipe, TrainConfig
-from voltween.training.rendering import Renderer
-from voltween.training.samples import Sample, StoredSamples, store_samples
-from voltween.training.synthetic_pairs import Synthesizer, rendered_samples
+from voltween.training.samples import Sample
 from voltween.training.targets import TargetFlows, target_pairs
 from voltween.training.teachers import teacher_named
-from voltween.training.tissues import Tissues, read_tissues
+from voltween.training.tissues import read_tissues
 from voltween.workers import Engine, Runner, Shared, Status, Task, sharing
 
 if TYPE_CHECKING:
@@ -68,7 +66,7 @@ def load_training_data(
     of_this_process = slice(fabric.global_rank, None, fabric.world_size)
     # Each of several processes first prepares its share; then every file is there.
     for part in (of_this_process, all_cases) if fabric.world_size > 1 else (all_cases,):
-        store = _CaseStore(recipe, cache, tissues)
+        store = CaseStore(recipe, cache, tissues)
         pairs = store.pairs(train_cases[part])
         validation = store.validation([c for c in cases if c.split == "val"][part])
         fabric.barrier()
@@ -78,66 +76,6 @@ def load_training_data(
         _find_flows(targets, fabric, workers)
         pairs = replace(pairs, targets=targets)
     return TrainingData(pairs, validation, _fingerprint(cases, recipe, fabric))
-
-
-@dataclass(frozen=True)
-class _CaseStore:
-    """Prepares cases as a recipe needs them: scans, masked scans, label maps."""
-
-    recipe: Recipe
-    cache: Path
-    tissues: Tissues
-
-    def pairs(self, cases: Sequence[Case]) -> PairSampler:
-        """The sampler of the training pairs, without target flows."""
-        config = self.recipe.training
-        scans = [c for c in cases if c.has_scan and config.synthesis.share < 1]
-        plain = self._scans(scans)
-        masked = self._scans(scans, is_masked=True) if config.masked_share > 0 else None
-        synthesizer = None
-        if config.synthesis.share > 0:
-            volumes = self._volumes(cases)
-            synthesizer = Synthesizer(volumes, self._renderer, config.labels_per_pair)
-        return PairSampler(plain, masked, None, config, synthesizer)
-
-    def validation(self, cases: Sequence[Case]) -> Sequence[Sample]:
-        """The scans to validate on; label maps alone are shown in random contrasts."""
-        scans = self._scans([case for case in cases if case.has_scan])
-        maps = [case for case in cases if not case.has_scan]
-        if not maps:
-            return scans
-        return [*scans, *rendered_samples(self._volumes(maps), self._renderer)]
-
-    @property
-    def _renderer(self) -> Renderer:
-        config = self.recipe.training
-        return Renderer(
-            self.recipe.preprocessing,
-            config.synthesis,
-            config.augmentation,
-            self.tissues,
-        )
-
-    def _scans(
-        self, cases: Sequence[Case], *, is_masked: bool = False
-    ) -> StoredSamples:
-        return store_samples(
-            cases, self.recipe.preprocessing, self.cache, is_masked=is_masked
-        )
-
-    def _volumes(self, cases: Sequence[Case]) -> StoredVolumes:
-        """The label maps.
-
-        Raises:
-            InputError: If the table of tissues lacks one of their labels.
-        """
-        subdivision = self.recipe.training.synthesis.subdivision
-        volumes = store_volumes(
-            cases, self.recipe.preprocessing, self.cache, subdivision
-        )
-        for volume in volumes:
-            self.tissues.of(volume.cohort, volume.values.numpy())
-        return volumes
 
 
 def _fingerprint(

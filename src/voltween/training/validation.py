@@ -32,14 +32,25 @@ class StageValidation:
     folding_percent: float
 
 
-def validation_pairs(samples: Sequence[Sample], most: int) -> list[tuple[int, int]]:
+def validation_pairs(
+    samples: Sequence[Sample], most: int, *, within_cohorts: bool = False
+) -> list[tuple[int, int]]:
     """Indices (fixed, moving) of up to `most` pairs, of labeled samples if possible.
 
     Every call with the same samples returns the same pairs.
+
+    Args:
+        samples: The samples.
+        most: Largest number of pairs.
+        within_cohorts: Whether both samples must be of one cohort, because another one
+            numbers its labels differently.
     """
     labeled = [n for n in range(len(samples)) if samples[n].labels is not None]
     usable = labeled if len(labeled) > 1 else range(len(samples))
-    ordered = [(f, m) for f in usable for m in usable if f != m]
+    cohorts = {n: samples[n].cohort if within_cohorts else "" for n in usable}
+    ordered = [
+        (f, m) for f in usable for m in usable if f != m and cohorts[f] == cohorts[m]
+    ]
     return [
         ordered[n] for n in np.random.default_rng(0).permutation(len(ordered))[:most]
     ]
