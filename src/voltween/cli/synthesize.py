@@ -1,5 +1,6 @@
 """Command: show the pairs that a training on synthesized scans sees."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +29,11 @@ from voltween.training import (
 from voltween.workspaces import workspace
 
 _MOST_PAIRS = 10_000
+_VOLUMES = (
+    *("fixed.nii.gz", "moving.nii.gz"),
+    *("fixed_labels.nii.gz", "moving_labels.nii.gz"),
+)
+_PICTURE = "pair.png"
 
 
 @dataclass(frozen=True)
@@ -55,42 +61,43 @@ class Synthesize:
     def run(self) -> None:
         """Prepare the label maps, synthesize, write."""
         check_range("--pairs", self.pairs, 1, _MOST_PAIRS)
-        cases, recipe = self._cases_and_recipe()
+        decided = read_plan(self.source) if self.source.suffix == ".toml" else None
+        manifest = decided.manifest if decided else self.source
+        cases = read_manifest(manifest, may_lack_scans=True)
+        self._check_out()
+        recipe = decided.recipe if decided else self._planned(cases)
         if self.seed is not None:
             recipe = replace(recipe, training=replace(recipe.training, seed=self.seed))
         with nullcontext(self.cache) if self.cache else workspace() as cache:
             drawn = synthesized_pairs(cases, recipe, cache=cache, count=self.pairs)
-            for number, pair in enumerate(drawn, 1):
-                self._write(pair, self.out / f"pair{number:03d}")
-                console.print(f"pair{number:03d}: {pair.name}")
+            for folder, pair in zip(self._folders, drawn, strict=True):
+                _write(pair, folder)
+                console.print(f"{folder.name}: {pair.name}")
 
-    def _cases_and_recipe(self) -> tuple[tuple[Case, ...], Recipe]:
-        if self.source.suffix == ".toml":
-            decided = read_plan(self.source)
-            return read_manifest(decided.manifest, may_lack_scans=True), decided.recipe
-        cases = read_manifest(self.source, may_lack_scans=True)
+    @property
+    def _folders(self) -> list[Path]:
+        return [self.out / f"pair{n:03d}" for n in range(1, self.pairs + 1)]
+
+    def _check_out(self) -> None:
+        for folder in self._folders:
+            for name in (*_VOLUMES, _PICTURE):
+                check_is_no_input(folder / name)
+
+    def _planned(self, cases: Sequence[Case]) -> Recipe:
+        """The recipe that `voltween plan` decides, whether cases have scans or not."""
         with case_progress(len(cases)) as on_case:
             fingerprint = measure_fingerprint(cases, on_case)
-        decided, _ = plan(
-            self.source,
-            replace(fingerprint, without_scan=fingerprint.cases),
-            has_gpu=torch.cuda.is_available(),
-        )
-        return cases, decided.recipe
+        bare = replace(fingerprint, without_scan=fingerprint.cases)
+        return plan(self.source, bare, has_gpu=torch.cuda.is_available())[0].recipe
 
-    def _write(self, pair: SynthesizedPair, folder: Path) -> None:
-        output_folder(folder)
-        volumes = {
-            "fixed": pair.fixed,
-            "moving": pair.moving,
-            "fixed_labels": pair.fixed_labels,
-            "moving_labels": pair.moving_labels,
-        }
-        for name, volume in volumes.items():
-            check_is_no_input(folder / f"{name}.nii.gz")
-            io.write(volume, folder / f"{name}.nii.gz")
-        frames = {"fixed": pair.fixed.data, "moving": pair.moving.data}
-        picture = Picture.fromarray(tweening_picture(pair.name, frames))
-        check_is_no_input(folder / "pair.png")
-        with whole_file(folder / "pair.png") as partial:
-            picture.save(partial, format="png")
+
+def _write(pair: SynthesizedPair, folder: Path) -> None:
+    """Writes a pair and its picture."""
+    output_folder(folder)
+    volumes = (pair.fixed, pair.moving, pair.fixed_labels, pair.moving_labels)
+    for name, volume in zip(_VOLUMES, volumes, strict=True):
+        io.write(volume, folder / name)
+    frames = {"fixed": pair.fixed.data, "moving": pair.moving.data}
+    picture = Picture.fromarray(tweening_picture(pair.name, frames))
+    with whole_file(folder / _PICTURE) as partial:
+        picture.save(partial, format="png")
