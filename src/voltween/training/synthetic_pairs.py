@@ -57,7 +57,7 @@ def rendered_samples(volumes: StoredVolumes, renderer: Renderer) -> list[Sample]
     for number, volume in enumerate(volumes):
         rng = np.random.default_rng(number)
         side = renderer.render(volume, rng, is_at_rest=True)
-        samples.append(Sample(volume.name, side.image, side.labels()))
+        samples.append(Sample(volume.name, side.image, side.labels(), volume.cohort))
     return samples
 
 
