@@ -29,11 +29,11 @@ from voltween.training import (
 from voltween.workspaces import workspace
 
 _MOST_PAIRS = 10_000
-_VOLUMES = (
-    *("fixed.nii.gz", "moving.nii.gz"),
+_PICTURE = "pair.png"
+_FILES = (
+    *("fixed.nii.gz", "moving.nii.gz", _PICTURE),
     *("fixed_labels.nii.gz", "moving_labels.nii.gz"),
 )
-_PICTURE = "pair.png"
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Synthesize:
 
     def _check_out(self) -> None:
         for folder in self._folders:
-            for name in (*_VOLUMES, _PICTURE):
+            for name in _FILES:
                 check_is_no_input(folder / name)
 
     def _planned(self, cases: Sequence[Case]) -> Recipe:
@@ -94,9 +94,9 @@ class Synthesize:
 def _write(pair: SynthesizedPair, folder: Path) -> None:
     """Writes a pair and its picture."""
     output_folder(folder)
-    volumes = (pair.fixed, pair.moving, pair.fixed_labels, pair.moving_labels)
-    for name, volume in zip(_VOLUMES, volumes, strict=True):
-        io.write(volume, folder / name)
+    for side in ("fixed", "moving"):
+        io.write(getattr(pair, side), folder / f"{side}.nii.gz")
+        io.write(getattr(pair, f"{side}_labels"), folder / f"{side}_labels.nii.gz")
     frames = {"fixed": pair.fixed.data, "moving": pair.moving.data}
     picture = Picture.fromarray(tweening_picture(pair.name, frames))
     with whole_file(folder / _PICTURE) as partial:

@@ -51,8 +51,10 @@ def synthesized_pairs(
         (fixed, moving), name = synthesizer.sides(rng)
         yield SynthesizedPair(
             name,
-            *(_image(side, recipe.preprocessing) for side in (fixed, moving)),
-            *(_labels(side, recipe.preprocessing) for side in (fixed, moving)),
+            _image(fixed, recipe.preprocessing),
+            _image(moving, recipe.preprocessing),
+            _labels(fixed, recipe.preprocessing),
+            _labels(moving, recipe.preprocessing),
         )
 
 

@@ -32,9 +32,9 @@ class Synthesizer:
         sides, name = self.sides(rng)
         most = self.structures_per_pair
         chosen = rng.permutation(_shared(*sides))[:most].tolist()
-        maps = [soft_maps(side, chosen, most) for side in sides]
-        fixed, moving = (side.image[None] for side in sides)
-        return PairBatch(fixed, moving, *maps), name
+        images = (side.image[None] for side in sides)
+        fixed_maps, moving_maps = (soft_maps(side, chosen, most) for side in sides)
+        return PairBatch(*images, fixed_maps, moving_maps), name
 
     def sides(self, rng: np.random.Generator) -> tuple[tuple[Rendered, Rendered], str]:
         """Both sides of a pair, fixed and moving, and its name."""
