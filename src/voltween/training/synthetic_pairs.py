@@ -29,12 +29,12 @@ class Synthesizer:
 
     def pair(self, rng: np.random.Generator) -> tuple[PairBatch, str]:
         """A pair with maps of some structures that both sides have, and its name."""
-        sides, name = self.sides(rng)
+        (fixed, moving), name = self.sides(rng)
         most = self.structures_per_pair
-        chosen = rng.permutation(_shared(*sides))[:most].tolist()
-        images = (side.image[None] for side in sides)
-        fixed_maps, moving_maps = (soft_maps(side, chosen, most) for side in sides)
-        return PairBatch(*images, fixed_maps, moving_maps), name
+        chosen = rng.permutation(_shared(fixed, moving))[:most].tolist()
+        fixed_maps, moving_maps = (soft_maps(s, chosen, most) for s in (fixed, moving))
+        images = fixed.image[None], moving.image[None]
+        return PairBatch(images[0], images[1], fixed_maps, moving_maps), name
 
     def sides(self, rng: np.random.Generator) -> tuple[tuple[Rendered, Rendered], str]:
         """Both sides of a pair, fixed and moving, and its name."""
