@@ -36,13 +36,12 @@ from voltween.models import load_model
 from voltween.refinement import (
     ACCURATE,
     ACCURATE_ALONE,
-    ALONE,
     FAST,
     FAST_ALONE,
-    REFINEMENTS,
     Effort,
     Refinement,
 )
+from voltween.refinement.presets import ALONE, REFINEMENTS
 from voltween.registration import Guidance, Registration, Side, register
 from voltween.registration.overview import paint_overview, write_picture
 from voltween.spatial import Image, LabelMap
@@ -140,7 +139,7 @@ class Modalities:
             for _, (fixed, fixed_labels), (moving, labels) in val_pairs(
                 self.manifest, self.max_pairs
             ):
-                scan = Image(change(_from_0_to_1(moving)), moving.grid)
+                scan = Image(change(from_0_to_1(moving)), moving.grid)
                 result = register(fixed, scan, model=None, refinement=refinement)
                 dice = result.dice(fixed_labels, labels)
                 means = [mean_dice(per_label) for per_label in dice.values()]
@@ -234,7 +233,7 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def _from_0_to_1(image: Image) -> np.ndarray:
+def from_0_to_1(image: Image) -> np.ndarray:
     low, high = np.percentile(image.data, [0.5, 99.5])
     return ((image.data - low) / (high - low)).clip(0, 1)
 

@@ -115,6 +115,16 @@ def plan(folder):
     return ["plan", manifest, "--overwrite"], manifest, "plan.toml"
 
 
+def synthesize(folder):
+    manifest = write_cohort(folder)
+    (folder / "pair001").mkdir()
+    shutil.move(folder / "labels1.nii.gz", folder / "pair001" / "moving_labels.nii.gz")
+    text = manifest.read_text("utf-8")
+    text = text.replace("labels1.nii.gz", "pair001/moving_labels.nii.gz")
+    manifest.write_text(text)
+    return ["synthesize", manifest], folder, "pair001/moving_labels.nii.gz"
+
+
 def train(folder):
     write_pair(folder)
     shutil.move(folder / "tiny.safetensors", folder / "best.safetensors")
@@ -171,7 +181,7 @@ DOORS = [
     *(register_moved, register_what_would_only_be_deleted, register_a_link),
     *(apply_onto, apply_to_image, apply_to_points, align_manifest, align_scan),
     *(prepare_in_place, prepare_points, split, join, plan, train, evaluate, compare),
-    *(template, segment, figures, import_rcn),
+    *(template, segment, synthesize, figures, import_rcn),
 ]
 
 

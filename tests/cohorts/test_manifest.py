@@ -225,3 +225,23 @@ def test_names_that_are_formulas_come_back(tmp_path):
     ]
     assert starts == ["c", *4 * "'"]
     assert read_manifest(tmp_path / "cases.csv") == tuple(cases)
+
+
+def test_cases_of_label_maps_alone_are_read_where_scans_may_lack(tmp_path):
+    for name in ("a", "b", "scan"):
+        (tmp_path / name).touch()
+    text = "case,image,labels,split\none,scan,a,train\ntwo,,b,train\n"
+    path = tmp_path / "cases.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match="two: no image"):
+        read_manifest(path)
+    one, two = read_manifest(path, may_lack_scans=True)
+    assert (one.has_scan, two.has_scan) == (True, False)
+    assert (two.image, two.labels) == (tmp_path / "b", tmp_path / "b")
+    path.write_text("case,labels,split\none,a,train\ntwo,,train\n")
+    with pytest.raises(InputError, match="two: no image"):
+        read_manifest(path, may_lack_scans=True)
+    path.write_text("case,labels,split\none,a,train\n")
+    assert not read_manifest(path, may_lack_scans=True)[0].has_scan
+    with pytest.raises(InputError, match="image"):
+        read_manifest(path)

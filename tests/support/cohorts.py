@@ -114,3 +114,19 @@ def write_ct_cohort(folder, offsets=(0, 0, 0, 0, 0, 0)):
         lines.append(f"case{n},image{n}.nrrd,labels{n}.nrrd,{split}")
     (folder / "cases.csv").write_text("\n".join(lines))
     return folder / "cases.csv"
+
+
+def write_label_maps(folder, train=4, val=2, cohorts=("",)):
+    """The label maps of `write_cohort` alone; returns the path of their manifest.
+
+    The cases are of the cohorts by turns.
+    """
+    write_cohort(folder, train, val)
+    splits = ["train"] * train + ["val"] * val
+    rows = [
+        [f"case{n}", f"labels{n}.nii.gz", split, cohorts[n % len(cohorts)]]
+        for n, split in enumerate(splits)
+    ]
+    with (folder / "maps.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["case", "labels", "split", "cohort"], *rows])
+    return folder / "maps.csv"

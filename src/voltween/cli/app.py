@@ -26,6 +26,7 @@ COMMANDS = {
     "split": "Divide the cases of a manifest into train, val and test, by subject.",
     "join": "Join the manifests of several cohorts to one, which names the cohorts.",
     "plan": "Inspect the training scans of a manifest and write training settings.",
+    "synthesize": "Show the pairs that a training on synthesized scans sees.",
     "train": "Train a network on the `train` cases of a cohort.",
     "evaluate": "Measure a model on pairs of a cohort: overlap, distances, folding.",
     "compare": "Measure models and other tools on the same pairs of a cohort.",

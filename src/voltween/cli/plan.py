@@ -26,8 +26,9 @@ class Plan:
     """Inspect the training scans of a manifest and write training settings.
 
     The settings are a TOML file that explains every line and gives the reason for
-    every decision. The labels of all cases are checked to lie on their scans. Change
-    what you like; then run `voltween train plan.toml --out DIR`.
+    every decision. The labels of all cases are checked to lie on their scans. If cases
+    have a label map and no image, the training is one on synthesized scans. Change what
+    you like; then run `voltween train plan.toml --out DIR`.
     """
 
     manifest: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST")]
@@ -40,7 +41,7 @@ class Plan:
     def run(self) -> None:
         """Inspect, decide, write."""
         self._check_out()
-        cases = read_manifest(self.manifest)
+        cases = read_manifest(self.manifest, may_lack_scans=True)
         with case_progress(len(cases)) as on_case:
             fingerprint = measure_fingerprint(cases, on_case)
             check_scans((c for c in cases if c.split != "train"), on_case)

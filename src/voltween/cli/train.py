@@ -70,7 +70,8 @@ class Train:
         """Train, or report what the training needs."""
         logging.getLogger("voltween").setLevel(logging.INFO)
         manifest, recipe = read_recipe(self.source, self.options, self.training)
-        cases = read_manifest(manifest)
+        is_synthesized = recipe.training.synthesis.share > 0
+        cases = read_manifest(manifest, may_lack_scans=is_synthesized)
         run: dict[str, Any] = {
             "out": self.out,
             "cache": self.cache,

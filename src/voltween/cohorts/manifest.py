@@ -12,12 +12,15 @@ from voltween.inputs import add_inputs
 from voltween.text_files import csv_text, read_table, write_if_changed
 
 _REQUIRED = ("case", "image", "split")
+_ALWAYS_REQUIRED = ("case", "split")
 _ROLES = ("image", "labels", "points")
 _COLUMNS = ("case", *_ROLES, "split")
 _GROUPS = ("subject", "cohort")  # columns that are written if a case has a value
 
 
-def read_manifest(path: PathLike, *, may_lack_files: bool = False) -> tuple[Case, ...]:
+def read_manifest(
+    path: PathLike, *, may_lack_files: bool = False, may_lack_scans: bool = False
+) -> tuple[Case, ...]:
     """Reads a CSV with columns case, image and split.
 
     Columns labels, points, subject and cohort are optional. Paths are relative to the
@@ -29,16 +32,25 @@ def read_manifest(path: PathLike, *, may_lack_files: bool = False) -> tuple[Case
         path: The CSV.
         may_lack_files: Whether missing files stop their own cases alone, when they are
             read, and not the command.
+        may_lack_scans: Whether a case may have a label map and no image, from which
+            scans are synthesized.
 
     Raises:
         InputError: If a column or file is missing, there is no case, a row cannot be
             used, or cases contradict each other. One error names all such faults.
     """
     path = existing_file(Path(path))
-    rows = read_table(path, "a manifest", _REQUIRED).rows
+    needed = _ALWAYS_REQUIRED if may_lack_scans else _REQUIRED
+    rows = read_table(path, "a manifest", needed).rows
+    if may_lack_scans:
+        rows = tuple(
+            row | {"image": row.get("image") or row.get("labels", "")} for row in rows
+        )
     check_rows(rows, path)
     cases = tuple(_case(row, path.parent) for row in rows)
-    check_cases(cases, path, may_lack_files=may_lack_files)
+    check_cases(
+        cases, path, may_lack_files=may_lack_files, may_lack_scans=may_lack_scans
+    )
     add_inputs([path, *(file for case in cases for file in case.files)])
     return cases
 

@@ -12,6 +12,7 @@ class Case:
 
     name: str
     image: Path
+    """The scan; for a case of a label map alone, the label map."""
     labels: Path | None
     points: Path | None
     split: str
@@ -19,6 +20,11 @@ class Case:
     """The person who was scanned; empty if it is not known."""
     cohort: str = ""
     """The cohort that the case comes from; empty if it is not known."""
+
+    @property
+    def has_scan(self) -> bool:
+        """Whether there is a scan, not only a label map."""
+        return self.image != self.labels
 
     @property
     def person(self) -> str:

@@ -34,8 +34,12 @@ from voltween.training.recipe import PUBLISHED_TRAINING as PUBLISHED_TRAINING
 from voltween.training.recipe import RCN_TRAINING as RCN_TRAINING
 from voltween.training.recipe import SHIPPED_AUGMENTATION as SHIPPED_AUGMENTATION
 from voltween.training.recipe import SHIPPED_LEARNING_RATE as SHIPPED_LEARNING_RATE
+from voltween.training.recipe import SYNTHESIS_TRAINING as SYNTHESIS_TRAINING
 from voltween.training.recipe import VOXELMORPH_TRAINING as VOXELMORPH_TRAINING
 from voltween.training.recipe import Recipe as Recipe
 from voltween.training.recipe import TrainConfig as TrainConfig
 from voltween.training.recipe import TrainingPrecision as TrainingPrecision
+from voltween.training.synthesis import Synthesis as Synthesis
+from voltween.training.synthesized import SynthesizedPair as SynthesizedPair
+from voltween.training.synthesized import synthesized_pairs as synthesized_pairs
 from voltween.training.validation import StageValidation as StageValidation

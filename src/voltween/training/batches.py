@@ -24,6 +24,7 @@ from voltween.training.label_warping import warp_labels
 from voltween.training.objective import PairBatch
 from voltween.training.recipe import TrainConfig
 from voltween.training.samples import Sample
+from voltween.training.synthetic_pairs import Synthesizer
 from voltween.training.targets import TargetFlows
 
 _SAMPLE = 1  # apart from the random numbers of pair and augmentation
@@ -49,6 +50,8 @@ class PairSampler:
     """The same samples, masked by their labels."""
     targets: TargetFlows | None
     config: TrainConfig
+    synthesizer: Synthesizer | None = None
+    """Makes the synthesized share of the pairs."""
 
     def batch(self, step: int, places: Sequence[int]) -> NamedBatch:
         """The pairs at the given places (from 0) of a step (from 1)."""
@@ -63,6 +66,8 @@ class PairSampler:
     def _draw(self, step: int, place: int) -> tuple[PairBatch, str]:
         """One pair and its name."""
         rng = np.random.default_rng([self.config.seed, step, place])
+        if self.synthesizer and rng.uniform() < self.config.synthesis.share:
+            return self.synthesizer.pair(rng)
         target = None
         if self.targets is None:
             f, m = rng.choice(len(self.plain), size=2, replace=False).tolist()

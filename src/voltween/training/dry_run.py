@@ -88,7 +88,7 @@ def try_training(
     check_free_space(output_folder(out) / "states", disk_bytes)
     validated_pairs = _validated_pairs(config, len(data.val))
     return DryRun(
-        scans=len(data.pairs.plain) + len(data.val),
+        scans=sum(case.split in ("train", "val") for case in cases),
         weights=weights,
         losses=losses,
         seconds=min(step_seconds) * config.steps
@@ -102,7 +102,8 @@ def try_training(
 def _validated_pairs(config: TrainConfig, cases: int) -> int:
     """Number of pairs in all validations of a run."""
     validations = -(-config.steps // config.validate_every)
-    return min(config.validation_pairs, cases * (cases - 1)) * validations
+    kinds = 1 if config.synthesis.share == 0 else 2  # as they are, and inverted
+    return min(config.validation_pairs, cases * (cases - 1)) * validations * kinds
 
 
 def _peak_bytes(device: torch.device) -> int:

@@ -11,6 +11,7 @@ from voltween.cohorts import SPLITS, Case, cases_of_split, load_case
 from voltween.files import naming
 from voltween.preprocessing import (
     DENSER_THAN_LUNG,
+    check_has_contrast,
     check_is_scan,
     find_foreground,
     hounsfield_offset,
@@ -72,6 +73,9 @@ class CohortFingerprint:
     Hounsfield units, of voxels that are denser than lung or labeled."""
     is_ct: bool
     structures: tuple[Structure, ...]
+    without_scan: int = 0
+    """Number of training cases with a label map and no scan; where there are labels
+    counts as their foreground."""
 
     @property
     def cases(self) -> int:
@@ -134,6 +138,7 @@ def measure_fingerprint(
         intensities=_three(np.median(intensities, axis=0)),
         is_ct=is_ct,
         structures=_structures([scan.volumes_ml for scan in measured]),
+        without_scan=sum(not case.has_scan for case in cases if case.split == "train"),
     )
 
 
@@ -154,6 +159,7 @@ def describe_fingerprint(fingerprint: CohortFingerprint) -> dict[str, str]:
     return {
         "scans": ", ".join(f"{n} {split}" for split, n in fingerprint.splits.items()),
         "with labels": f"{fingerprint.labeled} of {fingerprint.cases} train",
+        **_maps_alone(fingerprint),
         "voxel size, mm": _range(
             fingerprint.spacing_mm.smallest, fingerprint.spacing_mm.largest
         ),
@@ -175,6 +181,12 @@ def describe_fingerprint(fingerprint: CohortFingerprint) -> dict[str, str]:
     }
 
 
+def _maps_alone(fingerprint: CohortFingerprint) -> dict[str, str]:
+    if not (bare := fingerprint.without_scan):
+        return {}
+    return {"label maps without a scan": f"{bare} of {fingerprint.cases} train"}
+
+
 def along_axes(values: Three) -> str:
     """The values along R, A and S as text."""
     return " x ".join(f"{value:.3g}" for value in values)
@@ -182,8 +194,12 @@ def along_axes(values: Three) -> str:
 
 def _measure(case: Case) -> _ScanFacts:
     image, labels = load_case(case)
+    if not case.has_scan:
+        image = Image((image.data != 0).astype(np.float32), image.grid)
     with naming(f"{case.name} ({case.image})"):
-        check_is_scan(image)
+        check_has_contrast(image)
+        if case.has_scan:
+            check_is_scan(image)
     grid = image.grid
     spacing_mm, shape = spacing_and_shape(grid)
     is_ct = looks_like_ct(image)

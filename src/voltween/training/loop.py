@@ -8,7 +8,7 @@ devices with those of a run on one, up to rounding.
 import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from voltween import process
 from voltween.cohorts import Case
+from voltween.digests import content_digest
 from voltween.errors import InputError
 from voltween.files import output_folder
 from voltween.locks import alone_in
@@ -36,7 +37,9 @@ from voltween.training.run_folder import Progress, RunFolder, environment
 from voltween.training.samples import Sample
 from voltween.training.training_data import TrainingData, load_training_data
 from voltween.training.validation import (
+    INVERTED,
     StageValidation,
+    inverted,
     measure_stages,
     merit,
     stage_means,
@@ -192,10 +195,28 @@ class Training:
         return dict(zip(sums, means.tolist(), strict=True))
 
     def validate(self, samples: Sequence[Sample]) -> tuple[StageValidation, ...]:
-        """Means of every stage over the validation pairs, which devices share."""
-        pairs = validation_pairs(samples, self.recipe.training.validation_pairs)
+        """Means of every stage over the validation pairs, which devices share.
+
+        A training on synthesized pairs is validated twice: on the scans as they are,
+        and with the contrast of the moving scan inverted.
+        """
+        config = self.recipe.training
+        is_synthesized = config.synthesis.share > 0
+        pairs = validation_pairs(
+            samples, config.validation_pairs, within_cohorts=is_synthesized
+        )
         if not pairs:
             return ()
+        stages = self._stages(samples, pairs)
+        if not is_synthesized:
+            return stages
+        both = [*samples, *map(inverted, samples)]
+        turned = self._stages(both, [(f, m + len(samples)) for f, m in pairs])
+        return (*stages, *(replace(s, stage=s.stage + INVERTED) for s in turned))
+
+    def _stages(
+        self, samples: Sequence[Sample], pairs: Sequence[tuple[int, int]]
+    ) -> tuple[StageValidation, ...]:
         names = self.recipe.network.stage_names
         figures = torch.zeros(len(pairs), len(names) + 1, 3)
         of_this_device = slice(self.share.rank, None, self.share.devices)
@@ -310,4 +331,7 @@ def recipe_facts(cases: Sequence[Case], recipe: Recipe) -> dict[str, Any]:
         **config_facts(recipe.network),
         "training": asdict(recipe.training),
     }
+    tissues = recipe.training.synthesis.tissues
+    if tissues is not None:  # the table itself, wherever it lies
+        facts["training"]["synthesis"]["tissues"] = content_digest(tissues)
     return json.loads(json.dumps(facts))

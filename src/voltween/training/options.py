@@ -141,7 +141,9 @@ def read_recipe(
 def _recipe_from_options(
     manifest: Path, options: TrainingOptions, training: TrainConfig
 ) -> Recipe:
-    fitted = fit_preprocessing(cases_of_split(read_manifest(manifest), "train"))
+    is_synthesized = training.synthesis.share > 0
+    cases = read_manifest(manifest, may_lack_scans=is_synthesized)
+    fitted = fit_preprocessing(cases_of_split(cases, "train"))
     preprocessing = Preprocessing(
         shape=options.shape or fitted.shape,
         spacing_mm=options.spacing_mm or fitted.spacing_mm,

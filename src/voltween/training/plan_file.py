@@ -5,7 +5,7 @@ New fields of the dataclasses need no change here.
 
 import os
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
 from inspect import cleandoc
 from pathlib import Path
@@ -58,7 +58,7 @@ def read_plan(path: PathLike) -> TrainingPlan:
     values = read_toml(path, "a plan in TOML")
     with naming(path):
         plan = dataclass_from_facts(TrainingPlan, _with_shape(values))
-    return replace(plan, manifest=(path.parent / plan.manifest).resolve())
+    return _with_paths(plan, lambda file: (path.parent / file).resolve())
 
 
 def write_plan(
@@ -84,11 +84,20 @@ def write_plan(
     for package in ("tomlkit", "docstring-parser"):
         process.require(package, extra="train", purpose="writing a plan")
     path = Path(path)
-    portable = replace(plan, manifest=_relative(plan.manifest, path.parent))
+    portable = _with_paths(plan, lambda file: _relative(file, path.parent))
     lines = [*_comment("\n".join(heading)), *_section(portable, "", notes or {})]
     with whole_file(path) as partial:
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def _with_paths(plan: TrainingPlan, changed: Callable[[Path], Path]) -> TrainingPlan:
+    """The plan with its paths changed: those of the manifest and of the tissues."""
+    synthesis = plan.training.synthesis
+    if synthesis.tissues is not None:
+        synthesis = replace(synthesis, tissues=changed(synthesis.tissues))
+    training = replace(plan.training, synthesis=synthesis)
+    return replace(plan, manifest=changed(plan.manifest), training=training)
 
 
 def _relative(path: Path, folder: Path) -> Path:

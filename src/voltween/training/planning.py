@@ -15,7 +15,7 @@ from voltween.training.augmentation import Augmentation
 from voltween.training.fingerprint import CohortFingerprint, Three, along_axes, spread
 from voltween.training.objective import Objective
 from voltween.training.plan_file import TrainingPlan
-from voltween.training.recipe import SHIPPED_TRAINING, TrainConfig
+from voltween.training.recipe import SHIPPED_TRAINING, SYNTHESIS_TRAINING, TrainConfig
 
 Notes = dict[str, str]
 
@@ -53,7 +53,8 @@ def plan(
     """
     preprocessing, notes = _preprocessing(fingerprint, has_gpu=has_gpu)
     cascade, cascade_notes = _cascade(preprocessing.shape, has_gpu=has_gpu)
-    training, training_notes = _training(fingerprint, cascade)
+    of_cohort = _synthesis if fingerprint.without_scan else _training
+    training, training_notes = of_cohort(fingerprint, cascade)
     decided = TrainingPlan(manifest.resolve(), preprocessing, cascade, training)
     return decided, notes | cascade_notes | training_notes
 
@@ -106,7 +107,8 @@ def _preprocessing(
     field_mm = np.array(fingerprint.field_of_view_mm.usual)
     body_mm = np.minimum(field_mm, np.array(fingerprint.foreground_mm.usual) * _MARGIN)
     share = float(body_mm.prod() / field_mm.prod())
-    is_small = share < _SMALL_FOREGROUND
+    # Of label maps, the foreground of the scans to come is not known.
+    is_small = share < _SMALL_FOREGROUND and not fingerprint.without_scan
     r, a, s = (float(mm) for mm in (body_mm if is_small else field_mm))
     covered = "foregrounds with a margin" if is_small else "fields of view"
     shape, spacing_mm, spacing_note = _grid((r, a, s), fingerprint, has_gpu=has_gpu)
@@ -209,6 +211,33 @@ def _training(
     }
 
 
+def _synthesis(
+    fingerprint: CohortFingerprint, cascade: CascadeConfig
+) -> tuple[TrainConfig, Notes]:
+    """The training on label maps, for cohorts in which scans are missing."""
+    overlap, reason = _overlap(cascade), "all that is learned: the structures fit"
+    pairs, pairs_reason = _validation_pairs(fingerprint.splits["val"])
+    training = replace(
+        SYNTHESIS_TRAINING,
+        objective=replace(SYNTHESIS_TRAINING.objective, overlap=overlap),
+        validation_pairs=pairs,
+    )
+    return training, {
+        "training.synthesis.share": f"{fingerprint.without_scan} of "
+        f"{fingerprint.cases} training cases have a label map and no scan",
+        "training.synthesis.tissues": "write one if structures look alike in scans, "
+        "such as left and right, or parts of the cortex",
+        "training.synthesis.unlabeled": '"dark" if maps label all that scans show',
+        "training.objective.overlap": reason,
+        "training.validation_pairs": pairs_reason,
+    }
+
+
+def _overlap(cascade: CascadeConfig) -> tuple[float, ...]:
+    """Weights of the overlap: of the last and of the affine stage."""
+    return (2.0, *(0.0,) * (cascade.stages.count("D") - 1), 0.5)
+
+
 def _validation_pairs(cases: int) -> tuple[int, str]:
     pairs = cases * (cases - 1)
     if pairs == 0:
@@ -222,8 +251,7 @@ def _objective(
     fingerprint: CohortFingerprint, cascade: CascadeConfig
 ) -> tuple[Objective, Notes]:
     if fingerprint.is_labeled:
-        between = (0.0,) * (cascade.stages.count("D") - 1)
-        overlap: tuple[float, ...] = (2.0, *between, 0.5)
+        overlap = _overlap(cascade)
         reason = (
             "weak supervision of the last and the affine stage, as every training case "
             "has labels; [] trains on images only"

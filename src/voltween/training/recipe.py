@@ -10,6 +10,7 @@ from voltween.preprocessing import Preprocessing
 from voltween.refinement import split_name
 from voltween.training.augmentation import Augmentation
 from voltween.training.objective import RCN, VOXELMORPH, VTN_LIVER, Objective
+from voltween.training.synthesis import Synthesis
 
 TrainingPrecision = Literal["fp32", "bf16", "fp16"]
 
@@ -47,7 +48,8 @@ class TrainConfig:
 
     Raises:
         InputError: If a number is out of range, the teacher is unknown, or the
-            objective has both an end-point error and an invertibility term.
+            objective has both an end-point error and an invertibility term, or has
+            not the terms that synthesized pairs need.
     """
 
     steps: int = 2000
@@ -66,6 +68,7 @@ class TrainConfig:
     """Initial learning rate of Adam."""
     objective: Objective = VTN_LIVER
     augmentation: Augmentation = field(default_factory=Augmentation)
+    synthesis: Synthesis = field(default_factory=Synthesis)
     masked_share: float = 0.0
     """Share of pairs in which both images are masked by labels > 0."""
     labels_per_pair: int = 8
@@ -115,6 +118,28 @@ class TrainConfig:
                 expected="an end_point_error or an invertibility term, as target "
                 "flows exist for one direction only",
                 got="both",
+            )
+
+        if self.synthesis.share > 0:
+            self._check_synthesis()
+
+    def _check_synthesis(self) -> None:
+        objective = self.objective
+        if not objective.has_overlap or objective.end_point_error > 0:
+            raise InputError(
+                about="objective",
+                expected="an overlap term and no end_point_error, as synthesized "
+                "pairs have labels and no target flows",
+                got=f"overlap = {list(objective.overlap)} and "
+                f"end_point_error = {objective.end_point_error}",
+            )
+        if objective.affine_similarity > 0 or any(objective.dense_similarity):
+            raise InputError(
+                about="objective",
+                expected="affine_similarity = 0 and dense_similarity = [], as the "
+                "sides of synthesized pairs have contrasts of their own",
+                got=f"{objective.affine_similarity} and "
+                f"{list(objective.dense_similarity)}",
             )
 
     def _check_numbers(self) -> None:
@@ -179,6 +204,31 @@ SHIPPED_TRAINING = TrainConfig(
 )
 """The training of the shipped models, from which every plan starts; steps, overlap term
 and augmentation then depend on the cohort."""
+
+SYNTHESIS_TRAINING = TrainConfig(
+    steps=10_000,
+    learning_rate=3e-4,
+    objective=Objective(
+        affine_similarity=0.0,
+        dense_similarity=(),
+        total_variation=0.5,
+        overlap=(2.0, 0.0, 0.5),
+    ),
+    augmentation=Augmentation(
+        deforms_fixed=True,
+        displacement=0.06,
+        rotation_degrees=15.0,
+        scaling=0.12,
+        translation=0.07,
+        gamma=0.4,
+        bias=0.4,
+        noise=0.06,
+    ),
+    synthesis=Synthesis(share=1.0),
+    labels_per_pair=16,
+)
+"""The training on label maps, from which plans of cohorts without scans start. Poses
+and shapes are those of either side: two sides differ by up to twice as much."""
 
 
 @dataclass(frozen=True)

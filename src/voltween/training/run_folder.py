@@ -217,7 +217,7 @@ def _with_new_settings(stored: dict[str, Any]) -> dict[str, Any]:
         }
     except (KeyError, TypeError, InputError):  # a setting that no longer exists
         return stored
-    return stored | json.loads(json.dumps(facts))
+    return stored | json.loads(json.dumps(facts, default=str))
 
 
 def _load_optimizer(

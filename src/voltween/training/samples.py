@@ -36,13 +36,16 @@ class Sample:
     name: str
     image: Float[Tensor, "1 i j k"]
     labels: Int[Tensor, "1 i j k"] | None
+    cohort: str = ""
+    """The cohort that the case comes from; empty if it is not known."""
 
 
 class StoredSamples(Sequence[Sample]):
     """Samples on disk; each is mapped into memory on access."""
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: Sequence[Path], cohorts: Sequence[str]) -> None:
         self._files = tuple(files)
+        self._cohorts = tuple(cohorts)
 
     def __len__(self) -> int:
         return len(self._files)
@@ -53,9 +56,14 @@ class StoredSamples(Sequence[Sample]):
     def __getitem__(self, index: slice) -> "StoredSamples": ...
     def __getitem__(self, index: int | slice) -> "Sample | StoredSamples":
         if isinstance(index, slice):
-            return StoredSamples(self._files[index])
+            return StoredSamples(self._files[index], self._cohorts[index])
         tensors, description = read_tensors(self._files[index])
-        return Sample(description["name"], tensors["image"], tensors.get("labels"))
+        return Sample(
+            description["name"],
+            tensors["image"],
+            tensors.get("labels"),
+            self._cohorts[index],
+        )
 
 
 def store_samples(
@@ -72,9 +80,9 @@ def store_samples(
         OutputError: If the folder cannot be written to.
     """
     store = Store(output_folder(folder))
-    return StoredSamples(
-        [_store(case, preprocessing, store, is_masked) for case in cases]
-    )
+    cases = tuple(cases)
+    files = [_store(case, preprocessing, store, is_masked) for case in cases]
+    return StoredSamples(files, [case.cohort for case in cases])
 
 
 def _store(
@@ -122,4 +130,5 @@ def load_sample(
     if labels is not None:
         on_grid = Affine.identity().resample(labels, onto=canonical.grid)
         tensor = label_tensor(on_grid.data)
-    return Sample(case.name, torch.from_numpy(canonical.data.copy())[None], tensor)
+    image_tensor = torch.from_numpy(canonical.data.copy())[None]
+    return Sample(case.name, image_tensor, tensor, case.cohort)

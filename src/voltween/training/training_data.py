@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +10,13 @@ from voltween.cohorts import Case, cases_of_split
 from voltween.errors import FailedTasksError, InputError
 from voltween.models import ModelFingerprint
 from voltween.training.batches import PairSampler
+from voltween.training.case_store import CaseStore
 from voltween.training.model_fingerprint import measure_training_scans
 from voltween.training.recipe import Recipe, TrainConfig
-from voltween.training.samples import Sample, store_samples
+from voltween.training.samples import Sample
 from voltween.training.targets import TargetFlows, target_pairs
 from voltween.training.teachers import teacher_named
+from voltween.training.tissues import read_tissues
 from voltween.workers import Engine, Runner, Shared, Status, Task, sharing
 
 if TYPE_CHECKING:
@@ -58,35 +60,32 @@ def load_training_data(
     teacher = teacher_named(config.teacher, recipe.preprocessing) if is_taught else None
     train_cases = cases_of_split(cases, "train")
     _check_labels(train_cases, config)
-    val = [case for case in cases if case.split == "val"]
+    _check_scans(train_cases, config)
+    tissues = read_tissues(config.synthesis.tissues)
     all_cases = slice(None)
     of_this_process = slice(fabric.global_rank, None, fabric.world_size)
     # Each of several processes first prepares its share; then every file is there.
     for part in (of_this_process, all_cases) if fabric.world_size > 1 else (all_cases,):
-        plain = store_samples(train_cases[part], recipe.preprocessing, cache)
-        masked = (
-            store_samples(
-                train_cases[part], recipe.preprocessing, cache, is_masked=True
-            )
-            if config.masked_share > 0
-            else None
-        )
-        validation = store_samples(val[part], recipe.preprocessing, cache)
+        store = CaseStore(recipe, cache, tissues)
+        pairs = store.pairs(train_cases[part])
+        validation = store.validation([c for c in cases if c.split == "val"][part])
         fabric.barrier()
-    targets = None
     if teacher is not None:
-        taught = target_pairs(len(plain), config.target_pairs, config.seed)
-        targets = TargetFlows(plain, taught, teacher, cache / "targets")
+        taught = target_pairs(len(pairs.plain), config.target_pairs, config.seed)
+        targets = TargetFlows(pairs.plain, taught, teacher, cache / "targets")
         _find_flows(targets, fabric, workers)
-    pairs = PairSampler(plain, masked, targets, config)
+        pairs = replace(pairs, targets=targets)
     return TrainingData(pairs, validation, _fingerprint(cases, recipe, fabric))
 
 
 def _fingerprint(
     cases: Sequence[Case], recipe: Recipe, fabric: "Fabric"
 ) -> ModelFingerprint | None:
-    """The fingerprint of the training scans, in the process that writes models."""
-    if fabric.global_rank != 0:
+    """The fingerprint of the training scans, in the process that writes models.
+
+    A model that learned from synthesized scans has none: any contrast is its own.
+    """
+    if fabric.global_rank != 0 or recipe.training.synthesis.share > 0:
         return None
     return measure_training_scans(
         cases,
@@ -103,6 +102,23 @@ def _check_labels(cases: Sequence[Case], config: TrainConfig) -> None:
             expected="labels of every training case",
             got=f"none for {', '.join(unlabeled)}",
             advice="give labels in the manifest, or train without the term",
+        )
+
+
+def _check_scans(cases: Sequence[Case], config: TrainConfig) -> None:
+    bare = [case.name for case in cases if not case.has_scan]
+    scans = len(cases) - len(bare)
+    if config.synthesis.share == 0 and bare:
+        raise InputError(
+            about="synthesis.share",
+            expected="above 0, as some cases have a label map and no scan",
+            got=f"0, and no scan of {', '.join(bare)}",
+        )
+    if config.synthesis.share < 1 and scans < 2:
+        raise InputError(
+            about="synthesis.share",
+            expected="1, as there are no pairs of scans",
+            got=f"{config.synthesis.share:g}, and {scans} scan(s)",
         )
 
 

@@ -1,7 +1,7 @@
 """Validation of a network during training, stage by stage."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,11 @@ from voltween.ops import folding_fraction
 from voltween.training.label_warping import warp_labels
 from voltween.training.samples import Sample
 
+INVERTED = " (inverted)"
+"""After the name of a stage: the moving scans have the opposite contrast."""
+
+_DARK = 0.05  # intensity below which voxels are background, which stays dark
+
 
 @dataclass(frozen=True)
 class StageValidation:
@@ -27,14 +32,25 @@ class StageValidation:
     folding_percent: float
 
 
-def validation_pairs(samples: Sequence[Sample], most: int) -> list[tuple[int, int]]:
+def validation_pairs(
+    samples: Sequence[Sample], most: int, *, within_cohorts: bool = False
+) -> list[tuple[int, int]]:
     """Indices (fixed, moving) of up to `most` pairs, of labeled samples if possible.
 
     Every call with the same samples returns the same pairs.
+
+    Args:
+        samples: The samples.
+        most: Largest number of pairs.
+        within_cohorts: Whether both samples must be of one cohort, because another one
+            numbers its labels differently.
     """
     labeled = [n for n in range(len(samples)) if samples[n].labels is not None]
     usable = labeled if len(labeled) > 1 else range(len(samples))
-    ordered = [(f, m) for f in usable for m in usable if f != m]
+    cohorts = {n: samples[n].cohort if within_cohorts else "" for n in usable}
+    ordered = [
+        (f, m) for f in usable for m in usable if f != m and cohorts[f] == cohorts[m]
+    ]
     return [
         ordered[n] for n in np.random.default_rng(0).permutation(len(ordered))[:most]
     ]
@@ -73,9 +89,23 @@ def stage_means(
 
 
 def merit(stages: Sequence[StageValidation]) -> float:
-    """The figure that is highest for the best model: the last Dice, or correlation."""
-    last = stages[-1]
-    return last.correlation if last.dice is None else last.dice
+    """The figure that is highest for the best model: the last Dice, or correlation.
+
+    With inverted scans among the pairs, the mean of both.
+    """
+    last = [stages[-1]]
+    plain = stages[-1].stage.removesuffix(INVERTED)
+    last += [stage for stage in stages[:-1] if stage.stage == plain]
+    reached = [
+        stage.correlation if stage.dice is None else stage.dice for stage in last
+    ]
+    return float(np.mean(reached))
+
+
+def inverted(sample: Sample) -> Sample:
+    """The sample in the opposite contrast, with its background as dark as it is."""
+    image = torch.where(sample.image > _DARK, 1 - sample.image, sample.image)
+    return replace(sample, image=image)
 
 
 def tween(network: Network, fixed: Sample, moving: Sample) -> tuple[Tensor, Tweening]:

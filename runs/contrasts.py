@@ -1,0 +1,191 @@
+"""Measures registrations across contrasts: remapped, stripped, in thick slices.
+
+    python runs/contrasts.py measure brain_ixi/cases.csv rows.csv --methods brain
+    python runs/contrasts.py measure brain_ixi/cases.csv rows.csv \
+        --methods run/best.safetensors brain+accurate none+accurate
+    python runs/contrasts.py show rows.csv
+
+A method is a model, or "none", with +fast or +accurate for a refinement. "measure" adds
+a row per method, condition and pair of `val` scans, and goes on where it ended; "show"
+prints a table of the mean Dice per condition and method.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import tyro
+from shared import LabeledScan, Manifest, final_dice, read_rows, val_pairs, write_rows
+
+from refinement import CHANGES, from_0_to_1
+from voltween.cohorts import mask_by_labels
+from voltween.losses import Similarity
+from voltween.models import Model, load_model
+from voltween.refinement import WITHOUT_MODEL, Refinement, split_name
+from voltween.registration import register
+from voltween.spatial import Grid, Image, directions_to_ras, resample_smoothly
+
+_REMAPPINGS = 10
+_KNOTS = 5
+_DARK = 0.05  # of the intensity range: background, which remappings of tissue keep
+_SLICE_MM = 5.0
+
+Pair = tuple[Image, Image]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Register pairs under every condition."""
+
+    manifest: Manifest
+    rows: tyro.conf.Positional[Path]
+    """CSV to which rows are added."""
+    methods: tuple[str, ...] = ("brain",)
+    similarity: Similarity | None = None
+    """Similarity of refinements; that of the preset if not given."""
+    conditions: tuple[str, ...] = ()
+    """Beginnings of the names of conditions; all if not given."""
+    max_pairs: int = 3
+
+    def run(self) -> None:
+        """Measure what is missing; write after every pair."""
+        rows = read_rows(self.rows) if self.rows.exists() else []
+        done = {tuple(row[name] for name in _KEY) for row in rows}
+        methods = {name: _method(name, self.similarity) for name in self.methods}
+        for names, fixed, moving in val_pairs(self.manifest, self.max_pairs):
+            for condition, change in self._chosen().items():
+                images = change(fixed, moving)
+                for method, (model, refinement) in methods.items():
+                    shown = f"{method} {self.similarity}" if self.similarity else method
+                    key = (shown, condition, *names)
+                    if key in done:
+                        continue
+                    row = _measure(images, (fixed, moving), model, refinement)
+                    rows.append(dict(zip(_KEY, key, strict=True)) | row)
+                    write_rows(rows, self.rows)
+                    print(*rows[-1].values(), flush=True)
+
+    def _chosen(self) -> dict[str, Callable[[LabeledScan, LabeledScan], Pair]]:
+        wanted = self.conditions or ("",)
+        return {n: c for n, c in CONDITIONS.items() if n.startswith(wanted)}
+
+
+@dataclass(frozen=True)
+class Show:
+    """Print the table of mean Dice."""
+
+    rows: tyro.conf.Positional[Path]
+
+    def run(self) -> None:
+        """One line per condition, one column per method."""
+        rows = read_rows(self.rows)
+        methods = list(dict.fromkeys(row["method"] for row in rows))
+        print("| condition |", " | ".join(methods), "|")
+        print("|---" * (len(methods) + 1) + "|")
+        for condition in dict.fromkeys(_group(row["condition"]) for row in rows):
+            means = [_mean(rows, condition, method) for method in methods]
+            print(f"| {condition} |", " | ".join(means), "|")
+
+
+_KEY = ("method", "condition", "fixed", "moving")
+
+
+def _group(condition: str) -> str:
+    """The name of a condition without the number of its draw."""
+    return condition.rstrip("0123456789").strip()
+
+
+def _mean(rows: Sequence[dict[str, str]], condition: str, method: str) -> str:
+    values = [
+        float(row["dice"])
+        for row in rows
+        if row["method"] == method and _group(row["condition"]) == condition
+    ]
+    return f"{np.mean(values):.3f} (least {min(values):.3f})" if values else ""
+
+
+def _method(
+    name: str, similarity: Similarity | None
+) -> tuple[Model | None, Refinement | None]:
+    """The model and the refinement that a name stands for."""
+    base, refinement = split_name(name)
+    model = None if base == WITHOUT_MODEL else load_model(base)
+    if refinement is not None and similarity is not None:
+        refinement = replace(refinement, similarity=similarity)
+    return model, refinement
+
+
+def _measure(
+    images: Pair,
+    truth: tuple[LabeledScan, LabeledScan],
+    model: Model | None,
+    refinement: Refinement | None,
+) -> dict[str, float]:
+    start = time.process_time()
+    result = register(*images, model=model, refinement=refinement)
+    seconds = time.process_time() - start
+    return {
+        "dice": round(final_dice(result, truth[0][1], truth[1][1]), 5),
+        "folding_percent": result.folding_percent,
+        "processor_seconds": round(seconds, 2),
+    }
+
+
+def _changed(
+    change: Callable[[np.ndarray], np.ndarray], fixed: LabeledScan, moving: LabeledScan
+) -> Pair:
+    """The moving scan in other intensities."""
+    image = moving[0]
+    return fixed[0], Image(change(from_0_to_1(image)), image.grid)
+
+
+def _remapped(seed: int, data: np.ndarray) -> np.ndarray:
+    """Random intensities, linear between five knots; the background stays dark."""
+    values = np.random.default_rng(seed).uniform(0, 1, _KNOTS)
+    curve = np.interp(data, np.linspace(_DARK, 1, _KNOTS), values)
+    return np.where(data > _DARK, curve, 0)
+
+
+def _stripped(sides: str, fixed: LabeledScan, moving: LabeledScan) -> Pair:
+    """The scans, of which "fixed", "moving" or "both" show the brain alone."""
+    return (
+        mask_by_labels(*fixed) if sides in ("fixed", "both") else fixed[0],
+        mask_by_labels(*moving) if sides in ("moving", "both") else moving[0],
+    )
+
+
+def _in_slices(fixed: LabeledScan, moving: LabeledScan) -> Pair:
+    """The moving scan in axial slices of 5 mm."""
+    image = moving[0]
+    directions = directions_to_ras(image.grid)
+    extent_mm = image.grid.extent_mm(directions)
+    r, a, s = (float(mm) for mm in image.grid.spacing_mm)
+    spacing_mm = (r, a, max(s, _SLICE_MM))
+    i, j, k = (np.ceil(extent_mm / spacing_mm)).astype(int) + 1
+    grid = Grid.centered(
+        (int(i), int(j), int(k)),
+        center_mm=image.grid.center_mm,
+        spacing_mm=spacing_mm,
+        directions=directions,
+    )
+    return fixed[0], resample_smoothly(image, onto=grid)
+
+
+def _conditions() -> Iterator[tuple[str, Callable[[LabeledScan, LabeledScan], Pair]]]:
+    for name, change in CHANGES.items():
+        yield name, partial(_changed, change)
+    for seed in range(_REMAPPINGS):
+        yield f"remapped {seed}", partial(_changed, partial(_remapped, seed))
+    yield "both stripped", partial(_stripped, "both")
+    yield "stripped to raw", partial(_stripped, "moving")
+    yield "raw to stripped", partial(_stripped, "fixed")
+    yield "slices of 5 mm", _in_slices
+
+
+CONDITIONS = dict(_conditions())
+
+if __name__ == "__main__":
+    tyro.extras.subcommand_cli_from_dict({"measure": Measure, "show": Show}).run()

@@ -1,0 +1,103 @@
+"""Command: show the pairs that a training on synthesized scans sees."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+from PIL import Image as Picture
+from tyro.conf import Positional
+
+from voltween import io
+from voltween.cli.console import case_progress, console
+from voltween.cohorts import Case, read_manifest
+from voltween.errors import check_range
+from voltween.figures import tweening_picture
+from voltween.files import output_folder, whole_file
+from voltween.inputs import check_is_no_input
+from voltween.training import (
+    Recipe,
+    SynthesizedPair,
+    measure_fingerprint,
+    plan,
+    read_plan,
+    synthesized_pairs,
+)
+from voltween.workspaces import workspace
+
+_MOST_PAIRS = 10_000
+_PICTURE = "pair.png"
+_FILES = (
+    *("fixed.nii.gz", "moving.nii.gz", _PICTURE),
+    *("fixed_labels.nii.gz", "moving_labels.nii.gz"),
+)
+
+
+@dataclass(frozen=True)
+class Synthesize:
+    """Show the pairs that a training on synthesized scans sees.
+
+    Give a plan with [training.synthesis], or a manifest of label maps: a CSV with the
+    columns case, labels, split, and image for cases that have a scan. Every pair is a
+    folder in --out with both images, the label maps of both, and a picture. Images are
+    the same for the same plan and seed.
+    """
+
+    source: Annotated[Positional[Path], tyro.conf.arg(metavar="LABELS_OR_PLAN")]
+    """CSV of label maps, whose plan is then that of `voltween plan`, or a TOML plan."""
+    out: Path
+    """Folder for the pairs."""
+    pairs: int = 4
+    """Number of pairs."""
+    seed: int | None = None
+    """Seed of the pairs; if not given, that of the plan."""
+    cache: Path | None = None
+    """Folder for label maps on the network's grid, such as that of a training; if not
+    given, they are prepared for this command alone."""
+
+    def run(self) -> None:
+        """Prepare the label maps, synthesize, write."""
+        check_range("--pairs", self.pairs, 1, _MOST_PAIRS)
+        decided = read_plan(self.source) if self.source.suffix == ".toml" else None
+        manifest = decided.manifest if decided else self.source
+        cases = read_manifest(manifest, may_lack_scans=True)
+        self._check_out()
+        recipe = decided.recipe if decided else self._planned(cases)
+        if self.seed is not None:
+            recipe = replace(recipe, training=replace(recipe.training, seed=self.seed))
+        with nullcontext(self.cache) if self.cache else workspace() as cache:
+            drawn = synthesized_pairs(cases, recipe, cache=cache, count=self.pairs)
+            for folder, pair in zip(self._folders, drawn, strict=True):
+                _write(pair, folder)
+                console.print(f"{folder.name}: {pair.name}")
+
+    @property
+    def _folders(self) -> list[Path]:
+        return [self.out / f"pair{n:03d}" for n in range(1, self.pairs + 1)]
+
+    def _check_out(self) -> None:
+        for folder in self._folders:
+            for name in _FILES:
+                check_is_no_input(folder / name)
+
+    def _planned(self, cases: Sequence[Case]) -> Recipe:
+        """The recipe that `voltween plan` decides, whether cases have scans or not."""
+        with case_progress(len(cases)) as on_case:
+            fingerprint = measure_fingerprint(cases, on_case)
+        bare = replace(fingerprint, without_scan=fingerprint.cases)
+        return plan(self.source, bare, has_gpu=torch.cuda.is_available())[0].recipe
+
+
+def _write(pair: SynthesizedPair, folder: Path) -> None:
+    """Writes a pair and its picture."""
+    output_folder(folder)
+    for side in ("fixed", "moving"):
+        io.write(getattr(pair, side), folder / f"{side}.nii.gz")
+        io.write(getattr(pair, f"{side}_labels"), folder / f"{side}_labels.nii.gz")
+    frames = {"fixed": pair.fixed.data, "moving": pair.moving.data}
+    picture = Picture.fromarray(tweening_picture(pair.name, frames))
+    with whole_file(folder / _PICTURE) as partial:
+        picture.save(partial, format="png")
