@@ -87,13 +87,13 @@ def test_without_a_home_shipped_models_and_files_are_found(monkeypatch):
     assert model_path(SHIPPED) == SHIPPED
     with pytest.raises(InputError, match="VOLTWEEN_MODELS: expected the folder"):
         user_folder()
-    with pytest.raises(InputError, match="one of your own .none yet."):
+    with pytest.raises(InputError, match=r"one of your own .none yet."):
         model_path("mouse")
 
 
 def test_names_that_are_not_found_name_the_models_at_hand(folder):
     own(folder, "mouse")
-    with pytest.raises(InputError, match="brain, headneck, hippocampus.*own .mouse."):
+    with pytest.raises(InputError, match=r"brain, headneck, hippocampus.*own .mouse."):
         model_path("mice")
 
 
