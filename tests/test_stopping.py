@@ -99,6 +99,10 @@ class TestDeferral:
         work([])
         assert [signal.getsignal(number) for number, *_ in ENDINGS] == former
 
+    def test_work_that_hears_of_a_signal_elsewhere_ends_too(self):
+        with pytest.raises(Stopped), deferring_signals() as stop:
+            stop.is_asked = True
+
     def test_a_signal_outweighs_an_error_that_it_causes(self):
         with pytest.raises(SystemExit) as caught:
             work([], signal.SIGTERM, error=ValueError("a worker has died"))

@@ -57,9 +57,10 @@ def stopping_at_signals(*, ends_process: bool) -> Iterator[None]:
 
 
 class Deferral:
-    """Whether a signal has asked for the end of work that goes on to its next stop."""
+    """Whether work that goes on to its next stop is asked to end there."""
 
     is_asked = False
+    """Set by a signal; or by the work itself, if it hears of a signal elsewhere."""
 
 
 @contextmanager
@@ -68,6 +69,9 @@ def deferring_signals() -> Iterator[Deferral]:
 
     The first signal only sets `is_asked`; it takes effect at the end of the block. A
     second one takes effect at once. Outside the main thread nothing is deferred.
+
+    Raises:
+        Stopped: If the work has set `is_asked` itself.
     """
     deferral = Deferral()
     former = _handlers()
@@ -86,6 +90,8 @@ def deferring_signals() -> Iterator[Deferral]:
         _install(former)
         if asked:
             signal.raise_signal(asked[0])
+    if deferral.is_asked:
+        raise Stopped
 
 
 @contextmanager

@@ -285,9 +285,10 @@ class Training:
 
     def _is_stopping(self, stop: Deferral) -> bool:
         """Whether a signal asks one of the devices to stop, so that all stop as one."""
-        if self.share.devices == 1:
-            return stop.is_asked
-        return float(self._reduce(torch.tensor(float(stop.is_asked)), "sum")) > 0
+        if self.share.devices > 1:
+            asked = torch.tensor(float(stop.is_asked))
+            stop.is_asked = float(self._reduce(asked, "sum")) > 0
+        return stop.is_asked
 
     def _keep_interrupted(self, step: int, *, is_kept: bool) -> None:
         """Saves the state of a step after which a signal ends the run."""
