@@ -82,7 +82,7 @@ def test_a_plan_like_a_model_is_used_as_it_is(manifest, folder, tmp_path, monkey
     monkeypatch.setattr(
         command, "train", lambda cases, recipe, **_: recipes.append(recipe)
     )
-    monkeypatch.setattr(command, "read_outcome", lambda run: Outcome)
+    monkeypatch.setattr(command, "read_outcome", lambda run: NoOutcome)
     path.write_text(text.replace("training.seed = 0", "training.seed = 9"))
     main(words("train", path, "--out", tmp_path / "run"))
     main(words("train", path, "--fine-tune", "small", "--out", tmp_path / "run"))
@@ -91,7 +91,7 @@ def test_a_plan_like_a_model_is_used_as_it_is(manifest, folder, tmp_path, monkey
     assert "used as it is" in recipes[1].remarks[0]
 
 
-class Outcome:
+class NoOutcome:
     """Of a training that did not take place."""
 
     sentences = ()
@@ -139,6 +139,7 @@ def test_an_interrupted_training_says_how_to_go_on(
     assert f"To go on, repeat the command: {shlex.join(['voltween', *line])}" in error
 
 
+@pytest.mark.filterwarnings("default::voltween.errors.SuspiciousInputWarning")
 def test_a_damaged_own_model_does_not_hide_the_others(folder, capsys):
     (folder / "odd.safetensors").write_bytes(b"odd")
     main(["models"])

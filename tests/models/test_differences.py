@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from voltween.models import differences, in_one_line
+from voltween.models import different_settings, in_one_line
 from voltween.networks import CascadeConfig
 from voltween.training import TrainConfig
 
@@ -10,14 +10,14 @@ CASCADE = CascadeConfig("AD", (16, 16, 16), channels=2)
 
 
 def test_equal_configurations_have_none():
-    assert differences(CASCADE, replace(CASCADE)) == []
+    assert different_settings(CASCADE, replace(CASCADE)) == []
     # A file has lists where memory has tuples.
-    assert differences({"shape": [1, 2]}, {"shape": (1, 2)}) == []
+    assert different_settings({"shape": [1, 2]}, {"shape": (1, 2)}) == []
 
 
 def test_each_setting_is_named_with_both_values():
     other = replace(CASCADE, channels=8, shape=(32, 16, 16), flow_multiplier=2.5)
-    assert differences(other, CASCADE) == [
+    assert different_settings(other, CASCADE) == [
         "shape [32, 16, 16], not [16, 16, 16]",
         "channels 8, not 2",
         "flow_multiplier 2.5, not 1",
@@ -27,19 +27,21 @@ def test_each_setting_is_named_with_both_values():
 def test_settings_within_settings_have_dotted_names():
     plain = TrainConfig()
     other = replace(plain, objective=replace(plain.objective, overlap=(2.0, 0.5)))
-    assert differences(other, plain) == ["objective.overlap [2, 0.5], not []"]
-    assert differences(replace(plain, patience=3), plain) == ["patience 3, not none"]
+    assert different_settings(other, plain) == ["objective.overlap [2, 0.5], not []"]
+    assert different_settings(replace(plain, patience=3), plain) == [
+        "patience 3, not none"
+    ]
 
 
 def test_of_long_lists_only_what_one_of_them_lacks_is_named():
     names = [f"case{n}" for n in range(100)]
     got = {"train_cases": [*names[:-1], "new"]}
-    assert differences(got, {"train_cases": names}) == [
+    assert different_settings(got, {"train_cases": names}) == [
         "train_cases without case99",
         "train_cases with new",
     ]
     turned = {"train_cases": names[::-1]}
-    assert differences(turned, {"train_cases": names}) == [
+    assert different_settings(turned, {"train_cases": names}) == [
         "train_cases in another order"
     ]
 

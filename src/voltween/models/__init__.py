@@ -7,7 +7,7 @@ finds a flow in voxels of the canonical grid, from fixed to moving.
 from voltween.models.choice import Choice as Choice
 from voltween.models.choice import check_fit as check_fit
 from voltween.models.choice import choose_model as choose_model
-from voltween.models.differences import differences as differences
+from voltween.models.differences import different_settings as different_settings
 from voltween.models.differences import in_one_line as in_one_line
 from voltween.models.differences import setting_in_words as setting_in_words
 from voltween.models.facts import dataclass_from_facts as dataclass_from_facts

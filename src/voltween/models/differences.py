@@ -7,7 +7,7 @@ from typing import Any
 _SHOWN = 6
 
 
-def differences(got: Any, expected: Any) -> list[str]:
+def different_settings(got: Any, expected: Any) -> list[str]:
     """Says in which settings two configurations differ: "training.steps 6, not 8".
 
     Args:

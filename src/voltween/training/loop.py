@@ -24,7 +24,7 @@ from voltween.locks import alone_in
 from voltween.models import (
     Model,
     ModelFingerprint,
-    differences,
+    different_settings,
     in_one_line,
     load_model,
 )
@@ -374,7 +374,7 @@ def _other_settings(model: Model, recipe: Recipe) -> list[str]:
         return [f"{got.title}, not {expected.title}"]
     if isinstance(got, CascadeConfig) and isinstance(expected, CascadeConfig):
         got = replace(got, flow_multiplier=expected.flow_multiplier)  # may differ
-    return differences(got, expected)
+    return different_settings(got, expected)
 
 
 def recipe_facts(cases: Sequence[Case], recipe: Recipe) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import asdict, fields
 from typing import Any
 
-from voltween.models import dataclass_from_facts, differences
+from voltween.models import dataclass_from_facts, different_settings
 from voltween.training.plan_file import TrainingPlan
 from voltween.training.recipe import TrainConfig
 
@@ -53,7 +53,7 @@ def overridden(
             _set(facts, f"training.{name}", _value(training, name))
     facts["cascade"]["shape"] = facts["preprocessing"]["shape"]
     changed = dataclass_from_facts(TrainingPlan, facts)
-    different = differences(asdict(changed), asdict(plan))
+    different = different_settings(asdict(changed), asdict(plan))
     return changed, [f"{each} as planned" for each in different]
 
 

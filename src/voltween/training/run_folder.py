@@ -30,7 +30,7 @@ from voltween.inputs import check_is_no_input
 from voltween.models import (
     Model,
     dataclass_from_facts,
-    differences,
+    different_settings,
     in_one_line,
     network_tensors,
     read_tensors,
@@ -197,7 +197,7 @@ class RunFolder:
         )
 
     def _check_recipe(self, stored: dict[str, Any]) -> None:
-        different = differences(_with_new_settings(stored), self._recipe)
+        different = different_settings(_with_new_settings(stored), self._recipe)
         if different:
             raise InputError(
                 about=self.path,
