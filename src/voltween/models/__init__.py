@@ -9,7 +9,6 @@ from voltween.models.choice import check_fit as check_fit
 from voltween.models.choice import choose_model as choose_model
 from voltween.models.differences import different_settings as different_settings
 from voltween.models.differences import in_one_line as in_one_line
-from voltween.models.differences import setting_in_words as setting_in_words
 from voltween.models.facts import dataclass_from_facts as dataclass_from_facts
 from voltween.models.fingerprint import ModelFingerprint as ModelFingerprint
 from voltween.models.library import is_model_name as is_model_name

@@ -23,7 +23,7 @@ def in_one_line(texts: Sequence[str]) -> str:
     return "; ".join([*texts[:_SHOWN], *([f"and {more} more"] if more > 0 else [])])
 
 
-def setting_in_words(value: Any) -> str:
+def _in_words(value: Any) -> str:
     """The value of a setting as people write it."""
     if value is None:
         return "none"
@@ -32,7 +32,7 @@ def setting_in_words(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(setting_in_words, value))}]"
+        return f"[{', '.join(map(_in_words, value))}]"
     return str(value)
 
 
@@ -49,7 +49,7 @@ def _differences(got: Any, expected: Any, key: str) -> Iterator[str]:
     elif _is_names(got) and _is_names(expected):
         yield from _different_names(got, expected, key)
     elif _plain(got) != _plain(expected):
-        yield f"{key} {setting_in_words(got)}, not {setting_in_words(expected)}"
+        yield f"{key} {_in_words(got)}, not {_in_words(expected)}"
 
 
 def _different_names(

@@ -64,6 +64,7 @@ def keep_as_own_model(
         OutputError: If the files cannot be written.
     """
     path = path_for_own_model(name)
+    check_is_no_input(path)
     if path.exists() and not overwrite:
         raise InputError(
             about=path,
