@@ -140,13 +140,13 @@ def card_text(
     name: str, card: Card, provenance: dict, figures: tuple[Path, ...], recipe: Path
 ) -> str:
     """The model card as Markdown."""
-    train, val = provenance["train_cases"], provenance["val_cases"]
     parts = [
         f"# {name}",
         f"For {card.purpose}.",
         "## Data",
-        f"{card.data}. {len(train)} scans for training, {len(val)} to choose the best "
-        f"checkpoint; no other scan was used. License: {card.license}.",
+        f"{card.data}. {provenance['train_scans']} scans for training, "
+        f"{provenance['val_scans']} to choose the best checkpoint; no other scan was "
+        f"used. License: {card.license}.",
         "## Recipe",
         f"`{recipe}`; the best checkpoint is from step {provenance['steps']} "
         "(of the last part, if there are several). All settings are in the model "

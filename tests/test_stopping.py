@@ -6,7 +6,12 @@ import signal
 import pytest
 
 from support.processes import finish, no_signals_ignored, start
-from voltween.stopping import Stopped, starting_deaf_processes, stopping_at_signals
+from voltween.stopping import (
+    Stopped,
+    deferring_signals,
+    starting_deaf_processes,
+    stopping_at_signals,
+)
 
 ENDINGS = [
     (signal.SIGINT, 130, "voltween: interrupted\n"),
@@ -55,6 +60,53 @@ def test_an_interrupt_that_a_library_turns_into_its_error_is_one_still(capsys):
         raise_signal(signal.SIGINT, ImportError("C extensions failed"))
     assert caught.value.code == 130
     assert capsys.readouterr().err == "voltween: interrupted\n"
+
+
+def work(done, *numbers, error=None):
+    """Receive signals within work that comes to a stop of its own, and note its end."""
+    with stopping_at_signals(ends_process=False), deferring_signals() as stop:
+        assert not stop.is_asked
+        for number in numbers:
+            signal.raise_signal(number)
+            done.append(stop.is_asked)
+        if error:
+            raise error
+
+
+class TestDeferral:
+    """Signals that take effect at the end of a step."""
+
+    @pytest.mark.parametrize(("number", "code", "line"), ENDINGS)
+    def test_a_signal_ends_the_block_at_its_end(self, number, code, line, capsys):
+        done = []
+        with pytest.raises(SystemExit) as caught:
+            work(done, number)
+        assert done == [True]
+        assert caught.value.code == code
+        first, second = capsys.readouterr().err.splitlines(keepends=True)
+        assert first == "voltween: ends after this step; a second time, at once\n"
+        assert second == line
+
+    def test_a_second_signal_ends_it_at_once(self):
+        done = []
+        with pytest.raises(SystemExit) as caught:
+            work(done, signal.SIGINT, signal.SIGTERM)
+        assert done == [True]
+        assert caught.value.code in (130, 143)
+
+    def test_without_a_signal_nothing_is_left(self):
+        former = [signal.getsignal(number) for number, *_ in ENDINGS]
+        work([])
+        assert [signal.getsignal(number) for number, *_ in ENDINGS] == former
+
+    def test_work_that_hears_of_a_signal_elsewhere_ends_too(self):
+        with pytest.raises(Stopped), deferring_signals() as stop:
+            stop.is_asked = True
+
+    def test_a_signal_outweighs_an_error_that_it_causes(self):
+        with pytest.raises(SystemExit) as caught:
+            work([], signal.SIGTERM, error=ValueError("a worker has died"))
+        assert caught.value.code == 143
 
 
 def test_errors_without_a_signal_pass():

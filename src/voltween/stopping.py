@@ -56,6 +56,44 @@ def stopping_at_signals(*, ends_process: bool) -> Iterator[None]:
         _install(dict.fromkeys(former, signal.SIG_DFL) if ends_process else former)
 
 
+class Deferral:
+    """Whether work that goes on to its next stop is asked to end there."""
+
+    is_asked = False
+    """Set by a signal; or by the work itself, if it hears of a signal elsewhere."""
+
+
+@contextmanager
+def deferring_signals() -> Iterator[Deferral]:
+    """Lets the block come to a stop of its own after a signal that ends the command.
+
+    The first signal only sets `is_asked`; it takes effect at the end of the block. A
+    second one takes effect at once. Outside the main thread nothing is deferred.
+
+    Raises:
+        Stopped: If the work has set `is_asked` itself.
+    """
+    deferral = Deferral()
+    former = _handlers()
+    asked: list[int] = []
+
+    def defer(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        deferral.is_asked = True
+        _install(former)
+        _say_deferral()
+
+    try:
+        _install(dict.fromkeys(former, defer))
+        yield deferral
+    finally:
+        _install(former)
+        if asked:
+            signal.raise_signal(asked[0])
+    if deferral.is_asked:
+        raise Stopped
+
+
 @contextmanager
 def starting_deaf_processes() -> Iterator[None]:
     """Lets processes that the block starts never hear of an interrupt (Ctrl-C).
@@ -111,6 +149,15 @@ def _raising_again(stop: Stop) -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = former
+
+
+def _say_deferral() -> None:
+    """Says in one line that the command goes on for a moment."""
+    # A terminal that is gone, or a line that was being written at this moment.
+    with suppress(OSError, ValueError, RuntimeError):
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            text = "voltween: ends after this step; a second time, at once"
+            print(text, file=sys.stderr)
 
 
 def _say_ending(number: int) -> None:

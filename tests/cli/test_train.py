@@ -1,5 +1,6 @@
 """`voltween train` and `voltween plan`: which training the words ask for."""
 
+import json
 import tomllib
 from dataclasses import replace
 
@@ -11,8 +12,7 @@ from voltween import io
 from voltween.cli import main
 from voltween.cli import train as command
 from voltween.cohorts import read_manifest
-from voltween.models import load_model, save_model
-from voltween.models import model as models
+from voltween.models import library, load_model, save_model
 from voltween.networks import CascadeConfig, VoxelMorphConfig
 from voltween.training import (
     RCN,
@@ -44,7 +44,14 @@ def recipes_fixture(monkeypatch, tmp_path):
         return tmp_path / "best.safetensors"
 
     monkeypatch.setattr(command, "train", note)
+    monkeypatch.setattr(command, "read_outcome", lambda run: NoOutcome)
     return asked
+
+
+class NoOutcome:
+    """Of a training that did not take place."""
+
+    sentences = ()
 
 
 def refusal(capsys, *words):
@@ -79,9 +86,14 @@ def test_plan_train_and_register_without_an_edit(tmp_path, capsys):
     assert "# scans: 4 train, 2 val, 0 test" in text
     words = " ".join(text.replace("#", " ").split())
     assert [reason for reason in notes.values() if reason not in words] == []
-    path.write_text(text.replace("steps = 2000", "steps = 2"))  # to be quick
 
-    main(["train", str(path), "--out", str(tmp_path / "run")])
+    words = ["train", str(path), "--out", str(tmp_path / "run"), "--steps", "2"]
+    main(words)
+    shown = capsys.readouterr().out
+    assert "command line: training.steps 2, not 2000 as planned" in shown
+    assert "best.safetensors, of step 2 of 2." in shown
+    recipe = json.loads((tmp_path / "run" / "recipe.json").read_text("utf-8"))
+    assert recipe["remarks"] == ["command line: training.steps 2, not 2000 as planned"]
     model = load_model(tmp_path / "run" / "best.safetensors")
     assert model.preprocessing == decided.preprocessing
     assert model.network.config == decided.cascade
@@ -109,17 +121,42 @@ def test_a_plan_is_not_written_over_unless_asked(tmp_path, capsys):
     assert "ends in .toml" in refusal(capsys, "plan", manifest, "--out", "plan.txt")
 
 
-def test_settings_beside_a_plan_are_refused(tmp_path, capsys):
-    path = tmp_path / "plan.toml"
-    path.write_text("")
-    error = refusal(
-        capsys,
-        *("train", path, "--out", tmp_path / "run", "--levels", 3, "--steps", 5),
-        *("--augmentation.gamma", 0.2),
+def written_plan(folder, manifest):
+    """A plan that asks for seven steps of a small network."""
+    path = folder / "plan.toml"
+    text = f'manifest = "{manifest}"\npreprocessing.shape = [16, 16, 16]\n'
+    text += "preprocessing.spacing_mm = [3.0, 3.0, 3.0]\ncascade.stages = 'AD'\n"
+    path.write_text(text + "training.steps = 7\ntraining.seed = 5\n")
+    return path
+
+
+def test_options_override_settings_of_a_plan(recipes, manifest, tmp_path):
+    path = written_plan(tmp_path, manifest)
+    main(["train", str(path), "--out", "run"])
+    words = ["--steps", "2000", "--augmentation.gamma=0.2", "--channels", "4"]
+    main(["train", str(path), "--out", "run", *words, "--shape", "32", "32", "32"])
+    planned, changed = recipes
+    assert planned.training == TrainConfig(steps=7, seed=5)
+    assert planned.remarks == ()
+    # The default of an option overrides the plan, too, where the option is given.
+    gamma = replace(planned.training.augmentation, gamma=0.2)
+    assert changed.training == replace(planned.training, steps=2000, augmentation=gamma)
+    assert changed.preprocessing.shape == changed.network.shape == (32, 32, 32)
+    assert (changed.network.stages, changed.network.channels) == ("AD", 4)
+    assert "command line: training.steps 2000, not 7 as planned" in changed.remarks
+    assert len(changed.remarks) == 5
+
+
+def test_bad_overrides_end_in_one_line(manifest, tmp_path, capsys):
+    path = written_plan(tmp_path, manifest)
+    words = ("train", path, "--out", tmp_path / "run")
+    error = refusal(capsys, *words, "--shape", 20, 16, 16)
+    assert "nearest legal shape is (16, 16, 16)" in error
+    assert "plan.toml: expected no --supervised" in refusal(
+        capsys, *words, "--supervised"
     )
-    assert "--levels, --steps, --augmentation: expected no settings beside" in error
-    assert error.endswith("change them in the plan\n")
-    error = refusal(capsys, "train", path, "--out", tmp_path / "run")
+    path.write_text("")
+    error = refusal(capsys, *words)
     assert "manifest, preprocessing: expected a value" in error
     assert not (tmp_path / "run").exists()
 
@@ -338,7 +375,7 @@ class TestVoxelMorph:
         skip_without_voxelmorph()
         model = replace(some_model(), provenance={"train_cases": ["a"], "steps": 1})
         save_model(model, tmp_path / "tiny.safetensors")
-        monkeypatch.setattr(models, "_models_folder", lambda: tmp_path)
+        monkeypatch.setattr(library, "shipped_folder", lambda: tmp_path)
         monkeypatch.setenv("COLUMNS", "200")
         main(["models"])
         assert "VoxelMorph-2" in capsys.readouterr().out

@@ -167,7 +167,7 @@ DOORS = (
     *_options(commands.prepare_ct, "", options__reference="image"),
     *_options(commands.split, "out.csv", manifest="manifest"),
     *_options(commands.join, "", manifests="manifest"),
-    *_options(commands.plan, "out.toml", manifest="manifest"),
+    *_options(commands.plan, "out.toml", manifest="manifest", like="model"),
     *_listed(commands.plan, "out.toml", "image", case="case0"),
     *_options(
         commands.train,
@@ -176,7 +176,12 @@ DOORS = (
         training__start_from="model",
     ),
     *_listed(commands.train, "out/best.safetensors", "image", "labels", case="case0"),
-    *_options(commands.train_by_plan, "out/best.safetensors", source="plan"),
+    *_options(
+        commands.train_by_plan,
+        "out/best.safetensors",
+        source="plan",
+        fine_tune="model",
+    ),
     *_options(
         commands.evaluate,
         _PAIRS,
@@ -214,6 +219,7 @@ NOT_OPENED = {
     "compare: `aligned`": "a folder that `align` wrote",
     "segment: `registrations`": "a folder that `segment` wrote",
     "figures: `folder`": "a folder that `compare` wrote",
+    "card: `folder`": "a folder that `train` wrote",
     "figures: `runs`": "folders that `train` wrote",
 }
 """Options that name folders."""

@@ -20,7 +20,7 @@ from voltween.models import (
     save_model,
 )
 from voltween.models.choice import choose_among, shipped_fingerprints
-from voltween.models.model import model_path
+from voltween.models.library import model_path
 from voltween.spatial import Grid, Image
 
 WEIGHTS = {

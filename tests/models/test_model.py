@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from support.scans import tiny_model
 from voltween.errors import InputError
-from voltween.models import installed_models, load_model, save_model
+from voltween.models import load_model, save_model, shipped_models
 
 
 def test_a_model_comes_back_whole(tmp_path):
@@ -38,7 +38,7 @@ def test_half_precision_halves_the_file_and_hardly_moves_the_flow(tmp_path):
 
 
 def test_shipped_models_load_and_name_their_training_data():
-    shipped = dict(installed_models())
+    shipped = dict(shipped_models())
     assert set(shipped) == {"brain", "headneck", "hippocampus"}
     for name, description in shipped.items():
         model = load_model(name)

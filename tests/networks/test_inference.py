@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from voltween.models import installed_models, load_model
+from voltween.models import load_model, shipped_models
 from voltween.networks import (
     CascadeConfig,
     VolumeTweeningNetwork,
@@ -57,7 +57,7 @@ def test_single_precision_differs_by_rounding_alone(stages, batch):
     torch.testing.assert_close(result.moved, expected.moved, atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("name", [name for name, _ in installed_models()])
+@pytest.mark.parametrize("name", [name for name, _ in shipped_models()])
 def test_flows_of_the_shipped_models_are_equal(name):
     plain = load_model(name).network
     fixed, moving = (image.contiguous() for image in smooth_pair(plain.config.shape))

@@ -61,7 +61,7 @@ def test_what_is_written_is_read(tmp_path):
     )
     path = write_plan(without, tmp_path / "plan.toml", heading=["Any", "", "thing"])
     assert read_plan(path) == without
-    assert "\n# hounsfield_window =" in path.read_text("utf-8")
+    assert "\n# preprocessing.hounsfield_window =" in path.read_text("utf-8")
 
 
 def test_every_setting_is_written_under_its_text_and_reason(tmp_path):
@@ -71,17 +71,33 @@ def test_every_setting_is_written_under_its_text_and_reason(tmp_path):
     }
     path = write_plan(some_plan(tmp_path), tmp_path / "plan.toml", notes=notes)
     lines = path.read_text("utf-8").splitlines()
-    row = lines.index("steps = 7")
+    row = lines.index("training.steps = 7")
     assert lines[row - 1] == "# Number of steps."
-    row = lines.index("shape = [32, 48, 16]")
+    row = lines.index("preprocessing.shape = [32, 48, 16]")
     assert lines[row - 2 : row] == [
         "# Voxels of the canonical grid.",
         "# -> covers everything",
     ]
-    assert lines[lines.index("[training.augmentation]") - 1] == "# -> of MR"
+    row = lines.index("# training.augmentation")
+    assert "# -> of MR" in lines[row : row + 5]
     values = tomllib.loads(path.read_text("utf-8"))
     assert set(values) == {"manifest", "preprocessing", "cascade", "training"}
     assert "shape" not in values["cascade"]
+
+
+def test_the_five_settings_that_matter_most_come_first(tmp_path):
+    path = write_plan(some_plan(tmp_path), tmp_path / "plan.toml")
+    rows = path.read_text("utf-8").splitlines()
+    keys = [row.split(" = ")[0] for row in rows if row and not row.startswith("#")]
+    assert keys[:6] == [
+        "manifest",
+        "preprocessing.shape",
+        "preprocessing.spacing_mm",
+        "training.steps",
+        "training.learning_rate",
+        "training.objective.overlap",
+    ]
+    assert len(keys) == len(set(keys))
 
 
 def test_the_manifest_moves_with_the_plan(tmp_path):
@@ -216,4 +232,4 @@ def test_new_fields_need_no_new_code(tmp_path, monkeypatch):
     newer = NewerPlan(plan.manifest, plan.preprocessing, plan.cascade, training)
     path = write_plan(newer, tmp_path / "plan.toml")
     assert read_plan(path) == newer
-    assert '# Where.\ndevice = "cpu"' in path.read_text("utf-8")
+    assert '# Where.\ntraining.device = "cpu"' in path.read_text("utf-8")

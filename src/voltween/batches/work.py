@@ -18,7 +18,7 @@ from voltween.figures import write_thumbnail
 from voltween.files import PathLike
 from voltween.finished import Finished
 from voltween.inputs import reading
-from voltween.models import installed_models, weights_digest
+from voltween.models import shipped_models, weights_digest
 from voltween.refinement import WITHOUT_MODEL
 from voltween.registration import AUTO, Carried, Registration
 from voltween.reports import Crop, scans_to_show
@@ -192,4 +192,4 @@ def _model_digest(name: PathLike) -> str | dict[str, str] | None:
 
 @cache
 def _shipped_digests() -> Sequence[tuple[str, str]]:
-    return [(name, weights_digest(name)) for name, _ in installed_models()]
+    return [(name, weights_digest(name)) for name, _ in shipped_models()]

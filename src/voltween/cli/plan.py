@@ -15,7 +15,9 @@ from voltween.errors import InputError
 from voltween.inputs import check_is_no_input
 from voltween.training import (
     describe_fingerprint,
+    fine_tuned,
     measure_fingerprint,
+    notes_that_hold,
     plan,
     write_plan,
 )
@@ -35,6 +37,10 @@ class Plan:
     """CSV of cases."""
     out: Path = Path("plan.toml")
     """File to write."""
+    like: str | None = None
+    """Plan to fine-tune this model: a shipped one, one of your own, or a model file.
+    Grid, preprocessing and cascade are those of the model, adapted where the scans
+    need it."""
     overwrite: bool = False
     """Overwrite an existing file."""
 
@@ -48,6 +54,9 @@ class Plan:
         decided, notes = plan(
             self.manifest, fingerprint, has_gpu=torch.cuda.is_available()
         )
+        if self.like is not None:
+            decided, changes = fine_tuned(decided, self.like, cases, fingerprint)
+            notes = notes_that_hold(notes, changes)
         rows = describe_fingerprint(fingerprint)
         heading = [
             "Made by `voltween plan`, for `voltween train`. The training scans, along "

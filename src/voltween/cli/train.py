@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +23,13 @@ from rich.progress import (
 from rich.table import Table
 from tyro.conf import Positional
 
-from voltween.cli.console import Description, console, is_first_process
+from voltween.cli import invocation
+from voltween.cli.console import (
+    Description,
+    console,
+    error_console,
+    is_first_process,
+)
 from voltween.cohorts import read_manifest
 from voltween.training import (
     DryRun,
@@ -32,6 +39,8 @@ from voltween.training import (
     TrainConfig,
     TrainingOptions,
     default_training,
+    option_names,
+    read_outcome,
     read_recipe,
     train,
     try_training,
@@ -45,13 +54,17 @@ class Train:
     Give a plan (see `voltween plan`), or a manifest and settings as options. A manifest
     is a CSV with the columns case, image, split (train, val, test), and optionally
     labels and points. The `val` cases choose the best model, which is best.safetensors
-    in the folder. Repeat the command to continue an interrupted run.
+    in the folder. Ctrl-C keeps the state of the step; repeat the command to go on.
     """
 
     source: Annotated[Positional[Path], tyro.conf.arg(metavar="MANIFEST_OR_PLAN")]
-    """CSV of cases, or a TOML plan, which then gives all settings."""
+    """CSV of cases, or a TOML plan, whose settings options override."""
     out: Path
     """Folder of the run."""
+    fine_tune: str | None = None
+    """Train a model further: a shipped one, one of your own, or a model file. Grid,
+    preprocessing and cascade are those of the model, adapted where the scans need it;
+    rate, steps and early stopping suit a fine-tuning."""
     options: Annotated[TrainingOptions, tyro.conf.arg(name="")] = field(
         default_factory=TrainingOptions
     )
@@ -69,9 +82,18 @@ class Train:
     def run(self) -> None:
         """Train, or report what the training needs."""
         logging.getLogger("voltween").setLevel(logging.INFO)
-        manifest, recipe = read_recipe(self.source, self.options, self.training)
+        manifest, recipe = read_recipe(
+            self.source,
+            self.options,
+            self.training,
+            named=set(option_names(invocation.words.get())),
+            fine_tune=self.fine_tune,
+        )
         is_synthesized = recipe.training.synthesis.share > 0
         cases = read_manifest(manifest, may_lack_scans=is_synthesized)
+        if is_first_process():
+            for remark in recipe.remarks:
+                console.print(remark)
         run: dict[str, Any] = {
             "out": self.out,
             "cache": self.cache,
@@ -82,10 +104,11 @@ class Train:
             if is_first_process():
                 _show_needs(needs)
             return
-        with _progress(recipe.training.steps) as on_step:
-            best = train(cases, recipe, on_step=on_step, **run)
+        with _saying_how_to_go_on(), _progress(recipe.training.steps) as on_step:
+            train(cases, recipe, on_step=on_step, **run)
         if is_first_process():
-            console.print(f"The best model is {best}")
+            for sentence in read_outcome(self.out).sentences:
+                console.print(sentence)
 
 
 def command_for(words: Sequence[str]) -> Callable[..., Train]:
@@ -103,6 +126,18 @@ def command_for(words: Sequence[str]) -> Callable[..., Train]:
     return partial(
         Train, options=TrainingOptions(), training=training, hardware=Hardware()
     )
+
+
+@contextmanager
+def _saying_how_to_go_on() -> Iterator[None]:
+    """Says after an interrupt which command goes on with the training."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if is_first_process():
+            words = shlex.join(invocation.words.get())
+            error_console.print(f"To go on, repeat the command: {words}")
+        raise
 
 
 @contextmanager
@@ -127,9 +162,10 @@ def _progress(steps: int) -> Iterator[Callable[[StepReport], None]]:
         recent: list[float] = []
 
         def on_step(report: StepReport) -> None:
-            recent.append(sum(report.losses.values()))
-            loss = float(np.mean(recent[-50:]))
-            progress.update(task, completed=report.step, description=f"loss {loss:.4f}")
+            if report.losses:  # none before the first step
+                recent.append(sum(report.losses.values()))
+            loss = f"loss {np.mean(recent[-50:]):.4f}" if recent else ""
+            progress.update(task, completed=report.step, description=loss)
             for stage in report.stages:
                 progress.print(stage_line(report.step, stage))
 

@@ -7,7 +7,8 @@ from functools import cache
 from voltween.errors import InputError
 from voltween.files import naming
 from voltween.models.fingerprint import Fit, ModelFingerprint
-from voltween.models.model import Model, fingerprint_in, installed_models
+from voltween.models.library import shipped_models
+from voltween.models.model import Model, fingerprint_in
 from voltween.models.scan_facts import ScanFacts, measure_scan
 from voltween.spatial import Image
 
@@ -79,7 +80,7 @@ def check_fit(model: Model, fixed: Image, moving: Image) -> tuple[str, ...]:
 @cache
 def shipped_fingerprints() -> dict[str, ModelFingerprint]:
     """The fingerprints of the shipped models, by name, without their weights."""
-    found = {name: fingerprint_in(facts) for name, facts in installed_models()}
+    found = {name: fingerprint_in(facts) for name, facts in shipped_models()}
     return {name: each for name, each in found.items() if each is not None}
 
 

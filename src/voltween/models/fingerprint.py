@@ -97,6 +97,20 @@ class ModelFingerprint:
         doubtful = [fit for fit in fits if fit.verdict == "doubtful"]
         return (doubtful or fits)[0]
 
+    def size_fault(self, scan: Image) -> str:
+        """Says in words why what a scan shows is too small or too large; else nothing.
+
+        Raises:
+            InputError: If the scan is constant.
+        """
+        facts = measure_scan(scan)
+        body = facts.ct_body if self.is_ct else facts.body
+        if body is None:
+            return "what the scan shows cannot be measured"
+        faults = [_size_fault(facts, body, each) for each in self.appearances]
+        reasons = [fault.reason for fault in faults if fault is not None]
+        return reasons[0] if len(reasons) == len(faults) else ""
+
     def __str__(self) -> str:
         """The modality and the longest side of what the training scans show."""
         kind = "CT" if self.is_ct else "not CT"

@@ -8,12 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from voltween.digests import content_digest
@@ -21,10 +19,10 @@ from voltween.errors import InputError, MissingPackageError
 from voltween.files import PathLike
 from voltween.models.facts import dataclass_from_facts
 from voltween.models.fingerprint import ModelFingerprint
+from voltween.models.library import model_path
 from voltween.models.tensor_files import (
     SUFFIX,
     check_finite,
-    read_description,
     read_tensors,
     tensors_under,
     write_tensors,
@@ -110,7 +108,7 @@ class Model:
 
 
 def load_model(name_or_path: PathLike) -> Model:
-    """Loads a shipped model by its name, or a model from a file that training wrote.
+    """Loads a shipped or own model by its name, or a model file that training wrote.
 
     Raises:
         InputError: If there is no such model, the file is damaged or of another kind,
@@ -189,16 +187,6 @@ def network_tensors(
     return {f"{_NETWORK}{name}": weight.to(dtype) for name, weight in weights.items()}
 
 
-def installed_models() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields name and description of each shipped model, in alphabetical order."""
-    for path in sorted(_models_folder().glob(f"*{SUFFIX}")):
-        with safe_open(path, framework="pt") as file:
-            yield (
-                path.name.removesuffix(SUFFIX),
-                read_description(path, file.metadata()),
-            )
-
-
 def _network_of(config: NetworkConfig, weights: dict[str, Tensor]) -> Network:
     """The network with these weights, which it keeps.
 
@@ -247,29 +235,3 @@ def _naming_misfits(path: Path) -> Iterator[None]:
             expected="configuration and weights that fit this version of Voltween",
             got=str(error).splitlines()[0],
         ) from error
-
-
-def model_path(name_or_path: PathLike) -> Path:
-    """Path of a model's file, by the name of a shipped model or by its path.
-
-    Raises:
-        InputError: If there is no such file.
-    """
-    shipped = _models_folder() / f"{name_or_path}{SUFFIX}"
-    if shipped.is_file():
-        return shipped
-    path = Path(name_or_path)
-    if not path.is_file():
-        names = ", ".join(
-            p.name.removesuffix(SUFFIX) for p in _models_folder().glob(f"*{SUFFIX}")
-        )
-        raise InputError(
-            about=name_or_path,
-            expected=f"a shipped model ({names}) or a file that `voltween train` wrote",
-            got="none of this name",
-        )
-    return path
-
-
-def _models_folder() -> Path:
-    return Path(str(files("voltween") / "models"))

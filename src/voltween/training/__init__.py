@@ -5,9 +5,14 @@ R, A, S; intensities are 0 to 1, flows in voxels from fixed to moving.
 """
 
 from voltween.training.augmentation import Augmentation as Augmentation
+from voltween.training.card import CardWords as CardWords
+from voltween.training.card import keep_as_own_model as keep_as_own_model
+from voltween.training.card import write_card as write_card
 from voltween.training.curves import curves_figure as curves_figure
 from voltween.training.dry_run import DryRun as DryRun
 from voltween.training.dry_run import try_training as try_training
+from voltween.training.fine_tuning import fine_tuned as fine_tuned
+from voltween.training.fine_tuning import notes_that_hold as notes_that_hold
 from voltween.training.fingerprint import describe_fingerprint as describe_fingerprint
 from voltween.training.fingerprint import measure_fingerprint as measure_fingerprint
 from voltween.training.hardware import Hardware as Hardware
@@ -24,6 +29,9 @@ from voltween.training.objective import total_loss as total_loss
 from voltween.training.options import TrainingOptions as TrainingOptions
 from voltween.training.options import default_training as default_training
 from voltween.training.options import read_recipe as read_recipe
+from voltween.training.outcome import Outcome as Outcome
+from voltween.training.outcome import read_outcome as read_outcome
+from voltween.training.overrides import option_names as option_names
 from voltween.training.plan_file import read_plan as read_plan
 from voltween.training.plan_file import write_plan as write_plan
 from voltween.training.planning import FLOW_MULTIPLIER as FLOW_MULTIPLIER

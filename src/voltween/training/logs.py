@@ -21,6 +21,7 @@ class StepReport:
 
     step: int
     losses: dict[str, float]
+    """Empty for step 0, a validation of the model that training starts from."""
     stages: tuple[StageValidation, ...] = ()
     """One per stage, and one before the first; empty in steps without validation."""
 
@@ -52,7 +53,8 @@ class Logs:
 
     def write(self, report: StepReport, network: Network) -> None:
         """Writes the report of a step."""
-        self._folder.log_losses(report.step, report.losses)
+        if report.losses:
+            self._folder.log_losses(report.step, report.losses)
         for name, value in report.losses.items():
             self._scalar(f"loss/{name}", value, report.step)
         if report.stages:

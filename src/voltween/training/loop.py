@@ -6,6 +6,7 @@ devices with those of a run on one, up to rounding.
 """
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
@@ -21,8 +22,21 @@ from voltween.digests import content_digest
 from voltween.errors import InputError
 from voltween.files import output_folder
 from voltween.locks import alone_in
-from voltween.models import Model, ModelFingerprint, load_model
-from voltween.networks import Network, build, config_facts, weights_for
+from voltween.models import (
+    Model,
+    ModelFingerprint,
+    different_settings,
+    in_one_line,
+    load_model,
+)
+from voltween.networks import (
+    CascadeConfig,
+    Network,
+    build,
+    config_facts,
+    weights_for,
+)
+from voltween.stopping import Deferral, deferring_signals
 from voltween.training.batches import (
     NamedBatch,
     Share,
@@ -48,6 +62,8 @@ from voltween.training.validation import (
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+logger = logging.getLogger(__name__)
 
 
 def train(
@@ -147,11 +163,28 @@ class Training:
     def run(
         self, data: TrainingData, *, workers: int, on_step: Callable[[StepReport], None]
     ) -> None:
-        """Takes all remaining steps."""
+        """Takes all remaining steps, or those until a signal asks for the end.
+
+        Raises:
+            KeyboardInterrupt: After such a signal, with the state of the step kept.
+        """
+        with deferring_signals() as stop:
+            self._take_steps(data, stop, workers=workers, on_step=on_step)
+
+    def _take_steps(
+        self,
+        data: TrainingData,
+        stop: Deferral,
+        *,
+        workers: int,
+        on_step: Callable[[StepReport], None],
+    ) -> None:
         config = self.recipe.training
         first = self.progress.step + 1
         self._fingerprint = data.fingerprint
         logs = self._logs(data)
+        if first == 1 and config.start_from is not None:
+            self._judge_start(data.val, logs, on_step)
         for step, portions in enumerate(
             batches(data.pairs, self.share, first_step=first, workers=workers), first
         ):
@@ -165,6 +198,9 @@ class Training:
             if is_validated:
                 self.keep(step, stages)
             if self.is_finished:
+                break
+            if self._is_stopping(stop):
+                self._keep_interrupted(step, is_kept=is_validated)
                 break
         self.fabric.barrier()  # no process ends before the files are written
 
@@ -252,11 +288,42 @@ class Training:
             self.folder.save_best(model)
         self.folder.save_state(self.network, self._optimizer, self.progress)
 
+    def _judge_start(
+        self,
+        val: Sequence[Sample],
+        logs: Logs | None,
+        on_step: Callable[[StepReport], None],
+    ) -> None:
+        """Validates the model that training starts from: the best one so far."""
+        stages = self.validate(val)
+        if not stages:
+            return
+        if logs:
+            report = StepReport(0, {}, stages)
+            logs.write(report, self.network)
+            on_step(report)
+        self.keep(0, stages)
+
+    def _is_stopping(self, stop: Deferral) -> bool:
+        """Whether a signal asks one of the devices to stop, so that all stop as one."""
+        if self.share.devices > 1:
+            asked = torch.tensor(float(stop.is_asked))
+            stop.is_asked = float(self._reduce(asked, "sum")) > 0
+        return stop.is_asked
+
+    def _keep_interrupted(self, step: int, *, is_kept: bool) -> None:
+        """Saves the state of a step after which a signal ends the run."""
+        self.progress = replace(self.progress, step=step)
+        if self.fabric.is_global_zero:
+            if not is_kept:
+                self.folder.save_state(self.network, self._optimizer, self.progress)
+            logger.info("step %d is kept in %s", step, self.folder.path)
+
     def _logs(self, data: TrainingData) -> Logs | None:
         """The logs of the run; None in all processes but the first."""
         if not self.fabric.is_global_zero:
             return None
-        self.folder.begin(self.progress, environment())
+        self.folder.begin(self.progress, environment(), self.recipe.remarks)
         pairs = validation_pairs(data.val, 1)
         shown = [(data.val[f], data.val[m]) for f, m in pairs]
         return Logs(self.folder, self.progress.step, shown[0] if shown else None)
@@ -312,12 +379,23 @@ def initial_network(recipe: Recipe) -> Network:
         if state is None:
             raise InputError(
                 about=config.start_from,
-                expected=f"a model of {recipe.network}",
-                got=model.network.config,
-                advice="train with the network of that model",
+                expected="a model with the network of this training",
+                got=f"another one ({in_one_line(_other_settings(model, recipe))})",
+                advice=f"give --fine-tune {config.start_from}, which takes the "
+                "network of the model",
             )
         network.load_state_dict(state)
     return network
+
+
+def _other_settings(model: Model, recipe: Recipe) -> list[str]:
+    """Settings in which the network of a model is not that of a recipe, in words."""
+    got, expected = model.network.config, recipe.network
+    if type(got) is not type(expected):
+        return [f"{got.title}, not {expected.title}"]
+    if isinstance(got, CascadeConfig) and isinstance(expected, CascadeConfig):
+        got = replace(got, flow_multiplier=expected.flow_multiplier)  # may differ
+    return different_settings(got, expected)
 
 
 def recipe_facts(cases: Sequence[Case], recipe: Recipe) -> dict[str, Any]:

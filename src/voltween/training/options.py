@@ -1,6 +1,6 @@
 """Settings of a training as options: the changes to a plan that has only defaults."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,9 +14,13 @@ from voltween.networks import (
     VoxelMorphConfig,
 )
 from voltween.preprocessing import Placement, Preprocessing
+from voltween.training.fine_tuning import fine_tuned, reference_of
+from voltween.training.fingerprint import measure_fingerprint
 from voltween.training.objective import SUPERVISED
-from voltween.training.plan_file import read_plan
-from voltween.training.planning import FLOW_MULTIPLIER, fit_preprocessing
+from voltween.training.overrides import overridden
+from voltween.training.plan_file import TrainingPlan, read_plan
+from voltween.training.planning import FLOW_MULTIPLIER, Notes, fit_preprocessing
+from voltween.training.planning import plan as plan_training
 from voltween.training.recipe import (
     RCN_TRAINING,
     VOXELMORPH_TRAINING,
@@ -100,42 +104,67 @@ def default_training(
 
 
 def read_recipe(
-    source: Path, options: TrainingOptions, training: TrainConfig
+    source: Path,
+    options: TrainingOptions,
+    training: TrainConfig,
+    *,
+    named: Collection[str] = (),
+    fine_tune: str | None = None,
 ) -> tuple[Path, Recipe]:
     """Reads manifest and recipe of a training: a plan, or a manifest with options.
 
     Args:
         source: A plan, if its name ends in .toml; otherwise a manifest.
-        options: Network and grid; beside a plan they must be the defaults.
-        training: Further settings; beside a plan they must be the defaults.
+        options: Network and grid.
+        training: Further settings.
+        named: Names of the options that were given (see `overrides`). Beside a plan or
+            a model to fine-tune, only these count.
+        fine_tune: Model whose grid, preprocessing and cascade are taken, and whose
+            weights training starts from.
 
     Returns:
-        The path of the manifest, and the recipe.
+        The path of the manifest, and the recipe, whose remarks tell what was adapted
+        or overridden.
 
     Raises:
-        InputError: If the source cannot be read, an option is given beside a plan, the
-            network does not have a given option, or a value is out of range.
+        InputError: If the source or the model cannot be read, the network does not
+            have a given option, or a value is out of range.
     """
-    if source.suffix != ".toml":
+    is_plan = source.suffix == ".toml"
+    if not is_plan and fine_tune is None:
         return source, _recipe_from_options(source, options, training)
-    for name in ("network", "objective"):
-        if (value := getattr(options, name)) != "vtn":
+    for name in ("network", "objective", "supervised"):
+        if name in named:
             raise InputError(
                 about=source,
-                expected=f"no --{name}, as a plan is for a cascade",
-                got=f"--{name} {value}",
+                expected=f"no --{name}, as a plan is for a cascade and has its "
+                "objective",
+                got=f"--{name}",
                 advice="give the manifest, and settings as options",
             )
-    defaults = TrainingOptions(), default_training("vtn")
-    if changed := [*_changed(options, defaults[0]), *_changed(training, defaults[1])]:
-        raise InputError(
-            about=_as_typed(changed),
-            expected=f"no settings beside the plan {source}",
-            got="options that the plan decides",
-            advice="change them in the plan",
-        )
-    plan = read_plan(source)
-    return plan.manifest, plan.recipe
+    plan = read_plan(source) if is_plan else None
+    remarks = []
+    if fine_tune is not None:
+        plan, notes = _fine_tuned(source, plan, fine_tune)
+        remarks += [f"{key}: {note}" for key, note in notes.items()]
+    assert plan is not None
+    plan, changed = overridden(plan, options, training, named)
+    remarks += [f"command line: {each}" for each in changed]
+    return plan.manifest, replace(plan.recipe, remarks=tuple(remarks))
+
+
+def _fine_tuned(
+    source: Path, written: TrainingPlan | None, model: str
+) -> tuple[TrainingPlan, Notes]:
+    """The plan to fine-tune a model on a manifest, or on that of a written plan."""
+    reference = reference_of(model)
+    if written is not None and written.training.start_from == reference:
+        return written, {"plan": f"made for a fine-tuning of {model}; used as it is"}
+    cases = read_manifest(source if written is None else written.manifest)
+    fingerprint = measure_fingerprint(cases)
+    if written is None:
+        written, _ = plan_training(source, fingerprint, has_gpu=True)
+    return fine_tuned(written, model, cases, fingerprint)
 
 
 def _recipe_from_options(

@@ -1,15 +1,17 @@
 """Training plans on disk: TOML that mirrors the dataclasses, commented by their text.
 
-New fields of the dataclasses need no change here.
+The settings that matter most come first; therefore keys are dotted, and there are no
+sections. Plans with sections are read as well. New fields of the dataclasses need no
+change here.
 """
 
 import os
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from inspect import cleandoc
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from voltween import process
 from voltween.errors import InputError
@@ -22,6 +24,18 @@ from voltween.training.recipe import Recipe, TrainConfig
 
 _WIDTH = 88
 _REPEATED = "cascade.shape"  # written once, as preprocessing.shape
+_FIRST = (
+    "preprocessing.shape",
+    "preprocessing.spacing_mm",
+    "training.steps",
+    "training.learning_rate",
+    "training.objective.overlap",
+)
+_FIRST_TEXT = (
+    "The five settings that matter most: what the network sees, how long and how fast "
+    "it learns, and from what."
+)
+_REST_TEXT = "All other settings."
 
 
 @dataclass(frozen=True)
@@ -85,7 +99,8 @@ def write_plan(
         process.require(package, extra="train", purpose="writing a plan")
     path = Path(path)
     portable = _with_paths(plan, lambda file: _relative(file, path.parent))
-    lines = [*_comment("\n".join(heading)), *_section(portable, "", notes or {})]
+    settings = [item for item in _settings(portable, "") if item.key != _REPEATED]
+    lines = [*_comment("\n".join(heading)), *_lines(settings, notes or {})]
     with whole_file(path) as partial:
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
@@ -108,39 +123,69 @@ def _relative(path: Path, folder: Path) -> Path:
         return path.resolve()
 
 
-def _section(value: Any, name: str, notes: Mapping[str, str]) -> Iterator[str]:
-    """Lines of a dataclass: its own keys, then its dataclasses as sections."""
+class _Setting(NamedTuple):
+    """A setting, or the heading of a group of settings."""
+
+    key: str
+    """Dotted key."""
+    text: str
+    value: Any
+    is_group: bool = False
+
+
+def _settings(value: Any, name: str) -> Iterator[_Setting]:
+    """Settings of a dataclass: its own, then each of its dataclasses as a group."""
     from docstring_parser import parse_from_object
 
     texts = {
         part.arg_name: cleandoc(part.description or "")
         for part in parse_from_object(type(value)).params
     }
-    inner = [f for f in fields(value) if is_dataclass(getattr(value, f.name))]
-    for item in fields(value):
-        key = f"{name}.{item.name}".removeprefix(".")
-        if item not in inner and key != _REPEATED:
-            yield ""
-            yield from _comment(texts.get(item.name))
-            yield from _comment(notes.get(key), mark="-> ")
-            yield _assignment(item, getattr(value, item.name))
-    for item in inner:
-        key = f"{name}.{item.name}".removeprefix(".")
-        yield from ("", "")
-        yield from _comment(texts.get(item.name))
-        yield from _comment(notes.get(key), mark="-> ")
-        yield f"[{key}]"
-        yield from _section(getattr(value, item.name), key, notes)
+    items = {item.name: getattr(value, item.name) for item in fields(value)}
+    inner = {key: item for key, item in items.items() if is_dataclass(item)}
+    for key in items:
+        if key not in inner:
+            yield _Setting(_join(name, key), texts.get(key) or "", items[key])
+    for key, item in inner.items():
+        yield _Setting(_join(name, key), texts.get(key) or "", None, is_group=True)
+        yield from _settings(item, _join(name, key))
 
 
-def _assignment(item: "Field[Any]", value: Any) -> str:
+def _lines(settings: Sequence[_Setting], notes: Mapping[str, str]) -> Iterator[str]:
+    """The lines of a plan: the cases, the most important settings, the others."""
+    by_key = {item.key: item for item in settings}
+    first = [by_key[key] for key in _FIRST if key in by_key]
+    manifest, *rest = (item for item in settings if item not in first)
+    yield from _setting_lines(manifest, notes)
+    for text, group in ((_FIRST_TEXT, first), (_REST_TEXT, rest)):
+        yield from ("", "", *_comment(text))
+        for item in group:
+            yield from _setting_lines(item, notes)
+
+
+def _setting_lines(item: _Setting, notes: Mapping[str, str]) -> Iterator[str]:
+    note = notes.get(item.key)
+    if item.is_group:
+        if item.text or note:
+            yield from ("", "", f"# {item.key}", *_comment(item.text))
+            yield from _comment(note, mark="-> ")
+        return
+    yield from ("", *_comment(item.text), *_comment(note, mark="-> "))
+    yield _assignment(item.key, item.value)
+
+
+def _join(group: str, name: str) -> str:
+    return f"{group}.{name}" if group else name
+
+
+def _assignment(key: str, value: Any) -> str:
     import tomlkit
 
     if value is None:
-        return f"# {item.name} =   # not set"
+        return f"# {key} =   # not set"
     plain = value.as_posix() if isinstance(value, Path) else value
     plain = list(plain) if isinstance(plain, tuple) else plain
-    return f"{item.name} = {tomlkit.item(plain).as_string()}"
+    return f"{key} = {tomlkit.item(plain).as_string()}"
 
 
 def _comment(text: str | None, *, mark: str = "") -> list[str]:

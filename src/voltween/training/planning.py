@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from voltween import io
 from voltween.cohorts import Case
 from voltween.networks import CascadeConfig
-from voltween.preprocessing import Preprocessing
+from voltween.preprocessing import Placement, Preprocessing
 from voltween.spatial import spacing_and_shape
 from voltween.training.augmentation import Augmentation
 from voltween.training.fingerprint import CohortFingerprint, Three, along_axes, spread
@@ -41,6 +42,24 @@ _STEPS = 4000
 _STEPS_OF_FEW = 2000
 _FEW_CASES = 10
 _MOST_VALIDATION_PAIRS = 20
+
+
+class Region(NamedTuple):
+    """The region of the scans of a cohort that a canonical grid should cover."""
+
+    extent_mm: Three
+    """Sides along R, A and S."""
+    placement: Placement
+    """Place of the grid that covers it."""
+    reason: str
+    """The reason for the placement."""
+
+    @property
+    def in_words(self) -> str:
+        """The sides, and what they are enough for."""
+        is_small = self.placement == "foreground"
+        what = "foregrounds with a margin" if is_small else "fields of view"
+        return f"{along_axes(self.extent_mm)} mm, enough for 95 % of the {what}"
 
 
 def plan(
@@ -104,29 +123,40 @@ def fitted_grid(
 def _preprocessing(
     fingerprint: CohortFingerprint, *, has_gpu: bool
 ) -> tuple[Preprocessing, Notes]:
+    covered = covered_region(fingerprint)
+    shape, spacing_mm, spacing_note = _grid(
+        covered.extent_mm, fingerprint, has_gpu=has_gpu
+    )
+    window, intensity_notes = _intensities(fingerprint)
+    preprocessing = Preprocessing(
+        shape=shape,
+        spacing_mm=spacing_mm,
+        placement=covered.placement,
+        hounsfield_window=window,
+    )
+    return preprocessing, {
+        "preprocessing.shape": f"multiples of {_SIDE_MULTIPLE} that cover "
+        f"{covered.in_words}",
+        "preprocessing.spacing_mm": spacing_note,
+        "preprocessing.placement": covered.reason,
+        **intensity_notes,
+    }
+
+
+def covered_region(fingerprint: CohortFingerprint) -> Region:
+    """The region of the scans that a canonical grid should cover."""
     field_mm = np.array(fingerprint.field_of_view_mm.usual)
     body_mm = np.minimum(field_mm, np.array(fingerprint.foreground_mm.usual) * _MARGIN)
     share = float(body_mm.prod() / field_mm.prod())
     # Of label maps, the foreground of the scans to come is not known.
     is_small = share < _SMALL_FOREGROUND and not fingerprint.without_scan
     r, a, s = (float(mm) for mm in (body_mm if is_small else field_mm))
-    covered = "foregrounds with a margin" if is_small else "fields of view"
-    shape, spacing_mm, spacing_note = _grid((r, a, s), fingerprint, has_gpu=has_gpu)
-    window, intensity_notes = _intensities(fingerprint)
-    preprocessing = Preprocessing(
-        shape=shape,
-        spacing_mm=spacing_mm,
-        placement="foreground" if is_small else "grid centre",
-        hounsfield_window=window,
-    )
-    return preprocessing, {
-        "preprocessing.shape": f"multiples of {_SIDE_MULTIPLE} that cover "
-        f"{along_axes((r, a, s))} mm, enough for 95 % of the {covered}",
-        "preprocessing.spacing_mm": spacing_note,
-        "preprocessing.placement": f"the foreground with a margin takes {share:.0%} of "
+    return Region(
+        (r, a, s),
+        "foreground" if is_small else "grid centre",
+        f"the foreground with a margin takes {share:.0%} of "
         f"the field of view; below {_SMALL_FOREGROUND:.0%} the grid is placed on it",
-        **intensity_notes,
-    }
+    )
 
 
 def _grid(

@@ -77,9 +77,9 @@ class TrainConfig:
     seed: int = 0
     """Seed of weights, pairs and augmentation."""
     start_from: str | None = None
-    """Shipped model or model file with the initial weights. It must have the same
-    network; its flow multiplier may differ: the weights are rescaled so that the flows
-    stay the same."""
+    """Shipped or own model, or model file, with the initial weights. It must have the
+    same network; its flow multiplier may differ: the weights are rescaled so that the
+    flows stay the same. `--fine-tune` takes the network of the model, too."""
     precision: TrainingPrecision = "fp32"
     """Precision of features: bf16 is faster on processors with AMX, bf16 and fp16 on
     GPUs, and both halve the memory. Weights, flows, warps and losses are always in
@@ -92,6 +92,9 @@ class TrainConfig:
     """Number of ordered pairs of `val` cases for validation."""
     patience: int | None = None
     """Stop after this many validations without a better model; if not given, never."""
+    names_cases: bool = False
+    """Write the names of the cases into the model file, which else has only their
+    numbers: names may tell who was scanned."""
     kept_states: int = 2
     """Number of states to resume from that are kept; older ones are deleted."""
     target_pairs: int = 100
@@ -243,6 +246,8 @@ class Recipe:
     preprocessing: Preprocessing
     network: NetworkConfig
     training: TrainConfig
+    remarks: tuple[str, ...] = field(default=(), compare=False)
+    """What was adapted to the scans, or overridden, in words; written to the run."""
 
     def __post_init__(self) -> None:
         if self.network.shape != self.preprocessing.shape:

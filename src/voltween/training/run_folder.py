@@ -30,6 +30,8 @@ from voltween.inputs import check_is_no_input
 from voltween.models import (
     Model,
     dataclass_from_facts,
+    different_settings,
+    in_one_line,
     network_tensors,
     read_tensors,
     save_model,
@@ -48,9 +50,10 @@ LOG = "log.csv"
 VALIDATION = "validation.csv"
 CURVES = "progress.png"
 _STATE = "state-{:08d}.safetensors"
-_BEST = "best.safetensors"
-_RECIPE = "recipe.json"
-_FILES = (LOG, VALIDATION, CURVES, _BEST, _RECIPE)  # beside states and TensorBoard's
+BEST = "best.safetensors"
+RECIPE = "recipe.json"
+_FILES = (LOG, VALIDATION, CURVES, BEST, RECIPE)  # beside states and TensorBoard's
+_CASES = ("train_cases", "val_cases")
 _ADAM = "optimizer."
 _PACKAGES = (
     "voltween",
@@ -97,12 +100,12 @@ class RunFolder:
     @property
     def best(self) -> Path:
         """File of the best model."""
-        return self.path / _BEST
+        return self.path / BEST
 
     @property
     def states(self) -> list[Path]:
         """Files to resume from, the latest last."""
-        return sorted(self.path.glob("state-*.safetensors"))
+        return states_in(self.path)
 
     def resume(self, network: Network, optimizer: torch.optim.Optimizer) -> Progress:
         """Loads the latest state into network and optimizer; returns its progress.
@@ -123,12 +126,24 @@ class RunFolder:
         logger.info("resuming at step %d of %s", progress.step, self.path)
         return progress
 
-    def begin(self, progress: Progress, environment: dict[str, Any]) -> None:
-        """Writes the recipe, and cuts the tables after the steps already taken."""
+    def begin(
+        self,
+        progress: Progress,
+        environment: dict[str, Any],
+        remarks: Sequence[str] = (),
+    ) -> None:
+        """Writes the recipe with its remarks, and cuts the tables after the last step.
+
+        The last step is the last one already taken.
+        """
         for name in (LOG, VALIDATION):
             _cut_table(self.path / name, progress.step)
-        facts = {"recipe": self._recipe, "environment": environment}
-        with whole_file(self.path / _RECIPE) as partial:
+        facts = {
+            "recipe": self._recipe,
+            "remarks": list(remarks),
+            "environment": environment,
+        }
+        with whole_file(self.path / RECIPE) as partial:
             partial.write_text(json.dumps(facts, indent=1))
 
     def save_state(
@@ -149,8 +164,11 @@ class RunFolder:
             old.unlink()
 
     def save_best(self, model: Model) -> None:
-        """Writes the best model; the recipe goes before its figures as provenance."""
-        provenance = self._recipe | model.provenance
+        """Writes the best model; the recipe goes before its figures as provenance.
+
+        Names of cases and folders, which may tell who was scanned, are left out.
+        """
+        provenance = without_names(self._recipe) | model.provenance
         save_model(replace(model, provenance=provenance), self.best)
 
     def log_losses(self, step: int, losses: dict[str, float]) -> None:
@@ -179,17 +197,45 @@ class RunFolder:
         )
 
     def _check_recipe(self, stored: dict[str, Any]) -> None:
-        stored = _with_new_settings(stored)
-        different = [
-            key for key, value in self._recipe.items() if stored.get(key) != value
-        ]
+        different = different_settings(_with_new_settings(stored), self._recipe)
         if different:
             raise InputError(
                 about=self.path,
                 expected="a run of the same recipe",
-                got=f"one with other settings ({', '.join(different)})",
+                got=f"one with other settings ({in_one_line(different)})",
                 advice="give another folder, or the settings of that run to resume it",
             )
+
+
+def states_in(run: Path) -> list[Path]:
+    """The states in the folder of a run, the latest last."""
+    return sorted(run.glob("state-*.safetensors"))
+
+
+def step_of_state(path: Path) -> int:
+    """The step of a state, by the name of its file; 0 if it states none."""
+    digits = path.name.removeprefix("state-").removesuffix(".safetensors")
+    return int(digits) if digits.isascii() and digits.isdigit() else 0
+
+
+def without_names(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe for others: the number of cases, not their names, and no folders.
+
+    The names of cases stay if the recipe says so.
+    """
+    training = recipe["training"]
+    kept = dict(recipe)
+    for key in _CASES:
+        if key in recipe:
+            kept[key.replace("cases", "scans")] = len(recipe[key])
+            if not training.get("names_cases"):
+                del kept[key]
+    files = {
+        key: Path(training[key]).name
+        for key in ("start_from", "teacher")
+        if training.get(key) is not None
+    }
+    return kept | {"training": training | files}
 
 
 def environment() -> dict[str, Any]:
@@ -249,12 +295,12 @@ def _cut_table(path: Path, step: int) -> None:
         return
     text = path.read_bytes().decode("utf-8", "replace")
     header, *rows = text.splitlines(keepends=True) or [""]
-    kept = [row for row in rows if row.endswith("\n") and 0 < _step_of(row) <= step]
+    kept = [row for row in rows if row.endswith("\n") and 0 <= _step_of(row) <= step]
     with whole_file(path) as partial:
         partial.write_text("".join([header, *kept]), encoding="utf-8")
 
 
 def _step_of(row: str) -> int:
-    """The step of a row of a table; 0 if it states none."""
+    """The step of a row of a table; -1 if it states none."""
     first = row.split(",")[0]
-    return int(first) if first.isascii() and first.isdigit() else 0
+    return int(first) if first.isascii() and first.isdigit() else -1

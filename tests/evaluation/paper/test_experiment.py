@@ -96,8 +96,7 @@ def test_an_experiment_trains_compares_and_goes_on(cohort, tmp_path):
     folder = out / "small"
     best = folder / "trained" / "AD-share-0.5" / "best.safetensors"
     provenance = load_model(best).provenance
-    assert len(provenance["train_cases"]) == 2
-    assert provenance["val_cases"] == ["case4", "case5"]
+    assert (provenance["train_scans"], provenance["val_scans"]) == (2, 2)
     assert (folder / "table" / "table.md").read_text("utf-8").strip() == page
     names = json.loads((folder / "table" / "methods.json").read_text("utf-8"))
     assert names["half"] == "AD-share-0.5"

@@ -1,0 +1,133 @@
+"""What came of a training: its best step, and whether the model is of any use."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from voltween.errors import InputError
+from voltween.files import existing_file
+from voltween.models import dataclass_from_facts, load_model
+from voltween.text_files import read_table
+from voltween.training.run_folder import BEST, VALIDATION, states_in, step_of_state
+from voltween.training.validation import StageValidation, merit
+
+_VALIDATION_COLUMNS = ("step", "stage", "dice", "correlation", "folding_percent")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The outcome of a training so far, by means over its validation pairs.
+
+    All figures are on the network's grid.
+    """
+
+    model: Path
+    """File of the best model."""
+    best_step: int
+    """Step of that model; 0 is the model that a fine-tuning started from."""
+    last_step: int
+    """Number of steps taken."""
+    planned_steps: int
+    stages: tuple[StageValidation, ...] = ()
+    """Before registration, and after every stage of the best model; empty without
+    validation pairs."""
+    start: tuple[StageValidation, ...] = ()
+    """The same for the model that training started from, if it was one."""
+
+    @property
+    def is_better_than_nothing(self) -> bool | None:
+        """Whether pairs agree better after registration; None if nothing tells."""
+        if not self.stages:
+            return None
+        return merit(self.stages) > merit(self.stages[:1])
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The outcome for people."""
+        return (self._best_in_words, self._figures_in_words, self._verdict)
+
+    @property
+    def measure(self) -> str:
+        """Name of the measure by which the best model was chosen."""
+        last = self.stages[-1] if self.stages else None
+        return "correlation" if last is None or last.dice is None else "Dice"
+
+    @property
+    def _best_in_words(self) -> str:
+        text = f"The best model is {self.model}, of step {self.best_step}"
+        text += f" of {self.last_step}."
+        if self.last_step < self.planned_steps:
+            text += f" {self.planned_steps} steps were planned."
+        return text
+
+    @property
+    def _figures_in_words(self) -> str:
+        if not self.stages:
+            return "There are no pairs of `val` cases: nothing was measured."
+        before, after = merit(self.stages[:1]), merit(self.stages)
+        text = (
+            f"{self.measure} of `val` pairs on the network's grid: {before:.3f} before "
+            f"registration, {after:.3f} after it"
+        )
+        if self.start:
+            text += f"; {merit(self.start):.3f} by the model that training started from"
+        return f"{text}."
+
+    @property
+    def _verdict(self) -> str:
+        if self.is_better_than_nothing is None:
+            return "Whether the model is better than doing nothing is not known."
+        if not self.is_better_than_nothing:
+            return "The model is NOT better than doing nothing."
+        if self.start and self.best_step == 0:
+            return (
+                "The model is better than doing nothing, but no step was better than "
+                "the model that training started from, which it still is."
+            )
+        return "The model is better than doing nothing."
+
+
+def read_outcome(run: Path) -> Outcome:
+    """Reads the outcome of a training from the folder of its run.
+
+    Raises:
+        InputError: If the folder has no model yet, or a file is damaged.
+    """
+    path = existing_file(run / BEST)
+    facts = load_model(path).provenance
+    try:
+        stages = tuple(
+            dataclass_from_facts(StageValidation, stage, "validation_on_network_grid")
+            for stage in facts["validation_on_network_grid"]
+        )
+        best_step, planned = int(facts["steps"]), int(facts["training"]["steps"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            about=path, expected="a model that training wrote", got="another one"
+        ) from error
+    steps = [step_of_state(state) for state in states_in(run)]
+    return Outcome(
+        path, best_step, max([best_step, *steps]), planned, stages, _start(run)
+    )
+
+
+def _start(run: Path) -> tuple[StageValidation, ...]:
+    """Validation of step 0, which a training has that starts from a model."""
+    path = run / VALIDATION
+    if not path.exists():
+        return ()
+    table = read_table(path, "the validation of a training", _VALIDATION_COLUMNS)
+    try:
+        return tuple(
+            StageValidation(
+                stage=row["stage"],
+                dice=float(row["dice"]) if row["dice"] else None,
+                correlation=float(row["correlation"]),
+                folding_percent=float(row["folding_percent"]),
+            )
+            for row in table.rows
+            if row["step"] == "0"
+        )
+    except ValueError as error:
+        raise InputError(
+            about=path, expected="numbers of a validation", got="something else"
+        ) from error

@@ -1,0 +1,157 @@
+"""Own models by commands: fine-tuned, carded, listed, taken by their names."""
+
+import shlex
+import signal
+
+import pytest
+
+from support.cohorts import write_cohort
+from support.processes import no_signals_ignored
+from voltween.cli import main
+from voltween.cli import train as command
+from voltween.models import Model, load_model, save_model
+from voltween.networks import CascadeConfig, build
+from voltween.preprocessing import Preprocessing
+from voltween.training import read_plan
+
+SHAPE = (16, 16, 16)
+
+
+@pytest.fixture(scope="module", name="manifest")
+def manifest_fixture(tmp_path_factory):
+    return write_cohort(tmp_path_factory.mktemp("cohort"))
+
+
+@pytest.fixture(name="folder")
+def folder_fixture(monkeypatch, tmp_path):
+    """The folder of the user's models, with one model of a small network."""
+    folder = tmp_path / "models"
+    monkeypatch.setenv("VOLTWEEN_MODELS", str(folder))
+    monkeypatch.setenv("COLUMNS", "200")
+    folder.mkdir()
+    network = build(CascadeConfig("AD", SHAPE, channels=2))
+    model = Model("small", network, Preprocessing(SHAPE, (2.5, 2.5, 2.5)), {})
+    save_model(model, folder / "small.safetensors")
+    return folder
+
+
+def words(*parts):
+    return list(map(str, parts))
+
+
+def test_from_a_manifest_to_an_own_model(manifest, folder, tmp_path, capsys):
+    """Fine-tune, card, list: what each says and leaves."""
+    run = tmp_path / "run"
+    line = ("train", manifest, "--fine-tune", "small", "--out", run)
+    main(words(*line, "--steps", 2, "--validate-every", 1))
+    shown = capsys.readouterr().out
+    for text in (
+        "preprocessing.spacing_mm: ",
+        "training.start_from: weights before the first step",
+        "command line: training.steps 2, not ",
+        "before registration, ",
+        "by the model that training started from",
+        "doing nothing",
+    ):
+        assert text in shown
+    assert load_model(run / "best.safetensors").network.config.shape == SHAPE
+
+    main(words("card", run, "--name", "blobs", "--purpose", "soft blobs"))
+    assert "take it with --model blobs" in capsys.readouterr().out
+    assert "For soft blobs." in (folder / "blobs.md").read_text("utf-8")
+    assert "command line: training.steps 2" in (run / "card.md").read_text("utf-8")
+
+    main(["models"])
+    shown = capsys.readouterr().out
+    assert "soft blobs" in shown
+    assert "4 scans, " in shown
+    assert f"Your own models: 2 in {folder}" in shown
+    assert "hippocampus" in shown
+
+
+def test_a_plan_like_a_model_is_used_as_it_is(manifest, folder, tmp_path, monkeypatch):
+    path = tmp_path / "plan.toml"
+    main(words("plan", manifest, "--like", "small", "--out", path))
+    plan = read_plan(path)
+    assert plan.training.start_from == "small"
+    assert plan.cascade == CascadeConfig("AD", SHAPE, channels=2)
+    text = path.read_text("utf-8")
+    assert "# -> weights before the first step" in text
+    assert "without a GPU" not in text
+    recipes = []
+    monkeypatch.setattr(
+        command, "train", lambda cases, recipe, **_: recipes.append(recipe)
+    )
+    monkeypatch.setattr(command, "read_outcome", lambda run: NoOutcome)
+    path.write_text(text.replace("training.seed = 0", "training.seed = 9"))
+    main(words("train", path, "--out", tmp_path / "run"))
+    main(words("train", path, "--fine-tune", "small", "--out", tmp_path / "run"))
+    assert recipes[0] == recipes[1]
+    assert recipes[0].training.seed == 9
+    assert "used as it is" in recipes[1].remarks[0]
+
+
+class NoOutcome:
+    """Of a training that did not take place."""
+
+    sentences = ()
+
+
+def test_a_dry_run_of_a_fine_tuning_trains_nothing(manifest, folder, tmp_path, capsys):
+    run = tmp_path / "run"
+    line = ("train", manifest, "--fine-tune", "small", "--out", run, "--dry-run")
+    main(words(*line))
+    shown = capsys.readouterr().out
+    assert "6 scans can be used." in shown
+    assert "preprocessing.shape: that of small" in shown
+    assert not (run / "best.safetensors").exists()
+
+
+def test_weights_of_another_network_are_refused_in_words(
+    manifest, folder, tmp_path, capsys
+):
+    line = ("train", manifest, "--start-from", "small", "--out", tmp_path / "run")
+    with pytest.raises(SystemExit) as caught:
+        main(words(*line))
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert "small: expected a model with the network of this training" in error
+    assert "shape [16, 16, 16], not [32, 32, 32]; channels 2, not 16" in error
+    assert "give --fine-tune small" in error
+    assert "CascadeConfig" not in error
+    assert "flow_multiplier" not in error
+
+
+def test_an_interrupted_training_says_how_to_go_on(
+    manifest, folder, tmp_path, capsys, monkeypatch
+):
+    def interrupted(*_, **__):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(command, "train", interrupted)
+    line = words(
+        "train", manifest, "--fine-tune", "small", "--out", tmp_path / "my run"
+    )
+    with no_signals_ignored(), pytest.raises(SystemExit) as caught:
+        main(line)
+    assert caught.value.code == 130
+    error = capsys.readouterr().err
+    assert f"To go on, repeat the command: {shlex.join(['voltween', *line])}" in error
+
+
+@pytest.mark.filterwarnings("default::voltween.errors.SuspiciousInputWarning")
+def test_a_damaged_own_model_does_not_hide_the_others(folder, capsys):
+    (folder / "odd.safetensors").write_bytes(b"odd")
+    main(["models"])
+    shown = capsys.readouterr()
+    assert "small" in shown.out
+    assert "odd.safetensors: expected a Voltween model" in shown.err
+    assert "Traceback" not in shown.err
+
+
+def test_a_card_of_a_folder_without_a_run_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(words("card", tmp_path))
+    assert caught.value.code == 2
+    assert "best.safetensors: expected a file" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
