@@ -64,7 +64,8 @@ def test_a_change_in_one_place_bends_scans_that_agree_elsewhere(scan):
     truth = DisplacementField(GRID, vectors_mm)
     moving = truth.inverse().resample(scan, onto=GRID)
     result = register(scan, moving, model=None, refinement=ACCURATE_ALONE)
-    off = result.fixed_to_moving.map_positions(middle[None]) - (middle + [4, 0, 0])
+    end = middle + np.array([4.0, 0, 0])
+    off = result.fixed_to_moving.map_positions(middle[None]) - end
     assert np.linalg.norm(off) < 2
 
 
