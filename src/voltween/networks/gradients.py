@@ -14,6 +14,7 @@ from voltween.ops import weight_gradient, winograd_once
 _FALLBACK_SIZE = 20480
 # oneDNN is ten times too slow for the weights' gradient of 3 channels (AVX2).
 _FEW_CHANNELS = 4
+_MOST_INTERLEAVED = 3  # channels, of phases that are placed at once
 
 
 class Geometry(NamedTuple):
@@ -77,7 +78,7 @@ def _is_halving_of_few(x: Tensor, weight: Tensor, geometry: Geometry) -> bool:
     """Whether the features are few channels that a 3^3 convolution halves."""
     is_even = all(n % 2 == 0 for n in x.shape[2:])
     is_halving = geometry == (2, 1) and weight.shape[-1] == 3
-    return is_even and is_halving and x.shape[1] < _FEW_CHANNELS
+    return is_even and is_halving and x.shape[1] <= _MOST_INTERLEAVED
 
 
 def _interleaved_gradient(gradient: Tensor, weight: Tensor) -> Tensor | None:

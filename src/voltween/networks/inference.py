@@ -157,8 +157,8 @@ class PackedUpsampling(PackedConvolution):
     ) -> Float[Tensor, "b c3 i j k"]:
         """Returns [skip, LeakyReLU(upsampled features), prediction]."""
         if (winograd := self._packed_for(coarse)) is not None:
-            numbers = (x.to(self.dtype) for x in (coarse, skip, prediction))
-            return winograd.join(*numbers, leak)
+            skip, prediction = skip.to(self.dtype), prediction.to(self.dtype)
+            return winograd.join(coarse.to(self.dtype), skip, prediction, leak)
         return join(skip, self(coarse), prediction, leak)
 
     def flow(

@@ -72,7 +72,7 @@ def decide(
         measure: Tries the kernel; returns the seconds that each form took.
         names: Names of the forms; None for the instruction sets of this processor.
     """
-    name = _kept().get(kernel)
+    name = _kept().get(kernel, "")
     if name not in (_native.instruction_sets() if names is None else names):
         seconds = measure()
         name = min(seconds, key=seconds.__getitem__)
