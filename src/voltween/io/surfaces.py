@@ -137,7 +137,7 @@ def _save(mesh: Any, path: Path, frame: str) -> None:
     from vtkmodules.vtkIOGeometry import vtkSTLWriter
     from vtkmodules.vtkIOLegacy import vtkPolyDataWriter
 
-    writers = {".stl": vtkSTLWriter, ".vtk": vtkPolyDataWriter}
+    writers: dict[str, Any] = {".stl": vtkSTLWriter, ".vtk": vtkPolyDataWriter}
     kind = writers.get(path.suffix.lower())
     if kind is None:
         mesh.save(path)

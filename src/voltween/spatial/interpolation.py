@@ -149,5 +149,6 @@ def _mapped_slabs(
         voxels = np.indices((stop - first, j, k), np.float64).reshape(3, -1).T
         voxels[:, 0] += first
         positions = map_positions(chain, voxels)
-        is_inside = (positions >= -0.5) & (positions < np.array(volume_shape) - 0.5)
-        yield first, stop, positions, is_inside.all(axis=1)
+        limits = np.array(volume_shape) - 0.5
+        is_inside = np.all((positions >= -0.5) & (positions < limits), axis=1)
+        yield first, stop, positions, np.asarray(is_inside)
