@@ -31,7 +31,7 @@ def refinement_cases(
     """
     matrix, translation = 0.05 * torch.eye(3)[None], torch.ones(1, 3)
     numbers = torch.cat([matrix.flatten(1), translation], dim=1)
-    features = [_features(image) for image in (fixed, moving)]
+    features = _features(fixed), _features(moving)
     folding = _FOLDS * flow
     correlation = WarpedCorrelation(fixed, moving, _WINDOW)
     difference = WarpedFeatures(*features, 1.0)
