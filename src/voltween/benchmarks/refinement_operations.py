@@ -18,6 +18,7 @@ Gradients = Callable[[], tuple[Tensor, ...]]
 _WINDOW = Window(width=5, floor=naive.CONTRAST_FLOOR)
 _LEAST_DETERMINANT = 0.2
 _FEATURES = 12  # of MIND-SSC
+_FOLDS = 4.0  # times the flow: some of its voxels fold
 
 
 def refinement_cases(
@@ -30,7 +31,8 @@ def refinement_cases(
     """
     matrix, translation = 0.05 * torch.eye(3)[None], torch.ones(1, 3)
     numbers = torch.cat([matrix.flatten(1), translation], dim=1)
-    features = [_features(image) for image in (fixed, moving)]
+    features = _features(fixed), _features(moving)
+    folding = _FOLDS * flow
     correlation = WarpedCorrelation(fixed, moving, _WINDOW)
     difference = WarpedFeatures(*features, 1.0)
 
@@ -57,8 +59,8 @@ def refinement_cases(
             ),
         ),
         "folding": (
-            _adding(lambda **to: add_folding(flow, _LEAST_DETERMINANT, **to), flow),
-            _with_autograd(_naive_folding, flow),
+            _adding(lambda **to: add_folding(folding, _LEAST_DETERMINANT, **to), flow),
+            _with_autograd(_naive_folding, folding),
         ),
         "variation": (
             _adding(lambda **to: add_variation(flow, **to), flow),
