@@ -16,11 +16,11 @@ from voltween.stopping import stopping_at_signals
 COMMANDS = {
     "register": "Register MOVING to FIXED and write the results to a folder.",
     "cohort": "Register many scans, and go on where an earlier run ended.",
-    "template": "Make a template of many scans: their mean in shape and intensity.",
-    "segment": "Carry the labels of several atlases to a scan, and fuse them.",
     "apply": "Apply transforms to images, label maps, points and surfaces.",
     "convert": "Write a transform as another tool reads it, or read it from one.",
     "jacobian": "Write a map of the volume change of a transform (Jacobian).",
+    "template": "Make a template of many scans: their mean in shape and intensity.",
+    "segment": "Carry the labels of several atlases to a scan, and fuse them.",
     "align": "Align all scans of a manifest to one of them with ANTs.",
     "prepare": "Turn a downloaded cohort into images, labels and a manifest.",
     "split": "Divide the cases of a manifest into train, val and test, by subject.",

@@ -61,7 +61,7 @@ def average_scans(
         place: The folder in which room for all moved scans is made.
     """
     with workspace(place) as folder:
-        stack = np.lib.format.open_memmap(
+        stack = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
             folder / "scans.npy",
             mode="w+",
             dtype=np.float32,

@@ -159,7 +159,7 @@ class Averager:
         ]
         return average_scans(scans, grid, self.options.average, self.out)
 
-    def _common_grid(self, poses: Mapping[str, Affine]) -> Grid:
+    def _common_grid(self, poses: Mapping[str, Transform]) -> Grid:
         """A grid of axes R, A, S: median voxel size and field of view of the scans."""
         grids = {name: self.surveys[name].grid for name in poses}
         sizes = [spacing_and_shape(grid) for grid in grids.values()]

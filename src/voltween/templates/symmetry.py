@@ -10,8 +10,6 @@ from voltween.registration import register
 from voltween.spatial import Affine, Grid, Image, nearest_world_axes
 from voltween.templates.mean_shape import Tensor, Vectors, nearest_affine, power_of
 
-_RIGID = "rigid"
-
 
 def mirror_axis(grid: Grid) -> int:
     """The array axis that runs from left to right."""
@@ -57,6 +55,6 @@ def middle_pose(image: Image) -> Affine:
     Raises:
         InputError: If the image cannot be registered.
     """
-    found = register(image, mirrored(image), model=None, refinement=_RIGID)
+    found = register(image, mirrored(image), model=None, refinement="rigid")
     rigid = nearest_affine(found.fixed_to_moving, image.grid.corners_mm())
     return power_of(rigid, -0.5)
