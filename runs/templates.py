@@ -157,7 +157,7 @@ def main() -> None:
 def add(path: Path, row: Row) -> None:
     """Appends a row to the table."""
     is_new = not path.exists()
-    with path.open("a", newline="") as file:
+    with path.open("a", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(row))
         if is_new:
             writer.writeheader()
