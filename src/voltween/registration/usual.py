@@ -37,7 +37,7 @@ _USUAL = {
         "accurate", 0.49, Similarities(0.4, 0.49), Similarities(0.45, 0.55), 0.5
     ),
     "headneck": Usual(
-        "accurate", 0.28, Similarities(0.18, 0.25), Similarities(0.25, 0.35), 0.65
+        "accurate", 0.28, Similarities(0.18, 0.25), Similarities(0.25, 0.31), 0.65
     ),
     "hippocampus": Usual(
         "fast", 0.28, Similarities(0.24, 0.28), Similarities(0.42, 0.48), 0.7
