@@ -35,7 +35,7 @@ def test_a_plan_of_label_maps_shows_and_trains_without_an_edit(tmp_path):
     main(["plan", str(manifest), "--out", str(path)])
     text = path.read_text("utf-8")
     assert "label maps without a scan: 4 of 4 train" in text
-    assert "[training.synthesis]" in text
+    assert "training.synthesis.share" in text
     path.write_text(text.replace("steps = 10000", "steps = 1"))  # to be quick
     cache = ["--cache", str(tmp_path / "cache")]
     main(["synthesize", str(path), "--out", str(tmp_path / "shown"), *cache])

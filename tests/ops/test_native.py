@@ -66,6 +66,7 @@ IN_ONE_CALL = {
     "add_warped_correlation",
     "add_warped_difference",
     "cube_statistics",
+    "mask_weights",
     "weight_gradient",
 }
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.name)

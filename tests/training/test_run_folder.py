@@ -153,13 +153,13 @@ class TestStates:
         RunFolder(tmp_path, old, 2).save_state(network, optimizer, Progress(step=4))
         assert RunFolder(tmp_path, facts, 2).resume(network, optimizer).step == 4
         changed = facts | {"training": facts["training"] | {"full_rate_epochs": 3}}
-        with pytest.raises(InputError, match=r"other settings \(training\)"):
+        with pytest.raises(InputError, match="full_rate_epochs 4, not 3"):
             RunFolder(tmp_path, changed, 2).resume(network, optimizer)
 
     def test_a_run_of_another_recipe_is_refused(self, network, optimizer, tmp_path):
         RunFolder(tmp_path, FACTS, 2).save_state(network, optimizer, Progress(2))
         other = RunFolder(tmp_path, {"training": {"steps": 7}}, 2)
-        with pytest.raises(InputError, match=r"other settings \(training\)"):
+        with pytest.raises(InputError, match="steps 6, not 7"):
             other.resume(network, optimizer)
 
 

@@ -50,7 +50,9 @@ def paths_to_keep(command: Any) -> list[Path]:
 
 def _named_in_texts(command: Any) -> list[Path]:
     texts = [value for _, value in _options(command) if isinstance(value, str)]
-    texts += [str(path) for _, value in _options(command) for path in _paths(value)]
+    for name, value in _options(command):
+        if name not in _NO_INPUTS:  # inverse:FILE is a path that does not exist
+            texts += [str(path) for path in _paths(value) if not is_there(path)]
     parts = {part for text in texts for part in (text, *re.split("[,:]", text))}
     return [Path(part) for part in sorted(parts) if part and Path(part).is_file()]
 

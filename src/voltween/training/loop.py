@@ -22,20 +22,8 @@ from voltween.digests import content_digest
 from voltween.errors import InputError
 from voltween.files import output_folder
 from voltween.locks import alone_in
-from voltween.models import (
-    Model,
-    ModelFingerprint,
-    different_settings,
-    in_one_line,
-    load_model,
-)
-from voltween.networks import (
-    CascadeConfig,
-    Network,
-    build,
-    config_facts,
-    weights_for,
-)
+from voltween.models import Model, ModelFingerprint
+from voltween.networks import Network, config_facts
 from voltween.stopping import Deferral, deferring_signals
 from voltween.training.batches import (
     NamedBatch,
@@ -44,6 +32,7 @@ from voltween.training.batches import (
     naming_dead_workers,
 )
 from voltween.training.hardware import Hardware
+from voltween.training.initial_network import initial_network
 from voltween.training.logs import Logs, StepReport
 from voltween.training.objective import Objective, PairBatch, pair_losses, total_loss
 from voltween.training.recipe import Recipe, learning_rate
@@ -360,42 +349,6 @@ class Training:
         reduced = self.fabric.all_reduce(values.to(self.fabric.device), reduce_op=how)
         assert isinstance(reduced, Tensor)
         return reduced.cpu()
-
-
-def initial_network(recipe: Recipe) -> Network:
-    """Builds the network as it is before the first step.
-
-    Raises:
-        InputError: If the model to start from has another network.
-        MissingPackageError: If the package that the network comes from is missing.
-    """
-    config = recipe.training
-    torch.manual_seed(config.seed)
-    network = build(recipe.network)
-    network.recomputes_features = config.recompute_features
-    if config.start_from is not None:
-        model = load_model(config.start_from)
-        state = weights_for(recipe.network, model.network)
-        if state is None:
-            raise InputError(
-                about=config.start_from,
-                expected="a model with the network of this training",
-                got=f"another one ({in_one_line(_other_settings(model, recipe))})",
-                advice=f"give --fine-tune {config.start_from}, which takes the "
-                "network of the model",
-            )
-        network.load_state_dict(state)
-    return network
-
-
-def _other_settings(model: Model, recipe: Recipe) -> list[str]:
-    """Settings in which the network of a model is not that of a recipe, in words."""
-    got, expected = model.network.config, recipe.network
-    if type(got) is not type(expected):
-        return [f"{got.title}, not {expected.title}"]
-    if isinstance(got, CascadeConfig) and isinstance(expected, CascadeConfig):
-        got = replace(got, flow_multiplier=expected.flow_multiplier)  # may differ
-    return different_settings(got, expected)
 
 
 def recipe_facts(cases: Sequence[Case], recipe: Recipe) -> dict[str, Any]:
