@@ -358,11 +358,8 @@ def test_a_network_learns_its_own_flows_refined_beside_images_and_labels(
     run(manifest, tmp_path, config, reports.append, cache=tmp_path / "cache")
     assert len(list((tmp_path / "cache" / "targets").glob("*.json"))) == 2
     terms = {"end-point error", "dense 1 similarity", "dense 1 overlap"}
-    assert [report.step for report in reports] == [
-        0,
-        1,
-        2,
-    ]  # 0: the model it starts from
+    # Step 0 is the model that the training starts from.
+    assert [report.step for report in reports] == [0, 1, 2]
     assert all(terms <= set(report.losses) for report in reports[1:])
     assert all(report.losses["end-point error"] > 0 for report in reports[1:])
 
