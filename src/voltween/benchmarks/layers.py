@@ -24,7 +24,7 @@ class LayerResult:
 
     layer: Layer
     performed_cost: Cost
-    """Of the operations that are performed, and the bytes."""
+    """The cost of the operations that are performed, and of the bytes."""
     timings: dict[str, Timing]
     """Times of `voltween` and of `plain PyTorch`."""
 

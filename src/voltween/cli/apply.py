@@ -190,7 +190,7 @@ class Apply:
 
 
 def _described(result: MultichannelImage, sampling: Sampling) -> str:
-    """What was made, in words: numbers per voxel, interpolation, type."""
+    """The result in words: numbers per voxel, interpolation, type."""
     words = f"{sampling.interpolation} interpolation, {result.data.dtype}"
     if result.meaning == "scalar":
         return f"{words.capitalize()}."

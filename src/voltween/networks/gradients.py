@@ -18,7 +18,7 @@ _MOST_INTERLEAVED = 3  # channels, of phases that are placed at once
 
 
 class Geometry(NamedTuple):
-    """How a kernel moves over the features, along every axis."""
+    """The steps and the padding of a kernel, the same along every axis."""
 
     stride: int
     padding: int

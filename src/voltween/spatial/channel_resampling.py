@@ -20,7 +20,7 @@ _FINE_STEPS = 100
 
 @dataclass(frozen=True)
 class Sampling:
-    """How voxels are computed and stored."""
+    """Interpolation, fill value and number type of resampled voxels."""
 
     interpolation: Interpolation = "linear"
     fill: float | None = None

@@ -113,7 +113,7 @@ def _largest_share(
 def _heaviest(
     labels: Shaped[np.ndarray, "n 8"], weights: Float[np.ndarray, "n 8"]
 ) -> Shaped[np.ndarray, " n"]:
-    """Of each row, the label with the largest sum of weights, or the smallest such."""
+    """The label with the largest sum of weights in each row; the smallest of equals."""
     order = np.argsort(labels, axis=1, kind="stable")
     labels = np.take_along_axis(labels, order, axis=1)
     weights = np.take_along_axis(weights, order, axis=1)

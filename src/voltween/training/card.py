@@ -20,7 +20,7 @@ _NOT_STATED = "Not stated."
 
 @dataclass(frozen=True)
 class CardWords:
-    """What only the people who trained a model can tell about it."""
+    """Facts about a model that only the people who trained it know."""
 
     purpose: str = ""
     """Scans that the model is for, such as "T2 MR of mouse brains"."""
@@ -29,7 +29,7 @@ class CardWords:
     license: str = ""
     """License of data and model."""
     limits: str = ""
-    """What the model must not be used for."""
+    """Uses for which the model is not fit."""
 
 
 def write_card(run: Path, words: CardWords) -> Path:
@@ -152,7 +152,7 @@ def _recipe(model: Model, outcome: Outcome, run: Path) -> Iterator[str]:
 
 
 def _remarks(run: Path) -> Sequence[str]:
-    """What was adapted or overridden in a run; nothing in runs of earlier versions."""
+    """The adapted or overridden settings of a run; none in runs of earlier versions."""
     remarks = read_json(run / RECIPE, "the recipe of a training").get("remarks")
     return [str(remark) for remark in remarks] if isinstance(remarks, list) else []
 

@@ -17,7 +17,7 @@ from voltween.training.label_volumes import LabelVolume, margins
 
 
 class Placed(NamedTuple):
-    """What the voxels of a canonical grid show of a volume after a flow."""
+    """A volume on the voxels of a canonical grid, after a flow."""
 
     codes: Integer[Tensor, "block i j k"]
     """Index into the labels of the volume."""

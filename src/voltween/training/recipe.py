@@ -247,7 +247,7 @@ class Recipe:
     network: NetworkConfig
     training: TrainConfig
     remarks: tuple[str, ...] = field(default=(), compare=False)
-    """What was adapted to the scans, or overridden, in words; written to the run."""
+    """Settings adapted to the scans, or overridden, in words; written to the run."""
 
     def __post_init__(self) -> None:
         if self.network.shape != self.preprocessing.shape:
