@@ -7,6 +7,7 @@ import numpy as np
 
 from voltween import io
 from voltween.digests import content_digest
+from voltween.errors import InputError
 from voltween.files import naming
 from voltween.preprocessing import (
     check_is_scan,
@@ -43,12 +44,20 @@ def survey_image(image: Image) -> Survey:
     """Measures a scan.
 
     Raises:
-        InputError: If it is constant.
+        InputError: If it is constant, or no brighter inside than outside.
     """
     check_is_scan(image)
     is_ct = looks_like_ct(image)
     x, y, z = find_foreground(image, is_ct=is_ct).center_mm.tolist()
     brightest, _ = foreground_range(image, (_BRIGHTEST, 100.0))
+    if not is_ct and brightest <= image.outside_value:  # intensities would be NaN
+        raise InputError(
+            about="image",
+            expected="a foreground that is brighter than its outside",
+            got=f"{_BRIGHTEST:g} % of the foreground at {brightest:g} or below, and "
+            f"{image.outside_value:g} outside",
+            advice="leave the scan out",
+        )
     return Survey(
         is_ct=is_ct,
         range=(image.outside_value, brightest),
