@@ -147,6 +147,17 @@ def test_options_override_settings_of_a_plan(recipes, manifest, tmp_path):
     assert len(changed.remarks) == 5
 
 
+def test_a_plan_with_a_table_of_tissues_is_trained_by_the_command(
+    recipes, manifest, tmp_path
+):
+    path = written_plan(tmp_path, manifest)
+    with path.open("a") as file:
+        file.write("training.synthesis.share = 1.0\n")
+        file.write('training.synthesis.tissues = "tissues.csv"\n')
+    main(["train", str(path), "--out", "run"])
+    assert recipes[0].training.synthesis.tissues == tmp_path / "tissues.csv"
+
+
 def test_bad_overrides_end_in_one_line(manifest, tmp_path, capsys):
     path = written_plan(tmp_path, manifest)
     words = ("train", path, "--out", tmp_path / "run")

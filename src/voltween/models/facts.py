@@ -86,6 +86,8 @@ def _convert(value: Any, kind: Any, key: str) -> Any:
         return dataclass_from_facts(kind, value, key)
     if (kind, type(value)) in ((float, int), (Path, str)):
         return kind(value)
+    if kind is Path and isinstance(value, Path):  # facts of a dataclass in memory
+        return value
     is_choice = origin is Literal and value in get_args(kind)
     if type(value) is not kind and not is_choice:
         raise InputError(about=key, expected=_in_words(kind), got=repr(value))

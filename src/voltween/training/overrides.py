@@ -43,7 +43,7 @@ def overridden(
     Raises:
         InputError: If a value does not go together with the rest of the plan.
     """
-    facts = asdict(plan) | {"manifest": str(plan.manifest)}
+    facts = asdict(plan)
     for option, key in _KEYS.items():
         if option in named:
             _set(facts, key, getattr(options, option))
