@@ -153,6 +153,9 @@ def test_a_plan_with_a_table_of_tissues_is_trained_by_the_command(
     path = written_plan(tmp_path, manifest)
     with path.open("a") as file:
         file.write("training.synthesis.share = 1.0\n")
+        file.write("training.objective.overlap = [1.0]\n")
+        file.write("training.objective.affine_similarity = 0.0\n")
+        file.write("training.objective.dense_similarity = []\n")
         file.write('training.synthesis.tissues = "tissues.csv"\n')
     main(["train", str(path), "--out", "run"])
     assert recipes[0].training.synthesis.tissues == tmp_path / "tissues.csv"

@@ -86,12 +86,16 @@ def _convert(value: Any, kind: Any, key: str) -> Any:
         return dataclass_from_facts(kind, value, key)
     if (kind, type(value)) in ((float, int), (Path, str)):
         return kind(value)
-    if kind is Path and isinstance(value, Path):  # facts of a dataclass in memory
-        return value
-    is_choice = origin is Literal and value in get_args(kind)
-    if type(value) is not kind and not is_choice:
+    if not _fits(value, kind):
         raise InputError(about=key, expected=_in_words(kind), got=repr(value))
     return value
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """True where the value has the type; facts may come from a dataclass, with paths."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    return isinstance(value, Path) if kind is Path else type(value) is kind
 
 
 def _convert_to_any(value: Any, kinds: tuple[Any, ...], key: str) -> Any:
