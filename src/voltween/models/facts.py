@@ -92,7 +92,7 @@ def _convert(value: Any, kind: Any, key: str) -> Any:
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    """True where the value has the type; facts may come from a dataclass, with paths."""
+    """True where the value has the type; facts of a dataclass in memory have paths."""
     if get_origin(kind) is Literal:
         return value in get_args(kind)
     return isinstance(value, Path) if kind is Path else type(value) is kind
