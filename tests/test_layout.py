@@ -31,7 +31,7 @@ GROUND = {
         "files",
         "folders",
     ),
-    *("library_lines", "process", "stopping", "text_files", "__main__"),
+    *("field_texts", "library_lines", "process", "stopping", "text_files", "__main__"),
 }
 SPACE = {"spatial", "io", "metrics", "preprocessing", "figures"}
 TENSORS = {"ops", "losses", "networks", "refinement"}
@@ -77,7 +77,10 @@ MAY_IMPORT = {
     "demo": {"registration", "models", "io", "spatial"},
     "benchmarks": {
         *("training", "networks", "refinement", "losses", "ops", "io", "spatial"),
+        "diagnosis",
     },
+    "schemas": {"registration", "refinement", "training"},
+    "diagnosis": {"registration", "refinement", "models", "ops", "io", "spatial"},
     "cli": set(PACKAGES) - {"cli"},
 }
 

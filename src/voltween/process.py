@@ -88,6 +88,17 @@ def machine_bytes() -> int | None:
         return None
 
 
+def free_bytes() -> int | None:
+    """Memory that programs can still get, in bytes; None except on Linux."""
+    path = Path("/proc/meminfo")
+    if not path.exists():
+        return None
+    for line in path.read_text("utf-8").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
 def usable_cores() -> int:
     """The number of threads for one piece of work.
 

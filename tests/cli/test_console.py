@@ -7,7 +7,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from voltween.cli import console as console_module
-from voltween.cli.console import Description, PlainConsole, show_markdown
+from voltween.cli.console import PlainConsole, show_markdown
+from voltween.cli.progress import Description
 
 NAME = "[/]\x1b[31m[bold]a\r"
 SHOWN = r"[/]\x1b[31m[bold]a\r"

@@ -12,10 +12,7 @@ from voltween.training import curves_figure, write_plan
 from voltween.training.curves import write_progress
 from voltween.training.plan_file import TrainingPlan
 
-OPTIONAL = {
-    *("lightning_fabric", "tensorboardX", "tomlkit", "docstring_parser"),
-    "matplotlib",
-}
+OPTIONAL = {"lightning_fabric", "tensorboardX", "tomlkit", "matplotlib"}
 
 
 @pytest.mark.parametrize("package", ["training", "evaluation"])
@@ -37,11 +34,10 @@ def test_training_names_the_extra(package, manifest, tmp_path, monkeypatch):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("package", ["tomlkit", "docstring-parser"])
-def test_a_plan_names_the_extra(package, tmp_path, monkeypatch):
-    hide_packages(monkeypatch, package)
+def test_a_plan_names_the_extra(tmp_path, monkeypatch):
+    hide_packages(monkeypatch, "tomlkit")
     plan = TrainingPlan(tmp_path / "cases.csv", PREPROCESSING, CASCADE)
-    with pytest.raises(MissingPackageError, match=f"writing a plan: .*{package}"):
+    with pytest.raises(MissingPackageError, match=r"writing a plan: .*tomlkit"):
         write_plan(plan, tmp_path / "plan.toml")
     assert list(tmp_path.iterdir()) == []
 

@@ -9,22 +9,28 @@ from voltween.files import PathLike
 from voltween.models import Model, load_model
 from voltween.networks import Precision
 
+_CPU = "cpu"
 _MODELS = 2  # a pair may take another model than the one before it
 
 
-def kept_model(name_or_path: PathLike, *, precision: Precision) -> Model:
+def kept_model(
+    name_or_path: PathLike, *, precision: Precision, device: str = "cpu"
+) -> Model:
     """Loads a model, or returns it if this process has loaded it before.
 
     A file that has changed since is loaded again.
 
     Raises:
-        InputError: As `load_model`.
+        InputError: As `load_model`, or if PyTorch cannot use the device here.
     """
     path = Path(name_or_path)
     stamp = stamp_of(path) if path.is_file() else None
-    return _load(str(name_or_path), precision, stamp)
+    return _load(str(name_or_path), precision, device, stamp)
 
 
 @lru_cache(maxsize=_MODELS)
-def _load(name_or_path: str, precision: Precision, stamp: Stamp | None) -> Model:
-    return replace(load_model(name_or_path), precision=precision)
+def _load(
+    name_or_path: str, precision: Precision, device: str, stamp: Stamp | None
+) -> Model:
+    model = replace(load_model(name_or_path), precision=precision)
+    return model if device == _CPU else model.to(device)

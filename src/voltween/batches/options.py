@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
-
-import tyro
+from typing import Any, Literal
 
 from voltween.errors import InputError
 from voltween.losses import Similarity
@@ -26,10 +24,7 @@ class RefinementOptions:
     transform: TransformKind = "deformable"
     """Kind of transform that is wanted. rigid, similarity and affine are optimized from
     the network's answer, or from a search without a model."""
-    similarity: Annotated[
-        Similarity | None,
-        tyro.conf.arg(metavar="{" + ", ".join(get_args(Similarity)) + "}"),
-    ] = None
+    similarity: Similarity | None = None
     """Similarity of the images; if not given, local correlation. For two modalities,
     such as T1 and T2, or CT and MR: normalized mutual information, or MIND-SSC."""
     voxels: float | Literal["own"] | None = None
@@ -92,6 +87,9 @@ class RegistrationOptions:
     """Shipped model (see `voltween models`) or model file. auto takes the shipped model
     that learned from such scans, or none. With none, the transform is optimized on the
     pair alone, for any anatomy."""
+    device: str = "cpu"
+    """Device of the model, and of the refinement of its answer: cpu, cuda, or auto for
+    a GPU if there is one. Without a model, the CPU."""
     structures: Path | None = None
     """CSV with columns label and name, for the names of structures in
     registration.json."""

@@ -25,6 +25,7 @@ from voltween.registration import (
     Registration,
     SettledModel,
     Side,
+    begin_part,
     check_registration_folder,
     choose_outputs,
     recording_warnings,
@@ -121,8 +122,10 @@ def register_files(
     with recording_warnings() as warnings:
         check_registration_folder(out)
         outputs, structures = job.outputs, _structures(job.options.structures)
+        begin_part("reading")
         fixed, moving = _read_scans(job)
-        load = partial(kept_model, precision=job.options.precision)
+        options = job.options
+        load = partial(kept_model, precision=options.precision, device=options.device)
         settled = settle_model(job.options.model, fixed, moving, load=load)
         carried = _read_carried(job.companions, fixed.grid, moving.grid)
         guidance = _read_guidance(job, carried, fixed.grid, moving.grid)
@@ -135,6 +138,7 @@ def register_files(
             on_step=on_step,
         )
         if job.options.no_folding:
+            begin_part("folds")
             registration = registration.without_folding()
         on_registered(registration, carried)
         digest = _model_digest(job.options, settled)

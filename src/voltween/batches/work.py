@@ -11,6 +11,7 @@ from typing import Any
 from voltween.batches.command_words import register_words
 from voltween.batches.kept_files import kept_digest
 from voltween.batches.layout import FAILED, RECORDS, THUMBNAILS, Layout
+from voltween.batches.options import RegistrationOptions
 from voltween.batches.pair_job import PairJob, register_files
 from voltween.batches.scores import scores_of
 from voltween.errors import InputError
@@ -47,6 +48,8 @@ class Work:
         """Everything that the result depends on, as JSON types."""
         options = asdict(self.job.options)
         del options["structures"]  # its content counts, and not its path
+        if options["device"] == RegistrationOptions.device:
+            del options["device"]  # results from before there was the option count
         return json.loads(
             json.dumps(
                 {

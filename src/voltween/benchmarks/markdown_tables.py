@@ -7,10 +7,11 @@ from voltween.benchmarks.cold_start import ColdStart
 from voltween.benchmarks.growth import GrowthResult
 from voltween.benchmarks.kernels import KernelResult
 from voltween.benchmarks.layers import LayerResult
-from voltween.benchmarks.machine import Limits, Machine
+from voltween.benchmarks.machine import Limits
 from voltween.benchmarks.operations import OperationResult
 from voltween.benchmarks.roofline import StepResult, step_of_layer
 from voltween.benchmarks.timing import Timing, ratio_of_medians, ratio_of_minima
+from voltween.diagnosis import Machine
 
 OURS, PLAIN = "voltween", "plain PyTorch"
 

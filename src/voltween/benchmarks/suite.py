@@ -16,16 +16,12 @@ from voltween.benchmarks.cold_start import ColdStart, measure_cold_start
 from voltween.benchmarks.growth import GrowthResult, measure_growth
 from voltween.benchmarks.kernels import KernelResult, measure_kernels
 from voltween.benchmarks.layers import LayerResult, measure_layers
-from voltween.benchmarks.machine import (
-    Limits,
-    Machine,
-    describe_machine,
-    measure_limits,
-)
+from voltween.benchmarks.machine import Limits, measure_limits
 from voltween.benchmarks.operations import OperationResult, measure_operations
 from voltween.benchmarks.roofline import StepResult, measure_roofline
 from voltween.benchmarks.timing import Repetitions
 from voltween.benchmarks.voxelmorph_package import installed_version
+from voltween.diagnosis import Machine, describe_machine
 from voltween.networks import CascadeConfig
 from voltween.ops import kernel_choices
 

@@ -8,8 +8,8 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from voltween.cli.console import console
 from voltween.cli.engine import EngineOptions, list_failures
+from voltween.cli.results import give_result, report_written
 from voltween.cohorts import cases_of_split, load_case, read_manifest
 from voltween.errors import InputError
 from voltween.evaluation import align_cases, new_alignment
@@ -50,7 +50,8 @@ class Align:
         alignment = new_alignment(load_case(chosen[0])[0], self.out)
         with self.engine.running(self.out) as runner:
             align_cases(cases, alignment, self.out, runner=runner)
-        console.print(f"Wrote {self.out / 'cases.csv'}")
+        report_written(self.out / "cases.csv")
+        give_result(failures=runner.status.failures)
         list_failures(runner.status)
         if runner.status.failures:
             sys.exit(1)

@@ -6,40 +6,18 @@ A command is imported when it is named, so that help and version take no time.
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from voltween.cli.catalogue import COMMANDS, WITHOUT_PREFIXES, overview
 from voltween.cli.streams import read_names_as_utf8, writing_to_streams
 from voltween.starting import resume_collector
 from voltween.stopping import stopping_at_signals
 
-# The module of this package that holds each command, with the first line of its help.
-COMMANDS = {
-    "register": "Register MOVING to FIXED and write the results to a folder.",
-    "cohort": "Register many scans, and go on where an earlier run ended.",
-    "apply": "Apply transforms to images, label maps, points and surfaces.",
-    "convert": "Write a transform as another tool reads it, or read it from one.",
-    "jacobian": "Write a map of the volume change of a transform (Jacobian).",
-    "template": "Make a template of many scans: their mean in shape and intensity.",
-    "segment": "Carry the labels of several atlases to a scan, and fuse them.",
-    "align": "Align all scans of a manifest to one of them with ANTs.",
-    "prepare": "Turn a downloaded cohort into images, labels and a manifest.",
-    "split": "Divide the cases of a manifest into train, val and test, by subject.",
-    "join": "Join the manifests of several cohorts to one, which names the cohorts.",
-    "plan": "Inspect the training scans of a manifest and write training settings.",
-    "synthesize": "Show the pairs that a training on synthesized scans sees.",
-    "train": "Train a network on the `train` cases of a cohort.",
-    "evaluate": "Measure a model on pairs of a cohort: overlap, distances, folding.",
-    "compare": "Measure models and other tools on the same pairs of a cohort.",
-    "experiment": "Run a table of the paper on a cohort.",
-    "figures": "Draw the figures of a paper: cascade in 3D, sections, maps, curves.",
-    "card": "Write the card of a model that you trained; put it among your own models.",
-    "models": "List the shipped models and your own: purpose, training, accuracy.",
-    "import-rcn": "Turn a checkpoint of Recursive-Cascaded-Networks into a model file.",
-    "demo": "Register two individuals made from the ICBM152 template.",
-    "bench": "Measure operations, cascades and training steps against plain PyTorch.",
-}
+if TYPE_CHECKING:
+    from voltween.cli.common import CommonOptions
+
 _WITH_PYTORCH = {"register", "cohort"}  # and with time that somebody waits
-_COLUMN = 12  # characters of the names of commands
+_HELP = {"-h", "--help"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -89,80 +67,112 @@ def _reporting_errors() -> Iterator[None]:
 
 def _run(words: list[str]) -> None:
     name = words[0] if words else "--help"
-    if name in ("-h", "--help"):
+    if name in _HELP:
         print(overview())
     elif name == "--version":
         from voltween import __version__
 
         print(f"voltween {__version__}")
     else:
-        _run_command(name, words[1:])
+        from voltween.cli.results import writing_json
+
+        with writing_json(name, is_wanted="--json" in words and not _HELP & {*words}):
+            _run_command(name, words[1:])
 
 
 def _run_command(name: str, words: list[str]) -> None:
     """Runs a command, which does not write over the files that it reads."""
     from voltween.cli import invocation
+    from voltween.cli.common import split_words
     from voltween.cli.libraries import load_ahead
     from voltween.inputs import reading
 
+    if _HELP & {*words}:
+        _show_help(name, words)
+        return
+    common, own = split_words(name, words)
     if name in _WITH_PYTORCH:
         load_ahead()
-    command = read_command(name, words)
+    command = read_command(name, own)
     resume_collector()  # imports are done
-    token = invocation.words.set(("voltween", name, *words))
+    token = invocation.words.set(("voltween", name, *own))
     try:
         with reading(invocation.paths_to_keep(command)):
-            command.run()
+            _run_aloud(name, command, common)
     finally:
         invocation.words.reset(token)
 
 
-def overview() -> str:
-    """The help of `voltween` itself: its commands, one line each."""
-    lines = [
-        "usage: voltween COMMAND ...",
-        "",
-        "Register 3D medical images with Volume Tweening Networks.",
-        "",
-        *(f"  {name:{_COLUMN}}{summary}" for name, summary in COMMANDS.items()),
-        "",
-        "  -h, --help  show this help, or that of a command: voltween COMMAND --help",
-        "  --version   show the version",
-    ]
-    return "\n".join(lines)
+def _show_help(name: str, words: list[str]) -> None:
+    from voltween.cli.help import help_of
+
+    print(help_of(name, kind_of(name, words), words))
+    sys.exit(0)
+
+
+def _run_aloud(name: str, command: Any, common: "CommonOptions") -> None:
+    """Runs a command that says what is wanted, where it is wanted."""
+    from voltween.cli.console import speaking
+    from voltween.cli.interrupts import saying_what_is_kept
+    from voltween.cli.invocation import words
+    from voltween.cli.log import logging_to
+
+    with (
+        logging_to(common.log, words.get()),
+        speaking(is_quiet=common.is_quiet, is_json=common.is_json),
+        saying_what_is_kept(name, command),
+    ):
+        command.run()
 
 
 def read_command(name: str, words: list[str]) -> Any:
     """The command of that name with its options, ready to run.
 
     Raises:
-        InputError: If there is no such command, or a number is out of any range.
+        InputError: If there is no such command, an option is unknown, a value is
+            missing or of another type, or a number is out of any range.
     """
     import os
 
     import tyro  # not for help and version: it takes a third of a second
 
     from voltween.cli import invocation
-    from voltween.errors import InputError
+    from voltween.cli.words import check_command
 
-    if name not in COMMANDS:
-        raise InputError(
-            about="voltween",
-            expected=f"a command ({', '.join(COMMANDS)})",
-            got=repr(name),
-            advice="see voltween --help",
-        )
+    kind = kind_of(name, words)
+    is_grouped = name in WITHOUT_PREFIXES
+    check_command(name, kind, words, is_grouped=is_grouped)
     # Plugins of a checker of types that tyro uses: the search takes 30 milliseconds.
     os.environ.setdefault("TYPEGUARD_DISABLE_PLUGIN_AUTOLOAD", "1")
-    command = tyro.cli(_kind(name, words), prog=f"voltween {name}", args=words)
+    marks = tyro.conf
+    config = (marks.DisallowNone, marks.FlagCreatePairsOff, marks.OmitArgPrefixes)
+    command = tyro.cli(
+        kind,
+        prog=f"voltween {name}",
+        args=words,
+        config=config if is_grouped else None,
+    )
     invocation.check_options(command)
     return command
 
 
-def _kind(name: str, words: list[str]) -> Callable[..., Any]:
-    """The dataclass of a command; the defaults of `train` depend on its network."""
+def kind_of(name: str, words: list[str]) -> Callable[..., Any]:
+    """The dataclass of a command; the defaults of `train` depend on its network.
+
+    Raises:
+        InputError: If there is no such command.
+    """
     from importlib import import_module
 
+    if name not in COMMANDS:
+        from voltween.cli.words import advice_on
+        from voltween.errors import InputError
+
+        raise InputError(
+            expected="a command",
+            got=repr(name),
+            advice=advice_on(name, COMMANDS) or "see voltween --help",
+        )
     parts = name.split("-")
     module = import_module(f"voltween.cli.{'_'.join(parts)}")
     if name == "train":
@@ -175,16 +185,25 @@ def _shower_of_warnings() -> Callable[..., None]:
     shown: set[str] = set()
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        from voltween.cli.results import add_warning
+
         text = str(message)
         if text not in shown:
             shown.add(text)
+            add_warning(text)
             _print_error(f"warning: {text}")
 
     return show
 
 
 def _print_error(text: str) -> None:
+    """Prints one line, above the progress bar if there is one."""
     from voltween.escaping import terminal
 
-    line = " ".join(terminal(text).splitlines())
-    print(f"voltween: {line}", file=sys.stderr)
+    line = f"voltween: {' '.join(terminal(text).splitlines())}"
+    if "voltween.cli.console" in sys.modules:
+        from voltween.cli.console import error_console
+
+        error_console.print(line)
+    else:
+        print(line, file=sys.stderr)

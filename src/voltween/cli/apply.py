@@ -11,8 +11,8 @@ from tyro.conf import Positional
 
 from voltween import io
 from voltween.cli.apply_outputs import plan_outputs
-from voltween.cli.console import console
 from voltween.cli.reference_grid import read_reference_grid
+from voltween.cli.results import report_written
 from voltween.cli.transform_words import NamedTransform, read_transforms
 from voltween.errors import InputError
 from voltween.files import naming
@@ -109,10 +109,11 @@ class Apply:
             points = named.transform.map_points(io.read_points(source, self.frame))
             io.write(points, target)
             count = len(points.mm)
-        console.print(
-            f"Wrote {target}: {count} points x of {source.name} mapped to "
-            f"{named.formula}. A fixed_to_moving transform maps points of the fixed "
-            "scan to the moving scan. RAS+ mm."
+        report_written(
+            target,
+            f"{count} points x of {source.name} mapped to {named.formula}. A "
+            "fixed_to_moving transform maps points of the fixed scan to the moving "
+            "scan. RAS+ mm.",
         )
 
     def _resample(self, named: NamedTransform, source: Path, target: Path) -> None:
@@ -128,9 +129,10 @@ class Apply:
                 named.transform, moving, onto=onto, sampling=sampling
             )
         io.write(result, target)
-        console.print(
-            f"Wrote {target}: {source.name} read at {named.formula}, for each voxel x "
-            f"of {place} (RAS+ mm). {_described(result, sampling)}"
+        report_written(
+            target,
+            f"{source.name} read at {named.formula}, for each voxel x of {place} "
+            f"(RAS+ mm). {_described(result, sampling)}",
         )
 
     @property

@@ -6,12 +6,14 @@ from pathlib import Path
 from rich.markdown import Markdown
 
 from voltween.benchmarks import Part, Settings, run_suite, write_report
-from voltween.cli.console import changing_line, console
+from voltween.cli.console import console
+from voltween.cli.progress import changing_line
+from voltween.cli.results import report_written
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Measure operations, cascades and training steps against plain PyTorch.
+    """Measure operations, cascades and trainings against PyTorch.
 
     Writes performance.md and results.json. It takes most of an hour on two cores, the
     part "growth" alone about ten minutes; close other programs first.
@@ -38,4 +40,4 @@ class Bench:
             )
         page = write_report(results, self.out)
         console.print(Markdown(page), soft_wrap=False)
-        console.print(f"Wrote {self.out / 'performance.md'}")
+        report_written(self.out / "performance.md")

@@ -7,15 +7,16 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from voltween.cli.console import console
+from voltween.cli.results import report_written
 from voltween.training import CardWords, keep_as_own_model, write_card
 
 
 @dataclass(frozen=True)
 class Card:
-    """Write the card of a model that you trained; put it among your own models.
+    """Write the card of a model that you trained.
 
-    The card, card.md in the folder of the run, says what the model is for, what it
+    With --name, the model goes among your own models. The card, card.md in the folder
+    of the run, says what the model is for, what it
     learned from, how it was trained, and what was measured. It names no cases, unless
     the model does (`--names-cases` of `voltween train`).
     """
@@ -35,9 +36,9 @@ class Card:
     def run(self) -> None:
         """Write the card, and the model if it has a name."""
         card = write_card(self.folder, self.words)
-        console.print(f"Wrote {card}")
+        report_written(card)
         if self.name is not None:
             path = keep_as_own_model(
                 self.folder, self.name, self.words, overwrite=self.overwrite
             )
-            console.print(f"Wrote {path}: take it with --model {self.name}")
+            report_written(path, f"take it with --model {self.name}")

@@ -2,7 +2,7 @@
 
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +26,8 @@ from voltween.batches import (
 from voltween.cli.console import console, error_console, show_markdown
 from voltween.cli.engine import EngineOptions, LogLines, showing
 from voltween.cli.invocation import words
-from voltween.cli.register import EXIT_FAILED, GROUPED
+from voltween.cli.register import EXIT_FAILED
+from voltween.cli.results import give_result
 from voltween.errors import InputError, VoltweenError, check_range
 from voltween.locks import alone_in
 from voltween.workers import SlurmJob, array_script
@@ -56,7 +57,6 @@ class FixedFiles:
         )
 
 
-@tyro.conf.configure(*GROUPED)
 @dataclass(frozen=True)
 class Cohort:
     """Register many scans, and go on where an earlier run ended.
@@ -149,6 +149,7 @@ class Cohort:
 
     def _end(self, run: CohortRun, rows: list[PairRow]) -> None:
         """Shows the summary and the failures; ends with their exit code."""
+        give_result(out=self.out, pairs=[asdict(row) for row in rows])
         show_markdown((self.out / SUMMARY).read_text(encoding="utf-8"))
         if run.failures:
             sys.exit(1)

@@ -50,7 +50,7 @@ class Compare:
     """Minutes that ants, elastix, greedy or convexadam may take for a pair; a pair that
     takes longer is a failed one."""
     device: str = "cpu"
-    """Device of the models, such as cpu or cuda."""
+    """Device of the models: cpu, cuda, or auto for a GPU if there is one."""
     selection: Annotated[PairSelection, tyro.conf.arg(name="")] = field(
         default_factory=PairSelection
     )

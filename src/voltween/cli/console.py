@@ -1,22 +1,24 @@
-"""Output that several commands share: consoles and progress bars."""
+"""The consoles of all commands: names in output give the terminal no orders.
 
+Results go to the standard output; warnings, errors and progress to the error output.
+With --json, everything that is shown goes there.
+"""
+
+import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-)
+from rich.control import Control
 from rich.segment import Segment
 from rich.text import Text
 
+from voltween.cli import log
 from voltween.escaping import terminal
+
+_LOG_WIDTH = 100  # characters of tables in a log file
 
 
 class PlainConsole(Console):
@@ -29,6 +31,22 @@ class PlainConsole(Console):
         super().__init__(
             stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False
         )
+        self.has_bar = False
+        """Whether a progress bar is shown on it."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Prints, above the progress bar if there is one, and into the log file."""
+        if log.is_open() and objects and not isinstance(objects[0], Control):
+            log.write(_plain(objects))
+        if self is not error_console and error_console.has_bar and self.is_terminal:
+            if not self.quiet:
+                error_console.print_unlogged(*objects, **options)
+        else:
+            self.print_unlogged(*objects, **options)
+
+    def print_unlogged(self, *objects: Any, **options: Any) -> None:
+        """Prints, but not into the log file."""
+        super().print(*objects, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """The text as it is shown, so that tables have room for it."""
@@ -49,24 +67,19 @@ console = PlainConsole()
 error_console = PlainConsole(stderr=True)
 
 
+@contextmanager
+def speaking(*, is_quiet: bool, is_json: bool) -> Iterator[None]:
+    """Within the block, shows no results, or shows them beside JSON."""
+    console.quiet, console.stderr = is_quiet, is_json
+    try:
+        yield
+    finally:
+        console.quiet, console.stderr = False, False
+
+
 def is_first_process() -> bool:
     """Whether this is the only training process of the machine, or the first."""
     return os.environ.get("LOCAL_RANK", "0") == "0"
-
-
-@contextmanager
-def changing_line(text: str = "") -> Iterator[Callable[[str], None]]:
-    """Shows one line beside a spinner; yields the function that replaces its text."""
-    with console.status(Text(terminal(text))) as status:
-        yield lambda words: status.update(Text(terminal(words)))
-
-
-class Description(ProgressColumn):
-    """The column of a progress bar that shows the description of its task."""
-
-    def render(self, task: Task) -> Text:
-        """The description as it is."""
-        return Text(terminal(task.description))
 
 
 def show_markdown(text: str) -> None:
@@ -85,10 +98,9 @@ def show_markdown(text: str) -> None:
         console.print(Markdown(text), soft_wrap=False)
 
 
-@contextmanager
-def case_progress(cases: int) -> Iterator[Callable[[str], None]]:
-    """Shows a progress bar over scans; yields the function to call before each one."""
-    columns = (MofNCompleteColumn(), BarColumn(), Description())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=cases)
-        yield lambda name: progress.update(task, advance=1, description=name)
+def _plain(objects: tuple[Any, ...]) -> str:
+    """What is printed, without colors."""
+    page = PlainConsole()
+    page.file, page.width = io.StringIO(), _LOG_WIDTH
+    page.print_unlogged(*objects)
+    return page.file.getvalue()  # type: ignore[attr-defined]

@@ -8,8 +8,8 @@ import tyro
 from tyro.conf import Positional
 
 from voltween import io
-from voltween.cli.console import console
 from voltween.cli.reference_grid import read_reference_grid
+from voltween.cli.results import report_written
 from voltween.inputs import check_is_no_input
 from voltween.spatial import Affine
 
@@ -47,7 +47,8 @@ class Convert:
         )
         io.write_for(self.to, transform, self.out, fixed=fixed, moving=moving)
         kind = "matrix" if isinstance(transform, Affine) else "transform"
-        console.print(
-            f"Wrote {self.out}: {kind} of {self.transform.name} for {self.to}, from "
-            f"{self.fixed.name} (fixed) to {self.moving.name} (moving)."
+        report_written(
+            self.out,
+            f"{kind} of {self.transform.name} for {self.to}, from "
+            f"{self.fixed.name} (fixed) to {self.moving.name} (moving).",
         )

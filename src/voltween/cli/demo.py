@@ -6,6 +6,8 @@ from pathlib import Path
 from rich.table import Table
 
 from voltween.cli.console import console
+from voltween.cli.progress import changing_line
+from voltween.cli.results import give_result
 from voltween.demo import TISSUES, DemoResult, run_demo
 from voltween.models import load_model
 
@@ -26,8 +28,17 @@ class Demo:
 
     def run(self) -> None:
         """Make two individuals, register, compare, write."""
-        with console.status("Making two individuals and registering them ..."):
+        with changing_line("Making two individuals and registering them ..."):
             result = run_demo(load_model(_MODEL), self.out)
+        give_result(
+            out=self.out,
+            dice={
+                stage: {TISSUES[label]: value for label, value in dice.items()}
+                for stage, dice in result.dice.items()
+            },
+            error_mm=result.error_mm,
+            seconds=result.seconds,
+        )
         _show(result)
         console.print(f"Now open {self.out / 'report.html'}")
 

@@ -1,17 +1,17 @@
 """Options of commands that run many tasks, and the line that shows their progress."""
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.progress import BarColumn, Progress, ProgressColumn
+from rich.progress import BarColumn, ProgressColumn
 from rich.progress import Task as ProgressTask
 from rich.text import Text
 
 from voltween.cli.console import console, error_console
+from voltween.cli.progress import progress_bar
 from voltween.errors import InputError, check_range
 from voltween.escaping import terminal
 from voltween.files import output_folder
@@ -138,15 +138,13 @@ def list_failures(status: Status) -> None:
 def showing(status: Status) -> Iterator[None]:
     """Shows the line of a status while it changes; after an interrupt, how to go on."""
     try:
-        with Progress(
-            BarColumn(), _Line(status), console=console, transient=True
-        ) as bar:
+        with progress_bar(BarColumn(), _Line(status)) as bar:
             bar.add_task("", total=None)
             yield
     except KeyboardInterrupt:
         if status.tasks:
             left = "what is finished is kept: repeat the command to continue"
-            print(f"voltween: {status.line()}; {left}", file=sys.stderr)
+            error_console.print(f"voltween: {status.line()}; {left}")
         raise
 
 
@@ -158,7 +156,10 @@ class LogLines:
 
     def __call__(self, status: Status) -> None:
         """Prints the line if it is time."""
-        if not console.is_terminal and time.monotonic() - self._printed > _LOG_SECONDS:
+        if (
+            not error_console.is_terminal
+            and time.monotonic() - self._printed > _LOG_SECONDS
+        ):
             self._printed = time.monotonic()
             console.print(status.line())
 

@@ -10,6 +10,7 @@ from tyro.conf import Positional
 
 from voltween.cli.console import show_markdown
 from voltween.cli.engine import EngineOptions, list_failures
+from voltween.cli.results import give_result
 from voltween.cohorts import Case, cases_of_split, read_manifest
 from voltween.evaluation import (
     EvaluationInterrupted,
@@ -40,7 +41,7 @@ class Evaluate:
     model: str
     """Shipped model or model file."""
     device: str = "cpu"
-    """Device of the model, such as cpu or cuda."""
+    """Device of the model: cpu, cuda, or auto for a GPU if there is one."""
     selection: Annotated[PairSelection, tyro.conf.arg(name="")] = field(
         default_factory=PairSelection
     )
@@ -95,7 +96,9 @@ def measure_pairs(
             write_report(stop.scores, out)
             raise
     write_report(scores, out)
+    failed = [score for score in scores.pairs if score.status == "failed"]
+    give_result(out=out, pairs=len(scores.pairs), failed=len(failed))
     show_markdown((out / "summary.md").read_text(encoding="utf-8"))
     list_failures(runner.status)
-    if any(score.status == "failed" for score in scores.pairs):
+    if failed:
         sys.exit(1)

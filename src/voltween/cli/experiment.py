@@ -11,8 +11,10 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from voltween.baselines import TIME_LIMIT_MINUTES
-from voltween.cli.console import changing_line, console, show_markdown
+from voltween.cli.console import console, show_markdown
 from voltween.cli.engine import PlaceOptions
+from voltween.cli.progress import changing_line
+from voltween.cli.results import give_result
 from voltween.cli.train import stage_line
 from voltween.cohorts import Case, read_manifest
 from voltween.evaluation import (
@@ -83,6 +85,7 @@ class Experiment:
         with _progress(self.out / STATUS) as (observer, status):
             run = self._run(observer, Runner(engine, status))
             page = run_experiment(table, cases, out=self.out, run=run)
+        give_result(out=self.out, page=page)
         show_markdown(page)
 
     def _run(self, observer: Observer, runner: Runner) -> ExperimentRun:

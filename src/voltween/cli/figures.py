@@ -8,7 +8,8 @@ import tyro
 from tyro.conf import Positional
 
 from voltween import io
-from voltween.cli.console import console
+from voltween.cli.progress import changing_line
+from voltween.cli.results import report_written
 from voltween.cohorts import read_manifest
 from voltween.errors import InputError
 from voltween.files import folder_of
@@ -214,7 +215,7 @@ Kind = (
 
 @dataclass(frozen=True)
 class Figures:
-    """Draw the figures of a paper: cascade in 3D, sections, maps, curves."""
+    """Draw figures of a paper: cascade in 3D, sections, maps, curves."""
 
     kind: Annotated[Kind, tyro.conf.arg(name="")]
 
@@ -225,7 +226,7 @@ class Figures:
         check_figure_path(self.kind.out)
         check_is_no_input(self.kind.out)
         with folder_of(self.kind.out):
-            with console.status("Drawing ..."):
+            with changing_line("Drawing ..."):
                 figure = self.kind.figure()
             write_figure(figure, self.kind.out)
-        console.print(f"Wrote {self.kind.out}")
+        report_written(self.kind.out)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional
 
-from voltween.cli.console import console
+from voltween.cli.results import report_written
 from voltween.files import check_suffix
 from voltween.inputs import check_is_no_input
 from voltween.models import SUFFIX, Model, read_rcn_network, save_model
@@ -19,7 +19,7 @@ _ORIGIN = "https://github.com/microsoft/Recursive-Cascaded-Networks"
 
 @dataclass(frozen=True)
 class ImportRcn:
-    """Turn a checkpoint of Recursive-Cascaded-Networks into a model file.
+    """Turn a checkpoint of Recursive-Cascaded-Networks into a model.
 
     TensorFlow is not needed. The checkpoint must have VTN as its base network. By
     default, the model is for arrays as the authors publish them (`voltween prepare
@@ -58,7 +58,7 @@ class ImportRcn:
         path = save_model(model, self.out, is_half=False)
         config = network.config
         shape = " x ".join(map(str, config.shape))
-        console.print(f"{path}: {config.title}, {shape} voxels")
+        report_written(path, f"{config.title}, {shape} voxels")
 
     def _preprocessing(self, network: VolumeTweeningNetwork) -> Preprocessing:
         return Preprocessing(

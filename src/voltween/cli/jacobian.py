@@ -8,7 +8,7 @@ import tyro
 from tyro.conf import Positional
 
 from voltween import io
-from voltween.cli.console import console
+from voltween.cli.results import give_result, report_written
 from voltween.spatial import jacobian_determinant
 
 
@@ -45,7 +45,8 @@ class Jacobian:
         io.write(change, self.out)
         low, high = float(change.data.min()), float(change.data.max())
         name = "log Jacobian determinant" if self.log else "Jacobian determinant"
-        console.print(
-            f"Wrote {self.out}: {name}, mean {change.data.mean():.4g}, "
-            f"from {low:.4g} to {high:.4g}"
+        mean = float(change.data.mean())
+        give_result(mean=mean, least=low, greatest=high)
+        report_written(
+            self.out, f"{name}, mean {mean:.4g}, from {low:.4g} to {high:.4g}"
         )

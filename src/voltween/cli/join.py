@@ -10,16 +10,18 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from voltween.cli.console import console
+from voltween.cli.results import report_written
 from voltween.cohorts import SPLITS, Case, join_manifests, write_new_manifest
 from voltween.inputs import check_is_no_input
 
 
 @dataclass(frozen=True)
 class Join:
-    """Join the manifests of several cohorts to one, which names the cohorts.
+    """Join the manifests of several cohorts to one.
 
-    The scans stay where they are. A case keeps its cohort (column `cohort`); if it has
-    none, the name of its manifest's folder is taken. Cases whose name occurs in two
+    The joined manifest names the cohorts; the scans stay where they are. A case keeps
+    its cohort (column `cohort`); if it has none, the name of its manifest's folder is
+    taken. Cases whose name occurs in two
     manifests become COHORT-NAME, and subjects are told apart in the same way. Labels
     are not changed: a label must stand for the same structure in all cohorts.
     """
@@ -38,7 +40,7 @@ class Join:
         check_is_no_input(path)
         write_new_manifest(cases, path)
         _show(cases)
-        console.print(f"Wrote {path}")
+        report_written(path)
 
 
 def _show(cases: Sequence[Case]) -> None:

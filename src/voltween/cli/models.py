@@ -1,42 +1,69 @@
-"""Command: list the models at hand."""
+"""Command: list the models at hand, or show the card of one."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+import tyro
 from rich.table import Table
+from tyro.conf import Positional
 
-from voltween.cli.console import console
+from voltween.cli.console import console, show_markdown
+from voltween.cli.results import give_result
 from voltween.errors import InputError
-from voltween.models import fingerprint_in, shipped_models, user_folder, user_models
+from voltween.models import (
+    fingerprint_in,
+    model_card,
+    shipped_models,
+    user_folder,
+    user_models,
+)
 from voltween.networks import config_from_facts
 from voltween.registration import usual_of
 
 
 @dataclass(frozen=True)
 class Models:
-    """List the shipped models and your own: purpose, training, accuracy.
+    """List the models at hand, or show the card of one with its limits.
 
-    Your own are in the folder $VOLTWEEN_MODELS, or voltween/models in $XDG_DATA_HOME
-    (~/.local/share); `voltween card RUN --name NAME` puts them there. They are taken by
-    --model NAME alone, never chosen by themselves.
+    The list has their purpose, training and accuracy. The card also says what a model
+    is not fit for. Your own models are in the folder $VOLTWEEN_MODELS, or
+    voltween/models in $XDG_DATA_HOME (~/.local/share); `voltween card RUN --name NAME`
+    puts them there. They are taken by --model NAME alone, never chosen by themselves.
     """
 
+    name: Annotated[Positional[str | None], tyro.conf.arg(metavar="NAME")] = None
+    """Model whose card to show; without it, all are listed."""
+
     def run(self) -> None:
-        """List them."""
-        table = Table("model", "facts", show_lines=True)
-        table.columns[0].no_wrap = True
-        for name, description in shipped_models():
-            _add(table, name, _facts(name, description))
-        own = 0
-        for name, description in user_models():
-            try:
-                facts = _facts(name, description)
-            except (InputError, KeyError, TypeError, ValueError) as error:
-                facts = {"cannot be read": str(error)}
-            _add(table, name, {"your own": " ", **facts})
-            own += 1
-        console.print(table)
-        console.print(f"Your own models: {own} in {user_folder()}")
+        """List them, or show the card."""
+        if self.name is None:
+            _list_models()
+        else:
+            card = model_card(self.name)
+            give_result(model=self.name, card=card)
+            show_markdown(card)
+
+
+def _list_models() -> None:
+    """Lists all models with their facts."""
+    table = Table("model", "facts", show_lines=True)
+    table.columns[0].no_wrap = True
+    shipped = {name: _facts(name, text) for name, text in shipped_models()}
+    own = {name: _own_facts(name, text) for name, text in user_models()}
+    for name, facts in [*shipped.items(), *own.items()]:
+        _add(table, name, facts)
+    give_result(shipped=shipped, own=own, folder=user_folder())
+    console.print(table)
+    console.print(f"Your own models: {len(own)} in {user_folder()}")
+
+
+def _own_facts(name: str, description: dict[str, Any]) -> dict[str, str]:
+    """The facts of one of the user's own models, or why it cannot be read."""
+    try:
+        facts = _facts(name, description)
+    except (InputError, KeyError, TypeError, ValueError) as error:
+        facts = {"cannot be read": str(error)}
+    return {"your own": " ", **facts}
 
 
 def _add(table: Table, name: str, facts: dict[str, str]) -> None:

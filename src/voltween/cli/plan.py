@@ -9,7 +9,9 @@ import tyro
 from rich.table import Table
 from tyro.conf import Positional
 
-from voltween.cli.console import case_progress, console
+from voltween.cli.console import console
+from voltween.cli.progress import case_progress
+from voltween.cli.results import give_result, report_written
 from voltween.cohorts import check_scans, read_manifest
 from voltween.errors import InputError
 from voltween.inputs import check_is_no_input
@@ -25,7 +27,7 @@ from voltween.training import (
 
 @dataclass(frozen=True)
 class Plan:
-    """Inspect the training scans of a manifest and write training settings.
+    """Inspect training scans and write training settings.
 
     The settings are a TOML file that explains every line and gives the reason for
     every decision. The labels of all cases are checked to lie on their scans. If cases
@@ -65,8 +67,9 @@ class Plan:
             *(f"{name}: {text}" for name, text in rows.items()),
         ]
         write_plan(decided, self.out, heading=heading, notes=notes)
+        give_result(scans=rows, reasons=notes)
         _show(rows, notes)
-        console.print(f"Wrote {self.out}")
+        report_written(self.out)
 
     def _check_out(self) -> None:
         check_is_no_input(self.out)

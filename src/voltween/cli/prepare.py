@@ -12,6 +12,7 @@ from tyro.conf import Positional
 
 from voltween.cli.console import console, error_console
 from voltween.cli.engine import EngineOptions
+from voltween.cli.results import give_result
 from voltween.cohorts import (
     DOWNLOADS,
     PreparationOptions,
@@ -69,6 +70,12 @@ class Prepare:
             prepared = prepare(
                 cohort, source, out=self.out, options=self.options, runner=runner
             )
+        give_result(
+            manifest=prepared.manifest,
+            splits=prepared.splits,
+            new=list(prepared.made),
+            faults=list(prepared.faults),
+        )
         _show(prepared)
         if prepared.faults:
             sys.exit(1)
@@ -78,6 +85,7 @@ def _list_recipes() -> None:
     table = Table("recipe", "cohort")
     for cohort in DOWNLOADS:
         table.add_row(cohort.name, cohort.title)
+    give_result(recipes={cohort.name: cohort.title for cohort in DOWNLOADS})
     console.print(table)
 
 

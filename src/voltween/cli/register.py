@@ -1,7 +1,5 @@
 """Command: register a pair."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,24 +14,17 @@ from voltween.batches import (
     RegistrationOptions,
     register_files,
 )
-from voltween.cli.console import changing_line, console
+from voltween.cli.console import console
 from voltween.cli.invocation import words
-from voltween.refinement import Step
-from voltween.registration import AUTO
+from voltween.cli.registration_bar import registration_bar
+from voltween.cli.results import give_result
+from voltween.registration import AUTO, OUTPUTS
 
 EXIT_FAILED = 3
 _SHOWN_SECONDS = 0.005
 _PICTURES = "report.html", "overview.png"
 
-GROUPED = (
-    tyro.conf.DisallowNone,
-    tyro.conf.FlagCreatePairsOff,
-    tyro.conf.OmitArgPrefixes,
-)
-"""Settings by which the command line reads the options of a registration."""
 
-
-@tyro.conf.configure(*GROUPED)
 @dataclass(frozen=True)
 class Register:
     """Register MOVING to FIXED and write the results to a folder.
@@ -74,10 +65,15 @@ class Register:
             points_guide=True,
             volume=self.volume,
         )
-        with _progress() as on_step:
+        absent = {output.step for name, output in OUTPUTS.items()} - {
+            OUTPUTS[name].step for name in job.outputs
+        }
+        absent |= set() if self.registration.no_folding else {"folds"}
+        with registration_bar(frozenset(absent)) as on_step:
             figures = register_files(
                 job, self.out, command=words.get(), on_step=on_step
             )
+        give_result(out=self.out, **figures)
         if self.registration.model == AUTO:
             console.print(f"Model: {figures['model']} ({figures['model_reason']}).")
         _show(figures)
@@ -86,21 +82,6 @@ class Register:
             console.print(f"Check {self.out / shown[0]}")
         if self.strict and figures["verdict"]["grade"] == "failed":
             raise SystemExit(EXIT_FAILED)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[Step], None]]:
-    """Shows the stage of a registration; yields the function to call at every step."""
-    with changing_line("Registering ...") as show:
-
-        def on_step(progress: Step) -> None:
-            show(
-                f"Refining: {progress.part}, level {progress.level} of "
-                f"{progress.levels}, step {progress.step} of {progress.steps}, "
-                f"similarity loss {progress.similarity_loss:.4f} ..."
-            )
-
-        yield on_step
 
 
 def _show(figures: dict[str, Any]) -> None:

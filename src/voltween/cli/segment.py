@@ -14,7 +14,7 @@ from voltween import io
 from voltween.batches import read_cases
 from voltween.cli.console import console, error_console
 from voltween.cli.engine import EngineOptions
-from voltween.cli.register import GROUPED
+from voltween.cli.results import give_result, report_written
 from voltween.cli.works import cases_in, registering
 from voltween.files import check_suffix, folder_of, output_folder
 from voltween.fusion import SegmentationOptions, segment_scan
@@ -23,7 +23,6 @@ from voltween.locks import alone_in
 from voltween.workspaces import workspace
 
 
-@tyro.conf.configure(*GROUPED)
 @dataclass(frozen=True)
 class Segment:
     """Carry the labels of several atlases to a scan, and fuse them.
@@ -65,7 +64,8 @@ class Segment:
         for name, reason in segmentation.left_out.items():
             error_console.print(f"voltween: {name}: left out: {reason}")
         count = len(segmentation.verdicts)
-        console.print(f"Wrote {self.out}: the fused labels of {count} atlases")
+        give_result(verdicts=segmentation.verdicts, left_out=segmentation.left_out)
+        report_written(self.out, f"the fused labels of {count} atlases")
         if segmentation.left_out:
             sys.exit(1)
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from voltween.cli.console import console
+from voltween.cli.results import report_written
 from voltween.cohorts import (
     SPLITS,
     Case,
@@ -23,7 +24,7 @@ from voltween.inputs import check_is_no_input
 
 @dataclass(frozen=True)
 class Split:
-    """Divide the cases of a manifest into train, val and test, by subject.
+    """Divide cases into train, val and test, by subject.
 
     It writes a new manifest; MANIFEST and the scans stay as they are. All scans of one
     subject (column `subject`) get the same split; a case without a subject counts as
@@ -60,7 +61,7 @@ class Split:
             )
         write_new_manifest(divided, self.out)
         _show(divided)
-        console.print(f"Wrote {self.out}")
+        report_written(self.out)
 
 
 def _show(cases: Iterable[Case]) -> None:

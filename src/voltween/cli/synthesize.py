@@ -12,7 +12,8 @@ from PIL import Image as Picture
 from tyro.conf import Positional
 
 from voltween import io
-from voltween.cli.console import case_progress, console
+from voltween.cli.progress import case_progress
+from voltween.cli.results import report_written
 from voltween.cohorts import Case, read_manifest
 from voltween.errors import check_range
 from voltween.figures import tweening_picture
@@ -72,7 +73,7 @@ class Synthesize:
             drawn = synthesized_pairs(cases, recipe, cache=cache, count=self.pairs)
             for folder, pair in zip(self._folders, drawn, strict=True):
                 _write(pair, folder)
-                console.print(f"{folder.name}: {pair.name}")
+                report_written(folder, pair.name)
 
     @property
     def _folders(self) -> list[Path]:

@@ -9,9 +9,9 @@ import tyro
 from tyro.conf import Positional
 
 from voltween.batches import read_cases
-from voltween.cli.console import console, error_console, show_markdown
+from voltween.cli.console import error_console, show_markdown
 from voltween.cli.engine import EngineOptions
-from voltween.cli.register import GROUPED
+from voltween.cli.results import give_result, report_written
 from voltween.cli.works import cases_in, registering
 from voltween.files import output_folder
 from voltween.inputs import check_is_no_input
@@ -19,10 +19,9 @@ from voltween.locks import alone_in
 from voltween.templates import SUMMARY, TEMPLATE, TemplateOptions, build_template
 
 
-@tyro.conf.configure(*GROUPED)
 @dataclass(frozen=True)
 class Template:
-    """Make a template of many scans: their mean in shape and intensity.
+    """Make a template of scans: their mean in shape and intensity.
 
     CASES is a manifest (CSV with columns case, image, split), a folder of scans, or a
     BIDS data set. Every round registers all scans to the template and averages them in
@@ -63,7 +62,8 @@ class Template:
                 start=self.start,
             )
         show_markdown((self.out / SUMMARY).read_text(encoding="utf-8"))
-        console.print(f"Wrote {result.template}")
+        give_result(left_out=result.left_out)
+        report_written(result.template)
         for name, reason in result.left_out.items():
             error_console.print(f"voltween: {name}: left out: {reason}")
         if result.left_out:

@@ -15,7 +15,6 @@ import tyro
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -24,12 +23,9 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from voltween.cli import invocation
-from voltween.cli.console import (
-    Description,
-    console,
-    error_console,
-    is_first_process,
-)
+from voltween.cli.console import console, error_console, is_first_process
+from voltween.cli.progress import Description, progress_bar
+from voltween.cli.results import give_result
 from voltween.cohorts import read_manifest
 from voltween.training import (
     DryRun,
@@ -102,12 +98,15 @@ class Train:
         if self.dry_run:
             needs = try_training(cases, recipe, **run)
             if is_first_process():
+                give_result(needs=needs)
                 _show_needs(needs)
             return
         with _saying_how_to_go_on(), _progress(recipe.training.steps) as on_step:
             train(cases, recipe, on_step=on_step, **run)
         if is_first_process():
-            for sentence in read_outcome(self.out).sentences:
+            outcome = read_outcome(self.out)
+            give_result(out=self.out, model=outcome.model, findings=outcome.sentences)
+            for sentence in outcome.sentences:
                 console.print(sentence)
 
 
@@ -155,9 +154,7 @@ def _progress(steps: int) -> Iterator[Callable[[StepReport], None]]:
         TimeRemainingColumn(),
         Description(),
     )
-    with Progress(
-        *columns, console=console, disable=not is_first_process()
-    ) as progress:
+    with progress_bar(*columns, is_shown=is_first_process(), is_kept=True) as progress:
         task = progress.add_task("", total=steps)
         recent: list[float] = []
 
@@ -167,7 +164,7 @@ def _progress(steps: int) -> Iterator[Callable[[StepReport], None]]:
             loss = f"loss {np.mean(recent[-50:]):.4f}" if recent else ""
             progress.update(task, completed=report.step, description=loss)
             for stage in report.stages:
-                progress.print(stage_line(report.step, stage))
+                console.print(stage_line(report.step, stage))
 
         yield on_step
 

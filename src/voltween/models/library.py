@@ -17,6 +17,8 @@ from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.files import PathLike
 from voltween.models.tensor_files import SUFFIX, read_description
 
+CARD_SUFFIX = ".md"
+"""The suffix of a model's card, which lies beside the model."""
 _FOLDER_VARIABLE = "VOLTWEEN_MODELS"
 
 
@@ -67,6 +69,23 @@ def model_path(name_or_path: PathLike) -> Path:
             got="none of this name",
         )
     return path
+
+
+def model_card(name: str) -> str:
+    """The card of a shipped model or of one of the user's own, as Markdown.
+
+    Raises:
+        InputError: If there is no model of this name, or it has no card.
+    """
+    path = model_path(name).with_suffix(CARD_SUFFIX)
+    if not path.is_file() or not is_model_name(name):
+        raise InputError(
+            about=name,
+            expected="a model with a card beside it",
+            got="none",
+            advice="`voltween models` lists them, `voltween card` writes cards",
+        )
+    return path.read_text(encoding="utf-8")
 
 
 def is_model_name(name: str) -> bool:

@@ -63,9 +63,13 @@ class Model:
     def to(self, device: str) -> "Model":
         """Returns a copy of the model on another device, such as "cpu" or "cuda".
 
+        "auto" is a GPU if PyTorch can use one here, else the CPU.
+
         Raises:
             InputError: If PyTorch cannot use the device here.
         """
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
             network = copy.deepcopy(self.network).to(device)
         except (RuntimeError, AssertionError) as error:  # no CUDA in this PyTorch

@@ -28,7 +28,7 @@ from voltween.registration.outputs import (
 )
 from voltween.registration.report import paint_report
 from voltween.registration.result import Registration
-from voltween.registration.timing import Seconds
+from voltween.registration.timing import Seconds, begin_part
 from voltween.registration.writing_behind import writing_behind
 from voltween.reports import Crop, ReportOptions
 
@@ -74,6 +74,7 @@ def write_registration(
         with recording_warnings() as texts, writing_behind() as writer:
             first = {name: out for name, out in chosen.items() if name != REPORT}
             seconds = write_outputs(first, result, folder, writer)
+            begin_part("figures")
             figures = _figures(result, chosen, seconds, origin)
             figures["warnings"] = _all_warnings(origin, texts)
             if REPORT in chosen:
@@ -83,6 +84,7 @@ def write_registration(
                 )
                 for clock, parts in _by_clock(seconds).items():
                     figures["seconds"][clock].update(parts)
+            begin_part("files")
         figures["warnings"] = _all_warnings(origin, texts)
         (folder / RECORD).write_text(json.dumps(figures, indent=1))
     return figures

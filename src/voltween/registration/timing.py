@@ -1,9 +1,13 @@
-"""Times of the parts of a registration."""
+"""Times of the parts of a registration, and their names as they begin."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import NamedTuple
+
+_OnPart = Callable[[str], object]
+_on_part: ContextVar[_OnPart] = ContextVar("on_part", default=lambda part: None)
 
 
 class Seconds(NamedTuple):
@@ -18,6 +22,22 @@ class Seconds(NamedTuple):
 @contextmanager
 def timing(seconds: dict[str, Seconds], name: str) -> Iterator[None]:
     """Measures the block and keeps its time under a name."""
+    begin_part(name)
     wall, processor = time.perf_counter(), time.process_time()
     yield
     seconds[name] = Seconds(time.perf_counter() - wall, time.process_time() - processor)
+
+
+def begin_part(name: str) -> None:
+    """Tells who watches that a part of a registration begins."""
+    _on_part.get()(name)
+
+
+@contextmanager
+def watching_parts(on_part: _OnPart) -> Iterator[None]:
+    """Calls a function with the name of every part that begins within the block."""
+    token = _on_part.set(on_part)
+    try:
+        yield
+    finally:
+        _on_part.reset(token)

@@ -9,12 +9,12 @@ import os
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from inspect import cleandoc
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from voltween import process
 from voltween.errors import InputError
+from voltween.field_texts import field_texts
 from voltween.files import PathLike, naming, whole_file
 from voltween.models import dataclass_from_facts
 from voltween.networks import CascadeConfig
@@ -92,11 +92,10 @@ def write_plan(
             a comment above its key.
 
     Raises:
-        MissingPackageError: If tomlkit or docstring-parser is not installed.
+        MissingPackageError: If tomlkit is not installed.
         OutputError: If the file cannot be written.
     """
-    for package in ("tomlkit", "docstring-parser"):
-        process.require(package, extra="train", purpose="writing a plan")
+    process.require("tomlkit", extra="train", purpose="writing a plan")
     path = Path(path)
     portable = _with_paths(plan, lambda file: _relative(file, path.parent))
     settings = [item for item in _settings(portable, "") if item.key != _REPEATED]
@@ -135,12 +134,7 @@ class _Setting(NamedTuple):
 
 def _settings(value: Any, name: str) -> Iterator[_Setting]:
     """Settings of a dataclass: its own, then each of its dataclasses as a group."""
-    from docstring_parser import parse_from_object
-
-    texts = {
-        part.arg_name: cleandoc(part.description or "")
-        for part in parse_from_object(type(value)).params
-    }
+    texts = field_texts(type(value))
     items = {item.name: getattr(value, item.name) for item in fields(value)}
     inner = {key: item for key, item in items.items() if is_dataclass(item)}
     for key in items:

@@ -1,0 +1,57 @@
+"""What an interrupted command leaves behind, in one line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_REPEAT = "what is finished is kept: repeat the command to continue"
+# Commands that say it themselves, as they know how far they are.
+_SAY_IT = frozenset(
+    {
+        "cohort",
+        "template",
+        "segment",
+        "prepare",
+        "align",
+        "evaluate",
+        "compare",
+        "train",
+    }
+)
+
+
+@contextmanager
+def saying_what_is_kept(name: str, command: Any) -> Iterator[None]:
+    """After an interrupt within the block, says what has become of the output."""
+    out = getattr(getattr(command, "kind", command), "out", None)
+    before = _stamp(out)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if name not in _SAY_IT and isinstance(out, Path):
+            _say(name, out, is_same=_stamp(out) == before)
+        raise
+
+
+def _say(name: str, out: Path, *, is_same: bool) -> None:
+    from voltween.cli.console import error_console
+
+    if name == "experiment":
+        left = _REPEAT
+    elif not is_same:
+        left = f"{out} has what was finished before"
+    else:
+        left = (
+            f"{out} is as it was" if out.exists() else f"nothing was written to {out}"
+        )
+    error_console.print(f"voltween: {left}")
+
+
+def _stamp(out: Any) -> tuple[int, int] | None:
+    """What changes when a file is written, or a file of a folder comes or goes."""
+    try:
+        status = Path(out).stat()
+    except (OSError, TypeError):
+        return None
+    return status.st_ino, status.st_mtime_ns

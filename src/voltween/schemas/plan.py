@@ -1,0 +1,17 @@
+"""The schema of training plans, which are TOML files."""
+
+from typing import Any
+
+from voltween.schemas.dataclass_schema import schema_of
+from voltween.training import TrainingPlan
+
+_SHAPE = "shape"  # of the network: that of the preprocessing, and written once
+
+
+def plan_schema() -> dict[str, Any]:
+    """The schema of a plan, as a TOML reader returns it."""
+    schema = schema_of(TrainingPlan, may_lack=True)
+    cascade = schema["properties"]["cascade"]
+    del cascade["properties"][_SHAPE]
+    cascade["required"].remove(_SHAPE)
+    return {"title": "Training plan", **schema}
