@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from voltween.cli.catalogue import COMMANDS, WITHOUT_PREFIXES, overview
+from voltween.cli.catalogue import COMMANDS as COMMANDS
+from voltween.cli.catalogue import WITHOUT_PREFIXES, overview
+from voltween.cli.kinds import kind_of
 from voltween.cli.streams import read_names_as_utf8, writing_to_streams
 from voltween.starting import resume_collector
 from voltween.stopping import stopping_at_signals
@@ -154,30 +156,6 @@ def read_command(name: str, words: list[str]) -> Any:
     )
     invocation.check_options(command)
     return command
-
-
-def kind_of(name: str, words: list[str]) -> Callable[..., Any]:
-    """The dataclass of a command; the defaults of `train` depend on its network.
-
-    Raises:
-        InputError: If there is no such command.
-    """
-    from importlib import import_module
-
-    if name not in COMMANDS:
-        from voltween.cli.words import advice_on
-        from voltween.errors import InputError
-
-        raise InputError(
-            expected="a command",
-            got=repr(name),
-            advice=advice_on(name, COMMANDS) or "see voltween --help",
-        )
-    parts = name.split("-")
-    module = import_module(f"voltween.cli.{'_'.join(parts)}")
-    if name == "train":
-        return module.command_for(words)
-    return getattr(module, "".join(part.capitalize() for part in parts))
 
 
 def _shower_of_warnings() -> Callable[..., None]:

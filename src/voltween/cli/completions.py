@@ -1,11 +1,13 @@
 """Scripts that complete commands, options and values in a shell."""
 
+import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from voltween.cli.catalogue import COMMANDS, WITHOUT_PREFIXES
 from voltween.cli.common import COMMON
+from voltween.cli.kinds import kind_of
 from voltween.cli.parameters import Parameter, parameters_of, subcommands_of
 
 _Listed = Callable[[Sequence[str]], str]
@@ -51,8 +53,6 @@ def completion_script(shell: str) -> str:
 
 
 def _commands() -> Iterator[_Command]:
-    from voltween.cli.app import kind_of  # which imports the commands
-
     for name in COMMANDS:
         kind = kind_of(name, [])
         is_grouped = name in WITHOUT_PREFIXES
@@ -176,10 +176,11 @@ def _fish(commands: Sequence[_Command]) -> str:
 def _fish_options(command: _Command) -> Iterator[str]:
     conditions = [f"__fish_seen_subcommand_from {word}" for word in command.words]
     condition = "; and ".join(conditions)
-    yield f"complete -c voltween -n {shlex.quote(condition)} -F"
     if command.first_words:
         words = shlex.quote(" ".join(command.first_words))
         yield _fish_line(condition, f"-a {words}", "")
+    else:
+        yield _fish_line(condition, "-F", "")
     for parameter in command.parameters:
         for flag in parameter.flags:
             name = f"-l {flag.removeprefix('--')}"
@@ -188,16 +189,21 @@ def _fish_options(command: _Command) -> Iterator[str]:
                 name += f" -x -a {shlex.quote(values)}"
             elif not parameter.is_flag:
                 name += " -r -F"
-            yield _fish_line(condition, name, parameter.text.partition(".")[0])
+            yield _fish_line(condition, name, _sentence(parameter.text))
     for flag, text in COMMON:
         words = flag.split(", ")[-1].split()
         name = f"-l {words[0].removeprefix('--')}" + (" -r -F" if words[1:] else "")
-        yield _fish_line(condition, name, text.partition(".")[0])
+        yield _fish_line(condition, name, _sentence(text))
 
 
 def _fish_line(condition: str, words: str, text: str) -> str:
     described = f" -d {shlex.quote(' '.join(text.split()))}" if text else ""
     return f"complete -c voltween -n {shlex.quote(condition)} {words}{described}"
+
+
+def _sentence(text: str) -> str:
+    """The first sentence of a text."""
+    return re.split(r"[.:;]\s", text.removesuffix("."), maxsplit=1)[0]
 
 
 def _subcommands(commands: Sequence[_Command]) -> dict[str, list[str]]:

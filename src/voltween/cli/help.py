@@ -18,6 +18,7 @@ from voltween.cli.parameters import Parameter, parameters_of, subcommands_of
 _WIDEST = 100  # columns; longer lines are hard to read
 _INDENT = 2
 _COLUMN = 24
+_MOST = 0.7  # share of a dataclass's options in a group that its text describes
 
 
 def help_of(command: str, kind: Callable[..., Any], words: Sequence[str]) -> str:
@@ -50,11 +51,26 @@ def _page(name: str, kind: Callable[..., Any]) -> str:
     for title, options in groups.items():
         if options:
             heading = "Options" if is_plain else f"{title} options"
-            lines += ["", _heading(heading), *_rows(map(_row, options))]
+            lines += ["", _heading(heading), *_group_text(options, parameters)]
+            lines += _rows(map(_row, options))
     own = {flag for p in parameters for flag in p.flags}
     common = [row for row in COMMON if row[0].split()[0] not in own]
     lines += ["", _heading("Options of every command"), *_rows(common)]
     return "\n".join(lines)
+
+
+def _group_text(
+    options: Sequence[Parameter], parameters: Sequence[Parameter]
+) -> list[str]:
+    """What the dataclass says that most options of a group are fields of."""
+    owner = options[0].owner
+    own = [p for p in parameters if p.owner is owner]
+    if own == parameters or sum(p in own for p in options) < _MOST * len(own):
+        return []
+    paragraphs = _paragraphs(owner)
+    texts = [text for text in paragraphs if not text.startswith("Raises:")]
+    indent = " " * _INDENT
+    return [f"{indent}{line}" for text in texts for line in _wrap(text, _INDENT)]
 
 
 def _list_of(
@@ -83,13 +99,17 @@ def _usage(name: str, parameters: Sequence[Parameter]) -> list[str]:
 
 def _description(kind: Callable[..., Any]) -> list[str]:
     owner = kind.func if isinstance(kind, partial) else kind
-    paragraphs = re.split(r"\n\s*\n", cleandoc(getdoc(owner) or ""))
-    wrapped = [_wrap(paragraph) for paragraph in paragraphs]
+    wrapped = [_wrap(paragraph) for paragraph in _paragraphs(owner)]
     return [line for lines in wrapped for line in ("", *lines)][1:]
 
 
+def _paragraphs(kind: Any) -> list[str]:
+    """The paragraphs of a docstring."""
+    return re.split(r"\n\s*\n", cleandoc(getdoc(kind) or ""))
+
+
 def _summary(kind: type) -> str:
-    return cleandoc(getdoc(kind) or "").split("\n\n")[0].replace("\n", " ")
+    return " ".join(_paragraphs(kind)[0].split())
 
 
 def _examples(name: str) -> list[str]:
@@ -153,9 +173,11 @@ def _wrap_name(name: str) -> list[str]:
     )
 
 
-def _wrap(paragraph: str) -> list[str]:
+def _wrap(paragraph: str, indent: int = 0) -> list[str]:
     text = " ".join(paragraph.split())
-    return textwrap.wrap(text, _width(), break_on_hyphens=False, break_long_words=False)
+    return textwrap.wrap(
+        text, _width() - indent, break_on_hyphens=False, break_long_words=False
+    )
 
 
 def _width() -> int:

@@ -24,7 +24,7 @@ _WORKERS = (
     *("dashboard", "part", "print-sbatch"),
 )
 _BASIC = "Basic"
-_FIRST = ("out", "model", "methods", "refine", "device")
+_FIRST = ("out", "model", "methods", "refine", "device", "objective", "fine-tune")
 _TITLES = {
     **dict.fromkeys(("register", "cohort", "template", "segment"), _REGISTRATION),
     "train": {
@@ -32,6 +32,16 @@ _TITLES = {
             *("network", "cascade", "shape", "spacing-mm", "placement", "channels"),
             *("hounsfield-window", "levels", "affine-levels", "flow-multiplier"),
             *("repeats", "padding"),
+        ),
+        "Steps": (
+            *("steps", "learning-rate", "pairs-per-step", "pairs-at-once"),
+            *("steps-per-epoch", "full-rate-epochs", "masked-share"),
+            *("labels-per-pair", "seed", "precision", "recompute-features"),
+            *("target-pairs", "teacher"),
+        ),
+        "Validation": (
+            *("validate-every", "validation-pairs", "patience", "kept-states"),
+            "names-cases",
         ),
         "Hardware": ("accelerator", "devices", "nodes", "workers"),
     },

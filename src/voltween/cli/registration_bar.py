@@ -31,6 +31,7 @@ _PARTS = {
     "report": (5, "making the report"),
     "files": (5, "writing the files"),
 }
+_WIDTH = 28  # of the bar, beside which the words have room in 80 columns
 _AFFINE_SHARE = 0.3  # of the refinement
 _GROWTH = 4  # of the time of a level, against the one before it
 _LEAST_SHARE, _LEAST_SECONDS = 0.1, 2.0  # before the time left is told
@@ -101,7 +102,7 @@ def registration_bar(
         absent: Names of parts that there will not be, such as those of outputs.
     """
     stages = Stages(absent)
-    with progress_bar(BarColumn(), TimeLeft(), Description()) as progress:
+    with progress_bar(BarColumn(_WIDTH), TimeLeft(), Description()) as progress:
         task = progress.add_task("", total=1.0)
 
         def show(words: str) -> None:
@@ -114,8 +115,8 @@ def registration_bar(
         def on_step(step: Step) -> None:
             stages.refine(step)
             show(
-                f"refining: {step.part}, level {step.level} of {step.levels}, "
-                f"step {step.step}, difference {step.similarity_loss:.4f}"
+                f"refining: {step.part} level {step.level} of {step.levels}, "
+                f"step {step.step}"
             )
 
         with watching_parts(on_part):

@@ -11,7 +11,5 @@ _SHAPE = "shape"  # of the network: that of the preprocessing, and written once
 def plan_schema() -> dict[str, Any]:
     """The schema of a plan, as a TOML reader returns it."""
     schema = schema_of(TrainingPlan, may_lack=True)
-    cascade = schema["properties"]["cascade"]
-    del cascade["properties"][_SHAPE]
-    cascade["required"].remove(_SHAPE)
+    del schema["properties"]["cascade"]["properties"][_SHAPE]
     return {"title": "Training plan", **schema}

@@ -32,6 +32,7 @@ from voltween.training.options import read_recipe as read_recipe
 from voltween.training.outcome import Outcome as Outcome
 from voltween.training.outcome import read_outcome as read_outcome
 from voltween.training.overrides import option_names as option_names
+from voltween.training.plan_file import TrainingPlan as TrainingPlan
 from voltween.training.plan_file import read_plan as read_plan
 from voltween.training.plan_file import write_plan as write_plan
 from voltween.training.planning import FLOW_MULTIPLIER as FLOW_MULTIPLIER
