@@ -12,4 +12,5 @@ def plan_schema() -> dict[str, Any]:
     """The schema of a plan, as a TOML reader returns it."""
     schema = schema_of(TrainingPlan, may_lack=True)
     del schema["properties"]["cascade"]["properties"][_SHAPE]
+    schema["required"].remove("cascade")  # all that it needs is the shape
     return {"title": "Training plan", **schema}

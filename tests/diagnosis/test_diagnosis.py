@@ -1,0 +1,97 @@
+"""The self-test passes here, and finds a fault that is put in."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from support.commands import run_here
+from voltween.diagnosis import diagnose, self_test
+from voltween.diagnosis.diagnosis import missing_packages
+from voltween.diagnosis.self_test import CHECKS, run_check
+from voltween.spatial import Affine
+
+REQUIREMENTS = [
+    "numpy>=1.26",
+    'no-such-package>=1; extra == "figures"',
+    "numpy>=1; extra == 'figures'",
+    'numpy; python_version < "3.14" and extra == "train"',
+    'mypy; extra == "dev"',
+    'voltween[train]; extra == "demo"',
+]
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_the_parts_of_the_self_test_pass(name):
+    check = run_check(name)
+    assert check.has_passed, check.finding
+
+
+def test_a_wrong_operation_is_found(monkeypatch):
+    monkeypatch.setattr(self_test, "warp", lambda image, flow: image)
+    assert not run_check("operations").has_passed
+
+
+def test_a_wrong_registration_is_found(monkeypatch):
+    fixed, moving, _ = self_test._phantoms()
+    away = Affine(np.diag([1.2, 1, 1, 1]))
+    monkeypatch.setattr(self_test, "_phantoms", lambda: (fixed, moving, away))
+    check = run_check("registration")
+    assert not check.has_passed
+    assert "mean error" in check.finding
+
+
+def test_an_error_is_a_check_that_has_not_passed(monkeypatch):
+    def fail(image, flow):
+        raise RuntimeError("illegal instruction")
+
+    monkeypatch.setattr(self_test, "warp", fail)
+    check = run_check("operations")
+    assert not check.has_passed
+    assert check.finding == "RuntimeError: illegal instruction"
+
+
+def test_the_phantoms_are_those_of_the_truth():
+    """Intensities at corresponding positions are equal: moving(T(x)) = fixed(x)."""
+    truth = self_test._pose()
+    positions = np.random.default_rng(0).uniform(-40, 40, (50, 3))
+    moved = self_test._intensity(
+        truth.inverse().map_positions(truth.map_positions(positions))
+    )
+    assert np.allclose(moved, self_test._intensity(positions))
+
+
+def test_extras_name_the_packages_that_they_lack():
+    extras = missing_packages(REQUIREMENTS)
+    assert extras == {"figures": ("no-such-package",), "train": ()}
+
+
+@pytest.fixture(name="quick")
+def quick_fixture(monkeypatch):
+    """The self-test without its registration."""
+    monkeypatch.delitem(CHECKS, "registration")
+    monkeypatch.delitem(CHECKS, "models")
+
+
+def test_the_doctor_ends_with_a_verdict(quick, capsys):
+    assert run_here("doctor") == 0
+    shown = capsys.readouterr().out
+    assert "Verdict: this installation works." in shown
+    for word in (torch.__version__, "instruction set", "threads", "GPU", "extras"):
+        assert word in shown
+
+
+def test_the_doctor_fails_with_the_test(quick, capsys, monkeypatch):
+    monkeypatch.setattr(self_test, "warp", lambda image, flow: image)
+    assert run_here("doctor", "--json") == 3
+    shown = capsys.readouterr()
+    result = json.loads(shown.out)["result"]
+    assert result["works"] is False
+    assert result["checks"][0]["name"] == "operations"
+    assert "Verdict: this installation does not work." in shown.err
+
+
+def test_few_threads_are_told(quick, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 0)
+    assert any("OMP_NUM_THREADS" in line for line in diagnose().advice)
