@@ -11,29 +11,26 @@ import pytest
 
 from support.commands import run_here, write_pair
 from support.processes import no_signals_ignored
+from support.scans import FIXED
+from voltween import io
 from voltween.cli import register as register_command
 from voltween.cli.catalogue import COMMANDS
 from voltween.cli.common import COMMON, CommonOptions, split_words
 from voltween.cli.kinds import kind_of
 from voltween.cli.parameters import parameters_of
 from voltween.cli.results import plain
+from voltween.spatial import Image
 
 CASES = "case,image,split\n" + "".join(f"{n},{n}.nii.gz,train\n" for n in "abcdefgh")
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ .*")
 
 
 @pytest.fixture(name="manifest")
-def manifest_fixture(tmp_path, image_bytes):
-    for name in "abcdefgh":
-        (tmp_path / f"{name}.nii.gz").write_bytes(image_bytes)
+def manifest_fixture(tmp_path):
+    for number, name in enumerate("abcdefgh"):
+        io.write(Image(FIXED.data + number, FIXED.grid), tmp_path / f"{name}.nii.gz")
     (tmp_path / "cases.csv").write_text(CASES, "utf-8")
     return tmp_path / "cases.csv"
-
-
-@pytest.fixture(name="image_bytes", scope="module")
-def image_bytes_fixture(tmp_path_factory):
-    folder = write_pair(tmp_path_factory.mktemp("pair"))
-    return (folder / "fixed.nii.gz").read_bytes()
 
 
 def split(manifest, *options):

@@ -38,6 +38,8 @@ class PlainConsole(Console):
         """Prints, above the progress bar if there is one, and into the log file."""
         if log.is_open() and objects and not isinstance(objects[0], Control):
             log.write(_plain(objects))
+        if self.is_terminal and "soft_wrap" not in options:  # at words; paths stay
+            options |= {"soft_wrap": False, "overflow": "ignore", "crop": False}
         if self is not error_console and error_console.has_bar and self.is_terminal:
             if not self.quiet:
                 error_console.print_unlogged(*objects, **options)

@@ -13,23 +13,23 @@ from voltween.registration import watching_parts
 # Usual shares of the time, with the words by which a part is named.
 _PARTS = {
     "reading": (10, "reading the scans"),
-    "preparing": (8, "preparing the scans"),
-    "search": (15, "finding the pose"),
-    "refinement": (30, "refining"),
+    "preparing": (5, "preparing the scans"),
+    "search": (22, "finding the pose"),
+    "refinement": (35, "refining"),
     "folds": (5, "removing folds"),
-    "resampling": (5, "resampling the moving scan"),
+    "resampling": (2, "resampling the moving scan"),
     "labels": (2, "resampling the labels"),
     "transform": (1, "writing the transform"),
     "field": (2, "computing the displacement field"),
-    "inverse": (10, "computing the inverse"),
+    "inverse": (5, "computing the inverse"),
     "overview": (7, "painting the overview"),
     "jacobian": (3, "computing the Jacobian determinant"),
     "carried labels": (2, "carrying the labels"),
     "carried points": (1, "carrying the points"),
     "moved points": (1, "moving the points"),
-    "figures": (5, "measuring the result"),
-    "report": (5, "making the report"),
-    "files": (5, "writing the files"),
+    "figures": (4, "measuring the result"),
+    "report": (6, "making the report"),
+    "files": (3, "writing the files"),
 }
 _WIDTH = 28  # of the bar, beside which the words have room in 80 columns
 _AFFINE_SHARE = 0.3  # of the refinement
@@ -105,12 +105,13 @@ def registration_bar(
     with progress_bar(BarColumn(_WIDTH), TimeLeft(), Description()) as progress:
         task = progress.add_task("", total=1.0)
 
-        def show(words: str) -> None:
-            progress.update(task, completed=stages.done, description=words)
+        def show(words: str, *, at_once: bool = False) -> None:
+            done = stages.done
+            progress.update(task, completed=done, description=words, refresh=at_once)
 
         def on_part(part: str) -> None:
             stages.begin(part)
-            show(stages.words)
+            show(stages.words, at_once=True)
 
         def on_step(step: Step) -> None:
             stages.refine(step)
