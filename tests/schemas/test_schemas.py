@@ -3,6 +3,7 @@
 import json
 import tomllib
 from copy import deepcopy
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
@@ -14,7 +15,7 @@ from voltween.schemas import SCHEMAS, schema_named, schema_of
 from voltween.training import TrainConfig, TrainingPlan, write_plan
 
 PLAN = TrainingPlan(
-    "cases.csv",
+    Path("cases.csv"),
     Preprocessing((32, 48, 16), (2.0, 2.5, 3.0), hounsfield_window=(-10.0, 9.0)),
     CascadeConfig("AD", (32, 48, 16), channels=4, levels=2),
     TrainConfig(steps=7, patience=3),

@@ -16,9 +16,9 @@ EXIT_FAILED = 3
 class Doctor:
     """Check this installation: versions, processor, memory, a test.
 
-    The test compares native operations with known answers, loads the shipped models, and
-    registers two phantoms whose transform is known: about ten seconds. The exit code is
-    3 if a part of it fails. Put the output into a report of a fault.
+    The test compares native operations with known answers, loads the shipped models,
+    and registers two phantoms whose transform is known: about ten seconds. The exit
+    code is 3 if a part of it fails. Put the output into a report of a fault.
     """
 
     def run(self) -> None:
