@@ -175,13 +175,7 @@ def _shower_of_warnings() -> Callable[..., None]:
 
 
 def _print_error(text: str) -> None:
-    """Prints one line, above the progress bar if there is one."""
-    from voltween.escaping import terminal
+    """Prints one line."""
+    from voltween.cli.log import say
 
-    line = f"voltween: {' '.join(terminal(text).splitlines())}"
-    if "voltween.cli.console" in sys.modules:
-        from voltween.cli.console import error_console
-
-        error_console.print(line)
-    else:
-        print(line, file=sys.stderr)
+    say(f"voltween: {' '.join(text.splitlines())}")

@@ -7,6 +7,7 @@ import tyro
 from tyro.conf import Positional
 
 from voltween.cli.completions import completion_script
+from voltween.cli.console import console
 from voltween.cli.results import give_result
 
 
@@ -30,6 +31,4 @@ class Completion:
         """Make and print."""
         script = completion_script(self.shell)
         give_result(shell=self.shell, script=script)
-        from voltween.cli.console import console
-
-        console.print(script)
+        console.print(script, soft_wrap=True)

@@ -6,6 +6,7 @@ With --json, everything that is shown goes there.
 
 import io
 import os
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -38,13 +39,26 @@ class PlainConsole(Console):
         """Prints, above the progress bar if there is one, and into the log file."""
         if log.is_open() and objects and not isinstance(objects[0], Control):
             log.write(_plain(objects))
-        if self.is_terminal and "soft_wrap" not in options:  # at words; paths stay
-            options |= {"soft_wrap": False, "overflow": "ignore", "crop": False}
+        if self.is_terminal and "soft_wrap" not in options:
+            objects = tuple(self._wrapped(item) for item in objects)
         if self is not error_console and error_console.has_bar and self.is_terminal:
             if not self.quiet:
                 error_console.print_unlogged(*objects, **options)
         else:
             self.print_unlogged(*objects, **options)
+
+    def _wrapped(self, item: Any) -> Any:
+        """A text with breaks between words; paths and other long words stay whole."""
+        if not isinstance(item, str):
+            return item
+        return "\n".join(
+            part
+            for line in item.split("\n")
+            for part in textwrap.wrap(
+                line, self.width, break_long_words=False, break_on_hyphens=False
+            )
+            or [""]
+        )
 
     def print_unlogged(self, *objects: Any, **options: Any) -> None:
         """Prints, but not into the log file."""

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,27 +17,28 @@ _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ")
 _file: Path | None = None
 
 
-class _PlainFormatter(logging.Formatter):
-    """Log lines in which names of cases and files give the terminal no orders."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line of a record."""
-        return terminal(super().format(record))
-
-
-class _FileHandler(logging.Handler):
-    """Writes log lines to the file of --log, too."""
+class _Handler(logging.Handler):
+    """Shows log lines as all others: names in them give the terminal no orders."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes a record."""
-        write(record.getMessage())
+        """Shows a record."""
+        say(self.format(record))
 
 
 def show_logs() -> None:
     """Shows warnings of the log, unless someone else has set the log up."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_PlainFormatter("%(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.basicConfig(
+        level=logging.WARNING, format="%(message)s", handlers=[_Handler()]
+    )
+
+
+def say(text: str) -> None:
+    """Prints on the error output, above a progress bar if there is one."""
+    line = terminal(text)
+    if console := sys.modules.get("voltween.cli.console"):
+        console.error_console.print(line)
+    else:
+        print(line, file=sys.stderr)
 
 
 @contextmanager
@@ -53,15 +55,12 @@ def logging_to(path: Path | None, words: Sequence[str]) -> Iterator[None]:
         yield
         return
     _check_is_log(path)
-    handler = _FileHandler(logging.WARNING)
-    logging.getLogger().addHandler(handler)
     with folder_of(path):
         _file = path
     try:
         write(" ".join(words))
         yield
     finally:
-        logging.getLogger().removeHandler(handler)
         _file = None
 
 

@@ -38,7 +38,7 @@ class Schema:
         text = json.dumps(schema, indent=1)
         give_result(schema=schema)
         if self.out is None:
-            console.print(text)
+            console.print(text, soft_wrap=True)
             return
         check_is_no_input(self.out)
         with whole_file(self.out) as partial:

@@ -42,6 +42,8 @@ from voltween.training import (
     try_training,
 )
 
+_BAR_WIDTH = 24  # beside which the rest has room in 80 columns
+
 
 @dataclass(frozen=True)
 class Train:
@@ -148,14 +150,14 @@ def _progress(steps: int) -> Iterator[Callable[[StepReport], None]]:
     columns = (
         TextColumn("step"),
         MofNCompleteColumn(),
-        BarColumn(),
+        BarColumn(_BAR_WIDTH),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
         Description(),
     )
     with progress_bar(*columns, is_shown=is_first_process(), is_kept=True) as progress:
-        task = progress.add_task("", total=steps)
+        task = progress.add_task("preparing the scans", total=steps)
         recent: list[float] = []
 
         def on_step(report: StepReport) -> None:

@@ -173,7 +173,7 @@ def _store(
             tensors["scan"] = volume.scan
         path = draft.path(f"{draft.name}.safetensors")
         write_tensors(path, tensors, {"name": volume.name, "dark": volume.dark})
-        logger.info("stored the labels of %s as %s", case.name, path.name)
+        logger.info("prepared the labels of %s", case.name)
 
     assert case.labels is not None
     facts = {

@@ -97,7 +97,7 @@ def _store(
             tensors["labels"] = sample.labels
         path = draft.path(f"{draft.name}.safetensors")
         write_tensors(path, tensors, {"name": sample.name})
-        logger.info("stored %s as %s", case.name, path.name)
+        logger.info("prepared %s", case.name)
 
     facts = {
         "format": _FORMAT,
