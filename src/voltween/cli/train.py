@@ -137,7 +137,8 @@ def _saying_how_to_go_on() -> Iterator[None]:
     except KeyboardInterrupt:
         if is_first_process():
             words = shlex.join(invocation.words.get())
-            error_console.print(f"To go on, repeat the command: {words}")
+            text = f"To go on, repeat the command: {words}"
+            error_console.print(text, soft_wrap=True)
         raise
 
 
