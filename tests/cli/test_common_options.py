@@ -35,7 +35,7 @@ def manifest_fixture(tmp_path):
 
 def split(manifest, *options):
     out = manifest.parent / "out.csv"
-    return run_here("split", manifest, "--out", out, *options)
+    return run_here("split", manifest, "--out", out, "--val", 0.3, *options)
 
 
 def test_json_is_all_that_is_on_the_output(manifest, capsys):

@@ -49,7 +49,7 @@ def test_a_refinement_goes_on_by_its_steps():
                 stages.refine(Step(part, level, levels, step, 10, 0.5))
                 shares.append(stages.done)
     assert shares == sorted(shares)
-    stages.begin("folds")
+    stages.begin("unfolding")
     assert shares[-1] == pytest.approx(stages.done, abs=1e-9)
 
 
@@ -100,6 +100,7 @@ def terminal_fixture(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     text = io.StringIO()
     monkeypatch.setattr(error_console, "_file", text)
+    monkeypatch.setattr(error_console, "is_interactive", True)
     return text
 
 

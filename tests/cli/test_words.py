@@ -110,7 +110,9 @@ def test_names_are_those_that_the_parser_reads(command):
         text = io.StringIO()
         with contextlib.redirect_stdout(text), pytest.raises(SystemExit):
             tyro.cli(one, args=["--help"], config=marks if is_grouped else None)
-        names = set(re.findall(r"^[│| ] (--[\w.-]+)", text.getvalue(), re.MULTILINE))
+        names = set(
+            re.findall(r"^[│| ] (--[a-z][\w.-]*)", text.getvalue(), re.MULTILINE)
+        )
         names |= set(re.findall(r", (--[\w.-]*no-[\w.-]+)", text.getvalue()))
         own = {f for p in parameters_of(one, is_grouped=is_grouped) for f in p.flags}
         assert own == names - {"--help"}

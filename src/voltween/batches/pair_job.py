@@ -138,7 +138,6 @@ def register_files(
             on_step=on_step,
         )
         if job.options.no_folding:
-            begin_part("folds")
             registration = registration.without_folding()
         on_registered(registration, carried)
         digest = _model_digest(job.options, settled)

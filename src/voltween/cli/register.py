@@ -68,7 +68,7 @@ class Register:
         absent = {output.step for name, output in OUTPUTS.items()} - {
             OUTPUTS[name].step for name in job.outputs
         }
-        absent |= set() if self.registration.no_folding else {"folds"}
+        absent |= set() if self.registration.no_folding else {"unfolding"}
         with registration_bar(frozenset(absent)) as on_step:
             figures = register_files(
                 job, self.out, command=words.get(), on_step=on_step

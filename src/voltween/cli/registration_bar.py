@@ -16,7 +16,7 @@ _PARTS = {
     "preparing": (5, "preparing the scans"),
     "search": (22, "finding the pose"),
     "refinement": (35, "refining"),
-    "folds": (5, "removing folds"),
+    "unfolding": (5, "removing folds"),
     "resampling": (2, "resampling the moving scan"),
     "labels": (2, "resampling the labels"),
     "transform": (1, "writing the transform"),
