@@ -191,8 +191,8 @@ def _fish_options(command: _Command) -> Iterator[str]:
                 name += " -r -F"
             yield _fish_line(condition, name, _sentence(parameter.text))
     for flag, text in COMMON:
-        words = flag.split(", ")[-1].split()
-        name = f"-l {words[0].removeprefix('--')}" + (" -r -F" if words[1:] else "")
+        option, *value = flag.split(", ")[-1].split()
+        name = f"-l {option.removeprefix('--')}" + (" -r -F" if value else "")
         yield _fish_line(condition, name, _sentence(text))
 
 

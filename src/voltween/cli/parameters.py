@@ -102,7 +102,8 @@ def parameters_of(
     """
     defaults: Mapping[str, Any] = {}
     if isinstance(kind, partial):
-        kind, defaults = kind.func, kind.keywords
+        defaults = kind.keywords
+        kind = kind.func
     return list(_parameters(kind, defaults, is_grouped, group))
 
 

@@ -63,7 +63,8 @@ def check_words(
             an argument is missing or one too many.
     """
     options = {flag: p for p in parameters for flag in p.flags}
-    arguments, missing = [], {p.name: p for p in parameters if p.is_required}
+    arguments: list[str] = []
+    missing = {p.name: p for p in parameters if p.is_required}
     rest = deque(words)
     while rest:
         word = rest.popleft()
