@@ -1,6 +1,7 @@
 """--quiet, --json and --log: what is said, where, and in which form."""
 
 import json
+import logging
 import re
 import shutil
 import signal
@@ -13,9 +14,11 @@ from support.commands import run_here, write_pair
 from support.processes import no_signals_ignored
 from support.scans import FIXED
 from voltween import io
+from voltween.cli import log
 from voltween.cli import register as register_command
 from voltween.cli.catalogue import COMMANDS
 from voltween.cli.common import COMMON, CommonOptions, split_words
+from voltween.cli.console import speaking
 from voltween.cli.kinds import kind_of
 from voltween.cli.parameters import parameters_of
 from voltween.cli.results import plain
@@ -80,6 +83,15 @@ def test_quiet_leaves_warnings_and_errors(manifest, capsys):
     assert "out.csv" in capsys.readouterr().err
 
 
+def test_quiet_leaves_out_what_is_less_than_a_warning(tmp_path, capsys):
+    handler, path = log._Handler(), tmp_path / "run.log"
+    with speaking(is_quiet=True, is_json=False), log.logging_to(path, ["voltween"]):
+        for level in (logging.INFO, logging.WARNING):
+            handler.emit(logging.LogRecord("a", level, "", 0, f"at {level}", (), None))
+    assert capsys.readouterr() == ("", f"at {logging.WARNING}\n")
+    assert f"at {logging.INFO}" in path.read_text("utf-8")
+
+
 def test_quiet_and_json_together_give_json_alone(manifest, capsys):
     assert split(manifest, "--quiet", "--json") == 0
     shown = capsys.readouterr()
@@ -95,10 +107,10 @@ def test_a_command_after_a_quiet_one_speaks(manifest, capsys):
 
 
 def test_the_log_has_all_that_was_said(manifest):
-    log = manifest.parent / "logs" / "run.log"
-    assert split(manifest, "--log", log, "--quiet") == 0
-    assert split(manifest, f"--log={log}", "--seed", "3") == 2
-    lines = log.read_text("utf-8").splitlines()
+    path = manifest.parent / "logs" / "run.log"
+    assert split(manifest, "--log", path, "--quiet") == 0
+    assert split(manifest, f"--log={path}", "--seed", "3") == 2
+    lines = path.read_text("utf-8").splitlines()
     assert all(LINE.fullmatch(line) for line in lines)
     text = "\n".join(lines)
     assert text.count("voltween split") == 2
@@ -111,14 +123,14 @@ def test_warnings_are_in_log_and_json(manifest, capsys, monkeypatch):
         warnings.warn("odd [bold]scan\x1b[2J", UserWarning, stacklevel=1)
 
     monkeypatch.setattr("voltween.cli.split.Split.run", run)
-    log = manifest.parent / "run.log"
+    path = manifest.parent / "run.log"
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        assert split(manifest, "--log", log, "--json") == 0
+        assert split(manifest, "--log", path, "--json") == 0
     shown = capsys.readouterr()
     assert json.loads(shown.out)["warnings"] == ["odd [bold]scan\x1b[2J"]
     assert shown.err == "voltween: warning: odd [bold]scan\\x1b[2J\n"
-    assert "warning: odd [bold]scan\\x1b[2J" in log.read_text("utf-8")
+    assert "warning: odd [bold]scan\\x1b[2J" in path.read_text("utf-8")
 
 
 @pytest.mark.parametrize("content", [b"case,image\n", b"\x1f\x8b\0\0", b"2026\n"])
@@ -145,13 +157,13 @@ def test_a_log_beside_a_result_stays(tmp_path):
     folder = write_pair(tmp_path)
     scans = [folder / "fixed.nii.gz", folder / "moving.nrrd", "--out", folder / "o"]
     options = ["--model", folder / "tiny.safetensors", "--refine", "none"]
-    log = folder / "o" / "run.log"
+    path = folder / "o" / "run.log"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for _ in range(2):
-            words = [*scans, *options, "--outputs", "moved", "--log", log]
+            words = [*scans, *options, "--outputs", "moved", "--log", path]
             assert run_here("register", *words) == 0
-    text = log.read_text("utf-8")
+    text = path.read_text("utf-8")
     assert text.count("voltween register") == 2
     assert text.count("Verdict:") == 2
 

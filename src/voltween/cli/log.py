@@ -21,8 +21,12 @@ class _Handler(logging.Handler):
     """Shows log lines as all others: names in them give the terminal no orders."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Shows a record."""
-        say(self.format(record))
+        """Shows a record; with --quiet only a warning, or what is worse."""
+        console = sys.modules.get("voltween.cli.console")
+        if record.levelno < logging.WARNING and console and console.console.quiet:
+            write(self.format(record))
+        else:
+            say(self.format(record))
 
 
 def show_logs() -> None:
