@@ -4,11 +4,11 @@ import logging
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from voltween.errors import InputError
+from voltween.errors import InputError, OutputError, VoltweenError
 from voltween.escaping import terminal
 from voltween.files import folder_of, unwritable
 from voltween.inputs import check_is_no_input
@@ -64,6 +64,10 @@ def logging_to(path: Path | None, words: Sequence[str]) -> Iterator[None]:
     try:
         write(" ".join(words))
         yield
+    except (VoltweenError, OSError, KeyboardInterrupt) as error:
+        with suppress(OutputError):  # a disk that is full is told as it is
+            write(f"voltween: {str(error) or 'interrupted'}")
+        raise
     finally:
         _file = None
 
