@@ -7,7 +7,7 @@ from voltween.cli.parameters import Parameter
 _REGISTRATION = {
     "Refinement": (
         *("transform", "similarity", "voxels", "diffeomorphic", "symmetric"),
-        *("seconds", "no-folding", "channel-weights"),
+        *("seconds", "channel-weights"),
     ),
     "Guidance": (
         *("initial", "fixed-mask", "moving-mask", "fixed-labels", "moving-labels"),
