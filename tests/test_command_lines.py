@@ -24,6 +24,7 @@ PAGES = [
 SHORTENED = re.compile(r"\.\.\.|^\[|\||^TOOL$")
 """Words that stand for others, as in [--log] or fsl|afni."""
 NUMBERS = {"N", "MM"}
+NO_COMMANDS = {"COMMAND", "--help", "--version"}
 BEGINNING = re.compile(r"(?:\w+=\S+ )*(voltween .*)")
 
 
@@ -72,8 +73,6 @@ def answer(*words):
 def unknown_options(line):
     """The options of a shortened command line that its command does not have."""
     name, words = words_of(line)
-    if name == "COMMAND":
-        return []
     kind = ["methods" if words[0] == "KIND" else words[0]] if name == "figures" else []
     _, text = answer(name, *kind, "--help")
     named = [word.strip("[]").split("=")[0] for word in words]
@@ -99,7 +98,10 @@ def is_whole(line):
 def command_lines(page):
     """The command lines of a page: those that must be whole, and shortened ones."""
     text = page.read_text("utf-8")
-    blocks, sentences = lines_of_blocks(text), lines_of_text(text)
+    blocks, sentences = (
+        [line for line in lines if words_of(line)[0] not in NO_COMMANDS]
+        for lines in (lines_of_blocks(text), lines_of_text(text))
+    )
     whole = [line for line in blocks if page != SYNOPSIS or is_whole(line)]
     whole += [line for line in sentences if "--out" in line and is_whole(line)]
     return dict.fromkeys(whole), {*blocks, *sentences} - {*whole}
