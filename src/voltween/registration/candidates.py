@@ -82,8 +82,9 @@ class Optimization:
         """
         problem, start, grids = self._problem(candidate)
         parts = find_affine_part(problem, None if is_open else start)
-        earlier = {} if candidate.is_by_network else candidate.stages
-        stages = {**earlier, AFFINE: (parts, grids)}
+        stages = {AFFINE: (parts, grids)}
+        if not candidate.is_by_network:
+            stages = {**candidate.stages, **stages}
         return replace(candidate, stages=stages, is_rough=False)
 
     def dense(self, candidate: Candidate) -> Candidate:
