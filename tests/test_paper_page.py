@@ -1,14 +1,12 @@
-"""docs/paper.md: what its table names exists, and its commands can be read."""
+"""docs/paper.md: what its table names exists; test_command_lines reads its commands."""
 
 import ast
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 
 from support.imports import exists
-from voltween.cli.app import COMMANDS, read_command
 
 ROOT = Path(__file__).parents[1]
 TESTS = Path(__file__).parent
@@ -21,15 +19,6 @@ def rows():
     table = PAGE.split("## Every claim", 1)[1]
     lines = [line for line in table.splitlines() if line.startswith("|")][2:]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
-
-
-def commands():
-    """Command lines of the page: those of its blocks and of its tables."""
-    blocks = re.findall(r"^```\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-    joined = "\n".join(blocks).replace("\\\n", " ")
-    lines = [line for line in joined.splitlines() if line.startswith("voltween ")]
-    in_table = [row[4].strip("`") for row in rows() if row[4] != "-"]
-    return list(dict.fromkeys([*lines, *in_table]))
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row[1][:40])
@@ -62,15 +51,6 @@ def functions(path):
 
 def is_test(node):
     return isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
-
-
-@pytest.mark.parametrize("command", commands())
-def test_commands_of_the_page_have_these_options(command):
-    program, name, *words = shlex.split(command, comments=True)
-    assert program == "voltween"
-    assert name in COMMANDS
-    if name != "train":  # its options depend on the manifest
-        read_command(name, words)
 
 
 def test_the_table_has_the_equations_and_tables_of_the_paper():

@@ -1,4 +1,6 @@
-"""Candidates by a network: the pattern of its upsampling is removed from its flows."""
+"""Candidates by a network: their flows, and the affine answers found from them."""
+
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,10 +9,18 @@ from support.textured import head
 from voltween.models import load_model
 from voltween.networks import has_pattern
 from voltween.ops import FlowParts
-from voltween.registration import candidates
-from voltween.registration.candidates import Candidate, by_network, run_network
+from voltween.refinement import AffineLevel, Refinement, Watch
+from voltween.registration import Guidance, candidates
+from voltween.registration.candidates import (
+    Candidate,
+    Optimization,
+    by_network,
+    run_network,
+)
 from voltween.registration.judge import Judge
 from voltween.registration.pair_view import PairView, SideView
+
+SHORT = (AffineLevel(2, 3, 0.1),)
 
 
 @pytest.fixture(scope="module", name="start")
@@ -38,3 +48,14 @@ def test_a_flow_that_a_velocity_made_is_left_alone(start, monkeypatch):
     monkeypatch.setattr(candidates, "run_network", lambda *_: {"dense 1": parts})
     kept = by_network(load_model("brain"), start).last[0]
     assert kept.dense_flow is flow
+
+
+def test_a_rigid_answer_has_nothing_of_the_flow_of_a_network(start):
+    bent = FlowParts.dense(torch.rand(1, 3, *start.view.fixed.image.shape[2:]))
+    stages = {"affine": (bent, start.view.grids), "dense 1": (bent, start.view.grids)}
+    answer = replace(start, stages=stages, is_by_network=True)
+    settings = Refinement((), affine_levels=SHORT, transform="rigid")
+    parts = Optimization(settings, Guidance(), Watch()).affine(answer).last[0]
+    assert not parts.dense_flow.any()
+    turn = torch.eye(3).double() + parts.matrix[0].double()  # on cubic voxels
+    assert torch.allclose(turn @ turn.T, torch.eye(3).double(), atol=1e-5)

@@ -77,11 +77,14 @@ class Optimization:
     def affine(self, candidate: Candidate, *, is_open: bool = False) -> Candidate:
         """The candidate with an optimized affine part, as a further stage.
 
-        An open search tries several shifts and rotations of the start.
+        An open search tries several shifts and rotations of the start. Stages of a
+        network are left out: they bend the scan, and no affine answer follows them.
         """
         problem, start, grids = self._problem(candidate)
         parts = find_affine_part(problem, None if is_open else start)
-        stages = {**candidate.stages, AFFINE: (parts, grids)}
+        stages = {AFFINE: (parts, grids)}
+        if not candidate.is_by_network:
+            stages = {**candidate.stages, **stages}
         return replace(candidate, stages=stages, is_rough=False)
 
     def dense(self, candidate: Candidate) -> Candidate:
