@@ -9,10 +9,11 @@ scans' own worlds (see `canonical`).
 import math
 import time
 from collections.abc import Callable
+from types import NoneType
 
 import numpy as np
 
-from voltween.errors import InputError
+from voltween.errors import InputError, check_type
 from voltween.io import ImageLike, to_image
 from voltween.models import Model
 from voltween.preprocessing import without_padding
@@ -62,7 +63,9 @@ def register(
             network's answer as it is.
         guidance: Masks, structures, landmarks and channels for the refinement, and a
             transform to start from. Without this, the poses of the scans are found.
-        on_step: Called after each step of the refinement.
+        on_step: Called with a `Step` after each step of the refinement: its level, its
+            number and the similarity loss. What it returns is ignored; an exception
+            that it raises ends the registration and reaches the caller.
 
     Returns:
         The registration, whose `verdict` says whether it can be trusted.
@@ -73,6 +76,7 @@ def register(
             refinement, or if guidance has no refinement to guide or does not lie where
             the scan is.
     """
+    _check_choices(guidance, on_step)
     fixed, moving = to_image(fixed), to_image(moving)
     guidance = guidance or Guidance()
     seconds: dict[str, Seconds] = {}
@@ -99,6 +103,23 @@ def register(
         seconds=seconds,
         refinement=search.refinement,
         prepared_judge=None if pair.has_initial else search.judge,
+    )
+
+
+def _check_choices(guidance: object, on_step: object) -> None:
+    """Checks the types of what is used late, after minutes perhaps."""
+    check_type(
+        guidance,
+        (Guidance, NoneType),
+        about="guidance",
+        expected="Guidance or None",
+        advice="such as Guidance(fixed=Side(mask=mask))",
+    )
+    check_type(
+        on_step,
+        Callable,  # type: ignore[arg-type]
+        about="on_step",
+        expected="a function that takes a Step",
     )
 
 
