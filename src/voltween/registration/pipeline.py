@@ -63,9 +63,8 @@ def register(
             network's answer as it is.
         guidance: Masks, structures, landmarks and channels for the refinement, and a
             transform to start from. Without this, the poses of the scans are found.
-        on_step: Called with a `Step` after each step of the refinement: its level, its
-            number and the similarity loss. What it returns is ignored; an exception
-            that it raises ends the registration and reaches the caller.
+        on_step: Called with a `Step` after each step of the refinement. What it
+            returns is ignored; what it raises ends the registration.
 
     Returns:
         The registration, whose `verdict` says whether it can be trusted.
