@@ -29,8 +29,7 @@ def run(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    for path in (
-        map(Path, sys.argv[1:]) if sys.argv[1:] else sorted(FOLDER.glob("*.ipynb"))
-    ):
+    named = [Path(name) for name in sys.argv[1:]]
+    for path in named or sorted(FOLDER.glob("*.ipynb")):
         print(path)
         run(path)

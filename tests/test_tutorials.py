@@ -1,4 +1,4 @@
-"""The notebooks of the documentation run, and hold the outputs that their pages show."""
+"""The notebooks of the documentation run, and hold what their pages show."""
 
 import re
 from pathlib import Path

@@ -80,7 +80,7 @@ def test_a_volume_is_not_registered_to_itself(slicer):
 @pytest.fixture
 def form(slicer, monkeypatch, tmp_path):
     """The form with two volumes, and the function that lets it run for a while."""
-    module, layers = slicer
+    module, _ = slicer
     widget = module.VoltweenWidget()
     widget.setup()
     widget.fixed.node, widget.moving.node = volume("f"), volume("m")

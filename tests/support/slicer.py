@@ -1,7 +1,7 @@
 """A stand-in of 3D Slicer's interfaces: nodes in RAS, files in LPS, and a form.
 
-Its geometry is Slicer's and not this package's: SimpleITK reads and writes, and the signs
-of the first two axes are changed here.
+Its geometry is Slicer's and not this package's: SimpleITK reads and writes, and the
+signs of the first two axes are changed here.
 """
 
 import importlib.util

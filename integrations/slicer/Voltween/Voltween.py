@@ -1,8 +1,8 @@
 """Registers two volumes of the scene with Voltween, in a process of its own.
 
-The volumes are saved to a folder, registered there, and the transform and the moved volume
-are loaded. Nodes are in RAS, files in LPS: Slicer converts between them when it saves and
-loads. What runs and watches the registration is `voltween.hosting`, without Slicer.
+The volumes are saved to a folder, registered there, and the transform and the moved
+volume are loaded. Nodes are in RAS, files in LPS: Slicer converts between them when it
+saves and loads. What runs and watches the registration is `voltween.hosting`.
 """
 
 import os
@@ -35,9 +35,10 @@ class Voltween(ScriptedLoadableModule):
         self.parent.dependencies = []
         self.parent.contributors = ["The Voltween authors"]
         self.parent.helpText = (
-            "Registers the moving volume to the fixed one with Volume Tweening Networks. "
-            "The result is a transform and the moved volume. Read the verdict and look "
-            "at the volumes before you rely on them: this is no medical device."
+            "Registers the moving volume to the fixed one with Volume "
+            "Tweening Networks. The result is a transform and the moved volume. "
+            "Read the verdict and look at the volumes before you rely on them: this "
+            "is no medical device."
         )
         self.parent.acknowledgementText = "Lau, Luo, Zhao, Chang, Xu 2019."
 
@@ -102,8 +103,11 @@ class VoltweenLogic(ScriptedLoadableModuleLogic):
             self.running.stop()
 
     def clean(self):
-        """Deletes the files and forgets the run."""
-        self.running = None
+        """Ends what runs, deletes the files and forgets them."""
+        if self.running is not None:
+            self.running.stop()
+            self.running.wait()
+            self.running = None
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
@@ -135,7 +139,6 @@ class VoltweenWidget(ScriptedLoadableModuleWidget):
         """Ends what runs, as the module is closed."""
         if getattr(self, "timer", None) is not None:
             self.timer.stop()
-        self.logic.stop()
         self.logic.clean()
 
     def _build(self):
@@ -149,8 +152,7 @@ class VoltweenWidget(ScriptedLoadableModuleWidget):
         form.addRow("Moving volume:", self.moving)
         form = self._section("Method")
         self.model = _choice(
-            hosting.MODELS,
-            "auto takes the model that learned from such scans, or none.",
+            hosting.MODELS, "auto takes the model that learned from such scans."
         )
         self.refine = _choice(
             hosting.EFFORTS, "Optimization on this pair, after the network."
