@@ -5,10 +5,11 @@ from pathlib import Path
 import napari.layers
 import numpy as np
 import pytest
+from npe2 import PluginManifest
+
 import voltween as vt
 from napari_voltween.layers import affine_of, is_placed, layer_of, volume_of
 from napari_voltween.reading import reader_of
-from npe2 import PluginManifest
 
 TILT = np.array(
     [[0, 0, -1.5, 30], [1.1 * 0.8, -1.1 * 0.6, 0, -7], [0.6, 0.8, 0, 2], [0, 0, 0, 1]]
@@ -55,7 +56,10 @@ def test_scale_rotation_shift_and_affine_of_any_layer_count():
         (napari.layers.Image(DATA[0]), "got 2 dimensions"),
         (napari.layers.Image(np.zeros((4, 5, 6, 3)), rgb=True), "got colors"),
         (napari.layers.Image(np.zeros((2, 4, 5, 6))), "got 4 dimensions"),
-        (napari.layers.Image([DATA, DATA[::2, ::2, ::2]], multiscale=True), "a pyramid"),
+        (
+            napari.layers.Image([DATA, DATA[::2, ::2, ::2]], multiscale=True),
+            "a pyramid",
+        ),
         (napari.layers.Image(DATA * np.nan), "expected finite voxels"),
     ],
 )

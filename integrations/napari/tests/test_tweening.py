@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 import voltween as vt
 from napari_voltween import tweening as module
 from napari_voltween.tweening import Tweening
@@ -34,7 +35,9 @@ def center_mm(image):
     return (places * image.data).sum() / image.data.sum()
 
 
-@pytest.mark.parametrize(("position", "mm"), [(0, 0), (0.5, 2), (1, 4), (1.5, 5), (2, 6)])
+@pytest.mark.parametrize(
+    ("position", "mm"), [(0, 0), (0.5, 2), (1, 4), (1.5, 5), (2, 6)]
+)
 def test_the_scan_moves_on_between_the_stages(position, mm):
     moved = center_mm(SCAN) - center_mm(Tweening(RESULT).frame(position))
     assert moved == pytest.approx(mm, abs=0.35)
@@ -59,4 +62,6 @@ def test_frames_of_a_large_scan_are_coarser_and_in_its_place(monkeypatch):
     grid = Tweening(RESULT).grid
     assert np.prod(grid.shape) < 800
     np.testing.assert_allclose(grid.center_mm, GRID.center_mm, atol=1e-6)
-    assert center_mm(SCAN) - center_mm(Tweening(RESULT).frame(1)) == pytest.approx(4, abs=1)
+    assert center_mm(SCAN) - center_mm(Tweening(RESULT).frame(1)) == pytest.approx(
+        4, abs=1
+    )

@@ -1,13 +1,13 @@
 """The widget in a viewer without a window: layers, progress, slider, refusals."""
 
+import napari
 import numpy as np
 import pytest
+
 import voltween as vt
 from napari_voltween import widget as module
 from napari_voltween.layers import layer_of
 from napari_voltween.widget import RegistrationWidget
-
-import napari
 
 AFFINE = np.array([[0, 0, -2.0, 9], [2.0, 0, 0, -4], [0, 2.0, 0, 7], [0, 0, 0, 1]])
 GRID = vt.Grid((20, 18, 16), AFFINE)

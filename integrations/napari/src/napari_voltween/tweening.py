@@ -3,9 +3,10 @@
 from functools import cache
 
 import numpy as np
+
 import voltween as vt
 from voltween.registration import Registration
-from voltween.spatial import Transform
+from voltween.spatial import Transform, with_spacing
 
 _MOST_VOXELS = 1_000_000
 """Voxels of the frames: one is resampled in about a tenth of a second."""
@@ -14,8 +15,8 @@ _MOST_VOXELS = 1_000_000
 class Tweening:
     """Frames between the stages of a registration, on a grid over the fixed scan.
 
-    Position 0 is the initial alignment, 1 the first stage, and so on; between two stages,
-    the displacements of both are mixed.
+    Position 0 is the initial alignment, 1 the first stage, and so on; between two
+    stages, the displacements of both are mixed.
     """
 
     def __init__(self, registration: Registration) -> None:
@@ -58,7 +59,7 @@ class Tweening:
 
 def _shown_grid(grid: vt.Grid) -> vt.Grid:
     """The grid itself, or one over the same place with few enough voxels."""
-    from voltween.spatial import with_spacing
-
     excess = np.prod(grid.shape) / _MOST_VOXELS
-    return grid if excess <= 1 else with_spacing(grid, grid.spacing_mm * np.cbrt(excess))
+    return (
+        grid if excess <= 1 else with_spacing(grid, grid.spacing_mm * np.cbrt(excess))
+    )

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from threading import Event
-from typing import Any, Optional
+from typing import Any
 
 import napari
-import voltween as vt
 from magicgui.widgets import (
     ComboBox,
     Container,
@@ -19,6 +18,8 @@ from magicgui.widgets import (
 )
 from napari.qt.threading import thread_worker
 from napari.utils.notifications import show_warning
+
+import voltween as vt
 from napari_voltween.layers import is_placed, layer_of, volume_of
 from napari_voltween.tweening import Tweening
 from voltween.errors import VoltweenError
@@ -50,7 +51,7 @@ class RegistrationWidget(Container):
         self.fixed = create_widget(annotation=napari.layers.Image, label="fixed")
         self.moving = create_widget(annotation=napari.layers.Image, label="moving")
         self.labels = create_widget(
-            annotation=Optional[napari.layers.Labels], label="moving labels"
+            annotation=napari.layers.Labels | None, label="moving labels"
         )
         names = [name for name, _ in shipped_models()]
         self.model = ComboBox(label="model", choices=["auto", *names, _NO_MODEL])
