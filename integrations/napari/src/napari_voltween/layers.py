@@ -47,7 +47,7 @@ def is_placed(layer: Any) -> bool:
 
 
 def layer_of(volume: Any, name: str, **options: Any) -> tuple[Any, dict[str, Any], str]:
-    """An image or label map as the data of a layer, which lies where the volume does."""
+    """An image or label map as the data of a layer that lies where it does."""
     kind = "labels" if isinstance(volume, vt.LabelMap) else "image"
     options = {
         "name": name,
