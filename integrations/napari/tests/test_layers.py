@@ -10,6 +10,7 @@ from npe2 import PluginManifest
 import voltween as vt
 from napari_voltween.layers import affine_of, is_placed, layer_of, volume_of
 from napari_voltween.reading import reader_of
+from voltween.spatial import reorder_volume_to_ras
 
 TILT = np.array(
     [[0, 0, -1.5, 30], [1.1 * 0.8, -1.1 * 0.6, 0, -7], [0.6, 0.8, 0, 2], [0, 0, 0, 1]]
@@ -25,16 +26,22 @@ LABELS = vt.LabelMap(BLOCKS, SCAN.grid)
 @pytest.mark.parametrize("volume", [SCAN, LABELS], ids=["image", "labels"])
 def test_a_layer_lies_where_the_scan_does(volume):
     layer = napari.layers.Layer.create(*layer_of(volume, "scan"))
-    for voxel in np.ndindex(SHAPE):
-        np.testing.assert_allclose(
-            layer.data_to_world(voxel),
-            SCAN.grid.voxel_to_world(np.array(voxel, float)),
-            atol=1e-5,
-        )
+    for voxel in np.ndindex(layer.data.shape):
+        there = volume.grid.world_to_voxel(np.array(layer.data_to_world(voxel)))
+        np.testing.assert_allclose(there, there.round(), atol=1e-5)
+        assert layer.data[voxel] == volume.data[tuple(there.round().astype(int))]
     assert is_placed(layer)
-    again = volume_of(layer, type(volume))
-    assert again.grid.is_close(volume.grid)
-    assert np.array_equal(again.data, volume.data)
+    again, ordered = volume_of(layer, type(volume)), reorder_volume_to_ras(volume)
+    assert again.grid.is_close(ordered.grid)
+    assert np.array_equal(again.data, ordered.data)
+
+
+def test_the_axes_of_a_layer_are_those_of_the_world():
+    """The part of the matrix that napari shows can be inverted, for every slice."""
+    layer = napari.layers.Layer.create(*layer_of(SCAN, "scan"))
+    linear = affine_of(layer)[:3, :3]
+    assert (np.abs(linear).argmax(axis=0) == [0, 1, 2]).all()
+    assert (np.diag(linear) > 0).all()
 
 
 def test_scale_rotation_shift_and_affine_of_any_layer_count():
@@ -74,8 +81,9 @@ def test_a_file_is_opened_in_its_place_and_kind(volume, tmp_path):
     [(data, options, kind)] = reader_of(str(path))(str(path))
     assert kind == {vt.Image: "image", vt.LabelMap: "labels"}[type(volume)]
     assert options["name"] == "scan"
-    np.testing.assert_allclose(options["affine"], TILT, atol=1e-4)
-    assert np.array_equal(data, volume.data)
+    ordered = reorder_volume_to_ras(volume)
+    np.testing.assert_allclose(options["affine"], ordered.grid.affine, atol=1e-4)
+    assert np.array_equal(data, ordered.data)
 
 
 def test_several_files_are_left_to_other_readers():

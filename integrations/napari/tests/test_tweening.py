@@ -7,6 +7,7 @@ import voltween as vt
 from napari_voltween import tweening as module
 from napari_voltween.tweening import Tweening
 from voltween.registration import Registration, TweeningStage
+from voltween.spatial import reorder_volume_to_ras
 
 GRID = vt.Grid((16, 14, 12), np.diag([-1.5, 2.0, 2.0, 1.0]))
 BALL = np.exp(-((GRID.voxel_centers_mm() - GRID.center_mm) ** 2).sum(-1) / 12)
@@ -47,7 +48,9 @@ def test_the_last_frame_is_the_moved_scan():
     tweening = Tweening(RESULT)
     assert tweening.last == 2
     last = tweening.frame(tweening.last).data
-    np.testing.assert_allclose(last, RESULT.moved.data, atol=1e-3)
+    moved = reorder_volume_to_ras(RESULT.moved)
+    assert tweening.grid.is_close(moved.grid)
+    np.testing.assert_allclose(last, moved.data, atol=1e-3)
     assert np.array_equal(tweening.frame(7.0).data, last)
     assert np.array_equal(tweening.frame(-1.0).data, tweening.frame(0).data)
 

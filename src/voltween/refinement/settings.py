@@ -120,7 +120,8 @@ class Refinement:
 
     def facts(self) -> dict[str, Any]:
         """The settings as numbers and names, for records in JSON."""
-        return {**asdict(self), "similarity": name_of_loss(self.similarity)}
+        named = replace(self, similarity="local correlation")  # a copy of no function
+        return {**asdict(named), "similarity": name_of_loss(self.similarity)}
 
     @property
     def largest_shrink(self) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 import voltween as vt
+from voltween.spatial import reorder_volume_to_ras
 
 MARK = "voltween"
 """Key in the metadata of layers whose world is known to be R, A, S in mm."""
@@ -47,7 +48,12 @@ def is_placed(layer: Any) -> bool:
 
 
 def layer_of(volume: Any, name: str, **options: Any) -> tuple[Any, dict[str, Any], str]:
-    """An image or label map as the data of a layer that lies where it does."""
+    """An image or label map as the data of a layer that lies where it does.
+
+    Its axes are put in the order R, A, S: napari cannot show a slice of a layer whose
+    axes are in another order than those of the world.
+    """
+    volume = reorder_volume_to_ras(volume)
     kind = "labels" if isinstance(volume, vt.LabelMap) else "image"
     options = {
         "name": name,

@@ -6,7 +6,7 @@ import numpy as np
 
 import voltween as vt
 from voltween.registration import Registration
-from voltween.spatial import Transform, with_spacing
+from voltween.spatial import Transform, reorder_grid_to_ras, with_spacing
 
 _MOST_VOXELS = 1_000_000
 """Voxels of the frames: one is resampled in about a tenth of a second."""
@@ -58,7 +58,8 @@ class Tweening:
 
 
 def _shown_grid(grid: vt.Grid) -> vt.Grid:
-    """The grid itself, or one over the same place with few enough voxels."""
+    """A grid over the same place with axes along R, A, S, and few enough voxels."""
+    grid = reorder_grid_to_ras(grid)
     excess = np.prod(grid.shape) / _MOST_VOXELS
     return (
         grid if excess <= 1 else with_spacing(grid, grid.spacing_mm * np.cbrt(excess))
