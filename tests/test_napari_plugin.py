@@ -27,7 +27,7 @@ def test_every_module_of_its_tests_is_run():
 def test_the_plugin_passes_its_tests(module):
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        pytest.skip(f"no {', '.join(missing)}: pip install 'napari[pyqt5]' pytest-qt")
+        pytest.skip(f"no {', '.join(missing)}: pip install 'napari[pyqt6]' pytest-qt")
     display = _display() if IN_A_VIEWER[module] else []
     source = Path(__file__).parents[1] / "src"
     environment = {

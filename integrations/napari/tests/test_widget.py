@@ -57,7 +57,7 @@ def run(widget, qtbot):
 
 
 def test_results_lie_on_the_fixed_scan_and_the_slider_moves_them(viewer, widget, qtbot):
-    widget.labels.value = viewer.layers["organ"]
+    widget.moving_labels.value = viewer.layers["organ"]
     run(widget, qtbot)
     moved, organ = viewer.layers["two moved"], viewer.layers["two labels moved"]
     for layer in (moved, organ, viewer.layers["two tweening"]):

@@ -50,7 +50,7 @@ class RegistrationWidget(Container):
         self._worker: Any = None
         self.fixed = create_widget(annotation=napari.layers.Image, label="fixed")
         self.moving = create_widget(annotation=napari.layers.Image, label="moving")
-        self.labels = create_widget(
+        self.moving_labels = create_widget(
             annotation=napari.layers.Labels | None, label="moving labels"
         )
         names = [name for name, _ in shipped_models()]
@@ -64,7 +64,7 @@ class RegistrationWidget(Container):
         self.slider = FloatSlider(label="tweening", min=0, max=1, enabled=False)
         super().__init__(
             widgets=[
-                *(self.fixed, self.moving, self.labels, self.model, self.refine),
+                *(self.fixed, self.moving, self.moving_labels, self.model, self.refine),
                 *(self.button, self.bar, self.text, self.slider),
             ]
         )
@@ -100,7 +100,7 @@ class RegistrationWidget(Container):
         return self._worker
 
     def _chosen_labels(self) -> vt.LabelMap | None:
-        layer = self.labels.value
+        layer = self.moving_labels.value
         return None if layer is None else volume_of(layer, vt.LabelMap)
 
     def _finish(
