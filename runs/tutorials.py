@@ -19,7 +19,9 @@ def run(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         place = {"metadata": {"path": folder}}
-        NotebookClient(notebook, timeout=_SECONDS, resources=place).execute()
+        NotebookClient(
+            notebook, timeout=_SECONDS, resources=place, coalesce_streams=True
+        ).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # when it ran
         for output in cell.get("outputs", []):

@@ -9,7 +9,6 @@ scans' own worlds (see `canonical`).
 import math
 import time
 from collections.abc import Callable
-from types import NoneType
 
 import numpy as np
 
@@ -70,14 +69,12 @@ def register(
         The registration, whose `verdict` says whether it can be trusted.
 
     Raises:
-        InputError: If a scan cannot be used, is constant, if
-            the model cannot be right for the scans, if there is neither model nor
-            refinement, or if guidance has no refinement to guide or does not lie where
-            the scan is.
+        InputError: If a scan cannot be used or is constant, if the model cannot be
+            right for the scans, if there is neither model nor refinement, or if
+            guidance has no refinement to guide or does not lie where the scan is.
     """
-    _check_choices(guidance, on_step)
+    guidance = _checked(guidance, on_step)
     fixed, moving = to_image(fixed), to_image(moving)
-    guidance = guidance or Guidance()
     seconds: dict[str, Seconds] = {}
     with timing(seconds, "preparing"):
         shown = without_padding(fixed), without_padding(moving)
@@ -105,11 +102,12 @@ def register(
     )
 
 
-def _check_choices(guidance: object, on_step: object) -> None:
-    """Checks the types of what is used late, after minutes perhaps."""
+def _checked(guidance: Guidance | None, on_step: object) -> Guidance:
+    """The guidance, or an empty one, after a check of what is used late."""
+    guidance = Guidance() if guidance is None else guidance
     check_type(
         guidance,
-        (Guidance, NoneType),
+        Guidance,
         about="guidance",
         expected="Guidance or None",
         advice="such as Guidance(fixed=Side(mask=mask))",
@@ -120,6 +118,7 @@ def _check_choices(guidance: object, on_step: object) -> None:
         about="on_step",
         expected="a function that takes a Step",
     )
+    return guidance
 
 
 def register_by_network(fixed: Image, moving: Image, model: Model) -> Registration:
