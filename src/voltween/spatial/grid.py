@@ -3,6 +3,7 @@
 import operator
 from dataclasses import dataclass
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -157,14 +158,14 @@ class Grid:
         return bool(distances_mm.max() <= tolerance_mm)
 
 
-def _whole_shape(sizes: object) -> tuple[int, int, int]:
+def _whole_shape(sizes: Any) -> tuple[int, int, int]:
     """Three sizes as integers.
 
     Raises:
         InputError: If they are something else.
     """
     try:
-        i, j, k = (operator.index(n) for n in sizes)  # type: ignore[attr-defined]
+        i, j, k = (operator.index(n) for n in sizes)
     except (TypeError, ValueError):
         i = j = k = 0
     if min(i, j, k) < 1:
