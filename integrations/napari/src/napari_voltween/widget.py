@@ -60,12 +60,14 @@ class RegistrationWidget(Container):
         )
         self.button = PushButton(text="Register")
         self.bar = ProgressBar(label="", min=0, max=100, value=0, visible=False)
-        self.text = Label(label="", value="")
+        self.text, self.stage = Label(label="", value=""), Label(label="", value="")
+        for words in (self.text, self.stage):
+            words.native.setWordWrap(True)
         self.slider = FloatSlider(label="tweening", min=0, max=1, enabled=False)
         super().__init__(
             widgets=[
                 *(self.fixed, self.moving, self.moving_labels, self.model, self.refine),
-                *(self.button, self.bar, self.text, self.slider),
+                *(self.button, self.bar, self.text, self.slider, self.stage),
             ]
         )
         self.button.changed.connect(self._on_button)
@@ -104,9 +106,15 @@ class RegistrationWidget(Container):
         return None if layer is None else volume_of(layer, vt.LabelMap)
 
     def _finish(
-        self, registered: tuple[Any, list[str]], name: str, labels: vt.LabelMap | None
+        self,
+        registered: tuple[Registration, list[str]] | VoltweenError,
+        name: str,
+        labels: vt.LabelMap | None,
     ) -> None:
-        """Adds the layers of the result and says the verdict."""
+        """Adds the layers of the result and says the verdict, or the error."""
+        if isinstance(registered, VoltweenError):
+            self._fail(registered)
+            return
         result, notes = registered
         self._set_running(False)
         self._add(layer_of(result.moved, f"{name} moved"))
@@ -132,7 +140,7 @@ class RegistrationWidget(Container):
             return
         self._shown.data = self._tweening.frame(position).data
         self._shown.visible = True
-        self.slider.label = f"tweening: {self._tweening.name_at(position)}"
+        self.stage.value = self._tweening.name_at(position)
 
     def _show_step(self, step: Step) -> None:
         share = (step.level - 1 + step.step / step.steps) / step.levels
@@ -154,7 +162,10 @@ class RegistrationWidget(Container):
 
 @thread_worker
 def _registered(fixed: vt.Image, moving: vt.Image, model: str, refine: str) -> Any:
-    """Registers in a thread; yields steps, returns the result and its warnings."""
+    """Registers in a thread; yields steps, returns the result and its warnings.
+
+    An error that the user can solve is returned: napari shows others with their code.
+    """
     steps: SimpleQueue[Step | None] = SimpleQueue()
     stopped = Event()
 
@@ -171,7 +182,8 @@ def _registered(fixed: vt.Image, moving: vt.Image, model: str, refine: str) -> A
                 yield step
         finally:
             stopped.set()  # also where the thread is told to quit
-    return work.result()
+    error = work.exception()
+    return error if isinstance(error, VoltweenError) else work.result()
 
 
 def _register(
