@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 NATIVE := voltween.ops._native
 
-.PHONY: setup demo figures paper-small test fuzz kills test-instructions sanitize bench docs lint type ci format
+.PHONY: setup demo tutorials figures paper-small test fuzz kills test-instructions sanitize bench docs lint type ci format
 
 setup: $(INSTALLED)
 
@@ -24,6 +24,10 @@ DEMO := $(or $(wildcard $(INSTALLED)),.venv/demo)
 
 demo: $(DEMO)
 	$(BIN)/voltween demo --out demo
+
+# Runs the notebooks of the documentation and keeps their outputs.
+tutorials: $(INSTALLED)
+	$(BIN)/python runs/tutorials.py
 
 figures: $(INSTALLED)
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash runs/figures.sh figures

@@ -57,6 +57,8 @@ MAY_IMPORT = {
     "refinement": {"losses", "ops"},
     # A fingerprint of training scans is measured on images.
     "models": {"networks", "preprocessing", "spatial"},
+    # Methods of images reach it by name: PyTorch is not for scanner space.
+    "exchange": {"io", "spatial"},
     "registration": {"models", "networks", "refinement", "ops", "reports", *SPACE},
     "cohorts": {"workers", "preprocessing", "figures", "io", "spatial"},
     "baselines": {"io", "spatial"},
@@ -74,6 +76,7 @@ MAY_IMPORT = {
     },
     "fusion": {"batches", "cohorts", "registration", "io", "spatial"},
     "workers": set(),
+    "hosting": {"batches"},
     "demo": {"registration", "models", "io", "spatial"},
     "benchmarks": {
         *("training", "networks", "refinement", "losses", "ops", "io", "spatial"),

@@ -24,6 +24,7 @@ package is imported when one of its names is first used. The packages:
     networks       affine, dense, cascade; VoxelMorph-2
     refinement     instance optimization of one pair
     models         trained networks on disk, the shipped ones
+    exchange       images from and to nibabel, SimpleITK, PyTorch, TorchIO
     registration   register two scans; the result and its folder
     cohorts        manifest, pairs, cases; from a download to a manifest
     baselines      other tools, (fixed, moving) -> Transform
@@ -31,6 +32,7 @@ package is imported when one of its names is first used. The packages:
     evaluation     methods on pairs, measured and kept; reports; the paper's tables
     demo           the main job on data that needs no download
     benchmarks     speed, against plain PyTorch
+    hosting        a registration in a process of its own, for programs with a window
     cli            one file per command
 """
 

@@ -2,6 +2,7 @@ __version__: str
 
 from .errors import InputError as InputError
 from .figures import notebook_html as notebook_html
+from .figures import notebook_png as notebook_png
 from .io import read as read
 from .io import read_channels as read_channels
 from .io import read_labels as read_labels
@@ -16,6 +17,7 @@ from .refinement import ACCURATE_ALONE as ACCURATE_ALONE
 from .refinement import FAST as FAST
 from .refinement import FAST_ALONE as FAST_ALONE
 from .refinement import Refinement as Refinement
+from .refinement import Step as Step
 from .registration import Guidance as Guidance
 from .registration import Registration as Registration
 from .registration import Side as Side

@@ -1,5 +1,6 @@
 """Errors that a user can solve, as data; the command line shows each as one line."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -61,6 +62,33 @@ def check_range(name: str, value: _Number | None, low: _Number, high: _Number) -
         return
     expected = f"at least {low:g}" if value < low else f"at most {high:g}"
     raise InputError(about=name, expected=expected, got=value)
+
+
+def check_type(
+    value: object,
+    kinds: type | tuple[type, ...],
+    *,
+    about: str,
+    expected: str,
+    advice: str = "",
+) -> None:
+    """Checks that an argument of a function for users is of a type.
+
+    Raises:
+        InputError: If it is of another type, which the error names.
+    """
+    if not isinstance(value, kinds):
+        got = type(value).__name__
+        raise InputError(about=about, expected=expected, got=got, advice=advice)
+
+
+def check_is_path(path: object) -> None:
+    """Checks that an argument can be the path of a file or folder.
+
+    Raises:
+        InputError: If it is no text and no path.
+    """
+    check_type(path, (str, os.PathLike), about="path", expected="a path or its text")
 
 
 class OutputError(VoltweenError, OSError):

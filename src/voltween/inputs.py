@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from voltween.detached import halves_of
-from voltween.errors import InputError
+from voltween.errors import InputError, check_is_path
 
 _FileId = tuple[int, int]
 _inputs: ContextVar[dict[_FileId, Path] | None] = ContextVar("inputs", default=None)
@@ -68,6 +68,7 @@ def folder_and_series(path: str | os.PathLike[str]) -> tuple[Path, str]:
     A path that exists, or that has no folder before a `#`, is returned as it is, with
     an empty name.
     """
+    check_is_path(path)
     text = os.fspath(path)
     if "#" in text and not os.path.exists(text):
         for end, letter in enumerate(text):

@@ -3,6 +3,7 @@
 import base64
 import re
 from io import BytesIO
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from PIL import Image as Picture
 
 import voltween as vt
 from support.scans import STORAGE_ORDERS, oblique_grid, stored
-from voltween.figures import notebook_html, pair_html
+from voltween.errors import InputError
+from voltween.figures import Shown, notebook_html, show_pair
 from voltween.spatial import Affine, Grid, Image, LabelMap
 
 GRID = oblique_grid((20, 20, 20), spacing_mm=(2.0, 2.0, 2.0))
@@ -85,12 +87,13 @@ def test_a_pair_is_shown_under_its_transforms_and_as_a_checkerboard():
     dark, bright = np.zeros(GRID.shape), np.zeros(GRID.shape)
     dark[0, 0, 0] = bright[0, 0, 0] = 1
     bright[5:15, 5:15, 5:15] = 1
-    html = pair_html(
+    shown = show_pair(
         Image(dark, GRID),
         Image(bright, GRID),
         {"before": Affine.identity()},
         ["<b>names</b> & \u202e"],
     )
+    html = shown.html()
     assert caption_of(html) == r"&lt;b&gt;names&lt;/b&gt; &amp; \u202e"
     pixels = picture_of(html)
     middles = [
@@ -108,6 +111,39 @@ def test_flat_and_constant_scans_have_a_picture(shape):
     scan = Image(np.full(shape, 7.0), Grid(shape, np.eye(4)))
     assert picture_of(scan._repr_html_()).size
     assert picture_of(LabelMap(np.ones(shape, int), scan.grid)._repr_html_()).size
+
+
+@pytest.mark.parametrize("kind", [Image, LabelMap])
+def test_tools_without_html_get_the_same_picture(kind):
+    volume = kind(np.arange(8000).reshape(GRID.shape), GRID)
+    with Picture.open(BytesIO(volume._repr_png_())) as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(float)
+    assert np.array_equal(pixels, picture_of(volume._repr_html_()))
+
+
+def test_a_script_shows_a_picture_in_the_viewer_of_the_system(monkeypatch):
+    seen = []
+    monkeypatch.setattr("PIL.ImageShow.show", lambda picture: seen.append(picture) or 1)
+    shown = Shown(Picture.new("RGB", (4, 4)), ("words",))
+    shown.show()
+    assert seen == [shown.picture]
+
+
+def test_without_a_viewer_the_way_out_is_named(monkeypatch):
+    monkeypatch.setattr("PIL.ImageShow.show", lambda picture: False)
+    with pytest.raises(InputError, match="write_registration"):
+        Shown(Picture.new("RGB", (4, 4)), ("words",)).show()
+
+
+def test_a_notebook_shows_the_picture_itself(monkeypatch):
+    display = pytest.importorskip("IPython.display")
+    seen = []
+    shell = SimpleNamespace(kernel=None)
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    monkeypatch.setattr(display, "display", seen.append)
+    shown = Shown(Picture.new("RGB", (4, 4)), ("words",))
+    shown.show()
+    assert [html.data for html in seen] == [shown.html()]
 
 
 def test_a_picture_of_another_thing_is_refused():

@@ -1,9 +1,11 @@
 """The result of a registration: its figures, its inverse, and removal of folds."""
 
 import warnings
+from io import BytesIO
 
 import numpy as np
 import pytest
+from PIL import Image as Picture
 
 from support.scans import (
     FIXED,
@@ -71,6 +73,32 @@ def test_a_notebook_shows_the_scans_and_what_was_measured():
     html = result._repr_html_()
     assert f"verdict: {grade}" in html
     assert f"{correlation['after']:.3f} after" in html
+
+
+def test_a_result_says_in_short_what_it_is():
+    result = registered(TO_MOVING)
+    stages = "stages before, affine, dense 1"
+    assert repr(result) == f"<Registration by model some, {stages}>"
+    grade = result.verdict.grade
+    assert repr(result) == f"<Registration by model some, {grade}, {stages}>"
+
+
+def test_a_result_shows_the_picture_that_a_notebook_shows(monkeypatch):
+    result, seen = registered(TO_MOVING), []
+    monkeypatch.setattr("PIL.ImageShow.show", lambda picture: seen.append(picture) or 1)
+    result.show()
+    with Picture.open(BytesIO(result._repr_png_())) as picture:
+        assert np.array_equal(np.asarray(picture), np.asarray(seen[0]))
+
+
+def test_the_mean_dice_is_that_of_the_shared_labels():
+    labels = [label_blocks(scan.grid) for scan in (FIXED, MOVING)]
+    result = registered(TO_MOVING)
+    dice = result.dice(*labels)
+    assert result.mean_dice(*labels) == {
+        stage: pytest.approx(sum(per_label.values()) / len(per_label))
+        for stage, per_label in dice.items()
+    }
 
 
 def test_dice_is_given_for_shared_labels_at_every_stage():

@@ -70,9 +70,7 @@ def run_demo(model: Model, out: PathLike) -> DemoResult:
         MissingPackageError: If the `nilearn` package is not installed.
         OutputError: If `out` cannot be written to.
     """
-    template, tissues = icbm152()
-    fixed = make_individual(template, tissues, FIXED)
-    moving = make_individual(template, tissues, MOVING)
+    fixed, moving = make_individuals()
     registration = register(fixed.image, moving.image, model=model).without_folding()
     figures = write_registration(
         registration, out, carried=Carried(fixed.labels, moving.labels)
@@ -91,6 +89,19 @@ def run_demo(model: Model, out: PathLike) -> DemoResult:
         registration.dice(fixed.labels, moving.labels),
         _error_mm(registration, fixed.labels, truth),
         sum(figures["seconds"]["wall"].values()),
+    )
+
+
+def make_individuals() -> tuple[Individual, Individual]:
+    """Makes the fixed and the moving individual, each with its scan and its tissues.
+
+    Raises:
+        MissingPackageError: If the `nilearn` package is not installed.
+    """
+    template, tissues = icbm152()
+    return (
+        make_individual(template, tissues, FIXED),
+        make_individual(template, tissues, MOVING),
     )
 
 

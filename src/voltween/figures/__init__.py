@@ -7,8 +7,10 @@ PyVista (`panels`, `rendering`) are imported by their path, where something is d
 from voltween.figures.mosaic import add_color_scale as add_color_scale
 from voltween.figures.mosaic import paint_mosaic as paint_mosaic
 from voltween.figures.mosaic import tweening_picture as tweening_picture
+from voltween.figures.notebook import Shown as Shown
 from voltween.figures.notebook import notebook_html as notebook_html
-from voltween.figures.notebook import pair_html as pair_html
+from voltween.figures.notebook import notebook_png as notebook_png
+from voltween.figures.notebook import show_pair as show_pair
 from voltween.figures.painter import BOTH_COLOR as BOTH_COLOR
 from voltween.figures.painter import FIXED_COLOR as FIXED_COLOR
 from voltween.figures.painter import FIXED_OUTLINE as FIXED_OUTLINE

@@ -1,13 +1,17 @@
 """Scans in notebooks: three sections as a picture within HTML, and what they are."""
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import singledispatch
 from html import escape
 from io import BytesIO
 
 from PIL import Image as Picture
+from PIL import ImageShow
 
+from voltween.errors import InputError
 from voltween.escaping import terminal
 from voltween.figures.mosaic import paint_mosaic
 from voltween.figures.painter import checker, color_labels, gray, paint_panel
@@ -21,7 +25,49 @@ _MOST_LABELS = 12  # that are listed
 _PLANES = "axial, coronal and sagittal section through the center"
 
 
-@singledispatch
+@dataclass(frozen=True)
+class Shown:
+    """A picture and what is said below it; a notebook shows both."""
+
+    picture: Picture.Image
+    words: tuple[str, ...]
+
+    def html(self) -> str:
+        """The picture within HTML, with the words as its caption."""
+        content = base64.b64encode(self.png()).decode()
+        text = escape(terminal("; ".join(self.words)))
+        return (
+            '<figure style="margin: 0; max-width: 100%">'
+            f'<img src="data:image/png;base64,{content}" alt="{text}; {_PLANES}" '
+            'style="max-width: 100%; height: auto">'
+            f"<figcaption>{text}</figcaption></figure>"
+        )
+
+    def png(self) -> bytes:
+        """The picture alone, as the content of a file."""
+        file = BytesIO()
+        self.picture.save(file, format="png")
+        return file.getvalue()
+
+    def show(self) -> None:
+        """Shows it in the notebook that runs, or else in the system's viewer.
+
+        Raises:
+            InputError: If there is neither.
+        """
+        if _runs_in_notebook():
+            from IPython.display import HTML, display
+
+            display(HTML(self.html()))
+        elif not ImageShow.show(self.picture):
+            raise InputError(
+                about="show",
+                expected="a notebook, or a program that shows pictures",
+                got="neither",
+                advice="write_registration of voltween.registration writes pictures",
+            )
+
+
 def notebook_html(thing: object) -> str:
     """Returns HTML that shows an image or a label map in a notebook.
 
@@ -31,11 +77,25 @@ def notebook_html(thing: object) -> str:
     Raises:
         TypeError: If there is no picture of such a thing.
     """
+    return _shown(thing).html()
+
+
+def notebook_png(thing: object) -> bytes:
+    """Returns the picture of `notebook_html` as the content of a PNG file.
+
+    Raises:
+        TypeError: If there is no picture of such a thing.
+    """
+    return _shown(thing).png()
+
+
+@singledispatch
+def _shown(thing: object) -> Shown:
     raise TypeError(f"no picture of {type(thing).__name__}")
 
 
-@notebook_html.register
-def _(image: Image) -> str:
+@_shown.register
+def _(image: Image) -> Shown:
     window = Window.of(image)
     views = whole_views(image.grid, _LONGEST_SIDE)
     panels = [
@@ -45,11 +105,11 @@ def _(image: Image) -> str:
     values = (
         f"intensities {low:g} to {high:g}, shown {window.low:.4g} to {window.high:.4g}"
     )
-    return _html(_row(panels), ["Image", *_grid_words(image.grid), values])
+    return Shown(_row(panels), ("Image", *_grid_words(image.grid), values))
 
 
-@notebook_html.register
-def _(labels: LabelMap) -> str:
+@_shown.register
+def _(labels: LabelMap) -> Shown:
     views = whole_views(labels.grid, _LONGEST_SIDE)
     panels = [
         paint_panel(color_labels(view.labels(labels)), view.plane) for view in views
@@ -58,16 +118,16 @@ def _(labels: LabelMap) -> str:
     listed = ", ".join(map(str, names[:_MOST_LABELS]))
     more = ", ..." if len(names) > _MOST_LABELS else ""
     words = f"{len(names)} labels: {listed}{more}" if names else "no labels"
-    return _html(_row(panels), ["LabelMap", *_grid_words(labels.grid), words])
+    return Shown(_row(panels), ("LabelMap", *_grid_words(labels.grid), words))
 
 
-def pair_html(
+def show_pair(
     fixed: Image,
     moving: Image,
     transforms: Mapping[str, Transform],
     words: Sequence[str],
-) -> str:
-    """Returns HTML that shows a fixed scan, the moving scan under transforms, and both.
+) -> Shown:
+    """Paints a fixed scan, the moving scan under transforms, and both.
 
     Args:
         fixed: The fixed scan.
@@ -86,7 +146,14 @@ def pair_html(
     columns = {heading: [*map(gray, sections)] for heading, sections in shown.items()}
     pairs = zip(shown["fixed"], [*shown.values()][-1], strict=True)
     columns["fixed / moved"] = [checker(*pair) for pair in pairs]
-    return _html(paint_mosaic("", columns), words)
+    return Shown(paint_mosaic("", columns), tuple(words))
+
+
+def _runs_in_notebook() -> bool:
+    """Whether a notebook's kernel runs this, not a script or IPython's terminal."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return hasattr(shell, "kernel")
 
 
 def _row(panels: Sequence[Picture.Image]) -> Picture.Image:
@@ -98,19 +165,6 @@ def _row(panels: Sequence[Picture.Image]) -> Picture.Image:
         row.paste(panel, (left, (height - panel.height) // 2))
         left += panel.width + _GAP_PIXELS
     return row
-
-
-def _html(picture: Picture.Image, words: Iterable[str]) -> str:
-    file = BytesIO()
-    picture.save(file, format="png")
-    content = base64.b64encode(file.getvalue()).decode()
-    text = escape(terminal("; ".join(words)))
-    return (
-        '<figure style="margin: 0; max-width: 100%">'
-        f'<img src="data:image/png;base64,{content}" alt="{text}; {_PLANES}" '
-        'style="max-width: 100%; height: auto">'
-        f"<figcaption>{text}</figcaption></figure>"
-    )
 
 
 def _grid_words(grid: Grid) -> tuple[str, str]:

@@ -12,8 +12,12 @@ from voltween.io.field_writing import write_field as write_field
 from voltween.io.hdf5 import hdf5_numbers as hdf5_numbers
 from voltween.io.hdf5 import open_hdf5 as open_hdf5
 from voltween.io.itk import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from voltween.io.itk import image_to_itk as image_to_itk
 from voltween.io.objects import ImageLike as ImageLike
+from voltween.io.objects import NibabelImage as NibabelImage
 from voltween.io.objects import to_image as to_image
+from voltween.io.objects import volume_from_nibabel as volume_from_nibabel
+from voltween.io.objects import volume_from_sitk as volume_from_sitk
 from voltween.io.points import is_points_file as is_points_file
 from voltween.io.points import read_points as read_points
 from voltween.io.reading import Contents as Contents

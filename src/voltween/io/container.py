@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from voltween.errors import InputError
+from voltween.errors import InputError, check_is_path
 from voltween.files import PathLike, existing_file, naming
 
 _HEAD_BYTES = 4096
@@ -150,6 +150,7 @@ def check_file(path: PathLike) -> Content:
         InputError: If it is missing, no regular file (a pipe or a device would block),
             not readable, empty, or a gzip file whose beginning is damaged.
     """
+    check_is_path(path)
     file = existing_file(Path(path))
     if file.stat().st_size == 0:
         raise InputError(

@@ -5,7 +5,7 @@ from typing import Literal
 
 import SimpleITK as sitk
 
-from voltween.errors import InputError
+from voltween.errors import InputError, check_is_path
 from voltween.files import PathLike, check_suffix, whole_file
 from voltween.io.field_writing import write_field
 from voltween.io.itk import flip_matrix
@@ -60,6 +60,7 @@ def write_for(
             not installed.
         OutputError: If the file cannot be written.
     """
+    check_is_path(path)
     path = Path(path)
     if target == "x5":
         check_suffix(path, (".x5", ".h5"), "an X5 transform")

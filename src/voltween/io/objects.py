@@ -57,15 +57,34 @@ def to_image(thing: object) -> Image:
     if isinstance(thing, str | os.PathLike):
         return read(thing)
     if isinstance(thing, sitk.Image):
-        check_is_volume(thing.GetSize(), thing.GetNumberOfComponentsPerPixel())
-        return Image(*volume_from_itk(thing))
+        return Image(*volume_from_sitk(thing))
     if isinstance(thing, NibabelImage):
-        data = np.asanyarray(thing.dataobj)
-        check_is_volume(data.shape, 1)
-        return _image(data.reshape(data.shape[:3]), thing.affine)
+        return Image(*volume_from_nibabel(thing))
     if isinstance(thing, tuple | list) and len(thing) == 2:
         return _image(*thing)
     raise _unknown(thing)
+
+
+def volume_from_sitk(image: sitk.Image) -> tuple[np.ndarray, Grid]:
+    """The voxels (I, J, K) of an image of SimpleITK (LPS+ mm) and their grid, RAS+ mm.
+
+    Raises:
+        InputError: If it is not one 3D volume of one number per voxel.
+    """
+    check_is_volume(image.GetSize(), image.GetNumberOfComponentsPerPixel())
+    return volume_from_itk(image)
+
+
+def volume_from_nibabel(image: NibabelImage) -> tuple[np.ndarray, Grid]:
+    """The voxels (I, J, K) of an image of nibabel and their grid, both in RAS+ mm.
+
+    Raises:
+        InputError: If it is not one 3D volume of real numbers.
+    """
+    data = np.asanyarray(image.dataobj)
+    check_is_volume(data.shape, 1)
+    data = _numbers(data.reshape(data.shape[:3]), "image of nibabel")
+    return data, Grid(data.shape, _numbers(image.affine, "affine"))
 
 
 def _image(array: Any, place: Any) -> Image:
@@ -99,6 +118,10 @@ def _unknown(thing: Any) -> InputError:
     advice = ""
     if isinstance(thing, LabelMap):
         advice = "give label maps as labels"
+    elif type(thing).__module__.startswith("torchio."):
+        advice = "Image.from_torchio makes an image of it"
+    elif type(thing).__name__ == "Tensor":
+        advice = "Image.from_torch makes an image of a tensor and its grid"
     elif isinstance(thing, np.ndarray):
         advice = "an array alone does not say where its voxels are"
     name = type(thing).__name__

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from voltween.errors import AssumptionWarning, InputError
+from voltween.errors import AssumptionWarning, InputError, check_is_path
 from voltween.files import PathLike, existing_file, naming
 from voltween.io.itk import ITK_FRAME, OWN_FRAME, to_ras
 from voltween.io.slicer_points import parse_fcsv, parse_markups
@@ -37,6 +37,7 @@ def read_points(path: PathLike, frame: str | None = None) -> Points:
         InputError: If the file is missing, has other columns, an unknown frame, or
             another one than the argument says.
     """
+    check_is_path(path)
     file = existing_file(Path(path))
     with naming(file):
         lists = _parse(file)

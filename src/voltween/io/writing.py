@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from voltween.errors import InputError
+from voltween.errors import InputError, check_is_path, check_type
 from voltween.files import (
     PathLike,
     check_free_space,
@@ -36,6 +36,11 @@ from voltween.spatial import (
 )
 
 Writable = Image | LabelMap | MultichannelImage | Points | Transform
+_ADVICE = {
+    "ndarray": "Image(array, grid) says where the voxels of an array are",
+    "Registration": "write its .moved or .fixed_to_moving",
+    "str": "the thing comes first, then the path",
+}
 
 
 def write(thing: Writable, path: PathLike) -> Path:
@@ -49,6 +54,14 @@ def write(thing: Writable, path: PathLike) -> Path:
         InputError: If the suffix does not fit the thing.
         OutputError: If the file cannot be written.
     """
+    check_type(
+        thing,
+        (Image, LabelMap, MultichannelImage, Points, Transform),
+        about="thing to write",
+        expected="an image, label map, points or transform",
+        advice=_ADVICE.get(type(thing).__name__, ""),
+    )
+    check_is_path(path)
     path = Path(path)
     if isinstance(thing, Image | LabelMap):
         check_suffix(path, IMAGE_SUFFIXES, "an image")

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
+from voltween.errors import InputError
 from voltween.losses.information import (
     mutual_information_loss,
     normalized_mutual_information_loss,
@@ -63,6 +64,60 @@ class Measure(NamedTuple):
     """The cubes, if this is the local correlation of the images."""
     unit: float | None = None
     """The factor, if this is one over it times the features' mean squared error."""
+
+
+def measure_of(loss: SimilarityLoss) -> Measure:
+    """The measure of a loss (fixed, moved) -> scalar, which compares whole images.
+
+    It raises an `InputError` for masks, because the loss knows no weights, and where
+    the loss returns anything but a finite scalar with a gradient.
+    """
+
+    def compare(fixed: Tensor, moved: Tensor, weights: Tensor | None) -> Tensor:
+        if weights is not None:
+            raise InputError(
+                about="similarity",
+                expected="one of the named similarities, which know masks",
+                got=f"the function {name_of_loss(loss)}",
+                advice="leave the masks out, or give a name",
+            )
+        value = loss(fixed, moved)
+        _check_value(value, moved, name_of_loss(loss))
+        return value
+
+    return Measure(_same_image, compare)
+
+
+def name_of_loss(loss: Similarity | SimilarityLoss) -> str:
+    """The name of a similarity; of a function, where it is defined."""
+    if isinstance(loss, str):
+        return loss
+    place = loss if hasattr(loss, "__qualname__") else type(loss)
+    return f"{place.__module__}.{place.__qualname__}"
+
+
+def _check_value(value: object, moved: Tensor, name: str) -> None:
+    """Checks what a loss of a user returned.
+
+    Raises:
+        InputError: If it is no finite number with a gradient where the images have one.
+    """
+    expected = (
+        "a scalar tensor, the mean over the batch, smallest for images that agree"
+    )
+    got = type(value).__name__
+    if isinstance(value, Tensor):
+        got = f"a tensor of shape {tuple(value.shape)}"
+        if value.numel() == 1 and not value.isfinite().all():
+            got = str(value.item())
+        elif value.ndim == 0 and moved.requires_grad and not value.requires_grad:
+            got = "a number without gradient"
+        elif value.ndim == 0:
+            return
+    advice = "compute it with functions of PyTorch on the tensors themselves"
+    raise InputError(
+        about=f"similarity {name}", expected=expected, got=got, advice=advice
+    )
 
 
 def measure_named(

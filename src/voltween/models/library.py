@@ -13,7 +13,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from voltween.errors import InputError, SuspiciousInputWarning
+from voltween.errors import InputError, SuspiciousInputWarning, check_type
 from voltween.files import PathLike
 from voltween.models.tensor_files import SUFFIX, read_description
 
@@ -54,6 +54,12 @@ def model_path(name_or_path: PathLike) -> Path:
     Raises:
         InputError: If there is no such file.
     """
+    check_type(
+        name_or_path,
+        (str, os.PathLike),
+        about="model",
+        expected="a model, its name or its file",
+    )
     named, shipped = str(name_or_path), _models_in(shipped_folder())
     if named in shipped:
         return shipped[named]

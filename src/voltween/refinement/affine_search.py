@@ -4,7 +4,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from voltween.losses import Similarity, determinant_loss, orthogonality_loss
+from voltween.losses import (
+    Similarity,
+    SimilarityLoss,
+    determinant_loss,
+    orthogonality_loss,
+)
 from voltween.ops import FlowParts, compose_affine
 from voltween.refinement.affine_parameters import (
     AffineParameters,
@@ -100,12 +105,16 @@ def _choose_parameters(
     return RigidParameters(parts, half, spacing=pair.spacing, has_scale=has_scale)
 
 
-def _affine_similarity(refinement: Refinement, level: AffineLevel) -> Similarity:
+def _affine_similarity(
+    refinement: Refinement, level: AffineLevel
+) -> Similarity | SimilarityLoss:
     """The similarity for scans that still lie apart, where local contrast misleads.
 
-    The refinement's own where the level says that they lie close enough.
+    The refinement's own where the level says that they lie close enough. A function of
+    a user may be a local one.
     """
-    is_local = refinement.similarity in ("local correlation", "MIND-SSC")
-    if is_local and not level.is_close:
+    similarity = refinement.similarity
+    may_be_local = similarity in ("local correlation", "MIND-SSC")
+    if (may_be_local or not isinstance(similarity, str)) and not level.is_close:
         return "normalized mutual information"
-    return refinement.similarity
+    return similarity

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from voltween.losses import Similarity, measure_named
+from voltween.losses import Similarity, SimilarityLoss, measure_named, measure_of
 from voltween.refinement.descent import Step, Watch
 from voltween.refinement.pair_losses import PairLosses
 from voltween.refinement.pair_tensors import PairTensors
@@ -23,9 +23,16 @@ class Problem:
     refinement: Refinement
     watch: Watch
 
-    def losses(self, pair: PairTensors, similarity: Similarity) -> PairLosses:
+    def losses(
+        self, pair: PairTensors, similarity: Similarity | SimilarityLoss
+    ) -> PairLosses:
         """Prepares the losses of the pair, or of a version of it on wider voxels."""
-        measure = measure_named(similarity, window_voxels=self.refinement.window_voxels)
+        window = self.refinement.window_voxels
+        measure = (
+            measure_named(similarity, window_voxels=window)
+            if isinstance(similarity, str)
+            else measure_of(similarity)
+        )
         channels = pair.fixed.image.shape[1]
         weights = self.refinement.channel_weights[:channels]
         missing = [1.0] * (channels - len(weights))

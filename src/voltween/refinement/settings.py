@@ -1,12 +1,12 @@
 """Settings of a refinement; `voltween.refinement.search` carries it out."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
-from voltween.errors import InputError
-from voltween.losses import Similarity, check_window
+from voltween.errors import InputError, check_type
+from voltween.losses import Similarity, SimilarityLoss, check_window, name_of_loss
 
 TransformKind = Literal["rigid", "similarity", "affine", "deformable"]
 """Kinds of transform, from 6 parameters (rigid) to an affine and a dense part."""
@@ -59,7 +59,14 @@ class Refinement:
     """Levels of the affine part, before the dense levels; without any, it stays."""
     transform: TransformKind = "deformable"
     """Kind of the result; only a deformable one has dense levels."""
-    similarity: Similarity = "local correlation"
+    similarity: Similarity | SimilarityLoss = "local correlation"
+    """A name, or a function (fixed, moved) -> loss of PyTorch.
+
+    A function is called with tensors (B, 1, I, J, K) with intensities from 0 to 1, and
+    returns a scalar, the mean over the batch, smallest for images that agree. It
+    compares whole images: masks are refused. While the scans still lie apart,
+    normalized mutual information takes its place, as that of a local similarity.
+    """
     window_voxels: int = 5
     """Side of the cubes of the local correlation: an odd number."""
     channel_weights: tuple[float, ...] = ()
@@ -84,11 +91,21 @@ class Refinement:
     """Time limit, counted from the start of the registration; None: no limit."""
 
     def __post_init__(self) -> None:
-        _check_kind(self)
+        _check_similarity(self.similarity)
         _check_levels(self.levels, self.affine_levels)
+        _check_kind(self)
         check_window(self.window_voxels, "window_voxels")
         for weight in self.channel_weights:
             _check_positive("channel_weights", weight)
+        for name in (
+            "update_variation",
+            "folding",
+            "overlap",
+            "landmarks",
+            "tolerance",
+        ):
+            value = getattr(self, name)
+            check_type(value, (int, float), about=name, expected="a number")
         for name in ("seconds", "spacing_mm"):
             value = getattr(self, name)
             if isinstance(value, int | float):
@@ -100,6 +117,11 @@ class Refinement:
                 got="displacements",
                 advice="set diffeomorphic as well",
             )
+
+    def facts(self) -> dict[str, Any]:
+        """The settings as numbers and names, for records in JSON."""
+        named = replace(self, similarity="local correlation")  # a copy of no function
+        return {**asdict(named), "similarity": name_of_loss(self.similarity)}
 
     @property
     def largest_shrink(self) -> int:
@@ -148,6 +170,16 @@ class Refinement:
         return replace(self, levels=tuple(levels))
 
 
+def _check_similarity(similarity: object) -> None:
+    names = get_args(Similarity)
+    if not callable(similarity) and similarity not in names:
+        raise InputError(
+            about="similarity",
+            expected=f"one of {', '.join(names)}, or a function (fixed, moved) -> loss",
+            got=repr(similarity),
+        )
+
+
 def _check_kind(refinement: Refinement) -> None:
     is_deformable = refinement.transform == "deformable"
     if is_deformable and not refinement.levels:
@@ -165,8 +197,13 @@ def _check_kind(refinement: Refinement) -> None:
 
 
 def _check_levels(dense: tuple[Level, ...], affine: tuple[AffineLevel, ...]) -> None:
-    levels: list[AffineLevel | Level] = [*dense, *affine]
-    for level in levels:
+    for levels, kind in ((dense, Level), (affine, AffineLevel)):
+        expected = f"a tuple of {kind.__name__}"
+        check_type(levels, (tuple, list), about="levels", expected=expected)
+        for level in levels:
+            check_type(level, kind, about="levels", expected=expected)
+    every: list[AffineLevel | Level] = [*dense, *affine]
+    for level in every:
         if min(level.shrink, level.steps) < 1 or level.step_voxels <= 0:
             raise InputError(
                 about="level of a refinement",
@@ -183,5 +220,6 @@ def _check_levels(dense: tuple[Level, ...], affine: tuple[AffineLevel, ...]) -> 
 
 
 def _check_positive(name: str, value: float) -> None:
+    check_type(value, (int, float), about=name, expected="a finite number > 0")
     if not 0 < value < math.inf:
         raise InputError(about=name, expected="a finite number > 0", got=value)

@@ -3,9 +3,16 @@
 import warnings
 from dataclasses import dataclass, field, replace
 
-from voltween.errors import InputError, SuspiciousInputWarning
+from voltween.errors import InputError, SuspiciousInputWarning, check_type
 from voltween.metrics import corresponding_landmarks
 from voltween.spatial import Image, LabelMap, Points, Transform, labels_in_common
+
+_LABELS_ADVICE = "read_labels reads a file; LabelMap(array, grid) takes an array"
+_KINDS: tuple[tuple[str, type, str], ...] = (
+    ("mask", LabelMap, _LABELS_ADVICE),
+    ("labels", LabelMap, _LABELS_ADVICE),
+    ("points", Points, "read_points reads a file; Points(array) takes positions"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -13,6 +20,9 @@ class Side:
     """Guidance from one scan of a pair: mask, structures, landmarks, further channels.
 
     Each may have a grid of its own, in the same world as the scan.
+
+    Raises:
+        InputError: If one of them is of another type.
     """
 
     mask: LabelMap | None = None
@@ -26,6 +36,15 @@ class Side:
     """
     channels: tuple[Image, ...] = ()
     """Further images of the session, such as T2, in the same order on both sides."""
+
+    def __post_init__(self) -> None:
+        for name, kind, advice in _KINDS:
+            if (value := getattr(self, name)) is not None:
+                expected = f"{kind.__name__} or None"
+                check_type(value, kind, about=name, expected=expected, advice=advice)
+        _check_is_channel(self.channels, (tuple, list))
+        for channel in self.channels:
+            _check_is_channel(channel, Image)
 
     @property
     def is_empty(self) -> bool:
@@ -53,6 +72,22 @@ class Guidance:
 
     def __post_init__(self) -> None:
         fixed, moving = self.fixed, self.moving
+        for side in (fixed, moving):
+            check_type(
+                side,
+                Side,
+                about="guidance",
+                expected="a Side of each scan",
+                advice="such as Guidance(fixed=Side(mask=mask))",
+            )
+        if self.initial is not None:
+            check_type(
+                self.initial,
+                Transform,
+                about="initial",
+                expected="a transform from fixed to moving mm",
+                advice="read_transform reads a file; Affine(matrix) takes a matrix",
+            )
         _check_on_both_sides("labels", fixed.labels, moving.labels)
         _check_on_both_sides("points", fixed.points, moving.points)
         _check_equal_number("channels", len(fixed.channels), len(moving.channels))
@@ -67,6 +102,16 @@ class Guidance:
     def is_empty(self) -> bool:
         """Whether neither side has guidance; an initial transform is none."""
         return self.fixed.is_empty and self.moving.is_empty
+
+
+def _check_is_channel(value: object, kinds: type | tuple[type, ...]) -> None:
+    check_type(
+        value,
+        kinds,
+        about="channels",
+        expected="a tuple of images",
+        advice="also of one: (image,)",
+    )
 
 
 def _check_on_both_sides(

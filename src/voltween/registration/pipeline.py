@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from voltween.errors import InputError
+from voltween.errors import InputError, check_type
 from voltween.io import ImageLike, to_image
 from voltween.models import Model
 from voltween.preprocessing import without_padding
@@ -62,19 +62,19 @@ def register(
             network's answer as it is.
         guidance: Masks, structures, landmarks and channels for the refinement, and a
             transform to start from. Without this, the poses of the scans are found.
-        on_step: Called after each step of the refinement.
+        on_step: Called with a `Step` after each step of the refinement. What it
+            returns is ignored; what it raises ends the registration.
 
     Returns:
         The registration, whose `verdict` says whether it can be trusted.
 
     Raises:
-        InputError: If a scan cannot be used, is constant, if
-            the model cannot be right for the scans, if there is neither model nor
-            refinement, or if guidance has no refinement to guide or does not lie where
-            the scan is.
+        InputError: If a scan cannot be used or is constant, if the model cannot be
+            right for the scans, if there is neither model nor refinement, or if
+            guidance has no refinement to guide or does not lie where the scan is.
     """
+    guidance = _checked(guidance, on_step)
     fixed, moving = to_image(fixed), to_image(moving)
-    guidance = guidance or Guidance()
     seconds: dict[str, Seconds] = {}
     with timing(seconds, "preparing"):
         shown = without_padding(fixed), without_padding(moving)
@@ -100,6 +100,25 @@ def register(
         refinement=search.refinement,
         prepared_judge=None if pair.has_initial else search.judge,
     )
+
+
+def _checked(guidance: Guidance | None, on_step: object) -> Guidance:
+    """The guidance, or an empty one, after a check of what is used late."""
+    guidance = Guidance() if guidance is None else guidance
+    check_type(
+        guidance,
+        Guidance,
+        about="guidance",
+        expected="Guidance or None",
+        advice="such as Guidance(fixed=Side(mask=mask))",
+    )
+    check_type(
+        on_step,
+        Callable,  # type: ignore[arg-type]
+        about="on_step",
+        expected="a function that takes a Step",
+    )
+    return guidance
 
 
 def register_by_network(fixed: Image, moving: Image, model: Model) -> Registration:

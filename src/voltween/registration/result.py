@@ -4,11 +4,12 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from voltween.errors import FoldingWarning, InverseWarning
-from voltween.figures import pair_html
+from voltween.figures import Shown, show_pair
 from voltween.metrics import dice_per_label, warn_if_nothing_overlaps
 from voltween.refinement import Refinement
 from voltween.registration.image_correlation import correlation_of
@@ -226,7 +227,34 @@ class Registration:
         stages = {stage.name: stage.fixed_to_moving for stage in self.stages}
         return {"before": self.before, **stages}
 
+    def mean_dice(self, fixed: LabelMap, moving: LabelMap) -> dict[str, float]:
+        """Mean of `dice` over the labels, before and after each stage.
+
+        Raises:
+            InputError: As `dice`.
+        """
+        return means(self.dice(fixed, moving))
+
+    def show(self) -> None:
+        """Shows both scans before and after, in the notebook or the system's viewer.
+
+        Raises:
+            InputError: If there is neither.
+        """
+        self._shown().show()
+
+    def __repr__(self) -> str:
+        grade = f"{self.verdict.grade}, " if "verdict" in vars(self) else ""
+        stages = ", ".join(self.tweening)
+        return f"<Registration by model {self.model_name}, {grade}stages {stages}>"
+
     def _repr_html_(self) -> str:
+        return self._shown().html()
+
+    def _repr_png_(self) -> bytes:
+        return self._shown().png()
+
+    def _shown(self) -> Shown:
         words = [f"Registration by model {self.model_name}"]
         # Measured in seconds: a notebook shows what has been asked for already.
         if "verdict" in vars(self):
@@ -236,7 +264,15 @@ class Registration:
             before, after = self.correlation["before"], self.correlation["after"]
             words.append(f"correlation {before:.3f} before, {after:.3f} after")
         shown = {"moving, centered": self.before, "moved": self.fixed_to_moving}
-        return pair_html(self.fixed, self.moving, shown, words)
+        return show_pair(self.fixed, self.moving, shown, words)
+
+
+def means(dice: Mapping[str, Mapping[Any, float]]) -> dict[str, float]:
+    """The mean over the structures, by stage."""
+    return {
+        stage: float(np.mean(list(per_structure.values())))
+        for stage, per_structure in dice.items()
+    }
 
 
 def _describe_round_trip(error_mm: Mapping[str, float], folding_percent: float) -> str:

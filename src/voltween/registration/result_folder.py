@@ -27,7 +27,7 @@ from voltween.registration.outputs import (
     write_outputs,
 )
 from voltween.registration.report import paint_report
-from voltween.registration.result import Registration
+from voltween.registration.result import Registration, means
 from voltween.registration.timing import Seconds, begin_part
 from voltween.registration.writing_behind import writing_behind
 from voltween.reports import Crop, ReportOptions
@@ -135,7 +135,7 @@ def _figures(
     return {
         "verdict": asdict(registration.verdict),
         "correlation": registration.correlation,
-        **({"mean_dice": _means(dice)} if dice else {}),
+        **({"mean_dice": means(dice)} if dice else {}),
         **({"landmark_error_mm": distances} if distances else {}),
         "folding_percent": registration.folding_percent,
         "round_trip_error_mm": (
@@ -145,7 +145,7 @@ def _figures(
         "model": registration.model_name,
         "model_reason": registration.model_reason,
         "model_sha256": origin.model_digest,
-        "refinement": refinement and asdict(refinement),
+        "refinement": refinement and refinement.facts(),
         **origin.facts(),
         "outputs": [output.file for output in outputs.values()],
         "seconds": _by_clock({**registration.seconds, **seconds}),
@@ -186,13 +186,6 @@ def _landmark_error_mm(result: LabeledResult) -> dict[str, float]:
             np.linalg.norm(t.map_positions(fixed.mm) - moving.mm, axis=1).mean()
         )
         for stage, t in result.registration.tweening.items()
-    }
-
-
-def _means(dice: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    return {
-        stage: float(np.mean(list(per_structure.values())))
-        for stage, per_structure in dice.items()
     }
 
 

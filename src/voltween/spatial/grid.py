@@ -1,13 +1,15 @@
 """The grid of an image: its shape and place in scanner space (RAS+ mm)."""
 
+import operator
 from dataclasses import dataclass
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from voltween.errors import InputError
-from voltween.spatial.ranges import check_range, check_spacing
+from voltween.spatial.ranges import check_range, check_spacing, real_numbers
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -23,7 +25,7 @@ class Grid:
     """(4, 4), voxel center (i, j, k) to RAS+ mm; float64, read-only."""
 
     def __post_init__(self) -> None:
-        affine = np.array(self.affine, dtype=np.float64)
+        affine = real_numbers(self.affine, "grid affine", "a finite 4x4 matrix")
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
             raise InputError(
                 about="grid affine",
@@ -45,14 +47,20 @@ class Grid:
             )
         check_range(affine, "grid affine")
         check_spacing(np.linalg.norm(affine[:3, :3], axis=0), "grid affine")
-        shape = tuple(int(n) for n in self.shape)
-        if len(shape) != 3 or min(shape) < 1:
-            raise InputError(
-                about="grid shape", expected="three positive sizes", got=shape
-            )
+        shape = _whole_shape(self.shape)
         affine.setflags(write=False)
         object.__setattr__(self, "affine", affine)
         object.__setattr__(self, "shape", shape)
+
+    def __repr__(self) -> str:
+        return f"<Grid {self.words}>"
+
+    @property
+    def words(self) -> str:
+        """Shape, voxel size and direction of the axes, as '120x120x90, 2 mm, PSR'."""
+        sides = [f"{side:.3g}" for side in self.spacing_mm]
+        spacing = sides[0] if len(set(sides)) == 1 else "x".join(sides)
+        return f"{'x'.join(map(str, self.shape))}, {spacing} mm, {self.axcodes}"
 
     @classmethod
     def centered(
@@ -148,6 +156,27 @@ class Grid:
             return False
         distances_mm = np.abs(self.corners_mm() - other.corners_mm())
         return bool(distances_mm.max() <= tolerance_mm)
+
+
+def _whole_shape(sizes: Any) -> tuple[int, int, int]:
+    """Three sizes as integers.
+
+    Raises:
+        InputError: If they are something else.
+    """
+    try:
+        i, j, k = (operator.index(n) for n in sizes)
+    except (TypeError, ValueError):
+        i = j = k = 0
+    if min(i, j, k) < 1:
+        is_array = isinstance(sizes, np.ndarray) and sizes.ndim > 1
+        raise InputError(
+            about="grid shape",
+            expected="three positive sizes",
+            got=f"an array of shape {sizes.shape}" if is_array else sizes,
+            advice="give its .shape" if is_array else "",
+        )
+    return i, j, k
 
 
 def nearest_world_axes(grid: Grid) -> tuple[int, int, int]:

@@ -152,3 +152,18 @@ def _mapped_slabs(
         limits = np.array(volume_shape) - 0.5
         is_inside = np.all((positions >= -0.5) & (positions < limits), axis=1)
         yield first, stop, positions, np.asarray(is_inside)
+
+
+def check_interpolation(way: Interpolation, is_image: bool) -> None:
+    """Checks that an image, or a label map, can be read in this way.
+
+    Raises:
+        InputError: If not.
+    """
+    ways = ("linear", "nearest", "cubic") if is_image else ("nearest", "label")
+    if way not in ways:
+        raise InputError(
+            about=f"interpolation of {'an image' if is_image else 'labels'}",
+            expected=" or ".join(ways),
+            got=way,
+        )

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from voltween.errors import InputError
+from voltween.spatial.arguments import check_is_array, check_is_grid
 from voltween.spatial.grid import Grid
 
 Meaning = Literal["scalar", "series", "channels", "colors", "vectors"]
@@ -39,6 +40,8 @@ class MultichannelImage:
         if self.meaning not in get_args(Meaning):
             expected = ", ".join(get_args(Meaning))
             raise InputError(about="meaning", expected=expected, got=self.meaning)
+        check_is_array(self.data, "multichannel image")
+        check_is_grid(self.grid)
         if self.data.ndim != 4 or self.data.shape[:3] != self.grid.shape:
             raise InputError(
                 about="multichannel image",
@@ -55,6 +58,9 @@ class MultichannelImage:
         view = self.data.view()
         view.setflags(write=False)
         object.__setattr__(self, "data", view)
+
+    def __repr__(self) -> str:
+        return f"<MultichannelImage {self.grid.words}, {self.count} {self.meaning}>"
 
     @property
     def count(self) -> int:

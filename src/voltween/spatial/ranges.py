@@ -1,4 +1,6 @@
-"""The range of numbers in millimeters, beyond which a file is damaged."""
+"""Numbers in millimeters, and the range beyond which a file is damaged."""
+
+from typing import Any
 
 import numpy as np
 
@@ -6,6 +8,24 @@ from voltween.errors import InputError
 
 _LARGEST_MM = 1e9
 _SMALLEST_SPACING_MM = 1e-9
+
+
+def real_numbers(values: Any, about: str, expected: str) -> np.ndarray:
+    """Copies numbers into a float64 array.
+
+    Raises:
+        InputError: If they are no real numbers, or lists of unequal lengths.
+    """
+    try:
+        array = np.array(values)
+        if array.dtype.kind not in "biuf":
+            raise TypeError
+        return array.astype(np.float64)
+    except (TypeError, ValueError):
+        got = type(values).__name__
+        if isinstance(values, str):
+            got = repr(values)
+        raise InputError(about=about, expected=expected, got=got) from None
 
 
 def check_range(values: np.ndarray, about: str) -> None:

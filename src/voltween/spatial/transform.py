@@ -17,6 +17,14 @@ from jaxtyping import Bool, Float, Num
 
 from voltween.errors import InputError, InverseWarning
 from voltween.spatial import _native
+from voltween.spatial.arguments import (
+    as_positions,
+    check_is_array,
+    check_is_grid,
+    check_is_points,
+    check_is_transform,
+    check_is_volume,
+)
 from voltween.spatial.chain import (
     Warp,
     between_grids,
@@ -27,10 +35,14 @@ from voltween.spatial.chain import (
     map_positions,
 )
 from voltween.spatial.grid import Grid
-from voltween.spatial.interpolation import Interpolation, interpolate
+from voltween.spatial.interpolation import (
+    Interpolation,
+    check_interpolation,
+    interpolate,
+)
 from voltween.spatial.inversion import inverse_vectors_mm
 from voltween.spatial.label_reach import reach_of_labels
-from voltween.spatial.ranges import check_range
+from voltween.spatial.ranges import check_range, real_numbers
 from voltween.spatial.volume import Image, LabelMap, Points, Volume
 
 logger = logging.getLogger(__name__)
@@ -73,11 +85,12 @@ class Transform(ABC):
     ) -> Float[np.ndarray, "n 3"]:
         """Maps positions in fixed world mm to moving world mm, both RAS+."""
         chain = link(self._steps(), first=np.eye(4), last=np.eye(4))
-        return map_positions(chain, fixed_mm)
+        return map_positions(chain, as_positions(fixed_mm))
 
     @final
     def map_points(self, fixed_points: Points) -> Points:
         """Maps points from fixed to moving world mm, RAS+; their names stay."""
+        check_is_points(fixed_points, Points)
         return Points(self.map_positions(fixed_points.mm), fixed_points.names)
 
     @final
@@ -100,9 +113,11 @@ class Transform(ABC):
                 be read by "nearest" and "label", an image by all but "label". Or if
                 labels cannot hold the fill value.
         """
+        check_is_volume(moving, (Image, LabelMap))
+        check_is_grid(onto, "onto")
         is_image = isinstance(moving, Image)
         way = interpolation or ("linear" if is_image else "nearest")
-        _check_interpolation(way, is_image)
+        check_interpolation(way, is_image)
         if fill is None:
             fill = moving.outside_value if isinstance(moving, Image) else 0
         chain = self._between(onto, moving.grid)
@@ -122,6 +137,7 @@ class Transform(ABC):
     @final
     def __matmul__(self, inner: "Transform") -> "Transform":
         """Composes to x -> self(inner(x)); neighboring affines are multiplied."""
+        check_is_transform(inner, Transform)
         parts: list[Affine | Field] = []
         for part in (*self.parts(), *inner.parts()):
             if parts and isinstance(part, Affine) and isinstance(parts[-1], Affine):
@@ -138,6 +154,7 @@ class Transform(ABC):
     @final
     def displacements_mm(self, grid: Grid) -> Float[np.ndarray, "i j k 3"]:
         """As `to_field`, the bare vectors in RAS+ mm: for the slabs of a large scan."""
+        check_is_grid(grid)
         # A map from voxels to voxels of one grid has the flow as displacements.
         return displacements_mm(self._between(grid, grid), grid)
 
@@ -173,16 +190,6 @@ class Transform(ABC):
         ]
 
 
-def _check_interpolation(way: Interpolation, is_image: bool) -> None:
-    ways = ("linear", "nearest", "cubic") if is_image else ("nearest", "label")
-    if way not in ways:
-        raise InputError(
-            about=f"interpolation of {'an image' if is_image else 'labels'}",
-            expected=" or ".join(ways),
-            got=way,
-        )
-
-
 @final
 @dataclass(frozen=True, eq=False, slots=True)
 class Affine(Transform):
@@ -196,7 +203,7 @@ class Affine(Transform):
     """(4, 4) float64, read-only."""
 
     def __post_init__(self) -> None:
-        matrix = np.array(self.matrix, dtype=np.float64)
+        matrix = real_numbers(self.matrix, "affine", "a finite 4x4 matrix")
         if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
             raise InputError(
                 about="affine", expected="a finite 4x4 matrix", got=matrix.tolist()
@@ -213,6 +220,9 @@ class Affine(Transform):
         matrix[3] = 0, 0, 0, 1
         matrix.setflags(write=False)
         object.__setattr__(self, "matrix", matrix)
+
+    def __repr__(self) -> str:
+        return f"<Affine {np.round(self.matrix[:3], 3).tolist()}>"
 
     @classmethod
     def identity(cls) -> "Affine":
@@ -239,6 +249,8 @@ class Field(Transform):
     """(I, J, K, 3), u in RAS+ mm at the voxel centers, float64, read-only."""
 
     def __post_init__(self) -> None:
+        check_is_grid(self.grid)
+        check_is_array(self.vectors_mm, "displacement field", "(I, J, K, 3)")
         vectors = np.ascontiguousarray(self.vectors_mm, dtype=np.float64).view()
         if vectors.shape != (*self.grid.shape, 3):
             raise InputError(
@@ -255,6 +267,9 @@ class Field(Transform):
         check_range(vectors, "displacement field")
         vectors.setflags(write=False)
         object.__setattr__(self, "vectors_mm", vectors)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.grid.words}>"
 
     @abstractmethod
     def warp(self) -> Warp:
@@ -356,6 +371,14 @@ class Composite(Transform):
 
     transforms: tuple[Affine | Field, ...]
     """Outermost first."""
+
+    def __post_init__(self) -> None:
+        for part in self.transforms:
+            check_is_transform(part, (Affine, Field))
+
+    def __repr__(self) -> str:
+        names = ", ".join(type(part).__name__ for part in self.transforms)
+        return f"<Composite of {names}>"
 
     def inverse(self) -> "Composite":
         return Composite(tuple(part.inverse() for part in reversed(self.transforms)))

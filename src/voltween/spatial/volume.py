@@ -1,13 +1,16 @@
 """Images, label maps and points in scanner space (RAS+ mm)."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jaxtyping import Num
 
 from voltween.errors import InputError
+from voltween.spatial.arguments import check_is_array, check_is_grid
+from voltween.spatial.exchange import Exchange
 from voltween.spatial.grid import Grid
-from voltween.spatial.ranges import check_range
+from voltween.spatial.ranges import check_range, real_numbers
 
 _INSPECTED_PLANES = 32
 # As FreeSurfer's aparc+aseg has. Images in which most neighbors are equal, because
@@ -18,7 +21,7 @@ _BLOCK = 64, 4  # voxels along the first two axes that are copied at once
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
-class Image:
+class Image(Exchange):
     """Intensities on a grid, resampled linearly.
 
     Raises:
@@ -58,12 +61,18 @@ class Image:
         """The voxels in the type in which they are written; copies of them keep it."""
         return self.data.astype(self.dtype, copy=False)
 
+    def __repr__(self) -> str:
+        return f"<Image {self.grid.words}>"
+
     def _repr_html_(self) -> str:
         return _notebook_html(self)
 
+    def _repr_png_(self) -> bytes:
+        return _notebook_png(self)
+
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
-class LabelMap:
+class LabelMap(Exchange):
     """Integer labels on a grid, resampled by nearest neighbor; 0 is background.
 
     Raises:
@@ -93,8 +102,14 @@ class LabelMap:
         """Labels that occur, without background, ascending."""
         return tuple(int(label) for label in np.unique(self.data) if label != 0)
 
+    def __repr__(self) -> str:
+        return f"<LabelMap {self.grid.words}, {self.data.dtype}>"
+
     def _repr_html_(self) -> str:
         return _notebook_html(self)
+
+    def _repr_png_(self) -> bytes:
+        return _notebook_png(self)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -111,7 +126,7 @@ class Points:
     names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        mm = np.array(self.mm, dtype=np.float64)
+        mm = real_numbers(self.mm, "points", "positions in mm, of shape (N, 3)")
         if mm.ndim != 2 or mm.shape[1] != 3:
             raise InputError(about="points", expected="shape (N, 3)", got=mm.shape)
         if not np.isfinite(mm).all():
@@ -126,6 +141,9 @@ class Points:
                 got=self.names,
             )
         object.__setattr__(self, "mm", _read_only(mm))
+
+    def __repr__(self) -> str:
+        return f"<Points {len(self.mm)}{', named' if self.names else ''}>"
 
 
 Volume = Image | LabelMap
@@ -181,7 +199,16 @@ def _notebook_html(volume: Volume) -> str:
     return notebook_html(volume)
 
 
-def _check_shape(kind: str, data: np.ndarray, grid: Grid) -> None:
+def _notebook_png(volume: Volume) -> bytes:
+    """The same picture as a file, for tools that show no HTML."""
+    from voltween import notebook_png
+
+    return notebook_png(volume)
+
+
+def _check_shape(kind: str, data: Any, grid: Any) -> None:
+    check_is_array(data, kind)
+    check_is_grid(grid, f"grid of the {kind}")
     if data.ndim != 3:
         raise InputError(
             about=kind, expected="a 3D array", got=f"one of shape {data.shape}"

@@ -1,0 +1,65 @@
+"""Images and label maps from and to tensors of PyTorch."""
+
+import math
+from typing import TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Num
+from torch import Tensor
+
+from voltween.errors import InputError, check_type
+from voltween.exchange.volumes import advice_on
+from voltween.spatial import Grid, Image, LabelMap
+
+V = TypeVar("V", Image, LabelMap)
+
+
+def to_torch(volume: Image | LabelMap) -> Num[Tensor, "1 1 i j k"]:
+    """Copies the voxels into a tensor: intensities as float32, labels as int64.
+
+    Raises:
+        InputError: If a label is beyond int64.
+    """
+    data = volume.data
+    if isinstance(volume, LabelMap):
+        if data.dtype == np.uint64 and data.max(initial=0) > np.iinfo(np.int64).max:
+            raise InputError(about="labels", expected="int64", got=int(data.max()))
+        data = data.astype(np.int64)
+    return torch.from_numpy(data.copy())[None, None]
+
+
+def from_torch(tensor: object, grid: object, kind: type[V]) -> V:
+    """Makes an image or a label map of a tensor and the grid of its voxels, RAS+ mm.
+
+    Raises:
+        InputError: If they are something else, or do not fit each other.
+    """
+    check_type(
+        tensor,
+        Tensor,
+        about="tensor",
+        expected="a tensor of PyTorch",
+        advice=advice_on(tensor, kind),
+    )
+    advice = "give the .grid of the image that the tensor comes from"
+    check_type(grid, Grid, about="grid", expected="a Grid", advice=advice)
+    assert isinstance(tensor, Tensor)  # for mypy, as the next one
+    assert isinstance(grid, Grid)
+    return kind(_voxels(tensor, grid), grid)
+
+
+def _voxels(tensor: Tensor, grid: Grid) -> np.ndarray:
+    """A copy of the voxels in memory (I, J, K)."""
+    shape = tuple(tensor.shape)
+    if shape[-3:] != grid.shape or tensor.numel() != math.prod(grid.shape):
+        i, j, k = grid.shape
+        raise InputError(
+            about="tensor",
+            expected=f"shape ({i}, {j}, {k}) of the grid, or (1, 1, {i}, {j}, {k})",
+            got=shape,
+        )
+    values = tensor.detach().cpu().reshape(grid.shape)
+    if values.dtype.is_floating_point and values.dtype != torch.float64:
+        values = values.float()  # NumPy has no bfloat16
+    return values.numpy().copy()
