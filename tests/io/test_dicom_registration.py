@@ -1,5 +1,8 @@
 """DICOM registrations: written, read by the arithmetic of the standard, and back."""
 
+import shutil
+import subprocess
+
 import numpy as np
 import pydicom
 import pytest
@@ -124,6 +127,30 @@ def test_a_matrix_leads_to_the_registered_frame(turned, tmp_path):
     again = io.read_transform(path)
     assert isinstance(again, Affine)
     np.testing.assert_allclose(again.matrix, transform.matrix, atol=1e-9)
+
+
+@pytest.mark.skipif(not shutil.which("plastimatch"), reason="plastimatch is missing")
+@pytest.mark.parametrize("kind", ["matrix", "offsets"])
+def test_what_plastimatch_writes_is_read(kind, tmp_path):
+    scans = folders(tmp_path, STACKS["axial"])
+    grid = io.read(scans["fixed"]).grid
+    field = DisplacementField(
+        grid, np.random.default_rng(0).normal(0, 2, (*grid.shape, 3))
+    )
+    transform = some_affine() if kind == "matrix" else field
+    path = tmp_path / ("a.tfm" if kind == "matrix" else "a.nrrd")
+    io.write(transform, path)
+    words = ["plastimatch", "xf-convert", "--input", path]
+    words += ["--fixed-rcs", scans["fixed"], "--moving-rcs", scans["moving"]]
+    words += ["--output-dicom", tmp_path / "theirs", "--filenames-without-uids"]
+    subprocess.run(words, check=True, capture_output=True)
+    (theirs,) = (tmp_path / "theirs").iterdir()
+    centers = grid.voxel_centers_mm().reshape(-1, 3)
+    np.testing.assert_allclose(
+        io.read_transform(theirs).map_positions(centers),
+        transform.map_positions(centers),
+        atol=1e-3,  # it stores matrices with six decimals
+    )
 
 
 def test_it_belongs_to_the_patient_and_names_the_images(scans, tmp_path):
