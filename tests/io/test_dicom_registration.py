@@ -23,20 +23,24 @@ STACKS = {
 }
 
 
-@pytest.fixture(name="scans", params=STACKS)
-def scans_fixture(request, tmp_path):
+def folders(root, stack):
     """The folders of a fixed and a moving scan, of different frames."""
-    fixed = write_stack(tmp_path / "fixed", FIXED_SHAPE, *STACKS[request.param])
-    own = {"FrameOfReferenceUID": "2.6", "SeriesInstanceUID": "2.8"}
-    moving = write_stack(
-        tmp_path / "moving",
-        MOVING_SHAPE,
-        OBLIQUE,
-        (1.0, 2.0, 3.0),
-        PatientID="p2",
-        **own,
-    )
-    return {"fixed": fixed, "moving": moving}
+    own = {"FrameOfReferenceUID": "2.6", "SeriesInstanceUID": "2.8", "PatientID": "p2"}
+    place = OBLIQUE, (1.0, 2.0, 3.0)
+    return {
+        "fixed": write_stack(root / "fixed", FIXED_SHAPE, *stack),
+        "moving": write_stack(root / "moving", MOVING_SHAPE, *place, **own),
+    }
+
+
+@pytest.fixture(name="scans")
+def scans_fixture(tmp_path):
+    return folders(tmp_path, STACKS["oblique, slices backward"])
+
+
+@pytest.fixture(name="turned", params=STACKS)
+def turned_fixture(request, tmp_path):
+    return folders(tmp_path, STACKS[request.param])
 
 
 def bent(grid):
@@ -98,8 +102,8 @@ def test_matrices_before_and_after_the_offsets_are_applied(turned, tmp_path):
     path = io.write_dicom_registration(bent(grid), tmp_path / "reg.dcm", **turned)
     header = pydicom.dcmread(path)
     item = header.DeformableRegistrationSequence[0]
-    turned, moved = some_affine(1).matrix, some_affine(2).matrix
-    for name, matrix in (("Pre", turned), ("Post", moved)):
+    first, last = some_affine(1).matrix, some_affine(2).matrix
+    for name, matrix in (("Pre", first), ("Post", last)):
         sequence = getattr(item, f"{name}DeformationMatrixRegistrationSequence")
         numbers = [f"{x:.12g}" for x in matrix.ravel()]
         sequence[0].FrameOfReferenceTransformationMatrix = numbers
@@ -108,7 +112,7 @@ def test_matrices_before_and_after_the_offsets_are_applied(turned, tmp_path):
     vectors = np.frombuffer(offsets.VectorGridData, "<f4").reshape(10, 12, 14, 3)
     voxel = 3, 8, 6
     start = grid.voxel_to_world(np.array([voxel], float))[0]
-    source = at(moved, at(turned, start * LPS) + vectors[voxel[::-1]])
+    source = at(last, at(first, start * LPS) + vectors[voxel[::-1]])
     mapped = io.read_transform(path).map_positions(start[None])[0]
     np.testing.assert_allclose(mapped, source * LPS, atol=1e-4)
 
