@@ -42,8 +42,11 @@ _WITH_PYTORCH = {"register", "cohort"}  # and with time that somebody waits
 _COLUMN = 12  # characters of the names of commands
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line.
+def main(
+    arguments: Sequence[str] | None = None,
+    run: Callable[[list[str]], None] | None = None,
+) -> None:
+    """Runs the command line; `run` is that of another program than `voltween`.
 
     It exits with 2, after one line, for an error that the user can solve; with 1 if
     some of many scans or pairs failed and the others are done; with 130
@@ -56,7 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with stopping_at_signals(ends_process=is_process), writing_to_streams():
         words = list(sys.argv[1:] if arguments is None else arguments)
         with _reporting_errors():
-            _run(words)
+            (run or _run)(words)
+
+
+def bids_main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line of `voltween-bids`, with the exit codes of `main`."""
+    main(arguments, run=_run_bids_app)
+
+
+def _run_bids_app(words: list[str]) -> None:
+    from importlib import import_module  # it imports this module
+
+    import_module("voltween.cli.bids_app").run_bids_app(words)
 
 
 @contextmanager
@@ -100,16 +114,25 @@ def _run(words: list[str]) -> None:
 
 
 def _run_command(name: str, words: list[str]) -> None:
-    """Runs a command, which does not write over the files that it reads."""
-    from voltween.cli import invocation
     from voltween.cli.libraries import load_ahead
-    from voltween.inputs import reading
 
     if name in _WITH_PYTORCH:
         load_ahead()
-    command = read_command(name, words)
+    execute(read_command(name, words), ("voltween", name, *words))
+
+
+def execute(command: Any, words: tuple[str, ...]) -> None:
+    """Runs a command, which does not write over the files that it reads.
+
+    Args:
+        command: The command with its options.
+        words: The words of the command line, the program first.
+    """
+    from voltween.cli import invocation
+    from voltween.inputs import reading
+
     resume_collector()  # imports are done
-    token = invocation.words.set(("voltween", name, *words))
+    token = invocation.words.set(words)
     try:
         with reading(invocation.paths_to_keep(command)):
             command.run()
