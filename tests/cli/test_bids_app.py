@@ -1,6 +1,7 @@
 """The BIDS App: participants, then the group, on a small synthetic data set."""
 
 import json
+import socket
 import tomllib
 from pathlib import Path
 
@@ -43,8 +44,21 @@ def write_raw(folder):
     return folder
 
 
+@pytest.fixture(scope="module")
+def without_network():
+    """Nothing can connect to another machine."""
+
+    def refuse(*_):
+        raise AssertionError("the network is used")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", refuse)
+        patch.setattr(socket, "getaddrinfo", refuse)
+        yield
+
+
 @pytest.fixture(scope="module", name="done")
-def done_fixture(tmp_path_factory):
+def done_fixture(tmp_path_factory, without_network):
     """The data set, its derivatives after both levels, and exit codes of the runs."""
     folder = tmp_path_factory.mktemp("app")
     raw, out = write_raw(folder / "raw"), folder / "derivatives"
