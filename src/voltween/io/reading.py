@@ -12,6 +12,7 @@ from voltween.io.container import DICOM, check_file
 from voltween.io.dicom import read_dicom_file, read_dicom_folder
 from voltween.io.dicom_labels import check_is_scan, read_dicom_labels
 from voltween.io.itk import flip_vectors
+from voltween.io.ome_zarr import is_ome_zarr, read_ome_zarr
 from voltween.io.volume_file import VolumeFile, check_is_volume
 from voltween.io.volumes import open_volume
 from voltween.spatial import Grid, Image, LabelMap, Meaning, MultichannelImage
@@ -25,7 +26,7 @@ def read(
     analyze_directions: Directions | None = None,
     volume: int | None = None,
 ) -> Image:
-    """Reads the image in a file (NIfTI, NRRD, MetaImage, MGH) or a DICOM folder.
+    """Reads the image in a file, in a DICOM folder or in an OME-Zarr folder.
 
     What a file is follows from its content, not from its name. A DICOM folder must
     hold one series, or one is chosen by its number, description or UID: `FOLDER#NAME`.
@@ -156,6 +157,8 @@ def _read_volume(
     location, series = folder_and_series(path)
     if location.is_dir():
         with naming(path):
+            if not series and is_ome_zarr(location):
+                return read_ome_zarr(location)
             return read_dicom_folder(location, series)
     if check_file(location).kind is DICOM:
         with naming(path):
