@@ -1,14 +1,13 @@
 """Reads DICOM registrations: matrices (PS3.3 C.20.2) and deformations (C.20.3)."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from jaxtyping import Float
 from pydicom.dataset import Dataset
 
 from voltween.errors import InputError
+from voltween.io.dicom_objects import read_dicom_object
 from voltween.io.dicom_slices import reporting_damage
 from voltween.io.itk import flip_matrix, flip_vectors, grid_in_frame
 from voltween.spatial import Affine, DisplacementField, Grid, Transform
@@ -28,9 +27,8 @@ def read_dicom_registration(path: Path) -> Transform:
         InputError: If the file is damaged, is no registration, or registers several
             frames of reference. `path` is not named.
     """
-    with reporting_damage(path), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # values of other fields
-        header = pydicom.dcmread(path)
+    with reporting_damage(path):
+        header = read_dicom_object(path)
         kind = header.get("SOPClassUID")
         if kind == DEFORMABLE_REGISTRATION:
             return _deformation(header)

@@ -21,6 +21,7 @@ from voltween.inputs import add_inputs
 from voltween.io.container import DICOM, check_file
 from voltween.io.contours import Filled, fill
 from voltween.io.dicom import dicom_grid
+from voltween.io.dicom_objects import read_dicom_object
 from voltween.io.dicom_slices import reporting_damage
 from voltween.io.itk import flip_vectors
 from voltween.spatial import Grid
@@ -86,9 +87,8 @@ def structure_set_names(path: Path) -> dict[int, str]:
 
 
 def _read(path: Path) -> Dataset:
-    with reporting_damage(path), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # values of other fields
-        header = pydicom.dcmread(path)
+    with reporting_damage(path):
+        header = read_dicom_object(path)
         if header.get("SOPClassUID") != STRUCTURE_SET:
             raise ValueError("no structure set")
         return header
