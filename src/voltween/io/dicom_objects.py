@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 
 import pydicom
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 
 _UNDEFINED = 0xFFFFFFFF  # a length that is not stated
@@ -21,13 +21,22 @@ def read_dicom_object(path: Path) -> Dataset:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         header = pydicom.dcmread(path)
-    elements = [header.get_item(tag) for tag in header.keys()]  # noqa: SIM118  # raw
-    if any(_is_cut_short(each) for each in elements):
+    if _is_cut_short(header):
         raise ValueError("it is cut short")
     return header
 
 
-def _is_cut_short(element: object) -> bool:
-    if not isinstance(element, RawDataElement) or element.length == _UNDEFINED:
-        return False
-    return len(element.value or b"") < element.length
+def _is_cut_short(item: Dataset) -> bool:
+    """Whether an element of an item, or of items in it, has fewer bytes than it says.
+
+    Elements are looked at as they were read: values that nobody asks for may be bad.
+    """
+    elements = [item.get_item(tag) for tag in item.keys()]  # noqa: SIM118  # as stored
+    return any(
+        len(each.value or b"") < each.length != _UNDEFINED
+        if isinstance(each, RawDataElement)
+        else isinstance(each, DataElement)
+        and each.VR == "SQ"
+        and any(map(_is_cut_short, each.value))
+        for each in elements
+    )
