@@ -125,6 +125,10 @@ def test_a_participant_can_be_registered_to_the_first_session(tmp_path):
             "--template, --longitudinal: expected one of them, got none",
         ),
         (
+            ("group", "--longitudinal", "--template-labels", "x.nii.gz"),
+            "--template-labels: expected --template",
+        ),
+        (
             ("participant", "--longitudinal", "--participant-label", "7"),
             "expected labels of 01, got 7",
         ),

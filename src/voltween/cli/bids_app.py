@@ -100,6 +100,10 @@ class BidsApp:
                 expected="one of them",
                 got="both" if self.longitudinal else "none",
             )
+        if self.template_labels is not None and self.template is None:
+            raise InputError(
+                about="--template-labels", expected="--template", got="--longitudinal"
+            )
         companions = Companions(fixed_labels=self.template_labels)
         choice = CohortChoice(
             self.template, longitudinal=self.longitudinal, companions=companions
