@@ -194,7 +194,7 @@ def _write_plan(folder):
 def test_every_option_that_names_a_file_is_a_door():
     named = {door.name for door in DOORS} | set(NOT_OPENED)
     tails = {name.split(": ")[-1].strip("`") for name in named}
-    for command in COMMANDS:
+    for command in (*COMMANDS, "bids-app"):
         module = import_module(f"voltween.cli.{command.replace('-', '_')}")
         kind = getattr(module, "".join(p.capitalize() for p in command.split("-")))
         options = {name for name in file_options(kind) if name not in FREE}

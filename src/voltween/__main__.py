@@ -1,4 +1,4 @@
-"""The command line, as `voltween` and as `python -m voltween`."""
+"""The command line: `voltween`, `python -m voltween`, and `voltween-bids`."""
 
 from voltween.starting import heed_interrupts, pause_collector
 
@@ -8,6 +8,15 @@ def main() -> None:
     heed_interrupts()
     pause_collector()
     from voltween.cli import main as run  # what is slow to import
+
+    run()
+
+
+def bids() -> None:
+    """Runs the BIDS App, `voltween-bids`."""
+    heed_interrupts()
+    pause_collector()
+    from voltween.cli import bids_main as run
 
     run()
 

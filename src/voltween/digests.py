@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from voltween.errors import InputError
-from voltween.inputs import files_of, folder_and_series
+from voltween.inputs import ZARR_MARKS, files_of, folder_and_series
 
 _PIECE_BYTES = 1 << 20
 
@@ -67,7 +67,7 @@ def content_digest(*paths: Path) -> str:
 
     A header is read with the voxels beside it, and the files of a folder in the order
     of their names. Subfolders are no part of a series, unless the folder has no files
-    of its own. The name of a series counts as well.
+    of its own, but of a Zarr group. The name of a series counts as well.
 
     Raises:
         InputError: If one is missing or cannot be read, or is a pipe or device, whose
@@ -81,7 +81,10 @@ def _pieces(path: Path) -> Iterator[bytes]:
     yield series.encode(errors="surrogatepass")
     files = files_of(path)
     direct = [file for file in files if file.parent == folder]
-    for file in (direct or files) if folder.is_dir() else files:
+    is_zarr = any(file.name in ZARR_MARKS for file in direct)
+    for file in direct if folder.is_dir() and direct and not is_zarr else files:
+        if is_zarr:  # a part may be missing, and then the names tell
+            yield file.relative_to(folder).as_posix().encode()
         try:
             yield from _pieces_of_file(file)
         except OSError as error:

@@ -13,6 +13,8 @@ from pathlib import Path
 from voltween.detached import halves_of
 from voltween.errors import InputError, check_is_path
 
+ZARR_MARKS = ("zarr.json", ".zattrs")
+"""Files by which a folder is known as a Zarr group, such as an OME-Zarr image."""
 _FileId = tuple[int, int]
 _inputs: ContextVar[dict[_FileId, Path] | None] = ContextVar("inputs", default=None)
 

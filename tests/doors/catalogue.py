@@ -151,6 +151,14 @@ DOORS = (
     *_options(commands.jacobian, "out.nii.gz", transform="transform", onto="image"),
     *_options(commands.cohort, _PAIRS, cases="manifest"),
     *_options(
+        commands.bids_app,
+        "out/dataset_description.json",
+        template="image",
+        template_labels="labels",
+        registration__structures="structures",
+        registration__model="model",
+    ),
+    *_options(
         commands.template, "out/template.nii.gz", cases="manifest", start="image"
     ),
     *_options(commands.segment, "out.nii.gz", scan="image", atlases="manifest"),
@@ -213,6 +221,7 @@ DOORS = (
     _function("load_model", "model"),
 )
 NOT_OPENED = {
+    "bids app: `bids_dir`": "a data set, whose scans are read as those of a cohort",
     "prepare: `source`": "its scans and labels are doors of their own",
     "prepare: `points`": "a folder, of which `voltween.read_points` reads the files",
     "prepare: `strip`": "a folder of label maps, read as those of `source`",

@@ -62,6 +62,30 @@ def cohort(at):
     return Cohort(at / "cases.csv", at / "out", fixed=fixed, registration=options)
 
 
+def bids_app(at):
+    """Registers a BIDS data set of one scan to a template with labels."""
+    import shutil
+
+    from voltween.batches import RefinementOptions, RegistrationOptions
+    from voltween.cli.bids_app import BidsApp
+
+    anat = at / "bids" / "sub-01" / "anat"
+    anat.mkdir(parents=True, exist_ok=True)
+    shutil.copy(at / "fixed.nii.gz", anat / "sub-01_T1w.nii.gz")
+    options = RegistrationOptions(
+        model=str(at / "tiny.safetensors"), refinement=RefinementOptions("none")
+    )
+    return BidsApp(
+        at / "bids",
+        at / "out",
+        "participant",
+        template=at / "moving.nrrd",
+        template_labels=at / "moving_labels.nii.gz",
+        skip_bids_validation=True,
+        registration=options,
+    )
+
+
 def template(at):
     """Makes a template of a cohort, from a start."""
     from voltween.batches import RefinementOptions

@@ -5,15 +5,20 @@ import pydicom
 import pytest
 from pydicom.uid import generate_uid
 
-from support.dicom import write_series
+from support.dicom import OBLIQUE, PATIENT, SAGITTAL, write_series
 from voltween import io
 from voltween.errors import InputError
 
 highdicom = pytest.importorskip("highdicom", reason="highdicom is not installed")
 
 SHAPE = 12, 10, 7
-# A tilted frame: columns, then rows.
-ORIENTATION = [0.8, 0.6, 0.0, -0.6, 0.8, 0.0]
+# Cosines of columns and rows, first position, and slice distance.
+STACKS = {
+    "oblique": (OBLIQUE, (3.0, 4.0, -9.0), 2.5),
+    "oblique, slices backward": (OBLIQUE, (3.0, 4.0, 20.0), -2.5),
+    "sagittal": (SAGITTAL, (-12.0, 5.0, 30.0), 2.5),
+    "flipped": ((-1, 0, 0, 0, 1, 0), (50.0, 4.0, 9.0), 2.5),
+}
 LABELS = np.zeros(SHAPE, np.uint8)
 LABELS[2:6, 3:7, 1:4], LABELS[7:10, 1:4, 2:6] = 1, 2
 
@@ -29,21 +34,14 @@ def segment(number):
     )
 
 
-@pytest.fixture(name="folder")
-def folder_fixture(tmp_path):
+@pytest.fixture(name="folder", params=STACKS)
+def folder_fixture(request, tmp_path):
     """A series (scan), and a segmentation of it (seg.dcm)."""
-    common = {
-        "ImageOrientationPatient": ORIENTATION,
-        "StudyInstanceUID": "1.7",
-        "FrameOfReferenceUID": "1.6",
-        "SliceThickness": 2.5,
-        "PositionReferenceIndicator": "",
-        **dict.fromkeys(("PatientID", "PatientName", "StudyID", "AccessionNumber"), ""),
-        **dict.fromkeys(("PatientBirthDate", "PatientSex"), ""),
-        **dict.fromkeys(("StudyDate", "StudyTime", "ReferringPhysicianName"), ""),
-    }
-    positions = [(3.0, 4.0, 2.5 * k - 9) for k in range(SHAPE[2])]
-    write_series(tmp_path / "scan", LABELS.astype(np.uint16) * 100, positions, **common)
+    orientation, first, step = STACKS[request.param]
+    normal = np.cross(*np.reshape(orientation, (2, 3)))
+    positions = [np.add(first, step * k * normal) for k in range(SHAPE[2])]
+    fields = {**PATIENT, "ImageOrientationPatient": list(orientation)}
+    write_series(tmp_path / "scan", LABELS.astype(np.uint16) * 100, positions, **fields)
     slices = [pydicom.dcmread(f) for f in sorted((tmp_path / "scan").iterdir())]
     seg = highdicom.seg.Segmentation(
         slices,

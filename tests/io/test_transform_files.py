@@ -1,5 +1,6 @@
 """Transform files: one file is one transform, or an error that says why."""
 
+import gzip
 import os
 import time
 
@@ -261,6 +262,14 @@ def test_transforms_of_other_tools_are_named_with_the_way_on(kind, tmp_path):
     (tmp_path / "t.mat").write_text(FOREIGN[kind])
     with pytest.raises(InputError, match=rf"{kind}.*: save it as|{kind}.*transformix"):
         io.read_transform(tmp_path / "t.mat")
+
+
+def test_a_morph_of_freesurfer_is_named_with_the_way_on(tmp_path):
+    sizes = np.array([8, 8, 8, 2], ">i4").tobytes()
+    head = np.array([1.0], ">f4").tobytes() + sizes + bytes(4000)
+    (tmp_path / "talairach.m3z").write_bytes(gzip.compress(head))
+    with pytest.raises(InputError, match=r"\.m3z.*mri_warp_convert --inm3z"):
+        io.read_transform(tmp_path / "talairach.m3z")
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".mat"])

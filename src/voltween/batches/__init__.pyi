@@ -1,3 +1,7 @@
+from .bids_app import check_data_set as check_data_set
+from .bids_app import check_has_scans as check_has_scans
+from .bids_app import name_of_run as name_of_run
+from .bids_app import works_of as works_of
 from .case_sources import read_cases as read_cases
 from .cohort import CohortChoice as CohortChoice
 from .cohort import CohortRun as CohortRun

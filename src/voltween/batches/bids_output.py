@@ -27,7 +27,7 @@ _IGNORED = """# Files that BIDS has no names for, or not yet (transforms: BEP 14
 *.md
 """ + "".join(f"{folder}\n{folder}/**\n" for folder in _FOLDERS)
 
-_README = """Registrations by `voltween cohort --bids`: transforms, images and labels.
+_README = """Registrations by Voltween: transforms, images and labels.
 
 index.html shows all pairs, worst first. Repeat the command to do what is missing.
 """

@@ -31,7 +31,7 @@ from voltween.batches.work import (
 )
 from voltween.cohorts import read_structures
 from voltween.errors import InputError
-from voltween.files import output_folder
+from voltween.files import file_name, output_folder
 from voltween.inputs import check_is_no_input
 from voltween.models import weights_digest
 from voltween.refinement import WITHOUT_MODEL
@@ -170,6 +170,8 @@ class CohortRun:
     out: Path
     engine: Engine
     retry_failed: bool = False
+    name: str = ""
+    """The name of a run that shares the folder with others at the same time."""
 
     def __post_init__(self) -> None:
         part = self.engine.part
@@ -177,6 +179,8 @@ class CohortRun:
         self.folder = self.out
         if part:
             self.folder = self.out / PARTS / f"{part.number}-of-{part.parts}"
+        elif self.name:
+            self.folder = self.out / PARTS / file_name(self.name)
         self.failures: dict[str, str] = {}
         """Names of the pairs that failed, now or before, and why."""
 

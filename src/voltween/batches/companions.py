@@ -14,8 +14,8 @@ class Companions:
     """Transforms, fixed to moving, to start from; of several, the last one is applied
     to fixed positions first. Without any, the poses of the scans are found."""
     fixed_labels: Path | None = None
-    """Label map of the fixed scan: it is carried to the moving scan, and the overlap
-    with --moving-labels is measured."""
+    """Label map of the fixed scan, also a DICOM segmentation or structure set: it is
+    carried to the moving scan, and the overlap with --moving-labels is measured."""
     moving_labels: Path | None = None
     """Label map of the moving scan, which is resampled with it."""
     fixed_mask: Path | None = None

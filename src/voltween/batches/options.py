@@ -92,7 +92,7 @@ class RegistrationOptions:
     a GPU if there is one. Without a model, the CPU."""
     structures: Path | None = None
     """CSV with columns label and name, for the names of structures in
-    registration.json."""
+    registration.json; if not given, the names that DICOM label files state."""
     outputs: str | None = None
     """Files to write beside registration.json, separated by commas: moved, labels
     (moved_labels.nii.gz), transform, field (fixed_to_moving.nii.gz), inverse, overview,

@@ -11,6 +11,7 @@ from voltween import io
 from voltween.batches.companions import Companions
 from voltween.batches.kept_files import kept_file
 from voltween.batches.kept_model import kept_model
+from voltween.batches.label_names import names_of_pair, number_by_names
 from voltween.batches.options import RegistrationOptions
 from voltween.errors import InputError
 from voltween.files import PathLike
@@ -121,7 +122,7 @@ def register_files(
     """
     with recording_warnings() as warnings:
         check_registration_folder(out)
-        outputs, structures = job.outputs, _structures(job.options.structures)
+        outputs, structures = job.outputs, _structures(job)
         begin_part("reading")
         fixed, moving = _read_scans(job)
         options = job.options
@@ -175,9 +176,11 @@ def _read_scans(job: PairJob) -> tuple[Image, Image]:
     return io.read(job.fixed, volume=fixed), io.read(job.moving, volume=moving)
 
 
-def _structures(path: Path | None) -> dict[int, str]:
+def _structures(job: PairJob) -> dict[int, str]:
+    """The names of labels: those of a CSV, or else those that the label files state."""
+    path, files = job.options.structures, job.companions
     if path is None:
-        return {}
+        return names_of_pair(files.fixed_labels, files.moving_labels)
     from voltween.cohorts import read_structures  # imports 60 modules, for few pairs
 
     return read_structures(path)
@@ -199,7 +202,7 @@ def _read_carried(files: Companions, fixed: Grid, moving: Grid) -> Carried:
     """The label maps, checked to lie on their scans, and the points."""
     return Carried(
         fixed_labels=_fixed_labels("fixed_labels", files.fixed_labels, fixed),
-        moving_labels=_labels(files.moving_labels, moving),
+        moving_labels=_moving_labels(files, moving),
         fixed_points=_points(files.fixed_points),
         moving_points=_points(files.moving_points),
     )
@@ -253,6 +256,14 @@ def _labels(
     labels = read(path)
     check_labels_on_scan(labels, scan, name=path)
     return labels
+
+
+def _moving_labels(files: Companions, scan: Grid) -> LabelMap | None:
+    """The label map of the moving scan, numbered as that of the fixed scan."""
+    labels, path = _labels(files.moving_labels, scan), files.moving_labels
+    if labels is None or path is None:
+        return None
+    return number_by_names(labels, files.fixed_labels, path)
 
 
 def _points(path: Path | None) -> Points | None:

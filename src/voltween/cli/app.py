@@ -6,6 +6,7 @@ A command is imported when it is named, so that help and version take no time.
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from voltween.cli.catalogue import COMMANDS as COMMANDS
@@ -22,8 +23,11 @@ _WITH_PYTORCH = {"register", "cohort"}  # and with time that somebody waits
 _HELP = {"-h", "--help"}
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line.
+def main(
+    arguments: Sequence[str] | None = None,
+    run: Callable[[list[str]], None] | None = None,
+) -> None:
+    """Runs the command line; `run` is that of another program than `voltween`.
 
     It exits with 2, after one line, for an error that the user can solve; with 1 if
     some of many scans or pairs failed and the others are done; with 130
@@ -36,7 +40,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with stopping_at_signals(ends_process=is_process), writing_to_streams():
         words = list(sys.argv[1:] if arguments is None else arguments)
         with _reporting_errors():
-            _run(words)
+            (run or _run)(words)
+
+
+def bids_main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line of `voltween-bids`, with the exit codes of `main`."""
+    main(arguments, run=_run_bids_app)
+
+
+def _run_bids_app(words: list[str]) -> None:
+    from importlib import import_module  # it imports this module
+
+    import_module("voltween.cli.bids_app").run_bids_app(words)
 
 
 @contextmanager
@@ -83,11 +98,8 @@ def _run(words: list[str]) -> None:
 
 
 def _run_command(name: str, words: list[str]) -> None:
-    """Runs a command, which does not write over the files that it reads."""
-    from voltween.cli import invocation
     from voltween.cli.common import split_words
     from voltween.cli.libraries import load_ahead
-    from voltween.inputs import reading
 
     if _HELP & {*words}:
         _show_help(name, words)
@@ -96,11 +108,28 @@ def _run_command(name: str, words: list[str]) -> None:
     if name in _WITH_PYTORCH:
         load_ahead()
     command = read_command(name, own)
+    run = partial(_run_aloud, name, command, common)
+    execute(command, ("voltween", name, *own), run=run)
+
+
+def execute(
+    command: Any, words: tuple[str, ...], *, run: Callable[[], None] | None = None
+) -> None:
+    """Runs a command, which does not write over the files that it reads.
+
+    Args:
+        command: The command with its options.
+        words: The words of the command line, the program first.
+        run: Runs the command; by default its own method does.
+    """
+    from voltween.cli import invocation
+    from voltween.inputs import reading
+
     resume_collector()  # imports are done
-    token = invocation.words.set(("voltween", name, *own))
+    token = invocation.words.set(words)
     try:
         with reading(invocation.paths_to_keep(command)):
-            _run_aloud(name, command, common)
+            (run or command.run)()
     finally:
         invocation.words.reset(token)
 

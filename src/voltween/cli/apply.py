@@ -55,8 +55,8 @@ class Apply:
     .mrk.json) or surfaces (.gii, .stl, .vtk, .vtp, .ply). Without --transform, the
     first is the transform."""
     out: Path
-    """File to write; with several inputs, a folder, where results have the names of the
-    inputs."""
+    """File to write, for OME-Zarr a new folder X.ome.zarr; with several inputs, a
+    folder, where results have the names of the inputs."""
     transform: tuple[Path, ...] = ()
     """Transforms in order: ITK (.h5, .tfm, .txt, .mat), displacement field images, and
     what `voltween convert` writes. inverse:FILE takes the inverse."""
@@ -67,7 +67,8 @@ class Apply:
     """Voxel size of the results in mm, one number or three: on the field of view of
     --onto, or without it on a box along R, A and S that holds the input."""
     labels: bool = False
-    """The images are label maps: whole numbers, and by default the nearest voxel."""
+    """The images are label maps, or DICOM segmentations or structure sets: whole
+    numbers, and by default the nearest voxel."""
     interpolation: Interpolation | None = None
     """linear (usual for images), nearest, cubic (B-spline), or label: for label maps,
     the label with the largest share of the voxels around, for smooth borders."""

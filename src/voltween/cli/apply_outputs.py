@@ -7,7 +7,7 @@ from voltween import io
 from voltween.errors import InputError
 from voltween.files import output_folder
 
-_KEPT = (".nii.gz", ".nii", ".mha", ".csv", ".fcsv", ".mrk.json")
+_KEPT = (".nii.gz", ".nii", ".mha", ".ome.zarr", ".csv", ".fcsv", ".mrk.json")
 _OTHERS = (".nrrd", ".nhdr", ".mhd", ".mgz", ".mgh", ".hdr", ".img", ".dcm", ".json")
 _FURTHER = (".head", ".brik", ".brik.gz", ".mif", ".mif.gz", ".mih")
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import Positional
@@ -19,15 +19,17 @@ class Convert:
     """Write a transform as another tool reads it, or read it from one.
 
     An affine transform becomes a matrix, and any other one a field of displacements at
-    the voxels of the fixed scan.
+    the voxels of the fixed scan. A DICOM registration belongs to the patient and the
+    frame of reference of the fixed scan; both scans are DICOM then.
     """
 
     transform: Annotated[Positional[Path], tyro.conf.arg(metavar="TRANSFORM")]
-    """Transform, fixed to moving: a file of ITK, ANTs, FSL, AFNI, FreeSurfer or X5."""
-    to: io.Target
+    """Transform, fixed to moving: a file of ITK, ANTs, FSL, AFNI, FreeSurfer or X5, or
+    a DICOM registration."""
+    to: io.Target | Literal["dicom"]
     """itk (.h5, .tfm, .nii.gz), ants (.mat, or a warp .nii.gz), fsl (.mat of FLIRT, or
-    a warp .nii.gz), afni (.1D, or a warp .nii.gz), freesurfer (.lta), x5 (.x5), or
-    learn2reg (.nii.gz)."""
+    a warp .nii.gz), afni (.1D, or a warp .nii.gz), freesurfer (.lta), x5 (.x5),
+    learn2reg (.nii.gz), or dicom (.dcm, a spatial registration)."""
     fixed: Path
     """Fixed scan."""
     moving: Path
@@ -45,7 +47,11 @@ class Convert:
         transform = io.read_transform(
             self.transform, convention=self.convention, fixed=fixed, moving=moving
         )
-        io.write_for(self.to, transform, self.out, fixed=fixed, moving=moving)
+        if self.to == "dicom":
+            scans = {"fixed": self.fixed, "moving": self.moving}
+            io.write_dicom_registration(transform, self.out, **scans)
+        else:
+            io.write_for(self.to, transform, self.out, fixed=fixed, moving=moving)
         kind = "matrix" if isinstance(transform, Affine) else "transform"
         report_written(
             self.out,

@@ -8,6 +8,10 @@ all.
 
 from voltween.io.conversion import Target as Target
 from voltween.io.conversion import write_for as write_for
+from voltween.io.dicom_labels import structure_names as structure_names
+from voltween.io.dicom_registration import (
+    write_dicom_registration as write_dicom_registration,
+)
 from voltween.io.field_writing import write_field as write_field
 from voltween.io.hdf5 import hdf5_numbers as hdf5_numbers
 from voltween.io.hdf5 import open_hdf5 as open_hdf5

@@ -78,6 +78,14 @@ _MAGIC = (
     (0, b"# vtk DataFile", Kind("a VTK file", _TO_NIFTI)),
     (0, b"version https://git-lfs", Kind("a Git LFS pointer", "run `git lfs pull`")),
     (0, b"#Insight Transform File", ITK_TEXT),
+    (
+        0,
+        b"\x3f\x80\0\0\0\0",
+        Kind(
+            "a morph of FreeSurfer (.m3z)",
+            "convert it: mri_warp_convert --inm3z FILE --outitk FIELD.nii.gz",
+        ),
+    ),
     (0, b"MNI Transform File", Kind("an MNI transform (.xfm)", _SAVE_AS_ITK)),
 )
 # Beginnings of text files, and what they show.

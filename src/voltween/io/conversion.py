@@ -89,7 +89,7 @@ def _write_field(
             expected="an affine transform, which an LTA holds",
             got=f"a {type(transform).__name__}",
             advice="FreeSurfer reads ITK's fields: --to itk, and mri_warp_convert "
-            "--initk FILE",
+            "--initk FILE --insrcgeom MOVING",
         )
     check_suffix(path, _FIELDS, f"a displacement field of {target}")
     tools: dict[Target, Tool] = {"fsl": "fsl", "afni": "afni", "learn2reg": "learn2reg"}

@@ -38,13 +38,33 @@ def read_dicom_folder(folder: Path, series: str = "") -> tuple[np.ndarray, Grid]
     return _read_stack(slices_of_folder(folder, series))
 
 
+def dicom_grid(path: Path, series: str = "") -> Grid:
+    """The grid of a series or of a file with several slices; no voxels are read.
+
+    Raises:
+        InputError: As `read_dicom_folder`.
+    """
+    return _ordered(dicom_slices(path, series))[1]
+
+
+def dicom_slices(path: Path, series: str = "") -> list[Slice]:
+    """The slices of a series in a folder, or of a file.
+
+    Raises:
+        InputError: If the series cannot be chosen, or a file is damaged.
+    """
+    if path.is_dir():
+        return slices_of_folder(path, series)
+    return slices_of(path, read_dicom_header(path))
+
+
 def read_dicom_file(path: Path) -> tuple[np.ndarray, Grid]:
     """Reads the voxels (I, J, K) and the grid of a file with several slices.
 
     Raises:
         InputError: As `read_dicom_folder`, or if it holds one slice.
     """
-    slices = slices_of(path, read_dicom_header(path))
+    slices = dicom_slices(path)
     if len(slices) == 1:
         raise InputError(
             expected="one 3D image",
@@ -55,6 +75,13 @@ def read_dicom_file(path: Path) -> tuple[np.ndarray, Grid]:
 
 
 def _read_stack(slices: list[Slice]) -> tuple[np.ndarray, Grid]:
+    ordered, grid = _ordered(slices)
+    _compare_bits(ordered)
+    return _voxels(ordered), grid
+
+
+def _ordered(slices: list[Slice]) -> tuple[list[Slice], Grid]:
+    """The slices in the order of their places, and the grid of their stack."""
     check_has_three_axes((*slices[0].shape, len(slices)))
     _check_axes(slices)
     first = slices[0].axes / np.linalg.norm(slices[0].axes, axis=0)
@@ -66,8 +93,7 @@ def _read_stack(slices: list[Slice]) -> tuple[np.ndarray, Grid]:
     _check_spacing(ordered, positions, step)
     affine = np.eye(4)
     affine[:3, :2], affine[:3, 2], affine[:3, 3] = slices[0].axes, step, positions[0]
-    _compare_bits(ordered)
-    return _voxels(ordered), grid_in_frame((*slices[0].shape, len(ordered)), affine)
+    return ordered, grid_in_frame((*slices[0].shape, len(ordered)), affine)
 
 
 def _check_axes(slices: Sequence[Slice]) -> None:

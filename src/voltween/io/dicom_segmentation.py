@@ -6,20 +6,14 @@ import numpy as np
 import pydicom
 
 from voltween.errors import InputError
+from voltween.io.dicom_slices import reporting_damage
 from voltween.io.itk import grid_in_frame
 from voltween.process import require
 from voltween.spatial import Grid
 
-_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
-
-
-def is_segmentation(path: Path) -> bool:
-    """Whether the header of a DICOM file says that it is a segmentation."""
-    try:
-        header = pydicom.dcmread(path, specific_tags=["SOPClassUID"], defer_size=1024)
-    except Exception:  # pydicom raises many kinds on damaged files; the reader reports
-        return False
-    return str(header.get("SOPClassUID", "")) == _SEGMENTATION
+SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+"""The SOP class of segmentations."""
+_DEFERRED_BYTES = 4096  # longer values, such as pixels, are not read
 
 
 def read_segmentation(path: Path) -> tuple[np.ndarray, Grid]:
@@ -48,3 +42,19 @@ def read_segmentation(path: Path) -> tuple[np.ndarray, Grid]:
     array = np.asarray(volume.array)
     i, j, k = array.shape[:3]
     return array, grid_in_frame((i, j, k), np.asarray(volume.affine))
+
+
+def segment_names(path: Path) -> dict[int, str]:
+    """The name of every segment.
+
+    Raises:
+        InputError: If the file is damaged.
+    """
+    with reporting_damage(path):
+        header = pydicom.dcmread(
+            path, specific_tags=["SegmentSequence"], defer_size=_DEFERRED_BYTES
+        )
+        return {
+            int(item.SegmentNumber): str(item.SegmentLabel).strip()
+            for item in header.SegmentSequence
+        }

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from voltween.errors import InputError
+from voltween.inputs import add_inputs
 from voltween.io.container import DICOM, check_file
 from voltween.io.dicom_slices import Slice, has_image, read_dicom_header, slices_of
 
@@ -18,7 +19,8 @@ def slices_of_folder(folder: Path, series: str = "") -> list[Slice]:
     """The slices of the one series in a folder, or of the one with this name.
 
     A name is the UID, description or number of a series. If the folder has no DICOM
-    images of its own, those in its subfolders are taken.
+    images of its own, those in its subfolders are taken. The files are inputs of the
+    command, which are not written over.
 
     Raises:
         InputError: If there is no series, none of this name, or several, or if a file
@@ -29,6 +31,7 @@ def slices_of_folder(folder: Path, series: str = "") -> list[Slice]:
     for path, header in headers:
         by_uid[str(header.get("SeriesInstanceUID", ""))].append((path, header))
     chosen = _chosen(by_uid, series)
+    add_inputs(path for path, _ in chosen)
     return [part for path, header in chosen for part in slices_of(path, header)]
 
 

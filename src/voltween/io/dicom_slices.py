@@ -83,7 +83,7 @@ def read_dicom_header(path: Path) -> Dataset:
     Raises:
         InputError: If the file is damaged.
     """
-    with _reporting(path), warnings.catch_warnings(record=True) as caught:
+    with reporting_damage(path), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         header = pydicom.dcmread(
             path, defer_size=_DEFERRED_BYTES, specific_tags=list(_TAGS)
@@ -114,7 +114,7 @@ def slices_of(path: Path, header: Dataset) -> list[Slice]:
     Raises:
         InputError: If it does not say where they are, or its header is damaged.
     """
-    with _reporting(path):
+    with reporting_damage(path):
         planes = _planes(header)
         if not 1 <= planes <= _MOST_PLANES:
             raise ValueError(f"{planes} planes")
@@ -236,7 +236,7 @@ def _numbers(
 
 
 @contextmanager
-def _reporting(path: Path) -> Iterator[None]:
+def reporting_damage(path: Path) -> Iterator[None]:
     """Turns any error of pydicom on a file into one that names the file."""
     try:
         yield

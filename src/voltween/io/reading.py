@@ -10,8 +10,9 @@ from voltween.files import PathLike, naming
 from voltween.inputs import folder_and_series
 from voltween.io.container import DICOM, check_file
 from voltween.io.dicom import read_dicom_file, read_dicom_folder
-from voltween.io.dicom_segmentation import is_segmentation, read_segmentation
+from voltween.io.dicom_labels import check_is_scan, read_dicom_labels
 from voltween.io.itk import flip_vectors
+from voltween.io.ome_zarr import is_ome_zarr, read_ome_zarr
 from voltween.io.volume_file import VolumeFile, check_is_volume
 from voltween.io.volumes import open_volume
 from voltween.spatial import Grid, Image, LabelMap, Meaning, MultichannelImage
@@ -25,7 +26,7 @@ def read(
     analyze_directions: Directions | None = None,
     volume: int | None = None,
 ) -> Image:
-    """Reads the image in a file (NIfTI, NRRD, MetaImage, MGH) or a DICOM folder.
+    """Reads the image in a file, in a DICOM folder or in an OME-Zarr folder.
 
     What a file is follows from its content, not from its name. A DICOM folder must
     hold one series, or one is chosen by its number, description or UID: `FOLDER#NAME`.
@@ -54,8 +55,10 @@ def read_labels(
 ) -> LabelMap:
     """Reads the label map in a file: whole numbers, in whatever type they are stored.
 
-    Labels of a DICOM segmentation (SEG) are the numbers of its segments. The arguments
-    are those of `read`.
+    Labels of a DICOM segmentation (SEG) are the numbers of its segments, and those of a
+    structure set (RTSTRUCT) the numbers of its structures, on the grid of the scan that
+    it was drawn on, which must be in the folder of the file or in one beside it; see
+    `structure_names`. The arguments are those of `read`.
 
     Raises:
         InputError: If it cannot be read as an image, or has fractions.
@@ -154,11 +157,14 @@ def _read_volume(
     location, series = folder_and_series(path)
     if location.is_dir():
         with naming(path):
+            if not series and is_ome_zarr(location):
+                return read_ome_zarr(location)
             return read_dicom_folder(location, series)
     if check_file(location).kind is DICOM:
         with naming(path):
-            if are_labels and is_segmentation(location):
-                return read_segmentation(location)
+            if are_labels:
+                return read_dicom_labels(location)
+            check_is_scan(location)
             return read_dicom_file(location)
     volume = open_volume(location, analyze_directions=analyze_directions)
     with naming(path):

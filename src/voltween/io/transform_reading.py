@@ -8,6 +8,7 @@ from voltween.errors import InputError
 from voltween.files import PathLike, naming
 from voltween.io.container import (
     AFNI_MATRIX,
+    DICOM,
     FSL_MATRIX,
     HDF5,
     ITK_TEXT,
@@ -17,6 +18,7 @@ from voltween.io.container import (
     Kind,
     check_file,
 )
+from voltween.io.dicom_registration_reading import read_dicom_registration
 from voltween.io.fields import FIELD_KINDS, read_field
 from voltween.io.tool_fields import read_tool_field
 from voltween.io.tool_matrices import read_afni_matrix, read_fsl_matrix, read_lta
@@ -32,9 +34,10 @@ _READERS: dict[Kind, Callable[[Path], list[TransformRecord]]] = {
     MATLAB4: read_matlab_records,
 }
 _OTHERS = (LTA, FSL_MATRIX, AFNI_MATRIX)
+_TRANSFORMS = (*_READERS, *_OTHERS, DICOM)
 _EXPECTED = (
     "an ITK transform (.h5, .tfm, .txt, .mat), a displacement field (NIfTI, NRRD, "
-    "MetaImage), or a file of FSL, AFNI, FreeSurfer or X5"
+    "MetaImage), a DICOM registration, or a file of FSL, AFNI, FreeSurfer or X5"
 )
 
 
@@ -48,12 +51,12 @@ def read_transform(
     fixed: Grid | None = None,
     moving: Grid | None = None,
 ) -> Transform:
-    """Reads a transform, in a file of ITK, ANTs, FSL, AFNI, FreeSurfer or X5.
+    """Reads a transform, in a file of ITK, ANTs, FSL, AFNI, FreeSurfer, X5 or DICOM.
 
     Accepts ITK's files (.h5, .tfm, .txt, .mat) and displacement field images, as
     Voltween, SimpleITK, ANTs and Slicer write them, and converts them from LPS to RAS+;
-    LTA files, X5 files, and matrices of FLIRT and AFNI. What a file is, is told by its
-    content, not by its suffix.
+    LTA files, X5 files, matrices of FLIRT and AFNI, and DICOM registrations. What a
+    file is, is told by its content, not by its suffix.
 
     Args:
         path: The file.
@@ -69,7 +72,7 @@ def read_transform(
         MissingPackageError: If it is an LTA, and nitransforms is not installed.
     """
     content = check_file(path)
-    content.expect((*_READERS, *_OTHERS, *FIELD_KINDS), _EXPECTED)
+    content.expect((*_TRANSFORMS, *FIELD_KINDS), _EXPECTED)
     if content.kind in FIELD_KINDS:
         if convention is None:
             return read_field(content)
@@ -78,6 +81,8 @@ def read_transform(
         _check_is_plain(content)
         if content.kind in _OTHERS:
             return _read_matrix(content, fixed, moving)
+        if content.kind is DICOM:
+            return read_dicom_registration(content.path)
         if content.kind is HDF5 and is_x5(content.path):
             return read_x5(content.path)
         return transform_of(_READERS[content.kind](content.path))

@@ -20,6 +20,8 @@ from voltween.io.itk import (
     image_to_itk,
 )
 from voltween.io.nifti import write_nifti, write_nifti_channels
+from voltween.io.ome_zarr import SUFFIX as OME_ZARR
+from voltween.io.ome_zarr import write_ome_zarr
 from voltween.io.points import POINT_SUFFIXES
 from voltween.io.points_writing import format_points
 from voltween.io.transform_hdf5 import write_hdf5_records
@@ -64,12 +66,14 @@ def write(thing: Writable, path: PathLike) -> Path:
     check_is_path(path)
     path = Path(path)
     if isinstance(thing, Image | LabelMap):
-        check_suffix(path, IMAGE_SUFFIXES, "an image")
+        check_suffix(path, (*IMAGE_SUFFIXES, OME_ZARR), "an image")
         _write_volume(thing.stored, thing.grid, path)
     elif isinstance(thing, MultichannelImage):
         # ITK writes no anatomical space into NRRD files of four axes.
         is_series = thing.meaning == "series"
         suffixes = (".nii.gz", ".nii", ".mha") if is_series else IMAGE_SUFFIXES
+        if thing.meaning == "scalar":
+            suffixes = (*suffixes, OME_ZARR)
         check_suffix(path, suffixes, f"an image ({thing.meaning})")
         _write_channels(thing, path)
     elif isinstance(thing, Points):
@@ -83,6 +87,9 @@ def write(thing: Writable, path: PathLike) -> Path:
 
 def _write_volume(data: np.ndarray, grid: Grid, path: Path) -> None:
     """Writes numbers (I, J, K) or LPS vectors (I, J, K, 3) on a grid."""
+    if path.name.endswith(OME_ZARR):
+        write_ome_zarr(data, grid, path)
+        return
     with whole_file(path) as partial, hearing_itk():
         if path.name.endswith((".nii.gz", ".nii")):
             write_nifti(data, grid, partial)
