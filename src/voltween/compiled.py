@@ -55,10 +55,9 @@ def _warn(error: ImportError) -> None:
         return
     _has_warned = True
     warnings.warn(
-        f"Voltween runs without its compiled operations ({error}): a registration takes "
-        "several times as long; install a wheel (pip install --upgrade voltween), "
-        "or install from source again once there is a C++20 compiler, such as by "
-        "'apt install g++'",
+        f"no compiled operations ({error}): registering takes several times as long; "
+        "install a C++20 compiler, such as by 'apt install g++', and then Voltween "
+        "again: pip install --force-reinstall --no-deps --no-cache-dir voltween",
         SlowOperationsWarning,
         stacklevel=3,
     )
