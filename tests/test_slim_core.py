@@ -65,11 +65,11 @@ def commands(folder):
         ),
         "x5": (("convert", transform, "--to", "x5", *pair, *out), "formats"),
         "align": (
-            ("align", cases, "--to", "case_0", "--out", folder / "al"),
+            ("align", cases, "--out", folder / "aligned"),
             "baselines",
         ),
         "workers": (
-            ("cohort", *scans, *pair[:2], "--out", folder / "many", "--workers", 2),
+            ("cohort", cases, *pair[:2], "--out", folder / "many", "--workers", 2),
             "cluster",
         ),
     }
@@ -116,7 +116,7 @@ def test_registering_and_applying_need_no_extra(outcomes, command):
 @pytest.mark.parametrize("door", commands(Path()))
 def test_a_missing_extra_is_named(outcomes, door):
     code, errors = outcomes[1][door]
-    assert code == 2, errors
+    assert code in (1, 2), errors  # 1: of many scans, all failed
     assert f"pip install 'voltween[{commands(Path())[door][1]}]'" in errors
     assert "Traceback" not in errors
 
