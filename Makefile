@@ -4,13 +4,14 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 NATIVE := voltween.ops._native
 
-.PHONY: setup demo tutorials figures paper-small test fuzz kills test-instructions sanitize bench docs lint type ci format
+.PHONY: setup demo tutorials figures paper-small test fuzz kills test-instructions sanitize wheel bench docs lint type ci format
 
 setup: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/native/*)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[demo,dev,docs]"
+	$(BIN)/python -c "import $(NATIVE), voltween.spatial._native"  # and no fallback
 	touch $@
 
 # The demo needs less than the tests: without an environment that has everything, a small
@@ -46,10 +47,10 @@ kills: $(INSTALLED)
 	VOLTWEEN_KILLS=40 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m kills
 
 # The tests of native operations with every instruction set of this processor but the
-# newest, which `make test` uses.
+# newest, which `make test` uses, and without the native operations.
 test-instructions: $(INSTALLED)
 	for set in $$($(BIN)/python -c "import $(NATIVE) as native; \
-		print(*native.instruction_sets()[1:])"); do \
+		print(*native.instruction_sets()[1:], 'none')"); do \
 		VOLTWEEN_INSTRUCTIONS=$$set OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m native || exit 1; \
 	done
 
@@ -83,6 +84,10 @@ sanitize: $(INSTALLED)
 			print(native.__file__)") | grep libasan || exit 1; \
 	done
 	$(SANITIZED_PYTHON) -m pytest -m native --capture=sys  # shows the report of an error
+
+# The wheel of this machine, into dist/, tried out without a compiler and network.
+wheel:
+	bash runs/wheel.sh dist $(PYTHON)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"

@@ -19,7 +19,7 @@ from support.imports import (
 
 TESTS = Path(__file__).parent
 GROUND = {
-    *("digests", "finished", "starting", "store"),
+    *("compiled", "digests", "finished", "starting", "store"),
     *(
         "",
         "detached",

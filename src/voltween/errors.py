@@ -129,6 +129,10 @@ class FoldingWarning(UserWarning):
     """A transform that still folds although folds were to be removed."""
 
 
+class SlowOperationsWarning(UserWarning):
+    """The compiled operations are missing; the text says what to install."""
+
+
 class TakeoverWarning(UserWarning):
     """A folder that another process uses, or has left when it was killed."""
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from support.native import needs_native
 from support.tensors import random_flow, random_numbers
 from voltween.losses import local_correlation_loss, mean_squared_error
 from voltween.ops import (
@@ -107,6 +108,7 @@ def local_correlation(fixed, moving, numbers, width):
 @PRECISIONS
 @pytest.mark.parametrize("width", [1, 5, 9])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 2), (21, 6, 9), (3, 4, 140)])
+@needs_native
 def test_warped_correlation(shape, width, dtype, tolerance):
     fixed, moving, numbers, flow = (x.float().double() for x in pair(shape))
     images = [image.to(dtype) for image in (fixed, moving)]
@@ -121,6 +123,7 @@ def test_warped_correlation(shape, width, dtype, tolerance):
 
 @PRECISIONS
 @pytest.mark.parametrize("shape", [(3, 5, 2), (21, 6, 9)])
+@needs_native
 def test_weighted_correlation(shape, dtype, tolerance):
     fixed, moving, numbers, flow = (x.float().double() for x in pair(shape))
     weights = (random_numbers(1, 1, *shape, seed=5) > 0.4).double()
@@ -141,6 +144,7 @@ def test_weighted_correlation(shape, dtype, tolerance):
 @PRECISIONS
 @pytest.mark.parametrize("channels", [1, 12, 16, 17])
 @pytest.mark.parametrize("is_weighted", [False, True])
+@needs_native
 def test_warped_features(is_weighted, channels, dtype, tolerance):
     shape = (6, 5, 7)
     _, _, numbers, flow = (x.float().double() for x in pair(shape))
@@ -160,6 +164,7 @@ def test_warped_features(is_weighted, channels, dtype, tolerance):
 
 
 @pytest.mark.parametrize("compared", [WarpedCorrelation, WarpedFeatures])
+@needs_native
 def test_nothing_is_compared_where_all_weights_are_0(compared):
     fixed, moving, numbers, flow = pair((3, 5, 2))
     setting = Window(3, 1e-6) if compared is WarpedCorrelation else 1.0
@@ -170,6 +175,7 @@ def test_nothing_is_compared_where_all_weights_are_0(compared):
     assert not gradient.any()
 
 
+@needs_native
 def test_results_do_not_depend_on_the_number_of_threads():
     fixed, moving, numbers, flow = (x.float() for x in pair((30, 20, 34)))
     mask = (random_numbers(1, 1, 30, 20, 34, seed=5) > 0.4).float()
@@ -207,6 +213,7 @@ def test_gradient_by_autograd_is_added():
     check(add, function, flow, torch.float64, 1e-12)
 
 
+@needs_native
 def test_wrong_arguments_are_refused_before_memory_is_touched():
     fixed, moving, numbers, flow = pair((4, 5, 6))
     compared = WarpedCorrelation(fixed, moving, Window(3, 1e-6))
@@ -222,6 +229,7 @@ def test_wrong_arguments_are_refused_before_memory_is_touched():
 
 
 @pytest.mark.parametrize("width", [3, 5])
+@needs_native
 def test_rows_with_and_without_weights_are_each_computed_right(width):
     # Whole rows and planes of 0 and of 1, which take ways of their own.
     fixed, moving, numbers, flow = (x.float().double() for x in pair((17, 14, 9)))
@@ -240,6 +248,7 @@ def test_rows_with_and_without_weights_are_each_computed_right(width):
     check(add, plain, flow, torch.float64, 1e-11)
 
 
+@needs_native
 def test_weights_of_1_are_no_weights():
     fixed, moving, numbers, flow = (x.float() for x in pair((12, 9, 10)))
     compared = WarpedCorrelation(fixed, moving, Window(5, 1e-6))
@@ -254,6 +263,7 @@ def test_weights_of_1_are_no_weights():
 
 @pytest.mark.parametrize("shape", [(1, 4, 1), (2, 5, 2), (11, 8, 9)])
 @pytest.mark.parametrize("sides", ["fixed", "moving", "both"])
+@needs_native
 def test_mask_weights_are_those_of_the_warped_mask(sides, shape):
     _, _, numbers, flow = (x.float() for x in pair(shape))
     fixed, moving = (

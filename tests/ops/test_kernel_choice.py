@@ -11,13 +11,13 @@ import threading
 import pytest
 import torch
 
+from support.native import compiled
 from support.tensors import random_flow, random_numbers
 from voltween.ops import (
     MaskWeights,
     WarpedCorrelation,
     WarpedFeatures,
     Window,
-    _native,
     add_folding,
     add_variation,
     instruction_set,
@@ -35,6 +35,8 @@ from voltween.ops.pairwise_kernels import KERNEL_SUMS
 from voltween.ops.spreading import SPREAD
 from voltween.ops.variation import TOTAL_VARIATION
 from voltween.ops.warping import WARP
+
+_native = compiled("ops")
 
 KERNEL = "warp float32, large"
 SHAPES = [(1, 1, 1), (1, 5, 2), (7, 1, 33), (9, 8, 1), (5, 6, 16), (18, 11, 131)]

@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from support.devices import each_device, on
+from support.native import compiled
 from support.tensors import random_flow, random_numbers
-from voltween.ops import _native, instruction_set
+from voltween.ops import instruction_set
 from voltween.ops.affine import COMPOSE_AFFINE
 from voltween.ops.arguments import lay_out
 from voltween.ops.histograms import JOINT_HISTOGRAM
@@ -27,6 +28,8 @@ from voltween.ops.pairwise_kernels import KERNEL_SUMS
 from voltween.ops.spreading import SPREAD
 from voltween.ops.variation import TOTAL_VARIATION
 from voltween.ops.warping import WARP
+
+_native = compiled("ops")
 
 ROOT = Path(__file__).parents[2]
 SHAPES = [(1, 1, 1), (1, 5, 2), (7, 1, 70), (6, 5, 7), (18, 20, 67)]
@@ -296,7 +299,7 @@ def test_a_missing_compiler_is_named_in_one_line(tmp_path):
     )
     assert process.returncode != 0
     message = " ".join(process.stderr.split())
-    assert "Voltween needs a C++ compiler to be installed from source" in message
+    assert "Voltween needs a C++ compiler for its native operations" in message
 
 
 def images(*shape):

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
-from voltween.ops import _native, using_instructions, weight_gradient
+from support.native import compiled
+from voltween.ops import using_instructions, weight_gradient
 
+_native = compiled("ops")
 pytestmark = pytest.mark.skipif(
     _native.winograd_panel(16) == 0, reason="this instruction set has no vectors"
 )

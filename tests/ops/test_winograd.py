@@ -7,8 +7,10 @@ import sys
 import pytest
 import torch
 
-from voltween.ops import _native, interleave, join, winograd_convolution
+from support.native import compiled
+from voltween.ops import interleave, join, winograd_convolution
 
+_native = compiled("ops")
 pytestmark = pytest.mark.skipif(
     _native.winograd_panel(16) == 0, reason="this instruction set has no vectors"
 )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from support.native import needs_native
 from support.scans import (
     label_blocks,
     oblique_grid,
@@ -24,10 +25,10 @@ from voltween.spatial import (
     Image,
     LabelMap,
     SplineField,
-    _native,
     chain,
     resample_smoothly,
 )
+from voltween.spatial.native import native as _native
 
 FIELD_GRID = oblique_grid((13, 12, 11), spacing_mm=(2.0, 2.5, 3.0))
 
@@ -345,6 +346,7 @@ WRONG_CALLS = {
 }
 
 
+@needs_native
 @pytest.mark.parametrize("call", WRONG_CALLS.values(), ids=WRONG_CALLS)
 def test_bindings_refuse_arrays_that_a_kernel_cannot_use(call):
     with pytest.raises((TypeError, ValueError)):

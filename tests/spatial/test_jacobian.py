@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from support.native import needs_native
 from support.scans import FIXED, STORAGE_ORDERS, oblique_grid, smooth_field, stored
 from voltween import io
 from voltween.errors import InputError
@@ -90,6 +91,7 @@ def test_single_slices_are_refused():
         jacobian_determinant(Affine.identity(), onto=flat)
 
 
+@needs_native
 def test_a_map_takes_no_memory_but_its_own():
     grid = Grid((400, 60, 60), np.eye(4))
     field = DisplacementField(grid, np.zeros((*grid.shape, 3)))

@@ -15,6 +15,7 @@ from voltween.errors import InputError
 from voltween.files import folder_of
 from voltween.inputs import check_is_no_input
 from voltween.models import load_model
+from voltween.process import require
 from voltween.registration import register_by_network
 from voltween.spatial import check_labels_on_scan
 
@@ -220,7 +221,12 @@ class Figures:
     kind: Annotated[Kind, tyro.conf.arg(name="")]
 
     def run(self) -> None:
-        """Draw and write."""
+        """Draw and write.
+
+        Raises:
+            MissingPackageError: If Matplotlib is not installed.
+        """
+        require("matplotlib", extra="figures", purpose="figures")
         from voltween.figures.figure_file import check_figure_path, write_figure
 
         check_figure_path(self.kind.out)

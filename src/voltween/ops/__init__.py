@@ -2,7 +2,8 @@
 
 A flow is a tensor (B, 3, I, J, K) in voxels of its grid, component c along array axis
 c, and maps fixed voxels x to moving voxels x + flow(x). Operations compiled from
-`src/native` run on CPU tensors, their stock forms of PyTorch on every other device.
+`src/native` run on CPU tensors, their stock forms of PyTorch on every other device, and
+on all devices where the compiled ones are missing.
 """
 
 from voltween.ops.adding import WarpedCorrelation as WarpedCorrelation
@@ -32,6 +33,7 @@ from voltween.ops.local_correlation import (
 )
 from voltween.ops.masking import MaskWeights as MaskWeights
 from voltween.ops.moment_sums import moments as moments
+from voltween.ops.native import runs_compiled as runs_compiled
 from voltween.ops.pairwise_kernels import kernel_sums as kernel_sums
 from voltween.ops.positions import valid_domain as valid_domain
 from voltween.ops.spreading import spread as spread

@@ -13,7 +13,6 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from voltween.ops import _native
 from voltween.ops.arguments import (
     check_flow,
     check_shape,
@@ -22,7 +21,7 @@ from voltween.ops.arguments import (
     useful_width,
 )
 from voltween.ops.jacobian import jacobian_determinant
-from voltween.ops.operation import is_on_cpu
+from voltween.ops.native import native, runs_compiled
 from voltween.ops.variation import variation_sums
 
 _CHANNELS = 16  # kChannels of src/native/warped_features.h
@@ -51,7 +50,7 @@ def add_variation(
     gradient: Float[Tensor, "b 3 i j k"],
 ) -> float:
     """Sum of the squared forward differences of a flow, in squared voxels."""
-    if not is_on_cpu(flow):
+    if not runs_compiled(flow):
         return add_gradient(
             lambda leaf: variation_sums(leaf).sum(),
             flow,
@@ -60,7 +59,7 @@ def add_variation(
         )
     flow = _check(flow, gradient)
     total = torch.empty(1, dtype=torch.float64)
-    _native.add_variation(flow, scale, total, gradient, torch.get_num_threads())
+    native.add_variation(flow, scale, total, gradient, torch.get_num_threads())
     return total.item()
 
 
@@ -76,7 +75,7 @@ def add_folding(
     Raises:
         ValueError: If an axis has fewer than 2 voxels.
     """
-    if not is_on_cpu(flow) or min(flow.shape[2:]) < 2:
+    if not runs_compiled(flow) or min(flow.shape[2:]) < 2:
         return add_gradient(
             lambda leaf: (least - jacobian_determinant(leaf)).clamp_min(0).sum(),
             flow,
@@ -85,7 +84,7 @@ def add_folding(
         )
     flow = _check(flow, gradient)
     total = torch.empty(1, dtype=torch.float64)
-    _native.add_folding(flow, least, scale, total, gradient, torch.get_num_threads())
+    native.add_folding(flow, least, scale, total, gradient, torch.get_num_threads())
     return total.item()
 
 
@@ -101,7 +100,8 @@ class Window(NamedTuple):
 class WarpedCorrelation:
     """Local correlation loss of a fixed and a warped image, as a function of the flow.
 
-    One item, one channel, on the CPU. What is the same for every flow is computed once.
+    One item, one channel; compiled only (`runs_compiled`). What is the same for every
+    flow is computed once.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class WarpedCorrelation:
         self._width = useful_width(window.width, fixed.shape[2:])
         self._statistics = fixed.new_empty(1, 2, *fixed.shape[2:])
         threads = torch.get_num_threads()
-        _native.cube_statistics(self._fixed, self._width, self._statistics, threads)
+        native.cube_statistics(self._fixed, self._width, self._statistics, threads)
 
     def add(
         self,
@@ -147,7 +147,7 @@ class WarpedCorrelation:
         if total == 0:
             return 0.0
         result = torch.empty(1, dtype=torch.float64)
-        _native.add_warped_correlation(
+        native.add_warped_correlation(
             self._fixed,
             self._statistics,
             self._moving,
@@ -167,7 +167,7 @@ class WarpedCorrelation:
 class WarpedFeatures:
     """Difference of fixed and warped features, as a function of the flow.
 
-    One item, on the CPU.
+    One item; compiled only (`runs_compiled`).
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class WarpedFeatures:
         if total == 0:
             return 0.0
         result = torch.empty(1, dtype=torch.float64)
-        _native.add_warped_difference(
+        native.add_warped_difference(
             self._fixed,
             self._moving,
             weights,

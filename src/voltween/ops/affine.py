@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from voltween.ops import _native
 from voltween.ops.arguments import (
     check_flow,
     check_gradient,
@@ -15,6 +14,7 @@ from voltween.ops.arguments import (
     lay_out,
     same_precision,
 )
+from voltween.ops.native import native
 from voltween.ops.operation import Kernel, NativeOperation
 from voltween.ops.positions import voxel_positions
 
@@ -57,7 +57,7 @@ def _forward(numbers: Tensor, inner: Tensor) -> Tensor:
     _check(numbers, inner)
     numbers, inner = lay_out(numbers, inner)
     result = _allocate(numbers, inner)
-    _native.compose_affine(numbers, inner, result, torch.get_num_threads())
+    native.compose_affine(numbers, inner, result, torch.get_num_threads())
     return result
 
 
@@ -74,7 +74,7 @@ def _backward(
     check_gradient(gradient, *inner.shape)
     numbers, inner, gradient = lay_out(numbers, inner, gradient)
     gradients = _allocate_gradients(numbers, inner, gradient)
-    _native.compose_affine_backward(
+    native.compose_affine_backward(
         numbers, inner, gradient, *gradients, torch.get_num_threads()
     )
     return gradients

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import torch
 
-from voltween.ops import _native
+from voltween.ops.native import native
 
 _SOFT = 1  # omp_pause_soft: keeps the settings, such as the number of threads
 
@@ -26,7 +26,8 @@ def allow_forks() -> None:
     """
     if not hasattr(os, "register_at_fork"):  # Windows has no fork
         return
-    pauses = [_pause_of(library) for library in (torch._C.__file__, _native.__file__)]
+    libraries = [torch._C.__file__, *([native.__file__] if native else [])]
+    pauses = [_pause_of(library) for library in libraries]
     for pause in filter(None, pauses):
         os.register_at_fork(before=lambda pause=pause: pause(_SOFT))
     if not all(pauses):

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from voltween.ops import _native
 from voltween.ops.arguments import check_shape, check_volume, lay_out, same_precision
+from voltween.ops.native import native
 from voltween.ops.operation import Kernel, NativeOperation
 
 
@@ -44,7 +44,7 @@ def _forward(fixed: Tensor, moved: Tensor, counts: Tensor, bins: int) -> Tensor:
     fixed, moved, counts = lay_out(fixed, moved, counts)
     histograms = _allocate(fixed, moved, counts, bins)
     threads = torch.get_num_threads()
-    _native.joint_histogram(fixed, moved, counts, bins, histograms, threads)
+    native.joint_histogram(fixed, moved, counts, bins, histograms, threads)
     return histograms
 
 
@@ -82,7 +82,7 @@ def _backward(
         for each, is_wanted in zip(gradients, wants, strict=True)
     )
     threads = torch.get_num_threads()
-    _native.joint_histogram_backward(
+    native.joint_histogram_backward(
         fixed, moved, counts, gradient, bins, first, second, third, threads
     )
     return gradients

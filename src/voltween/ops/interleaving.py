@@ -11,13 +11,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import leaky_relu
 
-from voltween.ops import _native
 from voltween.ops.arguments import (
     check_flow,
     check_gradient,
     check_shape,
     check_volume,
 )
+from voltween.ops.native import native
 from voltween.ops.operation import Kernel, NativeOperation, Saved
 
 _LAST = torch.channels_last_3d
@@ -98,7 +98,7 @@ def _join(skip: Tensor, features: Tensor, prediction: Tensor, leak: float) -> Te
                 f"{skip.dtype}, got {tuple(tensor.shape)} and {tensor.dtype}"
             )
     joined = _allocate_joined(skip, features, prediction, leak)
-    _native.join(
+    native.join(
         _lay_out(skip),
         _lay_out(features),
         _lay_out(prediction),
@@ -131,7 +131,7 @@ def _join_backward(
             f"of joined but 3, got {skip_channels}"
         )
     gradients = _allocate_join_gradients(joined, gradient, skip_channels, leak)
-    _native.join_backward(
+    native.join_backward(
         _lay_out(joined),
         _lay_out(gradient),
         leak,
@@ -180,7 +180,7 @@ def _interleave(phases: Tensor, scale: float) -> Tensor:
     check_volume("phases", phases)
     check_shape("phases", phases, *_phases_shape(phases))
     flow = _allocate_flow(phases, scale)
-    _native.interleave(_lay_out(phases), scale, flow, torch.get_num_threads())
+    native.interleave(_lay_out(phases), scale, flow, torch.get_num_threads())
     return flow
 
 
@@ -191,7 +191,7 @@ def _allocate_phases(gradient: Tensor, scale: float) -> Tensor:
 def _interleave_backward(gradient: Tensor, scale: float) -> Tensor:
     check_flow("gradient", gradient)
     phases = _allocate_phases(gradient, scale)
-    _native.interleave_backward(
+    native.interleave_backward(
         gradient.detach().contiguous(), scale, _lay_out(phases), torch.get_num_threads()
     )
     return phases

@@ -4,13 +4,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from voltween.ops import _native
 from voltween.ops.arguments import (
     check_flow,
     check_gradient,
     lay_out,
     same_precision,
 )
+from voltween.ops.native import native
 from voltween.ops.operation import Kernel, NativeOperation
 
 
@@ -45,7 +45,7 @@ def _forward(flow: Tensor) -> Tensor:
     check_flow("flow", flow)
     (flow,) = lay_out(flow)
     determinant = _allocate(flow)
-    _native.jacobian(flow, determinant, torch.get_num_threads())
+    native.jacobian(flow, determinant, torch.get_num_threads())
     return determinant
 
 
@@ -58,7 +58,7 @@ def _backward(flow: Tensor, gradient: Tensor) -> Tensor:
     check_gradient(gradient, len(flow), *flow.shape[2:])
     flow, gradient = lay_out(flow, gradient)
     result = _allocate_gradient(flow, gradient)
-    _native.jacobian_backward(flow, gradient, result, torch.get_num_threads())
+    native.jacobian_backward(flow, gradient, result, torch.get_num_threads())
     return result
 
 

@@ -10,6 +10,7 @@ Where it cannot be written, every process tries for itself.
 
 import json
 import os
+import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -17,12 +18,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from voltween.compiled import INSTRUCTIONS
 from voltween.digests import stream_digest, text_digest
 from voltween.folders import cache_folder
-from voltween.ops import _native
+from voltween.ops.native import native
 from voltween.workspaces import workspace
 
-_WANTED = os.environ.get("VOLTWEEN_INSTRUCTIONS", "")
+_WANTED = os.environ.get(INSTRUCTIONS, "")
 _in_use: dict[str, str] = {}
 
 
@@ -40,24 +42,27 @@ def instruction_set() -> str:
 
     It is 'avx512', 'avx2' or 'plain': the newest one of the processor, unless the
     environment variable VOLTWEEN_INSTRUCTIONS named another, for all kernels, when
-    voltween was imported.
+    voltween was imported. It is 'none' without the compiled operations.
     """
-    return _native.instruction_set()
+    return native.instruction_set() if native else "none"
 
 
 def instruction_sets() -> list[str]:
-    """The instruction sets of this processor, the newest first."""
-    return _native.instruction_sets()
+    """The instruction sets of this processor, the newest first.
+
+    There are none without the compiled operations.
+    """
+    return native.instruction_sets() if native else []
 
 
 @contextmanager
 def using_instructions(name: str) -> Iterator[None]:
     """Lets all kernels use one instruction set of this processor, in all threads."""
-    _native.use(name)
+    native.use(name)
     try:
         yield
     finally:
-        _native.use(_WANTED)
+        native.use(_WANTED)
 
 
 def decide(
@@ -73,7 +78,7 @@ def decide(
         names: Names of the forms; None for the instruction sets of this processor.
     """
     name = _kept().get(kernel, "")
-    if name not in (_native.instruction_sets() if names is None else names):
+    if name not in (instruction_sets() if names is None else names):
         seconds = measure()
         name = min(seconds, key=seconds.__getitem__)
         _keep(kernel, name)
@@ -118,6 +123,12 @@ def _file() -> Path:
 
 @cache
 def _build() -> dict[str, Any]:
-    """The facts that a choice depends on: the processor and the compiled kernels."""
-    with Path(_native.__file__).open("rb") as module:
-        return {"processor": _native.processor(), "module": stream_digest(module)}
+    """The facts that a choice depends on: the processor and the compiled kernels.
+
+    Without these, nobody says which processor it is: the name of the machine stands
+    for it.
+    """
+    if not native:
+        return {"processor": platform.node(), "module": "none"}
+    with Path(native.__file__).open("rb") as module:
+        return {"processor": native.processor(), "module": stream_digest(module)}

@@ -7,7 +7,6 @@ import torch.nn.functional as nn_functional
 from jaxtyping import Float
 from torch import Tensor
 
-from voltween.ops import _native
 from voltween.ops.arguments import (
     allocate_wanted,
     check_gradient,
@@ -19,6 +18,7 @@ from voltween.ops.arguments import (
     or_none,
     useful_width,
 )
+from voltween.ops.native import native
 from voltween.ops.operation import Kernel, NativeOperation
 
 
@@ -52,7 +52,7 @@ def _forward(fixed: Tensor, moved: Tensor, width: int, floor: float) -> Tensor:
     fixed, moved = lay_out(fixed, moved)
     sums = _allocate(fixed, moved, width, floor)
     width = useful_width(width, fixed.shape[2:])
-    _native.local_correlation(fixed, moved, width, floor, sums, torch.get_num_threads())
+    native.local_correlation(fixed, moved, width, floor, sums, torch.get_num_threads())
     return sums
 
 
@@ -81,7 +81,7 @@ def _backward(
     fixed, moved, gradient = lay_out(fixed, moved, gradient)
     gradients = allocate_wanted(fixed, moved, wants)
     width = useful_width(width, fixed.shape[2:])
-    _native.local_correlation_backward(
+    native.local_correlation_backward(
         fixed,
         moved,
         width,

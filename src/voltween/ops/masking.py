@@ -5,14 +5,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import max_pool3d, pad
 
-from voltween.ops import _native
 from voltween.ops.arguments import check_flow, check_shape, lay_out
+from voltween.ops.native import native
 
 
 class MaskWeights:
     """1 where the fixed mask and the moved one are above a share, else 0.
 
-    One item, on the CPU. A mask that is None holds all voxels.
+    One item; compiled only (`runs_compiled`). A mask that is None holds all voxels.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class MaskWeights:
                 check_shape("mask", mask, 1, 1, *inner.shape[2:])
         numbers, inner = lay_out(numbers.float(), inner.float())
         weights = inner.new_empty(1, 1, *inner.shape[2:])
-        _native.mask_weights(
+        native.mask_weights(
             self._fixed,
             self._moving,
             self._cells,

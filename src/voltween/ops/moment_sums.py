@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from voltween.ops import _native
 from voltween.ops.arguments import (
     allocate_wanted,
     check_gradient,
@@ -16,6 +15,7 @@ from voltween.ops.arguments import (
     lay_out,
     or_none,
 )
+from voltween.ops.native import native
 from voltween.ops.operation import Kernel, NativeOperation
 
 
@@ -42,7 +42,7 @@ def _forward(fixed: Tensor, moved: Tensor) -> Tensor:
     _check(fixed, moved)
     fixed, moved = lay_out(fixed, moved)
     sums = _allocate(fixed, moved)
-    _native.moments(fixed, moved, sums, torch.get_num_threads())
+    native.moments(fixed, moved, sums, torch.get_num_threads())
     return sums
 
 
@@ -60,7 +60,7 @@ def _backward(
     check_wants(wants)
     fixed, moved, gradient = lay_out(fixed, moved, gradient)
     gradients = allocate_wanted(fixed, moved, wants)
-    _native.moments_backward(
+    native.moments_backward(
         fixed, moved, gradient, *or_none(gradients, wants), torch.get_num_threads()
     )
     return gradients

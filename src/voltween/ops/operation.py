@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.library import register_autograd
 
 from voltween.ops.forking import allow_forks
+from voltween.ops.native import runs_compiled
 
 allow_forks()  # whoever forks has imported an operation by then
 
@@ -42,8 +43,8 @@ def save_inputs(inputs: tuple[Any, ...], output: Tensor) -> Saved:
 class NativeOperation:
     """An operation `voltween::NAME` in its compiled and its stock form.
 
-    Calling the object runs the compiled form if all tensors are on the CPU, and the
-    stock form on every other device. Both are differentiable.
+    Calling the object runs the compiled form if it is there and all tensors are on the
+    CPU, or else the stock form. Both are differentiable.
 
     Creating the object registers `voltween::NAME` and `voltween::NAME_backward` with
     PyTorch: schema, CPU implementation, fake implementation and gradient rule. It does
@@ -85,9 +86,10 @@ class NativeOperation:
         )
 
     def __call__(self, *arguments: Any) -> Any:
-        """Returns the result of the form for the arguments' device."""
+        """Returns the result of the form that can be had for the arguments' device."""
         tensors = (value for value in arguments if isinstance(value, Tensor))
-        return (self.compiled if is_on_cpu(*tensors) else self.stock)(*arguments)
+        form = self.compiled if runs_compiled(*tensors) else self.stock
+        return form(*arguments)
 
     def _save(self, ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         tensors, ctx.settings = self._saves(inputs, output)
@@ -102,11 +104,6 @@ class NativeOperation:
         missing = (None,) * (len(needs) - len(gradients))
         pairs = zip((*gradients, *missing), needs, strict=True)
         return tuple(result if is_needed else None for result, is_needed in pairs)
-
-
-def is_on_cpu(*tensors: Tensor) -> bool:
-    """Whether all tensors are on the CPU."""
-    return all(tensor.device.type == "cpu" for tensor in tensors)
 
 
 def _register(name: str, kernel: Kernel) -> Callable[..., Any]:

@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from voltween.ops import _native
 from voltween.ops.arguments import check_gradient, lay_out
+from voltween.ops.native import native
 from voltween.ops.operation import Kernel, NativeOperation
 
 
@@ -35,7 +35,7 @@ def _forward(points: Tensor, sharpness: float) -> Tensor:
     _check(points)
     (points,) = lay_out(points)
     sums = _allocate(points, sharpness)
-    _native.kernel_sums(points, sharpness, sums, torch.get_num_threads())
+    native.kernel_sums(points, sharpness, sums, torch.get_num_threads())
     return sums
 
 
@@ -48,7 +48,7 @@ def _backward(points: Tensor, gradient: Tensor, sharpness: float) -> Tensor:
     check_gradient(gradient, points.shape[1])
     points, gradient = lay_out(points, gradient)
     result = _allocate_gradient(points, gradient, sharpness)
-    _native.kernel_sums_backward(
+    native.kernel_sums_backward(
         points, sharpness, gradient, result, torch.get_num_threads()
     )
     return result

@@ -8,13 +8,13 @@ import torch.nn.functional as nn_functional
 from jaxtyping import Float
 from torch import Tensor
 
-from voltween.ops import _native
 from voltween.ops.arguments import (
     check_gradient,
     check_volume,
     lay_out,
     same_precision,
 )
+from voltween.ops.native import native
 from voltween.ops.operation import Kernel, NativeOperation, Saved
 
 
@@ -40,7 +40,7 @@ def _forward(control: Tensor, shape: Sequence[int]) -> Tensor:
     _check_sides(control.shape[2:], shape)
     (control,) = lay_out(control)
     result = _allocate(control, shape)
-    _native.spread(control, result, torch.get_num_threads())
+    native.spread(control, result, torch.get_num_threads())
     return result
 
 
@@ -55,7 +55,7 @@ def _backward(control: Tensor, gradient: Tensor) -> Tensor:
     _check_sides(control.shape[2:], gradient.shape[2:])
     (gradient,) = lay_out(gradient)
     result = _allocate_gradient(control, gradient)
-    _native.spread_backward(gradient, result, torch.get_num_threads())
+    native.spread_backward(gradient, result, torch.get_num_threads())
     return result
 
 

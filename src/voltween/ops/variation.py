@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from voltween.ops import _native
 from voltween.ops.arguments import check_flow, check_gradient, lay_out
+from voltween.ops.native import native
 from voltween.ops.operation import Kernel, NativeOperation
 
 
@@ -26,7 +26,7 @@ def _forward(flow: Tensor) -> Tensor:
     check_flow("flow", flow)
     (flow,) = lay_out(flow)
     sums = _allocate(flow)
-    _native.total_variation(flow, sums, torch.get_num_threads())
+    native.total_variation(flow, sums, torch.get_num_threads())
     return sums
 
 
@@ -39,7 +39,7 @@ def _backward(flow: Tensor, gradient: Tensor) -> Tensor:
     check_gradient(gradient, len(flow))
     flow, gradient = lay_out(flow, gradient)
     result = _allocate_gradient(flow, gradient)
-    _native.total_variation_backward(flow, gradient, result, torch.get_num_threads())
+    native.total_variation_backward(flow, gradient, result, torch.get_num_threads())
     return result
 
 

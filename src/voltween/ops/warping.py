@@ -11,7 +11,6 @@ import torch.nn.functional as nn_functional
 from jaxtyping import Float
 from torch import Tensor
 
-from voltween.ops import _native
 from voltween.ops.arguments import (
     allocate_wanted,
     check_gradient,
@@ -22,6 +21,7 @@ from voltween.ops.arguments import (
     or_none,
     same_precision,
 )
+from voltween.ops.native import native
 from voltween.ops.operation import Kernel, NativeOperation
 from voltween.ops.positions import voxel_positions
 
@@ -112,7 +112,7 @@ def _forward(image: Tensor, flow: Tensor, is_composition: bool) -> Tensor:
     _check(image, flow, is_composition)
     image, flow = lay_out(image, flow)
     moved = _allocate(image, flow, is_composition)
-    _native.warp(image, flow, is_composition, moved, torch.get_num_threads())
+    native.warp(image, flow, is_composition, moved, torch.get_num_threads())
     return moved
 
 
@@ -138,7 +138,7 @@ def _backward(
     check_wants(wants)
     image, flow, gradient = lay_out(image, flow, gradient)
     gradients = allocate_wanted(image, flow, wants)
-    _native.warp_backward(
+    native.warp_backward(
         image,
         flow,
         gradient,

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from voltween.ops import _native
 from voltween.ops.arguments import check_shape
+from voltween.ops.native import native, runs_compiled
 
 
 def weight_gradient(
@@ -36,14 +36,16 @@ def weight_gradient(
     Raises:
         ValueError: If the gradient does not have the shape of the result.
     """
-    has_kernel = _native.winograd_panel(1) > 0 and size in (2, 3)
+    if not runs_compiled(x, gradient):
+        return None
+    has_kernel = native.winograd_panel(1) > 0 and size in (2, 3)
     is_single = x.dtype == gradient.dtype == torch.float32
-    if not has_kernel or not is_single or x.device.type != "cpu":
+    if not has_kernel or not is_single:
         return None
     sides = [(n + 2 * padding - size) // stride + 1 for n in x.shape[2:]]
     check_shape("gradient", gradient, len(x), gradient.shape[1], *sides)
     result = torch.empty(gradient.shape[1], x.shape[1], size, size, size)
-    _native.weight_gradient(
+    native.weight_gradient(
         _lay_out(x),
         _lay_out(gradient),
         size,

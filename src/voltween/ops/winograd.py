@@ -16,9 +16,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
-from voltween.ops import _native
 from voltween.ops.arguments import check_shape
 from voltween.ops.interleaving import join
+from voltween.ops.native import native, runs_compiled
 
 # Measured: with larger weights, reading them takes longer than the products saved.
 _MOST_WEIGHTS = 1 << 20
@@ -63,7 +63,7 @@ class WinogradConvolution:
         """
         shape = _result_shape(x.shape, self.taps, self.padding)
         result = _empty(len(x), self.outputs, *shape)
-        _native.winograd(
+        native.winograd(
             self._lay_out(x),
             self.weight,
             self.bias,
@@ -97,7 +97,7 @@ class WinogradConvolution:
         if not self.can_join:
             return join(skip, self(x), prediction, leak)
         joined = _empty(len(x), channels, *fine)
-        _native.winograd_join(
+        native.winograd_join(
             self._lay_out(x),
             self.weight,
             _channels_last(skip),
@@ -141,7 +141,7 @@ class WinogradConvolution:
             )
         result = torch.empty(len(x), channels, *(2 * n for n in x.shape[2:]))
         threads = torch.get_num_threads()
-        _native.winograd_flow(self._lay_out(x), self.weight, scale, result, threads)
+        native.winograd_flow(self._lay_out(x), self.weight, scale, result, threads)
         return result
 
     def operations(self, shape: Sequence[int]) -> int:
@@ -164,7 +164,7 @@ class WinogradConvolution:
     @property
     def can_join(self) -> bool:
         """Whether the channels of each phase are full vectors of this processor."""
-        is_full = self.outputs % (8 * _native.winograd_panel(1)) == 0
+        is_full = self.outputs % (8 * native.winograd_panel(1)) == 0
         return is_full and (self.taps, self.padding) == (2, 1)
 
     def _lay_out(self, x: Tensor) -> Tensor:
@@ -191,9 +191,9 @@ def winograd_convolution(
         shape: Shape of the features (B, C, I, J, K) that it will mostly get.
         padding: Zeros around the features, in voxels.
     """
-    if weight.dtype != torch.float32:
+    if weight.dtype != torch.float32 or not runs_compiled(weight):
         return None
-    panel = _native.winograd_panel(len(weight))
+    panel = native.winograd_panel(len(weight))
     points = _points(weight, _result_shape(shape, weight.shape[-1], padding))
     if not panel or points is None:
         return None

@@ -14,6 +14,7 @@ from voltween.ops import (
     WarpedFeatures,
     add_gradient,
     compose_affine,
+    runs_compiled,
     warp,
 )
 from voltween.refinement.pair_tensors import PairTensors
@@ -164,9 +165,9 @@ class PairLosses:
 
 
 def _mask_weights(pair: PairTensors) -> MaskWeights | None:
-    """The weights by the masks as one call; None without masks or on other devices."""
+    """The weights by the masks as one call; None without masks or compiled form."""
     fixed, moving = pair.fixed.mask, pair.moving.mask
-    if (fixed is None and moving is None) or pair.fixed.image.device.type != "cpu":
+    if (fixed is None and moving is None) or not runs_compiled(pair.fixed.image):
         return None
     return MaskWeights(fixed, moving, LEAST_UNMASKED_SHARE)
 
@@ -177,7 +178,7 @@ def _in_one_call(
     measure: Measure,
 ) -> WarpedCorrelation | WarpedFeatures | None:
     """The measure with its gradient as one call; None where there is none."""
-    if fixed.device.type != "cpu":
+    if not runs_compiled(fixed):
         return None
     if measure.window is not None:
         return WarpedCorrelation(fixed, moving, measure.window)

@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from voltween.errors import InputError
 from voltween.process import usable_cores
-from voltween.spatial import _native
 from voltween.spatial.grid import Grid
+from voltween.spatial.native import native
 
 Reading = Literal["linear", "continued", "spline"]
 """Reading of a field between its voxels, and beyond them.
@@ -42,7 +42,7 @@ class Warp(NamedTuple):
 
 def link(
     steps: Sequence[Matrix | Warp], *, first: Matrix, last: Matrix
-) -> _native.Chain:
+) -> native.Chain:
     """Links the matrix `first`, the steps (outermost first) and the matrix `last`.
 
     Steps map world mm to world mm. Neighboring matrices are multiplied.
@@ -56,8 +56,8 @@ def link(
             matrix = matrix @ step
     matrix = matrix @ first
     if not fields:
-        return _native.Chain(_rows(matrix))
-    chain = _native.Chain(_rows(fields[0][0]))
+        return native.Chain(_rows(matrix))
+    chain = native.Chain(_rows(fields[0][0]))
     for after, warp in reversed(fields):
         to_voxels = np.linalg.inv(warp.grid.affine[:3, :3])
         chain.add(_rows(matrix), warp.field, to_voxels, warp.reading)
@@ -67,23 +67,23 @@ def link(
 
 def between_grids(
     steps: Sequence[Matrix | Warp], *, onto: Grid, moving: Grid
-) -> _native.Chain:
+) -> native.Chain:
     """Links the map from voxels of `onto` through world mm to voxels of `moving`."""
     return link(steps, first=onto.affine, last=np.linalg.inv(moving.affine))
 
 
 def map_positions(
-    chain: _native.Chain, positions: Float[np.ndarray, "n 3"]
+    chain: native.Chain, positions: Float[np.ndarray, "n 3"]
 ) -> Float[np.ndarray, "n 3"]:
     """Maps positions, one per row."""
     rows = np.ascontiguousarray(positions.T, dtype=np.float64)
     mapped = np.empty_like(rows)
-    _native.map(chain, rows, mapped, _threads(rows.size))
+    native.map(chain, rows, mapped, _threads(rows.size))
     return mapped.T
 
 
 def sample(
-    chain: _native.Chain,
+    chain: native.Chain,
     image: Float[np.ndarray, "i j k"],
     shape: tuple[int, int, int],
     *,
@@ -97,12 +97,12 @@ def sample(
     that rounding does not decide about voxels right on the edge.
     """
     result = np.empty(shape, np.float32)
-    _native.sample(chain, image, outside, is_soft, result, _threads(result.size))
+    native.sample(chain, image, outside, is_soft, result, _threads(result.size))
     return result
 
 
 def pick(
-    chain: _native.Chain,
+    chain: native.Chain,
     volume: Shaped[np.ndarray, "i j k"],
     shape: tuple[int, int, int],
     within: Int[np.ndarray, "3 2"] | None = None,
@@ -117,19 +117,19 @@ def pick(
     result = np.zeros(shape, volume.dtype)
     bits = f"u{volume.dtype.itemsize}"
     threads = _threads(int(np.diff(within).prod()))
-    _native.pick(chain, volume.view(bits), within, result.view(bits), threads)
+    native.pick(chain, volume.view(bits), within, result.view(bits), threads)
     return result
 
 
-def displacements_mm(chain: _native.Chain, grid: Grid) -> Float[np.ndarray, "i j k 3"]:
+def displacements_mm(chain: native.Chain, grid: Grid) -> Float[np.ndarray, "i j k 3"]:
     """Displacements in RAS+ mm of a map of the grid's voxels, at all of them."""
     result = np.empty((*grid.shape, 3))
-    _native.displacements(chain, _directions(grid), result, _threads(result.size))
+    native.displacements(chain, _directions(grid), result, _threads(result.size))
     return result
 
 
 def displacement_lengths_mm(
-    chain: _native.Chain, grid: Grid, where: Bool[np.ndarray, "i j k"]
+    chain: native.Chain, grid: Grid, where: Bool[np.ndarray, "i j k"]
 ) -> Float[np.ndarray, " n"]:
     """Lengths in mm of the displacements of some of a grid's voxels, single precision.
 
@@ -137,11 +137,11 @@ def displacement_lengths_mm(
     """
     result = np.empty(grid.shape, np.float32)
     mask = np.ascontiguousarray(where).view(np.uint8)
-    _native.lengths(chain, _directions(grid), mask, result, _threads(result.size))
+    native.lengths(chain, _directions(grid), mask, result, _threads(result.size))
     return result[where]
 
 
-def determinants(chain: _native.Chain, grid: Grid) -> Float[np.ndarray, "i j k"]:
+def determinants(chain: native.Chain, grid: Grid) -> Float[np.ndarray, "i j k"]:
     """Determinants of the derivative of a map of the grid's voxels, single precision.
 
     By central differences over the voxels, one-sided at the border.
@@ -156,7 +156,7 @@ def determinants(chain: _native.Chain, grid: Grid) -> Float[np.ndarray, "i j k"]
             got=" x ".join(map(str, grid.shape)),
         )
     result = np.empty(grid.shape, np.float32)
-    _native.determinants(chain, result, _threads(result.size))
+    native.determinants(chain, result, _threads(result.size))
     return result
 
 
@@ -183,7 +183,7 @@ def find_origins(
     origins, errors = start.copy(order="C"), np.empty(positions.shape)
     threads = _threads(8 * positions.size)
     chain = _lone_field(warp)
-    _native.invert(chain, positions, tolerance, iterations, origins, errors, threads)
+    native.invert(chain, positions, tolerance, iterations, origins, errors, threads)
     return origins, errors
 
 
@@ -206,7 +206,7 @@ def invert_field(
     """
     result = np.empty(vectors_mm.shape)
     residuals_mm = np.empty(warp.grid.shape, np.float32)
-    _native.invert_field(
+    native.invert_field(
         _lone_field(warp),
         vectors_mm,
         _directions(warp.grid),
@@ -224,7 +224,7 @@ def solve_splines(values: Float[np.ndarray, "i j k c"]) -> None:
 
     There are no coefficients beyond the grid.
     """
-    _native.solve_splines(values, _threads(values.size))
+    native.solve_splines(values, _threads(values.size))
 
 
 def smooth(
@@ -236,7 +236,7 @@ def smooth(
     """
     i, j, k = (_gaussian(float(sigma), reach) for sigma in sigma_voxels)
     result = np.empty(image.shape, np.float32)
-    _native.smooth(image, i, j, k, result, _threads(result.size))
+    native.smooth(image, i, j, k, result, _threads(result.size))
     return result
 
 
@@ -249,9 +249,9 @@ def _gaussian(sigma: float, reach: float) -> Float[np.ndarray, " n"]:
     return (half / (2 * half.sum() - half[0])).astype(np.float32)
 
 
-def _lone_field(warp: Warp) -> _native.Chain:
+def _lone_field(warp: Warp) -> native.Chain:
     """Links the map of a field alone, from voxels to voxels of its grid."""
-    chain = _native.Chain(_rows(np.eye(4)))
+    chain = native.Chain(_rows(np.eye(4)))
     to_voxels = np.linalg.inv(_directions(warp.grid))
     chain.add(_rows(np.eye(4)), warp.field, to_voxels, warp.reading)
     return chain

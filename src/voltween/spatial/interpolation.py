@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from voltween.errors import InputError
-from voltween.spatial import _native
 from voltween.spatial.chain import map_positions, pick, sample, slabs
+from voltween.spatial.native import native
 
 Interpolation = Literal["linear", "nearest", "cubic", "label"]
 """Interpolation between voxels.
@@ -33,7 +33,7 @@ _CORNERS = np.array(list(np.ndindex(2, 2, 2)))
 
 
 def interpolate(
-    chain: _native.Chain,
+    chain: native.Chain,
     volume: _Volume,
     shape: _Shape,
     *,
@@ -75,7 +75,7 @@ def _held(fill: float, dtype: np.dtype) -> np.generic:
 
 
 def _cubic(
-    chain: _native.Chain, volume: _Volume, shape: _Shape, fill: float
+    chain: native.Chain, volume: _Volume, shape: _Shape, fill: float
 ) -> Float[np.ndarray, "_ _ _"]:
     from scipy import ndimage  # takes 0.1 s
 
@@ -94,7 +94,7 @@ def _cubic(
 
 
 def _largest_share(
-    chain: _native.Chain, labels: _Volume, shape: _Shape, fill: np.generic
+    chain: native.Chain, labels: _Volume, shape: _Shape, fill: np.generic
 ) -> Shaped[np.ndarray, "_ _ _"]:
     last = np.array(labels.shape) - 1
 
@@ -125,7 +125,7 @@ def _heaviest(
 
 
 def _read_inside(
-    chain: _native.Chain,
+    chain: native.Chain,
     volume_shape: tuple[int, ...],
     result: Shaped[np.ndarray, "i j k"],
     read: Callable[[np.ndarray], np.ndarray],
@@ -141,7 +141,7 @@ def _read_inside(
 
 
 def _mapped_slabs(
-    chain: _native.Chain, volume_shape: tuple[int, ...], shape: tuple[int, ...]
+    chain: native.Chain, volume_shape: tuple[int, ...], shape: tuple[int, ...]
 ) -> Iterator[tuple[int, int, Float[np.ndarray, "n 3"], Bool[np.ndarray, " n"]]]:
     """Slabs of a grid: planes, positions in a volume, and which are inside it."""
     i, j, k = shape

@@ -16,7 +16,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Num
 
 from voltween.errors import InputError, InverseWarning
-from voltween.spatial import _native
 from voltween.spatial.arguments import (
     as_positions,
     check_is_array,
@@ -42,6 +41,7 @@ from voltween.spatial.interpolation import (
 )
 from voltween.spatial.inversion import inverse_vectors_mm
 from voltween.spatial.label_reach import reach_of_labels
+from voltween.spatial.native import native
 from voltween.spatial.ranges import check_range, real_numbers
 from voltween.spatial.volume import Image, LabelMap, Points, Volume
 
@@ -178,7 +178,7 @@ class Transform(ABC):
         return determinants(self._between(grid, grid), grid)
 
     @final
-    def _between(self, onto: Grid, moving: Grid) -> _native.Chain:
+    def _between(self, onto: Grid, moving: Grid) -> native.Chain:
         """The map from voxels of a grid in fixed space to those of one in moving."""
         return between_grids(self._steps(), onto=onto, moving=moving)
 

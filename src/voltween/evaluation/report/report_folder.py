@@ -74,7 +74,7 @@ def write_report(scores: Scores, out: Path) -> None:
         partial.write_text(latex_page(scores, rows, compared), encoding="utf-8")
     write_comparison_index(scores.pairs, folder)
     try:
-        require("matplotlib", extra="figures", purpose="plots of the report")
+        require("matplotlib", extra="report", purpose="plots of the report")
     except MissingPackageError as error:
         for name in _PLOTS:
             (folder / f"{name}.png").unlink(missing_ok=True)
