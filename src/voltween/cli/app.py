@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from voltween.cli.streams import read_names_as_utf8, writing_to_streams
-from voltween.starting import resume_collector
+from voltween.starting import finish, resume_collector
 from voltween.stopping import stopping_at_signals
 
 # The module of this package that holds each command, with the first line of its help.
@@ -115,6 +115,8 @@ def _run_command(name: str, words: list[str]) -> None:
             command.run()
     finally:
         invocation.words.reset(token)
+    if name in _WITH_PYTORCH:
+        finish()
 
 
 def overview() -> str:
