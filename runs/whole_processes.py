@@ -2,6 +2,8 @@
 
     python runs/whole_processes.py DATA hippocampus --rounds 3
     python runs/whole_processes.py DATA brain --spacing-mm 1 --without ants
+    OMP_NUM_THREADS=1 python runs/whole_processes.py DATA brain \\
+        --versions FORMER/src NOW/src --only "voltween, fast" --rounds 2
 
 DATA holds hippocampus/ and brain_ixi/. The first two `val` scans are written to files,
 resampled if asked. The contenders take turns, each a process from its start to its end,
@@ -9,11 +11,13 @@ which reads both scans and writes the moved scan and the moved labels: `voltween
 register` with the shipped model alone, refined (fast, accurate) and without a model;
 greedy (affine, then deformable with local correlation, as `voltween compare` runs it);
 antspyx with SyN. One row per contender: the median wall and processor seconds, the
-largest peak memory, and the mean Dice of all structures.
+largest peak memory, and the mean Dice of all structures. With `--versions`, folders
+with a `voltween` each, every `voltween register` runs once per version in each round.
 """
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -88,13 +92,30 @@ def greedy_commands(out: str) -> list[str]:
     return [f"-d 3 -V 0 {command}" for command in (*greedy.task()["commands"], move)]
 
 
-def measure(name: str, words: list[str], folder: Path) -> Run:
+def versions(
+    commands: dict[str, list[str]], sources: list[Path]
+) -> Iterator[tuple[str, list[str], Path | None]]:
+    """Yields name, words and source of every process of a round."""
+    for name, words in commands.items():
+        if not sources or not name.startswith("voltween"):
+            yield name, words, None
+            continue
+        for source in sources:
+            yield f"{name}, {source}", words, source.resolve()
+
+
+def measure(name: str, words: list[str], folder: Path, source: Path | None) -> Run:
     """Runs one command to its end in the folder of the files."""
-    out = name.replace(", ", "-").replace(" ", "-")
+    out = re.sub(r"\W+", "-", name)
+    environment = os.environ | ({"PYTHONPATH": str(source)} if source else {})
     words = [word.replace("OUT", out) for word in words]
     start = time.perf_counter()
     process = subprocess.Popen(
-        words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        words,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     assert process.stderr is not None
     errors = process.stderr.read()
@@ -152,16 +173,19 @@ def rows(given: argparse.Namespace) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     with tempfile.TemporaryDirectory() as folder:
         write_pair(scans, Path(folder), given.spacing_mm)
-        commands = contenders(given.set)
+        commands = {
+            name: words
+            for name, words in contenders(given.set).items()
+            if name not in given.without and (not given.only or name in given.only)
+        }
+        processes = list(versions(commands, given.versions))
         runs: dict[str, list[Run]] = {}
         for _ in range(given.rounds):
-            for each in [name for name in commands if name not in given.without]:
-                runs.setdefault(each, []).append(
-                    measure(each, commands[each], Path(folder))
-                )
-        for each in commands:
-            if each in runs:
-                yield row(each, runs[each])
+            for name, words, source in processes:
+                run = measure(name, words, Path(folder), source)
+                runs.setdefault(name, []).append(run)
+        for name, finished in runs.items():
+            yield row(name, finished)
 
 
 def row(name: str, runs: list[Run]) -> str:
@@ -169,7 +193,7 @@ def row(name: str, runs: list[Run]) -> str:
     seconds = median(run.seconds for run in runs)
     processor = median(run.processor_seconds for run in runs)
     peak = max(run.peak_bytes for run in runs) / 1e6
-    figures = f"{seconds:.1f} | {processor:.1f} | {peak:.0f} | {runs[-1].dice:.3f}"
+    figures = f"{seconds:.1f} | {processor:.1f} | {peak:.0f} | {runs[-1].dice:.4f}"
     return f"| {name} | {figures} |"
 
 
@@ -181,6 +205,8 @@ def main() -> None:
     parser.add_argument("--spacing-mm", type=float)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--without", nargs="+", default=[], metavar="PROCESS")
+    parser.add_argument("--only", nargs="+", default=[], metavar="PROCESS")
+    parser.add_argument("--versions", nargs="+", type=Path, default=[])
     for line in rows(parser.parse_args()):
         print(line, flush=True)
 

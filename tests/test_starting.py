@@ -82,3 +82,38 @@ def test_a_search_that_was_not_paused_is_left_alone():
     """A program that calls the command line keeps its settings."""
     output = finish(start(code=COLLECTING.format(paused=False)))[1]
     assert output.splitlines() == ["True False", "True False"]
+
+
+ENDING = """
+import atexit, sys, threading, time
+from voltween.starting import finish, plan_quick_end
+
+class Tidied:
+    def __del__(self):
+        print("taken apart")
+
+plan_quick_end()
+atexit.register(print, "called")
+threading.Thread(target=lambda: (time.sleep(0.1), print("waited for"))).start()
+sys.modules["kept"] = Tidied()
+if {finished}:
+    finish()
+print("written", end=" ")
+{last}
+"""
+
+
+def test_a_finished_process_is_not_taken_apart_but_all_is_written_and_called():
+    ending = ENDING.format(finished=True, last="")
+    assert finish(start(code=ending)) == (0, "written waited for\ncalled\n", "")
+
+
+def test_a_process_that_has_not_finished_ends_as_usual():
+    ending = ENDING.format(finished=False, last="raise SystemExit(3)")
+    code, output, _ = finish(start(code=ending))
+    assert (code, output.splitlines()[-1]) == (3, "taken apart")
+
+
+def test_streams_that_are_closed_do_not_hide_the_end():
+    ending = ENDING.format(finished=True, last="sys.stdout.flush(); sys.stdout.close()")
+    assert finish(start(code=ending))[0] == 0

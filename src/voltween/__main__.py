@@ -1,12 +1,13 @@
 """The command line: `voltween`, `python -m voltween`, and `voltween-bids`."""
 
-from voltween.starting import heed_interrupts, pause_collector
+from voltween.starting import heed_interrupts, pause_collector, plan_quick_end
 
 
 def main() -> None:
     """Runs the command line; an interrupt ends it from the first moment."""
     heed_interrupts()
     pause_collector()
+    plan_quick_end()
     from voltween.cli import main as run  # what is slow to import
 
     run()

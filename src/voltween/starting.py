@@ -1,4 +1,4 @@
-"""Prepares a process for a command, before the command line is imported.
+"""Prepares a process for a command, before the command line is imported, and ends it.
 
 Imports take tenths of a second; an interrupt (Ctrl-C) meanwhile would be a traceback.
 It ends the process instead, until `stopping` takes over. What this module imports has
@@ -10,6 +10,7 @@ import os
 
 _ERRORS = 2  # file descriptor of the error stream
 _is_paused = False
+_is_finished = False
 
 
 def heed_interrupts() -> None:
@@ -43,6 +44,38 @@ def resume_collector() -> None:
         gc.freeze()
         gc.enable()
     _is_paused = False
+
+
+def plan_quick_end() -> None:
+    """Lets the process end without taking its objects apart, if `finish` was called.
+
+    Taking apart PyTorch's and our modules takes 0.2 processor seconds, after which the
+    system frees the memory anyway. Python still waits for threads and calls what other
+    modules have registered for its end: what is registered first is called last.
+    """
+    import atexit  # a part of Python itself
+
+    atexit.register(_end_quickly)
+
+
+def finish() -> None:
+    """States that the command has succeeded and that all its files are closed."""
+    global _is_finished
+    _is_finished = True
+
+
+def _end_quickly() -> None:
+    import sys
+
+    if not _is_finished:
+        return
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except (OSError, ValueError):  # nobody reads it, or it is closed: Python says so
+        return
+    os._exit(0)
 
 
 def _end(number: int, frame: object) -> None:

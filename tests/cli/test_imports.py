@@ -19,7 +19,8 @@ SLOW = {
     *("torch._dynamo", "torch._inductor", "torch.fx.experimental.symbolic_shapes"),
     *("sympy", "torch.distributed.tensor", "torch.distributed.fsdp", "torch.onnx"),
     # Formats of files, pictures and scans that are seldom seen.
-    *("scipy.io", "scipy.stats", "scipy.spatial", "scipy.sparse", "PIL.PdfImagePlugin"),
+    *("scipy.io", "scipy.stats", "scipy.spatial", "scipy.sparse"),
+    *("PIL.PdfImagePlugin", "PIL.WebPImagePlugin"),
     # What finds foregrounds, padding and models has kernels of its own.
     *("scipy.ndimage", "scipy.linalg", "scipy.special", "numpy.f2py"),
     *("matplotlib", "pandas", "pyvista", "rich.markdown"),

@@ -13,7 +13,7 @@ from voltween.cli.catalogue import COMMANDS as COMMANDS
 from voltween.cli.catalogue import WITHOUT_PREFIXES, overview
 from voltween.cli.kinds import kind_of
 from voltween.cli.streams import read_names_as_utf8, writing_to_streams
-from voltween.starting import resume_collector
+from voltween.starting import finish, resume_collector
 from voltween.stopping import stopping_at_signals
 
 if TYPE_CHECKING:
@@ -132,6 +132,8 @@ def execute(
             (run or command.run)()
     finally:
         invocation.words.reset(token)
+    if name in _WITH_PYTORCH:
+        finish()
 
 
 def _show_help(name: str, words: list[str]) -> None:

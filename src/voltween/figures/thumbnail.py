@@ -33,6 +33,8 @@ def write_thumbnail(
     Raises:
         OutputError: If the file cannot be written.
     """
+    from PIL import WebPImagePlugin  # noqa: F401  # else all 40 plugins are imported
+
     views = square_views(fixed.grid, THUMBNAIL_SIDE)
     windows = Window.of(fixed), Window.of(moving)
     panels = [

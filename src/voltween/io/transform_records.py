@@ -15,7 +15,13 @@ import SimpleITK as sitk
 from jaxtyping import Float
 
 from voltween.errors import InputError
-from voltween.io.itk import flip_matrix, flip_vectors, grid_in_frame, lps_affine
+from voltween.io.itk import (
+    component_sign,
+    flip_matrix,
+    flip_vectors,
+    grid_in_frame,
+    lps_affine,
+)
 from voltween.spatial import (
     Affine,
     DisplacementField,
@@ -43,6 +49,7 @@ _FIELD = "DisplacementFieldTransform"
 _SPLINE = "BSplineTransform"
 _SUFFIX = "_double_3_3"
 _LARGEST = 2**31  # voxels along an axis
+_COLUMNS = 8  # that a cache holds for all planes of a large field
 _NOTHING = np.empty(0)
 _GRID_NUMBERS = 18  # size, origin, spacing and directions
 _LINEAR: dict[str, Callable[[], sitk.Transform]] = {
@@ -73,15 +80,31 @@ def records_of(transform: Transform) -> list[TransformRecord]:
 
 def _part_record(part: Affine | Field) -> TransformRecord:
     if isinstance(part, SplineField):
-        components = np.moveaxis(flip_vectors(part.coefficients_mm), -1, 0)
-        in_itk_order = components.transpose(0, 3, 2, 1).ravel()
-        return TransformRecord(_SPLINE + _SUFFIX, _numbers_of(part.grid), in_itk_order)
+        numbers = _components_in_itk_order(part.coefficients_mm)
+        return TransformRecord(_SPLINE + _SUFFIX, _numbers_of(part.grid), numbers)
     if isinstance(part, Field):
         in_itk_order = flip_vectors(part.vectors_mm).transpose(2, 1, 0, 3).ravel()
         return TransformRecord(_FIELD + _SUFFIX, _numbers_of(part.grid), in_itk_order)
     matrix = flip_matrix(part.matrix)
     numbers = np.concatenate([matrix[:3, :3].ravel(), matrix[:3, 3]])
     return TransformRecord("AffineTransform" + _SUFFIX, np.zeros(3), numbers)
+
+
+def _components_in_itk_order(
+    vectors_mm: Float[np.ndarray, "i j k 3"],
+) -> Float[np.ndarray, " n"]:
+    """All first components of RAS+ mm in LPS+ mm, axis i the fastest, then the others.
+
+    In columns that the caches hold: half the time of one transposition.
+    """
+    i, j, k = vectors_mm.shape[:3]
+    result = np.empty((3, k, j, i))
+    for component, numbers in enumerate(result):
+        in_order, sign = vectors_mm[..., component].T, component_sign(component)
+        for first in range(0, j, _COLUMNS):
+            columns = slice(first, first + _COLUMNS)
+            np.multiply(in_order[:, columns], sign, out=numbers[:, columns])
+    return result.ravel()
 
 
 def _numbers_of(grid: Grid) -> Float[np.ndarray, " 18"]:

@@ -36,6 +36,7 @@ from voltween.ops.moment_sums import moments as moments
 from voltween.ops.native import runs_compiled as runs_compiled
 from voltween.ops.pairwise_kernels import kernel_sums as kernel_sums
 from voltween.ops.positions import valid_domain as valid_domain
+from voltween.ops.spreading import gather as gather
 from voltween.ops.spreading import spread as spread
 from voltween.ops.variation import variation_sums as variation_sums
 from voltween.ops.velocity import exponential as exponential

@@ -15,7 +15,7 @@ from voltween.ops.arguments import (
     same_precision,
 )
 from voltween.ops.native import native
-from voltween.ops.operation import Kernel, NativeOperation, Saved
+from voltween.ops.operation import Kernel, NativeOperation, Saved, is_on_cpu
 
 
 def spread(
@@ -29,6 +29,24 @@ def spread(
         return control
     (control,) = same_precision(control)
     return SPREAD(control, list(shape))
+
+
+def gather(
+    gradient: Float[Tensor, "b c i j k"], control: Float[Tensor, "b c _ _ _"]
+) -> Float[Tensor, "b c _ _ _"]:
+    """Returns the gradient with respect to control points; the adjoint of `spread`.
+
+    `gradient` is that with respect to the values at the voxels. Autograd would give the
+    same after further passes over the grid.
+    """
+    if control.shape[2:] == gradient.shape[2:]:
+        return gradient
+    if is_on_cpu(gradient):
+        return _backward(control, gradient)
+    with torch.enable_grad():
+        leaf = control.detach().requires_grad_()
+        values = _stock(leaf, gradient.shape[2:])
+        return torch.autograd.grad((values * gradient).sum(), leaf)[0]
 
 
 def _allocate(control: Tensor, shape: Sequence[int]) -> Tensor:

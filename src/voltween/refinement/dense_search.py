@@ -11,6 +11,7 @@ from voltween.ops import (
     add_gradient,
     add_variation,
     exponential,
+    gather,
     spread,
     warp,
 )
@@ -48,30 +49,27 @@ class DenseSearch:
         """
         problem, level = self._problem, self._level
         shape = [max(2, -(-n // level.control_voxels)) for n in self._pair.shape]
-        control = self._start.new_zeros(1, 3, *shape, requires_grad=True)
+        control = self._start.new_zeros(1, 3, *shape)
         Descent(level.steps, level.step_voxels, problem.refinement.tolerance).run(
             control,
             lambda step: self._evaluate(control, step),
             on_step=problem.reporter("dense", number, level),
             watch=problem.watch,
         )
-        update = spread(control.detach(), self._pair.shape)
+        update = spread(control, self._pair.shape)
         return _enlarge(update, level.shrink)
 
     def _evaluate(self, control: Float[Tensor, "1 3 _ _ _"], step: int) -> Evaluation:
-        # Loss and gradient of the field are computed together, term by term; autograd
-        # then takes the gradient on to the control points.
+        # Loss and gradient of the field are computed together, term by term, without
+        # autograd.
         update = spread(control, self._pair.shape)
-        field = self._start + update.detach()
+        field = self._start + update
         gradient = torch.zeros_like(field)
         scale = float(control[0, 0].numel())
         similarity, rest = self._add_losses(field, step, scale, gradient)
         share = self._problem.refinement.update_variation / update.numel()
-        rest += share * add_variation(
-            update.detach(), scale=scale * share, gradient=gradient
-        )
-        by_control = pull_back([gradient], through=[update], to=control)
-        return Evaluation(similarity + rest, similarity, by_control)
+        rest += share * add_variation(update, scale=scale * share, gradient=gradient)
+        return Evaluation(similarity + rest, similarity, gather(gradient, control))
 
     def _add_losses(
         self,

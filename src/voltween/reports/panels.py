@@ -20,7 +20,7 @@ from voltween.figures import (
 )
 from voltween.reports.deformation import folds_on
 from voltween.reports.frames import Frames, Levels
-from voltween.reports.sprites import webp
+from voltween.reports.sprites import jpeg
 from voltween.spatial import Affine
 
 _PIXELS = 180  # of the longest side of a section
@@ -100,4 +100,4 @@ def _paint(sections: list[Colors]) -> str:
     for picture in pictures:
         result.paste(picture, ((width - picture.width) // 2, top))
         top += picture.height + _GAP
-    return webp(result, quality=75, method=1)
+    return jpeg(result)

@@ -1,4 +1,4 @@
-"""Volumes as one picture each: all axial slices side by side, in WebP or PNG.
+"""Volumes as one picture each: all axial slices side by side, in JPEG or PNG.
 
 A browser decodes such a picture in milliseconds. Slice k lies in column k % columns and
 row k // columns, with axis 0 to the right and axis 1 down.
@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image as Picture
-from PIL import WebPImagePlugin  # noqa: F401  # else all 40 plugins are imported
 
 from voltween.reports.pages import data_uri
 
-_QUALITY = 72
-_METHOD = 0  # of 6: 1 takes a quarter more time for a hundredth of the bytes
+_QUALITY = 85  # of 95
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Sprite:
 def sprite(volume: UInt8[np.ndarray, "i j k"]) -> Sprite:
     """Returns the picture of a volume of gray levels, with a few levels of error."""
     pixels, columns = _tiles(volume)
-    picture = webp(Picture.fromarray(pixels[..., 0]), quality=_QUALITY, method=_METHOD)
+    picture = jpeg(Picture.fromarray(pixels[..., 0]))
     return _sprite(picture, volume, columns)
 
 
@@ -56,11 +54,14 @@ def exact_sprite(
     return _sprite(data_uri(content.getvalue(), "image/png"), volume, columns)
 
 
-def webp(picture: Picture.Image, **options: int | bool) -> str:
-    """Returns a picture as an address that holds it as WebP."""
+def jpeg(picture: Picture.Image) -> str:
+    """Returns a picture as an address that holds it as JPEG.
+
+    WebP of the same error is a third smaller and takes thirteen times as long.
+    """
     content = io.BytesIO()
-    picture.save(content, format="webp", **options)
-    return data_uri(content.getvalue(), "image/webp")
+    picture.save(content, format="jpeg", quality=_QUALITY)
+    return data_uri(content.getvalue(), "image/jpeg")
 
 
 def _sprite(picture: str, volume: np.ndarray, columns: int) -> Sprite:
