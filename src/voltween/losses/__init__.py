@@ -14,6 +14,7 @@ from voltween.losses.information import (
 )
 from voltween.losses.named import Measure as Measure
 from voltween.losses.named import Similarity as Similarity
+from voltween.losses.named import feature_measure as feature_measure
 from voltween.losses.named import measure_named as measure_named
 from voltween.losses.named import similarity_loss as similarity_loss
 from voltween.losses.regularity import determinant_loss as determinant_loss

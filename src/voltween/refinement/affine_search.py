@@ -14,7 +14,12 @@ from voltween.refinement.affine_parameters import (
 from voltween.refinement.descent import Descent, Losses, differentiate
 from voltween.refinement.pair_tensors import PairTensors
 from voltween.refinement.problem import Problem, average_field
-from voltween.refinement.settings import AffineLevel, Refinement, TransformKind
+from voltween.refinement.settings import (
+    FEATURES,
+    AffineLevel,
+    Refinement,
+    TransformKind,
+)
 
 _RIGIDITY = 0.1  # weight of both terms on the affine matrix, as in Table I
 _GRADIENT_SCALE = 10.0
@@ -103,8 +108,11 @@ def _choose_parameters(
 def _affine_similarity(refinement: Refinement, level: AffineLevel) -> Similarity:
     """The similarity for scans that still lie apart, where local contrast misleads.
 
-    The refinement's own where the level says that they lie close enough.
+    The refinement's own where the level says that they lie close enough. Learned
+    features are not used here: local correlation takes their place.
     """
+    if refinement.similarity == FEATURES:
+        return "local correlation" if level.is_close else "normalized mutual information"
     is_local = refinement.similarity in ("local correlation", "MIND-SSC")
     if is_local and not level.is_close:
         return "normalized mutual information"

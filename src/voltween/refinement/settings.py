@@ -5,11 +5,23 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Literal, NamedTuple
 
-from voltween.errors import InputError
+from voltween.errors import InputError, check_range
 from voltween.losses import Similarity, check_window
+
+FEATURES: Literal["features"] = "features"
+"""Name of the similarity of learned features."""
+
+RefinementSimilarity = Similarity | Literal["features"]
+"""Similarities of images, and that of features which a network tells from them."""
+
+FEATURE_WEIGHT = 4.0
+"""Weight of the features' difference, 0 to 1, beside the terms of the flow."""
 
 TransformKind = Literal["rigid", "similarity", "affine", "deformable"]
 """Kinds of transform, from 6 parameters (rigid) to an affine and a dense part."""
+
+
+_MOST = 1e6  # of a weight, far above values of use
 
 
 class AffineLevel(NamedTuple):
@@ -59,7 +71,9 @@ class Refinement:
     """Levels of the affine part, before the dense levels; without any, it stays."""
     transform: TransformKind = "deformable"
     """Kind of the result; only a deformable one has dense levels."""
-    similarity: Similarity = "local correlation"
+    similarity: RefinementSimilarity = "local correlation"
+    correlation_weight: float = 1.0
+    """Weight of the images' local correlation beside learned features; 0 for none."""
     window_voxels: int = 5
     """Side of the cubes of the local correlation: an odd number."""
     channel_weights: tuple[float, ...] = ()
@@ -87,6 +101,7 @@ class Refinement:
         _check_kind(self)
         _check_levels(self.levels, self.affine_levels)
         check_window(self.window_voxels, "window_voxels")
+        check_range("correlation_weight", self.correlation_weight, 0, _MOST)
         for weight in self.channel_weights:
             _check_positive("channel_weights", weight)
         for name in ("seconds", "spacing_mm"):

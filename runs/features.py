@@ -1,0 +1,350 @@
+"""Trains the network of features that tells the structures of brains.
+
+    python runs/features.py train DATA OUT
+    python runs/features.py show OUT
+
+DATA holds brain_ixi. Only its `train` cases are used: scans as they are, in changed
+intensities, and painted from their label maps in random contrasts. "train" goes on from
+OUT/state.pt; with more steps it trains longer. "show" prints the overlap of the
+predicted structures with the labels of the `val` cases.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+from brain_any_cohort import ixi_tissues
+from scipy.spatial import cKDTree
+from shared import write_rows
+from torch import Tensor
+from torch.nn import functional
+
+from voltween.cohorts import cases_of_split, read_manifest, read_structures
+from voltween.networks import FeatureConfig, FeatureNetwork
+from voltween.ops import warp
+from voltween.preprocessing import Preprocessing
+from voltween.training import Augmentation, Synthesis
+from voltween.training.augmentation import augment_intensities, random_flow
+from voltween.training.label_volumes import StoredVolumes, store_volumes
+from voltween.training.label_warping import warp_labels
+from voltween.training.rendering import Renderer
+from voltween.training.samples import StoredSamples, store_samples
+from voltween.training.tissues import read_tissues
+
+PREPROCESSING = Preprocessing((80, 96, 80), (2.0, 2.0, 2.0), placement="head")
+AUGMENTATION = Augmentation(
+    displacement=0.05,
+    rotation_degrees=12.0,
+    scaling=0.1,
+    translation=0.05,
+    gamma=0.4,
+    bias=0.3,
+    noise=0.04,
+)
+GROUPS = 16
+NEAR = 12  # voxels between structures
+RATE, WARM_STEPS, COOLING = 2e-3, 50, 0.4  # the last share of the steps cools down
+BLOCKS = 2000  # of 8 voxels, on which the loss is computed: most of them labeled
+PAINTED = 0.3  # share of the images in random contrasts
+AVERAGED = 0.98  # of the weights, per step
+SAVE_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train, or go on."""
+
+    data: tyro.conf.Positional[Path]
+    out: tyro.conf.Positional[Path]
+    steps: int = 1200
+
+    def run(self) -> None:
+        """Train until the last step; the state is saved every two minutes."""
+        torch.set_num_threads(1)
+        training = Training.of(self.data, self.out, self.steps)
+        training.run()
+
+
+@dataclass(eq=False)
+class Training:
+    """The network, its averaged weights, the data, and the step that was reached."""
+
+    out: Path
+    steps: int
+    values: np.ndarray
+    samples: StoredSamples
+    volumes: StoredVolumes
+    renderer: Renderer
+    network: FeatureNetwork
+    averaged: FeatureNetwork
+    optimizer: torch.optim.Optimizer
+    weights: Tensor
+    mirrored: np.ndarray
+    step: int = 0
+
+    @classmethod
+    def of(cls, data: Path, out: Path, steps: int) -> "Training":
+        """The training as it was left, or a new one."""
+        manifest = data / "brain_ixi/cases.csv"
+        cases = cases_of_split(read_manifest(manifest), "train")
+        samples = store_samples(cases, PREPROCESSING, out / "cache")
+        volumes = store_volumes(cases, PREPROCESSING, out / "cache", 1)
+        rows = [row | {"cohort": ""} for row in ixi_tissues(data)]
+        write_rows(rows, out / "tissues.csv")
+        tissues = read_tissues(out / "tissues.csv")
+        synthesis = Synthesis(share=1.0, scans=0.3, stripped=0.4, subdivision=1)
+        renderer = Renderer(PREPROCESSING, synthesis, AUGMENTATION, tissues)
+        values, counts = label_counts(samples)
+        groups = kept_groups(out / "groups.json", samples, values)
+        torch.manual_seed(0)
+        config = FeatureConfig(PREPROCESSING.shape, groups)
+        network, averaged = FeatureNetwork(config), FeatureNetwork(config)
+        averaged.load_state_dict(network.state_dict())
+        optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=1e-4)
+        names = read_structures(manifest.parent / "structures.csv")
+        training = cls(
+            out,
+            steps,
+            values,
+            samples,
+            volumes,
+            renderer,
+            network,
+            averaged,
+            optimizer,
+            class_weights(counts),
+            mirror_of(values, names),
+        )
+        training.load()
+        return training
+
+    def load(self) -> None:
+        """Goes on from the saved state, if there is one."""
+        if not (self.out / "state.pt").exists():
+            return
+        state = torch.load(self.out / "state.pt", weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
+
+    def save(self) -> None:
+        """Saves the state."""
+        state = {
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "values": self.values.tolist(),
+            "groups": list(self.network.config.groups),
+        }
+        torch.save(state, self.out / "partial.pt")
+        (self.out / "partial.pt").replace(self.out / "state.pt")
+
+    def run(self) -> None:
+        """Train until the last step."""
+        saved, losses, begun = time.time(), [], time.process_time()
+        while self.step < self.steps:
+            losses.append(self.take_step())
+            if self.step % 20 == 0:
+                seconds = (time.process_time() - begun) / len(losses)
+                loss = np.mean(losses[-20:])
+                print(self.step, f"{loss:.4f}", f"{seconds:.2f} s", flush=True)
+            if time.time() - saved > SAVE_SECONDS:
+                self.save()
+                saved = time.time()
+        self.save()
+
+    def take_step(self) -> float:
+        """Takes one step; returns its loss."""
+        rng = np.random.default_rng([7, self.step])
+        image, labels = self.draw(rng)
+        for group in self.optimizer.param_groups:
+            group["lr"] = RATE * self.rate_share()
+        blocks = to_blocks(labels)
+        chosen = torch.from_numpy(choose_blocks(blocks, rng))
+        rows = self.network(image[None]).flatten(0, 2)[chosen]
+        scores = self.network.scores(rows).flatten(0, 1)
+        truth = blocks[chosen].flatten()
+        loss = functional.cross_entropy(scores, truth, self.weights)
+        loss = loss + overlap_loss(scores.softmax(1), truth)
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimizer.step()
+        self.step += 1
+        share = min(AVERAGED, self.step / (self.step + 10))
+        with torch.no_grad():
+            pairs = zip(
+                self.averaged.parameters(), self.network.parameters(), strict=True
+            )
+            for mean, weight in pairs:
+                mean.lerp_(weight, 1 - share)
+        return loss.item()
+
+    def rate_share(self) -> float:
+        """The share of the learning rate in this step."""
+        left = (self.steps - self.step) / (COOLING * self.steps)
+        return min(1.0, (self.step + 1) / WARM_STEPS, left)
+
+    def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """An image and the index of the structure of every voxel."""
+        number = int(rng.integers(len(self.samples)))
+        if rng.uniform() < PAINTED:
+            side = self.renderer.render(self.volumes[number], rng)
+            image, labels = side.image, side.labels()
+        else:
+            sample = self.samples[number]
+            flow = random_flow(sample.image.shape[1:], AUGMENTATION, rng)
+            image = warp(sample.image[None], flow)[0]
+            image = augment_intensities(image, AUGMENTATION, rng)
+            assert sample.labels is not None
+            labels = warp_labels(sample.labels, flow)
+        places = index_of(labels[0], self.values)
+        if rng.uniform() < 0.5:
+            image = image.flip(1)
+            places = torch.from_numpy(self.mirrored)[places.flip(0)]
+        return image, places
+
+
+def index_of(labels: Tensor, values: np.ndarray) -> Tensor:
+    """The place of every label in the sorted values; unknown ones are background."""
+    places = np.searchsorted(values, labels.numpy()).clip(0, len(values) - 1)
+    return torch.from_numpy(np.where(values[places] == labels.numpy(), places, 0))
+
+
+def to_blocks(labels: Tensor) -> Tensor:
+    """The labels of the eight voxels of every block."""
+    i, j, k = labels.shape
+    blocks = labels.reshape(i // 2, 2, j // 2, 2, k // 2, 2)
+    return blocks.permute(0, 2, 4, 1, 3, 5).reshape(-1, 8)
+
+
+def choose_blocks(blocks: Tensor, rng: np.random.Generator) -> np.ndarray:
+    """Blocks of the loss: a quarter anywhere, the others in structures."""
+    inside = np.flatnonzero(blocks.any(dim=1).numpy())
+    anywhere = rng.integers(len(blocks), size=BLOCKS // 4)
+    return np.concatenate([anywhere, rng.choice(inside, BLOCKS - len(anywhere))])
+
+
+def overlap_loss(shares: Tensor, truth: Tensor) -> Tensor:
+    """1 - Dice on the chosen voxels, averaged over the structures that occur."""
+    hot = functional.one_hot(truth, shares.shape[1]).to(shares)
+    both = 2 * (shares * hot).sum(0)
+    total = shares.sum(0) + hot.sum(0)
+    occurs = hot.sum(0) > 0
+    return 1 - (both / total.clamp_min(1e-6))[occurs].mean()
+
+
+def label_counts(samples: StoredSamples) -> tuple[np.ndarray, np.ndarray]:
+    """The labels of all samples, sorted, and their numbers of voxels."""
+    joined = np.concatenate([s.labels.flatten().numpy() for s in samples])
+    return np.unique(joined, return_counts=True)
+
+
+def class_weights(counts: np.ndarray) -> Tensor:
+    """Weights of the structures, smaller for large ones."""
+    weights = (counts[1:].mean() / counts) ** 0.5
+    weights[0] = weights[1:].min()
+    return torch.from_numpy(weights.clip(0.2, 5)).float()
+
+
+def mirror_of(values: np.ndarray, names: dict[int, str]) -> np.ndarray:
+    """The place of the structure on the other side, for the place of each."""
+    place = {names.get(int(v), str(v)): n for n, v in enumerate(values)}
+    swapped = {"_R": "_L", "_L": "_R"}
+    mirrored = np.arange(len(values))
+    for name, number in place.items():
+        if name[-2:] in swapped:
+            mirrored[number] = place[name[:-2] + swapped[name[-2:]]]
+    return mirrored
+
+
+def kept_groups(
+    path: Path, samples: StoredSamples, values: np.ndarray
+) -> tuple[int, ...]:
+    """The group of every structure, from a file if it was found before."""
+    if not path.exists():
+        path.write_text(json.dumps(far_groups(samples, values)), encoding="utf-8")
+    return tuple(json.loads(path.read_text(encoding="utf-8")))
+
+
+def far_groups(samples: StoredSamples, values: np.ndarray) -> tuple[int, ...]:
+    """A group per structure, such that those of one group lie far apart.
+
+    Those with many neighbors choose first; the background has group 0 alone.
+    """
+    distances = np.full((len(values), len(values)), np.inf)
+    for sample in list(samples)[::4]:
+        points, owners = coarse_points(sample.labels[0].numpy(), values)
+        trees = {n: cKDTree(points[owners == n]) for n in np.unique(owners)}
+        for a in trees:
+            near = trees[a].data
+            for b in trees:
+                if b > a:
+                    nearest = trees[b].query(near)[0].min()
+                    distances[a, b] = min(distances[a, b], nearest)
+    distances = np.minimum(distances, distances.T)
+    order = np.argsort(-(distances < NEAR).sum(axis=1), kind="stable")
+    groups = np.full(len(values), -1)
+    groups[0] = 0
+    for number in order:
+        if number == 0:
+            continue
+        free = [
+            distances[number, groups == g].min(initial=np.inf) for g in range(1, GROUPS)
+        ]
+        groups[number] = 1 + int(np.argmax(free))
+    apart = [
+        distances[a, b]
+        for a in range(len(values))
+        for b in range(a)
+        if groups[a] == groups[b]
+    ]
+    print(f"structures of a group are at least {min(apart):.1f} voxels apart")
+    return tuple(groups.tolist())
+
+
+def coarse_points(labels: np.ndarray, values: np.ndarray) -> tuple:
+    """Every other voxel of the structures, and the place of its label."""
+    thin = labels[::2, ::2, ::2]
+    points = np.argwhere(thin > 0)
+    return 2.0 * points, np.searchsorted(values, thin[tuple(points.T)])
+
+
+@dataclass(frozen=True)
+class Show:
+    """Print the overlap with the labels of the `val` cases."""
+
+    data: tyro.conf.Positional[Path]
+    out: tyro.conf.Positional[Path]
+
+    def run(self) -> None:
+        """One line per case."""
+        torch.set_num_threads(1)
+        state = torch.load(self.out / "state.pt", weights_only=True)
+        values = np.array(state["values"])
+        config = FeatureConfig(PREPROCESSING.shape, tuple(state["groups"]))
+        network = FeatureNetwork(config)
+        network.load_state_dict(state["averaged"])
+        cases = cases_of_split(read_manifest(self.data / "brain_ixi/cases.csv"), "val")
+        for sample in store_samples(cases, PREPROCESSING, self.out / "cache"):
+            with torch.no_grad():
+                rows = network(sample.image[None]).split(8)
+                told = torch.cat([network.scores(r).argmax(-1) for r in rows])
+            truth = to_blocks(index_of(sample.labels[0], values))
+            dice = []
+            for n in range(1, len(values)):
+                a, b = told.flatten(0, 2) == n, truth == n
+                if b.any():
+                    both = (a & b).sum().item()
+                    dice.append(2 * both / (a.sum().item() + b.sum().item()))
+            print(state["step"], sample.name, f"{np.mean(dice):.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    tyro.extras.subcommand_cli_from_dict({"train": Train, "show": Show}).run()
