@@ -1,17 +1,21 @@
 """Trains the network of features that tells the structures of brains.
 
     python runs/features.py train DATA OUT
-    python runs/features.py show OUT
+    python runs/features.py show DATA OUT
+    python runs/features.py ship OUT
+    python runs/features.py measure DATA/brain_ixi/cases.csv rows.csv --weights 0 1
 
 DATA holds brain_ixi. Only its `train` cases are used: scans as they are, in changed
 intensities, and painted from their label maps in random contrasts. "train" goes on from
 OUT/state.pt; with more steps it trains longer. "show" prints the overlap of the
-predicted structures with the labels of the `val` cases.
+predicted structures with the labels of the `val` cases. "ship" writes the network into
+the package. "measure" registers `val` pairs with it: by the local correlation alone and
+by features, with weights of the local correlation beside them.
 """
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +23,17 @@ import torch
 import tyro
 from brain_any_cohort import ixi_tissues
 from scipy.spatial import cKDTree
-from shared import write_rows
+from shared import LabeledScan, Manifest, final_dice, read_rows, val_pairs, write_rows
 from torch import Tensor
 from torch.nn import functional
 
 from voltween.cohorts import cases_of_split, read_manifest, read_structures
+from voltween.models import FeatureModel, load_model, save_features
 from voltween.networks import FeatureConfig, FeatureNetwork
 from voltween.ops import warp
 from voltween.preprocessing import Preprocessing
+from voltween.refinement import FEATURES, WITHOUT_MODEL, choose_refinement
+from voltween.registration import register
 from voltween.training import Augmentation, Synthesis
 from voltween.training.augmentation import augment_intensities, random_flow
 from voltween.training.label_volumes import StoredVolumes, store_volumes
@@ -45,6 +52,7 @@ AUGMENTATION = Augmentation(
     bias=0.3,
     noise=0.04,
 )
+SHIPPED = Path(__file__).parents[1] / "src/voltween/models/features/brain.safetensors"
 GROUPS = 16
 NEAR = 12  # voxels between structures
 RATE, WARM_STEPS, COOLING = 2e-3, 50, 0.4  # the last share of the steps cools down
@@ -328,9 +336,7 @@ class Show:
         torch.set_num_threads(1)
         state = torch.load(self.out / "state.pt", weights_only=True)
         values = np.array(state["values"])
-        config = FeatureConfig(PREPROCESSING.shape, tuple(state["groups"]))
-        network = FeatureNetwork(config)
-        network.load_state_dict(state["averaged"])
+        network = averaged_network(state)
         cases = cases_of_split(read_manifest(self.data / "brain_ixi/cases.csv"), "val")
         for sample in store_samples(cases, PREPROCESSING, self.out / "cache"):
             with torch.no_grad():
@@ -346,5 +352,109 @@ class Show:
             print(state["step"], sample.name, f"{np.mean(dice):.4f}", flush=True)
 
 
+@dataclass(frozen=True)
+class Ship:
+    """Write the network into the package."""
+
+    out: tyro.conf.Positional[Path]
+
+    def run(self) -> None:
+        """Write the weights; the card is written by hand."""
+        state = torch.load(self.out / "state.pt", weights_only=True)
+        network = averaged_network(state)
+        provenance = {
+            "purpose": "T1 MR of whole heads or skull-stripped brains",
+            "data": "IXI, Hammersmith Hospital subset, 2 mm, segmented by DLMUSE",
+            "licence": "images CC BY-SA 3.0, labels SBIA license",
+            "train_scans": 24,
+            "steps": state["step"],
+            "labels": state["values"],
+        }
+        model = FeatureModel(
+            "brain",
+            network,
+            PREPROCESSING,
+            provenance,
+            load_model("brain").fingerprint,  # it learned from the same scans
+        )
+        SHIPPED.parent.mkdir(exist_ok=True)
+        save_features(model, SHIPPED)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Register `val` pairs; go on where the table ends."""
+
+    manifest: Manifest
+    rows: tyro.conf.Positional[Path]
+    """CSV to which rows are added."""
+    weights: tuple[float, ...] = (0.0, 1.0)
+    """Weights of the local correlation beside the features."""
+    starts: tuple[str, ...] = ("brain",)
+    """Models, or none."""
+    images: bool = True
+    """Measure the local correlation without features, too."""
+    max_pairs: int = 3
+    first_pair: int = 0
+
+    def run(self) -> None:
+        """One row per start, similarity and pair."""
+        torch.set_num_threads(1)
+        rows = read_rows(self.rows) if self.rows.exists() else []
+        done = {tuple(row[name] for name in KEY) for row in rows}
+        pairs = list(val_pairs(self.manifest, self.max_pairs))[self.first_pair :]
+        for names, fixed, moving in pairs:
+            for start in self.starts:
+                for name, changes in self.similarities().items():
+                    key = (start, name, *names)
+                    if key in done:
+                        continue
+                    row = measured(start, changes, fixed, moving)
+                    rows.append(dict(zip(KEY, key, strict=True)) | row)
+                    write_rows(rows, self.rows)
+                    print(*rows[-1].values(), flush=True)
+
+    def similarities(self) -> dict[str, dict]:
+        """Changes of the accurate refinement, by their names."""
+        images = {"local correlation": {}} if self.images else {}
+        return images | {
+            f"features {weight:g}": {
+                "similarity": FEATURES,
+                "correlation_weight": weight,
+            }
+            for weight in self.weights
+        }
+
+
+KEY = ("start", "similarity", "fixed", "moving")
+
+
+def measured(
+    start: str, changes: dict, fixed: LabeledScan, moving: LabeledScan
+) -> dict[str, float]:
+    """Dice, folding and time of one registration on the scan's own voxels."""
+    model = None if start == WITHOUT_MODEL else load_model(start)
+    usual = choose_refinement("accurate", has_model=model is not None)
+    refinement = replace(usual, spacing_mm="own", **changes)
+    begun = time.process_time()
+    result = register(fixed[0], moving[0], model=model, refinement=refinement)
+    seconds = time.process_time() - begun
+    return {
+        "dice": round(final_dice(result, fixed[1], moving[1]), 5),
+        "folding_percent": round(result.folding_percent, 5),
+        "processor_seconds": round(seconds, 1),
+    }
+
+
+def averaged_network(state: dict) -> FeatureNetwork:
+    """The network with averaged weights, of a saved state."""
+    config = FeatureConfig(PREPROCESSING.shape, tuple(state["groups"]))
+    network = FeatureNetwork(config)
+    network.load_state_dict(state["averaged"])
+    return network.eval()
+
+
 if __name__ == "__main__":
-    tyro.extras.subcommand_cli_from_dict({"train": Train, "show": Show}).run()
+    tyro.extras.subcommand_cli_from_dict(
+        {"train": Train, "show": Show, "ship": Ship, "measure": Measure}
+    ).run()

@@ -112,7 +112,9 @@ def _affine_similarity(refinement: Refinement, level: AffineLevel) -> Similarity
     features are not used here: local correlation takes their place.
     """
     if refinement.similarity == FEATURES:
-        return "local correlation" if level.is_close else "normalized mutual information"
+        return (
+            "local correlation" if level.is_close else "normalized mutual information"
+        )
     is_local = refinement.similarity in ("local correlation", "MIND-SSC")
     if is_local and not level.is_close:
         return "normalized mutual information"

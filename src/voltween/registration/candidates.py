@@ -79,7 +79,8 @@ class Optimization:
 
         An open search tries several shifts and rotations of the start.
         """
-        problem, start, grids = self._problem(candidate)
+        plain = replace(candidate, view=candidate.view.with_features(None))
+        problem, start, grids = self._problem(plain)
         parts = find_affine_part(problem, None if is_open else start)
         stages = {**candidate.stages, AFFINE: (parts, grids)}
         return replace(candidate, stages=stages, is_rough=False)

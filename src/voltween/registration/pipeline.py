@@ -9,6 +9,7 @@ scans' own worlds (see `canonical`).
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,6 +33,7 @@ from voltween.registration.settling import (
     RefinementChoice,
     SettledModel,
     check_can_run,
+    settle_features,
     settle_model,
     settle_refinement,
 )
@@ -81,8 +83,10 @@ def register(
         settled = settle_model(model, *shown)
         settings = settle_refinement(refinement, settled, guidance)
         check_can_run(settled, settings, guidance)
+        features = settle_features(settings, *shown)
         pair = Relocation(*shown, guidance)
         search = _prepare(pair, settled, settings, on_step)
+        search = replace(search, view=search.view.with_features(features))
     with timing(seconds, "search"):
         best = search.best()
     with timing(seconds, "refinement"):
@@ -98,6 +102,7 @@ def register(
         stages=stages,
         seconds=seconds,
         refinement=search.refinement,
+        features_name=features and features.name,
         prepared_judge=None if pair.has_initial else search.judge,
     )
 

@@ -14,6 +14,7 @@ from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.files import PathLike
 from voltween.folders import check_result_folder, whole_folder
 from voltween.metrics import corresponding_landmarks
+from voltween.models import features_digest
 from voltween.registration.origin import Origin, recording_warnings, versions
 from voltween.registration.outputs import (
     FILES,
@@ -144,6 +145,8 @@ def _figures(
         "model_reason": registration.model_reason,
         "model_sha256": origin.model_digest,
         "refinement": refinement and asdict(refinement),
+        "features": registration.features_name,
+        "features_sha256": features_digest(registration.features_name),
         **origin.facts(),
         "outputs": [output.file for output in outputs.values()],
         "seconds": _by_clock({**registration.seconds, **seconds}),

@@ -1,0 +1,155 @@
+"""Networks that tell the structures of a scan, as features to register by.
+
+They are shipped as `models/features/ORGAN.safetensors`, each with a card beside it.
+"""
+
+import warnings
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from voltween.digests import content_digest
+from voltween.errors import FitWarning, InputError
+from voltween.models.choice import measure_pair
+from voltween.models.facts import dataclass_from_facts
+from voltween.models.fingerprint import ModelFingerprint
+from voltween.models.library import models_in, shipped_folder
+from voltween.models.model import fingerprint_in, naming_misfits
+from voltween.models.tensor_files import (
+    SUFFIX,
+    check_finite,
+    read_tensors,
+    tensors_under,
+    write_tensors,
+)
+from voltween.networks import FeatureConfig, FeatureNetwork
+from voltween.preprocessing import Preprocessing
+from voltween.spatial import Grid, Image
+
+_NETWORK = "network."
+_FOLDER = "features"
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureModel:
+    """A trained network of features, with all that is needed to use it."""
+
+    name: str
+    network: FeatureNetwork
+    preprocessing: Preprocessing
+    provenance: dict[str, Any]
+    """Data, settings, steps, package version, measured results."""
+    fingerprint: ModelFingerprint | None = None
+    """Fingerprint of its training scans."""
+
+    def of(self, scan: Image) -> "FeatureVolume":
+        """The features of a scan, on a grid of their own around the scan.
+
+        Raises:
+            InputError: If the scan is constant.
+        """
+        canonical = self.preprocessing.normalize(scan)
+        tensor = torch.from_numpy(canonical.data.copy())[None, None].float()
+        with torch.no_grad():
+            features = self.network.describe(tensor)
+        return FeatureVolume(features[0].numpy(), canonical.grid)
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureVolume:
+    """The share of every group of structures in every voxel; they add up to 1."""
+
+    shares: Float[np.ndarray, "groups i j k"]
+    """The first group is the background."""
+    grid: Grid
+
+
+def choose_features(fixed: Image, moving: Image) -> FeatureModel:
+    """The shipped features for the organ that both scans show.
+
+    A `FitWarning` says where a scan is not like those that the features learned from.
+
+    Raises:
+        InputError: If there are no features for such scans, or a scan is constant.
+    """
+    scans = measure_pair(fixed, moving)
+    faults = {}
+    for name, path in models_in(shipped_folder() / _FOLDER).items():
+        model = _kept(path)
+        fits = (
+            {}
+            if model.fingerprint is None
+            else {scan: model.fingerprint.fit(facts) for scan, facts in scans.items()}
+        )
+        wrong = [f"{scan}: {fit.reason}" for scan, fit in fits.items() if fit.reason]
+        if all(fit.verdict != "impossible" for fit in fits.values()):
+            for fault in wrong:
+                text = f"the features of {name} may be wrong here: {fault}"
+                warnings.warn(text, FitWarning, stacklevel=2)
+            return model
+        faults[name] = "; ".join(wrong)
+    known = "; ".join(f"{name}: {fault}" for name, fault in faults.items())
+    raise InputError(
+        about="learned features",
+        expected="two scans of an organ that features were learned for",
+        got=f"others ({known or 'no features are installed'})",
+        advice="take another similarity",
+    )
+
+
+def features_digest(name: str | None) -> str | None:
+    """SHA-256 of the file of shipped features; None without a name."""
+    if name is None:
+        return None
+    return content_digest(models_in(shipped_folder() / _FOLDER)[name])
+
+
+@lru_cache(maxsize=2)
+def _kept(path: Path) -> FeatureModel:
+    """The features of a file, read once."""
+    return load_features(path)
+
+
+def load_features(path: Path) -> FeatureModel:
+    """Loads a network of features from its file.
+
+    Raises:
+        InputError: If the file is missing, damaged or of another kind.
+    """
+    tensors, description = read_tensors(path)
+    check_finite(tensors, path)
+    with naming_misfits(path):
+        config = dataclass_from_facts(
+            FeatureConfig, description["features"], "features"
+        )
+        preprocessing = dataclass_from_facts(
+            Preprocessing, description["preprocessing"], "preprocessing"
+        )
+        network = FeatureNetwork(config)
+        network.load_state_dict(tensors_under(_NETWORK, tensors))
+        fingerprint = fingerprint_in(description)
+    name = path.name.removesuffix(SUFFIX)
+    provenance = description.get("provenance", {})
+    return FeatureModel(name, network.eval(), preprocessing, provenance, fingerprint)
+
+
+def save_features(model: FeatureModel, path: Path) -> Path:
+    """Writes a network of features to one file, in half precision; returns its path.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
+    weights = model.network.state_dict()
+    halves = {f"{_NETWORK}{name}": weight.half() for name, weight in weights.items()}
+    description = {
+        "features": asdict(model.network.config),
+        "preprocessing": asdict(model.preprocessing),
+        "provenance": model.provenance,
+        "fingerprint": asdict(model.fingerprint) if model.fingerprint else None,
+    }
+    return write_tensors(path, halves, description)
