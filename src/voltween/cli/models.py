@@ -7,7 +7,13 @@ from rich.table import Table
 
 from voltween.cli.console import console
 from voltween.errors import InputError
-from voltween.models import fingerprint_in, shipped_models, user_folder, user_models
+from voltween.models import (
+    fingerprint_in,
+    shipped_features,
+    shipped_models,
+    user_folder,
+    user_models,
+)
 from voltween.networks import config_from_facts
 from voltween.registration import usual_of
 
@@ -27,6 +33,8 @@ class Models:
         table.columns[0].no_wrap = True
         for name, description in shipped_models():
             _add(table, name, _facts(name, description))
+        for name, description in shipped_features():
+            _add(table, f"features {name}", _facts_of_features(description))
         own = 0
         for name, description in user_models():
             try:
@@ -57,6 +65,17 @@ def _facts(name: str, description: dict[str, Any]) -> dict[str, str]:
         "trained on": _training(provenance),
         "measured": provenance.get("measured", ""),
         "--refine auto": usual_of(name).effort or "none",
+    }
+
+
+def _facts_of_features(description: dict[str, Any]) -> dict[str, str]:
+    """Returns purpose, training and accuracy of learned features."""
+    provenance = description["provenance"]
+    return {
+        "for": f"--similarity features; {provenance.get('purpose', '')}",
+        "fits": str(fingerprint_in(description) or ""),
+        "trained on": _training(provenance),
+        "measured": provenance.get("measured", ""),
     }
 
 

@@ -16,6 +16,7 @@ from voltween.models.features import choose_features as choose_features
 from voltween.models.features import features_digest as features_digest
 from voltween.models.features import load_features as load_features
 from voltween.models.features import save_features as save_features
+from voltween.models.features import shipped_features as shipped_features
 from voltween.models.fingerprint import ModelFingerprint as ModelFingerprint
 from voltween.models.library import is_model_name as is_model_name
 from voltween.models.library import path_for_own_model as path_for_own_model

@@ -4,6 +4,7 @@ They are shipped as `models/features/ORGAN.safetensors`, each with a card beside
 """
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -79,7 +80,7 @@ def choose_features(fixed: Image, moving: Image) -> FeatureModel:
     """
     scans = measure_pair(fixed, moving)
     faults = {}
-    for name, path in models_in(shipped_folder() / _FOLDER).items():
+    for name, path in _shipped().items():
         model = _kept(path)
         fits = (
             {}
@@ -102,11 +103,20 @@ def choose_features(fixed: Image, moving: Image) -> FeatureModel:
     )
 
 
-def features_digest(name: str | None) -> str | None:
-    """SHA-256 of the file of shipped features; None without a name."""
-    if name is None:
-        return None
-    return content_digest(models_in(shipped_folder() / _FOLDER)[name])
+def shipped_features() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields name and description of all shipped features, in alphabetical order."""
+    for name, path in _shipped().items():
+        yield name, read_tensors(path)[1]
+
+
+def features_digest(name: str) -> str:
+    """SHA-256 of the file of shipped features."""
+    return content_digest(_shipped()[name])
+
+
+def _shipped() -> dict[str, Path]:
+    """The files of the shipped features by their names."""
+    return models_in(shipped_folder() / _FOLDER)
 
 
 @lru_cache(maxsize=2)

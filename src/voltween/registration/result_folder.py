@@ -145,14 +145,18 @@ def _figures(
         "model_reason": registration.model_reason,
         "model_sha256": origin.model_digest,
         "refinement": refinement and asdict(refinement),
-        "features": registration.features_name,
-        "features_sha256": features_digest(registration.features_name),
+        "features": _features(registration.features_name),
         **origin.facts(),
         "outputs": [output.file for output in outputs.values()],
         "seconds": _by_clock({**registration.seconds, **seconds}),
         "versions": versions(),
         **({"dice": dice} if dice else {}),
     }
+
+
+def _features(name: str | None) -> dict[str, str] | None:
+    """Name and SHA-256 of the learned features; None if none were compared."""
+    return None if name is None else {"name": name, "sha256": features_digest(name)}
 
 
 def _dice(result: LabeledResult, origin: Origin) -> dict[str, dict[str, float]]:
