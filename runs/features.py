@@ -1,65 +1,183 @@
 """Trains the network of features that tells the structures of brains.
 
+    python runs/features.py prepare DATA OUT
     python runs/features.py train DATA OUT
-    python runs/features.py show DATA OUT
+    python runs/features.py show OUT
     python runs/features.py ship OUT
     python runs/features.py measure DATA/brain_ixi/cases.csv rows.csv --weights 0 1
 
-DATA holds brain_ixi. Only its `train` cases are used: scans as they are, in changed
-intensities, and painted from their label maps in random contrasts. "train" goes on from
+DATA holds brain_ixi. "prepare" makes a symmetric template of the `train` scans and
+registers all scans to it. "train" learns from the `train` scans alone, and goes on from
 OUT/state.pt; with more steps it trains longer. "show" prints the overlap of the
-predicted structures with the labels of the `val` cases. "ship" writes the network into
-the package. "measure" registers `val` pairs with it: by the local correlation alone and
-by features, with weights of the local correlation beside them.
+predicted structures with the labels of the `val` cases, in the template's space. "ship"
+writes the network into the package. "measure" registers `val` pairs with it: by the
+local correlation alone and by features, with weights of the local correlation beside.
 """
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 import tyro
-from brain_any_cohort import ixi_tissues
+from scipy.linalg import sqrtm
 from scipy.spatial import cKDTree
 from shared import LabeledScan, Manifest, final_dice, read_rows, val_pairs, write_rows
 from torch import Tensor
 from torch.nn import functional
 
-from voltween.cohorts import cases_of_split, read_manifest, read_structures
-from voltween.models import FeatureModel, load_model, save_features
+from voltween import io
+from voltween.cohorts import (
+    Case,
+    cases_of_split,
+    load_case,
+    read_manifest,
+    read_structures,
+)
+from voltween.models import FeatureModel, load_model, normalize_features, save_features
 from voltween.networks import FeatureConfig, FeatureNetwork
 from voltween.ops import warp
-from voltween.preprocessing import Preprocessing
-from voltween.refinement import FEATURES, WITHOUT_MODEL, choose_refinement
-from voltween.registration import register
-from voltween.training import Augmentation, Synthesis
+from voltween.refinement import FAST, FEATURES, WITHOUT_MODEL, choose_refinement
+from voltween.registration import register, register_by_network
+from voltween.spatial import Affine, Grid, Image, Transform
+from voltween.training import Augmentation
 from voltween.training.augmentation import augment_intensities, random_flow
-from voltween.training.label_volumes import StoredVolumes, store_volumes
 from voltween.training.label_warping import warp_labels
-from voltween.training.rendering import Renderer
-from voltween.training.samples import StoredSamples, store_samples
-from voltween.training.tissues import read_tissues
+from voltween.training.rendering import random_curve
 
-PREPROCESSING = Preprocessing((80, 96, 80), (2.0, 2.0, 2.0), placement="head")
+SHIPPED = Path(__file__).parents[1] / "src/voltween/models/features/brain.safetensors"
+GRID = Grid.centered(
+    (72, 96, 80),
+    center_mm=np.array([0.0, -5.0, -4.0]),
+    spacing_mm=(2.0, 2.0, 2.0),
+    directions=np.eye(3),
+)
+"""The grid of the network, around the template's brain."""
 AUGMENTATION = Augmentation(
-    displacement=0.05,
-    rotation_degrees=12.0,
-    scaling=0.1,
-    translation=0.05,
-    gamma=0.4,
+    displacement=0.02,
+    rotation_degrees=3.0,
+    scaling=0.03,
+    translation=0.01,
+    gamma=0.3,
     bias=0.3,
     noise=0.04,
 )
-SHIPPED = Path(__file__).parents[1] / "src/voltween/models/features/brain.safetensors"
 GROUPS = 16
 NEAR = 12  # voxels between structures
-RATE, WARM_STEPS, COOLING = 2e-3, 50, 0.4  # the last share of the steps cools down
+RATE, WARM_STEPS, COOLING = 2e-3, 30, 0.4  # the last share of the steps cools down
 BLOCKS = 2000  # of 8 voxels, on which the loss is computed: most of them labeled
-PAINTED = 0.3  # share of the images in random contrasts
+REMAPPED = 0.2  # share of the images in a random curve of intensities
 AVERAGED = 0.98  # of the weights, per step
+RARE = 1e-4  # smallest frequency of a structure in a voxel
 SAVE_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Make the template, and register all scans to it."""
+
+    data: tyro.conf.Positional[Path]
+    out: tyro.conf.Positional[Path]
+
+    def run(self) -> None:
+        """Write what is missing."""
+        torch.set_num_threads(1)
+        self.out.mkdir(parents=True, exist_ok=True)
+        cases = read_manifest(self.data / "brain_ixi/cases.csv")
+        train = cases_of_split(cases, "train")
+        affine, final = (self.out / f"{n}.nii.gz" for n in ("template", "template1"))
+        if not affine.exists():
+            io.write(affine_template([load_case(c)[0] for c in train]), affine)
+        if not final.exists():
+            template = io.read(affine)
+            some = (load_case(case)[0] for case in train[::2])
+            maps = ((scan, to_template(template, scan)) for scan in some)
+            io.write(mirrored_mean(template.grid, maps), final)
+        template = io.read(final)
+        for case in cases:
+            path = self.out / f"case_{case.split}_{case.name}.npz"
+            if not path.exists():
+                save_case(template, case, path)
+
+
+def affine_template(scans: list[Image]) -> Image:
+    """The mean of scans after affine registration, symmetric from left to right."""
+    brain = load_model("brain")
+    rule = brain.preprocessing
+    grid = Grid.centered(
+        rule.shape,
+        center_mm=np.zeros(3),
+        spacing_mm=rule.spacing_mm,
+        directions=np.eye(3),
+    )
+    first = scans[0]
+    shift = np.eye(4)
+    shift[:3, 3] = rule.canonical_grid(first).center_mm
+    placed = Affine(shift).resample(first, onto=grid)
+    template = Image(normalize_features(placed), grid)
+
+    def mean(template: Image) -> Image:
+        total = sum(
+            normalize_features(affine_part(template, scan).resample(scan, onto=grid))
+            for scan in scans
+        )
+        return Image(total / len(scans), grid)
+
+    def affine_part(fixed: Image, moving: Image) -> Affine:
+        return register_by_network(fixed, moving, brain).stages[0].fixed_to_moving
+
+    template = mean(template)
+    mirrored = Image(template.data[::-1].copy(), grid)
+    halfway = Affine(np.real(sqrtm(affine_part(template, mirrored).matrix)))
+    upright = halfway.inverse().resample(template, onto=grid).data
+    template = mean(Image((upright + upright[::-1]) / 2, grid))
+    return Image(((template.data + template.data[::-1]) / 2).astype(np.float32), grid)
+
+
+def to_template(template: Image, scan: Image) -> Transform:
+    """Template mm to scan mm, as registration by features finds it."""
+    return register(template, scan, model="brain", refinement=FAST).fixed_to_moving
+
+
+def mirrored_mean(grid: Grid, maps: Iterator[tuple[Image, Transform]]) -> Image:
+    """The mean of scans and their mirror images."""
+    images = [normalize_features(t.resample(scan, onto=grid)) for scan, t in maps]
+    both = [*images, *(image[::-1] for image in images)]
+    return Image(np.mean(both, axis=0, dtype=np.float32), grid)
+
+
+def save_case(template: Image, case: Case, path: Path) -> None:
+    """Writes a scan and its labels on the network's grid."""
+    scan, labels = load_case(case)
+    placed = to_template(template, scan)
+    np.savez(
+        path,
+        image=normalize_features(placed.resample(scan, onto=GRID)),
+        labels=placed.resample(labels, onto=GRID).data.astype(np.uint8),
+    )
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A scan on the network's grid, with its labels."""
+
+    image: Tensor
+    labels: Tensor
+
+
+def read_samples(out: Path, split: str) -> list[Sample]:
+    """The prepared scans of a split."""
+    samples = []
+    for path in sorted(out.glob(f"case_{split}_*.npz")):
+        arrays = np.load(path)
+        image = torch.from_numpy(arrays["image"])[None]
+        labels = torch.from_numpy(arrays["labels"].astype(np.int32))[None]
+        samples.append(Sample(image, labels))
+    return samples
 
 
 @dataclass(frozen=True)
@@ -73,8 +191,7 @@ class Train:
     def run(self) -> None:
         """Train until the last step; the state is saved every two minutes."""
         torch.set_num_threads(1)
-        training = Training.of(self.data, self.out, self.steps)
-        training.run()
+        Training.of(self.data, self.out, self.steps).run()
 
 
 @dataclass(eq=False)
@@ -84,9 +201,7 @@ class Training:
     out: Path
     steps: int
     values: np.ndarray
-    samples: StoredSamples
-    volumes: StoredVolumes
-    renderer: Renderer
+    samples: list[Sample]
     network: FeatureNetwork
     averaged: FeatureNetwork
     optimizer: torch.optim.Optimizer
@@ -97,38 +212,34 @@ class Training:
     @classmethod
     def of(cls, data: Path, out: Path, steps: int) -> "Training":
         """The training as it was left, or a new one."""
-        manifest = data / "brain_ixi/cases.csv"
-        cases = cases_of_split(read_manifest(manifest), "train")
-        samples = store_samples(cases, PREPROCESSING, out / "cache")
-        volumes = store_volumes(cases, PREPROCESSING, out / "cache", 1)
-        rows = [row | {"cohort": ""} for row in ixi_tissues(data)]
-        write_rows(rows, out / "tissues.csv")
-        tissues = read_tissues(out / "tissues.csv")
-        synthesis = Synthesis(share=1.0, scans=0.3, stripped=0.4, subdivision=1)
-        renderer = Renderer(PREPROCESSING, synthesis, AUGMENTATION, tissues)
+        samples = read_samples(out, "train")
         values, counts = label_counts(samples)
+        names = read_structures(data / "brain_ixi/structures.csv")
+        mirrored = mirror_of(values, names)
         groups = kept_groups(out / "groups.json", samples, values)
         torch.manual_seed(0)
-        config = FeatureConfig(PREPROCESSING.shape, groups)
+        config = FeatureConfig(GRID.shape, groups)
         network, averaged = FeatureNetwork(config), FeatureNetwork(config)
+        network.prior[:] = log_frequency(samples, values, mirrored)
         averaged.load_state_dict(network.state_dict())
-        optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=1e-4)
-        names = read_structures(manifest.parent / "structures.csv")
         training = cls(
             out,
             steps,
             values,
             samples,
-            volumes,
-            renderer,
             network,
             averaged,
-            optimizer,
+            torch.optim.AdamW(network.parameters(), RATE, weight_decay=1e-4),
             class_weights(counts),
-            mirror_of(values, names),
+            mirrored,
         )
         training.load()
         return training
+
+    @cached_property
+    def prior(self) -> Tensor:
+        """What the place says of every block."""
+        return self.network.block_prior()
 
     def load(self) -> None:
         """Goes on from the saved state, if there is one."""
@@ -176,7 +287,8 @@ class Training:
         blocks = to_blocks(labels)
         chosen = torch.from_numpy(choose_blocks(blocks, rng))
         rows = self.network(image[None]).flatten(0, 2)[chosen]
-        scores = self.network.scores(rows).flatten(0, 1)
+        prior = self.prior.flatten(0, 2)[chosen]
+        scores = self.network.scores(rows, prior).flatten(0, 1)
         truth = blocks[chosen].flatten()
         loss = functional.cross_entropy(scores, truth, self.weights)
         loss = loss + overlap_loss(scores.softmax(1), truth)
@@ -201,22 +313,33 @@ class Training:
 
     def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """An image and the index of the structure of every voxel."""
-        number = int(rng.integers(len(self.samples)))
-        if rng.uniform() < PAINTED:
-            side = self.renderer.render(self.volumes[number], rng)
-            image, labels = side.image, side.labels()
-        else:
-            sample = self.samples[number]
-            flow = random_flow(sample.image.shape[1:], AUGMENTATION, rng)
-            image = warp(sample.image[None], flow)[0]
-            image = augment_intensities(image, AUGMENTATION, rng)
-            assert sample.labels is not None
-            labels = warp_labels(sample.labels, flow)
-        places = index_of(labels[0], self.values)
+        sample = self.samples[int(rng.integers(len(self.samples)))]
+        flow = random_flow(GRID.shape, AUGMENTATION, rng)
+        image = warp(sample.image[None], flow)[0]
+        if rng.uniform() < REMAPPED:
+            curve = random_curve(rng, is_stairs=False).astype(np.float32)
+            image = torch.from_numpy(curve)[(255 * image).long()]
+        image = augment_intensities(image, AUGMENTATION, rng)
+        places = index_of(warp_labels(sample.labels, flow)[0], self.values)
         if rng.uniform() < 0.5:
             image = image.flip(1)
             places = torch.from_numpy(self.mirrored)[places.flip(0)]
         return image, places
+
+
+def log_frequency(
+    samples: list[Sample], values: np.ndarray, mirrored: np.ndarray
+) -> Tensor:
+    """Logarithm of how often every structure is in every wide voxel, on both sides."""
+    wide = [side // 4 for side in GRID.shape]
+    total = torch.zeros(*wide, len(values))
+    for sample in samples:
+        hot = functional.one_hot(index_of(sample.labels[0], values), len(values))
+        i, j, k = wide
+        blocks = hot.to(torch.uint8).reshape(i, 4, j, 4, k, 4, -1)
+        total += blocks.sum((1, 3, 5), dtype=torch.int32) / 4**3
+    total += total.flip(0)[..., torch.from_numpy(mirrored)]
+    return (total / (2 * len(samples)) + RARE).log()
 
 
 def index_of(labels: Tensor, values: np.ndarray) -> Tensor:
@@ -248,7 +371,7 @@ def overlap_loss(shares: Tensor, truth: Tensor) -> Tensor:
     return 1 - (both / total.clamp_min(1e-6))[occurs].mean()
 
 
-def label_counts(samples: StoredSamples) -> tuple[np.ndarray, np.ndarray]:
+def label_counts(samples: list[Sample]) -> tuple[np.ndarray, np.ndarray]:
     """The labels of all samples, sorted, and their numbers of voxels."""
     joined = np.concatenate([s.labels.flatten().numpy() for s in samples])
     return np.unique(joined, return_counts=True)
@@ -258,7 +381,7 @@ def class_weights(counts: np.ndarray) -> Tensor:
     """Weights of the structures, smaller for large ones."""
     weights = (counts[1:].mean() / counts) ** 0.5
     weights[0] = weights[1:].min()
-    return torch.from_numpy(weights.clip(0.2, 5)).float()
+    return torch.from_numpy(weights.clip(0.4, 4)).float()
 
 
 def mirror_of(values: np.ndarray, names: dict[int, str]) -> np.ndarray:
@@ -273,7 +396,7 @@ def mirror_of(values: np.ndarray, names: dict[int, str]) -> np.ndarray:
 
 
 def kept_groups(
-    path: Path, samples: StoredSamples, values: np.ndarray
+    path: Path, samples: list[Sample], values: np.ndarray
 ) -> tuple[int, ...]:
     """The group of every structure, from a file if it was found before."""
     if not path.exists():
@@ -281,13 +404,13 @@ def kept_groups(
     return tuple(json.loads(path.read_text(encoding="utf-8")))
 
 
-def far_groups(samples: StoredSamples, values: np.ndarray) -> tuple[int, ...]:
+def far_groups(samples: list[Sample], values: np.ndarray) -> tuple[int, ...]:
     """A group per structure, such that those of one group lie far apart.
 
     Those with many neighbors choose first; the background has group 0 alone.
     """
     distances = np.full((len(values), len(values)), np.inf)
-    for sample in list(samples)[::4]:
+    for sample in samples[::4]:
         points, owners = coarse_points(sample.labels[0].numpy(), values)
         trees = {n: cKDTree(points[owners == n]) for n in np.unique(owners)}
         for a in trees:
@@ -328,7 +451,6 @@ def coarse_points(labels: np.ndarray, values: np.ndarray) -> tuple:
 class Show:
     """Print the overlap with the labels of the `val` cases."""
 
-    data: tyro.conf.Positional[Path]
     out: tyro.conf.Positional[Path]
 
     def run(self) -> None:
@@ -337,11 +459,12 @@ class Show:
         state = torch.load(self.out / "state.pt", weights_only=True)
         values = np.array(state["values"])
         network = averaged_network(state)
-        cases = cases_of_split(read_manifest(self.data / "brain_ixi/cases.csv"), "val")
-        for sample in store_samples(cases, PREPROCESSING, self.out / "cache"):
+        prior = network.block_prior().split(4)
+        for number, sample in enumerate(read_samples(self.out, "val")):
             with torch.no_grad():
-                rows = network(sample.image[None]).split(8)
-                told = torch.cat([network.scores(r).argmax(-1) for r in rows])
+                rows = network(sample.image[None]).split(4)
+                scores = map(network.scores, rows, prior)
+                told = torch.cat([score.argmax(-1) for score in scores])
             truth = to_blocks(index_of(sample.labels[0], values))
             dice = []
             for n in range(1, len(values)):
@@ -349,7 +472,7 @@ class Show:
                 if b.any():
                     both = (a & b).sum().item()
                     dice.append(2 * both / (a.sum().item() + b.sum().item()))
-            print(state["step"], sample.name, f"{np.mean(dice):.4f}", flush=True)
+            print(state["step"], number, f"{np.mean(dice):.4f}", flush=True)
 
 
 @dataclass(frozen=True)
@@ -373,7 +496,8 @@ class Ship:
         model = FeatureModel(
             "brain",
             network,
-            PREPROCESSING,
+            io.read(self.out / "template1.nii.gz"),
+            GRID,
             provenance,
             load_model("brain").fingerprint,  # it learned from the same scans
         )
@@ -448,7 +572,7 @@ def measured(
 
 def averaged_network(state: dict) -> FeatureNetwork:
     """The network with averaged weights, of a saved state."""
-    config = FeatureConfig(PREPROCESSING.shape, tuple(state["groups"]))
+    config = FeatureConfig(GRID.shape, tuple(state["groups"]))
     network = FeatureNetwork(config)
     network.load_state_dict(state["averaged"])
     return network.eval()

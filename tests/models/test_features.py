@@ -19,7 +19,7 @@ from voltween.models import (
     shipped_features,
 )
 from voltween.models.library import model_path
-from voltween.spatial import Image
+from voltween.spatial import Image, align_centers
 
 
 @pytest.fixture(name="shipped")
@@ -37,16 +37,22 @@ def test_a_file_holds_all_of_the_features(shipped):
     model, read = tiny_features(), load_features(shipped)
     assert read.name == "head"
     assert read.network.config == model.network.config
-    assert read.preprocessing == model.preprocessing
     assert read.fingerprint is not None
-    scan = head()
-    first, second = model.of(scan), read.of(scan)
+    assert read.template.grid.is_close(model.template.grid)
+    np.testing.assert_allclose(read.template.data, model.template.data, rtol=1e-3)
+    first, second = describe(model), describe(read)
     assert first.grid.is_close(second.grid)
     np.testing.assert_allclose(first.shares, second.shares, atol=0.01)
 
 
-def test_shares_lie_on_the_canonical_grid_and_add_up_to_one():
-    volume = tiny_features().of(head())
+def describe(model, scan=None):
+    """The features of a scan that lies on the template's center."""
+    scan = scan or head()
+    return model.of(scan, align_centers(model.grid, scan.grid))
+
+
+def test_shares_lie_on_the_networks_grid_and_add_up_to_one():
+    volume = describe(tiny_features())
     assert volume.shares.shape[1:] == volume.grid.shape
     np.testing.assert_allclose(volume.shares.sum(0), 1, rtol=1e-5)
 
@@ -87,7 +93,7 @@ def test_a_network_of_registration_is_no_file_of_features():
 def test_damaged_weights_are_refused(shipped, tmp_path):
     model = load_features(shipped)
     with torch.no_grad():
-        model.network.place[:] = np.nan
+        model.network.prior[:] = np.nan
     path = save_features(model, tmp_path / "bad.safetensors")
     with pytest.raises(InputError, match="expected finite weights"):
         load_features(path)
@@ -96,4 +102,4 @@ def test_damaged_weights_are_refused(shipped, tmp_path):
 def test_a_constant_scan_is_refused():
     scan = head()
     with pytest.raises(InputError):
-        tiny_features().of(Image(np.ones(scan.grid.shape), scan.grid))
+        describe(tiny_features(), Image(np.ones(scan.grid.shape), scan.grid))

@@ -117,8 +117,10 @@ def tiny_features(fingerprint=None, shape=(16, 16, 16)):
     torch.manual_seed(0)
     config = FeatureConfig(shape, groups=(0, 1, 2, 1), channels=(8, 16), embedding=4)
     network = FeatureNetwork(config).eval()
-    preprocessing = Preprocessing(shape, (12.0, 12.0, 12.0))
-    return FeatureModel("tiny", network, preprocessing, {}, fingerprint)
+    torch.nn.init.normal_(network.structures.weight, std=5.0)
+    grid = oblique_grid(shape, spacing_mm=(12.0, 12.0, 12.0))
+    template = smooth_image(oblique_grid((20, 18, 16), spacing_mm=(10.0,) * 3))
+    return FeatureModel("tiny", network, template, grid, {}, fingerprint)
 
 
 # A pair of scans that overlap nowhere in particular.

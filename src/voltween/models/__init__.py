@@ -15,6 +15,7 @@ from voltween.models.features import FeatureVolume as FeatureVolume
 from voltween.models.features import choose_features as choose_features
 from voltween.models.features import features_digest as features_digest
 from voltween.models.features import load_features as load_features
+from voltween.models.features import normalize_features as normalize_features
 from voltween.models.features import save_features as save_features
 from voltween.models.features import shipped_features as shipped_features
 from voltween.models.fingerprint import ModelFingerprint as ModelFingerprint

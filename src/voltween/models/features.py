@@ -29,11 +29,12 @@ from voltween.models.tensor_files import (
     write_tensors,
 )
 from voltween.networks import FeatureConfig, FeatureNetwork
-from voltween.preprocessing import Preprocessing
-from voltween.spatial import Grid, Image
+from voltween.preprocessing import check_has_contrast, foreground_range
+from voltween.spatial import Grid, Image, Transform
 
 _NETWORK = "network."
 _FOLDER = "features"
+_PERCENTILES = 0.5, 99.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,24 +42,28 @@ class FeatureModel:
     """A trained network of features, with all that is needed to use it."""
 
     name: str
+    """Name of the features, and of the model that registers scans to the template."""
     network: FeatureNetwork
-    preprocessing: Preprocessing
+    template: Image
+    """Mean of training scans, with which scans are registered first."""
+    grid: Grid
+    """The network's grid, in the template's world."""
     provenance: dict[str, Any]
     """Data, settings, steps, package version, measured results."""
     fingerprint: ModelFingerprint | None = None
     """Fingerprint of its training scans."""
 
-    def of(self, scan: Image) -> "FeatureVolume":
-        """The features of a scan, on a grid of their own around the scan.
+    def of(self, scan: Image, template_to_scan: Transform) -> "FeatureVolume":
+        """The features of a scan, in the template's world.
 
         Raises:
-            InputError: If the scan is constant.
+            InputError: If the scan is constant within the network's grid.
         """
-        canonical = self.preprocessing.normalize(scan)
-        tensor = torch.from_numpy(canonical.data.copy())[None, None].float()
+        placed = template_to_scan.resample(scan, onto=self.grid)
+        image = torch.from_numpy(normalize_features(placed))[None, None]
         with torch.no_grad():
-            features = self.network.describe(tensor)
-        return FeatureVolume(features[0].numpy(), canonical.grid)
+            shares = self.network.describe(image)
+        return FeatureVolume(shares[0].numpy(), self.grid)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +73,17 @@ class FeatureVolume:
     shares: Float[np.ndarray, "groups i j k"]
     """The first group is the background."""
     grid: Grid
+
+
+def normalize_features(image: Image) -> Float[np.ndarray, "i j k"]:
+    """Intensities from 0 to 1 in single precision, as the network is trained on.
+
+    Raises:
+        InputError: If the image is constant.
+    """
+    check_has_contrast(image)
+    low, high = foreground_range(image, _PERCENTILES)
+    return ((image.data - low) / (high - low)).clip(0, 1).astype(np.float32)
 
 
 def choose_features(fixed: Image, moving: Image) -> FeatureModel:
@@ -137,15 +153,20 @@ def load_features(path: Path) -> FeatureModel:
         config = dataclass_from_facts(
             FeatureConfig, description["features"], "features"
         )
-        preprocessing = dataclass_from_facts(
-            Preprocessing, description["preprocessing"], "preprocessing"
-        )
         network = FeatureNetwork(config)
         network.load_state_dict(tensors_under(_NETWORK, tensors))
-        fingerprint = fingerprint_in(description)
-    name = path.name.removesuffix(SUFFIX)
-    provenance = description.get("provenance", {})
-    return FeatureModel(name, network.eval(), preprocessing, provenance, fingerprint)
+        places = {n: np.array(description[n]) for n in ("template_affine", "affine")}
+        template = tensors["template"].numpy()
+        i, j, k = template.shape
+        model = FeatureModel(
+            path.name.removesuffix(SUFFIX),
+            network.eval(),
+            Image(template, Grid((i, j, k), places["template_affine"])),
+            Grid(config.shape, places["affine"]),
+            description.get("provenance", {}),
+            fingerprint_in(description),
+        )
+    return model
 
 
 def save_features(model: FeatureModel, path: Path) -> Path:
@@ -156,9 +177,11 @@ def save_features(model: FeatureModel, path: Path) -> Path:
     """
     weights = model.network.state_dict()
     halves = {f"{_NETWORK}{name}": weight.half() for name, weight in weights.items()}
+    halves["template"] = torch.from_numpy(model.template.data.copy()).half()
     description = {
         "features": asdict(model.network.config),
-        "preprocessing": asdict(model.preprocessing),
+        "template_affine": model.template.grid.affine.tolist(),
+        "affine": model.grid.affine.tolist(),
         "provenance": model.provenance,
         "fingerprint": asdict(model.fingerprint) if model.fingerprint else None,
     }

@@ -1,6 +1,8 @@
 """A small U-Net that tells the structures of a scan, as features to register by.
 
-The probabilities of many structures are added up in a few groups, one channel each.
+The scan lies on the grid of a template, so that the place of a voxel says much: the
+network corrects how often each structure is there in the training scans. The
+probabilities of many structures are added up in a few groups, one channel each.
 Structures of one group lie far apart, so that nearby ones differ in their channels.
 """
 
@@ -15,8 +17,10 @@ from voltween.errors import InputError
 from voltween.networks.blocks import LEAK, LinearConvolution, nearest_multiples
 
 _BLOCK = 2  # voxels per axis that the first layer takes together
-_SLAB = 8  # planes of blocks whose probabilities are in memory at once
+_SLAB = 4  # planes of blocks whose probabilities are in memory at once
 _NORMALIZED = 8  # groups of channels that are normalized together
+_PLACE_LEVEL = 1  # of the features to which the place is added
+_PLACE_VOXELS = 4  # per axis, of the grid, for one voxel of the place
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,8 @@ class FeatureConfig:
     """Shape of the network's grid, in voxels."""
     groups: tuple[int, ...]
     """The group of every structure, from 0; the first structure is the background."""
-    channels: tuple[int, ...] = (32, 64, 96, 128)
-    """Channels after every halving of the grid."""
+    channels: tuple[int, ...] = (32, 64, 96)
+    """Channels after every halving of the grid, two or more."""
     embedding: int = 24
     """Channels per voxel from which the structures are told."""
 
@@ -65,16 +69,19 @@ class FeatureNetwork(nn.Module):
         self.config = config
         inputs = (_BLOCK**3, *config.channels)
         self.down = nn.ModuleList(
-            _block(before, after)
+            _block(before, after, after)
             for before, after in zip(inputs, config.channels, strict=False)
         )
-        coarsest = [side // 2 ** len(config.channels) for side in config.shape]
-        self.place = nn.Parameter(torch.zeros(1, config.channels[-1], *coarsest))
         pairs = list(zip(config.channels, config.channels[1:], strict=False))
         self.reduce = nn.ModuleList(nn.Linear(wide, n) for n, wide in pairs)
         self.up = nn.ModuleList(_block(n, n) for n, _ in pairs)
+        structures = len(config.groups)
         self.voxels = nn.Linear(config.channels[0], _BLOCK**3 * config.embedding)
-        self.structures = nn.Linear(config.embedding, len(config.groups))
+        self.structures = nn.Linear(config.embedding, structures)
+        nn.init.zeros_(self.structures.weight)  # what is common comes first
+        self.place = nn.Linear(structures, config.channels[_PLACE_LEVEL])
+        coarse = [side // _PLACE_VOXELS for side in config.shape]
+        self.register_buffer("prior", torch.zeros(*coarse, structures))
 
     def forward(
         self, image: Float[Tensor, "1 1 i j k"]
@@ -86,10 +93,12 @@ class FeatureNetwork(nn.Module):
         """
         levels: list[Tensor] = []
         x = _to_blocks(image)
-        for block in self.down:
+        for number, block in enumerate(self.down):
             x = block(functional.avg_pool3d(x, 2) if levels else x)
+            if number == _PLACE_LEVEL:
+                x = x + self.place(self.prior)[None].movedim(-1, 1)
             levels.append(x)
-        x = levels.pop() + self.place
+        x = levels.pop()
         for reduce, up in zip(reversed(self.reduce), reversed(self.up), strict=True):
             narrow = reduce(x.movedim(1, -1)).movedim(-1, 1)
             wider = functional.interpolate(narrow, scale_factor=2, mode="trilinear")
@@ -97,34 +106,52 @@ class FeatureNetwork(nn.Module):
         return x[0].movedim(0, -1)
 
     def scores(
-        self, blocks: Float[Tensor, "*n channels"]
+        self,
+        blocks: Float[Tensor, "*n channels"],
+        prior: Float[Tensor, "*n structures"],
     ) -> Float[Tensor, "*n 8 structures"]:
         """Logarithms of the structures' probabilities, up to a constant per voxel.
 
         The eight voxels of a block are in array order.
+
+        Args:
+            blocks: Channels of blocks.
+            prior: What `block_prior` says of them.
         """
         voxels = functional.leaky_relu(self.voxels(blocks), LEAK)
-        return self.structures(voxels.unflatten(-1, (_BLOCK**3, -1)))
+        return (
+            self.structures(voxels.unflatten(-1, (_BLOCK**3, -1))) + prior[..., None, :]
+        )
+
+    def block_prior(self) -> Float[Tensor, "i2 j2 k2 structures"]:
+        """Logarithm of how often the structures are in every block."""
+        coarse = self.prior.movedim(-1, 0)[None]
+        factor = _PLACE_VOXELS // _BLOCK
+        fine = functional.interpolate(coarse, scale_factor=factor, mode="trilinear")
+        return fine[0].movedim(0, -1)
 
     def describe(
         self, image: Float[Tensor, "1 1 i j k"]
     ) -> Float[Tensor, "1 groups i j k"]:
         """The probability of every group of structures; they add up to 1."""
         shares = functional.one_hot(torch.tensor(self.config.groups)).to(image)
-        slabs = [
-            _to_voxels(self.scores(slab).softmax(-1) @ shares)
-            for slab in self(image).split(_SLAB)
+        slabs = zip(
+            self(image).split(_SLAB), self.block_prior().split(_SLAB), strict=True
+        )
+        voxels = [
+            _to_voxels(self.scores(blocks, prior).softmax(-1) @ shares)
+            for blocks, prior in slabs
         ]
-        return torch.cat(slabs).movedim(-1, 0)[None].contiguous()
+        return torch.cat(voxels).movedim(-1, 0)[None].contiguous()
 
 
-def _block(inputs: int, outputs: int) -> nn.Sequential:
-    """Two convolutions, each with a normalization and a LeakyReLU."""
+def _block(inputs: int, *outputs: int) -> nn.Sequential:
+    """Convolutions, each with a normalization and a LeakyReLU."""
     layers: list[nn.Module] = []
-    for before in (inputs, outputs):
+    for before, after in zip((inputs, *outputs), outputs, strict=False):
         layers += [
-            LinearConvolution(before, outputs),
-            nn.GroupNorm(_NORMALIZED, outputs),
+            LinearConvolution(before, after),
+            nn.GroupNorm(_NORMALIZED, after),
             nn.LeakyReLU(LEAK, inplace=True),
         ]
     return nn.Sequential(*layers)

@@ -79,7 +79,7 @@ class Optimization:
 
         An open search tries several shifts and rotations of the start.
         """
-        plain = replace(candidate, view=candidate.view.with_features(None))
+        plain = replace(candidate, view=candidate.view.with_features())
         problem, start, grids = self._problem(plain)
         parts = find_affine_part(problem, None if is_open else start)
         stages = {**candidate.stages, AFFINE: (parts, grids)}

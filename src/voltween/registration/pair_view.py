@@ -11,7 +11,6 @@ from torch import Tensor
 
 from voltween.errors import InputError
 from voltween.files import naming
-from voltween.models import FeatureModel
 from voltween.preprocessing import Preprocessing, is_covered, looks_like_ct
 from voltween.refinement import (
     LEAST_UNMASKED_SHARE,
@@ -168,13 +167,12 @@ class PairView:
         grid = Grid(self.moving.grid.shape, to_fixed @ self.moving.grid.affine)
         return PairView(replace(self.fixed, grid=grid), self.moving)
 
-    def with_features(self, model: FeatureModel | None) -> "PairView":
-        """The pair with the features that a network tells from it, or without any."""
+    def with_features(
+        self, fixed: ScanFeatures | None = None, moving: ScanFeatures | None = None
+    ) -> "PairView":
+        """The pair with the features of its scans, or without any."""
         return PairView(
-            *(
-                replace(side, features=model and ScanFeatures(side.scan, model))
-                for side in (self.fixed, self.moving)
-            )
+            replace(self.fixed, features=fixed), replace(self.moving, features=moving)
         )
 
     def for_refinement(self, refinement: Refinement) -> "PairView":

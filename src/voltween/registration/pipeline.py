@@ -15,9 +15,9 @@ import numpy as np
 
 from voltween.errors import InputError
 from voltween.io import ImageLike, to_image
-from voltween.models import Model
+from voltween.models import FeatureModel, Model, load_model
 from voltween.preprocessing import without_padding
-from voltween.refinement import Refinement, Step, Watch
+from voltween.refinement import FAST, Refinement, Step, Watch
 from voltween.registration.candidates import run_network
 from voltween.registration.canonical import world_transforms
 from voltween.registration.fitting import fit_to_pair
@@ -26,6 +26,7 @@ from voltween.registration.initial import Relocation
 from voltween.registration.judge import Judge
 from voltween.registration.pair_view import PairView, SideView
 from voltween.registration.result import Registration, TweeningStage
+from voltween.registration.scan_features import ScanFeatures
 from voltween.registration.search import Search
 from voltween.registration.settling import (
     AUTO,
@@ -86,7 +87,12 @@ def register(
         features = settle_features(settings, *shown)
         pair = Relocation(*shown, guidance)
         search = _prepare(pair, settled, settings, on_step)
-        search = replace(search, view=search.view.with_features(features))
+    if features is not None:
+        with timing(seconds, "features"):
+            described = [
+                _describe(scan, features) for scan in (pair.fixed, pair.moving)
+            ]
+        search = replace(search, view=search.view.with_features(*described))
     with timing(seconds, "search"):
         best = search.best()
     with timing(seconds, "refinement"):
@@ -133,6 +139,27 @@ def register_by_network(fixed: Image, moving: Image, model: Model) -> Registrati
         stages=tuple(world),
         seconds=seconds,
     )
+
+
+def _describe(scan: Image, features: FeatureModel) -> ScanFeatures:
+    """The features of a scan, which is registered to their template first.
+
+    Raises:
+        InputError: If the scan cannot be registered to the template.
+    """
+    aligner = SettledModel(load_model(features.name), "that of the features")
+    result = register(features.template, scan, model=aligner, refinement=FAST)
+    if result.verdict.grade == "failed":
+        raise InputError(
+            about="learned features",
+            expected=f"scans like those that the features of {features.name} learned "
+            "from",
+            got="one that cannot be registered to their template: "
+            + "; ".join(result.verdict.reasons),
+            advice="take another similarity",
+        )
+    volume = features.of(scan, result.fixed_to_moving)
+    return ScanFeatures(volume, result.fixed_to_moving.unchecked_inverse())
 
 
 def _prepare(
