@@ -1,6 +1,7 @@
 """Losses of a pair under a flow: of its images, structures and landmarks."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -54,20 +55,20 @@ class PairLosses:
         self._losses = [term.measure.loss for term in terms]
         self._shares = [term.weight for term in terms]
         self._fixed = [term.measure.describe(term.fixed) for term in terms]
-        features = [term.measure.describe(term.moving) for term in terms]
-        self._sizes = [channels.shape[1] for channels in features]
-        self._moving = torch.cat(features, dim=1)
+        self._moving = [term.measure.describe(term.moving) for term in terms]
         self._labels = pair.shared_labels
         self._mask_weights = _mask_weights(pair)
         self._in_one_call = [
             _in_one_call(fixed, moving, term.measure)
             for fixed, moving, term in zip(
-                self._fixed,
-                self._moving.split(self._sizes, dim=1),
-                terms,
-                strict=True,
+                self._fixed, self._moving, terms, strict=True
             )
         ]
+
+    @cached_property
+    def _joined(self) -> Float[Tensor, "1 n i j k"]:
+        """The moving features of all terms, which are warped in one pass."""
+        return torch.cat(self._moving, dim=1)
 
     @property
     def has_guidance(self) -> bool:
@@ -77,7 +78,9 @@ class PairLosses:
     def similarity_loss(self, flow: Float[Tensor, "b 3 i j k"]) -> Float[Tensor, ""]:
         """Returns the weighted sum of the terms, averaged over the flows."""
         count = len(flow)
-        moved = warp(_repeat(self._moving, count), flow).split(self._sizes, dim=1)
+        moved = warp(_repeat(self._joined, count), flow).split(
+            [features.shape[1] for features in self._moving], dim=1
+        )
         voxel_weights = self._voxel_weights(flow.detach())
         losses = [
             share * loss(_repeat(fixed, count), channels, voxel_weights)
