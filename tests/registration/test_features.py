@@ -109,7 +109,7 @@ def test_the_record_names_the_features(tmp_path, monkeypatch):
     record = json.loads((tmp_path / "registration.json").read_text("utf-8"))
     assert record["features"] == {"name": "tiny", "sha256": "abc"}
     assert record["refinement"]["similarity"] == FEATURES
-    assert record["refinement"]["correlation_weight"] == 1.0
+    assert record["refinement"]["correlation_weight"] == 2.0
 
 
 def test_scans_of_no_known_organ_are_refused():

@@ -14,7 +14,7 @@ FEATURES: Literal["features"] = "features"
 RefinementSimilarity = Similarity | Literal["features"]
 """Similarities of images, and that of features which a network tells from them."""
 
-FEATURE_WEIGHT = 4.0
+FEATURE_WEIGHT = 8.0
 """Weight of the features' difference, 0 to 1, beside the terms of the flow."""
 
 TransformKind = Literal["rigid", "similarity", "affine", "deformable"]
@@ -72,7 +72,7 @@ class Refinement:
     transform: TransformKind = "deformable"
     """Kind of the result; only a deformable one has dense levels."""
     similarity: RefinementSimilarity = "local correlation"
-    correlation_weight: float = 1.0
+    correlation_weight: float = 2.0
     """Weight of the images' local correlation beside learned features; 0 for none."""
     window_voxels: int = 5
     """Side of the cubes of the local correlation: an odd number."""
