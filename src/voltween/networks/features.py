@@ -64,6 +64,9 @@ class FeatureNetwork(nn.Module):
     the eight voxels of a block apart: the layers in between cost an eighth.
     """
 
+    prior: Tensor
+    """Logarithm of how often the structures are in every block of 4^3 voxels."""
+
     def __init__(self, config: FeatureConfig) -> None:
         super().__init__()
         self.config = config
@@ -119,9 +122,8 @@ class FeatureNetwork(nn.Module):
             prior: What `block_prior` says of them.
         """
         voxels = functional.leaky_relu(self.voxels(blocks), LEAK)
-        return (
-            self.structures(voxels.unflatten(-1, (_BLOCK**3, -1))) + prior[..., None, :]
-        )
+        changes: Tensor = self.structures(voxels.unflatten(-1, (_BLOCK**3, -1)))
+        return changes + prior[..., None, :]
 
     def block_prior(self) -> Float[Tensor, "i2 j2 k2 structures"]:
         """Logarithm of how often the structures are in every block."""

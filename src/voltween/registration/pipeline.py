@@ -108,7 +108,7 @@ def register(
         stages=stages,
         seconds=seconds,
         refinement=search.refinement,
-        features_name=features and features.name,
+        features_name=None if features is None else features.name,
         prepared_judge=None if pair.has_initial else search.judge,
     )
 
