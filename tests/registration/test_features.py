@@ -8,6 +8,7 @@ import pytest
 
 from support.heads import head
 from support.scans import tiny_features, tiny_model
+from voltween import models
 from voltween.errors import InputError
 from voltween.models import FeatureModel
 from voltween.refinement import FEATURES, AffineLevel, Level, Refinement
@@ -112,7 +113,7 @@ def test_the_record_names_the_features(tmp_path, monkeypatch):
     assert record["refinement"]["correlation_weight"] == 2.0
 
 
-def test_scans_of_no_known_organ_are_refused():
-    small = head(size=0.05)
-    with pytest.raises(InputError, match="learned features: expected two scans"):
-        register(small, small, model=None, refinement=QUICK)
+def test_scans_without_features_are_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(models.features, "shipped_folder", lambda: tmp_path)
+    with pytest.raises(InputError, match="learned features: .* no features are"):
+        register(head(), head(1), model=None, refinement=QUICK)

@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from voltween.errors import InputError
+from voltween.files import naming
 from voltween.io import ImageLike, to_image
 from voltween.models import FeatureModel, Model, load_model
 from voltween.preprocessing import without_padding
@@ -71,28 +72,20 @@ def register(
         The registration, whose `verdict` says whether it can be trusted.
 
     Raises:
-        InputError: If a scan cannot be used, is constant, if
-            the model cannot be right for the scans, if there is neither model nor
-            refinement, or if guidance has no refinement to guide or does not lie where
-            the scan is.
+        InputError: If a scan cannot be used or is constant, if the model or the learned
+            features cannot be right for the scans, if there is neither model nor
+            refinement, or if guidance has no refinement to guide or lies elsewhere.
     """
-    fixed, moving = to_image(fixed), to_image(moving)
-    guidance = guidance or Guidance()
+    fixed, moving, guidance = to_image(fixed), to_image(moving), guidance or Guidance()
     seconds: dict[str, Seconds] = {}
     with timing(seconds, "preparing"):
         shown = without_padding(fixed), without_padding(moving)
         settled = settle_model(model, *shown)
         settings = settle_refinement(refinement, settled, guidance)
         check_can_run(settled, settings, guidance)
-        features = settle_features(settings, *shown)
         pair = Relocation(*shown, guidance)
         search = _prepare(pair, settled, settings, on_step)
-    if features is not None:
-        with timing(seconds, "features"):
-            described = [
-                _describe(scan, features) for scan in (pair.fixed, pair.moving)
-            ]
-        search = replace(search, view=search.view.with_features(*described))
+        search, features_name = _with_features(search, pair)
     with timing(seconds, "search"):
         best = search.best()
     with timing(seconds, "refinement"):
@@ -108,7 +101,7 @@ def register(
         stages=stages,
         seconds=seconds,
         refinement=search.refinement,
-        features_name=None if features is None else features.name,
+        features_name=features_name,
         prepared_judge=None if pair.has_initial else search.judge,
     )
 
@@ -139,6 +132,24 @@ def register_by_network(fixed: Image, moving: Image, model: Model) -> Registrati
         stages=tuple(world),
         seconds=seconds,
     )
+
+
+def _with_features(search: Search, pair: Relocation) -> tuple[Search, str | None]:
+    """The search with the features of both scans, and their name, if it needs any.
+
+    Raises:
+        InputError: If there are none for such scans, or a scan cannot be registered to
+            their template.
+    """
+    features = settle_features(search.refinement, pair.fixed, pair.moving)
+    if features is None:
+        return search, None
+    with naming("fixed"):
+        fixed = _describe(pair.fixed, features)
+    with naming("moving"):
+        moving = _describe(pair.moving, features)
+    view = search.view.with_features(fixed, moving)
+    return replace(search, view=view), features.name
 
 
 def _describe(scan: Image, features: FeatureModel) -> ScanFeatures:
