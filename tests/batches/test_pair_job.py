@@ -51,6 +51,14 @@ JOBS = {
         ),
         points_guide=True,
     ),
+    "features": PairJob(
+        Path("f.nii"),
+        Path("m.nii"),
+        options=RegistrationOptions(
+            refinement=RefinementOptions(similarity="features", correlation_weight=0.0)
+        ),
+        points_guide=True,
+    ),
 }
 
 

@@ -152,6 +152,15 @@ def test_no_folding_leaves_none(folder, tmp_path):
         ("--voxels 0.001", "give wider voxels"),
         ("--voxels 500", "give narrower voxels"),
         ("--channel-weights 1 0", "channel_weights: expected a finite number > 0"),
+        (
+            "--correlation-weight 1",
+            "--correlation-weight: expected --similarity features beside it",
+        ),
+        (
+            "--similarity features --correlation-weight -1",
+            "correlation_weight: expected",
+        ),
+        ("--similarity features", "learned features: expected two scans of an organ"),
         ("--channel-weights 1 2", "channel_weights: expected at most 1"),
         ("--fixed-points fixed.csv", "expected points of both scans"),
         ("--moving-points moving.csv", "expected points of both scans"),

@@ -7,8 +7,13 @@ import torch
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
-from voltween.models import Model
-from voltween.networks import CascadeConfig, VolumeTweeningNetwork
+from voltween.models import FeatureModel, Model
+from voltween.networks import (
+    CascadeConfig,
+    FeatureConfig,
+    FeatureNetwork,
+    VolumeTweeningNetwork,
+)
 from voltween.preprocessing import Preprocessing
 from voltween.spatial import (
     Affine,
@@ -105,6 +110,17 @@ def tiny_model(stages="ADD", shape=(16, 16, 16), seed=0, strength=1.0):
             dense.flow.weight.normal_(0, 0.3 * strength)
     preprocessing = Preprocessing(shape, (1.5, 1.5, 1.5))
     return Model("tiny", network.eval(), preprocessing, {})
+
+
+def tiny_features(fingerprint=None, shape=(16, 16, 16)):
+    """A network of features with random weights, for heads."""
+    torch.manual_seed(0)
+    config = FeatureConfig(shape, groups=(0, 1, 2, 1), channels=(8, 16), embedding=4)
+    network = FeatureNetwork(config).eval()
+    torch.nn.init.normal_(network.structures.weight, std=5.0)
+    grid = oblique_grid(shape, spacing_mm=(12.0, 12.0, 12.0))
+    template = smooth_image(oblique_grid((20, 18, 16), spacing_mm=(10.0,) * 3))
+    return FeatureModel("tiny", network, template, grid, {}, fingerprint)
 
 
 # A pair of scans that overlap nowhere in particular.

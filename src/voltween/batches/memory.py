@@ -12,6 +12,7 @@ from voltween.batches.pair_job import PairJob
 from voltween.batches.work import Work
 from voltween.inputs import files_of
 from voltween.process import machine_bytes
+from voltween.refinement import FEATURES
 from voltween.workers import Engine
 
 _FIXED_BYTES = 1.5e9
@@ -82,5 +83,7 @@ def _bytes_of(job: PairJob, sizes: Mapping[Path, _Size]) -> float:
         if voxel_mm != "own":
             optimized *= fixed.voxel_mm3 / voxel_mm**3
     images = 1 + len(job.companions.fixed_channels)
+    if job.options.refinement.similarity == FEATURES:
+        images += 1  # 16 groups of structures, each a number per voxel
     scans = max(fixed.voxels, moving.voxels)
     return _BYTES_PER_VOXEL * scans + _BYTES_PER_OPTIMIZED * images * optimized

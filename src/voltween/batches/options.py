@@ -5,9 +5,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from voltween.errors import InputError
-from voltween.losses import Similarity
 from voltween.networks import Precision
-from voltween.refinement import Effort, TransformKind, choose_refinement
+from voltween.refinement import (
+    FEATURES,
+    Effort,
+    RefinementSimilarity,
+    TransformKind,
+    choose_refinement,
+)
 from voltween.registration import AUTO, RefinementChoice
 from voltween.reports import Crop, ReportOptions, Viewer
 
@@ -24,9 +29,13 @@ class RefinementOptions:
     transform: TransformKind = "deformable"
     """Kind of transform that is wanted. rigid, similarity and affine are optimized from
     the network's answer, or from a search without a model."""
-    similarity: Similarity | None = None
+    similarity: RefinementSimilarity | None = None
     """Similarity of the images; if not given, local correlation. For two modalities,
-    such as T1 and T2, or CT and MR: normalized mutual information, or MIND-SSC."""
+    such as T1 and T2, or CT and MR: normalized mutual information, or MIND-SSC. With
+    features, structures that a network tells are compared, beside the local
+    correlation (for heads alone)."""
+    correlation_weight: float | None = None
+    """Weight of the local correlation beside --similarity features; 0 for none."""
     voxels: float | Literal["own"] | None = None
     """Voxel size of the optimization in mm, or own for that of the fixed scan; if not
     given, that of the model."""
@@ -68,6 +77,15 @@ class RefinementOptions:
         changes: dict[str, Any] = (
             {"similarity": self.similarity} if self.similarity else {}
         )
+        if self.correlation_weight is not None:
+            changes["correlation_weight"] = self.correlation_weight
+            if self.similarity != FEATURES:
+                raise InputError(
+                    about="--correlation-weight",
+                    expected="--similarity features beside it",
+                    got=f"--similarity {self.similarity or 'local correlation'}",
+                    advice="leave it out, or take this similarity",
+                )
         return replace(
             usual,
             **changes,

@@ -13,6 +13,7 @@ from voltween.errors import InputError
 from voltween.models import (
     fingerprint_in,
     model_card,
+    shipped_features,
     shipped_models,
     user_folder,
     user_models,
@@ -49,10 +50,15 @@ def _list_models() -> None:
     table = Table("model", "facts", show_lines=True)
     table.columns[0].no_wrap = True
     shipped = {name: _facts(name, text) for name, text in shipped_models()}
+    features = {n: _facts_of_features(text) for n, text in shipped_features()}
     own = {name: _own_facts(name, text) for name, text in user_models()}
-    for name, facts in [*shipped.items(), *own.items()]:
+    for name, facts in shipped.items():
         _add(table, name, facts)
-    give_result(shipped=shipped, own=own, folder=user_folder())
+    for name, facts in features.items():
+        _add(table, f"features {name}", facts)
+    for name, facts in own.items():
+        _add(table, name, facts)
+    give_result(shipped=shipped, features=features, own=own, folder=user_folder())
     console.print(table)
     console.print(f"Your own models: {len(own)} in {user_folder()}")
 
@@ -84,6 +90,17 @@ def _facts(name: str, description: dict[str, Any]) -> dict[str, str]:
         "trained on": _training(provenance),
         "measured": provenance.get("measured", ""),
         "--refine auto": usual_of(name).effort or "none",
+    }
+
+
+def _facts_of_features(description: dict[str, Any]) -> dict[str, str]:
+    """Returns purpose, training and accuracy of learned features."""
+    provenance = description["provenance"]
+    return {
+        "for": f"--similarity features; {provenance.get('purpose', '')}",
+        "fits": str(fingerprint_in(description) or ""),
+        "trained on": _training(provenance),
+        "measured": provenance.get("measured", ""),
     }
 
 

@@ -15,6 +15,7 @@ from voltween.losses.information import (
 from voltween.losses.named import Measure as Measure
 from voltween.losses.named import Similarity as Similarity
 from voltween.losses.named import SimilarityLoss as SimilarityLoss
+from voltween.losses.named import feature_measure as feature_measure
 from voltween.losses.named import measure_named as measure_named
 from voltween.losses.named import measure_of as measure_of
 from voltween.losses.named import name_of_loss as name_of_loss

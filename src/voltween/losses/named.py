@@ -144,6 +144,19 @@ def measure_named(
     return Measure(_same_image, _LOSSES[name])
 
 
+def feature_measure(channels: int) -> Measure:
+    """The measure of learned features: shares of groups of structures.
+
+    It is half the squared difference per voxel: 1 where the groups differ for sure.
+    """
+    unit = 2 / channels
+
+    def loss(fixed: Tensor, moved: Tensor, weights: Tensor | None) -> Tensor:
+        return mean_squared_error(fixed, moved, weights) / unit
+
+    return Measure(_same_image, loss, unit=unit)
+
+
 def similarity_loss(
     name: Similarity, *, window_voxels: int, seed: int | Sequence[int] = 0
 ) -> SimilarityLoss:

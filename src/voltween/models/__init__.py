@@ -10,6 +10,14 @@ from voltween.models.choice import choose_model as choose_model
 from voltween.models.differences import different_settings as different_settings
 from voltween.models.differences import in_one_line as in_one_line
 from voltween.models.facts import dataclass_from_facts as dataclass_from_facts
+from voltween.models.features import FeatureModel as FeatureModel
+from voltween.models.features import FeatureVolume as FeatureVolume
+from voltween.models.features import choose_features as choose_features
+from voltween.models.features import features_digest as features_digest
+from voltween.models.features import load_features as load_features
+from voltween.models.features import normalize_features as normalize_features
+from voltween.models.features import save_features as save_features
+from voltween.models.features import shipped_features as shipped_features
 from voltween.models.fingerprint import ModelFingerprint as ModelFingerprint
 from voltween.models.library import is_model_name as is_model_name
 from voltween.models.library import model_card as model_card

@@ -40,7 +40,7 @@ def choose_among(
     Raises:
         InputError: If a scan is constant.
     """
-    scans = _measure_pair(fixed, moving)
+    scans = measure_pair(fixed, moving)
     faults = {}
     # A CT stored with 1000 added may pass for a T1 scan of a head, but not vice versa.
     ct_first = sorted(fingerprints.items(), key=lambda item: not item[1].is_ct)
@@ -63,7 +63,7 @@ def check_fit(model: Model, fixed: Image, moving: Image) -> tuple[str, ...]:
     """
     if model.fingerprint is None:
         return ()
-    scans = _measure_pair(fixed, moving)
+    scans = measure_pair(fixed, moving)
     fits = {name: model.fingerprint.fit(scan) for name, scan in scans.items()}
     for name, fit in fits.items():
         if fit.verdict == "impossible":
@@ -84,7 +84,7 @@ def shipped_fingerprints() -> dict[str, ModelFingerprint]:
     return {name: each for name, each in found.items() if each is not None}
 
 
-def _measure_pair(fixed: Image, moving: Image) -> dict[str, ScanFacts]:
+def measure_pair(fixed: Image, moving: Image) -> dict[str, ScanFacts]:
     """The facts of both scans, whose names errors carry."""
     facts = {}
     for name, scan in (("fixed scan", fixed), ("moving scan", moving)):

@@ -24,7 +24,7 @@ _FOLDER_VARIABLE = "VOLTWEEN_MODELS"
 
 def shipped_models() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields name and description of each shipped model, in alphabetical order."""
-    for name, path in _models_in(shipped_folder()).items():
+    for name, path in models_in(shipped_folder()).items():
         yield name, _description(path)
 
 
@@ -34,7 +34,7 @@ def user_models() -> Iterator[tuple[str, dict[str, Any]]]:
     A file that cannot be read, or that has the name of a shipped model, is left out
     with a warning.
     """
-    shipped = _models_in(shipped_folder())
+    shipped = models_in(shipped_folder())
     for name, path in _own_models().items():
         if name in shipped:
             text = f"{path}: not used, as a shipped model has this name; rename it"
@@ -60,7 +60,7 @@ def model_path(name_or_path: PathLike) -> Path:
         about="model",
         expected="a model, its name or its file",
     )
-    named, shipped = str(name_or_path), _models_in(shipped_folder())
+    named, shipped = str(name_or_path), models_in(shipped_folder())
     if named in shipped:
         return shipped[named]
     own = _own_models()
@@ -96,7 +96,7 @@ def model_card(name: str) -> str:
 
 def is_model_name(name: str) -> bool:
     """Whether this is the name of a shipped model or of one in the user's folder."""
-    return name in _models_in(shipped_folder()) or name in _own_models()
+    return name in models_in(shipped_folder()) or name in _own_models()
 
 
 def path_for_own_model(name: str) -> Path:
@@ -105,7 +105,7 @@ def path_for_own_model(name: str) -> Path:
     Raises:
         InputError: If the name is that of a shipped model, or none for a file.
     """
-    if name in _models_in(shipped_folder()):
+    if name in models_in(shipped_folder()):
         raise InputError(
             about=name,
             expected="a name that no shipped model has",
@@ -151,12 +151,12 @@ def shipped_folder() -> Path:
 def _own_models() -> dict[str, Path]:
     """The user's model files by their names; none if the user has no home."""
     try:
-        return _models_in(user_folder())
+        return models_in(user_folder())
     except InputError:
         return {}
 
 
-def _models_in(folder: Path) -> dict[str, Path]:
+def models_in(folder: Path) -> dict[str, Path]:
     """Model files of a folder by their names; none if it cannot be listed."""
     try:
         paths = sorted(folder.glob(f"*{SUFFIX}"))

@@ -121,7 +121,7 @@ def load_model(name_or_path: PathLike) -> Model:
     path = model_path(name_or_path)
     tensors, description = read_tensors(path)
     check_finite(tensors, path)
-    with _naming_misfits(path):
+    with naming_misfits(path):
         config = config_from_facts(description)
         preprocessing = dataclass_from_facts(
             Preprocessing, description["preprocessing"], "preprocessing"
@@ -224,7 +224,7 @@ def _check_size(network: Network, weights: dict[str, Tensor]) -> None:
 
 
 @contextmanager
-def _naming_misfits(path: Path) -> Iterator[None]:
+def naming_misfits(path: Path) -> Iterator[None]:
     """Names the file in errors about a configuration or weights that do not fit."""
     try:
         yield

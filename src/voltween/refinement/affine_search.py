@@ -19,7 +19,12 @@ from voltween.refinement.affine_parameters import (
 from voltween.refinement.descent import Descent, Losses, differentiate
 from voltween.refinement.pair_tensors import PairTensors
 from voltween.refinement.problem import Problem, average_field
-from voltween.refinement.settings import AffineLevel, Refinement, TransformKind
+from voltween.refinement.settings import (
+    FEATURES,
+    AffineLevel,
+    Refinement,
+    TransformKind,
+)
 
 _RIGIDITY = 0.1  # weight of both terms on the affine matrix, as in Table I
 _GRADIENT_SCALE = 10.0
@@ -111,9 +116,12 @@ def _affine_similarity(
     """The similarity for scans that still lie apart, where local contrast misleads.
 
     The refinement's own where the level says that they lie close enough. A function of
-    a user may be a local one.
+    a user may be a local one. Learned features are not used here: local correlation
+    takes their place.
     """
     similarity = refinement.similarity
+    if similarity == FEATURES:
+        similarity = "local correlation"
     may_be_local = similarity in ("local correlation", "MIND-SSC")
     if (may_be_local or not isinstance(similarity, str)) and not level.is_close:
         return "normalized mutual information"

@@ -34,10 +34,9 @@ class DenseSearch:
         self._pair = problem.pair.shrink(level.shrink)
         self._start = average_field(start, level.shrink)
         self._affine = AffineNumbers(parts.matrix, parts.translation / level.shrink)
-        similarity = problem.refinement.similarity
-        self._forward = problem.losses(self._pair, similarity)
+        self._forward = problem.dense_losses(self._pair)
         self._backward = (
-            problem.losses(self._swap_sides(), similarity)
+            problem.dense_losses(self._swap_sides())
             if problem.refinement.symmetric
             else None
         )
@@ -138,10 +137,13 @@ class DenseSearch:
         """The fixed side in place of the moving one, and this after the affine part."""
         flow = self._affine.after(torch.zeros_like(self._start))
         fixed, moving = self._pair.fixed, self._pair.moving
-        mask = None if moving.mask is None else warp(moving.mask, flow)
+        mask, features = (
+            None if volume is None else warp(volume, flow)
+            for volume in (moving.mask, moving.features)
+        )
         return PairTensors(
-            fixed=SideTensors(warp(moving.image, flow), mask),
-            moving=SideTensors(fixed.image, fixed.mask),
+            fixed=SideTensors(warp(moving.image, flow), mask, features=features),
+            moving=SideTensors(fixed.image, fixed.mask, features=fixed.features),
         )
 
 

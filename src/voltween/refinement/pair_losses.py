@@ -1,6 +1,7 @@
 """Losses of a pair under a flow: of its images, structures and landmarks."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -35,32 +36,40 @@ class AffineNumbers(NamedTuple):
         return compose_affine(self.matrix, self.translation, inner)
 
 
+class Term(NamedTuple):
+    """Two images, or two sets of features, that are compared, and their weight."""
+
+    fixed: Float[Tensor, "1 n i j k"]
+    moving: Float[Tensor, "1 n i j k"]
+    measure: Measure
+    weight: float
+
+
 class PairLosses:
     """The losses of a pair, with everything prepared that is the same for all flows.
 
     Features of the moving image are computed once, and the flow warps the features.
     """
 
-    def __init__(
-        self, pair: PairTensors, measure: Measure, channel_weights: Sequence[float]
-    ) -> None:
+    def __init__(self, pair: PairTensors, terms: Sequence[Term]) -> None:
         self._pair = pair
-        self._loss = measure.loss
-        total = sum(channel_weights)
-        self._shares = [weight / total for weight in channel_weights]
-        fixed, moving = pair.fixed.image, pair.moving.image
-        self._fixed = [measure.describe(c) for c in fixed.split(1, dim=1)]
-        features = [measure.describe(c) for c in moving.split(1, dim=1)]
-        self._sizes = [channel.shape[1] for channel in features]
-        self._moving = torch.cat(features, dim=1)
+        self._losses = [term.measure.loss for term in terms]
+        self._shares = [term.weight for term in terms]
+        self._fixed = [term.measure.describe(term.fixed) for term in terms]
+        self._moving = [term.measure.describe(term.moving) for term in terms]
         self._labels = pair.shared_labels
         self._mask_weights = _mask_weights(pair)
         self._in_one_call = [
-            _in_one_call(*features, measure)
-            for features in zip(
-                self._fixed, self._moving.split(self._sizes, dim=1), strict=True
+            _in_one_call(fixed, moving, term.measure)
+            for fixed, moving, term in zip(
+                self._fixed, self._moving, terms, strict=True
             )
         ]
+
+    @cached_property
+    def _joined(self) -> Float[Tensor, "1 n i j k"]:
+        """The moving features of all terms, which are warped in one pass."""
+        return torch.cat(self._moving, dim=1)
 
     @property
     def has_guidance(self) -> bool:
@@ -68,14 +77,16 @@ class PairLosses:
         return bool(self._labels) or self._pair.fixed.points is not None
 
     def similarity_loss(self, flow: Float[Tensor, "b 3 i j k"]) -> Float[Tensor, ""]:
-        """Returns the weighted mean over the channels, averaged over the flows."""
+        """Returns the weighted sum of the terms, averaged over the flows."""
         count = len(flow)
-        moved = warp(_repeat(self._moving, count), flow).split(self._sizes, dim=1)
+        moved = warp(_repeat(self._joined, count), flow).split(
+            [features.shape[1] for features in self._moving], dim=1
+        )
         voxel_weights = self._voxel_weights(flow.detach())
         losses = [
-            share * self._loss(_repeat(fixed, count), channel, voxel_weights)
-            for share, fixed, channel in zip(
-                self._shares, self._fixed, moved, strict=True
+            share * loss(_repeat(fixed, count), channels, voxel_weights)
+            for share, loss, fixed, channels in zip(
+                self._shares, self._losses, self._fixed, moved, strict=True
             )
         ]
         return torch.stack(losses).sum()

@@ -20,6 +20,8 @@ class SideTensors:
     """Structures, with the same numbers on both sides."""
     points: Float[Tensor, "1 n 3"] | None = None
     """Landmarks in voxels, in the same order on both sides."""
+    features: Float[Tensor, "1 n i j k"] | None = None
+    """Learned features, where the refinement compares them."""
 
     def shrink(self, factor: int) -> "SideTensors":
         """Returns the same side on voxels `factor` times as wide.
@@ -31,6 +33,9 @@ class SideTensors:
             mask=None if self.mask is None else _average(self.mask, factor),
             labels=None if self.labels is None else _thin_out(self.labels, factor),
             points=None if self.points is None else _count_blocks(self.points, factor),
+            features=(
+                None if self.features is None else _average(self.features, factor)
+            ),
         )
 
 

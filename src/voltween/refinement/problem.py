@@ -8,11 +8,23 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from voltween.losses import Similarity, SimilarityLoss, measure_named, measure_of
+from voltween.losses import (
+    Similarity,
+    SimilarityLoss,
+    feature_measure,
+    measure_named,
+    measure_of,
+)
 from voltween.refinement.descent import Step, Watch
-from voltween.refinement.pair_losses import PairLosses
+from voltween.refinement.pair_losses import PairLosses, Term
 from voltween.refinement.pair_tensors import PairTensors
-from voltween.refinement.settings import AffineLevel, Level, Refinement
+from voltween.refinement.settings import (
+    FEATURE_WEIGHT,
+    FEATURES,
+    AffineLevel,
+    Level,
+    Refinement,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,17 +38,52 @@ class Problem:
     def losses(
         self, pair: PairTensors, similarity: Similarity | SimilarityLoss
     ) -> PairLosses:
-        """Prepares the losses of the pair, or of a version of it on wider voxels."""
+        """Prepares the losses of the pair's images, perhaps on wider voxels."""
+        return PairLosses(pair, self._image_terms(pair, similarity))
+
+    def dense_losses(self, pair: PairTensors) -> PairLosses:
+        """Prepares the losses of the dense part: of images, features or both.
+
+        Raises:
+            ValueError: If features are to be compared, and the pair has none.
+        """
+        refinement = self.refinement
+        if refinement.similarity != FEATURES:
+            return self.losses(pair, refinement.similarity)
+        weight = refinement.correlation_weight
+        images = self._image_terms(pair, "local correlation", weight) if weight else []
+        fixed, moving = pair.fixed.features, pair.moving.features
+        if fixed is None or moving is None:
+            raise ValueError("a pair without features")
+        measure = feature_measure(fixed.shape[1])
+        return PairLosses(pair, [*images, Term(fixed, moving, measure, FEATURE_WEIGHT)])
+
+    def _image_terms(
+        self,
+        pair: PairTensors,
+        similarity: Similarity | SimilarityLoss,
+        weight: float = 1.0,
+    ) -> list[Term]:
+        """One term per channel of the images; their weights add up to the given one."""
         window = self.refinement.window_voxels
         measure = (
             measure_named(similarity, window_voxels=window)
             if isinstance(similarity, str)
             else measure_of(similarity)
         )
+        both = zip(
+            pair.fixed.image.split(1, dim=1),
+            pair.moving.image.split(1, dim=1),
+            strict=True,
+        )
         channels = pair.fixed.image.shape[1]
         weights = self.refinement.channel_weights[:channels]
-        missing = [1.0] * (channels - len(weights))
-        return PairLosses(pair, measure, (*weights, *missing))
+        weights = (*weights, *[1.0] * (channels - len(weights)))
+        total = sum(weights)
+        return [
+            Term(*images, measure, weight * share / total)
+            for images, share in zip(both, weights, strict=True)
+        ]
 
     def reporter(
         self, part: Literal["affine", "dense"], number: int, level: AffineLevel | Level

@@ -5,11 +5,23 @@ from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from typing import Any, Literal, NamedTuple, get_args
 
-from voltween.errors import InputError, check_type
+from voltween.errors import InputError, check_range, check_type
 from voltween.losses import Similarity, SimilarityLoss, check_window, name_of_loss
+
+FEATURES: Literal["features"] = "features"
+"""Name of the similarity of learned features."""
+
+RefinementSimilarity = Literal[Similarity, "features"]
+"""Similarities of images, and that of features which a network tells from them."""
+
+FEATURE_WEIGHT = 8.0
+"""Weight of the features' difference, 0 to 1, beside the terms of the flow."""
 
 TransformKind = Literal["rigid", "similarity", "affine", "deformable"]
 """Kinds of transform, from 6 parameters (rigid) to an affine and a dense part."""
+
+
+_MOST = 1e6  # of a weight, far above values of use
 
 
 class AffineLevel(NamedTuple):
@@ -59,7 +71,7 @@ class Refinement:
     """Levels of the affine part, before the dense levels; without any, it stays."""
     transform: TransformKind = "deformable"
     """Kind of the result; only a deformable one has dense levels."""
-    similarity: Similarity | SimilarityLoss = "local correlation"
+    similarity: RefinementSimilarity | SimilarityLoss = "local correlation"
     """A name, or a function (fixed, moved) -> loss of PyTorch.
 
     A function is called with tensors (B, 1, I, J, K) with intensities from 0 to 1, and
@@ -67,6 +79,8 @@ class Refinement:
     compares whole images: masks are refused. While the scans still lie apart,
     normalized mutual information takes its place, as that of a local similarity.
     """
+    correlation_weight: float = 2.0
+    """Weight of the images' local correlation beside learned features; 0 for none."""
     window_voxels: int = 5
     """Side of the cubes of the local correlation: an odd number."""
     channel_weights: tuple[float, ...] = ()
@@ -95,6 +109,7 @@ class Refinement:
         _check_levels(self.levels, self.affine_levels)
         _check_kind(self)
         check_window(self.window_voxels, "window_voxels")
+        check_range("correlation_weight", self.correlation_weight, 0, _MOST)
         for weight in self.channel_weights:
             _check_positive("channel_weights", weight)
         for name in (
@@ -171,7 +186,7 @@ class Refinement:
 
 
 def _check_similarity(similarity: object) -> None:
-    names = get_args(Similarity)
+    names = get_args(RefinementSimilarity)
     if not callable(similarity) and similarity not in names:
         raise InputError(
             about="similarity",

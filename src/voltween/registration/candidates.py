@@ -80,7 +80,8 @@ class Optimization:
         An open search tries several shifts and rotations of the start. Stages of a
         network are left out: they bend the scan, and no affine answer follows them.
         """
-        problem, start, grids = self._problem(candidate)
+        plain = replace(candidate, view=candidate.view.with_features())
+        problem, start, grids = self._problem(plain)
         parts = find_affine_part(problem, None if is_open else start)
         stages = {AFFINE: (parts, grids)}
         if not candidate.is_by_network:

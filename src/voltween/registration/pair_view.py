@@ -20,6 +20,7 @@ from voltween.refinement import (
 )
 from voltween.registration.canonical import Grids
 from voltween.registration.guidance import Guidance, Side
+from voltween.registration.scan_features import ScanFeatures
 from voltween.spatial import (
     Affine,
     Grid,
@@ -43,6 +44,8 @@ class SideView:
     rule: Preprocessing
     grid: Grid
     device: torch.device
+    features: ScanFeatures | None = None
+    """The learned features of the scan, where a refinement compares them."""
 
     @classmethod
     def of(cls, scan: Image, rule: Preprocessing, device: torch.device) -> "SideView":
@@ -73,6 +76,7 @@ class SideView:
             mask=None if guidance.mask is None else self._mask(guidance.mask),
             labels=None if guidance.labels is None else self._labels(guidance.labels),
             points=None if guidance.points is None else self._points(guidance.points),
+            features=None if self.features is None else self._features(self.features),
         )
 
     def _channels(self, further: tuple[Image, ...]) -> Float[Tensor, "1 c i j k"]:
@@ -131,6 +135,9 @@ class SideView:
             )
         return torch.from_numpy(voxels.astype(np.float32))[None].to(self.device)
 
+    def _features(self, features: ScanFeatures) -> Float[Tensor, "1 n i j k"]:
+        return features.on(self.grid).to(self.device)
+
     def _to_tensor(self, data: np.ndarray) -> Tensor:
         return torch.from_numpy(data.copy())[None, None].to(self.device)
 
@@ -159,6 +166,14 @@ class PairView:
         to_fixed = fixed_to_moving.inverse().matrix
         grid = Grid(self.moving.grid.shape, to_fixed @ self.moving.grid.affine)
         return PairView(replace(self.fixed, grid=grid), self.moving)
+
+    def with_features(
+        self, fixed: ScanFeatures | None = None, moving: ScanFeatures | None = None
+    ) -> "PairView":
+        """The pair with the features of its scans, or without any."""
+        return PairView(
+            replace(self.fixed, features=fixed), replace(self.moving, features=moving)
+        )
 
     def for_refinement(self, refinement: Refinement) -> "PairView":
         """The pair on the voxels and with the multiples that a refinement needs.

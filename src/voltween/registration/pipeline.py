@@ -9,14 +9,16 @@ scans' own worlds (see `canonical`).
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from voltween.errors import InputError, check_type
+from voltween.files import naming
 from voltween.io import ImageLike, to_image
-from voltween.models import Model
+from voltween.models import FeatureModel, Model, load_model
 from voltween.preprocessing import without_padding
-from voltween.refinement import Refinement, Step, Watch
+from voltween.refinement import FAST, Refinement, Step, Watch
 from voltween.registration.candidates import run_network
 from voltween.registration.canonical import world_transforms
 from voltween.registration.fitting import fit_to_pair
@@ -25,6 +27,7 @@ from voltween.registration.initial import Relocation
 from voltween.registration.judge import Judge
 from voltween.registration.pair_view import PairView, SideView
 from voltween.registration.result import Registration, TweeningStage
+from voltween.registration.scan_features import ScanFeatures
 from voltween.registration.search import Search
 from voltween.registration.settling import (
     AUTO,
@@ -32,6 +35,7 @@ from voltween.registration.settling import (
     RefinementChoice,
     SettledModel,
     check_can_run,
+    settle_features,
     settle_model,
     settle_refinement,
 )
@@ -69,9 +73,9 @@ def register(
         The registration, whose `verdict` says whether it can be trusted.
 
     Raises:
-        InputError: If a scan cannot be used or is constant, if the model cannot be
-            right for the scans, if there is neither model nor refinement, or if
-            guidance has no refinement to guide or does not lie where the scan is.
+        InputError: If a scan cannot be used or is constant, if the model or the learned
+            features cannot be right for the scans, if there is neither model nor
+            refinement, or if guidance has no refinement to guide or lies elsewhere.
     """
     guidance = _checked(guidance, on_step)
     fixed, moving = to_image(fixed), to_image(moving)
@@ -83,6 +87,7 @@ def register(
         check_can_run(settled, settings, guidance)
         pair = Relocation(*shown, guidance)
         search = _prepare(pair, settled, settings, on_step)
+        search, features_name = _with_features(search, pair)
     with timing(seconds, "search"):
         best = search.best()
     with timing(seconds, "refinement"):
@@ -98,6 +103,7 @@ def register(
         stages=stages,
         seconds=seconds,
         refinement=search.refinement,
+        features_name=features_name,
         prepared_judge=None if pair.has_initial else search.judge,
     )
 
@@ -147,6 +153,45 @@ def register_by_network(fixed: Image, moving: Image, model: Model) -> Registrati
         stages=tuple(world),
         seconds=seconds,
     )
+
+
+def _with_features(search: Search, pair: Relocation) -> tuple[Search, str | None]:
+    """The search with the features of both scans, and their name, if it needs any.
+
+    Raises:
+        InputError: If there are none for such scans, or a scan cannot be registered to
+            their template.
+    """
+    features = settle_features(search.refinement, pair.fixed, pair.moving)
+    if features is None:
+        return search, None
+    with naming("fixed"):
+        fixed = _describe(pair.fixed, features)
+    with naming("moving"):
+        moving = _describe(pair.moving, features)
+    view = search.view.with_features(fixed, moving)
+    return replace(search, view=view), features.name
+
+
+def _describe(scan: Image, features: FeatureModel) -> ScanFeatures:
+    """The features of a scan, which is registered to their template first.
+
+    Raises:
+        InputError: If the scan cannot be registered to the template.
+    """
+    aligner = SettledModel(load_model(features.name), "that of the features")
+    result = register(features.template, scan, model=aligner, refinement=FAST)
+    if result.verdict.grade == "failed":
+        raise InputError(
+            about="learned features",
+            expected=f"scans like those that the features of {features.name} learned "
+            "from",
+            got="one that cannot be registered to their template: "
+            + "; ".join(result.verdict.reasons),
+            advice="take another similarity",
+        )
+    volume = features.of(scan, result.fixed_to_moving)
+    return ScanFeatures(volume, result.fixed_to_moving.unchecked_inverse())
 
 
 def _prepare(

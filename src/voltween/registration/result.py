@@ -63,6 +63,8 @@ class Registration:
     """Time that each part of the registration took, by its name."""
     refinement: Refinement | None = None
     """Settings by which the last stage was optimized on the pair, if it was."""
+    features_name: str | None = None
+    """Name of the learned features that the refinement compared, if it did."""
     model_reason: str = ""
     """Why this model was taken."""
     prepared_judge: Judge | None = None

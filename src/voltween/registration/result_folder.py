@@ -14,6 +14,7 @@ from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.files import PathLike
 from voltween.folders import check_result_folder, whole_folder
 from voltween.metrics import corresponding_landmarks
+from voltween.models import features_digest
 from voltween.registration.origin import Origin, recording_warnings, versions
 from voltween.registration.outputs import (
     FILES,
@@ -146,12 +147,18 @@ def _figures(
         "model_reason": registration.model_reason,
         "model_sha256": origin.model_digest,
         "refinement": refinement and refinement.facts(),
+        "features": _features(registration.features_name),
         **origin.facts(),
         "outputs": [output.file for output in outputs.values()],
         "seconds": _by_clock({**registration.seconds, **seconds}),
         "versions": versions(),
         **({"dice": dice} if dice else {}),
     }
+
+
+def _features(name: str | None) -> dict[str, str] | None:
+    """Name and SHA-256 of the learned features; None if none were compared."""
+    return None if name is None else {"name": name, "sha256": features_digest(name)}
 
 
 def _dice(result: LabeledResult, origin: Origin) -> dict[str, dict[str, float]]:

@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 
 from voltween.errors import InputError
 from voltween.models import Model
-from voltween.refinement import FAST_ALONE, AffineLevel, Refinement, Watch, from_scratch
+from voltween.refinement import (
+    FAST_ALONE,
+    FEATURES,
+    AffineLevel,
+    Refinement,
+    Watch,
+    from_scratch,
+)
 from voltween.registration.candidates import (
     Candidate,
     Optimization,
@@ -102,8 +109,8 @@ class Search:
         if not start.is_by_network:
             settings = from_scratch(settings)
         refined = Optimization(settings, self.guidance, self.watch).dense(start)
-        if not self.guidance.is_empty:  # the images are not all that counts
-            return refined
+        if not self.guidance.is_empty or settings.similarity == FEATURES:
+            return refined  # the images are not all that counts
         gain = refined.similarity - start.similarity
         return refined if gain > _least_gain(start.similarity) else start
 

@@ -6,8 +6,16 @@ from typing import Literal, NamedTuple, cast, get_args
 
 from voltween.errors import FitWarning, InputError
 from voltween.files import PathLike
-from voltween.models import Model, check_fit, choose_model, load_model
+from voltween.models import (
+    FeatureModel,
+    Model,
+    check_fit,
+    choose_features,
+    choose_model,
+    load_model,
+)
 from voltween.refinement import (
+    FEATURES,
     WITHOUT_MODEL,
     Effort,
     Refinement,
@@ -98,6 +106,19 @@ def settle_refinement(
         + ", ".join(("auto", *get_args(Effort), *get_args(TransformKind))),
         got=repr(wanted),
     )
+
+
+def settle_features(
+    refinement: Refinement | None, fixed: Image, moving: Image
+) -> FeatureModel | None:
+    """The learned features that a refinement compares; None if it compares none.
+
+    Raises:
+        InputError: If there are none for such scans.
+    """
+    if refinement is None or refinement.similarity != FEATURES:
+        return None
+    return choose_features(fixed, moving)
 
 
 def check_can_run(
