@@ -6,7 +6,14 @@ from voltween.cli.parameters import Parameter
 
 _REGISTRATION = {
     "Refinement": (
-        *("transform", "similarity", "voxels", "diffeomorphic", "symmetric"),
+        *(
+            "transform",
+            "similarity",
+            "correlation_weight",
+            "voxels",
+            "diffeomorphic",
+            "symmetric",
+        ),
         *("seconds", "channel-weights"),
     ),
     "Guidance": (

@@ -14,8 +14,8 @@ from voltween.ops.arguments import (
     lay_out,
     same_precision,
 )
-from voltween.ops.native import native
-from voltween.ops.operation import Kernel, NativeOperation, Saved, is_on_cpu
+from voltween.ops.native import native, runs_compiled
+from voltween.ops.operation import Kernel, NativeOperation, Saved
 
 
 def spread(
@@ -41,7 +41,7 @@ def gather(
     """
     if control.shape[2:] == gradient.shape[2:]:
         return gradient
-    if is_on_cpu(gradient):
+    if runs_compiled(gradient):
         return _backward(control, gradient)
     with torch.enable_grad():
         leaf = control.detach().requires_grad_()
