@@ -6,8 +6,8 @@ from voltween.cli.parameters import Parameter
 
 _REGISTRATION = {
     "Refinement": (
-        *(
-            "transform",
+        *("transform", "similarity", "correlation-weight", "voxels", "diffeomorphic"),
+        *("symmetric", "seconds", "channel-weights"),
             "similarity",
             "correlation_weight",
             "voxels",
