@@ -8,13 +8,6 @@ _REGISTRATION = {
     "Refinement": (
         *("transform", "similarity", "correlation-weight", "voxels", "diffeomorphic"),
         *("symmetric", "seconds", "channel-weights"),
-            "similarity",
-            "correlation_weight",
-            "voxels",
-            "diffeomorphic",
-            "symmetric",
-        ),
-        *("seconds", "channel-weights"),
     ),
     "Guidance": (
         *("initial", "fixed-mask", "moving-mask", "fixed-labels", "moving-labels"),
