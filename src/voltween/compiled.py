@@ -57,7 +57,8 @@ def _warn(error: ImportError) -> None:
     warnings.warn(
         f"no compiled operations ({error}): registering takes two to four times as "
         "long; install a C++20 compiler, such as by 'apt install g++', and then "
-        "Voltween again: pip install --force-reinstall --no-deps --no-cache-dir voltween",
+        "Voltween again: pip install --force-reinstall --no-deps --no-cache-dir "
+        "voltween",
         SlowOperationsWarning,
         stacklevel=3,
     )
