@@ -56,8 +56,8 @@ def _warn(error: ImportError) -> None:
     _has_warned = True
     warnings.warn(
         f"no compiled operations ({error}): registering takes two to eight times as "
-        "long; install a C++20 compiler, such as by 'apt install g++', and then Voltween "
-        "again: pip install --force-reinstall --no-deps --no-cache-dir voltween",
+        "long; install a C++20 compiler, such as by 'apt install g++', and then "
+        "Voltween again: pip install --force-reinstall --no-deps --no-cache-dir voltween",
         SlowOperationsWarning,
         stacklevel=3,
     )
