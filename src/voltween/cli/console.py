@@ -116,7 +116,7 @@ def show_markdown(text: str) -> None:
 
 def _plain(objects: tuple[Any, ...]) -> str:
     """What is printed, without colors."""
-    page = PlainConsole()
-    page.file, page.width = io.StringIO(), _LOG_WIDTH
+    text, page = io.StringIO(), PlainConsole()
+    page.file, page.width = text, _LOG_WIDTH
     page.print_unlogged(*objects)
-    return page.file.getvalue()  # type: ignore[attr-defined]
+    return text.getvalue()
