@@ -16,7 +16,7 @@ import tyro
 from shared import Manifest
 
 from voltween.cohorts import read_manifest
-from voltween.files import whole_file
+from voltween.storage import whole_file
 from voltween.training.model_fingerprint import measure_training_scans
 
 

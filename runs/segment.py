@@ -39,7 +39,7 @@ from voltween.fusion import Atlas, Fusion, fuse_labels
 from voltween.metrics import dice_per_label
 from voltween.registration import RECORD
 from voltween.spatial import Image, LabelMap, Transform
-from voltween.text_files import read_json
+from voltween.storage import read_json
 from voltween.workers import Engine
 
 Row = dict[str, str | float]

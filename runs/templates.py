@@ -31,7 +31,7 @@ from voltween.cohorts import Case, cases_of_split, read_manifest, write_manifest
 from voltween.metrics import dice_per_label
 from voltween.registration import RECORD
 from voltween.spatial import Grid, LabelMap, Transform, labels_in_common
-from voltween.text_files import read_json
+from voltween.storage import read_json
 
 ROUNDS = 3
 Row = dict[str, str | float]

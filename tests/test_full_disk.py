@@ -10,7 +10,7 @@ import pytest
 from support.commands import run_here
 from support.downloads import adhd200
 from support.kills import Compare, Register, Train, prepare_inputs
-from voltween.workspaces import PREFIX
+from voltween.storage.workspaces import PREFIX
 
 FULL, LARGE = "4k", "64m"
 

@@ -15,7 +15,7 @@ import pytest
 from support.commands import run_here
 from support.forks import command_server, kill_group
 from support.kills import KILLABLE, prepare_inputs
-from voltween.workspaces import PREFIX
+from voltween.storage.workspaces import PREFIX
 
 KILLS = int(os.environ.get("VOLTWEEN_KILLS", len(KILLABLE)))
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)

@@ -9,8 +9,8 @@ from support.commands import run_here
 from support.phantoms import write_manifest_of, write_phantoms
 from voltween import io
 from voltween.batches.kept_files import kept_digest, kept_file
-from voltween.digests import content_digest
 from voltween.errors import SuspiciousInputWarning
+from voltween.storage import content_digest
 
 
 @pytest.fixture(name="path")

@@ -11,7 +11,7 @@ from voltween.batches.names import (
     safe_names,
     stem,
 )
-from voltween.files import file_name
+from voltween.storage import file_name
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from support.cohorts import write_cohort
 from voltween.cohorts import Case, cases_of_split, read_manifest, write_manifest
 from voltween.cohorts.same_content import same_content
 from voltween.errors import InputError, SuspiciousInputWarning
-from voltween.inputs import check_is_no_input, reading
+from voltween.storage import check_is_no_input, reading
 
 
 def test_manifest_paths_are_relative_to_its_folder(tmp_path):

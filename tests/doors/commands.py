@@ -4,7 +4,7 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 from voltween.cli import invocation
-from voltween.inputs import reading
+from voltween.storage import reading
 
 
 def run(command):

@@ -17,9 +17,9 @@ from voltween.errors import MissingPackageError, OutputError
 from voltween.evaluation import Method, align_cases, alignment, evaluate
 from voltween.evaluation.alignment import Alignment, prealign
 from voltween.evaluation.methods import Answer
-from voltween.files import whole_file
 from voltween.process import Used
 from voltween.spatial import Affine, Points
+from voltween.storage import whole_file
 from voltween.workers import Runner
 
 

@@ -9,7 +9,7 @@ from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.evaluation import PairScore
 from voltween.evaluation.records import Record, Records, kept_transform
 from voltween.evaluation.scores import StageScore, StructureScore
-from voltween.files import file_name
+from voltween.storage import file_name
 
 NAMES = {"method": "model:/a/b.safetensors", "fixed": "one", "moving": "two"}
 RECORD = Record(

@@ -226,7 +226,7 @@ def write_methods(folder):
 
 def write_finished(folder):
     """Writes the record of a prepared case with one file."""
-    from voltween.store import Store
+    from voltween.storage import Store
 
     with Store(folder, "finished").making(_FACTS, name="anna") as draft:
         draft.path("images/anna.nii.gz").write_bytes(b"12345")

@@ -8,9 +8,8 @@ from pydicom.dataset import Dataset
 
 from support.dicom import SAGITTAL, write_series, write_slice
 from voltween import io
-from voltween.digests import content_digest
 from voltween.errors import InputError, SuspiciousInputWarning
-from voltween.inputs import check_is_no_input, is_there, reading
+from voltween.storage import check_is_no_input, content_digest, is_there, reading
 
 VOXELS = np.random.default_rng(0).integers(0, 900, (7, 6, 8)).astype(np.uint16)
 LPS = np.array([-1, -1, 1])

@@ -7,9 +7,9 @@ import pytest
 import SimpleITK as sitk
 
 from voltween import io
-from voltween.digests import content_digest
 from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.spatial import Grid, Image, LabelMap
+from voltween.storage import content_digest
 
 ngff_zarr = pytest.importorskip("ngff_zarr", reason="ngff-zarr is not installed")
 

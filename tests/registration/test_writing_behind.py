@@ -8,10 +8,10 @@ import pytest
 
 from support.scans import FIXED, tiny_model
 from voltween.errors import InputError, OutputError
-from voltween.inputs import reading
 from voltween.io import write
 from voltween.registration import outputs, register, write_registration
 from voltween.registration.writing_behind import writing_behind
+from voltween.storage import reading
 
 SECONDS = 10
 

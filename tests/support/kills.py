@@ -14,7 +14,7 @@ from support.scans import tiny_model
 from support.training import assert_equal
 from voltween import io
 from voltween.models import save_model
-from voltween.store import Store
+from voltween.storage import Store
 
 RESULT = ("registration.json", "moved.nii.gz", "fixed_to_moving.h5")
 

@@ -2,7 +2,7 @@
 
 from support.commands import run_here
 from support.phantoms import write_manifest_of, write_phantoms
-from voltween.store import Store
+from voltween.storage import Store
 
 NAMES = [f"s-{number}" for number in range(1, 6)]
 """The pairs."""

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from support.toys import note_slowly
-from voltween.stopping import stopping_at_signals
+from voltween.process import stopping_at_signals
 from voltween.workers import Engine, Task, run_tasks
 
 

@@ -4,7 +4,7 @@ import errno
 import os
 from types import SimpleNamespace
 
-from voltween import locks
+from voltween.storage import locks
 
 
 def locks_of_windows(monkeypatch):

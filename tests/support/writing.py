@@ -7,14 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from voltween import files
+from voltween.storage import files
 
 LINES = (
     "import os, signal, sys",
     "sys.path.insert(0, {source!r})",
     "from pathlib import Path",
-    "from voltween.files import whole_file",
-    "from voltween.folders import whole_folder",
+    "from voltween.storage.files import whole_file",
+    "from voltween.storage.folders import whole_folder",
     "target = Path({target!r})",
 )
 SOURCE = str(Path(files.__file__).parents[1])

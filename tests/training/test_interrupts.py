@@ -7,7 +7,7 @@ import pytest
 
 from support.processes import no_signals_ignored
 from support.training import CONFIG, LAST, assert_equal, run
-from voltween.stopping import stopping_at_signals
+from voltween.process import stopping_at_signals
 
 
 @pytest.fixture(autouse=True)

@@ -13,10 +13,10 @@ import torch
 from PIL import Image as Picture
 
 from support.training import CASCADE, CONFIG, LAST, PREPROCESSING, assert_equal, run
-from voltween import files
 from voltween.errors import InputError, OutputError
 from voltween.models import Model, load_model
 from voltween.networks import build, config_facts
+from voltween.storage import files
 from voltween.training import StageValidation
 from voltween.training.run_folder import Progress, RunFolder, environment
 

@@ -13,10 +13,9 @@ from typing import Any
 from voltween import io
 from voltween.baselines.transform_check import check_transform
 from voltween.errors import InputError
-from voltween.files import naming
 from voltween.process import Used, require
 from voltween.spatial import Affine, Grid, Image, Transform
-from voltween.workspaces import workspace
+from voltween.storage import naming, workspace
 
 _CHILD = Path(__file__).with_name("child.py")
 _THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"

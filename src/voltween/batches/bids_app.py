@@ -6,7 +6,7 @@ from pathlib import Path
 from voltween.batches.bids_input import entities_of, is_bids, read_bids
 from voltween.batches.work import Work
 from voltween.errors import InputError
-from voltween.text_files import read_json
+from voltween.storage import read_json
 
 _DESCRIPTION = "dataset_description.json"
 _REQUIRED = ("Name", "BIDSVersion")

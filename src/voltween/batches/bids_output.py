@@ -9,7 +9,7 @@ from typing import Any
 
 from voltween.batches.bids_input import entities_of
 from voltween.batches.layout import FAILED, PARTS, RECORDS, THUMBNAILS, Layout
-from voltween.text_files import write_if_changed
+from voltween.storage import write_if_changed
 from voltween.workers import SLURM_LOGS
 
 _BIDS_VERSION = "1.10.0"

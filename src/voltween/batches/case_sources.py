@@ -9,7 +9,7 @@ from voltween.batches.bids_input import is_bids, read_bids
 from voltween.batches.names import SCAN_SUFFIXES, names_of_paths
 from voltween.cohorts import Case, read_manifest
 from voltween.errors import InputError
-from voltween.inputs import add_inputs
+from voltween.storage import add_inputs
 
 _DICOM_MARK = (128, b"DICM")
 _LOOKED_AT = 20  # files of a folder that may be one of DICOM

@@ -31,12 +31,11 @@ from voltween.batches.work import (
 )
 from voltween.cohorts import read_structures
 from voltween.errors import InputError
-from voltween.files import file_name, output_folder
-from voltween.inputs import check_is_no_input
 from voltween.models import weights_digest
 from voltween.refinement import WITHOUT_MODEL
 from voltween.registration import AUTO, check_outputs
 from voltween.reports import INDEX
+from voltween.storage import check_is_no_input, file_name, output_folder
 from voltween.workers import STATUS, Engine, Outcome, Status, Task, run_tasks
 
 

@@ -7,8 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from voltween.digests import content_digest
-from voltween.inputs import files_of
+from voltween.storage import content_digest, files_of
 
 Value = TypeVar("Value")
 Stamp = tuple[tuple[str, int, int], ...]

@@ -5,9 +5,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from voltween.batches.kept_files import Stamp, stamp_of
-from voltween.files import PathLike
 from voltween.models import Model, load_model
 from voltween.networks import Precision
+from voltween.storage import PathLike
 
 _CPU = "cpu"
 _MODELS = 2  # a pair may take another model than the one before it

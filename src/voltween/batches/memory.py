@@ -10,9 +10,9 @@ import numpy as np
 from voltween import io
 from voltween.batches.pair_job import PairJob
 from voltween.batches.work import Work
-from voltween.inputs import files_of
 from voltween.process import machine_bytes
 from voltween.refinement import FEATURES
+from voltween.storage import files_of
 from voltween.workers import Engine
 
 _FIXED_BYTES = 1.5e9

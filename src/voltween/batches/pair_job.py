@@ -14,7 +14,6 @@ from voltween.batches.kept_model import kept_model
 from voltween.batches.label_names import names_of_pair, number_by_names
 from voltween.batches.options import RegistrationOptions
 from voltween.errors import InputError
-from voltween.files import PathLike
 from voltween.models import weights_digest
 from voltween.refinement import Step
 from voltween.registration import (
@@ -42,6 +41,7 @@ from voltween.spatial import (
     Transform,
     check_labels_on_scan,
 )
+from voltween.storage import PathLike
 
 OnStep = Callable[[Step], object]
 OnRegistered = Callable[[Registration, Carried], object]

@@ -9,8 +9,7 @@ from voltween.batches.companions import Companions
 from voltween.batches.names import names_of_paths, stem
 from voltween.cohorts import Case, ordered_pairs
 from voltween.errors import InputError
-from voltween.inputs import add_inputs, is_there
-from voltween.text_files import read_table
+from voltween.storage import add_inputs, is_there, read_table
 
 _SEPARATOR = ";"
 _SIDES = ("fixed", "moving")

@@ -12,7 +12,7 @@ from voltween.batches.tables import PairRow
 from voltween.batches.work import Work
 from voltween.cohorts import Case
 from voltween.registration import OUTPUTS, RECORD
-from voltween.text_files import read_json
+from voltween.storage import read_json
 
 Registering = Callable[[Sequence[Work], Path], list[PairRow]]
 """Registers what is missing of a cohort in a folder; returns the rows of all pairs."""

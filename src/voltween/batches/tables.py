@@ -9,8 +9,7 @@ from pathlib import Path
 
 from voltween.batches.scores import GRADES, Scores
 from voltween.batches.work import Work, stored_pair
-from voltween.escaping import markdown
-from voltween.text_files import csv_text, write_if_changed
+from voltween.storage import csv_text, markdown, write_if_changed
 
 PAIRS, SUMMARY = "pairs.csv", "summary.md"
 _SCORES = (

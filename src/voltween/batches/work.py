@@ -16,14 +16,11 @@ from voltween.batches.pair_job import PairJob, register_files
 from voltween.batches.scores import scores_of
 from voltween.errors import InputError
 from voltween.figures import write_thumbnail
-from voltween.files import PathLike
-from voltween.finished import Finished
-from voltween.inputs import reading
 from voltween.models import shipped_models, weights_digest
 from voltween.refinement import WITHOUT_MODEL
 from voltween.registration import AUTO, Carried, Registration
 from voltween.reports import Crop, scans_to_show
-from voltween.store import Store
+from voltween.storage import Finished, PathLike, Store, reading
 
 _FORMAT = 2  # raise it when results or their records change
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from voltween.benchmarks import markdown_tables
 from voltween.benchmarks.suite import Part, Results
-from voltween.files import output_folder, whole_file
+from voltween.storage import output_folder, whole_file
 
 _PAGE = """\
 # Performance

@@ -13,8 +13,8 @@ from voltween.cli.catalogue import COMMANDS as COMMANDS
 from voltween.cli.catalogue import WITHOUT_PREFIXES, overview
 from voltween.cli.kinds import kind_of
 from voltween.cli.streams import read_names_as_utf8, writing_to_streams
+from voltween.process import stopping_at_signals
 from voltween.starting import finish, resume_collector
-from voltween.stopping import stopping_at_signals
 
 if TYPE_CHECKING:
     from voltween.cli.common import CommonOptions
@@ -123,7 +123,7 @@ def execute(
         run: Runs the command; by default its own method does.
     """
     from voltween.cli import invocation
-    from voltween.inputs import reading
+    from voltween.storage import reading
 
     resume_collector()  # imports are done
     token = invocation.words.set(words)
@@ -165,25 +165,40 @@ def read_command(name: str, words: list[str]) -> Any:
         InputError: If there is no such command, an option is unknown, a value is
             missing or of another type, or a number is out of any range.
     """
-    import os
-
-    import tyro  # not for help and version: it takes a third of a second
-
-    from voltween.cli import invocation
     from voltween.cli.words import check_command
 
     kind = kind_of(name, words)
     is_grouped = name in WITHOUT_PREFIXES
     check_command(name, kind, words, is_grouped=is_grouped)
+    return build_command(f"voltween {name}", kind, words, is_grouped=is_grouped)
+
+
+def build_command(
+    program: str, kind: Callable[..., Any], words: list[str], *, is_grouped: bool
+) -> Any:
+    """The command of a program, made from its words.
+
+    Args:
+        program: The program, as its help names it.
+        kind: The dataclass of the command.
+        words: The words after the program.
+        is_grouped: Whether options have their own names, without those of groups.
+
+    Raises:
+        InputError: If a number is out of any range.
+    """
+    import os
+
+    import tyro  # not for help and version: it takes a third of a second
+
+    from voltween.cli import invocation
+
     # Plugins of a checker of types that tyro uses: the search takes 30 milliseconds.
     os.environ.setdefault("TYPEGUARD_DISABLE_PLUGIN_AUTOLOAD", "1")
     marks = tyro.conf
     config = (marks.DisallowNone, marks.FlagCreatePairsOff, marks.OmitArgPrefixes)
     command = tyro.cli(
-        kind,
-        prog=f"voltween {name}",
-        args=words,
-        config=config if is_grouped else None,
+        kind, prog=program, args=words, config=config if is_grouped else None
     )
     invocation.check_options(command)
     return command

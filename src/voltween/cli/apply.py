@@ -15,8 +15,6 @@ from voltween.cli.reference_grid import read_reference_grid
 from voltween.cli.results import report_written
 from voltween.cli.transform_words import NamedTransform, read_transforms
 from voltween.errors import InputError
-from voltween.files import naming
-from voltween.inputs import check_is_no_input
 from voltween.spatial import (
     Grid,
     Interpolation,
@@ -27,6 +25,7 @@ from voltween.spatial import (
     resample_channels,
     with_spacing,
 )
+from voltween.storage import check_is_no_input, naming
 
 _MIXING = "linear", "cubic"
 NumberType = Literal[

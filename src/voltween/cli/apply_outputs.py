@@ -5,7 +5,7 @@ from pathlib import Path
 
 from voltween import io
 from voltween.errors import InputError
-from voltween.files import output_folder
+from voltween.storage import output_folder
 
 _KEPT = (".nii.gz", ".nii", ".mha", ".ome.zarr", ".csv", ".fcsv", ".mrk.json")
 _OTHERS = (".nrrd", ".nhdr", ".mhd", ".mgz", ".mgh", ".hdr", ".img", ".dcm", ".json")

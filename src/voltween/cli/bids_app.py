@@ -3,7 +3,6 @@
 BIDS Apps have one command line in common: data set, output, level of the analysis.
 """
 
-import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,18 +27,16 @@ from voltween.batches import (
     works_of,
     write_pages,
 )
-from voltween.cli.app import execute
+from voltween.cli.app import build_command, execute
 from voltween.cli.console import console, show_markdown
 from voltween.cli.engine import EngineOptions, LogLines, showing
-from voltween.cli.invocation import check_options
-from voltween.cli.register import EXIT_FAILED, GROUPED
+from voltween.cli.register import EXIT_FAILED
 from voltween.errors import InputError
-from voltween.locks import alone_in
+from voltween.storage import alone_in
 
 PROGRAM = "voltween-bids"
 
 
-@tyro.conf.configure(*GROUPED)
 @dataclass(frozen=True)
 class BidsApp:
     """Register the T1-weighted scans of a BIDS data set (a BIDS App).
@@ -148,8 +145,5 @@ def run_bids_app(words: list[str]) -> None:
 
         print(f"{PROGRAM} {__version__}")
         return
-    # Plugins of a checker of types that tyro uses: the search takes 30 milliseconds.
-    os.environ.setdefault("TYPEGUARD_DISABLE_PLUGIN_AUTOLOAD", "1")
-    command = tyro.cli(BidsApp, prog=PROGRAM, args=words)
-    check_options(command)
+    command = build_command(PROGRAM, BidsApp, words, is_grouped=True)
     execute(command, (PROGRAM, *words))

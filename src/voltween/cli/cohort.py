@@ -29,7 +29,7 @@ from voltween.cli.invocation import words
 from voltween.cli.register import EXIT_FAILED
 from voltween.cli.results import give_result
 from voltween.errors import InputError, VoltweenError, check_range
-from voltween.locks import alone_in
+from voltween.storage import alone_in
 from voltween.workers import SlurmJob, array_script
 
 _OWN = ("--print-sbatch", "--slurm", "--jobs", "--part")

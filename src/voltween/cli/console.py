@@ -17,7 +17,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from voltween.cli import log
-from voltween.escaping import terminal
+from voltween.storage import terminal
 
 _LOG_WIDTH = 100  # characters of tables in a log file
 

@@ -10,8 +10,8 @@ from tyro.conf import Positional
 from voltween import io
 from voltween.cli.reference_grid import read_reference_grid
 from voltween.cli.results import report_written
-from voltween.inputs import check_is_no_input
 from voltween.spatial import Affine
+from voltween.storage import check_is_no_input
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from rich.text import Text
 from voltween.cli.console import console, error_console
 from voltween.cli.progress import progress_bar
 from voltween.errors import InputError, check_range
-from voltween.escaping import terminal
-from voltween.files import output_folder
+from voltween.storage import output_folder, terminal
 from voltween.workers import (
     SLURM_LOGS,
     STATUS,

@@ -12,12 +12,11 @@ from voltween.cli.progress import changing_line
 from voltween.cli.results import report_written
 from voltween.cohorts import read_manifest
 from voltween.errors import InputError
-from voltween.files import folder_of
-from voltween.inputs import check_is_no_input
 from voltween.models import load_model
 from voltween.process import require
 from voltween.registration import register_by_network
 from voltween.spatial import check_labels_on_scan
+from voltween.storage import check_is_no_input, folder_of
 
 if TYPE_CHECKING:  # only drawing needs Matplotlib, which takes 0.5 s to import
     from matplotlib.figure import Figure

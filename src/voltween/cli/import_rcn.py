@@ -8,11 +8,10 @@ import tyro
 from tyro.conf import Positional
 
 from voltween.cli.results import report_written
-from voltween.files import check_suffix
-from voltween.inputs import check_is_no_input
 from voltween.models import SUFFIX, Model, read_rcn_network, save_model
 from voltween.networks import VolumeTweeningNetwork
 from voltween.preprocessing import Placement, Preprocessing
+from voltween.storage import check_is_no_input, check_suffix
 
 _ORIGIN = "https://github.com/microsoft/Recursive-Cascaded-Networks"
 

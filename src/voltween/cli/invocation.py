@@ -7,8 +7,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from voltween.inputs import is_there
-from voltween.text_files import check_numbers
+from voltween.storage import check_numbers, is_there
 
 words: ContextVar[tuple[str, ...]] = ContextVar("words", default=())
 """The words of the command line, `voltween` first; empty outside of a command."""

@@ -12,7 +12,7 @@ from tyro.conf import Positional
 from voltween.cli.console import console
 from voltween.cli.results import report_written
 from voltween.cohorts import SPLITS, Case, join_manifests, write_new_manifest
-from voltween.inputs import check_is_no_input
+from voltween.storage import check_is_no_input
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from voltween.errors import InputError, OutputError, VoltweenError
-from voltween.escaping import terminal
-from voltween.files import folder_of, unwritable
-from voltween.inputs import check_is_no_input
+from voltween.storage import check_is_no_input, folder_of, terminal, unwritable
 
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ")
 _file: Path | None = None

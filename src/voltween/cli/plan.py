@@ -14,7 +14,7 @@ from voltween.cli.progress import case_progress
 from voltween.cli.results import give_result, report_written
 from voltween.cohorts import check_scans, read_manifest
 from voltween.errors import InputError
-from voltween.inputs import check_is_no_input
+from voltween.storage import check_is_no_input
 from voltween.training import (
     describe_fingerprint,
     fine_tuned,

@@ -15,7 +15,7 @@ from rich.progress import (
 from rich.text import Text
 
 from voltween.cli.console import console, error_console
-from voltween.escaping import terminal
+from voltween.storage import terminal
 
 
 class Description(ProgressColumn):

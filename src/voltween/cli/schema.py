@@ -10,9 +10,8 @@ from tyro.conf import Positional
 
 from voltween.cli.console import console
 from voltween.cli.results import give_result, report_written
-from voltween.files import whole_file
-from voltween.inputs import check_is_no_input
 from voltween.schemas import schema_named
+from voltween.storage import check_is_no_input, whole_file
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,15 @@ from voltween.cli.console import console, error_console
 from voltween.cli.engine import EngineOptions
 from voltween.cli.results import give_result, report_written
 from voltween.cli.works import cases_in, registering
-from voltween.files import check_suffix, folder_of, output_folder
 from voltween.fusion import SegmentationOptions, segment_scan
-from voltween.inputs import check_is_no_input
-from voltween.locks import alone_in
-from voltween.workspaces import workspace
+from voltween.storage import (
+    alone_in,
+    check_is_no_input,
+    check_suffix,
+    folder_of,
+    output_folder,
+    workspace,
+)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,7 @@ from voltween.cohorts import (
     split_cases,
     write_new_manifest,
 )
-from voltween.files import naming
-from voltween.inputs import check_is_no_input
+from voltween.storage import check_is_no_input, naming
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,7 @@ from voltween.cli.results import report_written
 from voltween.cohorts import Case, read_manifest
 from voltween.errors import check_range
 from voltween.figures import tweening_picture
-from voltween.files import output_folder, whole_file
-from voltween.inputs import check_is_no_input
+from voltween.storage import check_is_no_input, output_folder, whole_file, workspace
 from voltween.training import (
     Recipe,
     SynthesizedPair,
@@ -27,7 +26,6 @@ from voltween.training import (
     read_plan,
     synthesized_pairs,
 )
-from voltween.workspaces import workspace
 
 _MOST_PAIRS = 10_000
 _PICTURE = "pair.png"

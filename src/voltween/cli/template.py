@@ -13,9 +13,7 @@ from voltween.cli.console import error_console, show_markdown
 from voltween.cli.engine import EngineOptions
 from voltween.cli.results import give_result, report_written
 from voltween.cli.works import cases_in, registering
-from voltween.files import output_folder
-from voltween.inputs import check_is_no_input
-from voltween.locks import alone_in
+from voltween.storage import alone_in, check_is_no_input, output_folder
 from voltween.templates import SUMMARY, TEMPLATE, TemplateOptions, build_template
 
 

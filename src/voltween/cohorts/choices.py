@@ -12,7 +12,7 @@ from typing import Any, Literal
 from voltween.cohorts.downloads.download import Download, IntensityRule, Region
 from voltween.cohorts.name_files import read_names, read_splits
 from voltween.errors import InputError
-from voltween.text_files import read_json, write_if_changed
+from voltween.storage import read_json, write_if_changed
 
 RECORD = "options.json"
 _DEFAULT_VAL_SHARE = 0.1

@@ -10,7 +10,7 @@ from voltween.cohorts.finished_cases import FinishedCase
 from voltween.cohorts.manifest import write_manifest
 from voltween.cohorts.manifest_row import Case
 from voltween.cohorts.pairs import Pair
-from voltween.text_files import csv_text, write_if_changed
+from voltween.storage import csv_text, write_if_changed
 
 MANIFEST = "cases.csv"
 WRITTEN = f"finished/{MANIFEST}"

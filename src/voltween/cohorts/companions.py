@@ -14,8 +14,8 @@ from voltween.cohorts.downloads.scans import SourceScan, group_scans
 from voltween.cohorts.downloads.sources import Source, SourceFile, open_source
 from voltween.cohorts.raters import RatedPoints, average_raters
 from voltween.errors import InputError
-from voltween.files import naming
 from voltween.spatial import Image, Points
+from voltween.storage import naming
 
 _POINTS_SUFFIXES = (".csv", ".fcsv", ".mrk.json")
 

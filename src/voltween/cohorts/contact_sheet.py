@@ -13,7 +13,6 @@ from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
 from voltween import io
-from voltween.escaping import terminal
 from voltween.figures import (
     PLANES,
     Window,
@@ -23,8 +22,8 @@ from voltween.figures import (
     paint_panel,
     plane_view,
 )
-from voltween.files import whole_file
 from voltween.spatial import Image, LabelMap
+from voltween.storage import terminal, whole_file
 
 CASES_PER_PAGE = 40
 _CASES_PER_ROW = 4

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from voltween.cohorts.cohort_folder import MANIFEST, WRITTEN
 from voltween.errors import InputError
-from voltween.text_files import read_table
+from voltween.storage import read_table
 
 _SHOWN = 5  # edits in one line
 

@@ -14,9 +14,7 @@ from typing import Any
 
 from voltween import io
 from voltween.cohorts.case_preparation import PreparedCase
-from voltween.files import file_name
-from voltween.finished import Finished
-from voltween.store import Store
+from voltween.storage import Finished, Store, file_name
 
 _FOLDER = "finished"
 

@@ -7,9 +7,16 @@ from pathlib import Path
 from voltween.cohorts.manifest_checks import check_cases, check_rows
 from voltween.cohorts.manifest_row import Case
 from voltween.errors import InputError
-from voltween.files import PathLike, check_suffix, existing_file, folder_of
-from voltween.inputs import add_inputs
-from voltween.text_files import csv_text, read_table, write_if_changed
+from voltween.storage import (
+    PathLike,
+    add_inputs,
+    check_suffix,
+    csv_text,
+    existing_file,
+    folder_of,
+    read_table,
+    write_if_changed,
+)
 
 _REQUIRED = ("case", "image", "split")
 _ALWAYS_REQUIRED = ("case", "split")

@@ -9,7 +9,7 @@ from pathlib import Path
 from voltween.cohorts.manifest_row import SPLITS, Case
 from voltween.cohorts.same_content import same_content
 from voltween.errors import InputError, SuspiciousInputWarning
-from voltween.files import exists
+from voltween.storage import exists
 
 _SHOWN = 5  # faults or groups of cases in one line
 _LEARNED = "train"

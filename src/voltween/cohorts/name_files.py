@@ -4,8 +4,7 @@ from pathlib import Path
 
 from voltween.cohorts.manifest_row import SPLITS
 from voltween.errors import InputError
-from voltween.files import existing_file
-from voltween.text_files import read_columns
+from voltween.storage import existing_file, read_columns
 
 
 def read_names(path: Path) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from voltween.errors import InputError
-from voltween.text_files import read_columns
+from voltween.storage import read_columns
 
 Pair = tuple[str, str]
 """Names of the fixed and the moving case."""

@@ -24,11 +24,10 @@ from voltween.cohorts.finished_cases import FinishedCase, find_finished, write_f
 from voltween.cohorts.raters import RatedPoints, spread_text
 from voltween.cohorts.selection import select_cases
 from voltween.cohorts.suspicions import FileNames, warn_of_suspicious_cases
-from voltween.digests import facts_digest, text_digest
 from voltween.errors import InputError, reporting_memory_shortage
-from voltween.inputs import add_inputs, files_of
 from voltween.preprocessing import hounsfield_offset
 from voltween.spatial import Image
+from voltween.storage import add_inputs, facts_digest, files_of, text_digest
 from voltween.workers import Outcome, Runner, Shared, Task, sharing
 
 _FORMAT = 2  # increase when cases are prepared in another way

@@ -7,8 +7,7 @@ from contextlib import suppress
 from gzip import GzipFile
 from pathlib import Path
 
-from voltween.digests import bytes_digest, content_digest
-from voltween.inputs import files_of
+from voltween.storage import bytes_digest, content_digest, files_of
 
 _GZIP = b"\x1f\x8b"
 _TRAILER_BYTES = 8  # of a gzip: checksum and size of what is packed in it

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Literal
 
 from voltween.cohorts.manifest_row import SPLITS, Case
-from voltween.digests import text_digest
 from voltween.errors import InputError
+from voltween.storage import text_digest
 
 _FEWEST = 2  # cases of a split, to form a pair
 _NAMES_SHOWN = 5  # in one line

@@ -17,11 +17,11 @@ from voltween.demo.individuals import (
     make_individual,
     true_fixed_to_moving,
 )
-from voltween.files import PathLike
 from voltween.models import Model
 from voltween.process import require
 from voltween.registration import Carried, Registration, register, write_registration
 from voltween.spatial import Image, LabelMap, Points, Transform
+from voltween.storage import PathLike
 
 TISSUES = {1: "gray matter", 2: "white matter"}
 _CHECKED_POINTS = 5000

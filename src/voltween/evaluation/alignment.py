@@ -15,13 +15,18 @@ from typing import Any
 from voltween import io
 from voltween.baselines import TOOLS
 from voltween.cohorts import Case, load_case, write_manifest
-from voltween.digests import bytes_digest, content_digest
 from voltween.errors import InputError
 from voltween.evaluation.methods import Answer, Method, Registering
-from voltween.files import file_name, output_folder
-from voltween.inputs import check_is_no_input
 from voltween.spatial import Affine, Image, Transform
-from voltween.store import Draft, Store
+from voltween.storage import (
+    Draft,
+    Store,
+    bytes_digest,
+    check_is_no_input,
+    content_digest,
+    file_name,
+    output_folder,
+)
 from voltween.workers import Outcome, Runner, Shared, Task, sharing
 
 _ALIGNMENT, _ATLAS, _FINISHED = "alignment", "atlas.nii.gz", "finished"

@@ -17,7 +17,7 @@ from voltween.evaluation.report.summaries import (
 )
 from voltween.evaluation.scores import Scores
 from voltween.spatial import Transform
-from voltween.text_files import read_table
+from voltween.storage import read_table
 
 _COLUMNS = ("method", "fixed", "moving", "status")
 

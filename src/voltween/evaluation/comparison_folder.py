@@ -16,7 +16,7 @@ from voltween.evaluation.records import (
     kept_thumbnail,
 )
 from voltween.spatial import Transform
-from voltween.text_files import read_json
+from voltween.storage import read_json
 
 METHOD_NAMES_FILE = "methods.json"
 """File beside pairs.csv with the methods' names in records, by their names in it."""

@@ -14,8 +14,7 @@ from voltween.cohorts import Pair
 from voltween.errors import InputError
 from voltween.evaluation.methods import Answer
 from voltween.evaluation.records import Records, kept_transform
-from voltween.finished import Facts
-from voltween.store import Store
+from voltween.storage import Facts, Store
 
 logger = logging.getLogger(__name__)
 

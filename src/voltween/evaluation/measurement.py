@@ -11,7 +11,6 @@ from jaxtyping import Float
 
 from voltween.cohorts import Scan
 from voltween.evaluation.scores import StageScore, StructureScore, mean_of_measured
-from voltween.files import naming
 from voltween.metrics import (
     dice_per_label,
     inside_percent,
@@ -27,6 +26,7 @@ from voltween.metrics import (
 )
 from voltween.registration import Criterion, judge_transform
 from voltween.spatial import Affine, Grid, LabelMap, Transform
+from voltween.storage import naming
 
 
 @dataclass(frozen=True)

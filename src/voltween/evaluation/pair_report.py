@@ -11,7 +11,6 @@ from voltween.evaluation.records import Record, kept_report, kept_thumbnail
 from voltween.evaluation.report.summaries import UNREGISTERED
 from voltween.evaluation.scores import PairScore
 from voltween.figures import write_thumbnail
-from voltween.files import output_folder, whole_file
 from voltween.refinement import choose_refinement
 from voltween.registration import (
     Carried,
@@ -23,6 +22,7 @@ from voltween.registration import (
 )
 from voltween.reports import Crop, ReportOptions, scans_to_show
 from voltween.spatial import Affine
+from voltween.storage import output_folder, whole_file
 
 Reports = Literal["none", "doubtful", "all"]
 _BEFORE, _AFTER = "before", "registered"

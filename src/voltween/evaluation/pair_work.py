@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from voltween.cohorts import Case, Pair, Scan, read_scan
-from voltween.digests import content_digest
 from voltween.errors import InputError
 from voltween.evaluation.kept_transforms import KeptTransforms
 from voltween.evaluation.measurement import (
@@ -29,6 +28,7 @@ from voltween.evaluation.records import Record, Records
 from voltween.evaluation.scores import PairScore
 from voltween.process import Used, measuring
 from voltween.reports import Crop
+from voltween.storage import content_digest
 from voltween.workers import Shared
 
 _SCANS_IN_MEMORY = 8

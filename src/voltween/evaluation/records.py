@@ -14,13 +14,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from voltween.cohorts import Pair
-from voltween.digests import facts_digest
 from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.evaluation.scores import PairScore, StageScore, StructureScore
-from voltween.files import file_name, naming
-from voltween.finished import Facts, Finished
 from voltween.models import dataclass_from_facts
-from voltween.store import Store
+from voltween.storage import Facts, Finished, Store, facts_digest, file_name, naming
 
 Score = TypeVar("Score", PairScore, StructureScore, StageScore)
 

@@ -17,7 +17,7 @@ from voltween.evaluation.pair_work import (
 )
 from voltween.evaluation.records import Record
 from voltween.evaluation.scores import NOT_MEASURED, PairScore, Scores
-from voltween.files import output_folder
+from voltween.storage import output_folder
 from voltween.workers import Outcome, Runner, Shared, Task, sharing
 
 logger = logging.getLogger(__name__)

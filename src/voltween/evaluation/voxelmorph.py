@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from voltween.cohorts import Case, cases_of_split
-from voltween.digests import facts_digest
 from voltween.evaluation.methods import Method, Registering, load_registering
 from voltween.networks import VoxelMorphConfig
 from voltween.registration import Criterion
+from voltween.storage import facts_digest
 from voltween.training import (
     VOXELMORPH_TRAINING,
     Recipe,

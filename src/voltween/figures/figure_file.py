@@ -5,7 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from voltween.files import check_suffix, whole_file
+from voltween.storage import check_suffix, whole_file
 
 _FORMATS = {".png": "png", ".pdf": "pdf"}
 # Without a date, the same figure is the same file.

@@ -12,12 +12,12 @@ from PIL import Image as Picture
 from PIL import ImageShow
 
 from voltween.errors import InputError
-from voltween.escaping import terminal
 from voltween.figures.mosaic import paint_mosaic
 from voltween.figures.painter import checker, color_labels, gray, paint_panel
 from voltween.figures.views import whole_views
 from voltween.figures.windowing import Window
 from voltween.spatial import Grid, Image, LabelMap, Transform
+from voltween.storage import terminal
 
 _LONGEST_SIDE = 224  # pixels
 _GAP_PIXELS = 4

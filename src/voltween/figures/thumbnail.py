@@ -7,8 +7,8 @@ import numpy as np
 from voltween.figures.painter import as_picture, fuse
 from voltween.figures.views import square_views
 from voltween.figures.windowing import Window
-from voltween.files import whole_file
 from voltween.spatial import Affine, Image, Transform
+from voltween.storage import whole_file
 
 THUMBNAIL_SIDE = 96
 """Height in pixels, and a third of the width."""

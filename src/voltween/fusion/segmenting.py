@@ -14,12 +14,12 @@ from voltween.batches import (
     register_cases,
 )
 from voltween.cohorts import Case, load_case
-from voltween.digests import content_digest
 from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.fusion.candidates import Atlas
 from voltween.fusion.fusing import Fusion, fuse_labels
 from voltween.registration import AUTO
 from voltween.spatial import LabelMap
+from voltween.storage import content_digest
 
 _SHOWN = 9  # labels in one line
 

@@ -32,7 +32,7 @@ def _register(request: Request, say: Say) -> bool:
     """Registers and writes the result; whether it went well."""
     from voltween.batches import register_files
     from voltween.errors import VoltweenError, reporting_memory_shortage
-    from voltween.inputs import reading
+    from voltween.storage import reading
 
     files = (request.fixed, request.moving, request.fixed_mask, request.moving_mask)
     inputs = [file for file in files if file is not None]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voltween.errors import InputError, check_is_path
-from voltween.files import PathLike, existing_file, naming
+from voltween.storage import PathLike, existing_file, naming
 
 _HEAD_BYTES = 4096
 _GZIP = b"\x1f\x8b"

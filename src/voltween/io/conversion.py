@@ -6,7 +6,6 @@ from typing import Literal
 import SimpleITK as sitk
 
 from voltween.errors import InputError, check_is_path
-from voltween.files import PathLike, check_suffix, whole_file
 from voltween.io.field_writing import write_field
 from voltween.io.itk import flip_matrix
 from voltween.io.tool_fields import write_tool_field
@@ -15,6 +14,7 @@ from voltween.io.tool_matrices import write_afni_matrix, write_fsl_matrix, write
 from voltween.io.writing import write
 from voltween.io.x5 import write_x5
 from voltween.spatial import Affine, Grid, Transform
+from voltween.storage import PathLike, check_suffix, whole_file
 
 Target = Literal["itk", "ants", "fsl", "afni", "freesurfer", "x5", "learn2reg"]
 _FIELDS = (".nii.gz", ".nii")

@@ -15,7 +15,7 @@ import numpy as np
 
 from voltween.errors import InputError, MemoryShortageError, SuspiciousInputWarning
 from voltween.io.dicom_slices import Slice
-from voltween.stopping import starting_deaf_processes
+from voltween.process import starting_deaf_processes
 
 _CHILD = Path(__file__).with_name("dicom_child.py")
 _SECONDS = 30.0

@@ -7,8 +7,6 @@ import numpy as np
 import pydicom
 
 from voltween.errors import InputError
-from voltween.files import PathLike, naming
-from voltween.inputs import folder_and_series
 from voltween.io.container import DICOM, check_file
 from voltween.io.dicom import read_dicom_file
 from voltween.io.dicom_segmentation import (
@@ -22,6 +20,7 @@ from voltween.io.dicom_structures import (
     structure_set_names,
 )
 from voltween.spatial import Grid
+from voltween.storage import PathLike, folder_and_series, naming
 
 _READERS: dict[str, Callable[[Path], tuple[np.ndarray, Grid]]] = {
     SEGMENTATION: read_segmentation,

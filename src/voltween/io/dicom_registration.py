@@ -18,8 +18,6 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pydicom.valuerep import format_number_as_ds
 
 from voltween.errors import InputError
-from voltween.files import PathLike, check_suffix, naming, whole_file
-from voltween.inputs import folder_and_series
 from voltween.io.container import DICOM, check_file
 from voltween.io.dicom import dicom_grid, dicom_slices
 from voltween.io.dicom_registration_reading import (
@@ -29,6 +27,13 @@ from voltween.io.dicom_registration_reading import (
 from voltween.io.dicom_slices import reporting_damage
 from voltween.io.itk import flip_matrix, flip_vectors, is_perpendicular, lps_affine
 from voltween.spatial import Affine, Grid, Transform
+from voltween.storage import (
+    PathLike,
+    check_suffix,
+    folder_and_series,
+    naming,
+    whole_file,
+)
 
 _FROM_FIXED = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),

@@ -7,9 +7,9 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from voltween.errors import InputError
-from voltween.inputs import add_inputs
 from voltween.io.container import DICOM, check_file
 from voltween.io.dicom_slices import Slice, has_image, read_dicom_header, slices_of
+from voltween.storage import add_inputs
 
 _MOST_SHOWN = 6
 _Headers = list[tuple[Path, Dataset]]

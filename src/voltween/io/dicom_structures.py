@@ -17,7 +17,6 @@ from jaxtyping import Float, UInt
 from pydicom.dataset import Dataset
 
 from voltween.errors import InputError, SuspiciousInputWarning
-from voltween.inputs import add_inputs
 from voltween.io.container import DICOM, check_file
 from voltween.io.contours import Filled, fill
 from voltween.io.dicom import dicom_grid
@@ -25,6 +24,7 @@ from voltween.io.dicom_objects import read_dicom_object
 from voltween.io.dicom_slices import reporting_damage
 from voltween.io.itk import flip_vectors
 from voltween.spatial import Grid
+from voltween.storage import add_inputs
 
 STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 """The SOP class of structure sets."""

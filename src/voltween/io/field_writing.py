@@ -10,10 +10,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from voltween.files import PathLike, check_suffix, scratch_file, whole_file
 from voltween.io.itk import component_sign
 from voltween.io.nifti import HEADER_BYTES, compress, nifti_header
 from voltween.spatial import Grid, Transform, slabs
+from voltween.storage import PathLike, check_suffix, scratch_file, whole_file
 
 _SLAB_VOXELS = 2_000_000  # of 24 bytes each
 _TYPE = np.dtype("<f4")  # as ANTs reads and writes; 1e-5 mm at body size

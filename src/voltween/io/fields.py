@@ -7,11 +7,11 @@ import nibabel
 import numpy as np
 
 from voltween.errors import InputError
-from voltween.files import naming
 from voltween.io.container import METAIMAGE, NIFTI, NIFTI2, NRRD, Content
 from voltween.io.itk import flip_vectors
 from voltween.io.volumes import open_volume
 from voltween.spatial import DisplacementField
+from voltween.storage import naming
 
 FIELD_KINDS = (NIFTI, NIFTI2, NRRD, METAIMAGE)
 """The kinds of files that hold displacement fields."""

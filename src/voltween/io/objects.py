@@ -7,11 +7,11 @@ import numpy as np
 import SimpleITK as sitk
 
 from voltween.errors import InputError
-from voltween.files import PathLike
 from voltween.io.itk import volume_from_itk
 from voltween.io.reading import read
 from voltween.io.volume_file import check_is_volume
 from voltween.spatial import Grid, Image, LabelMap
+from voltween.storage import PathLike
 
 
 @runtime_checkable

@@ -12,11 +12,9 @@ from typing import Any
 import numpy as np
 
 from voltween.errors import InputError, SuspiciousInputWarning
-from voltween.files import unwritable
-from voltween.inputs import ZARR_MARKS
 from voltween.process import require
 from voltween.spatial import Grid, nearest_world_axes
-from voltween.workspaces import workspace
+from voltween.storage import ZARR_MARKS, unwritable, workspace
 
 SUFFIX = ".ome.zarr"
 _AXES = "xyz"

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from voltween.errors import AssumptionWarning, InputError, check_is_path
-from voltween.files import PathLike, existing_file, naming
 from voltween.io.itk import ITK_FRAME, OWN_FRAME, to_ras
 from voltween.io.slicer_points import parse_fcsv, parse_markups
 from voltween.io.stored_points import StoredPoints, number
 from voltween.spatial import Points
+from voltween.storage import PathLike, existing_file, naming
 
 POINT_SUFFIXES = (".csv", ".fcsv", ".mrk.json")
 """Suffixes of the points files that Voltween writes."""

@@ -6,8 +6,6 @@ import numpy as np
 from jaxtyping import Float
 
 from voltween.errors import InputError
-from voltween.files import PathLike, naming
-from voltween.inputs import folder_and_series
 from voltween.io.container import DICOM, check_file
 from voltween.io.dicom import read_dicom_file, read_dicom_folder
 from voltween.io.dicom_labels import check_is_scan, read_dicom_labels
@@ -16,6 +14,7 @@ from voltween.io.ome_zarr import is_ome_zarr, read_ome_zarr
 from voltween.io.volume_file import VolumeFile, check_is_volume
 from voltween.io.volumes import open_volume
 from voltween.spatial import Grid, Image, LabelMap, Meaning, MultichannelImage
+from voltween.storage import PathLike, folder_and_series, naming
 
 Directions = Float[np.ndarray, "3 3"]
 

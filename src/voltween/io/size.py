@@ -3,12 +3,11 @@
 import warnings
 
 from voltween.errors import InputError
-from voltween.files import PathLike
-from voltween.inputs import folder_and_series
 from voltween.io.container import DICOM, check_file
 from voltween.io.volume_file import VolumeFile
 from voltween.io.volumes import open_volume
 from voltween.spatial import Grid
+from voltween.storage import PathLike, folder_and_series
 
 
 def is_series(path: PathLike) -> bool:

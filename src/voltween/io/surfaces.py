@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Float
 
 from voltween.errors import AssumptionWarning, InputError, SuspiciousInputWarning
-from voltween.files import PathLike, check_suffix, existing_file, naming, whole_file
 from voltween.io.itk import ITK_FRAME, OWN_FRAME, from_ras, to_ras
 from voltween.process import require
+from voltween.storage import PathLike, check_suffix, existing_file, naming, whole_file
 
 _GIFTI = (".gii", ".gii.gz")
 _MESHES = (".stl", ".vtk", ".vtp", ".ply")

@@ -7,12 +7,12 @@ import numpy as np
 from jaxtyping import Float
 
 from voltween.errors import InputError
-from voltween.files import check_free_space, naming, whole_file
 from voltween.io.container import check_file
 from voltween.io.fields import nifti_intent
 from voltween.io.tool_frames import Tool, tool_frames
 from voltween.io.volumes import open_volume
 from voltween.spatial import DisplacementField, Grid, Transform
+from voltween.storage import check_free_space, naming, whole_file
 
 _FSL_FIELD = 2006  # NIfTI intent of FSL's displacement fields
 _FSL_OTHERS = (2007, 2008, 2009, 2016, 2017, 2018)  # coefficients, and fields of topup

@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float
 
 from voltween.errors import InputError
-from voltween.files import whole_file
 from voltween.io.tool_frames import tool_frames
 from voltween.process import require
 from voltween.spatial import Affine, Grid
+from voltween.storage import whole_file
 
 if TYPE_CHECKING:
     from nitransforms.io.lta import FSLinearTransform

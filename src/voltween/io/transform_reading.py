@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Literal
 
 from voltween.errors import InputError
-from voltween.files import PathLike, naming
 from voltween.io.container import (
     AFNI_MATRIX,
     DICOM,
@@ -27,6 +26,7 @@ from voltween.io.transform_records import TransformRecord, transform_of
 from voltween.io.transform_text import read_matlab_records, read_text_records
 from voltween.io.x5 import is_x5, read_x5
 from voltween.spatial import Affine, Grid, Transform
+from voltween.storage import PathLike, naming
 
 _READERS: dict[Kind, Callable[[Path], list[TransformRecord]]] = {
     HDF5: read_hdf5_records,

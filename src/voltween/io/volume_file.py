@@ -9,11 +9,10 @@ import numpy as np
 from nibabel.volumeutils import apply_read_scaling
 
 from voltween.errors import InputError, SuspiciousInputWarning
-from voltween.files import naming
-from voltween.inputs import add_inputs
 from voltween.io.container import Kind
 from voltween.io.stored import StoredVoxels
 from voltween.spatial import Grid, Meaning
+from voltween.storage import add_inputs, naming
 
 _MOST_VALUES = 1 << 40  # more than any machine holds
 _ACCEPTED_KINDS = "biuf"

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from voltween.files import PathLike, existing_file, naming
 from voltween.io.afni_volume import open_afni
 from voltween.io.container import (
     AFNI_VOLUME,
@@ -25,6 +24,7 @@ from voltween.io.nifti_header import NIFTI_KINDS, open_nifti
 from voltween.io.nrrd import open_nrrd
 from voltween.io.pairs import header_of_pair
 from voltween.io.volume_file import VolumeFile
+from voltween.storage import PathLike, existing_file, naming
 
 _OPENERS: dict[Kind, Callable[[Content], VolumeFile]] = {
     NRRD: open_nrrd,

@@ -7,12 +7,6 @@ import numpy as np
 import SimpleITK as sitk
 
 from voltween.errors import InputError, check_is_path, check_type
-from voltween.files import (
-    PathLike,
-    check_free_space,
-    check_suffix,
-    whole_file,
-)
 from voltween.io.itk import (
     IMAGE_SUFFIXES,
     flip_vectors,
@@ -35,6 +29,12 @@ from voltween.spatial import (
     MultichannelImage,
     Points,
     Transform,
+)
+from voltween.storage import (
+    PathLike,
+    check_free_space,
+    check_suffix,
+    whole_file,
 )
 
 Writable = Image | LabelMap | MultichannelImage | Points | Transform

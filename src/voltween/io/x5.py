@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 
 from voltween.errors import InputError
-from voltween.files import whole_file
 from voltween.io.hdf5 import hdf5_member, hdf5_numbers, open_hdf5
 from voltween.process import require
 from voltween.spatial import Affine, DisplacementField, Grid, Transform
+from voltween.storage import whole_file
 
 
 def write_x5(transform: Transform, path: Path, fixed: Grid) -> None:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from voltween.errors import InputError
-from voltween.files import naming
 from voltween.models.fingerprint import Fit, ModelFingerprint
 from voltween.models.library import shipped_models
 from voltween.models.model import Model, fingerprint_in
 from voltween.models.scan_facts import ScanFacts, measure_scan
 from voltween.spatial import Image
+from voltween.storage import naming
 
 
 @dataclass(frozen=True)

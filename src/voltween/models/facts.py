@@ -12,7 +12,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from voltween.errors import InputError
-from voltween.files import naming
+from voltween.storage import naming
 
 T = TypeVar("T")
 

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from voltween.digests import content_digest
 from voltween.errors import FitWarning, InputError
 from voltween.models.choice import measure_pair
 from voltween.models.facts import dataclass_from_facts
@@ -31,6 +30,7 @@ from voltween.models.tensor_files import (
 from voltween.networks import FeatureConfig, FeatureNetwork
 from voltween.preprocessing import check_has_contrast, foreground_range
 from voltween.spatial import Grid, Image, Transform
+from voltween.storage import content_digest
 
 _NETWORK = "network."
 _FOLDER = "features"

@@ -14,8 +14,8 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from voltween.errors import InputError, SuspiciousInputWarning, check_type
-from voltween.files import PathLike
 from voltween.models.tensor_files import SUFFIX, read_description
+from voltween.storage import PathLike
 
 CARD_SUFFIX = ".md"
 """The suffix of a model's card, which lies beside the model."""

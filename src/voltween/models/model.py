@@ -14,9 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from voltween.digests import content_digest
 from voltween.errors import InputError, MissingPackageError
-from voltween.files import PathLike
 from voltween.models.facts import dataclass_from_facts
 from voltween.models.fingerprint import ModelFingerprint
 from voltween.models.library import model_path
@@ -39,6 +37,7 @@ from voltween.networks import (
     optimize,
 )
 from voltween.preprocessing import Preprocessing
+from voltween.storage import PathLike, content_digest
 
 _NETWORK = "network."
 

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 from voltween.errors import InputError
-from voltween.files import existing_file, naming
 from voltween.models.tensor_bundle import INDEX, read_bundle
 from voltween.networks import CascadeConfig, VolumeTweeningNetwork
+from voltween.storage import existing_file, naming
 
 _NAME = re.compile(r"(?:.*/)?(affine_stem|deform_stem_\d+)/(\w+)/([Wb])(?::0)?")
 _AFFINE = "affine_stem"

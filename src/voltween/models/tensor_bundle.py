@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from voltween.errors import InputError
-from voltween.files import existing_file, naming
+from voltween.storage import existing_file, naming
 
 INDEX = ".index"
 

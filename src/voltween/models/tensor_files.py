@@ -10,8 +10,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from voltween.errors import InputError
-from voltween.files import naming, whole_file
-from voltween.text_files import parsed_json
+from voltween.storage import naming, parsed_json, whole_file
 
 SUFFIX = ".safetensors"
 _KIND = "a Voltween model (safetensors with its description)"

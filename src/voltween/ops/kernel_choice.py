@@ -18,11 +18,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from voltween.compiled import INSTRUCTIONS
-from voltween.digests import stream_digest, text_digest
-from voltween.folders import cache_folder
 from voltween.ops.native import native
-from voltween.workspaces import workspace
+from voltween.process import INSTRUCTIONS
+from voltween.storage import cache_folder, stream_digest, text_digest, workspace
 
 _WANTED = os.environ.get(INSTRUCTIONS, "")
 _in_use: dict[str, str] = {}

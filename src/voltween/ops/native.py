@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from voltween.compiled import load_compiled
+from voltween.process import load_compiled
 
 if TYPE_CHECKING:
     import voltween.ops._native as native

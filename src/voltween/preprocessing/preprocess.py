@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 
 from voltween.errors import InputError, SuspiciousInputWarning, check_range
-from voltween.files import named
 from voltween.preprocessing.field_of_view import coverage
 from voltween.preprocessing.foreground import find_foreground, head_center_mm
 from voltween.preprocessing.hounsfield import hounsfield_offset
@@ -22,6 +21,7 @@ from voltween.spatial import (
     looks_like_labels,
     resample_smoothly,
 )
+from voltween.storage import named
 
 Placement = Literal["grid centre", "head", "foreground"]
 Surroundings = Literal["dark", "border"]

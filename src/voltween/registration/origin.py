@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from voltween.digests import content_digest
+from voltween.storage import content_digest
 
 
 @dataclass(frozen=True)

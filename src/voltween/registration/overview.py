@@ -34,10 +34,10 @@ from voltween.figures import (
     rgb,
     whole_views,
 )
-from voltween.files import whole_file
 from voltween.registration.result import Registration
 from voltween.reports import ShownScans
 from voltween.spatial import Affine, DisplacementField, LabelMap, Transform
+from voltween.storage import whole_file
 
 Outline = Bool[np.ndarray, "_ _"]
 

@@ -10,7 +10,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from voltween.errors import InputError
-from voltween.files import naming
 from voltween.preprocessing import Preprocessing, is_covered, looks_like_ct
 from voltween.refinement import (
     LEAST_UNMASKED_SHARE,
@@ -30,6 +29,7 @@ from voltween.spatial import (
     resample_smoothly,
     spacing_and_shape,
 )
+from voltween.storage import naming
 
 _FEWEST_VOXELS = 8  # along the longest side
 _MOST_VOXELS = 200_000_000  # which need some 100 GB

@@ -14,7 +14,6 @@ from dataclasses import replace
 import numpy as np
 
 from voltween.errors import InputError, check_type
-from voltween.files import naming
 from voltween.io import ImageLike, to_image
 from voltween.models import FeatureModel, Model, load_model
 from voltween.preprocessing import without_padding
@@ -42,6 +41,7 @@ from voltween.registration.settling import (
 from voltween.registration.timing import Seconds, timing
 from voltween.registration.usual import usual_of
 from voltween.spatial import Affine, Image, align_centers
+from voltween.storage import naming
 
 
 def register(

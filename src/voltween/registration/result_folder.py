@@ -11,8 +11,6 @@ from typing import Any, cast
 import numpy as np
 
 from voltween.errors import InputError, SuspiciousInputWarning
-from voltween.files import PathLike
-from voltween.folders import check_result_folder, whole_folder
 from voltween.metrics import corresponding_landmarks
 from voltween.models import features_digest
 from voltween.registration.origin import Origin, recording_warnings, versions
@@ -32,6 +30,7 @@ from voltween.registration.result import Registration, means
 from voltween.registration.timing import Seconds, begin_part
 from voltween.registration.writing_behind import writing_behind
 from voltween.reports import Crop, ReportOptions
+from voltween.storage import PathLike, check_result_folder, whole_folder
 
 _NOT_SAID, _NOTHING, _USUAL = Origin(), Carried(), ReportOptions()
 

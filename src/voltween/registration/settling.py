@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple, cast, get_args
 
 from voltween.errors import FitWarning, InputError
-from voltween.files import PathLike
 from voltween.models import (
     FeatureModel,
     Model,
@@ -25,6 +24,7 @@ from voltween.refinement import (
 from voltween.registration.guidance import Guidance
 from voltween.registration.usual import usual_of
 from voltween.spatial import Image
+from voltween.storage import PathLike
 
 AUTO: Literal["auto"] = "auto"
 """The model, or the refinement, that suits the scans."""

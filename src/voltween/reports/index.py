@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
-from voltween.files import whole_file
 from voltween.reports.index_rows import GRADES, IndexRow, worst_first
 from voltween.reports.pages import render
 from voltween.reports.strip_plots import strip_plots
+from voltween.storage import whole_file
 
 INDEX = "index.html"
 """Name of the page in the folder of a cohort or a comparison."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from voltween.digests import text_digest
+from voltween.storage import text_digest
 
 Grade = Literal["no result", "failed", "doubtful", "not judged", "good"]
 GRADES: tuple[Grade, ...] = ("no result", "failed", "doubtful", "not judged", "good")

@@ -15,8 +15,7 @@ from jinja2 import Environment, FileSystemBytecodeCache, FunctionLoader, StrictU
 from jinja2.bccache import Bucket
 from markupsafe import Markup
 
-from voltween.escaping import terminal
-from voltween.folders import cache_folder
+from voltween.storage import cache_folder, terminal
 
 
 def render(template: str, **values: object) -> str:

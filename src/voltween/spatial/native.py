@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from voltween.compiled import load_compiled
+from voltween.process import load_compiled
 
 if TYPE_CHECKING:
     import voltween.spatial._native as native

@@ -12,8 +12,8 @@ from scipy.ndimage import gaussian_filter
 from voltween import io
 from voltween.preprocessing import hounsfield_offset
 from voltween.spatial import Grid, Image, Transform, slabs
+from voltween.storage import workspace
 from voltween.templates.survey import Survey
-from voltween.workspaces import workspace
 
 Average = Literal["mean", "trimmed", "median"]
 

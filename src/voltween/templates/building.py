@@ -9,11 +9,9 @@ from pathlib import Path
 from voltween import io
 from voltween.batches import Registered, Registering, register_cases
 from voltween.cohorts import Case
-from voltween.digests import content_digest
 from voltween.errors import InputError, SuspiciousInputWarning
-from voltween.files import file_name, naming
 from voltween.preprocessing import check_is_scan
-from voltween.store import Store
+from voltween.storage import Store, content_digest, file_name, naming
 from voltween.templates.options import TemplateOptions
 from voltween.templates.result import TemplateResult, write_result
 from voltween.templates.rounds import RECORDS, Averager, Round, round_folder

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voltween import io
-from voltween.digests import content_digest
-from voltween.escaping import markdown
-from voltween.files import file_name
-from voltween.store import Draft, Store
+from voltween.storage import (
+    Draft,
+    Store,
+    content_digest,
+    file_name,
+    markdown,
+    write_if_changed,
+)
 from voltween.templates.rounds import MEAN, RECORDS, Round
-from voltween.text_files import write_if_changed
 
 TEMPLATE, TRANSFORMS, SUMMARY = MEAN, "transforms", "summary.md"
 _FORMAT = 1  # raise it when the result of the same rounds changes

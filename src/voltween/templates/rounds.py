@@ -13,10 +13,9 @@ from jaxtyping import Bool, Float
 from voltween import io
 from voltween.batches import Registered
 from voltween.cohorts import Case
-from voltween.digests import content_digest
 from voltween.preprocessing import find_foreground
 from voltween.spatial import Affine, Grid, Image, Transform, spacing_and_shape
-from voltween.store import Draft, Store
+from voltween.storage import Draft, Store, content_digest
 from voltween.templates.averaging import AlignedScan, average_scans, sharpened
 from voltween.templates.mean_shape import (
     lengths_of,

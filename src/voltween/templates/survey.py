@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from voltween import io
-from voltween.digests import content_digest
 from voltween.errors import InputError
-from voltween.files import naming
 from voltween.preprocessing import (
     check_is_scan,
     find_foreground,
@@ -16,7 +14,7 @@ from voltween.preprocessing import (
     looks_like_ct,
 )
 from voltween.spatial import Grid, Image
-from voltween.store import Draft, Store
+from voltween.storage import Draft, Store, content_digest, naming
 
 _FORMAT = 1  # raise it when a survey measures something else
 _BRIGHTEST = 98.0  # percent of the foreground, by which intensities are normalized

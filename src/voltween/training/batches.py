@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from voltween.errors import InputError
 from voltween.ops import warp
-from voltween.stopping import starting_deaf_processes
+from voltween.process import starting_deaf_processes
 from voltween.training.augmentation import augment_intensities, random_flow
 from voltween.training.label_warping import warp_labels
 from voltween.training.objective import PairBatch

@@ -5,10 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from voltween.errors import InputError
-from voltween.files import output_folder, whole_file
-from voltween.inputs import check_is_no_input
 from voltween.models import Model, load_model, path_for_own_model, save_model
-from voltween.text_files import read_json
+from voltween.storage import check_is_no_input, output_folder, read_json, whole_file
 from voltween.training.fingerprint import along_axes
 from voltween.training.outcome import Outcome, read_outcome
 from voltween.training.run_folder import RECIPE, without_names

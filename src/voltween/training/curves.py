@@ -10,8 +10,7 @@ from jaxtyping import Float
 
 from voltween import process
 from voltween.errors import InputError
-from voltween.files import existing_file, whole_file
-from voltween.text_files import read_table
+from voltween.storage import existing_file, read_table, whole_file
 from voltween.training.run_folder import LOG, VALIDATION
 
 if TYPE_CHECKING:

@@ -10,14 +10,13 @@ from pathlib import Path
 import torch
 
 from voltween.cohorts import Case, check_scans
-from voltween.files import check_free_space, output_folder
 from voltween.process import machine_bytes
+from voltween.storage import check_free_space, output_folder, workspace
 from voltween.training.batches import batches
 from voltween.training.hardware import Hardware
 from voltween.training.loop import Training
 from voltween.training.recipe import Recipe, TrainConfig
 from voltween.training.training_data import load_training_data
-from voltween.workspaces import workspace
 
 _STEPS = 4  # the first is slower than the others
 _VALIDATION_PAIRS = 2

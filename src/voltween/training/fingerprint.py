@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Float
 
 from voltween.cohorts import SPLITS, Case, cases_of_split, load_case
-from voltween.files import naming
 from voltween.preprocessing import (
     DENSER_THAN_LUNG,
     check_has_contrast,
@@ -19,6 +18,7 @@ from voltween.preprocessing import (
     sample_voxels,
 )
 from voltween.spatial import Image, LabelMap, directions_to_ras, spacing_and_shape
+from voltween.storage import naming
 
 Three = tuple[float, float, float]
 

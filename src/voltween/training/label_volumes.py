@@ -17,13 +17,11 @@ from torch import Tensor
 
 from voltween import io
 from voltween.cohorts import Case, load_case
-from voltween.digests import content_digest
 from voltween.errors import InputError
-from voltween.files import naming, output_folder
 from voltween.models import read_tensors, write_tensors
 from voltween.preprocessing import Preprocessing, find_foreground
 from voltween.spatial import Affine, Grid, Image, LabelMap
-from voltween.store import Draft, Store
+from voltween.storage import Draft, Store, content_digest, naming, output_folder
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from PIL import Image as Picture
 
 from voltween import process
 from voltween.figures import tweening_picture
-from voltween.files import whole_file
 from voltween.networks import Network
+from voltween.storage import whole_file
 from voltween.training.curves import write_progress
 from voltween.training.run_folder import CURVES, RunFolder
 from voltween.training.samples import Sample

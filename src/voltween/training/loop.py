@@ -18,13 +18,11 @@ from torch import Tensor, nn
 
 from voltween import process
 from voltween.cohorts import Case
-from voltween.digests import content_digest
 from voltween.errors import InputError
-from voltween.files import output_folder
-from voltween.locks import alone_in
 from voltween.models import Model, ModelFingerprint
 from voltween.networks import Network, config_facts
-from voltween.stopping import Deferral, deferring_signals
+from voltween.process import Deferral, deferring_signals
+from voltween.storage import alone_in, content_digest, output_folder
 from voltween.training.batches import (
     NamedBatch,
     Share,

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voltween.errors import InputError
-from voltween.files import existing_file
 from voltween.models import dataclass_from_facts, load_model
-from voltween.text_files import read_table
+from voltween.storage import existing_file, read_table
 from voltween.training.run_folder import BEST, VALIDATION, states_in, step_of_state
 from voltween.training.validation import StageValidation, merit
 

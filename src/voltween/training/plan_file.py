@@ -15,11 +15,10 @@ from typing import Any, NamedTuple
 from voltween import process
 from voltween.errors import InputError
 from voltween.field_texts import field_texts
-from voltween.files import PathLike, naming, whole_file
 from voltween.models import dataclass_from_facts
 from voltween.networks import CascadeConfig
 from voltween.preprocessing import Preprocessing
-from voltween.text_files import read_toml
+from voltween.storage import PathLike, naming, read_toml, whole_file
 from voltween.training.recipe import Recipe, TrainConfig
 
 _WIDTH = 88

@@ -24,9 +24,6 @@ from torch import Tensor
 
 from voltween import process
 from voltween.errors import InputError
-from voltween.escaping import csv_cell
-from voltween.files import output_folder, whole_file
-from voltween.inputs import check_is_no_input
 from voltween.models import (
     Model,
     dataclass_from_facts,
@@ -41,6 +38,7 @@ from voltween.models import (
 from voltween.networks import Network, config_facts, config_from_facts
 from voltween.ops import instruction_set
 from voltween.preprocessing import Preprocessing
+from voltween.storage import check_is_no_input, csv_cell, output_folder, whole_file
 from voltween.training.recipe import TrainConfig
 from voltween.training.validation import StageValidation
 

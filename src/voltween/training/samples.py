@@ -15,13 +15,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from voltween.cohorts import Case, load_case, mask_by_labels
-from voltween.digests import content_digest
 from voltween.errors import InputError
-from voltween.files import naming, output_folder
 from voltween.models import read_tensors, write_tensors
 from voltween.preprocessing import Preprocessing
 from voltween.spatial import Affine
-from voltween.store import Draft, Store
+from voltween.storage import Draft, Store, content_digest, naming, output_folder
 from voltween.training.label_warping import label_tensor
 
 logger = logging.getLogger(__name__)

@@ -12,10 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from voltween.digests import array_digest
 from voltween.errors import InputError
-from voltween.files import naming
-from voltween.store import Draft, Store
+from voltween.storage import Draft, Store, array_digest, naming
 from voltween.training.samples import Sample
 from voltween.training.teachers import Teacher
 

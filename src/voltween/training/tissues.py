@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int, Integer
 
 from voltween.errors import InputError
-from voltween.text_files import read_table
+from voltween.storage import read_table
 
 _LABEL = "label"
 _CLASS = "tissue_class"

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voltween.errors import InputError
-from voltween.process import require
-from voltween.stopping import starting_deaf_processes
+from voltween.process import require, starting_deaf_processes
 from voltween.workers.engine import Engine
 from voltween.workers.slurm_cluster import SlurmWorkers, start_slurm
 from voltween.workers.threads import keeping_variables, variables

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from voltween.errors import InputError
-from voltween.files import output_folder
+from voltween.storage import output_folder, workspace
 from voltween.workers.engine import Engine
-from voltween.workspaces import workspace
 
 Value = TypeVar("Value")
 _values: dict[str, Any] = {}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from voltween.files import output_folder, whole_file
+from voltween.storage import output_folder, whole_file
 from voltween.workers.tasks import Outcome
 
 STATUS = "status.csv"

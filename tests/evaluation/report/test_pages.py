@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from support.scores import MODEL, PAIRS, of_method, pair_score, scores_of
-from voltween.escaping import latex
 from voltween.evaluation import PairScore
 from voltween.evaluation.report.markup import (
     Cell,
@@ -19,6 +18,7 @@ from voltween.evaluation.report.markup import (
 from voltween.evaluation.report.pages import latex_page, markdown_page
 from voltween.evaluation.report.summaries import comparisons, summary_rows
 from voltween.evaluation.report.tables import method_table
+from voltween.storage import latex
 
 
 def pages_of(scores):

@@ -20,9 +20,8 @@ from voltween.cohorts.downloads.scans import SourceScan, group_scans
 from voltween.cohorts.downloads.sources import Source, SourceFile
 from voltween.cohorts.pairs import Pair
 from voltween.errors import InputError
-from voltween.files import naming
 from voltween.spatial import Points
-from voltween.text_files import parsed_json
+from voltween.storage import naming, parsed_json
 
 _POINTS = ("landmarks", "keypoints")  # in order of preference: manual ones first
 _PERSON = re.compile(r"(.+_\d{4})_\d{4}")  # NAME_0001_0000: person and scan

@@ -23,12 +23,10 @@ from voltween.cohorts.downloads.download import (
 )
 from voltween.cohorts.downloads.sources import Source, SourceFile
 from voltween.cohorts.pairs import Pair, atlas_pairs
-from voltween.digests import bytes_digest
 from voltween.errors import InputError
-from voltween.files import naming
 from voltween.io import hdf5_numbers, open_hdf5
 from voltween.spatial import Grid, Image, LabelMap, Points
-from voltween.text_files import parsed_json
+from voltween.storage import bytes_digest, naming, parsed_json
 
 _LISTS = ("brain.json", "liver.json")
 _LIVER = 255  # the authors' masks are 0 and 255

@@ -12,7 +12,7 @@ from voltween.cohorts.downloads.analyze import directions_of
 from voltween.cohorts.downloads.sources import SourceFile
 from voltween.errors import InputError
 from voltween.spatial import Image, LabelMap
-from voltween.workspaces import workspace
+from voltween.storage import workspace
 
 # The kind of scan that a file belongs to, by its suffix.
 _KINDS = {

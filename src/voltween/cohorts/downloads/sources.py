@@ -12,9 +12,8 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from voltween.digests import stream_digest
 from voltween.errors import InputError
-from voltween.files import PathLike, existing_file
+from voltween.storage import PathLike, existing_file, stream_digest
 
 _PIECE_BYTES = 2**20
 _PACKED = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".7z", ".rar")

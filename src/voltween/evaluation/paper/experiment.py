@@ -25,7 +25,7 @@ from voltween.evaluation.paper.table_page import MeasuredTable, table_page
 from voltween.evaluation.report.report_folder import write_report
 from voltween.evaluation.runner import EvaluationInterrupted, evaluate
 from voltween.evaluation.scores import Scores
-from voltween.files import output_folder, whole_file
+from voltween.storage import output_folder, whole_file
 from voltween.training import Hardware, StepReport, fit_box
 from voltween.workers import Runner
 

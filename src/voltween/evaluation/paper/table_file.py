@@ -7,9 +7,8 @@ from typing import Any
 
 from voltween.errors import InputError
 from voltween.evaluation.paper.settings import ExperimentSettings
-from voltween.files import naming
 from voltween.models import dataclass_from_facts
-from voltween.text_files import read_toml
+from voltween.storage import naming, read_toml
 
 VOXELMORPH_2 = "VoxelMorph-2"
 TABLES = Path(__file__).with_name("tables")

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from voltween.escaping import markdown
 from voltween.evaluation.paper.table_file import PAPER_COLUMNS, PaperTable, TableRow
 from voltween.evaluation.report.summaries import IDENTITY, MethodSummary, summary_rows
 from voltween.evaluation.scores import Scores
+from voltween.storage import markdown
 
 _ANTS = "ants"
 _PAPER_HEADINGS = (

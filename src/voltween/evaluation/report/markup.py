@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from voltween.escaping import latex, markdown
+from voltween.storage import latex, markdown
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from voltween.cohorts import Pair
-from voltween.escaping import latex, markdown
 from voltween.evaluation.report.markup import latex_table, markdown_table
 from voltween.evaluation.report.statistics import FEWEST_DRAWN, FEWEST_PAIRS
 from voltween.evaluation.report.summaries import (
@@ -16,6 +15,7 @@ from voltween.evaluation.report.summaries import (
 )
 from voltween.evaluation.report.tables import comparison_table, method_table
 from voltween.evaluation.scores import PairScore, Scores
+from voltween.storage import latex, markdown
 
 _METHODS_LEGEND = (
     "Means over the registered pairs, with the SD over pairs in brackets; time is the "

@@ -21,11 +21,9 @@ from voltween.evaluation.report.summaries import (
     summary_rows,
 )
 from voltween.evaluation.scores import Scores
-from voltween.files import output_folder, whole_file
-from voltween.inputs import check_is_no_input
 from voltween.process import require
 from voltween.reports import INDEX
-from voltween.text_files import csv_text
+from voltween.storage import check_is_no_input, csv_text, output_folder, whole_file
 
 _DOTS_PER_INCH = 200
 _PLOTS = ("boxplots", "structures", "time_accuracy")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from voltween.digests import content_digest
 from voltween.errors import InputError
-from voltween.text_files import read_json
+from voltween.storage.digests import content_digest
+from voltween.storage.text_files import read_json
 
 Facts = Mapping[str, Any]
 """Everything that a piece of work depends on, as JSON types: digests of its inputs,

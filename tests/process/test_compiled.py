@@ -10,8 +10,8 @@ import warnings
 import pytest
 
 from support.native import needs_native
-from voltween import compiled
 from voltween.errors import InputError, SlowOperationsWarning
+from voltween.process import compiled
 
 PROGRAM = """
 import json, sys, warnings

@@ -11,14 +11,14 @@ import pytest
 
 from support.processes import finish, start
 from support.windows import locks_of_windows
-from voltween import locks
 from voltween.errors import InputError, TakeoverWarning
-from voltween.locks import alone_in, lock, unlock, waiting_for
+from voltween.storage import locks
+from voltween.storage.locks import alone_in, lock, unlock, waiting_for
 
 HOLDING = """
 import time
 from pathlib import Path
-from voltween.locks import alone_in
+from voltween.storage import alone_in
 with alone_in(Path({folder!r}), work="training"):
     print("in", flush=True)
     time.sleep(60)

@@ -5,8 +5,13 @@ import hashlib
 import numpy as np
 import pytest
 
-from voltween.digests import array_digest, content_digest, facts_digest, text_digest
-from voltween.inputs import files_of
+from voltween.storage import (
+    array_digest,
+    content_digest,
+    facts_digest,
+    files_of,
+    text_digest,
+)
 
 
 def test_the_digest_of_a_file_is_that_of_other_tools(tmp_path):

@@ -9,11 +9,11 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
-from voltween.digests import text_digest
 from voltween.errors import InputError, OutputError
-from voltween.inputs import check_is_no_input
-from voltween.library_lines import dropped_on_failure
-from voltween.workspaces import publish, workspace
+from voltween.process import dropped_on_failure
+from voltween.storage.digests import text_digest
+from voltween.storage.inputs import check_is_no_input
+from voltween.storage.workspaces import publish, workspace
 
 PathLike = str | os.PathLike[str]
 

@@ -15,7 +15,7 @@ from support.writing import (
     names_in,
 )
 from voltween.errors import InputError, OutputError, VoltweenError
-from voltween.files import (
+from voltween.storage import (
     check_free_space,
     check_suffix,
     existing_file,

@@ -8,9 +8,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from voltween.errors import OutputError, VoltweenError
-from voltween.files import PathLike, folder_of, unwritable
-from voltween.inputs import check_is_no_input
-from voltween.workspaces import flush, sweep, workspace
+from voltween.storage.files import PathLike, folder_of, unwritable
+from voltween.storage.inputs import check_is_no_input
+from voltween.storage.workspaces import flush, sweep, workspace
 
 _HERE = -100  # AT_FDCWD: paths are relative to the working folder
 _EXCHANGE = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS

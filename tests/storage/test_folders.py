@@ -13,11 +13,8 @@ from support.writing import (
     kill_while_writing,
     names_in,
 )
-from voltween import folders
 from voltween.errors import InputError, OutputError
-from voltween.files import whole_file
-from voltween.folders import whole_folder
-from voltween.inputs import reading
+from voltween.storage import folders, reading, whole_file, whole_folder
 
 
 @pytest.fixture(name="target")
@@ -159,7 +156,7 @@ def test_a_file_of_that_name_is_refused(target):
 
 
 KILLED_AT_THE_SWAP = (
-    "from voltween import folders",
+    "from voltween.storage import folders",
     "exchange = folders._exchange",
     "def die(one, other):",
     "    {first}",

@@ -3,7 +3,7 @@
 import pytest
 
 from voltween.errors import InputError
-from voltween.text_files import (
+from voltween.storage import (
     check_numbers,
     csv_text,
     parsed_json,

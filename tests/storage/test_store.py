@@ -10,12 +10,10 @@ import pytest
 
 from support.processes import finish, start
 from support.writing import DISK_FULL, BrokenError, kill_while_writing, names_in
-from voltween import store as stores
-from voltween.digests import facts_digest
 from voltween.errors import InputError, OutputError, SuspiciousInputWarning
-from voltween.inputs import reading
-from voltween.store import Store
-from voltween.workspaces import PREFIX
+from voltween.storage import Store, facts_digest, reading
+from voltween.storage import store as stores
+from voltween.storage.workspaces import PREFIX
 
 FACTS = {"format": 1, "inputs": ["abc", "def"], "options": {"steps": (1, 2)}}
 OTHER = FACTS | {"format": 2}
@@ -160,7 +158,7 @@ class TestFailures:
         real = stores.publish
         with monkeypatch.context() as patch:
             patch.setattr(stores, "publish", publish)
-            patch.setattr("voltween.files.publish", publish)
+            patch.setattr("voltween.storage.files.publish", publish)
             if step < 4:
                 with pytest.raises(OutputError, match="No space left"):
                     keep(store, name="pair")
@@ -200,7 +198,8 @@ class TestFailures:
 KEEPING = """
 import os, signal
 from pathlib import Path
-from voltween import files, store as stores
+from voltween.storage import files
+from voltween.storage import store as stores
 store, killed_at, steps = stores.Store(Path({folder!r})), {step}, []
 def publish(partial, path):
     if len(steps) == killed_at:
@@ -233,7 +232,7 @@ def test_a_writer_killed_while_it_makes_leaves_the_earlier_work(tmp_path):
     keep(Store(tmp_path), "old", name="pair")
     kill_while_writing(
         tmp_path,
-        "from voltween.store import Store",
+        "from voltween.storage.store import Store",
         "with Store(target).making({'a': 2}, name='pair') as draft:",
         "    draft.path('moved').write_text('half')",
     )
@@ -242,7 +241,7 @@ def test_a_writer_killed_while_it_makes_leaves_the_earlier_work(tmp_path):
 
 TWO = """
 from pathlib import Path
-from voltween.store import Store
+from voltween.storage import Store
 store = Store(Path({folder!r}))
 for number in range(12):
     with store.making({{"writer": {writer}}}, name="pair") as draft:
@@ -303,7 +302,7 @@ def test_where_files_cannot_be_locked_work_is_kept_too(store, monkeypatch):
     def refuse(descriptor):
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
 
-    monkeypatch.setattr("voltween.locks._lock_open", refuse)
+    monkeypatch.setattr("voltween.storage.locks._lock_open", refuse)
     keep(store)
     assert texts(store.find(FACTS)) == ["new", "new"]
 

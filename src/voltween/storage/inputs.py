@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
-from voltween.detached import halves_of
 from voltween.errors import InputError, check_is_path
+from voltween.storage.detached import halves_of
 
 ZARR_MARKS = ("zarr.json", ".zattrs")
 """Files by which a folder is known as a Zarr group, such as an OME-Zarr image."""

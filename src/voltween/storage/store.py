@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from voltween.digests import facts_digest
 from voltween.errors import InputError, SuspiciousInputWarning, VoltweenError
-from voltween.files import output_folder, unwritable, whole_file
-from voltween.finished import (
+from voltween.storage.digests import facts_digest
+from voltween.storage.files import output_folder, unwritable, whole_file
+from voltween.storage.finished import (
     Facts,
     Finished,
     as_json,
@@ -25,9 +25,9 @@ from voltween.finished import (
     read_record,
     unfinished_text,
 )
-from voltween.inputs import check_is_no_input
-from voltween.locks import waiting_for
-from voltween.workspaces import publish, workspace
+from voltween.storage.inputs import check_is_no_input
+from voltween.storage.locks import waiting_for
+from voltween.storage.workspaces import publish, workspace
 
 _LOCK = ".publishing"
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from voltween.locks import lock, unlock
+from voltween.storage.locks import lock, unlock
 
 PREFIX = ".voltween-"
 """Beginning of the names of these folders."""

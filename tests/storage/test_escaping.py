@@ -6,8 +6,8 @@ from io import StringIO
 import pytest
 from rich.markdown import Markdown
 
-from voltween.escaping import csv_cell, csv_value, latex, markdown, terminal
-from voltween.text_files import csv_text
+from voltween.storage import csv_text
+from voltween.storage.escaping import csv_cell, csv_value, latex, markdown, terminal
 
 FORMULAS = ["=1+1", "+cmd|x", "-a", "@sum(a)", "\t=1", "'=1", "''@a", "-1-1"]
 PLAIN = ["case", "", "'", "'a", "a=b", "-1.5", "+1e-3", "-inf", "a-b"]

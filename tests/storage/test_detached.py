@@ -6,9 +6,8 @@ import pytest
 import SimpleITK as sitk
 
 from voltween.cohorts.same_content import same_content
-from voltween.detached import halves_of
-from voltween.digests import content_digest
-from voltween.inputs import files_of
+from voltween.storage import content_digest, files_of
+from voltween.storage.detached import halves_of
 
 
 def write_scan(folder, name, value=1):

@@ -5,8 +5,7 @@ import os
 import pytest
 
 from voltween.errors import InputError
-from voltween.files import whole_file
-from voltween.inputs import add_inputs, reading
+from voltween.storage import add_inputs, reading, whole_file
 
 
 @pytest.fixture(name="scan")

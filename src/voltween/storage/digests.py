@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from voltween.errors import InputError
-from voltween.inputs import ZARR_MARKS, files_of, folder_and_series
+from voltween.storage.inputs import ZARR_MARKS, files_of, folder_and_series
 
 _PIECE_BYTES = 1 << 20
 

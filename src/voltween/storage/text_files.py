@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from voltween.errors import InputError
-from voltween.escaping import csv_cell, csv_value
-from voltween.files import existing_file, whole_file
+from voltween.storage.escaping import csv_cell, csv_value
+from voltween.storage.files import existing_file, whole_file
 
 _LARGEST = 2**63 - 1
 

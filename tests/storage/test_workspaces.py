@@ -7,9 +7,8 @@ import pytest
 
 from support.windows import locks_of_windows
 from support.writing import DISK_FULL, BrokenError, kill_while_writing, names_in
-from voltween import workspaces
-from voltween.files import whole_file
-from voltween.workspaces import PREFIX, flush, publish, sweep, workspace
+from voltween.storage import whole_file, workspaces
+from voltween.storage.workspaces import PREFIX, flush, publish, sweep, workspace
 
 KILLED = ("with whole_file(target) as partial:", "    partial.write_text('half')")
 

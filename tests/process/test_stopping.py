@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from support.processes import finish, no_signals_ignored, start
-from voltween.stopping import (
+from voltween.process.stopping import (
     Stopped,
     deferring_signals,
     starting_deaf_processes,
@@ -20,7 +20,7 @@ ENDINGS = [
 ]
 SLEEPING = """
 import time
-from voltween.stopping import stopping_at_signals
+from voltween.process import stopping_at_signals
 with stopping_at_signals(ends_process=True):
     print("ready", flush=True)
     {work}
