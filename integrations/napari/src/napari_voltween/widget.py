@@ -107,15 +107,15 @@ class RegistrationWidget(Container):
 
     def _finish(
         self,
-        registered: tuple[Registration, list[str]] | VoltweenError,
+        registered: tuple[Registration | None, list[str]],
         name: str,
         labels: vt.LabelMap | None,
     ) -> None:
         """Adds the layers of the result and says the verdict, or the error."""
-        if isinstance(registered, VoltweenError):
-            self._fail(registered)
-            return
         result, notes = registered
+        if result is None:
+            self._fail(*notes)
+            return
         self._set_running(False)
         self._add(layer_of(result.moved, f"{name} moved"))
         if labels is not None:
@@ -164,7 +164,8 @@ class RegistrationWidget(Container):
 def _registered(fixed: vt.Image, moving: vt.Image, model: str, refine: str) -> Any:
     """Registers in a thread; yields steps, returns the result and its warnings.
 
-    An error that the user can solve is returned: napari shows others with their code.
+    Of an error that the user can solve, its text is returned, without a result: napari
+    shows errors that are raised with their code.
     """
     steps: SimpleQueue[Step | None] = SimpleQueue()
     stopped = Event()
@@ -183,7 +184,7 @@ def _registered(fixed: vt.Image, moving: vt.Image, model: str, refine: str) -> A
         finally:
             stopped.set()  # also where the thread is told to quit
     error = work.exception()
-    return error if isinstance(error, VoltweenError) else work.result()
+    return (None, [str(error)]) if isinstance(error, VoltweenError) else work.result()
 
 
 def _register(
