@@ -61,13 +61,12 @@ def register(
         moving: The scan to be registered.
         model: A model, its name or its file. "auto" is the shipped model that learned
             from such scans, or none; None optimizes on the pair alone.
-        refinement: Settings or effort of the optimization on the pair, as a stage of
-            its own. "auto" is what gains most with the model; None leaves the
-            network's answer as it is.
+        refinement: Settings or effort of the optimization on the pair. "auto" is what
+            gains most with the model; None leaves the network's answer as it is.
         guidance: Masks, structures, landmarks and channels for the refinement, and a
             transform to start from. Without this, the poses of the scans are found.
-        on_step: Called with a `Step` after each step of the refinement. What it
-            returns is ignored; what it raises ends the registration.
+        on_step: Called with a `Step` after each step of the refinement. What it raises
+            ends the registration.
 
     Returns:
         The registration, whose `verdict` says whether it can be trusted.
