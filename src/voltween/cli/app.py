@@ -110,6 +110,8 @@ def _run_command(name: str, words: list[str]) -> None:
     command = read_command(name, own)
     run = partial(_run_aloud, name, command, common)
     execute(command, ("voltween", name, *own), run=run)
+    if name in _WITH_PYTORCH:
+        finish()
 
 
 def execute(
@@ -132,8 +134,6 @@ def execute(
             (run or command.run)()
     finally:
         invocation.words.reset(token)
-    if name in _WITH_PYTORCH:
-        finish()
 
 
 def _show_help(name: str, words: list[str]) -> None:

@@ -16,7 +16,7 @@ from voltween.spatial import Image, LabelMap
 V = TypeVar("V", Image, LabelMap)
 
 
-def from_nibabel(image: object, kind: type[V]) -> V:
+def from_nibabel(image: NibabelImage, kind: type[V]) -> V:
     """Makes an image or a label map of an image of nibabel, both in RAS+ mm.
 
     Raises:

@@ -58,7 +58,7 @@ class Shown:
         if _runs_in_notebook():
             from IPython.display import HTML, display
 
-            display(HTML(self.html()))
+            display(HTML(self.html()))  # type: ignore[no-untyped-call]
         elif not ImageShow.show(self.picture):
             raise InputError(
                 about="show",

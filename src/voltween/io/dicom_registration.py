@@ -14,7 +14,7 @@ import numpy as np
 import pydicom
 from jaxtyping import Float
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 from pydicom.valuerep import format_number_as_ds
 
 from voltween.errors import InputError
@@ -91,7 +91,7 @@ def _images(scan: PathLike) -> list[Dataset]:
                 got=check_file(location).kind.name,
                 advice="give the folder of the DICOM series",
             )
-        headers = []
+        headers: list[Dataset] = []
         for file in dict.fromkeys(part.path for part in dicom_slices(location, series)):
             with reporting_damage(file):
                 headers.append(pydicom.dcmread(file, stop_before_pixels=True))
@@ -226,7 +226,7 @@ def _decimals(numbers: Float[np.ndarray, " n"]) -> list[str]:
     return [format_number_as_ds(float(number)) for number in numbers]
 
 
-def _set_class(header: Dataset, uid: str) -> None:
+def _set_class(header: Dataset, uid: UID) -> None:
     header.SOPClassUID = uid
     header.file_meta = FileMetaDataset()
     header.file_meta.MediaStorageSOPClassUID = uid

@@ -159,8 +159,9 @@ def write_ome_zarr(data: np.ndarray, grid: Grid, path: Path) -> None:
             advice="delete it, or give another name",
         )
     in_order, affine = _along_lps(data, grid)
+    voxels = np.ascontiguousarray(in_order.T)
     image = ngff_zarr.NgffImage(
-        data=from_array(np.ascontiguousarray(in_order.T), chunks=_CHUNK),
+        data=from_array(voxels, chunks=_CHUNK),  # type: ignore[no-untyped-call]
         dims=tuple(reversed(_AXES)),
         scale={name: float(abs(affine[n, n])) for n, name in enumerate(_AXES)},
         translation={

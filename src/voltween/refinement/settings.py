@@ -136,7 +136,9 @@ class Refinement:
     def facts(self) -> dict[str, Any]:
         """The settings as numbers and names, for records in JSON."""
         named = replace(self, similarity="local correlation")  # a copy of no function
-        return {**asdict(named), "similarity": name_of_loss(self.similarity)}
+        similarity = self.similarity
+        name = similarity if isinstance(similarity, str) else name_of_loss(similarity)
+        return {**asdict(named), "similarity": name}
 
     @property
     def largest_shrink(self) -> int:

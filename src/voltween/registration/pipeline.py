@@ -76,9 +76,8 @@ def register(
             features cannot be right for the scans, if there is neither model nor
             refinement, or if guidance has no refinement to guide or lies elsewhere.
     """
-    guidance = _checked(guidance, on_step)
+    guidance, seconds = _checked(guidance, on_step), dict[str, Seconds]()
     fixed, moving = to_image(fixed), to_image(moving)
-    seconds: dict[str, Seconds] = {}
     with timing(seconds, "preparing"):
         shown = without_padding(fixed), without_padding(moving)
         settled = settle_model(model, *shown)

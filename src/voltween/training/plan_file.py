@@ -133,7 +133,8 @@ class _Setting(NamedTuple):
 
 def _settings(value: Any, name: str) -> Iterator[_Setting]:
     """Settings of a dataclass: its own, then each of its dataclasses as a group."""
-    texts = field_texts(type(value))
+    kind: type = type(value)
+    texts = field_texts(kind)
     items = {item.name: getattr(value, item.name) for item in fields(value)}
     inner = {key: item for key, item in items.items() if is_dataclass(item)}
     for key in items:
