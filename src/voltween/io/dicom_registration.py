@@ -226,8 +226,8 @@ def _decimals(numbers: Float[np.ndarray, " n"]) -> list[str]:
     return [format_number_as_ds(float(number)) for number in numbers]
 
 
-def _set_class(header: Dataset, uid: UID) -> None:
-    header.SOPClassUID = uid
+def _set_class(header: Dataset, kind: str) -> None:
+    header.SOPClassUID = uid = UID(kind)
     header.file_meta = FileMetaDataset()
     header.file_meta.MediaStorageSOPClassUID = uid
     header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
