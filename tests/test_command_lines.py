@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from voltween.cli.app import COMMANDS, read_command
+from voltween.cli.common import split_words
+from voltween.cli.help import help_of
+from voltween.cli.kinds import kind_of
 from voltween.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +41,8 @@ def lines_of_blocks(text):
 
     The synopsis continues a line by four spaces.
     """
-    blocks = re.findall(r"^```(?:bash)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    blocks = [block for language, block in found if language in ("", "bash")]
     joined = "\n".join(blocks).replace("\\\n", "").replace("\n    ", " ")
     lines = joined.splitlines()
     return [match[1] for line in lines if (match := BEGINNING.match(line))]
@@ -61,12 +65,19 @@ def words_of(line):
 @cache
 def answer(*words):
     """The exit code of the real parser, and what it says against a command line."""
+    name, rest = words[0], list(words[1:])
+    if "--help" in rest:
+        return 0, help_of(name, kind_of(name, rest), rest)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         try:
-            read_command(words[0], list(words[1:]))
+            read_command(name, split_words(name, rest)[1])
         except SystemExit as end:
             return end.code, printed.getvalue()
+        except InputError as error:
+            if name not in COMMANDS:
+                raise
+            return 2, str(error)
     return 0, ""
 
 

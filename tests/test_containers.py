@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from voltween.cli.app import build_command
 from voltween.cli.bids_app import BidsApp
 
 ROOT = Path(__file__).parents[1]
@@ -92,8 +93,6 @@ def test_the_validator_of_boutiques_accepts_the_descriptor():
 
 
 def test_boutiques_makes_a_command_line_that_the_program_reads(tmp_path):
-    import tyro
-
     invocation = {
         "bids_dir": "raw",
         "output_dir": "out",
@@ -112,7 +111,8 @@ def test_boutiques_makes_a_command_line_that_the_program_reads(tmp_path):
     words = [program("bosh"), "exec", "simulate", DESCRIPTOR, "-i", path]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     (line,) = [line for line in done.stdout.splitlines() if "participant" in line]
-    command = tyro.cli(BidsApp, args=line[line.index("raw") :].split())
+    words = line[line.index("raw") :].split()
+    command = build_command("voltween-bids", BidsApp, words, is_grouped=True)
     assert command.participant_label == ("01", "02")
     assert (command.bids_dir, command.out) == (Path("raw"), Path("out"))
     assert command.template == Path("atlas.nii.gz")

@@ -37,7 +37,10 @@ def test_nothing_is_imported_before_interrupts_are_heeded():
 
 def test_the_command_starts_there():
     scripts = tomllib.loads(PROJECT.read_text("utf-8"))["project"]["scripts"]
-    assert scripts == {"voltween": "voltween.__main__:main"}
+    assert scripts == {
+        "voltween": "voltween.__main__:main",
+        "voltween-bids": "voltween.__main__:bids",
+    }
 
 
 def test_an_interrupt_is_one_line():

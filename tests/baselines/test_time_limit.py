@@ -10,12 +10,12 @@ from dataclasses import replace
 import pytest
 
 from support.cohorts import blob, write_cohort
-from voltween import process
 from voltween.baselines import TOOLS, child, tools
 from voltween.cohorts import read_manifest
 from voltween.errors import InputError
 from voltween.evaluation import evaluate
 from voltween.evaluation.methods import tool_method
+from voltween.process import running
 
 SLEEPING = """
 import os, pathlib, subprocess, sys
@@ -38,7 +38,7 @@ def noted_fixture(tmp_path, monkeypatch):
     script = tmp_path / "sleeping.py"
     script.write_text(SLEEPING.format(noted=str(noted)))
     monkeypatch.setattr(tools, "_CHILD", script)
-    monkeypatch.setattr(process, "installed_version", lambda package: "1")
+    monkeypatch.setattr(running, "version", lambda package: "1")
     return noted
 
 

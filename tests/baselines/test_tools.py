@@ -8,10 +8,10 @@ import SimpleITK as sitk
 
 from support.cohorts import blob
 from support.scans import STORAGE_ORDERS, random_points_mm, smooth_field, stored
-from voltween import io, process
+from voltween import io
 from voltween.baselines import TOOLS, elastix_with, tools
 from voltween.errors import InputError, MissingPackageError
-from voltween.process import Used
+from voltween.process import Used, running
 from voltween.spatial import Affine
 
 USED = Used(1.5, 1.25, 70_000_000, 0.5)
@@ -38,7 +38,7 @@ def run_child_fixture(tmp_path, monkeypatch):
     def run_child(script):
         (tmp_path / "child.py").write_text(script)
         monkeypatch.setattr(tools, "_CHILD", tmp_path / "child.py")
-        monkeypatch.setattr(process, "installed_version", lambda package: "1")
+        monkeypatch.setattr(running, "version", lambda package: "1")
 
     return run_child
 
@@ -143,7 +143,7 @@ def test_other_iterations_of_elastix_are_facts_of_its_answers():
 
 @pytest.mark.parametrize("name", TOOLS)
 def test_a_missing_package_is_named(name, monkeypatch):
-    monkeypatch.setattr(process, "installed_version", lambda package: None)
+    monkeypatch.setattr(running, "version", lambda package: None)
     package = TOOLS[name].package
     with pytest.raises(MissingPackageError, match=rf"{package}.*voltween\[baselines\]"):
         TOOLS[name](FIXED, MOVING)

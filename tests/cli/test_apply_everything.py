@@ -134,7 +134,7 @@ def test_voxel_size_without_an_image(folder):
         (["moving.nrrd", "moving.nrrd"], {}, "inputs of different names"),
         (["moving.nrrd"], {"turn_vectors": True}, "vectors of three components"),
         (["moving.nrrd"], {"spacing_mm": -1}, "voxel size: expected positive mm"),
-        ([], {}, "transform"),
+        ([], {}, "expected [TRANSFORM] INPUT ..."),
     ],
 )
 def test_bad_options_end_in_one_line(names, options, message, folder, capsys):

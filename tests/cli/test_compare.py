@@ -4,23 +4,23 @@ import pytest
 
 from support.cohorts import write_cohort
 from support.commands import run_here
-from voltween import process
 from voltween.baselines import TIME_LIMIT_MINUTES, TOOLS, Tool
 from voltween.cli import main
 from voltween.errors import InputError
 from voltween.evaluation import runner
 from voltween.models import load_model
 from voltween.networks import VoxelMorphConfig
+from voltween.process import running
 
 
 @pytest.mark.filterwarnings("ignore::voltween.errors.SuspiciousInputWarning")
 def test_compare_measures_all_methods_and_marks_what_is_missing(
     tmp_path, capsys, monkeypatch
 ):
-    installed = process.installed_version
+    installed = running.version
     monkeypatch.setattr(
-        process,
-        "installed_version",
+        running,
+        "version",
         lambda package: None if package == "itk-elastix" else installed(package),
     )
     manifest = str(write_cohort(tmp_path, 1, 2))

@@ -9,9 +9,9 @@ import pytest
 from support.cohorts import write_cohort
 from support.commands import run_here
 from support.processes import environment
-from voltween import process
 from voltween.cli.engine import EngineOptions, showing
 from voltween.errors import InputError
+from voltween.process import running
 from voltween.workers import Outcome, Status
 
 
@@ -57,11 +57,11 @@ def test_a_worker_has_some_memory(size, tmp_path):
 
 
 def test_without_dask_the_extra_is_named(tmp_path, capsys, monkeypatch):
-    installed = process.installed_version
+    installed = running.version
     absent = ("dask", "distributed", "dask-jobqueue")
     monkeypatch.setattr(
-        process,
-        "installed_version",
+        running,
+        "version",
         lambda package: None if package in absent else installed(package),
     )
     manifest = write_cohort(tmp_path, 0, 2)

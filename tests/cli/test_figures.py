@@ -54,7 +54,7 @@ def test_a_name_that_is_all_ending_is_written_too(tmp_path):
 
 def test_curves_of_no_run_are_refused(tmp_path, capsys):
     error = error_of(capsys, "curves", "--out", tmp_path / "figure.png")
-    assert "curves: expected the folder of a training run" in error
+    assert "figures curves: expected RUN, got none" in error
 
 
 def test_a_folder_made_for_a_figure_goes_when_there_is_none(tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import shlex
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -95,6 +96,7 @@ class NoOutcome:
     """Of a training that did not take place."""
 
     sentences = ()
+    model = Path("best.safetensors")
 
 
 def test_a_dry_run_of_a_fine_tuning_trains_nothing(manifest, folder, tmp_path, capsys):

@@ -99,13 +99,16 @@ def test_steps_are_as_many_as_asked_for(folder, tmp_path, monkeypatch):
     told = []
 
     class Progress:
+        def __init__(self, absent):
+            pass
+
         def __enter__(self):
             return told.append
 
         def __exit__(self, *_):
             pass
 
-    monkeypatch.setattr("voltween.cli.register._progress", Progress)
+    monkeypatch.setattr("voltween.cli.register.registration_bar", Progress)
     register(folder, tmp_path / "out", "--refine 5")
     # Where the network is of no use, two levels on wide voxels come first.
     dense = [step for step in told if step.part == "dense"]
@@ -230,18 +233,18 @@ def test_help_names_every_option_as_it_is_typed(capsys, monkeypatch):
     text = capsys.readouterr().out
     wanted = (
         "--out PATH",
-        "--model STR",
+        "--model TEXT",
+        "--refine {fast,accurate,auto,none}|N",
         "--no-folding ",
-        "--fixed-mask PATH",
-        "--fixed-channels [PATH",
-        "--refine {fast,accurate,auto,none}|INT",
         "--transform {rigid,similarity,affine,deformable}",
-        "--similarity {correlation, local correlation",
-        "--voxels FLOAT|{own}",
+        "--similarity NAME",
+        "--voxels {own}|X",
         "--diffeomorphic ",
-        "--seconds FLOAT",
+        "--seconds X",
+        "--channel-weights X ...",
+        "--fixed-mask PATH",
+        "--fixed-channels PATH ...",
         "--guide-by-labels ",
-        "--channel-weights [FLOAT",
     )
     places = [text.find(option) for option in wanted]
     assert -1 not in places

@@ -3,6 +3,7 @@
 import json
 import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,7 @@ class NoOutcome:
     """Of a training that did not take place."""
 
     sentences = ()
+    model = Path("best.safetensors")
 
 
 def refusal(capsys, *words):

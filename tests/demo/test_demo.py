@@ -8,11 +8,12 @@ from io import StringIO
 import numpy as np
 import pytest
 
-from voltween import io, process
+from voltween import io
 from voltween.cli import main
 from voltween.demo import demo
 from voltween.errors import MissingPackageError
 from voltween.metrics import landmark_distances_mm
+from voltween.process import running
 from voltween.spatial import Grid, Image, LabelMap
 
 
@@ -94,6 +95,6 @@ def test_overlap_and_error_are_printed_and_the_picture_is_named(run):
 
 
 def test_the_missing_package_is_named(monkeypatch):
-    monkeypatch.setattr(process, "installed_version", lambda package: None)
+    monkeypatch.setattr(running, "version", lambda package: None)
     with pytest.raises(MissingPackageError, match=r"nilearn.*voltween\[demo\]"):
         demo.icbm152()

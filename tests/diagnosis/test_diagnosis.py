@@ -94,4 +94,5 @@ def test_the_doctor_fails_with_the_test(quick, capsys, monkeypatch):
 
 def test_few_threads_are_told(quick, monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 0)
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
     assert any("OMP_NUM_THREADS" in line for line in diagnose().advice)

@@ -145,9 +145,7 @@ def test_torchio_images_of_other_kinds_are_refused():
 
 
 def test_without_torchio_the_extra_is_named(monkeypatch):
-    monkeypatch.setattr(
-        "voltween.process.running.installed_version", lambda package: None
-    )
+    monkeypatch.setattr("voltween.process.running.version", lambda package: None)
     with pytest.raises(MissingPackageError, match=r"voltween\[torchio\]"):
         VOLUMES[0].to_torchio()
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from support.voxelmorph import CUBE, pair, some_model
-from voltween import process
 from voltween.errors import InputError
 from voltween.models import load_model, save_model
 from voltween.models.model import describe
+from voltween.process import running
 
 pytest.importorskip("voxelmorph", reason="needs the extra `baselines`")
 
@@ -43,7 +43,7 @@ def test_half_precision_hardly_moves_the_flow():
 
 def test_without_the_package_loading_says_what_to_install(monkeypatch, tmp_path):
     path = save_model(some_model(), tmp_path / "mine.safetensors")
-    monkeypatch.setattr(process, "installed_version", lambda package: None)
+    monkeypatch.setattr(running, "version", lambda package: None)
     with pytest.raises(InputError, match=r"pip install 'voltween\[baselines\]'"):
         load_model(path)
 

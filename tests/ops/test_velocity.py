@@ -120,7 +120,7 @@ def test_stock_forms_give_the_same(monkeypatch):
     flow = exponential(velocity)
     (gradient,) = torch.autograd.grad(flow.square().sum(), velocity)
     expected = logarithm(flow.detach())
-    monkeypatch.setattr(operation, "is_on_cpu", lambda *tensors: False)
+    monkeypatch.setattr(operation, "runs_compiled", lambda *tensors: False)
     stock_flow = exponential(velocity)
     (stock_gradient,) = torch.autograd.grad(stock_flow.square().sum(), velocity)
     torch.testing.assert_close(stock_flow, flow)

@@ -1,13 +1,13 @@
 """Tests of what happens where an optional package is not installed."""
 
-from voltween import process
+from voltween.process import running
 
 
 def hide_packages(monkeypatch, *names):
     """As if the packages of these names were not installed."""
-    installed = process.installed_version
+    installed = running.version
     monkeypatch.setattr(
-        process,
-        "installed_version",
+        running,
+        "version",
         lambda name: None if name in names else installed(name),
     )

@@ -9,14 +9,13 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from support.scans import smooth_field, tiny_model
-from voltween import process
 from voltween.baselines import TOOLS
 from voltween.errors import InputError
 from voltween.losses import local_correlation_loss
 from voltween.models import load_model, save_model
 from voltween.ops import warp
 from voltween.preprocessing import Preprocessing
-from voltween.process import Used
+from voltween.process import Used, running
 from voltween.refinement import (
     FAST,
     PairTensors,
@@ -112,7 +111,7 @@ class TestAnts:
             np.testing.assert_array_equal(image.grid.affine, np.eye(4))
 
     def test_its_flows_depend_on_the_version(self, monkeypatch):
-        monkeypatch.setattr(process, "installed_version", lambda package: "1.2.3")
+        monkeypatch.setattr(running, "version", lambda package: "1.2.3")
         facts = {name: Ants(name).facts for name in TOOL_TEACHERS}
         assert facts == {
             "ants": "ants, antspyx 1.2.3",

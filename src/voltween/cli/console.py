@@ -35,6 +35,10 @@ class PlainConsole(Console):
         self.has_bar = False
         """Whether a progress bar is shown on it."""
 
+    def on_broken_pipe(self) -> None:
+        """Leaves an output that nobody reads to `writing_to_streams`; rich exits."""
+        raise BrokenPipeError
+
     def print(self, *objects: Any, **options: Any) -> None:
         """Prints, above the progress bar if there is one, and into the log file."""
         if log.is_open() and objects and not isinstance(objects[0], Control):

@@ -1,6 +1,6 @@
 """Images and label maps from and to images of nibabel and SimpleITK."""
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import SimpleITK as sitk
 
@@ -16,7 +16,7 @@ from voltween.spatial import Image, LabelMap
 V = TypeVar("V", Image, LabelMap)
 
 
-def from_nibabel(image: NibabelImage, kind: type[V]) -> V:
+def from_nibabel(image: object, kind: type[V]) -> V:
     """Makes an image or a label map of an image of nibabel, both in RAS+ mm.
 
     Raises:
@@ -29,7 +29,7 @@ def from_nibabel(image: NibabelImage, kind: type[V]) -> V:
         expected="an image of nibabel",
         advice=advice_on(image, kind),
     )
-    return kind(*volume_from_nibabel(image))
+    return kind(*volume_from_nibabel(cast("NibabelImage", image)))
 
 
 def from_sitk(image: object, kind: type[V]) -> V:

@@ -46,7 +46,7 @@ ACCURATE_ALONE = Refinement(
         Level(2, 60, 0.5, 4),
         Level(2, 40, 0.5, 2),
         Level(2, 20, 0.5),
-        Level(1, 10, 0.2),
+        Level(1, 15, 0.2),
     ),
     affine_levels=_AFFINE_LEVELS,
 )

@@ -1,7 +1,7 @@
 """The JSON schema of a type: dataclasses, named tuples, unions, literals, numbers."""
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import NoneType
@@ -50,6 +50,8 @@ def _schema_of_generic(kind: Any, may_lack: bool) -> dict[str, Any]:
         return {"type": "array", "items": schema_of(inner[0], may_lack=may_lack)}
     if origin is tuple:
         return _schema_of_items(inner, may_lack)
+    if origin is Callable:  # a function of the user, of which records hold the name
+        return {"type": "string"}
     if origin in (dict, Mapping):
         value = schema_of(inner[1], may_lack=may_lack)
         return {"type": "object", "additionalProperties": value}

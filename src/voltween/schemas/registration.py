@@ -56,6 +56,10 @@ def _properties() -> dict[str, Any]:
         "model_reason": _described("The reason for the model.", _TEXT_OR_NULL),
         "model_sha256": {"anyOf": [SHA256, {"type": "null"}]},
         "refinement": {"anyOf": [schema_of(Refinement), {"type": "null"}]},
+        "features": _described(
+            "The learned features that were compared; null if none were.",
+            {"anyOf": [_object({"name": _TEXT, "sha256": SHA256}), {"type": "null"}]},
+        ),
         "inputs": _described("The files that were read, by their roles.", _inputs()),
         "command": _described("The command; null for a call in Python.", _TEXT_OR_NULL),
         "date": _described("End of the registration, in UTC.", _TEXT),
