@@ -58,7 +58,8 @@ def lines_of_text(text):
 def words_of(line):
     """The command and its words, up to where the shell sends what it prints."""
     _, name, *words = shlex.split(line, comments=True)
-    ends = [number for number, word in enumerate(words) if word in (">", ">>", "&&", "|")]
+    marks = (">", ">>", "&&", "|")
+    ends = [number for number, word in enumerate(words) if word in marks]
     return name, words[: min(ends, default=len(words))]
 
 

@@ -27,7 +27,7 @@ class OnlyCore:
             module
             for module, names in importlib.metadata.packages_distributions().items()
             if not {normal(name) for name in names} & core
-        }
+        } - sys.stdlib_module_names  # which a distribution may hold for old Pythons
 
     def find_spec(self, name, path=None, target=None):
         """Raises for a refused module; the others are found by the next finder."""
