@@ -238,7 +238,7 @@ class Training:
 
     @cached_property
     def prior(self) -> Tensor:
-        """What the place says of every block."""
+        """The part that the place alone contributes to every block."""
         return self.network.block_prior()
 
     def load(self) -> None:

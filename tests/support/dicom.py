@@ -16,7 +16,7 @@ PATIENT = {
     **dict.fromkeys(("PatientBirthDate", "PatientSex"), ""),
     **dict.fromkeys(("StudyDate", "StudyTime", "ReferringPhysicianName"), ""),
 }
-"""What objects that refer to a scan need of it."""
+"""The headers of a scan that objects refer to."""
 _STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 _CT = "1.2.840.10008.5.1.4.1.1.2"
 

@@ -33,7 +33,7 @@ class _Command(NamedTuple):
 
     @property
     def first_words(self) -> tuple[str, ...]:
-        """What the first argument may be, if it has a list of values."""
+        """The values of the first argument, if it has a list of them."""
         first = [p for p in self.parameters if p.is_argument][:1]
         return first[0].choices if first else ()
 

@@ -119,7 +119,7 @@ def show_markdown(text: str) -> None:
 
 
 def _plain(objects: tuple[Any, ...]) -> str:
-    """What is printed, without colors."""
+    """The printed text, without colors."""
     text, page = io.StringIO(), PlainConsole()
     page.file, page.width = text, _LOG_WIDTH
     page.print_unlogged(*objects)

@@ -62,7 +62,7 @@ def _page(name: str, kind: Callable[..., Any]) -> str:
 def _group_text(
     options: Sequence[Parameter], parameters: Sequence[Parameter]
 ) -> list[str]:
-    """What the dataclass says that most options of a group are fields of."""
+    """The first sentence of the dataclass that has most options of a group."""
     owner = options[0].owner
     own = [p for p in parameters if p.owner is owner]
     if own == parameters or sum(p in own for p in options) < _MOST * len(own):
@@ -119,7 +119,7 @@ def _examples(name: str) -> list[str]:
 
 
 def _row(parameter: Parameter) -> tuple[str, str]:
-    """What stands at the left and at the right of a parameter's line."""
+    """The left and the right part of a parameter's line."""
     if parameter.is_argument:
         return parameter.name, _text(parameter)
     if parameter.is_flag:

@@ -1,4 +1,4 @@
-"""What an interrupted command leaves behind, in one line."""
+"""One line on the files that an interrupted command leaves."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,7 +49,7 @@ def _say(name: str, out: Path, *, is_same: bool) -> None:
 
 
 def _stamp(out: Any) -> tuple[int, int] | None:
-    """What changes when a file is written, or a file of a folder comes or goes."""
+    """Number and time, which change when a file is written, comes or goes."""
     try:
         status = Path(out).stat()
     except (OSError, TypeError):

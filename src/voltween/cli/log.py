@@ -1,4 +1,4 @@
-"""What a command says, kept: log lines on the terminal, and the file of --log."""
+"""The words of a command: log lines on the terminal, and the file of --log."""
 
 import logging
 import re

@@ -35,7 +35,7 @@ class Parameter:
     field: str
     is_argument: bool = False
     metavar: str = ""
-    """What stands for the value in help if the type does not say it."""
+    """The word for the value in help, if the type does not give one."""
     has_opposite: bool = False
     """Whether there is --no-NAME beside --NAME."""
 
@@ -80,12 +80,12 @@ class Parameter:
 
     @property
     def value_words(self) -> str:
-        """What stands for the value in help, such as PATH or {fp32,bf16}."""
+        """The word for the value in help, such as PATH or {fp32,bf16}."""
         return self.metavar or _words_of(self.kind)
 
     @property
     def text(self) -> str:
-        """What it is for: the text under the field."""
+        """The text under the field, which states its purpose."""
         return field_texts(self.owner).get(self.field, "")
 
 
@@ -194,7 +194,7 @@ def _tuple_items(kind: Any) -> tuple[Any, ...] | None:
 
 
 def _words_of(kind: Any) -> str:
-    """What stands for a value of the type."""
+    """The word for a value of the type."""
     plain = {Path: "PATH", int: "N", float: "X", bool: "{True,False}"}
     words = []
     for member in members(kind):

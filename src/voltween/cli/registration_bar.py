@@ -49,7 +49,7 @@ class Stages:
 
     @property
     def words(self) -> str:
-        """What is being done."""
+        """The name of the part that is running."""
         return _PARTS[self._part][1] if self._part else ""
 
     @property

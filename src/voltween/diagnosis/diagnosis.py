@@ -1,4 +1,4 @@
-"""What `voltween doctor` finds: versions, machine, extras, and the self-test."""
+"""The findings of `voltween doctor`: versions, machine, extras, and the self-test."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ class Diagnosis:
 
     @property
     def advice(self) -> list[str]:
-        """What is not as it should be, and what to do."""
+        """Faults of the installation, each with what to do."""
         lines = []
         if self.free_bytes is not None and self.free_bytes < _LEAST_FREE:
             free = self.free_bytes / _GIGABYTE

@@ -33,7 +33,7 @@ class Check:
     name: str
     has_passed: bool
     finding: str
-    """What was measured, or the error."""
+    """The measured figure, or the error."""
     seconds: float
 
 

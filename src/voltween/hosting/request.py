@@ -1,4 +1,4 @@
-"""What a program asks for: the files of a registration, and the choices of a form."""
+"""The request of a program: files of a registration, and the choices of a form."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -19,7 +19,7 @@ SIMILARITIES = (
 )
 """Similarities of images; the first one is the usual one."""
 OUTPUTS = ("moved", "transform", "inverse", "overview", "report")
-"""What is written, beside registration.json."""
+"""The outputs that are written beside registration.json."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ _LAST_LINES = 5  # of what a process said before it died
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a registration is, for a progress bar and a line of text."""
+    """The progress of a registration, for a bar and a line of text."""
 
     text: str = "Preparing ..."
     share: float = 0.0

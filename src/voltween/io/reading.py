@@ -68,7 +68,7 @@ def read_labels(
 
 
 Contents = Literal["intensities", "labels", "vectors"]
-"""What the numbers of a file are.
+"""The meaning of the numbers of a file.
 
 intensities: images, colors, and vectors that are left as they are.
 labels: whole numbers, which are never mixed.

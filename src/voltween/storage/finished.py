@@ -31,7 +31,7 @@ class Finished:
     files: dict[str, dict[str, Any]]
     """Size in bytes and SHA-256 of every file, by its path."""
     values: dict[str, Any]
-    """What was recorded besides, as JSON types."""
+    """Further recorded values, as JSON types."""
 
     @property
     def paths(self) -> list[Path]:

@@ -1,4 +1,4 @@
-"""What a template needs to know of a scan before any registration."""
+"""The properties of a scan that a template needs before any registration."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What came of a training: its best step, and whether the model is of any use."""
+"""The outcome of a training: its best step, and whether the model is of any use."""
 
 from dataclasses import dataclass
 from pathlib import Path
