@@ -109,7 +109,10 @@ class Search:
         if not start.is_by_network:
             settings = from_scratch(settings)
         refined = Optimization(settings, self.guidance, self.watch).dense(start)
-        if not self.guidance.is_empty or settings.similarity == FEATURES:
+        by_features = settings.similarity == FEATURES
+        if not self.guidance.is_empty or (
+            by_features and not settings.correlation_weight
+        ):
             return refined  # the images are not all that counts
         gain = refined.similarity - start.similarity
         return refined if gain > _least_gain(start.similarity) else start
