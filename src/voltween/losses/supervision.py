@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from voltween.ops import moments, same_precision
+
 _VANISHING = 1e-12  # the slope of the square root is infinite at 0
 _SMALLEST_OVERLAP = 1e-5
 
@@ -29,10 +31,12 @@ def dice_loss(
     References:
         Milletari et al. 2016, V-Net, doi:10.1109/3DV.2016.79.
     """
-    overlap = 2 * (fixed * moved).sum((2, 3, 4))
-    size = fixed.square().sum((2, 3, 4)) + moved.square().sum((2, 3, 4))
+    maps = same_precision(fixed, moved)
+    sums = moments(*(both.flatten(0, 1)[:, None] for both in maps))
+    _, _, *squares, products = sums.to(moved.dtype).unflatten(0, fixed.shape[:2]).unbind(-1)
+    size = squares[0] + squares[1]
     is_present = size > _SMALLEST_OVERLAP
-    loss = 1 - overlap / size.clamp_min(_SMALLEST_OVERLAP)
+    loss = 1 - 2 * products / size.clamp_min(_SMALLEST_OVERLAP)
     return ((loss * is_present).sum(1) / is_present.sum(1).clamp_min(1)).mean()
 
 
