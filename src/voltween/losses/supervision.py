@@ -31,10 +31,10 @@ def dice_loss(
     References:
         Milletari et al. 2016, V-Net, doi:10.1109/3DV.2016.79.
     """
-    maps = same_precision(fixed, moved)
-    sums = moments(*(both.flatten(0, 1)[:, None] for both in maps))
-    _, _, *squares, products = sums.to(moved.dtype).unflatten(0, fixed.shape[:2]).unbind(-1)
-    size = squares[0] + squares[1]
+    one_each = (maps.flatten(0, 1)[:, None] for maps in same_precision(fixed, moved))
+    sums = moments(*one_each).to(moved.dtype).unflatten(0, fixed.shape[:2])
+    _, _, fixed_squares, moved_squares, products = sums.unbind(-1)
+    size = fixed_squares + moved_squares
     is_present = size > _SMALLEST_OVERLAP
     loss = 1 - 2 * products / size.clamp_min(_SMALLEST_OVERLAP)
     return ((loss * is_present).sum(1) / is_present.sum(1).clamp_min(1)).mean()
