@@ -22,7 +22,13 @@ from voltween.training import (
     total_loss,
     write_plan,
 )
-from voltween.training.objective import RCN, PairBatch, Similarity, pair_losses
+from voltween.training.objective import (
+    RCN,
+    PairBatch,
+    Similarity,
+    _blur,
+    pair_losses,
+)
 from voltween.training.plan_file import TrainingPlan
 
 
@@ -207,3 +213,12 @@ def test_supervised_training_minimizes_end_point_error_and_irregularity():
     assert "dense 1 total variation" in terms
     with pytest.raises(ValueError, match="needs target flows, got none"):
         pair_losses(network, PairBatch(*images), SUPERVISED)
+
+
+def test_maps_are_blurred_by_averages_of_cubes_and_linear_interpolation():
+    maps = torch.rand(2, 3, 24, 17, 32)
+    coarse = torch.nn.functional.avg_pool3d(maps, 8)
+    expected = torch.nn.functional.interpolate(
+        coarse, size=maps.shape[2:], mode="trilinear"
+    )
+    torch.testing.assert_close(_blur(maps), expected)

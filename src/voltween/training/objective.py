@@ -276,7 +276,10 @@ def _blur(
     """The maps averaged over cubes of 8 voxels and interpolated in between."""
     coarse = functional.avg_pool3d(maps, _BLUR_VOXELS)
     # Three matrix products take a tenth of the time of a trilinear `interpolate`.
-    in_i, in_j, in_k = map(_interpolation, coarse.shape[2:], maps.shape[2:])
+    in_i, in_j, in_k = (
+        _interpolation(*sides).to(coarse)
+        for sides in zip(coarse.shape[2:], maps.shape[2:], strict=True)
+    )
     planes = in_j @ (coarse @ in_k.T)
     return (in_i @ planes.flatten(3)).unflatten(3, planes.shape[3:])
 
