@@ -143,7 +143,7 @@ def smooth_pair():
     return (torch.from_numpy(image.astype(np.float32))[None] for image in images)
 
 
-class TestRefinedModel:
+class TestModelTeacher:
     def test_its_flow_is_the_models_made_better(self, model):
         fixed, moving = smooth_pair()
         loaded = load_model(model)

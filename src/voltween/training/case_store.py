@@ -11,6 +11,7 @@ from voltween.training.recipe import Recipe
 from voltween.training.rendering import Renderer
 from voltween.training.samples import Sample, StoredSamples, store_samples
 from voltween.training.synthetic_pairs import Synthesizer, rendered_samples
+from voltween.training.teachers import teacher_named
 from voltween.training.tissues import Tissues
 
 
@@ -36,10 +37,17 @@ class CaseStore:
         """Synthesizes pairs of the cases with labels.
 
         Raises:
-            InputError: If the table of tissues lacks one of their labels.
+            InputError: If the table of tissues lacks one of their labels, or the
+                teacher cannot be used.
         """
-        most = self.recipe.training.labels_per_pair
-        return Synthesizer(self._volumes(cases), self._renderer, most)
+        config = self.recipe.training
+        name = config.synthesis.teacher
+        return Synthesizer(
+            self._volumes(cases),
+            self._renderer,
+            config.labels_per_pair,
+            name and teacher_named(name, self.recipe.preprocessing),
+        )
 
     def validation(self, cases: Sequence[Case]) -> Sequence[Sample]:
         """The scans to validate on; label maps alone are shown in random contrasts."""

@@ -145,7 +145,7 @@ class PairBatch(NamedTuple):
     """One channel per label: 1 inside, 0 outside, soft at the border."""
     moving_labels: Float[Tensor, "b labels i j k"] | None = None
     target: Float[Tensor, "b 3 i j k"] | None = None
-    """Flow to learn, in voxels, from fixed to moving."""
+    """Flow to learn, in voxels, from fixed to moving; NaN where none is known."""
     seeds: tuple[int, ...] | None = None
     """One seed per pair, for the voxels that mutual information samples; if not given,
     all pairs have the same sample."""

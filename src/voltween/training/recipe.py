@@ -128,14 +128,13 @@ class TrainConfig:
 
     def _check_synthesis(self) -> None:
         objective = self.objective
-        if not objective.has_overlap or objective.end_point_error > 0:
+        if not objective.has_overlap:
             raise InputError(
                 about="objective",
-                expected="an overlap term and no end_point_error, as synthesized "
-                "pairs have labels and no target flows",
-                got=f"overlap = {list(objective.overlap)} and "
-                f"end_point_error = {objective.end_point_error}",
+                expected="an overlap term, as synthesized pairs have labels",
+                got=f"overlap = {list(objective.overlap)}",
             )
+        self._check_teacher_of_synthesis()
         if objective.affine_similarity > 0 or any(objective.dense_similarity):
             raise InputError(
                 about="objective",
@@ -143,6 +142,22 @@ class TrainConfig:
                 "sides of synthesized pairs have contrasts of their own",
                 got=f"{objective.affine_similarity} and "
                 f"{list(objective.dense_similarity)}",
+            )
+
+    def _check_teacher_of_synthesis(self) -> None:
+        weight, synthesis = self.objective.end_point_error, self.synthesis
+        if (weight > 0) != (synthesis.teacher is not None):
+            raise InputError(
+                about="synthesis.teacher",
+                expected="a teacher and an end_point_error above 0 as the weight of "
+                "its flows, or neither",
+                got=f"{synthesis.teacher} and {weight:g}",
+            )
+        if synthesis.teacher is not None and synthesis.share < 1:
+            raise InputError(
+                about="synthesis.share",
+                expected="1 with a teacher, whose flows are those of synthesized pairs",
+                got=synthesis.share,
             )
 
     def _check_numbers(self) -> None:

@@ -41,6 +41,12 @@ class Rendered(NamedTuple):
     """Index into `structures` of every fine voxel."""
     structures: Int[np.ndarray, " n"]
     """The structure of every code; 0 is none."""
+    is_stripped: bool
+    """Whether the image shows nothing outside the structures."""
+    scan: Float[Tensor, "1 i j k"] | None
+    """Intensities of the scan in its own contrast, if the case has one."""
+    dark: float
+    """Intensity below which the scan shows air."""
 
     def labels(self) -> Int[Tensor, "1 i j k"]:
         """The structure of the first fine voxel of every voxel."""
@@ -77,11 +83,19 @@ class Renderer:
             image = self._paint(volume, placed, classes, air, rng)
         image = self._acquire(image, rng)[None]
         image = augment_intensities(image, self.augmentation, rng)
-        if rng.uniform() < self.synthesis.stripped:
+        is_stripped = bool(rng.uniform() < self.synthesis.stripped)
+        if is_stripped:
             inside = share_of(look_up(structures != 0, placed.codes))
             mask = _mask(inside[None], rng)
             image = image * mask + air * (1 - mask)
-        return Rendered(self._normalize(image), placed.codes, structures)
+        return Rendered(
+            self._normalize(image),
+            placed.codes,
+            structures,
+            is_stripped,
+            _scan_of(placed),
+            volume.dark,
+        )
 
     def _paint(
         self,
@@ -161,6 +175,13 @@ def random_curve(
     places = np.sort(rng.uniform(0, _LEVELS - 1, knots))
     places[0], places[-1] = 0, _LEVELS - 1
     return np.interp(np.arange(_LEVELS), places, values)
+
+
+def _scan_of(placed: Placed) -> Float[Tensor, "1 i j k"] | None:
+    """The scan itself, 0 to 1, on the network's grid."""
+    if placed.scan is None:
+        return None
+    return placed.scan.float().mean(0, keepdim=True) / (_LEVELS - 1)
 
 
 def _scan_curve(

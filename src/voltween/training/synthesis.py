@@ -58,6 +58,13 @@ class Synthesis:
     """Voxels per voxel of the network's grid and axis in which label maps are kept, so
     that voxels at borders hold several tissues. 1 is faster."""
 
+    teacher: str | None = None
+    """Shipped or own model, or model file, of the same grid, that knows the contrast of
+    the scans. Its flow between the two scans, which it sees as they are, is what the
+    network learns from their synthesized sides, with the weight `end_point_error`;
+    label maps without a scan have no such flow. If not given, networks learn from the
+    overlap of structures alone."""
+
     def __post_init__(self) -> None:
         for name in ("share", "scans", "stripped"):
             if not 0 <= getattr(self, name) <= 1:

@@ -13,6 +13,7 @@ from voltween.training.objective import PairBatch
 from voltween.training.placing import look_up, share_of
 from voltween.training.rendering import Rendered, Renderer
 from voltween.training.samples import Sample
+from voltween.training.teachers import Teacher
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,8 @@ class Synthesizer:
     volumes: StoredVolumes
     renderer: Renderer
     structures_per_pair: int
+    teacher: Teacher | None = None
+    """Finds the flow between the scans of a pair, for the network to learn."""
 
     def pair(self, rng: np.random.Generator) -> tuple[PairBatch, str]:
         """A pair with maps of some structures that both sides have, and its name."""
@@ -34,7 +37,22 @@ class Synthesizer:
         chosen = rng.permutation(_shared(fixed, moving))[:most].tolist()
         fixed_maps, moving_maps = (soft_maps(s, chosen, most) for s in (fixed, moving))
         images = fixed.image[None], moving.image[None]
-        return PairBatch(images[0], images[1], fixed_maps, moving_maps), name
+        target = self._target(fixed, moving) if self.teacher else None
+        return PairBatch(images[0], images[1], fixed_maps, moving_maps, target), name
+
+    def _target(self, fixed: Rendered, moving: Rendered) -> Float[Tensor, "1 3 i j k"]:
+        """The teacher's flow in what both images show; NaN elsewhere.
+
+        Maps without a scan have no target.
+        """
+        if self.teacher is None or fixed.scan is None or moving.scan is None:
+            return torch.full((1, 3, *fixed.image.shape[1:]), torch.nan)
+        flow = self.teacher.flow(fixed.scan, moving.scan)[None]
+        if fixed.is_stripped or moving.is_stripped:
+            is_shown = look_up(fixed.structures != 0, fixed.codes).any(0)
+        else:
+            is_shown = fixed.scan[0] > fixed.dark
+        return flow.masked_fill(~is_shown, torch.nan)
 
     def sides(self, rng: np.random.Generator) -> tuple[tuple[Rendered, Rendered], str]:
         """Both sides of a pair, fixed and moving, and its name."""

@@ -96,8 +96,8 @@ class Ants(Teacher):
 
 @final
 @dataclass(frozen=True)
-class RefinedModel(Teacher):
-    """A model with instance optimization on each pair, on the grid of the training.
+class ModelTeacher(Teacher):
+    """A model, refined on each pair or as it is, on the grid of the training.
 
     It holds the name and digest of the model, not its weights, which other processes
     would otherwise be sent.
@@ -107,11 +107,11 @@ class RefinedModel(Teacher):
     """Shipped model or model file."""
     digest: str
     """SHA-256 of its file."""
-    refinement: Refinement
+    refinement: Refinement | None
 
     @property
     def name(self) -> str:
-        return f"{self.model}, refined"
+        return f"{self.model}, refined" if self.refinement else self.model
 
     @property
     def facts(self) -> str:
@@ -122,13 +122,17 @@ class RefinedModel(Teacher):
     ) -> Float[Tensor, "3 i j k"]:
         images = fixed[None], moving[None]
         stage = _load(self.model, self.digest).registrar(*images).stages[-1]
+        if self.refinement is None:
+            return stage.flow[0]
         pair = PairTensors(SideTensors(images[0]), SideTensors(images[1]))
         problem = Problem(pair, self.refinement, Watch())
         return find_transform(problem, stage.parts.clone()).flow[0]
 
 
 def teacher_named(name: str, preprocessing: Preprocessing) -> Teacher:
-    """The teacher of a name, a tool or a model such as "brain+accurate", for a grid.
+    """The teacher of a name, a tool or a model, refined or not, for a grid.
+
+    Such names are "ants", "brain+accurate" and "brain".
 
     Raises:
         InputError: If there is no such model, or it has another grid.
@@ -136,7 +140,6 @@ def teacher_named(name: str, preprocessing: Preprocessing) -> Teacher:
     if name in TOOL_TEACHERS:
         return Ants(name)
     model, refinement = split_name(name)
-    assert refinement is not None  # checked by TrainConfig
     digest = weights_digest(model)
     grid, grid_of_model = (
         (p.shape, p.spacing_mm)
@@ -149,7 +152,7 @@ def teacher_named(name: str, preprocessing: Preprocessing) -> Teacher:
             got=f"one for {_in_words(*grid_of_model)}",
             advice="train on that grid, or with another teacher",
         )
-    return RefinedModel(model, digest, refinement)
+    return ModelTeacher(model, digest, refinement)
 
 
 @lru_cache(maxsize=1)

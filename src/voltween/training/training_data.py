@@ -55,7 +55,8 @@ def load_training_data(
             the teacher cannot be used.
     """
     config = recipe.training
-    is_taught = config.objective.end_point_error > 0
+    # Targets of synthesized pairs are found as the pairs are made.
+    is_taught = config.objective.end_point_error > 0 and not config.synthesis.share
     # A teacher that cannot be used is reported before any scan is read.
     teacher = teacher_named(config.teacher, recipe.preprocessing) if is_taught else None
     train_cases = cases_of_split(cases, "train")
