@@ -17,6 +17,27 @@ def test_end_point_error_is_the_mean_length():
     assert end_point_error(flow, flow).item() == pytest.approx(0, abs=1e-5)
 
 
+def test_voxels_without_a_target_do_not_count():
+    flow, target = random_numbers(1, 3, 4, 5, 6), random_numbers(1, 3, 4, 5, 6, seed=1)
+    target[:, :, :2] = torch.nan
+    target[:, 1, 3, 0, 0] = torch.nan  # one component is enough
+    flow.requires_grad_()
+    is_known = target.isfinite().all(1)
+    error = end_point_error(flow, target)
+    lengths = np.linalg.norm((flow - target).detach().numpy(), axis=1)
+    assert error.item() == pytest.approx(lengths[is_known.numpy()].mean())
+    error.backward()
+    assert (flow.grad.abs().sum(1) > 0).equal(is_known)
+
+
+def test_without_any_target_there_is_no_error():
+    flow = random_numbers(1, 3, 4, 5, 6).requires_grad_()
+    error = end_point_error(flow, torch.full_like(flow, torch.nan))
+    error.backward()
+    assert error.item() == 0
+    assert not flow.grad.any()
+
+
 def test_dice_loss_of_label_maps_is_one_minus_dice():
     labels = (random_numbers(2, 1, 3, 6, 5, 4) > 0.6).double()
     fixed, moved = labels[0], (random_numbers(1, 3, 6, 5, 4, seed=2) > 0.5).double()

@@ -12,11 +12,14 @@ from voltween.cohorts import read_manifest
 from voltween.preprocessing import Preprocessing
 from voltween.training import SYNTHESIS_TRAINING, Recipe, synthesized_pairs
 from voltween.training.case_store import CaseStore
+from voltween.training.rendering import Rendered
 from voltween.training.synthetic_pairs import rendered_samples, soft_maps
+from voltween.training.teachers import Teacher
 from voltween.training.tissues import Tissues
 
 PREPROCESSING = Preprocessing((16, 16, 16), (2.5, 2.5, 2.5))
 CONFIG = replace(SYNTHESIS_TRAINING, pairs_per_step=4, labels_per_pair=3)
+SIDES = ("fixed", "moving")
 RECIPE = Recipe(PREPROCESSING, CASCADE, CONFIG)
 
 
@@ -119,3 +122,52 @@ def test_what_is_shown_is_what_training_sees(cases, tmp_path, pairs):
         assert pair.fixed.grid.spacing_mm.tolist() == [2.5, 2.5, 2.5]
         inside = batch.pairs.moving_labels[n].sum(0).numpy() == 1
         assert (pair.moving_labels.data[inside] > 0).all()
+
+
+class Shift(Teacher):
+    """Leads every voxel by the brightness of both scans together."""
+
+    name, facts = "shift", ""
+
+    def flow(self, fixed, moving):
+        return (fixed + 2 * moving).expand(3, *fixed.shape[1:])
+
+
+def taught_sides(synthesizer, fixed, moving):
+    """The target of a pair of sides."""
+    return replace(synthesizer, teacher=Shift())._target(fixed, moving)
+
+
+def side(seed, *, is_stripped=False, has_scan=True):
+    """One labeled voxel in each corner of a scan whose lower half is air."""
+    rng = np.random.default_rng(seed)
+    scan = torch.from_numpy(rng.uniform(0.2, 1, (1, 4, 4, 4)).astype(np.float32))
+    scan[:, :2] = 0.01
+    codes = torch.zeros(1, 4, 4, 4, dtype=torch.uint8)
+    codes[0, 0, 0, 0] = codes[0, 3, 3, 3] = 1
+    structures = np.array([0, 7])
+    return Rendered(
+        scan * 0, codes, structures, is_stripped, scan if has_scan else None, 0.1
+    )
+
+
+def test_the_target_is_the_teachers_flow_between_the_scans_as_they_are(pairs):
+    fixed, moving = side(0), side(1)
+    target = taught_sides(pairs.synthesizer, fixed, moving)
+    assert target.shape == (1, 3, 4, 4, 4)
+    assert target[:, :, :2].isnan().all()  # air
+    expected = (fixed.scan + 2 * moving.scan)[0, 2:]
+    torch.testing.assert_close(target[0, 1, 2:], expected)
+
+
+@pytest.mark.parametrize("stripped", ["fixed", "moving"])
+def test_a_stripped_side_leaves_targets_in_structures_alone(pairs, stripped):
+    sides = [side(n, is_stripped=name == stripped) for n, name in enumerate(SIDES)]
+    known = taught_sides(pairs.synthesizer, *sides)[0, 0].isfinite()
+    assert known.nonzero().tolist() == [[0, 0, 0], [3, 3, 3]]
+
+
+@pytest.mark.parametrize("without", ["fixed", "moving"])
+def test_maps_without_a_scan_have_no_target(pairs, without):
+    sides = [side(n, has_scan=name != without) for n, name in enumerate(SIDES)]
+    assert taught_sides(pairs.synthesizer, *sides).isnan().all()

@@ -147,7 +147,18 @@ def test_the_best_model_is_best_on_both_kinds_of_scans():
         ),
         (
             {"objective": replace(CONFIG.objective, end_point_error=1.0)},
-            "no end_point_error",
+            "a teacher and an end_point_error above 0 as the weight",
+        ),
+        (
+            {"synthesis": replace(CONFIG.synthesis, teacher="brain")},
+            "a teacher and an end_point_error above 0 as the weight",
+        ),
+        (
+            {
+                "objective": replace(CONFIG.objective, end_point_error=1.0),
+                "synthesis": Synthesis(share=0.5, teacher="brain"),
+            },
+            "synthesis.share: expected 1 with a teacher",
         ),
     ],
 )

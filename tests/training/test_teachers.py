@@ -159,6 +159,15 @@ class TestModelTeacher:
         assert 0.05 < (flow - start).abs().mean() < 2  # voxels
         assert not flow.requires_grad
 
+    def test_without_refinement_its_flow_is_the_models(self, model):
+        fixed, moving = smooth_pair()
+        loaded = load_model(model)
+        teacher = teacher_named(str(model), loaded.preprocessing)
+        with torch.inference_mode():
+            expected = loaded.network(fixed[None], moving[None]).flow[0]
+        torch.testing.assert_close(teacher.flow(fixed, moving), expected)
+        assert teacher.facts != teacher_named(f"{model}+fast", loaded.preprocessing)
+
     def test_the_same_pair_has_the_same_flow_in_another_process_too(self, model):
         fixed, moving = smooth_pair()
         teacher = teacher_named(f"{model}+fast", load_model(model).preprocessing)
