@@ -13,6 +13,7 @@ from voltween.networks.affine import AffineSubnetwork
 from voltween.networks.blocks import nearest_multiples, run_subnetwork
 from voltween.networks.convolution import Padding, check_padding
 from voltween.networks.dense import DenseSubnetwork
+from voltween.networks.edges import Sight, check_sight, edges
 from voltween.ops import FlowParts, affine_flow, compose, warp
 
 RCN_FLOW_MULTIPLIER = 20.0
@@ -48,6 +49,9 @@ class CascadeConfig:
     padding: Padding = "symmetric"
     """Zeros around the features of a convolution of stride 2: one voxel on both sides,
     or as TensorFlow's SAME, which pads an even side by one voxel at its end only."""
+    sees: Sight = "intensities"
+    """What the subnetworks see of an image: its intensities, or its edges, which a
+    change of contrast mostly leaves as they are."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch("A?D*", self.stages) or not self.stages:
@@ -62,6 +66,7 @@ class CascadeConfig:
                     about=name, expected="at least 1", got=getattr(self, name)
                 )
         check_padding(self.padding)
+        check_sight(self.sees)
         multiple = 2**_FEWEST_HALVINGS
         if len(self.shape) != 3 or any(n < 1 or n % multiple for n in self.shape):
             nearest = nearest_multiples(self.shape, multiple)
@@ -200,26 +205,34 @@ class VolumeTweeningNetwork(nn.Module):
             ValueError: If the images differ in shape or do not fit the network.
         """
         check_pair(fixed, moving)
-        stages = list(self._affine_stage(fixed, moving))
+        seen = self._see(fixed)
+        stages = list(self._affine_stage(seen, moving))
         passes = [dense for dense in self.dense for _ in range(self.config.repeats)]
         for name, subnetwork in zip(self.config.dense_stage_names, passes, strict=True):
             current = stages[-1] if stages else _identity_stage(moving)
             own_flow = run_subnetwork(
                 subnetwork,
-                fixed,
-                current.moved,
+                seen,
+                self._see(current.moved),
                 is_recomputed=self.recomputes_features,
             )
             stages.append(_deform(name, current, own_flow, moving))
         return Tweening(stages[-1].flow, stages[-1].moved, tuple(stages))
 
-    def _affine_stage(self, fixed: Tensor, moving: Tensor) -> tuple[Stage, ...]:
+    def _see(self, image: Tensor) -> Tensor:
+        """An image as the subnetworks get it."""
+        return edges(image) if self.config.sees == "edges" else image
+
+    def _affine_stage(self, seen: Tensor, moving: Tensor) -> tuple[Stage, ...]:
         if self.affine is None:
             return ()
         matrix, translation = run_subnetwork(
-            self.affine, fixed, moving, is_recomputed=self.recomputes_features
+            self.affine,
+            seen,
+            self._see(moving),
+            is_recomputed=self.recomputes_features,
         )
-        flow = affine_flow(matrix, translation, fixed.shape[2:])
+        flow = affine_flow(matrix, translation, moving.shape[2:])
         return (
             Stage(
                 name="affine",
