@@ -31,7 +31,7 @@ _TITLES = {
         "Network and grid": (
             *("network", "cascade", "shape", "spacing-mm", "placement", "channels"),
             *("hounsfield-window", "levels", "affine-levels", "flow-multiplier"),
-            *("repeats", "padding"),
+            *("repeats", "padding", "sees"),
         ),
         "Steps": (
             *("steps", "learning-rate", "pairs-per-step", "pairs-at-once"),

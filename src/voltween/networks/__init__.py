@@ -13,6 +13,7 @@ from voltween.networks.cascade import Tweening as Tweening
 from voltween.networks.cascade import VolumeTweeningNetwork as VolumeTweeningNetwork
 from voltween.networks.convolution import Padding as Padding
 from voltween.networks.dense import DenseSubnetwork as DenseSubnetwork
+from voltween.networks.edges import Sight as Sight
 from voltween.networks.features import FeatureConfig as FeatureConfig
 from voltween.networks.features import FeatureNetwork as FeatureNetwork
 from voltween.networks.inference import Precision as Precision

@@ -52,10 +52,11 @@ def config_from_facts(facts: dict[str, Any]) -> NetworkConfig:
 
 
 def weights_for(config: NetworkConfig, network: Network) -> dict[str, Tensor] | None:
-    """Weights that give a network of `config` the flows of another network.
+    """Weights from which a network of `config` starts with the flows of another one.
 
-    The two may differ in the flow multiplier, which the weights make up for. None if
-    they differ in anything else.
+    The two may differ in the flow multiplier, which the weights make up for, and in
+    what they see: such flows are other ones, but a start (`CascadeConfig.sees`). None
+    if they differ in anything else.
     """
     state = network.state_dict()
     if network.config == config:
@@ -63,7 +64,8 @@ def weights_for(config: NetworkConfig, network: Network) -> dict[str, Tensor] | 
     source = network.config
     if not isinstance(source, CascadeConfig) or not isinstance(config, CascadeConfig):
         return None
-    if replace(source, flow_multiplier=config.flow_multiplier) != config:
+    may_differ = {"flow_multiplier": config.flow_multiplier, "sees": config.sees}
+    if replace(source, **may_differ) != config:  # type: ignore[arg-type]
         return None
     ratio = source.flow_multiplier / config.flow_multiplier
     return {

@@ -42,5 +42,6 @@ def _other_settings(model: Model, recipe: Recipe) -> list[str]:
     if type(got) is not type(expected):
         return [f"{got.title}, not {expected.title}"]
     if isinstance(got, CascadeConfig) and isinstance(expected, CascadeConfig):
-        got = replace(got, flow_multiplier=expected.flow_multiplier)  # may differ
+        may_differ = expected.flow_multiplier, expected.sees
+        got = replace(got, flow_multiplier=may_differ[0], sees=may_differ[1])
     return different_settings(got, expected)

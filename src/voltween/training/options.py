@@ -11,6 +11,7 @@ from voltween.networks import (
     CascadeConfig,
     NetworkConfig,
     Padding,
+    Sight,
     VoxelMorphConfig,
 )
 from voltween.preprocessing import Placement, Preprocessing
@@ -40,6 +41,7 @@ _OF_CASCADES = (
     "flow_multiplier",
     "repeats",
     "padding",
+    "sees",
 )
 
 
@@ -82,6 +84,9 @@ class TrainingOptions:
     padding: Padding | None = None
     """Padding of the strided convolutions: symmetric, or that of TensorFlow, which is
     the default with --objective rcn."""
+    sees: Sight = "intensities"
+    """What the subnetworks see of an image: its intensities, or its edges, which a
+    change of contrast mostly leaves as they are."""
     supervised: bool = False
     """Learn flows computed by ANTs (needs voltween[baselines]), with the weights of the
     paper's supervised training and no other losses."""
@@ -206,7 +211,7 @@ def _network(options: TrainingOptions, shape: tuple[int, int, int]) -> NetworkCo
 
 def _cascade(options: TrainingOptions, shape: tuple[int, int, int]) -> CascadeConfig:
     names = ("channels", "levels", "affine_levels", "flow_multiplier", "repeats")
-    values = {name: getattr(options, name) for name in (*names, "padding")}
+    values = {name: getattr(options, name) for name in (*names, "padding", "sees")}
     fields = {name: value for name, value in values.items() if value is not None}
     if options.objective == "rcn":
         return CascadeConfig.of_rcn(options.cascade, shape, **fields)

@@ -18,7 +18,7 @@ _KEYS = {
         name: f"cascade.{name}"
         for name in (
             *("channels", "levels", "affine_levels"),
-            *("flow_multiplier", "repeats", "padding"),
+            *("flow_multiplier", "repeats", "padding", "sees"),
         )
     },
 }

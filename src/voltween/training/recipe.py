@@ -78,8 +78,9 @@ class TrainConfig:
     """Seed of weights, pairs and augmentation."""
     start_from: str | None = None
     """Shipped or own model, or model file, with the initial weights. It must have the
-    same network; its flow multiplier may differ: the weights are rescaled so that the
-    flows stay the same. `--fine-tune` takes the network of the model, too."""
+    same network. Its flow multiplier may differ: the weights are rescaled so that the
+    flows stay the same. So may what it sees. `--fine-tune` takes the network of the
+    model, too."""
     precision: TrainingPrecision = "fp32"
     """Precision of features: bf16 is faster on processors with AMX, bf16 and fp16 on
     GPUs, and both halve the memory. Weights, flows, warps and losses are always in
