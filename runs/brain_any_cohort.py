@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from voltween.models import load_model
+from voltween.networks import CascadeConfig
 from voltween.training import SYNTHESIS_TRAINING, Synthesis, TrainConfig, write_plan
 from voltween.training.plan_file import TrainingPlan
 
@@ -45,25 +46,49 @@ def main(data: Path, out: Path) -> None:
     write_rows(out / "cases.csv", [*ixi_cases(data), *synthseg_cases(data)])
     write_rows(out / "tissues.csv", [*ixi_tissues(data), *synthseg_tissues(data)])
     model = load_model("brain")
+    assert isinstance(model.network.config, CascadeConfig)
     plan = TrainingPlan(
-        out / "cases.csv", model.preprocessing, model.network.config, settings(out)
+        out / "cases.csv",
+        model.preprocessing,
+        replace(model.network.config, sees="edges"),
+        settings(out),
     )
     write_plan(plan, out / "plan.toml", heading=["Made by runs/brain_any_cohort.py"])
 
 
 def settings(out: Path) -> TrainConfig:
-    """The settings: those of every training on label maps, from the weights of brain.
+    """The settings: brain teaches its flows, from whose weights training starts.
 
-    The maps of whole heads are dark where they have no label.
+    Poses and shapes differ by what people differ by. Most sides are scans in a random
+    curve of intensities; the maps of whole heads are dark where they have no label.
     """
+    objective = replace(
+        SYNTHESIS_TRAINING.objective, end_point_error=1.0, total_variation=0.3
+    )
+    poses = {"rotation_degrees": 4.0, "scaling": 0.06, "translation": 0.03}
     return replace(
         SYNTHESIS_TRAINING,
-        steps=16_000,
-        steps_per_epoch=4000,
+        steps=3400,
+        steps_per_epoch=850,
         full_rate_epochs=2,
+        learning_rate=2e-4,
+        objective=objective,
+        augmentation=replace(
+            SYNTHESIS_TRAINING.augmentation, displacement=0.04, noise=0.03, **poses
+        ),
+        labels_per_pair=8,
         start_from="brain",
-        synthesis=Synthesis(share=1.0, tissues=out / "tissues.csv", unlabeled="dark"),
-        validate_every=200,
+        synthesis=Synthesis(
+            share=1.0,
+            tissues=out / "tissues.csv",
+            unlabeled="dark",
+            scans=0.85,
+            blur_voxels=0.7,
+            slice_mm=5.0,
+            subdivision=1,
+            teacher="brain",
+        ),
+        validate_every=250,
         validation_pairs=10,
     )
 
