@@ -23,6 +23,8 @@ QUESTIONS = [
     ("voltween regi", {"register"}),
     ("voltween register --re", {"--refine", "--report-crop"}),
     ("voltween register a b --refine a", {"auto", "accurate"}),
+    ("voltween register a b --similarity local", {"local correlation"}),
+    ("voltween register a b --similarity MI", {"MIND-SSC"}),
     ("voltween figures cu", {"curves"}),
     ("voltween figures curves --o", {"--out"}),
     ("voltween schema rec", {"record"}),

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import voltween
-
 from support.hosting import STEP, done, pretender
 from voltween.hosting import Progress, Request, start
 
