@@ -9,13 +9,8 @@ from pathlib import Path
 import pytest
 
 import voltween
-from support.hosting import STEP, done, pretender
+from support.hosting import RECORD, STEP, done, pretender
 from voltween.hosting import Progress, Request, start
-
-RECORD = (
-    '{"verdict": {"grade": "good", "reasons": []}, "model": "brain", '
-    '"correlation": {"before": 0.5, "after": 0.9}, "folding_percent": 0.0}'
-)
 
 
 def running(tmp_path, body):
