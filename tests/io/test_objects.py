@@ -1,4 +1,4 @@
-"""What people have at hand becomes the same image: files, arrays, other libraries."""
+"""The same image comes of files, arrays, and objects of other libraries."""
 
 from pathlib import Path
 

@@ -142,7 +142,7 @@ def _show_help(name: str, words: list[str]) -> None:
 
 
 def _run_aloud(name: str, command: Any, common: "CommonOptions") -> None:
-    """Runs a command that says what is wanted, where it is wanted."""
+    """Runs a command with the options that every command has: quiet, JSON, log."""
     from voltween.cli.console import speaking
     from voltween.cli.interrupts import saying_what_is_kept
     from voltween.cli.invocation import words

@@ -21,7 +21,7 @@ _RELEVANT_FLAGS = (
 
 @dataclass(frozen=True)
 class Machine:
-    """Description of the machine, without which no figure can be read."""
+    """Description of the machine, to be given with every measured figure."""
 
     processor: str
     cores: int
@@ -33,7 +33,7 @@ class Machine:
     caches: tuple[str, ...]
     instruction_sets: tuple[str, ...]
     used_instruction_set: str
-    """The one of those operations that are not chosen by measurement."""
+    """Instruction set of the operations for which none is chosen by measurement."""
     load: float | None
     """Mean number of waiting and running processes in the minute before the run; None
     where it cannot be asked."""

@@ -25,7 +25,7 @@ from voltween.io.dicom_objects import read_dicom_object
 from voltween.io.dicom_slices import reporting_damage
 from voltween.io.itk import flip_vectors
 from voltween.spatial import Grid
-from voltween.storage import add_inputs
+from voltween.storage import add_inputs, named
 
 STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 """The SOP class of structure sets."""
@@ -75,8 +75,8 @@ def read_structure_set(path: Path) -> tuple[np.ndarray, Grid]:
     structures = _structures(path, header)
     grid = _grid_of_scan(path, header)
     drawn = [_draw(structure, grid) for structure in structures]
-    _warn_of_missing(path, [each for each in drawn if not each.size])
-    return _paint(path, [each for each in drawn if each.size], grid), grid
+    _warn_of_missing([each for each in drawn if not each.size])
+    return _paint([each for each in drawn if each.size], grid), grid
 
 
 def structure_set_names(path: Path) -> dict[int, str]:
@@ -223,7 +223,7 @@ def _nearest(k: int, contours: Sequence[tuple[float, Contour]]) -> list[Contour]
     return [each for depth, each in contours if abs(depth - nearest) <= _ONE_PLANE]
 
 
-def _paint(path: Path, drawn: list[_Drawn], grid: Grid) -> UInt[np.ndarray, "i j k"]:
+def _paint(drawn: list[_Drawn], grid: Grid) -> UInt[np.ndarray, "i j k"]:
     """The labels, the largest structure first, so that smaller ones stay visible."""
     largest = max((each.structure.label for each in drawn), default=0)
     labels = np.zeros(grid.shape, np.uint8 if largest < 256 else np.uint16)
@@ -246,7 +246,7 @@ def _paint(path: Path, drawn: list[_Drawn], grid: Grid) -> UInt[np.ndarray, "i j
             for (one, other), count in sorted(shared.items(), key=lambda item: -item[1])
         ]
         _warn(
-            f"{path}: structures overlap; a voxel of several gets the smallest: "
+            "structures overlap; a voxel of several gets the smallest: "
             f"{', '.join(listed[:_MOST_SHOWN])}{', ...' * (len(listed) > _MOST_SHOWN)}"
         )
     return labels
@@ -262,15 +262,15 @@ def _warn_of_gaps(structure: Structure, slices: list[int]) -> None:
         )
 
 
-def _warn_of_missing(path: Path, missing: list[_Drawn]) -> None:
+def _warn_of_missing(missing: list[_Drawn]) -> None:
     if missing:
         names = [each.structure.name for each in missing]
         _warn(
-            f"{path}: structures without a voxel (no closed contour on the scan) are "
+            "structures without a voxel (no closed contour on the scan) are "
             f"left out: {', '.join(names[:_MOST_SHOWN])}"
             f"{', ...' * (len(names) > _MOST_SHOWN)}"
         )
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, SuspiciousInputWarning, stacklevel=2)
+    warnings.warn(named(text), SuspiciousInputWarning, stacklevel=2)

@@ -1,4 +1,4 @@
-"""Turns what people have at hand into images: files, arrays, nibabel, SimpleITK."""
+"""Makes images of files, arrays, and images of nibabel and SimpleITK."""
 
 import os
 import warnings
