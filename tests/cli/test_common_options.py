@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import shlex
 import shutil
 import signal
 import warnings
@@ -144,6 +145,15 @@ def test_the_log_has_all_that_was_said(manifest):
     assert text.count("voltween split") == 2
     assert "Wrote" in text
     assert "expected" in lines[-1], "the error"
+
+
+def test_the_command_in_the_log_can_be_repeated(manifest):
+    out, path = manifest.parent / "two words.csv", manifest.parent / "run.log"
+    assert run_here("split", manifest, "--out", out, "--val", 0.3, "--log", path) == 0
+    first = path.read_text("utf-8").splitlines()[0]
+    assert shlex.split(first)[1:] == [
+        *("voltween", "split", str(manifest), "--out", str(out), "--val", "0.3")
+    ]
 
 
 def test_warnings_are_in_log_and_json(manifest, capsys, monkeypatch):
