@@ -179,6 +179,10 @@ def write_ome_zarr(data: np.ndarray, grid: Grid, path: Path) -> None:
             (folder / path.name).rename(path)
     except OSError as error:
         raise unwritable(path, error) from error
+    except MemoryError:  # no fault of the disk
+        raise
+    except Exception as error:  # its writers raise many kinds, also on a full disk
+        raise unwritable(path, str(error)) from error
 
 
 def _along_lps(data: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
