@@ -144,7 +144,7 @@ class Thousand:
         return time.monotonic() - began, code
 
     def _faults(self, kinds: dict[str, str], code: int) -> list[str]:
-        """What the tables say wrong of the cases."""
+        """Returns the errors of the tables about the cases."""
         with (self.folder / "out" / "pairs.csv").open(newline="") as file:
             rows = {row["name"]: row for row in csv.DictReader(file)}
         summary = (self.folder / "out" / "summary.md").read_text("utf-8")

@@ -31,7 +31,7 @@ _CHOICE = "voltween.networks.inference.winograd_convolution"
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured."""
+    """Options of the measurement."""
 
     seconds: float = 10.0
     """Seconds per layer."""

@@ -45,7 +45,7 @@ _LAYERS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured."""
+    """Options of the measurement."""
 
     stages: str = "AD"
     """Cascade of the whole step."""

@@ -56,7 +56,7 @@ ants.image_write(moved, "{out}_labels.nii.gz")
 
 
 class Run(NamedTuple):
-    """What one process took, and what it reached."""
+    """Time and memory that one process took, and the quality that it reached."""
 
     seconds: float
     processor_seconds: float

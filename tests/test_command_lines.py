@@ -93,7 +93,7 @@ def unknown_options(line):
 
 
 def refusal(line):
-    """What the real parser says against a command line; nothing if it reads it.
+    """Returns the error of the real parser on a command line; empty if it reads it.
 
     All paths count as one, so that lines that differ in nothing else are read once.
     """

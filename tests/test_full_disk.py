@@ -5,11 +5,16 @@ The disk is a small file system in memory, which only root can mount (Linux).
 
 import subprocess
 
+import numpy as np
 import pytest
 
 from support.commands import run_here
+from support.dicom import AXIAL, write_stack
 from support.downloads import adhd200
 from support.kills import Compare, Register, Train, prepare_inputs
+from voltween import io
+from voltween.errors import OutputError
+from voltween.spatial import DisplacementField, Grid, Image
 from voltween.storage.workspaces import PREFIX
 
 FULL, LARGE = "4k", "64m"
@@ -64,6 +69,41 @@ def words_of(command, inputs, disk):
 
 
 @pytest.mark.filterwarnings("ignore::voltween.errors.SuspiciousInputWarning")
+def surface(path):
+    """Writes a sphere, of which every format needs more than the disk has."""
+    pyvista = pytest.importorskip("pyvista", reason="PyVista is not installed")
+    pyvista.Sphere(theta_resolution=60, phi_resolution=60).save(path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".stl", ".vtk", ".vtp", ".ply"])
+@pytest.mark.filterwarnings("ignore::voltween.errors.AssumptionWarning")
+def test_a_surface_is_whole_or_not_there(suffix, disk, tmp_path):
+    source = surface(tmp_path / f"ball{suffix}")
+    with pytest.raises(OutputError, match=rf"disk/ball{suffix}: .*free space"):
+        io.move_surface(source, disk / source.name, lambda positions: positions)
+    assert list(disk.iterdir()) == []
+
+
+def test_an_ome_zarr_folder_is_whole_or_not_there(disk):
+    pytest.importorskip("ngff_zarr", reason="ngff-zarr is not installed")
+    grid = Grid((30, 30, 30), np.eye(4))
+    noise = np.random.default_rng(0).normal(size=grid.shape)
+    with pytest.raises(OutputError, match=r"disk/a\.ome\.zarr: .*[Nn]o space left"):
+        io.write(Image(noise, grid), disk / "a.ome.zarr")
+    assert list(disk.iterdir()) == []
+
+
+def test_a_dicom_registration_is_whole_or_not_there(disk, tmp_path):
+    scan = write_stack(tmp_path / "scan", (12, 11, 10), AXIAL, (0.0, 0.0, 0.0))
+    grid = io.read(scan).grid
+    field = DisplacementField(grid, np.ones((*grid.shape, 3)))
+    with pytest.raises(OutputError, match=r"disk/a\.dcm: .*No space left") as caught:
+        io.write_dicom_registration(field, disk / "a.dcm", fixed=scan, moving=scan)
+    assert "\n" not in str(caught.value)
+    assert list(disk.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "command", ["register", "apply", "train", "compare", "prepare"]
 )

@@ -1,4 +1,4 @@
-"""What people pass by mistake is refused with advice, as without type checks.
+"""Things passed by mistake are refused with advice, also without type checks.
 
 The tests' own checks of types would answer first, so all mistakes are made in one
 process without them.

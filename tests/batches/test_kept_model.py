@@ -1,5 +1,7 @@
 """Models that a process keeps: one per file, precision and device."""
 
+import os
+
 import pytest
 import torch
 
@@ -22,6 +24,21 @@ def path_fixture(tmp_path):
 
 def test_a_model_is_loaded_once(path):
     assert kept_model(path, precision="fp32") is kept_model(path, precision="fp32")
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_model_that_was_trained_again_is_loaded_again(is_named, path, monkeypatch):
+    monkeypatch.setenv("VOLTWEEN_MODELS", str(path.parent))
+    model = "tiny" if is_named else path
+    first = kept_model(model, precision="fp32")
+    save_model(tiny_model(strength=0.3), path)
+    os.utime(path, (0, path.stat().st_mtime + 10))
+    again = kept_model(model, precision="fp32")
+    weights = (m.network.state_dict() for m in (first, again))
+    assert any(
+        not torch.equal(a, b)
+        for a, b in zip(*(w.values() for w in weights), strict=True)
+    )
 
 
 def test_auto_takes_a_gpu_if_there_is_one(path):

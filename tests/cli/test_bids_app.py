@@ -1,6 +1,7 @@
 """The BIDS App: participants, then the group, on a small synthetic data set."""
 
 import json
+import shlex
 import socket
 import tomllib
 from pathlib import Path
@@ -108,13 +109,17 @@ def test_the_data_set_stays_as_it_is(done):
     assert files == {"dataset_description.json", *scans}
 
 
-def test_a_participant_can_be_registered_to_the_first_session(tmp_path):
-    raw, out = write_raw(tmp_path / "raw"), tmp_path / "out"
+def test_a_participant_can_be_registered_to_the_first_session(tmp_path, capsys):
+    raw, out = write_raw(tmp_path / "raw scans"), tmp_path / "out"
     words = (raw, out, "participant", "--longitudinal", *CHEAP)
     assert run(*words, "--participant-label", "01") == 0
     anat = out / "sub-01" / "ses-2" / "anat"
     assert len([*anat.glob("sub-01_ses-2_from-T1w_to-*_mode-image_xfm.h5")]) == 1
-    assert run(raw, out, "group", "--longitudinal") == 0
+    _, following = capsys.readouterr().out.split("Next: ")
+    program, *words = shlex.split(following)
+    assert program == "voltween-bids"
+    assert words == [str(raw), str(out), "group", "--longitudinal"]
+    assert run(*words) == 0
 
 
 @pytest.mark.parametrize(

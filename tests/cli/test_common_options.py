@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import shlex
 import shutil
 import signal
 import warnings
@@ -63,6 +64,34 @@ def test_json_has_the_error_of_an_unknown_option(capsys):
     assert "--oot" in json.loads(capsys.readouterr().out)["error"]
 
 
+@pytest.mark.parametrize(
+    ("fault", "line"),
+    [
+        (MemoryError("4 TB"), "enough memory, got too little (4 TB)"),
+        (RuntimeError("[enforce fail] can't allocate memory"), "enough memory"),
+        (ZeroDivisionError("a fault"), "ZeroDivisionError: a fault"),
+    ],
+)
+def test_json_has_every_error(fault, line, manifest, capsys, monkeypatch):
+    def run(command):
+        raise fault
+
+    monkeypatch.setattr("voltween.cli.split.Split.run", run)
+    if isinstance(fault, ZeroDivisionError):  # of the program: its traceback, too
+        with pytest.raises(ZeroDivisionError):
+            split(manifest, "--json")
+    else:
+        assert split(manifest, "--json") == 2
+    assert line in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_json_behind_two_dashes_is_no_option(manifest, capsys):
+    assert split(manifest, "--", "--json") == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "'--json' as well" in shown.err
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_json_of_a_registration_is_its_record(tmp_path, capsys):
     folder = write_pair(tmp_path)
@@ -116,6 +145,15 @@ def test_the_log_has_all_that_was_said(manifest):
     assert text.count("voltween split") == 2
     assert "Wrote" in text
     assert "expected" in lines[-1], "the error"
+
+
+def test_the_command_in_the_log_can_be_repeated(manifest):
+    out, path = manifest.parent / "two words.csv", manifest.parent / "run.log"
+    assert run_here("split", manifest, "--out", out, "--val", 0.3, "--log", path) == 0
+    first = path.read_text("utf-8").splitlines()[0]
+    assert shlex.split(first)[1:] == [
+        *("voltween", "split", str(manifest), "--out", str(out), "--val", "0.3")
+    ]
 
 
 def test_warnings_are_in_log_and_json(manifest, capsys, monkeypatch):

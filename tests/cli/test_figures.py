@@ -18,7 +18,7 @@ def folder_fixture(tmp_path):
 
 
 def error_of(capsys, *arguments):
-    """What `voltween figures` says of bad input: one line, exit code 2."""
+    """Returns the line of `voltween figures` on bad input; the exit code is 2."""
     with pytest.raises(SystemExit) as caught:
         main(["figures", *map(str, arguments)])
     assert caught.value.code == 2

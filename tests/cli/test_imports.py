@@ -1,4 +1,4 @@
-"""What a registration imports: nothing that is slow and that it does not use."""
+"""Imports of a registration: nothing that is slow and that it does not use."""
 
 import json
 

@@ -21,7 +21,7 @@ FAR = Grid(FIXED.grid.shape, FIXED.grid.pad(400).affine)
 
 
 def volumes():
-    """What the folder holds, by the name of its file."""
+    """Returns the content of the folder by the names of the files."""
     whole = LabelMap(np.ones(FIXED.grid.shape, np.uint8), FIXED.grid)
     moving_points = TO_MOVING.map_points(FIXED_POINTS)
     return {

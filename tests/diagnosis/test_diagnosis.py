@@ -1,13 +1,14 @@
 """The self-test passes here, and finds a fault that is put in."""
 
 import json
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
 from support.commands import run_here
-from voltween.diagnosis import diagnose, self_test
+from voltween.diagnosis import describe_machine, diagnose, self_test
 from voltween.diagnosis.diagnosis import missing_packages
 from voltween.diagnosis.self_test import CHECKS, run_check
 from voltween.spatial import Affine
@@ -42,14 +43,36 @@ def test_a_wrong_registration_is_found(monkeypatch):
     assert "mean error" in check.finding
 
 
-def test_an_error_is_a_check_that_has_not_passed(monkeypatch):
+@pytest.mark.parametrize("kind", [RuntimeError, AttributeError, TypeError, MemoryError])
+def test_an_error_is_a_check_that_has_not_passed(kind, monkeypatch):
     def fail(image, flow):
-        raise RuntimeError("illegal instruction")
+        raise kind("illegal instruction")
 
     monkeypatch.setattr(self_test, "warp", fail)
     check = run_check("operations")
     assert not check.has_passed
-    assert check.finding == "RuntimeError: illegal instruction"
+    assert check.finding == f"{kind.__name__}: illegal instruction"
+
+
+@pytest.mark.parametrize("fault", [None, OSError])
+def test_a_machine_that_does_not_tell_its_load_is_described(fault, quick, monkeypatch):
+    if fault is None:  # as on Windows
+        monkeypatch.delattr("os.getloadavg")
+    else:
+        monkeypatch.setattr("os.getloadavg", Mock(side_effect=fault))
+    assert describe_machine().load is None
+    assert not any("programs share" in line for line in diagnose().advice)
+
+
+def test_a_cache_of_unknown_size_is_left_out(tmp_path, monkeypatch):
+    """As on virtual machines with processors of ARM."""
+    for number, files in enumerate(({"size": "48K"}, {})):
+        folder = tmp_path / f"index{number}"
+        folder.mkdir()
+        for name, text in {"level": "1", "type": "Data", **files}.items():
+            (folder / name).write_text(text)
+    monkeypatch.setattr("voltween.diagnosis.machine._CACHES", tmp_path)
+    assert describe_machine().caches == ("L1 48K",)
 
 
 def test_the_phantoms_are_those_of_the_truth():

@@ -71,7 +71,7 @@ def test_a_finished_comparison_gets_reports_that_the_index_links_to(manifest, tm
 
 
 def test_pictures_leave_faces_out_if_asked(manifest, tmp_path):
-    """What is no head is not shown at all; earlier pictures go."""
+    """Scans without a head are not shown at all; earlier pictures go."""
     out = compare(manifest, tmp_path / "out", "--reports", "all")
     assert len(list((out / "thumbnails").rglob("*.webp"))) == 2
     compare(manifest, out, "--reports", "all", "--report-crop", "brain")

@@ -114,6 +114,18 @@ def test_a_tensor_of_another_shape_is_refused(shape):
         Image.from_torch(torch.zeros(shape), GRID)
 
 
+def test_a_sparse_tensor_is_refused():
+    tensor = VOLUMES[0].to_torch()[0, 0].to_sparse()
+    with pytest.raises(InputError, match=r"a dense tensor.*to_dense\(\)"):
+        Image.from_torch(tensor, GRID)
+
+
+def test_labels_in_half_precision_become_a_label_map():
+    half = VOLUMES[1].to_torch().half()
+    check_same(LabelMap.from_torch(half, GRID), VOLUMES[1])
+    check_same(LabelMap(VOLUMES[1].data.astype(np.float16), GRID), VOLUMES[1])
+
+
 @each_order
 def test_torchio_agrees_on_the_place_of_every_voxel(volume, order):
     torchio = pytest.importorskip("torchio")
@@ -144,6 +156,16 @@ def test_torchio_images_of_other_kinds_are_refused():
         Image.from_torchio(colors)
 
 
+@pytest.mark.filterwarnings("ignore:Error loading image")  # TorchIO tries twice
+def test_a_file_that_torchio_cannot_read_is_refused(tmp_path):
+    torchio = pytest.importorskip("torchio")
+    nibabel.save(VOLUMES[0].to_nibabel(), tmp_path / "scan.nii.gz")
+    image = torchio.ScalarImage(tmp_path / "scan.nii.gz")
+    (tmp_path / "scan.nii.gz").write_bytes(b"no image")
+    with pytest.raises(InputError, match="image of TorchIO: expected a file"):
+        Image.from_torchio(image)
+
+
 def test_without_torchio_the_extra_is_named(monkeypatch):
     monkeypatch.setattr("voltween.process.running.version", lambda package: None)
     with pytest.raises(MissingPackageError, match=r"voltween\[torchio\]"):
@@ -158,6 +180,8 @@ def test_numpy_functions_take_a_volume_for_its_voxels():
     copied = np.array(image)
     copied[:] = 0
     assert image.data.max() > 0
+    with pytest.raises(ValueError, match="are a copy"):
+        image.__array__(np.float64, copy=False)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ _SOURCE = _TESTS.parent / "src"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one mutant."""
+    """The fate of one mutant."""
 
     reader: str
     seed: int

@@ -59,7 +59,7 @@ _PLAIN = {".csv", ".fcsv", ".json", ".toml", ".txt", ".tfm"}
 
 @dataclass(frozen=True)
 class Mutant:
-    """What a seed makes of an original."""
+    """The files that a seed makes of an original."""
 
     files: dict[str, bytes]
     primary: str

@@ -91,7 +91,7 @@ class Rival:
         self.folder = folder
 
     def answer(self, request):
-        """How the package's reading differs from theirs; nothing if it does not."""
+        """Describes how the package's reading differs from theirs; empty if equal."""
         with np.load(self.folder / "reading.npz") as stored:
             reading = dict(stored)
         if request["rival"] == "field" and "mapped" in reading:

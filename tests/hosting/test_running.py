@@ -1,18 +1,16 @@
 """A registration in a process of its own, as its host sees it."""
 
 import os
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from support.hosting import STEP, done, pretender
+import voltween
+from support.hosting import RECORD, STEP, done, pretender
 from voltween.hosting import Progress, Request, start
-
-RECORD = (
-    '{"verdict": {"grade": "good", "reasons": []}, "model": "brain", '
-    '"correlation": {"before": 0.5, "after": 0.9}, "folding_percent": 0.0}'
-)
 
 
 def running(tmp_path, body):
@@ -58,6 +56,46 @@ def test_a_step_is_a_share_and_a_line(tmp_path):
     assert outcome.summary == "Stopped; nothing was written."
 
 
+WRITING = f"""\
+#!{sys.executable}
+import sys, time
+sys.path.insert(0, {str(Path(voltween.__file__).parents[1])!r})
+from voltween import batches
+from voltween.hosting.child import main
+from voltween.refinement import Step
+from voltween.storage import whole_folder
+
+def write(job, out, *, on_step, **_):
+    with whole_folder(out, names=["moved.nii.gz"], last="registration.json") as folder:
+        (folder / "moved.nii.gz").write_text("half of it")
+        on_step(Step("dense", 1, 1, 1, 2, 0.5))
+        time.sleep(60)
+
+batches.register_files = write
+main()
+"""
+
+
+@pytest.mark.parametrize("end", ["stopped", "left alone"])
+def test_a_process_that_is_ended_leaves_nothing_unfinished(end, tmp_path):
+    python = tmp_path / "python"
+    python.write_text(WRITING)
+    python.chmod(0o755)
+    request = Request(tmp_path / "f.nrrd", tmp_path / "m.nrrd", tmp_path / "out")
+    process = start(request, python=str(python))
+    while process.progress.share == 0:
+        assert process.poll() is None
+        time.sleep(0.02)
+    if end == "stopped":
+        process.stop()
+    else:  # as when the host dies
+        process.process.stdin.close()
+    outcome = process.wait()
+    assert outcome.record is None
+    assert "Traceback" not in outcome.error
+    assert [path.name for path in tmp_path.iterdir()] == ["python"]
+
+
 def test_an_error_is_one_line(tmp_path):
     body = ['say(\'{"error": "f.nrrd: expected a file"}\')', "sys.exit(2)"]
     outcome = running(tmp_path, body).wait()
@@ -85,8 +123,6 @@ def test_a_missing_python_is_an_error_at_once(tmp_path):
 
 def test_the_host_needs_neither_pytorch_nor_itk(tmp_path):
     code = "import sys, voltween.hosting; print(*sys.modules)"
-    import subprocess
-
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from support.hosting import STEP, pretender
+from support.hosting import RECORD, STEP, done, pretender
 from support.known_pair import error_mm, known_pair
 from support.scans import STORAGE_ORDERS, stored
 from support.slicer import VolumeNode, load_module
@@ -121,6 +121,34 @@ def test_the_form_shows_why_it_failed_and_can_run_again(form):
         click(['say(\'{"error": "m: expected a scan"}\')', "sys.exit(2)"])
         tick(lambda: widget.button.values["text"] == "Register")
         assert widget.text.values["text"] == "m: expected a scan"
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [(RECORD, "The result could not be loaded:"), ("{", "the result cannot be read:")],
+)
+def test_a_result_that_is_not_there_is_told_and_ends(record, words, form, tmp_path):
+    widget, click, tick = form
+    for _ in range(2):
+        click(done(record))
+        tick(lambda: widget.button.values["text"] == "Register")
+        assert widget.text.values["text"].startswith(words)
+        assert not widget.timer.values["runs"]
+        assert widget.logic.running is None
+    assert [path.name for path in tmp_path.iterdir()] == ["python"]
+
+
+def test_the_viewers_show_the_volume_that_was_registered_to(slicer, form, monkeypatch):
+    """Even if another one was chosen meanwhile."""
+    module, layers = slicer
+    widget, click, tick = form
+    fixed, moved = widget.fixed.node, volume("moved")
+    monkeypatch.setattr(module.VoltweenLogic, "_load", lambda self: (None, moved))
+    click(["time.sleep(0.2)", *done(RECORD)])
+    widget.fixed.node = volume("another one")
+    tick(lambda: widget.button.values["text"] == "Register")
+    assert layers[0]["background"] is fixed
+    assert layers[0]["foreground"] is moved
 
 
 def test_the_form_asks_for_what_is_chosen(form, tmp_path):

@@ -1,4 +1,4 @@
-"""What files are by their first bytes, and what is said of files of other kinds."""
+"""Files are known by their first bytes; those of other kinds are refused in words."""
 
 import bz2
 import gzip

@@ -32,7 +32,7 @@ def blob(center, seed=0):
 
 
 def winding(points, polygon):
-    """How often a polygon winds around points, by the sum of its angles."""
+    """Counts how often a polygon winds around points, by the sum of its angles."""
     arms = polygon[None] - points[:, None]
     angles = np.arctan2(arms[..., 1], arms[..., 0])
     turns = np.diff(angles, axis=1, append=angles[:, :1])

@@ -70,7 +70,7 @@ def afni_mm(grid):
 
 
 def moving_voxels(transform, fixed, moving):
-    """Where each fixed voxel is in the moving scan, in voxels of it."""
+    """Returns the place of each fixed voxel in the moving scan, in voxels of it."""
     mapped = transform.map_positions(fixed.voxel_centers_mm().reshape(-1, 3))
     return moving.world_to_voxel(mapped)
 
@@ -324,3 +324,10 @@ def test_identity_survives_every_matrix_format(tmp_path):
         path = write(target, Affine.identity(), tmp_path / name, grids)
         again = io.read_transform(path, fixed=FIXED.grid, moving=FIXED.grid)
         np.testing.assert_allclose(again.matrix, np.eye(4), atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".tfm"])
+def test_a_convention_that_would_do_nothing_is_refused(suffix, tmp_path):
+    path = io.write(FIELD, tmp_path / f"a{suffix}")
+    with pytest.raises(InputError, match=r"of fsl, got .*leave the convention out"):
+        io.read_transform(path, convention="fsl")

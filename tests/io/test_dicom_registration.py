@@ -169,6 +169,33 @@ def test_it_belongs_to_the_patient_and_names_the_images(scans, tmp_path):
     assert counts == [FIXED_SHAPE[2], MOVING_SHAPE[2]]
 
 
+@pytest.mark.parametrize(
+    ("letters", "name"),
+    [
+        ("ISO_IR 192", "王^小东"),
+        ("ISO_IR 100", "Müller^Jürgen"),
+        ("ISO_IR 144", "Иванов"),
+    ],
+)
+def test_the_name_of_the_patient_keeps_its_letters(letters, name, tmp_path):
+    fields = {"SpecificCharacterSet": letters, "PatientName": name, "StudyID": name}
+    scan = write_stack(tmp_path / "scan", FIXED_SHAPE, *STACKS["axial"], **fields)
+    path = io.write_dicom_registration(
+        some_affine(), tmp_path / "a.dcm", fixed=scan, moving=scan
+    )
+    header = pydicom.dcmread(path)
+    assert (str(header.PatientName), header.StudyID) == (name, name)
+
+
+def test_a_slice_of_a_scan_is_not_written_over(scans):
+    for role in scans:
+        path = next(iter(scans[role].iterdir()))
+        content = path.read_bytes()
+        with pytest.raises(InputError, match="not an input as well"):
+            io.write_dicom_registration(some_affine(), path, **scans)
+        assert path.read_bytes() == content
+
+
 def test_a_rigid_matrix_is_said_to_be_one(scans, tmp_path):
     shift = np.eye(4)
     shift[:3, 3] = 1, 2, 3

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,8 +154,39 @@ def test_structures_without_a_voxel_are_named(grid, tmp_path):
 def test_contours_on_every_second_slice_are_told(grid, tmp_path):
     contours = ball(grid, (15, 12, 6), 9.0)[::2]
     path = write_structure_set(tmp_path / "set.dcm", {"Ball": contours})
-    with pytest.warns(SuspiciousInputWarning, match="every 2th slice"):
+    with pytest.warns(SuspiciousInputWarning, match="on one of 2 slices"):
         io.read_labels(path)
+
+
+def test_contours_of_one_slice_stay_together_whatever_their_rounding(grid, tmp_path):
+    """Positions in files are rounded, so that depths differ by some hundredths."""
+    islands = [circle((9, 9), 4.2, 4.2), circle((29, 20), 5.3, 5.3)]
+    depths = {k: (k + 0.004, k + 0.036) for k in (4, 5, 6)}
+    contours = [
+        in_slice(grid, outline, depth)
+        for pair in depths.values()
+        for outline, depth in zip(islands, pair, strict=True)
+    ]
+    labels = io.read_labels(write_structure_set(tmp_path / "s.dcm", {"A": contours}))
+    assert (labels.data[9, 9, list(depths)] == 1).all()
+    assert (labels.data[29, 20, list(depths)] == 1).all()
+
+
+def test_planes_between_the_slices_leave_none_empty(grid, tmp_path):
+    contours = [
+        in_slice(grid, circle((15, 12), 5, 5), k + 0.5 + noise)
+        for k, noise in zip(range(3, 9), [0, 1e-4, -1e-4] * 2, strict=True)
+    ]
+    labels = io.read_labels(write_structure_set(tmp_path / "s.dcm", {"A": contours}))
+    assert np.flatnonzero(labels.data[15, 12]).tolist() == [*range(4, 10)]
+
+
+def test_of_two_planes_within_a_slice_the_nearer_one_counts(grid, tmp_path):
+    outlines = {0.4: circle((9, 9), 4, 4), 0.1: circle((29, 20), 4, 4)}
+    contours = [in_slice(grid, each, 6 + away) for away, each in outlines.items()]
+    labels = io.read_labels(write_structure_set(tmp_path / "s.dcm", {"A": contours}))
+    assert labels.data[29, 20, 6] == 1
+    assert labels.data[9, 9, 6] == 0
 
 
 def test_contours_across_the_slices_are_refused(grid, tmp_path):
@@ -171,6 +203,37 @@ def test_the_scan_is_found_beside_the_file(place, tmp_path):
     (tmp_path / place).parent.mkdir(exist_ok=True)
     path = write_structure_set(tmp_path / place, {"A": ball(grid, (15, 12, 6), 5.0)})
     assert io.read_labels(path).grid.is_close(grid)
+
+
+@pytest.mark.parametrize("most_files", [3, 20_000])
+def test_the_scan_in_its_own_folder_is_taken(most_files, tmp_path, monkeypatch):
+    """Not half a copy beside it, even if only some files are looked at."""
+    for name in ("a copy", "own", "z copy"):
+        write_stack(tmp_path / name, SHAPE, *STACKS["axial"])
+    for name in ("a copy", "z copy"):
+        for slice_ in sorted((tmp_path / name).iterdir())[4:]:
+            slice_.unlink()
+    grid = io.read(tmp_path / "own").grid
+    path = tmp_path / "own" / "set.dcm"
+    write_structure_set(path, {"A": ball(grid, (15, 12, 6), 5.0)})
+    monkeypatch.setattr("voltween.io.dicom_structures._MOST_FILES", most_files)
+    assert io.read_labels(path).grid.is_close(grid)
+
+
+def test_a_folder_that_is_closed_is_passed_over(tmp_path, monkeypatch):
+    write_stack(tmp_path / "scan", SHAPE, *STACKS["axial"])
+    (tmp_path / "closed").mkdir()
+    look_into = Path.iterdir
+
+    def iterdir(folder):
+        if folder.name == "closed":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return look_into(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    grid = io.read(tmp_path / "scan").grid
+    path = write_structure_set(tmp_path / "s.dcm", {"A": ball(grid, (15, 12, 6), 5.0)})
+    assert io.read_labels(path).labels == (1,)
 
 
 def test_without_the_scan_it_is_refused(grid, tmp_path):

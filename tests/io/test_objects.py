@@ -1,4 +1,4 @@
-"""What people have at hand becomes the same image: files, arrays, other libraries."""
+"""The same image comes of files, arrays, and objects of other libraries."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from support.scans import (
     stored,
 )
 from voltween import io
-from voltween.errors import InputError
+from voltween.errors import AssumptionWarning, InputError
 from voltween.io import to_image
 from voltween.spatial import Grid, Image
 
@@ -67,6 +67,38 @@ def test_a_fourth_dimension_of_one_volume_is_dropped():
     data = SCAN.data[..., None]
     image = to_image(nibabel.Nifti1Image(data, SCAN.grid.affine))
     assert np.array_equal(image.data, SCAN.data)
+
+
+@pytest.mark.parametrize(("unit", "mm"), [("meter", 1e3), ("mm", 1), ("micron", 1e-3)])
+def test_lengths_of_nibabel_are_in_the_unit_of_its_header(unit, mm, tmp_path):
+    """As `read` takes them from the same file."""
+    affine = np.diag([1 / mm, 1 / mm, 1 / mm, 1]) @ SCAN.grid.affine
+    image = nibabel.Nifti1Image(SCAN.data, affine)
+    image.header.set_xyzt_units(unit)
+    nibabel.save(image, tmp_path / "scan.nii")
+    for thing in (image, nibabel.load(tmp_path / "scan.nii")):
+        assert to_image(thing).grid.is_close(io.read(tmp_path / "scan.nii").grid, 1e-3)
+        assert to_image(thing).grid.is_close(SCAN.grid, 1e-3)
+
+
+def test_a_header_of_nibabel_that_places_nothing_is_told():
+    image = nibabel.Nifti1Image(SCAN.data, None)
+    with pytest.raises(InputError, match="affine"):
+        to_image(image)
+    image = nibabel.Nifti1Image(SCAN.data, SCAN.grid.affine)
+    image.header["sform_code"] = image.header["qform_code"] = 0
+    with pytest.warns(AssumptionWarning, match="where left and right are"):
+        to_image(image)
+
+
+@pytest.mark.parametrize("name", ["scan.nii", "scan.nii.gz"])
+def test_a_file_of_nibabel_that_is_cut_short_is_refused(name, tmp_path):
+    path = io.write(SCAN, tmp_path / name)
+    content = path.read_bytes()
+    image = nibabel.load(path)
+    path.write_bytes(content[: 4 * len(content) // 5])
+    with pytest.raises(InputError, match=r"image of nibabel: .* cannot be read \("):
+        to_image(image)
 
 
 @pytest.mark.parametrize(

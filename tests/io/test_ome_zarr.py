@@ -113,7 +113,10 @@ def test_directions_that_are_missing_are_assumed_with_a_warning(grid, tmp_path):
         for axis in scales["axes"]:
             del axis["orientation"]
 
-    with pytest.warns(SuspiciousInputWarning, match="no anatomical directions"):
+    with pytest.warns(
+        SuspiciousInputWarning,
+        match=r"\.ome\.zarr: the OME-Zarr image states no anatomical directions",
+    ):
         assert io.read(changed(path, change)).grid.is_close(before)
 
 

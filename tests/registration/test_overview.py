@@ -69,7 +69,7 @@ def test_right_is_at_the_right_and_anterior_and_superior_are_up(tmp_path):
 
 
 def colored(picture, color):
-    """How many pixels have a color exactly."""
+    """Returns the number of pixels that have a color exactly."""
     return int((picture == np.rint(np.array(color) * 255)).all(axis=-1).sum())
 
 

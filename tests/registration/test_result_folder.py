@@ -77,6 +77,15 @@ def test_registration_json_has_figures_first_and_the_long_lists_last(result, fol
     assert figures["mean_dice"]["dense 1"] == pytest.approx(np.mean(list(per_label)))
 
 
+def test_files_without_a_landmark_have_no_distance(result, tmp_path):
+    none = Points(np.zeros((0, 3)))
+    carried = Carried(fixed_points=none, moving_points=none)
+    write_registration(result, tmp_path, outputs=[], carried=carried)
+    text = (tmp_path / "registration.json").read_text("utf-8")
+    assert "NaN" not in text
+    assert "landmark_error_mm" not in json.loads(text)
+
+
 def test_the_distance_of_landmarks_is_that_of_every_stage(result, folder):
     distances = read_figures(folder)["landmark_error_mm"]
     assert [*distances] == [*result.tweening]

@@ -67,7 +67,7 @@ def exported(page):
 def test_all_columns_of_a_row_are_painted_and_no_heading_hides_another(
     width, browser, index
 ):
-    """What is beyond the box of a row is not painted."""
+    """Nothing is painted beyond the box of a row."""
     rows = [
         IndexRow(
             fixed=f"atlas {n}",

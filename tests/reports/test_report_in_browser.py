@@ -54,7 +54,7 @@ def pixels(page, name="axial"):
 
 
 def middle_of_ball(picture):
-    """Where the bright ball is, as shares of width and height from the top left."""
+    """Returns the place of the bright ball: shares of width and height, top left."""
     rows, columns = np.nonzero(picture.min(axis=2) > 150)
     return columns.mean() / picture.shape[1], rows.mean() / picture.shape[0]
 

@@ -1,4 +1,4 @@
-"""What holds for every kind of transform."""
+"""Laws that hold for every kind of transform."""
 
 import numpy as np
 import pytest

@@ -42,6 +42,19 @@ def test_files_of_a_folder_and_those_found_later_are_inputs_too(scan):
             overwrite(scan)
 
 
+def test_inputs_of_a_command_are_kept_within_those_of_a_part_of_it(scan):
+    other = scan.with_name("other.nii")
+    other.write_text("more voxels")
+    with reading([scan]):
+        with reading([other]):
+            for path in (scan, other):
+                with pytest.raises(InputError):
+                    overwrite(path)
+        overwrite(other)
+        with pytest.raises(InputError):
+            overwrite(scan)
+
+
 def test_after_the_command_and_without_one_everything_can_be_written(scan):
     with reading([scan]):
         pass

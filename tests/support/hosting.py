@@ -7,6 +7,11 @@ STEP = (
     '"similarity_loss": -0.5}}'
 )
 
+RECORD = (
+    '{"verdict": {"grade": "good", "reasons": []}, "model": "brain", '
+    '"correlation": {"before": 0.5, "after": 0.9}, "folding_percent": 0.0}'
+)
+
 
 def pretender(folder, body):
     """Writes an executable that reads the request as `request` and runs the lines."""

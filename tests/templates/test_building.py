@@ -227,7 +227,7 @@ def test_ct_and_mr_are_not_mixed(three, tmp_path):
 
 
 def test_scans_may_lie_anywhere(tmp_path):
-    """Where the scanner's zero was makes no difference to the template."""
+    """The place of the scanner's zero makes no difference to the template."""
     images = {"here": similar(1), "there": similar(2)}
     shift = np.eye(4)
     shift[:3, 3] = 900, -700, 400

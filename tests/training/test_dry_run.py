@@ -1,4 +1,4 @@
-"""What a few steps tell of a whole training."""
+"""A few steps tell the needs of a whole training."""
 
 from dataclasses import replace
 

@@ -125,7 +125,7 @@ def test_one_seed_gives_one_scan():
 
 
 def test_stripping_leaves_the_structures_alone():
-    """What has no structure is as dark as air: on every side, on half of them, none."""
+    """Voxels without a structure are dark as air: on all sides, half of them, none."""
     rows = {("", label): (label, label % 9) for label in LABELS}  # 9 is none
     for share, fewest, most in ((0.0, 0, 0), (0.5, 4, 16), (1.0, 20, 20)):
         shown = renderer(replace(PLAIN, stripped=share), Tissues(rows))

@@ -50,7 +50,7 @@ def shifted_pair():
 
 
 def positions_inside(flow):
-    """Where x + flow(x) stays on the grid."""
+    """Returns the voxels x for which x + flow(x) stays on the grid."""
     reached = np.indices(SHAPE) + flow.numpy()
     top = np.array(SHAPE).reshape(3, 1, 1, 1) - 1
     return ((reached >= 0) & (reached <= top)).all(axis=0)

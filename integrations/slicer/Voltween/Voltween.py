@@ -87,14 +87,20 @@ class VoltweenLogic(ScriptedLoadableModuleLogic):
 
         Returns:
             (outcome, transform node, volume node); without a result, no nodes.
+
+        Raises:
+            Exception: What Slicer raises if it cannot load the result. The registration
+                has ended then, too.
         """
-        outcome = self.running.poll()
-        if outcome is None:
-            return None
         try:
+            outcome = self.running.poll()
+            if outcome is None:
+                return None
             loaded = self._load() if outcome.record else (None, None)
-        finally:
+        except BaseException:
             self.clean()
+            raise
+        self.clean()
         return (outcome, *loaded)
 
     def stop(self):
@@ -200,9 +206,10 @@ class VoltweenWidget(ScriptedLoadableModuleWidget):
             self.text.setText("Stopping ...")
             self.logic.stop()
             return
+        self.background = self.fixed.currentNode()  # the user may choose another soon
         try:
             self.logic.start(
-                self.fixed.currentNode(),
+                self.background,
                 self.moving.currentNode(),
                 masks=tuple(choice.currentNode() for choice in self.masks),
                 **self._choices(),
@@ -228,20 +235,29 @@ class VoltweenWidget(ScriptedLoadableModuleWidget):
         progress = self.logic.running.progress
         self.bar.setValue(round(100 * progress.share))
         self.text.setText(progress.text)
-        ended = self.logic.poll()
+        try:
+            ended = self.logic.poll()
+        except Exception as error:  # Slicer's loaders raise several kinds
+            self._end()
+            self.text.setText(f"The result could not be loaded: {error}")
+            self.bar.setValue(0)
+            return
         if ended is None:
             return
-        self.timer.stop()
-        self.button.setText("Register")
+        self._end()
         outcome, _, moved = ended
         self.text.setText("\n".join([outcome.summary, *outcome.warnings]))
         self.bar.setValue(100 if outcome.record else 0)
         if moved is not None:
             slicer.util.setSliceViewerLayers(
-                background=self.fixed.currentNode(),
+                background=self.background,
                 foreground=moved,
                 foregroundOpacity=0.5,
             )
+
+    def _end(self):
+        self.timer.stop()
+        self.button.setText("Register")
 
     def _offer_installation(self):
         form = self._section("Installation")

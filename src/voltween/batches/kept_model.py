@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from voltween.batches.kept_files import Stamp, stamp_of
-from voltween.models import Model, load_model
+from voltween.models import Model, load_model, model_path
 from voltween.networks import Precision
 from voltween.storage import PathLike
 
@@ -23,14 +23,11 @@ def kept_model(
     Raises:
         InputError: As `load_model`, or if PyTorch cannot use the device here.
     """
-    path = Path(name_or_path)
-    stamp = stamp_of(path) if path.is_file() else None
-    return _load(str(name_or_path), precision, device, stamp)
+    path = model_path(name_or_path)
+    return _load(path, precision, device, stamp_of(path))
 
 
 @lru_cache(maxsize=_MODELS)
-def _load(
-    name_or_path: str, precision: Precision, device: str, stamp: Stamp | None
-) -> Model:
-    model = replace(load_model(name_or_path), precision=precision)
+def _load(path: Path, precision: Precision, device: str, stamp: Stamp | None) -> Model:
+    model = replace(load_model(path), precision=precision)
     return model if device == _CPU else model.to(device)

@@ -19,6 +19,7 @@ OURS, PLAIN = "voltween", "plain PyTorch"
 def machine_table(machine: Machine, limits: Limits) -> str:
     """Table of the machine and its measured limits."""
     bf16, memory = limits.bf16_product_flops, machine.memory_bytes
+    load = "unknown" if machine.load is None else f"{machine.load:.2f} processes"
     rows = [
         ("processor", machine.processor),
         ("cores, threads used", f"{machine.cores}, {machine.threads}"),
@@ -33,7 +34,7 @@ def machine_table(machine: Machine, limits: Limits) -> str:
             "bfloat16 matrix product",
             f"{bf16 / 1e9:.0f} GFLOP/s" if bf16 else "no fast one",
         ),
-        ("load before the run", f"{machine.load:.2f} processes"),
+        ("load before the run", load),
         ("system", f"{machine.system}, Python {machine.python}"),
         ("versions", f"voltween {machine.voltween}, torch {machine.torch}"),
     ]

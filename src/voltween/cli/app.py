@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from voltween.cli.catalogue import COMMANDS as COMMANDS
 from voltween.cli.catalogue import WITHOUT_PREFIXES, overview
+from voltween.cli.common import wants_json
 from voltween.cli.kinds import kind_of
 from voltween.cli.streams import read_names_as_utf8, writing_to_streams
 from voltween.process import stopping_at_signals
@@ -60,15 +61,11 @@ def _reporting_errors() -> Iterator[None]:
     import warnings  # not before signals are heeded
 
     from voltween.cli.log import show_logs
-    from voltween.errors import (
-        FailedTasksError,
-        VoltweenError,
-        reporting_memory_shortage,
-    )
+    from voltween.errors import FailedTasksError, VoltweenError
 
     show_logs()
     try:
-        with warnings.catch_warnings(), reporting_memory_shortage():
+        with warnings.catch_warnings():
             warnings.showwarning = _shower_of_warnings()
             yield
     except BrokenPipeError:  # no error of the command
@@ -93,7 +90,7 @@ def _run(words: list[str]) -> None:
     else:
         from voltween.cli.results import writing_json
 
-        with writing_json(name, is_wanted="--json" in words and not _HELP & {*words}):
+        with writing_json(name, is_wanted=wants_json(words) and not _HELP & {*words}):
             _run_command(name, words[1:])
 
 
@@ -125,12 +122,13 @@ def execute(
         run: Runs the command; by default its own method does.
     """
     from voltween.cli import invocation
+    from voltween.errors import reporting_memory_shortage
     from voltween.storage import reading
 
     resume_collector()  # imports are done
     token = invocation.words.set(words)
     try:
-        with reading(invocation.paths_to_keep(command)):
+        with reporting_memory_shortage(), reading(invocation.paths_to_keep(command)):
             (run or command.run)()
     finally:
         invocation.words.reset(token)
@@ -144,7 +142,7 @@ def _show_help(name: str, words: list[str]) -> None:
 
 
 def _run_aloud(name: str, command: Any, common: "CommonOptions") -> None:
-    """Runs a command that says what is wanted, where it is wanted."""
+    """Runs a command with the options that every command has: quiet, JSON, log."""
     from voltween.cli.console import speaking
     from voltween.cli.interrupts import saying_what_is_kept
     from voltween.cli.invocation import words

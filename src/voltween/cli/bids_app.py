@@ -3,6 +3,7 @@
 BIDS Apps have one command line in common: data set, output, level of the analysis.
 """
 
+import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,9 +122,12 @@ class BidsApp:
             status = run.begin(LogLines())
             with showing(status):
                 run.run(status, console.print)
+        words = [PROGRAM, str(self.bids_dir), str(self.out), "group"]
+        target = [] if self.template is None else ["--template", str(self.template)]
+        following = shlex.join([*words, *(target or ["--longitudinal"])])
         console.print(
             f"{len(works) - len(run.failures)} of {len(works)} scans are registered. "
-            f"Next: {PROGRAM} {self.bids_dir} {self.out} group"
+            f"Next: {following}"
         )
         if run.failures:
             sys.exit(1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from voltween.errors import InputError
@@ -18,7 +19,8 @@ COMMON = (
 )
 """Names and texts of these options for help."""
 
-_FLAGS = {"--quiet": "is_quiet", "--json": "is_json"}
+_JSON, _NO_MORE = "--json", "--"
+_FLAGS = {"--quiet": "is_quiet", _JSON: "is_json"}
 _LOG = "--log"
 _WITH_OWN_LOG = {"jacobian"}  # whose --log is the logarithm
 
@@ -30,6 +32,11 @@ class CommonOptions:
     is_quiet: bool = False
     is_json: bool = False
     log: Path | None = None
+
+
+def wants_json(words: Sequence[str]) -> bool:
+    """Whether --json is among the options in the words of a command line."""
+    return _JSON in takewhile(lambda word: word != _NO_MORE, words)
 
 
 def split_words(command: str, words: Sequence[str]) -> tuple[CommonOptions, list[str]]:
@@ -47,7 +54,7 @@ def split_words(command: str, words: Sequence[str]) -> tuple[CommonOptions, list
     while rest:
         word = rest.pop(0)
         name, equals, value = word.partition("=")
-        if word == "--":
+        if word == _NO_MORE:
             left += [word, *rest]
             break
         if word in _FLAGS:

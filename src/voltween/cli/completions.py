@@ -165,9 +165,8 @@ def _fish(commands: Sequence[_Command]) -> str:
     for name, text in COMMANDS.items():
         lines.append(_fish_line("__fish_use_subcommand", f"-a {name}", text))
     for name, inner in _subcommands(commands).items():
-        words = shlex.quote(" ".join(inner))
         condition = f"__fish_seen_subcommand_from {name}"
-        lines.append(_fish_line(condition, f"-a {words}", "Kind"))
+        lines.append(_fish_line(condition, _fish_values(inner), "Kind"))
     for command in commands:
         lines += _fish_options(command)
     return "\n".join([*lines, ""])
@@ -177,16 +176,14 @@ def _fish_options(command: _Command) -> Iterator[str]:
     conditions = [f"__fish_seen_subcommand_from {word}" for word in command.words]
     condition = "; and ".join(conditions)
     if command.first_words:
-        words = shlex.quote(" ".join(command.first_words))
-        yield _fish_line(condition, f"-a {words}", "")
+        yield _fish_line(condition, _fish_values(command.first_words), "")
     else:
         yield _fish_line(condition, "-F", "")
     for parameter in command.parameters:
         for flag in parameter.flags:
             name = f"-l {flag.removeprefix('--')}"
             if parameter.choices:
-                values = "\n".join(parameter.choices)
-                name += f" -x -a {shlex.quote(values)}"
+                name += f" -x {_fish_values(parameter.choices)}"
             elif not parameter.is_flag:
                 name += " -r -F"
             yield _fish_line(condition, name, _sentence(parameter.text))
@@ -194,6 +191,11 @@ def _fish_options(command: _Command) -> Iterator[str]:
         option, *value = flag.split(", ")[-1].split()
         name = f"-l {option.removeprefix('--')}" + (" -r -F" if value else "")
         yield _fish_line(condition, name, _sentence(text))
+
+
+def _fish_values(words: Sequence[str]) -> str:
+    """The values that are offered: fish reads them again, and splits at spaces."""
+    return f"-a {shlex.quote(shlex.join(words))}"
 
 
 def _fish_line(condition: str, words: str, text: str) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -60,7 +61,7 @@ def logging_to(path: Path | None, words: Sequence[str]) -> Iterator[None]:
     with folder_of(path):
         _file = path
     try:
-        write(" ".join(words))
+        write(shlex.join(words))
         yield
     except (VoltweenError, OSError, KeyboardInterrupt) as error:
         with suppress(OutputError):  # a disk that is full is told as it is

@@ -41,7 +41,7 @@ class Stages:
     """The part of a registration that is running, and the share that is done."""
 
     def __init__(self, absent: frozenset[str] = frozenset()) -> None:
-        """Begins with nothing done; `absent` are the parts that there will not be."""
+        """Begins with nothing done; `absent` are the parts that are left out."""
         self._shares = {
             part: share for part, (share, _) in _PARTS.items() if part not in absent
         }
@@ -99,7 +99,7 @@ def registration_bar(
     """Shows the bar within the block; yields the function to call at every step.
 
     Args:
-        absent: Names of parts that there will not be, such as those of outputs.
+        absent: Names of parts that are left out, such as those of outputs.
     """
     stages = Stages(absent)
     with progress_bar(BarColumn(_WIDTH), TimeLeft(), Description()) as progress:

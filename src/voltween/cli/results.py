@@ -47,7 +47,8 @@ def add_warning(text: str) -> None:
 def writing_json(command: str, *, is_wanted: bool) -> Iterator[None]:
     """Writes one JSON object at the end of the block, if it is wanted.
 
-    It has the keys command, result, warnings and error, which is null if there is none.
+    It has the keys command, result, warnings and error, which is null if there is none:
+    the command then did what it could, and its exit code says how it went.
     """
     if not is_wanted:
         yield
@@ -58,11 +59,12 @@ def writing_json(command: str, *, is_wanted: bool) -> Iterator[None]:
     error: str | None = None
     try:
         yield
-    except (VoltweenError, OSError) as caught:
-        error = str(caught)
-        raise
     except KeyboardInterrupt:
         error = "interrupted"
+        raise
+    except Exception as caught:
+        is_said = isinstance(caught, VoltweenError | OSError)
+        error = str(caught) if is_said else f"{type(caught).__name__}: {caught}"
         raise
     finally:
         _results.reset(tokens[0])

@@ -11,7 +11,7 @@ from tyro.conf import Positional
 from voltween.cli.console import console
 from voltween.cli.results import give_result, report_written
 from voltween.schemas import schema_named
-from voltween.storage import check_is_no_input, whole_file
+from voltween.storage import whole_file
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,6 @@ class Schema:
         if self.out is None:
             console.print(text, soft_wrap=True)
             return
-        check_is_no_input(self.out)
         with whole_file(self.out) as partial:
             partial.write_text(text + "\n", encoding="utf-8")
         report_written(self.out)

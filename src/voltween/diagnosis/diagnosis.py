@@ -51,7 +51,7 @@ class Diagnosis:
                 f"PyTorch uses {used} of {cores} cores: set OMP_NUM_THREADS={cores} "
                 "to use all"
             )
-        if self.machine.load > self.machine.cores:
+        if self.machine.load is not None and self.machine.load > self.machine.cores:
             lines.append(
                 f"{self.machine.load:.0f} programs share {self.machine.cores} cores: "
                 "times will be longer"

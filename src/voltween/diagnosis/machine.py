@@ -11,6 +11,7 @@ import torch
 from voltween.ops import instruction_set
 from voltween.process import installed_version, machine_bytes
 
+_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 # Instruction sets that determine the speed of these operations, in Linux's spelling.
 _RELEVANT_FLAGS = (
     *("avx2", "fma", "f16c", "avx512f", "avx512vl", "avx512_vnni", "avx512_bf16"),
@@ -20,7 +21,7 @@ _RELEVANT_FLAGS = (
 
 @dataclass(frozen=True)
 class Machine:
-    """Description of the machine, without which no figure can be read."""
+    """Description of the machine, to be given with every measured figure."""
 
     processor: str
     cores: int
@@ -32,9 +33,10 @@ class Machine:
     caches: tuple[str, ...]
     instruction_sets: tuple[str, ...]
     used_instruction_set: str
-    """The one of those operations that are not chosen by measurement."""
-    load: float
-    """Mean number of waiting and running processes in the minute before the run."""
+    """Instruction set of the operations for which none is chosen by measurement."""
+    load: float | None
+    """Mean number of waiting and running processes in the minute before the run; None
+    where it cannot be asked."""
     system: str
     python: str
     torch: str
@@ -51,7 +53,7 @@ def describe_machine() -> Machine:
         caches=tuple(_caches()),
         instruction_sets=_instruction_sets(),
         used_instruction_set=instruction_set(),
-        load=os.getloadavg()[0],
+        load=_load(),
         system=platform.platform(),
         python=platform.python_version(),
         torch=torch.__version__,
@@ -63,6 +65,13 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _load() -> float | None:
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):  # Windows, and some containers
+        return None
 
 
 def _cpu_field(name: str) -> str:
@@ -79,12 +88,17 @@ def _instruction_sets() -> tuple[str, ...]:
 
 
 def _caches() -> Iterator[str]:
-    """Yields the first core's caches, such as 'L2 512K'; nothing except on Linux."""
-    folders = Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")
-    for folder in sorted(folders):
-        level, kind, size = (
-            (folder / name).read_text("utf-8").strip()
-            for name in ("level", "type", "size")
-        )
+    """Yields the first core's caches, such as 'L2 512K'; nothing except on Linux.
+
+    Virtual machines may leave sizes out.
+    """
+    for folder in sorted(_CACHES.glob("index*")):
+        try:
+            level, kind, size = (
+                (folder / name).read_text("utf-8").strip()
+                for name in ("level", "type", "size")
+            )
+        except OSError:
+            continue
         if kind != "Instruction":
             yield f"L{level} {size}"

@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float
 
 from voltween import io
-from voltween.errors import VoltweenError
 from voltween.models import load_model, shipped_models, weights_digest
 from voltween.ops import warp
 from voltween.refinement import FAST_ALONE
@@ -38,12 +37,15 @@ class Check:
 
 
 def run_check(name: str) -> Check:
-    """Runs one of `CHECKS`; an error of the program is a check that has not passed."""
+    """Runs one of `CHECKS`; any error is a check that has not passed.
+
+    Packages whose versions do not fit each other fail in any way.
+    """
     start, threads = time.perf_counter(), torch.get_num_threads()
     torch.set_num_threads(1)  # several would wait for each other on a busy machine
     try:
         has_passed, finding = CHECKS[name]()
-    except (VoltweenError, RuntimeError, OSError, ValueError, ImportError) as error:
+    except Exception as error:
         has_passed, finding = False, f"{type(error).__name__}: {error}"
     finally:
         torch.set_num_threads(threads)

@@ -1,7 +1,6 @@
 """Images and label maps from and to tensors of PyTorch."""
 
 import math
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -9,10 +8,8 @@ from jaxtyping import Num
 from torch import Tensor
 
 from voltween.errors import InputError, check_type
-from voltween.exchange.volumes import advice_on
+from voltween.exchange.arguments import V, advice_on
 from voltween.spatial import Grid, Image, LabelMap
-
-V = TypeVar("V", Image, LabelMap)
 
 
 def to_torch(volume: Image | LabelMap) -> Num[Tensor, "1 1 i j k"]:
@@ -24,7 +21,11 @@ def to_torch(volume: Image | LabelMap) -> Num[Tensor, "1 1 i j k"]:
     data = volume.data
     if isinstance(volume, LabelMap):
         if data.dtype == np.uint64 and data.max(initial=0) > np.iinfo(np.int64).max:
-            raise InputError(about="labels", expected="int64", got=int(data.max()))
+            raise InputError(
+                about="labels",
+                expected="labels that int64 holds, up to 2**63 - 1",
+                got=int(data.max()),
+            )
         data = data.astype(np.int64)
     return torch.from_numpy(data.copy())[None, None]
 
@@ -33,7 +34,8 @@ def from_torch(tensor: object, grid: object, kind: type[V]) -> V:
     """Makes an image or a label map of a tensor and the grid of its voxels, RAS+ mm.
 
     Raises:
-        InputError: If they are something else, or do not fit each other.
+        InputError: If they are something else, or do not fit each other, or the tensor
+            is sparse.
     """
     check_type(
         tensor,
@@ -58,6 +60,13 @@ def _voxels(tensor: Tensor, grid: Grid) -> np.ndarray:
             about="tensor",
             expected=f"shape ({i}, {j}, {k}) of the grid, or (1, 1, {i}, {j}, {k})",
             got=shape,
+        )
+    if tensor.layout is not torch.strided:
+        raise InputError(
+            about="tensor",
+            expected="a dense tensor",
+            got=tensor.layout,
+            advice="give its .to_dense()",
         )
     values = tensor.detach().cpu().reshape(grid.shape)
     if values.dtype.is_floating_point and values.dtype != torch.float64:

@@ -1,16 +1,14 @@
 """Images and label maps from and to images of TorchIO, which are in RAS+ mm."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from voltween.errors import InputError, check_type
+from voltween.errors import InputError
+from voltween.exchange.arguments import V, check_is_image_of
 from voltween.exchange.tensors import from_torch, to_torch
-from voltween.exchange.volumes import advice_on
 from voltween.process import require
 from voltween.spatial import Grid, Image, LabelMap
-
-V = TypeVar("V", Image, LabelMap)
 
 
 def to_torchio(volume: Image | LabelMap) -> Any:
@@ -28,18 +26,12 @@ def from_torchio(image: Any, kind: type[V]) -> V:
     """Makes an image or a label map of an image of TorchIO with one channel.
 
     Raises:
-        InputError: If it is something else, has several channels, or if an image is to
-            be made of a label map.
+        InputError: If it is something else, has several channels, its file cannot be
+            read, or if an image is to be made of a label map.
         MissingPackageError: If TorchIO is not installed.
     """
     torchio = _import_torchio()
-    check_type(
-        image,
-        torchio.Image,
-        about="image",
-        expected="an image of TorchIO",
-        advice=advice_on(image, kind),
-    )
+    check_is_image_of("TorchIO", image, torchio.Image, kind)
     if kind is Image and isinstance(image, torchio.LabelMap):
         raise InputError(
             about="image",
@@ -47,13 +39,27 @@ def from_torchio(image: Any, kind: type[V]) -> V:
             got="its LabelMap",
             advice="LabelMap.from_torchio takes it",
         )
-    voxels = image.data
+    voxels = _voxels(image)
     if len(voxels) != 1:
         raise InputError(
             about="image of TorchIO", expected="one channel", got=len(voxels)
         )
     grid = Grid(tuple(voxels.shape[1:]), np.asarray(image.affine))
     return from_torch(voxels, grid, kind)
+
+
+def _voxels(image: Any) -> Any:
+    """The tensor (C, I, J, K), which TorchIO reads from the file when it is needed."""
+    try:
+        return image.data
+    except MemoryError:  # no fault of the file
+        raise
+    except Exception as error:  # SimpleITK and nibabel raise many kinds
+        raise InputError(
+            about="image of TorchIO",
+            expected="a file that TorchIO can read",
+            got=f"one that it cannot ({' '.join(str(error).split())[:100]})",
+        ) from error
 
 
 def _import_torchio() -> Any:

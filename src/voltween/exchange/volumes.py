@@ -1,10 +1,10 @@
 """Images and label maps from and to images of nibabel and SimpleITK."""
 
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import SimpleITK as sitk
 
-from voltween.errors import check_type
+from voltween.exchange.arguments import V, check_is_image_of
 from voltween.io import (
     NibabelImage,
     image_to_itk,
@@ -13,22 +13,17 @@ from voltween.io import (
 )
 from voltween.spatial import Image, LabelMap
 
-V = TypeVar("V", Image, LabelMap)
-
 
 def from_nibabel(image: object, kind: type[V]) -> V:
-    """Makes an image or a label map of an image of nibabel, both in RAS+ mm.
+    """Makes an image or a label map, in RAS+ mm, of an image of nibabel.
+
+    Its lengths are in the unit that its header states.
 
     Raises:
-        InputError: If it is something else, or not one 3D volume of real numbers.
+        InputError: If it is something else, not one 3D volume of real numbers, or if
+            its file cannot be read.
     """
-    check_type(
-        image,
-        NibabelImage,
-        about="image",
-        expected="an image of nibabel",
-        advice=advice_on(image, kind),
-    )
+    check_is_image_of("nibabel", image, NibabelImage, kind)
     return kind(*volume_from_nibabel(cast("NibabelImage", image)))
 
 
@@ -38,13 +33,7 @@ def from_sitk(image: object, kind: type[V]) -> V:
     Raises:
         InputError: If it is something else, or not one 3D volume of real numbers.
     """
-    check_type(
-        image,
-        sitk.Image,
-        about="image",
-        expected="an image of SimpleITK",
-        advice=advice_on(image, kind),
-    )
+    check_is_image_of("SimpleITK", image, sitk.Image, kind)
     return kind(*volume_from_sitk(image))
 
 
@@ -65,14 +54,3 @@ def to_sitk(volume: Image | LabelMap) -> sitk.Image:
         InputError: If the grid is sheared, which ITK cannot say.
     """
     return image_to_itk(volume.stored, volume.grid)
-
-
-def advice_on(thing: object, kind: type) -> str:
-    """The method that takes a thing of another library; empty where there is none."""
-    library = type(thing).__module__.split(".")[0]
-    name = {"SimpleITK": "sitk"}.get(library, library)
-    if library in ("nibabel", "SimpleITK", "torch", "torchio"):
-        return f"{kind.__name__}.from_{name} takes it"
-    if isinstance(thing, str):
-        return "read a file with voltween.read"
-    return ""

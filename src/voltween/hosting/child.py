@@ -2,7 +2,8 @@
 
 It reads a request as the first line of its input, and writes one line of JSON per event
 to its output: steps, warnings, the end, or an error in one line. It ends when its input
-is closed, as the program that waits for it has ended then.
+is closed, as the program that waits for it has ended then. If it is ended, it leaves no
+unfinished files behind.
 """
 
 import json
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from voltween.hosting.request import OUTPUTS, Request
+from voltween.process import stopping_at_signals
 
 Say = Callable[[dict[str, Any]], None]
 
@@ -22,10 +24,11 @@ Say = Callable[[dict[str, Any]], None]
 def main() -> None:
     """Registers what the request asks for, and tells how it went."""
     say = _speaking()
-    request = Request.from_json(sys.stdin.readline())
-    threading.Thread(target=_end_with_the_host, daemon=True).start()
-    if not _register(request, say):
-        sys.exit(2)
+    with stopping_at_signals(ends_process=True):
+        request = Request.from_json(sys.stdin.readline())
+        threading.Thread(target=_end_with_the_host, daemon=True).start()
+        if not _register(request, say):
+            sys.exit(2)
 
 
 def _register(request: Request, say: Say) -> bool:

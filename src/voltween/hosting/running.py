@@ -117,8 +117,7 @@ class Running:
         if self._is_stopped and code != 0:
             return Outcome(warnings=notes)
         if code == 0:
-            text = (self.out / _RECORD).read_text(encoding="utf-8")
-            return Outcome(json.loads(text), warnings=notes)
+            return _result(self.out / _RECORD, notes)
         last = " ".join(self._said[-_LAST_LINES:]) or "it said nothing"
         died = f"the process of the registration ended with code {code}: {last}"
         return Outcome(error=self._error or died, warnings=notes)
@@ -177,6 +176,14 @@ def start(
         process.stdin.write(request.to_json() + "\n")
         process.stdin.flush()  # it stays open: its end tells that this one has ended
     return Running(request.out, process)
+
+
+def _result(path: Path, notes: tuple[str, ...]) -> Outcome:
+    """The outcome of a process that has written its record."""
+    try:
+        return Outcome(json.loads(path.read_text(encoding="utf-8")), warnings=notes)
+    except (OSError, ValueError) as error:  # deleted or changed meanwhile
+        return Outcome(error=f"the result cannot be read: {error}", warnings=notes)
 
 
 def _progress(step: Mapping[str, Any]) -> Progress:

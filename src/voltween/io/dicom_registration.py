@@ -29,9 +29,11 @@ from voltween.io.itk import flip_matrix, flip_vectors, is_perpendicular, lps_aff
 from voltween.spatial import Affine, Grid, Transform
 from voltween.storage import (
     PathLike,
+    check_is_no_input,
     check_suffix,
     folder_and_series,
     naming,
+    reading,
     whole_file,
 )
 
@@ -61,12 +63,15 @@ def write_dicom_registration(
         moving: DICOM folder or file of the moving scan.
 
     Raises:
-        InputError: If a scan is no DICOM, or does not name its frame of reference; or
-            if the fixed scan is sheared, or has too many voxels for a DICOM value.
+        InputError: If a scan is no DICOM, does not name its frame of reference, or is
+            the file to write; or if the fixed scan is sheared, or has too many voxels
+            for a DICOM value.
         OutputError: If the file cannot be written.
     """
     path = Path(path)
     check_suffix(path, (".dcm",), "a DICOM registration")
+    with reading(folder_and_series(scan)[0] for scan in (fixed, moving)):
+        check_is_no_input(path)
     fixed_images, moving_images = _images(fixed), _images(moving)
     header = _header(fixed_images, moving_images)
     if isinstance(transform, Affine):
@@ -107,6 +112,7 @@ def _header(fixed: list[Dataset], moving: list[Dataset]) -> Dataset:
     """An object of the fixed scan's patient and study, without its content."""
     now = datetime.now(UTC)
     header = Dataset()
+    header.SpecificCharacterSet = "ISO_IR 192"  # UTF-8, which has the letters of all
     for name in _FROM_FIXED:
         setattr(header, name, fixed[0].get(name, ""))
     header.SOPInstanceUID, header.SeriesInstanceUID = generate_uid(), generate_uid()

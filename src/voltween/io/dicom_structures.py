@@ -4,9 +4,10 @@ A structure is drawn as contours on the slices of a scan, which the structure se
 by the UID of its series. PS3.3 C.8.8.5 and C.8.8.6.
 """
 
+import math
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,20 +19,21 @@ from pydicom.dataset import Dataset
 
 from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.io.container import DICOM, check_file
-from voltween.io.contours import Filled, fill
+from voltween.io.contours import Contour, Filled, fill
 from voltween.io.dicom import dicom_grid
 from voltween.io.dicom_objects import read_dicom_object
 from voltween.io.dicom_slices import reporting_damage
 from voltween.io.itk import flip_vectors
 from voltween.spatial import Grid
-from voltween.storage import add_inputs
+from voltween.storage import add_inputs, named
 
 STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 """The SOP class of structure sets."""
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 _MOST_FILES = 20_000  # that are looked at in search of the scan
 _MOST_SHOWN = 6
-_PLANE_DECIMALS = 2  # of a slice distance; contours this close are in one plane
+_ONE_PLANE = 0.1  # of a slice distance; files round positions
+_DEPTH_DECIMALS = 2
 _MOST_TILT = 0.5  # slices that a contour may cross
 _MOST_LABEL = np.iinfo(np.uint16).max
 
@@ -73,8 +75,8 @@ def read_structure_set(path: Path) -> tuple[np.ndarray, Grid]:
     structures = _structures(path, header)
     grid = _grid_of_scan(path, header)
     drawn = [_draw(structure, grid) for structure in structures]
-    _warn_of_missing(path, [each for each in drawn if not each.size])
-    return _paint(path, [each for each in drawn if each.size], grid), grid
+    _warn_of_missing([each for each in drawn if not each.size])
+    return _paint([each for each in drawn if each.size], grid), grid
 
 
 def structure_set_names(path: Path) -> dict[int, str]:
@@ -135,7 +137,12 @@ def _grid_of_scan(path: Path, header: Dataset) -> Grid:
             for study in frame.get("RTReferencedStudySequence") or ()
             for series in study.get("RTReferencedSeriesSequence") or ()
         }
-    places = {uid: folder for folder, uid in _series_around(path) if uid in wanted}
+    places: dict[str, Path] = {}
+    for folder, uid in _series_around(path):
+        if uid in wanted:
+            places.setdefault(uid, folder)
+        if len(places) == len(wanted):
+            break
     if len(places) != 1:
         listed = ", ".join(sorted(wanted)[:_MOST_SHOWN]) or "which it does not name"
         raise InputError(
@@ -150,20 +157,23 @@ def _grid_of_scan(path: Path, header: Dataset) -> Grid:
 
 
 def _series_around(path: Path) -> Iterator[tuple[Path, str]]:
-    """Folders and the UIDs of DICOM series in them, near a file; the nearest last."""
+    """Folders and the UIDs of DICOM series in them, near a file; the nearest first."""
     folder = path.absolute().parent
-    places = [*folder.parent.glob("*/"), *folder.glob("*/"), folder]
-    files = (
-        (place, file)
-        for place in dict.fromkeys(places)
-        if place.is_dir()
-        for file in place.iterdir()
-    )
+    places = [folder, *folder.glob("*/"), *folder.parent.glob("*/")]
+    files = ((place, file) for place in dict.fromkeys(places) for file in _in(place))
     seen: set[tuple[Path, str]] = set()
     for place, file in islice(files, _MOST_FILES):
         if (pair := (place, _series_uid(file))) not in seen:
             seen.add(pair)
             yield pair
+
+
+def _in(folder: Path) -> list[Path]:
+    """The content of a folder; nothing of one that this user must not look into."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _series_uid(file: Path) -> str:
@@ -181,12 +191,12 @@ def _series_uid(file: Path) -> str:
 
 
 def _draw(structure: Structure, grid: Grid) -> _Drawn:
-    """The voxels of a structure, by slice: of several planes within one, the nearest.
+    """The voxels of a structure: of several planes within a slice, the nearest.
 
     Raises:
         InputError: If a contour is not parallel to the slices.
     """
-    planes: dict[float, list[Float[np.ndarray, "_ 2"]]] = {}
+    slices: dict[int, list[tuple[float, Contour]]] = {}
     for contour in structure.contours_lps:
         voxels = grid.world_to_voxel(flip_vectors(contour))
         if np.ptp(voxels[:, 2]) > _MOST_TILT:
@@ -195,20 +205,25 @@ def _draw(structure: Structure, grid: Grid) -> _Drawn:
                 got=f"{structure.name!r}, whose contours cross them",
                 advice="export the structures on the slices of the scan",
             )
-        depth = round(float(voxels[:, 2].mean()), _PLANE_DECIMALS)
-        planes.setdefault(depth, []).append(voxels[:, :2])
-    nearest: dict[int, float] = {}
-    for depth in sorted(planes, key=lambda depth: -abs(depth - round(depth))):
-        if 0 <= round(depth) < grid.shape[2]:
-            nearest[round(depth)] = depth
-    _warn_of_gaps(structure, sorted(nearest))
+        depth = float(voxels[:, 2].mean())
+        # Halves go up, so that planes between the slices leave no slice empty.
+        k = math.floor(round(depth, _DEPTH_DECIMALS) + 0.5)
+        if 0 <= k < grid.shape[2]:
+            slices.setdefault(k, []).append((depth, voxels[:, :2]))
+    _warn_of_gaps(structure, sorted(slices))
     return _Drawn(
         structure,
-        {k: fill(planes[depth], grid.shape[:2]) for k, depth in nearest.items()},
+        {k: fill(_nearest(k, each), grid.shape[:2]) for k, each in slices.items()},
     )
 
 
-def _paint(path: Path, drawn: list[_Drawn], grid: Grid) -> UInt[np.ndarray, "i j k"]:
+def _nearest(k: int, contours: Sequence[tuple[float, Contour]]) -> list[Contour]:
+    """The contours of the plane that is nearest to a slice, of those with depths."""
+    nearest = min((depth for depth, _ in contours), key=lambda depth: abs(depth - k))
+    return [each for depth, each in contours if abs(depth - nearest) <= _ONE_PLANE]
+
+
+def _paint(drawn: list[_Drawn], grid: Grid) -> UInt[np.ndarray, "i j k"]:
     """The labels, the largest structure first, so that smaller ones stay visible."""
     largest = max((each.structure.label for each in drawn), default=0)
     labels = np.zeros(grid.shape, np.uint8 if largest < 256 else np.uint16)
@@ -231,7 +246,7 @@ def _paint(path: Path, drawn: list[_Drawn], grid: Grid) -> UInt[np.ndarray, "i j
             for (one, other), count in sorted(shared.items(), key=lambda item: -item[1])
         ]
         _warn(
-            f"{path}: structures overlap; a voxel of several gets the smallest: "
+            "structures overlap; a voxel of several gets the smallest: "
             f"{', '.join(listed[:_MOST_SHOWN])}{', ...' * (len(listed) > _MOST_SHOWN)}"
         )
     return labels
@@ -242,21 +257,20 @@ def _warn_of_gaps(structure: Structure, slices: list[int]) -> None:
     steps = np.diff(slices)
     if len(steps) and (usual := int(np.median(steps))) > 1:
         _warn(
-            f"structure {structure.name!r} has contours on every {usual}th slice of "
+            f"structure {structure.name!r} has contours on one of {usual} slices of "
             "the scan alone: the slices between them stay empty"
         )
 
 
-def _warn_of_missing(path: Path, missing: list[_Drawn]) -> None:
+def _warn_of_missing(missing: list[_Drawn]) -> None:
     if missing:
         names = [each.structure.name for each in missing]
         _warn(
-            f"{path}: structures without a voxel (no closed contour on the scan) are "
+            "structures without a voxel (no closed contour on the scan) are "
             f"left out: {', '.join(names[:_MOST_SHOWN])}"
-            + ", ..."
-            * (len(names) > _MOST_SHOWN)
+            f"{', ...' * (len(names) > _MOST_SHOWN)}"
         )
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, SuspiciousInputWarning, stacklevel=2)
+    warnings.warn(named(text), SuspiciousInputWarning, stacklevel=2)

@@ -300,10 +300,16 @@ def _warn(content: Content, what: str, consequence: str) -> None:
 
 def _affine_mm(header: nibabel.Nifti1Header, content: Content) -> np.ndarray:
     """The affine that nibabel uses, in mm, whatever unit the header states."""
-    unit = int(header["xyzt_units"]) & _UNIT_BITS
-    if unit not in _MM_PER_UNIT:
+    mm = mm_per_unit(header)
+    if mm is None:
+        unit = int(header["xyzt_units"]) & _UNIT_BITS
         _warn(content, f"its unit of length has the unknown code {unit}", "taken as mm")
-    return np.diag([*[_MM_PER_UNIT.get(unit, 1.0)] * 3, 1.0]) @ header.get_best_affine()
+    return np.diag([*[mm or 1.0] * 3, 1.0]) @ header.get_best_affine()
+
+
+def mm_per_unit(header: nibabel.Nifti1Header) -> float | None:
+    """Mm in the unit of length that a header states; None if its code is unknown."""
+    return _MM_PER_UNIT.get(int(header["xyzt_units"]) & _UNIT_BITS)
 
 
 def _grid_by_itk(

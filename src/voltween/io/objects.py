@@ -1,13 +1,17 @@
-"""Turns what people have at hand into images: files, arrays, nibabel, SimpleITK."""
+"""Makes images of files, arrays, and images of nibabel and SimpleITK."""
 
 import os
+import warnings
+import zlib
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+import nibabel
 import numpy as np
 import SimpleITK as sitk
 
-from voltween.errors import InputError
+from voltween.errors import AssumptionWarning, InputError
 from voltween.io.itk import volume_from_itk
+from voltween.io.nifti_header import mm_per_unit
 from voltween.io.reading import read
 from voltween.io.volume_file import check_is_volume
 from voltween.spatial import Grid, Image, LabelMap
@@ -46,7 +50,7 @@ def to_image(thing: object) -> Image:
     Args:
         thing: An image; the path of a file or DICOM folder; a pair of an array (I, J,
             K) and its grid, or its affine from voxels to RAS+ mm; or an image of
-            nibabel (RAS+ mm) or SimpleITK (LPS+ mm).
+            nibabel (RAS+, in the unit of its header) or SimpleITK (LPS+ mm).
 
     Raises:
         InputError: If it is something else, cannot be read, or holds anything but one
@@ -76,15 +80,45 @@ def volume_from_sitk(image: sitk.Image) -> tuple[np.ndarray, Grid]:
 
 
 def volume_from_nibabel(image: NibabelImage) -> tuple[np.ndarray, Grid]:
-    """The voxels (I, J, K) of an image of nibabel and their grid, both in RAS+ mm.
+    """The voxels (I, J, K) of an image of nibabel and their grid, RAS+ mm.
+
+    An `AssumptionWarning` says if its header does not place it.
 
     Raises:
-        InputError: If it is not one 3D volume of real numbers.
+        InputError: If it is not one 3D volume of real numbers, or cannot be read.
     """
-    data = np.asanyarray(image.dataobj)
+    try:
+        data = np.asanyarray(image.dataobj)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise InputError(
+            about="image of nibabel",
+            expected="a whole file behind it",
+            got=f"one that cannot be read ({' '.join(str(error).split())[:100]})",
+        ) from error
     check_is_volume(data.shape, 1)
     data = _numbers(data.reshape(data.shape[:3]), "image of nibabel")
-    return data, Grid(data.shape, _numbers(image.affine, "affine"))
+    return data, Grid(data.shape, _affine_mm(image))
+
+
+def _affine_mm(image: NibabelImage) -> np.ndarray:
+    """Voxel (i, j, k) to RAS+ mm: in the unit that the header of a NIfTI states."""
+    affine = _numbers(image.affine, "affine")
+    header = getattr(image, "header", None)
+    if not isinstance(header, nibabel.Nifti1Header):
+        return affine
+    if not header["qform_code"] and not header["sform_code"]:
+        _warn(
+            "its header does not say where left and right are: assumed, as nibabel "
+            "does, that its axes run to the right, to the front and up; voltween.read "
+            "assumes of such a file what ITK does"
+        )
+    if (mm := mm_per_unit(header)) is None:
+        _warn("its unit of length has an unknown code: taken as mm")
+    return np.diag([*[mm or 1.0] * 3, 1.0]) @ affine
+
+
+def _warn(text: str) -> None:
+    warnings.warn(f"image of nibabel: {text}", AssumptionWarning, stacklevel=4)
 
 
 def _image(array: Any, place: Any) -> Image:

@@ -14,7 +14,7 @@ import numpy as np
 from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.process import require
 from voltween.spatial import Grid, nearest_world_axes
-from voltween.storage import ZARR_MARKS, unwritable, workspace
+from voltween.storage import ZARR_MARKS, named, unwritable, workspace
 
 SUFFIX = ".ome.zarr"
 _AXES = "xyz"
@@ -136,7 +136,8 @@ def _unit_mm(image: Any, name: str) -> float:
 
 
 def _warn(text: str) -> None:
-    warnings.warn(f"the OME-Zarr image {text}", SuspiciousInputWarning, stacklevel=2)
+    line = named(f"the OME-Zarr image {text}")
+    warnings.warn(line, SuspiciousInputWarning, stacklevel=2)
 
 
 def write_ome_zarr(data: np.ndarray, grid: Grid, path: Path) -> None:
@@ -178,6 +179,10 @@ def write_ome_zarr(data: np.ndarray, grid: Grid, path: Path) -> None:
             (folder / path.name).rename(path)
     except OSError as error:
         raise unwritable(path, error) from error
+    except MemoryError:  # no fault of the disk
+        raise
+    except Exception as error:  # its writers raise many kinds, also on a full disk
+        raise unwritable(path, str(error)) from error
 
 
 def _along_lps(data: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:

@@ -17,13 +17,21 @@ from jaxtyping import Float
 from voltween.errors import AssumptionWarning, InputError, SuspiciousInputWarning
 from voltween.io.itk import ITK_FRAME, OWN_FRAME, from_ras, to_ras
 from voltween.process import require
-from voltween.storage import PathLike, check_suffix, existing_file, naming, whole_file
+from voltween.storage import (
+    PathLike,
+    check_free_space,
+    check_suffix,
+    existing_file,
+    naming,
+    whole_file,
+)
 
 _GIFTI = (".gii", ".gii.gz")
 _MESHES = (".stl", ".vtk", ".vtp", ".ply")
 SURFACE_SUFFIXES = (*_GIFTI, *_MESHES)
 """Suffixes of the surface files that are read and written."""
 _HEAD_BYTES = 300
+_MARGIN_BYTES = 1 << 16  # for headers
 _POINTS = "NIFTI_INTENT_POINTSET"
 _STALE = "Normals"
 
@@ -128,6 +136,8 @@ def _move_mesh(file: Path, out: Path, mapping: Mapping, frame: str | None) -> in
         if _STALE in data:
             del data[_STALE]
     with whole_file(out) as partial:
+        # On a disk that is full, VTK cuts files short without an error, or crashes.
+        check_free_space(out, 2 * 1024 * mesh.actual_memory_size + _MARGIN_BYTES)
         _save(mesh, partial, stated)
     return int(mesh.n_points)
 
@@ -147,7 +157,8 @@ def _save(mesh: Any, path: Path, frame: str) -> None:
     writer.SetInputData(mesh.triangulate() if path.suffix.lower() == ".stl" else mesh)
     writer.SetFileTypeToBinary()
     writer.SetHeader(f"Voltween. SPACE={frame}")
-    writer.Write()
+    if not writer.Write():
+        raise OSError("VTK could not write all of it")
 
 
 def _settled_frame(file: Path, frame: str | None) -> str:

@@ -67,8 +67,9 @@ def read_transform(
 
     Raises:
         InputError: If the file is missing, holds no transform, several that are no
-            composite, or one of a kind that is not supported; or if its convention
-            depends on the scans and they are not given.
+            composite, or one of a kind that is not supported; if its convention depends
+            on the scans and they are not given; or if a convention is given for a file
+            whose content tells it.
         MissingPackageError: If it is an LTA, and nitransforms is not installed.
     """
     content = check_file(path)
@@ -79,6 +80,7 @@ def read_transform(
         return read_tool_field(content.path, convention, fixed, moving)
     with naming(path):
         _check_is_plain(content)
+        _check_has_no_convention(content, convention)
         if content.kind in _OTHERS:
             return _read_matrix(content, fixed, moving)
         if content.kind is DICOM:
@@ -102,4 +104,18 @@ def _check_is_plain(content: Content) -> None:
             expected=content.kind.name,
             got="one that is compressed by gzip",
             advice="decompress it first, by gunzip",
+        )
+
+
+def _check_has_no_convention(content: Content, convention: Convention | None) -> None:
+    """Checks that none is given for a file that states it, where it would do nothing.
+
+    Raises:
+        InputError: If there is one.
+    """
+    if convention is not None:
+        raise InputError(
+            expected=f"a displacement field image, of {convention}",
+            got=content.kind.name,
+            advice="leave the convention out: its content tells it",
         )

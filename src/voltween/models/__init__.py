@@ -21,6 +21,7 @@ from voltween.models.features import shipped_features as shipped_features
 from voltween.models.fingerprint import ModelFingerprint as ModelFingerprint
 from voltween.models.library import is_model_name as is_model_name
 from voltween.models.library import model_card as model_card
+from voltween.models.library import model_path as model_path
 from voltween.models.library import path_for_own_model as path_for_own_model
 from voltween.models.library import shipped_models as shipped_models
 from voltween.models.library import user_folder as user_folder

@@ -175,7 +175,7 @@ def _dice(result: LabeledResult, origin: Origin) -> dict[str, dict[str, float]]:
 def _landmark_error_mm(result: LabeledResult) -> dict[str, float]:
     """Mean distance of mapped fixed to moving points after each stage, moving mm.
 
-    Nothing without points of both scans. A `SuspiciousInputWarning` says if they do not
+    Nothing without points in both scans. A `SuspiciousInputWarning` says if they do not
     correspond: points that are only carried need not.
     """
     fixed, moving = result.carried.fixed_points, result.carried.moving_points
@@ -186,6 +186,8 @@ def _landmark_error_mm(result: LabeledResult) -> dict[str, float]:
     except InputError as error:
         text = f"their distance was not measured: {error}"
         warnings.warn(text, SuspiciousInputWarning, stacklevel=2)
+        return {}
+    if not len(fixed.mm):  # files without a point: their mean would be NaN
         return {}
     return {
         stage: float(

@@ -20,10 +20,14 @@ class Exchange:
 
     @classmethod
     def from_nibabel(cls: type[V], image: Any) -> V:
-        """Makes one of an image of nibabel, (I, J, K) with an affine to RAS+ mm.
+        """Makes one of an image of nibabel, (I, J, K) with an affine to RAS+.
+
+        Its lengths are in the unit that its header states. An `AssumptionWarning` says
+        if its header does not place it.
 
         Raises:
-            InputError: If it is something else, or not one 3D volume of real numbers.
+            InputError: If it is something else, not one 3D volume of real numbers, or
+                if its file cannot be read.
         """
         return _conversions().from_nibabel(image, cls)
 
@@ -89,8 +93,14 @@ class Exchange:
         return _conversions().to_torchio(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """The voxels (I, J, K), for functions of NumPy; read-only unless copied."""
+        """The voxels (I, J, K), for functions of NumPy; read-only unless copied.
+
+        Raises:
+            ValueError: If another type is wanted without a copy.
+        """
         if dtype is not None and np.dtype(dtype) != self.data.dtype:
+            if copy is False:
+                raise ValueError(f"voxels of {self.data.dtype} as {dtype} are a copy")
             return self.data.astype(dtype)
         return self.data.copy() if copy else self.data
 

@@ -256,7 +256,7 @@ def _whole_numbers(data: np.ndarray) -> np.ndarray:
             got="fractions or NaN",
             advice="is this an intensity image?",
         )
-    largest = np.abs(data).max(initial=0)
+    largest = float(np.abs(data).max(initial=0))
     most = 2.0 ** (1 + np.finfo(data.dtype).nmant)
     if largest > most:
         raise InputError(

@@ -197,6 +197,7 @@ def file_name(text: str) -> str:
 
 
 def unwritable(path: Path, reason: OSError | str) -> OutputError:
-    """The error that a path cannot be written to, with the reason."""
-    cause = reason if isinstance(reason, str) else reason.strerror or str(reason)
+    """The error that a path cannot be written to, with the reason in one line."""
+    text = reason if isinstance(reason, str) else reason.strerror or str(reason)
+    cause = next(iter(text.splitlines()), "an error without a text")
     return OutputError(about=path, expected="a place that can be written to", got=cause)

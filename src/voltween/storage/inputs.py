@@ -24,9 +24,9 @@ def reading(paths: Iterable[Path]) -> Iterator[None]:
     """Keeps these files, and all files of these folders, within the block.
 
     Writers (`whole_file`, `whole_folder`) then refuse to replace them, by whatever
-    path or link.
+    path or link. Those of an enclosing block are kept as well.
     """
-    token = _inputs.set({})
+    token = _inputs.set(dict(_inputs.get() or {}))
     try:
         add_inputs(paths)
         yield

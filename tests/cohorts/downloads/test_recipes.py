@@ -197,7 +197,7 @@ def test_oasis_takes_neurite_before_the_discs_and_later_sessions_by_name(tmp_pat
 
 
 class TestLearn2Reg:
-    """What dataset.json says, and what is beside it."""
+    """The content of dataset.json, and the files beside it."""
 
     @pytest.fixture(name="task")
     def task_fixture(self, tmp_path):

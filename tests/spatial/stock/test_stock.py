@@ -46,7 +46,7 @@ def chain_of(kernels, reading):
 
 
 def results_of(reading, name, *arguments, like):
-    """What a function of both modules writes for the same chain."""
+    """Returns the results of a function of both modules for the same chain."""
     results = []
     for kernels, threads in ((native, 1), (stock, 2)):
         result = np.zeros_like(like)
