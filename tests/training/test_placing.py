@@ -6,7 +6,7 @@ import torch
 
 from voltween.ops import affine_flow, warp_nearest
 from voltween.training.label_volumes import LabelVolume, margins
-from voltween.training.placing import look_up, place, share_of
+from voltween.training.placing import _places, look_up, place, share_of
 
 SHAPE = (8, 10, 12)
 
@@ -74,3 +74,8 @@ def test_tables_and_shares():
     assert share_of(look_up(np.array([True, True, False]), codes)).tolist() == [
         [[1.0, 0.5]]
     ]
+
+
+def test_positions_in_volumes_of_over_two_billion_voxels_are_right():
+    starts = [torch.full((1, 1, 1), 1399.0)] * 3
+    assert _places(starts, 1, (1400, 1400, 1400)).item() == 1400**3 - 1

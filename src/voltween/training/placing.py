@@ -5,6 +5,7 @@ of every tensor here. Blocks keep their shape: only their places follow a flow, 
 nearest fine voxel.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -84,11 +85,12 @@ def _places(
     starts: Sequence[Float[Tensor, "i j k"]], subdivision: int, stored: Sequence[int]
 ) -> Int[Tensor, "block i j k"]:
     """Positions in the flattened volume of the fine voxels of every block."""
-    first: Tensor = torch.zeros(1, dtype=torch.int32)
+    kind = torch.int32 if math.prod(stored) < 2**31 else torch.int64
+    first: Tensor = torch.zeros(1, dtype=kind)
     for start, side in zip(starts, stored, strict=True):
-        nearest = start.round().clamp_(0, side - subdivision).to(torch.int32)
+        nearest = start.round().clamp_(0, side - subdivision).to(kind)
         first = first * side + nearest
     _, j, k = stored
     block = np.indices((subdivision,) * 3).reshape(3, -1)
-    steps = torch.from_numpy((block[0] * j + block[1]) * k + block[2]).to(torch.int32)
+    steps = torch.from_numpy((block[0] * j + block[1]) * k + block[2]).to(kind)
     return first + steps.view(-1, 1, 1, 1)
