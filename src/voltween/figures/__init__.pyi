@@ -29,6 +29,7 @@ from .planes import PLANES as PLANES
 from .planes import Plane as Plane
 from .planes import Section as Section
 from .planes import display_grid as display_grid
+from .png_file import png as png
 from .rendering import STRUCTURE_COLORS as STRUCTURE_COLORS
 from .rendering import Pixels as Pixels
 from .rendering import Scene as Scene
