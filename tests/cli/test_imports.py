@@ -62,3 +62,13 @@ def test_a_registration_imports_nothing_slow_that_it_does_not_use(
     names = set(json.loads(output.splitlines()[-1]))
     assert {"torch", "SimpleITK", "h5py", "jinja2"} <= names
     assert not sorted(SLOW & names)
+
+
+def test_a_registration_without_a_report_imports_no_templates(folder):
+    scans = [str(folder / name) for name in ("fixed.nii.gz", "moving.nrrd")]
+    words = ["register", *scans, "--out", str(folder / "moved"), "--outputs", "moved"]
+    words += ["--model", str(folder / "tiny.safetensors"), "--refine", "none"]
+    code, output, errors = finish(start(code=COMMAND.format(words=words)))
+    assert code == 0, errors
+    names = set(json.loads(output.splitlines()[-1]))
+    assert not sorted({*SLOW, "jinja2", "markupsafe"} & names)
