@@ -52,9 +52,9 @@ def test_libraries_that_are_damaged_are_left_to_the_import(tmp_path):
 
 HEADERS = """
 import sys
-from voltween.cli.libraries import import_nibabel
+from voltween.cli.libraries import import_readers
 {before}
-import_nibabel()
+import_readers()
 import nibabel
 print(nibabel.nifti1.have_dicom, "pydicom" in sys.modules, "scipy" in sys.modules)
 import pydicom

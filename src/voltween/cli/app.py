@@ -99,7 +99,7 @@ def _run(words: list[str], *, is_process: bool) -> None:
 
 def _run_command(name: str, words: list[str], *, is_process: bool) -> None:
     from voltween.cli.common import split_words
-    from voltween.cli.libraries import import_nibabel, load_ahead
+    from voltween.cli.libraries import import_readers, load_ahead
 
     if _HELP & {*words}:
         _show_help(name, words)
@@ -108,7 +108,7 @@ def _run_command(name: str, words: list[str], *, is_process: bool) -> None:
     if name in _WITH_PYTORCH:
         load_ahead()
         if is_process:
-            import_nibabel()
+            import_readers()
     command = read_command(name, own)
     run = partial(_run_aloud, name, command, common)
     execute(command, ("voltween", name, *own), run=run)

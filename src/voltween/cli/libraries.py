@@ -43,13 +43,14 @@ def _load_from(folder: Path) -> None:
         ctypes.CDLL(os.fspath(paths[1]))
 
 
-def import_nibabel() -> None:
-    """Imports nibabel without pydicom and SciPy, as if they were not installed.
+def import_readers() -> None:
+    """Imports what reads and writes scans, while the thread of `load_ahead` links.
 
-    nibabel has them for DICOM within extensions of NIfTI headers and for the .mat files
-    of SPM, neither of which we read. They take 0.14 s, of which pydicom's code for
-    downloads is a third. Whoever needs them imports them afterwards. This is for a
-    process of our own: another program may want all of nibabel.
+    nibabel is imported without pydicom and SciPy, as if they were not installed. It has
+    them for DICOM within extensions of NIfTI headers and for the .mat files of SPM,
+    neither of which we read. They take 0.14 s, of which pydicom's code for downloads is
+    a third. Whoever needs them imports them afterwards. This is for a process of our
+    own: another program may want all of nibabel.
     """
     hidden = [name for name in _NOT_FOR_HEADERS if name not in sys.modules]
     sys.modules |= dict.fromkeys(hidden)  # the import of None raises an ImportError
@@ -58,3 +59,4 @@ def import_nibabel() -> None:
     finally:
         for name in hidden:
             del sys.modules[name]
+    from voltween.io import read, write  # noqa: F401  # with SimpleITK and h5py
