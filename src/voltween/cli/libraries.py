@@ -53,7 +53,8 @@ def import_readers() -> None:
     own: another program may want all of nibabel.
     """
     hidden = [name for name in _NOT_FOR_HEADERS if name not in sys.modules]
-    sys.modules |= dict.fromkeys(hidden)  # the import of None raises an ImportError
+    for name in hidden:  # whose import raises an ImportError
+        sys.modules[name] = None  # type: ignore[assignment]
     try:
         import nibabel  # noqa: F401
     finally:
