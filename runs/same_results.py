@@ -129,10 +129,10 @@ def _arrays(path: Path) -> list[np.ndarray]:
 def _parts(transform: vt.Transform) -> list[np.ndarray]:
     arrays = []
     for part in transform.parts():
-        if isinstance(part, vt.DisplacementField):
-            arrays += [part.vectors_mm, part.grid.affine]
-        else:
+        if isinstance(part, vt.Affine):
             arrays.append(part.matrix)
+        else:
+            arrays += [part.vectors_mm, part.grid.affine]
     return arrays
 
 

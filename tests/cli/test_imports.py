@@ -10,7 +10,8 @@ from support.processes import finish, start
 COMMAND = """
 import json, sys
 from voltween.cli import main
-main({words})
+sys.argv[1:] = {words}
+main()  # as a process of its own
 names = set(sys.modules)
 print(json.dumps(sorted(names)))
 """
@@ -24,10 +25,17 @@ SLOW = {
     # What finds foregrounds, padding and models has kernels of its own.
     *("scipy.ndimage", "scipy.linalg", "scipy.special", "numpy.f2py"),
     *("matplotlib", "pandas", "pyvista", "rich.markdown"),
+    # What reads DICOM, which nibabel imports too, and what pydicom downloads with.
+    *("pydicom", "highdicom", "requests", "urllib3"),
+    # Notebooks, and indexes of many pairs.
+    *("IPython", "PIL.ImageShow", "statistics"),
     # What cohorts, trainings and comparisons need.
     *("dask", "distributed", "lightning_fabric", "monai", "nilearn", "ants"),
     *("voltween.cohorts", "voltween.workers", "voltween.training"),
     *("voltween.evaluation", "voltween.batches.cohort"),
+    # Modules behind lazy faces.
+    *("voltween.io.dicom_slices", "voltween.io.conversion", "voltween.io.surfaces"),
+    *("voltween.reports.index", "voltween.figures.rendering", "voltween.models.rcn"),
 }
 
 
@@ -54,3 +62,13 @@ def test_a_registration_imports_nothing_slow_that_it_does_not_use(
     names = set(json.loads(output.splitlines()[-1]))
     assert {"torch", "SimpleITK", "h5py", "jinja2"} <= names
     assert not sorted(SLOW & names)
+
+
+def test_a_registration_without_a_report_imports_no_templates(folder):
+    scans = [str(folder / name) for name in ("fixed.nii.gz", "moving.nrrd")]
+    words = ["register", *scans, "--out", str(folder / "moved"), "--outputs", "moved"]
+    words += ["--model", str(folder / "tiny.safetensors"), "--refine", "none"]
+    code, output, errors = finish(start(code=COMMAND.format(words=words)))
+    assert code == 0, errors
+    names = set(json.loads(output.splitlines()[-1]))
+    assert not sorted({*SLOW, "jinja2", "markupsafe"} & names)

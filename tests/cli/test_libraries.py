@@ -48,3 +48,27 @@ def test_libraries_that_are_damaged_are_left_to_the_import(tmp_path):
         (folder / "lib" / name).write_bytes(b"no library")
     code = WITHOUT.format(folder=str(tmp_path))
     assert finish(start(code=code)) == (0, "done\n", "")
+
+
+HEADERS = """
+import sys
+from voltween.cli.libraries import import_readers
+{before}
+import_readers()
+import nibabel
+print(nibabel.nifti1.have_dicom, "pydicom" in sys.modules, "scipy" in sys.modules)
+import pydicom
+print(pydicom.Dataset.__name__)
+"""
+
+
+def test_nibabel_is_imported_without_pydicom_which_works_afterwards():
+    code, output, errors = finish(start(code=HEADERS.format(before="")))
+    assert (code, errors) == (0, "")
+    assert output.splitlines() == ["False False False", "Dataset"]
+
+
+def test_a_process_that_has_pydicom_keeps_it():
+    code, output, errors = finish(start(code=HEADERS.format(before="import pydicom")))
+    assert (code, errors) == (0, "")
+    assert output.splitlines() == ["True True False", "Dataset"]

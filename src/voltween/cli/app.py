@@ -41,7 +41,7 @@ def main(
     with stopping_at_signals(ends_process=is_process), writing_to_streams():
         words = list(sys.argv[1:] if arguments is None else arguments)
         with _reporting_errors():
-            (run or _run)(words)
+            (run or partial(_run, is_process=is_process))(words)
 
 
 def bids_main(arguments: Sequence[str] | None = None) -> None:
@@ -79,7 +79,7 @@ def _reporting_errors() -> Iterator[None]:
         sys.exit(2)
 
 
-def _run(words: list[str]) -> None:
+def _run(words: list[str], *, is_process: bool) -> None:
     name = words[0] if words else "--help"
     if name in _HELP:
         print(overview())
@@ -91,12 +91,12 @@ def _run(words: list[str]) -> None:
         from voltween.cli.results import writing_json
 
         with writing_json(name, is_wanted=wants_json(words) and not _HELP & {*words}):
-            _run_command(name, words[1:])
+            _run_command(name, words[1:], is_process=is_process)
 
 
-def _run_command(name: str, words: list[str]) -> None:
+def _run_command(name: str, words: list[str], *, is_process: bool) -> None:
     from voltween.cli.common import split_words
-    from voltween.cli.libraries import load_ahead
+    from voltween.cli.libraries import import_readers, load_ahead
 
     if _HELP & {*words}:
         _show_help(name, words)
@@ -104,6 +104,8 @@ def _run_command(name: str, words: list[str]) -> None:
     common, own = split_words(name, words)
     if name in _WITH_PYTORCH:
         load_ahead()
+        if is_process:
+            import_readers()
     command = read_command(name, own)
     run = partial(_run_aloud, name, command, common)
     execute(command, ("voltween", name, *own), run=run)

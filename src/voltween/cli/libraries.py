@@ -1,4 +1,4 @@
-"""Loads a compiled library of PyTorch while Python imports other modules."""
+"""Loads libraries before the commands that need them are imported."""
 
 import ctypes
 import os
@@ -10,6 +10,7 @@ from threading import Thread
 
 _FIRST, _LARGEST = "libtorch_global_deps", "libtorch_cpu"
 _WITH_CUDA = "libtorch_cuda"
+_NOT_FOR_HEADERS = ("pydicom", "scipy")  # what nibabel imports if it is installed
 
 
 def load_ahead() -> None:
@@ -40,3 +41,23 @@ def _load_from(folder: Path) -> None:
     if all(path.is_file() for path in paths):
         ctypes.CDLL(os.fspath(paths[0]), mode=ctypes.RTLD_GLOBAL)
         ctypes.CDLL(os.fspath(paths[1]))
+
+
+def import_readers() -> None:
+    """Imports what reads and writes scans, while the thread of `load_ahead` links.
+
+    nibabel is imported without pydicom and SciPy, as if they were not installed. It has
+    them for DICOM within extensions of NIfTI headers and for the .mat files of SPM,
+    neither of which we read. They take 0.14 s, of which pydicom's code for downloads is
+    a third. Whoever needs them imports them afterwards. This is for a process of our
+    own: another program may want all of nibabel.
+    """
+    hidden = [name for name in _NOT_FOR_HEADERS if name not in sys.modules]
+    for name in hidden:  # whose import raises an ImportError
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        import nibabel  # noqa: F401
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+    from voltween.io import read, write  # noqa: F401  # with SimpleITK and h5py

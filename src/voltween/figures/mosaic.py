@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image as Picture
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
-from voltween.figures.painter import Colors, as_picture, gray, name_sides
+from voltween.figures.painter import Colors, as_picture, font, gray, name_sides
 from voltween.figures.planes import LONGEST_SIDE_VOXELS, PLANES
 
 _GAP_PIXELS = 6
@@ -50,18 +50,16 @@ def paint_mosaic(title: str, columns: dict[str, list[Colors]]) -> Picture.Image:
     picture = Picture.new("RGB", size, _WHITE)
     draw = ImageDraw.Draw(picture)
     middle = size[0] / 2, _TITLE_PIXELS / 2
-    draw.text(middle, title, _BLACK, ImageFont.load_default(16), anchor="mm")
+    draw.text(middle, title, _BLACK, font(16), anchor="mm")
     for column, (heading, sections) in enumerate(columns.items()):
         x = _GAP_PIXELS + column * width + (width - _GAP_PIXELS) // 2
-        draw.text(
-            (x, top - 6), heading, _BLACK, ImageFont.load_default(13), anchor="ms"
-        )
+        draw.text((x, top - 6), heading, _BLACK, font(13), anchor="ms")
         for row, section in enumerate(sections):
             corner = x - section.shape[1] // 2, top + sum(heights[:row])
             picture.paste(as_picture(section), corner)
             frame = (corner[0], corner[1], *np.add(corner, section.shape[1::-1]) - 1)
             draw.rectangle(frame, outline=_BLACK)
-            name_sides(draw, PLANES[row], corner, section.shape[:2])
+            name_sides(picture, PLANES[row], corner, section.shape[:2])
     return picture
 
 
@@ -78,10 +76,11 @@ def add_color_scale(
     left, top = picture.width, _TITLE_PIXELS + _HEADING_PIXELS
     height = min(_LONGEST_SCALE_PIXELS, picture.height - top - _GAP_PIXELS)
     result.paste(bar.resize((_SCALE_BAR_PIXELS, height)), (left, top))
-    draw, font = ImageDraw.Draw(result), ImageFont.load_default(12)
+    draw = ImageDraw.Draw(result)
     draw.rectangle((left, top, left + _SCALE_BAR_PIXELS, top + height), outline=_BLACK)
     for name, y in zip(
         names, np.linspace(top + 6, top + height - 6, len(names)), strict=True
     ):
-        draw.text((left + _SCALE_BAR_PIXELS + 4, y), name, _BLACK, font, anchor="lm")
+        place = left + _SCALE_BAR_PIXELS + 4, y
+        draw.text(place, name, _BLACK, font(12), anchor="lm")
     return result

@@ -9,7 +9,6 @@ from html import escape
 from io import BytesIO
 
 from PIL import Image as Picture
-from PIL import ImageShow
 
 from voltween.errors import InputError
 from voltween.figures.mosaic import paint_mosaic
@@ -59,7 +58,10 @@ class Shown:
             from IPython.display import HTML, display
 
             display(HTML(self.html()))  # type: ignore[no-untyped-call]
-        elif not ImageShow.show(self.picture):
+            return
+        from PIL import ImageShow  # it imports IPython, if there is one: 0.05 s
+
+        if not ImageShow.show(self.picture):
             raise InputError(
                 about="show",
                 expected="a notebook, or a program that shows pictures",

@@ -4,35 +4,11 @@ Everything read is in RAS+ mm, whatever frame the file uses. ITK, ANTs and Slice
 LPS+ mm: the module `itk` converts between the two, and no other module knows LPS. A
 transform maps fixed to moving world mm, in files too. Files are written whole or not at
 all.
+
+The names are those of `__init__.pyi`. A module is imported when one of its names is
+first used: what reads DICOM, other tools' transforms and surfaces is rarely needed.
 """
 
-from voltween.io.conversion import Target as Target
-from voltween.io.conversion import write_for as write_for
-from voltween.io.dicom_labels import structure_names as structure_names
-from voltween.io.dicom_registration import (
-    write_dicom_registration as write_dicom_registration,
-)
-from voltween.io.field_writing import write_field as write_field
-from voltween.io.hdf5 import hdf5_numbers as hdf5_numbers
-from voltween.io.hdf5 import open_hdf5 as open_hdf5
-from voltween.io.itk import IMAGE_SUFFIXES as IMAGE_SUFFIXES
-from voltween.io.itk import image_to_itk as image_to_itk
-from voltween.io.objects import ImageLike as ImageLike
-from voltween.io.objects import NibabelImage as NibabelImage
-from voltween.io.objects import to_image as to_image
-from voltween.io.objects import volume_from_nibabel as volume_from_nibabel
-from voltween.io.objects import volume_from_sitk as volume_from_sitk
-from voltween.io.points import is_points_file as is_points_file
-from voltween.io.points import read_points as read_points
-from voltween.io.reading import Contents as Contents
-from voltween.io.reading import read as read
-from voltween.io.reading import read_channels as read_channels
-from voltween.io.reading import read_labels as read_labels
-from voltween.io.size import grid_by_header as grid_by_header
-from voltween.io.size import is_series as is_series
-from voltween.io.surfaces import SURFACE_SUFFIXES as SURFACE_SUFFIXES
-from voltween.io.surfaces import is_surface_file as is_surface_file
-from voltween.io.surfaces import move_surface as move_surface
-from voltween.io.transform_reading import Convention as Convention
-from voltween.io.transform_reading import read_transform as read_transform
-from voltween.io.writing import write as write
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

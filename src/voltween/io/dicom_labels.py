@@ -7,7 +7,6 @@ import numpy as np
 import pydicom
 
 from voltween.errors import InputError
-from voltween.io.container import DICOM, check_file
 from voltween.io.dicom import read_dicom_file
 from voltween.io.dicom_segmentation import (
     SEGMENTATION,
@@ -20,7 +19,6 @@ from voltween.io.dicom_structures import (
     structure_set_names,
 )
 from voltween.spatial import Grid
-from voltween.storage import PathLike, folder_and_series, naming
 
 _READERS: dict[str, Callable[[Path], tuple[np.ndarray, Grid]]] = {
     SEGMENTATION: read_segmentation,
@@ -52,18 +50,14 @@ def check_is_scan(path: Path) -> None:
         )
 
 
-def structure_names(path: PathLike) -> dict[int, str]:
-    """The names of labels that a DICOM file states; none of any other file.
+def dicom_structure_names(path: Path) -> dict[int, str]:
+    """The names of labels that a DICOM file states; none of a scan.
 
     Raises:
-        InputError: If the file is missing or damaged.
+        InputError: If the file is damaged; `path` is not named.
     """
-    location, _ = folder_and_series(path)
-    if location.is_dir() or check_file(location).kind is not DICOM:
-        return {}
-    reader = _NAMES.get(sop_class(location))
-    with naming(path):
-        return reader(location) if reader else {}
+    reader = _NAMES.get(sop_class(path))
+    return reader(path) if reader else {}
 
 
 def sop_class(path: Path) -> str:

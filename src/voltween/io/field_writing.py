@@ -5,13 +5,13 @@ holds one component after the other: every slab is written to three places.
 """
 
 import math
+from io import BufferedWriter
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from voltween.io.itk import component_sign
-from voltween.io.nifti import HEADER_BYTES, compress, nifti_header
+from voltween.io.nifti import HEADER_BYTES, compress, nifti_header, opened_nifti
 from voltween.spatial import Grid, Transform, slabs
 from voltween.storage import PathLike, check_suffix, scratch_file, whole_file
 
@@ -32,32 +32,40 @@ def write_field(transform: Transform, grid: Grid, path: PathLike) -> Path:
     path = Path(path)
     check_suffix(path, (".nii.gz", ".nii"), "a displacement field")
     with whole_file(path) as partial:
-        if path.name.endswith(".nii"):
-            _write_plain(transform, grid, partial)
+        # A compressed file is written front to back, as the numbers of one slab are.
+        if path.name.endswith(".nii") or len(_slabs(grid)) == 1:
+            _write_numbers(transform, grid, partial)
             return path
         with scratch_file(partial.with_suffix("")) as plain:
-            _write_plain(transform, grid, plain)
+            _write_numbers(transform, grid, plain)
             compress(plain, partial)
     return path
 
 
-def _write_plain(transform: Transform, grid: Grid, path: Path) -> None:
-    with path.open("wb") as file:
+def _write_numbers(transform: Transform, grid: Grid, path: Path) -> None:
+    with opened_nifti(path) as file:
         file.write(nifti_header(grid, _TYPE, components=3))
         _write_vectors(transform, grid, file)
 
 
-def _write_vectors(transform: Transform, grid: Grid, file: BinaryIO) -> None:
+def _write_vectors(transform: Transform, grid: Grid, file: BufferedWriter) -> None:
     # In a file, i is the fastest axis: the order of a grid with reversed axes.
     reversed_grid = _with_reversed_axes(grid)
     plane_bytes = math.prod(grid.shape[:2]) * _TYPE.itemsize
-    for first, stop in slabs(reversed_grid.shape, _SLAB_VOXELS):
+    pieces = _slabs(grid)
+    for first, stop in pieces:
         vectors_mm = transform.displacements_mm(reversed_grid.planes(first, stop))
         for component in range(3):
             numbers = component_sign(component) * vectors_mm[..., component]
             planes_before = component * grid.shape[2] + first
-            file.seek(HEADER_BYTES + planes_before * plane_bytes)
-            file.write(numbers.astype(_TYPE).tobytes())
+            if len(pieces) > 1:
+                file.seek(HEADER_BYTES + planes_before * plane_bytes)
+            file.write(numbers.astype(_TYPE).data)
+
+
+def _slabs(grid: Grid) -> list[tuple[int, int]]:
+    """The first plane along k of every slab, and that behind its last."""
+    return slabs(_with_reversed_axes(grid).shape, _SLAB_VOXELS)
 
 
 def _with_reversed_axes(grid: Grid) -> Grid:

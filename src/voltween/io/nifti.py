@@ -6,8 +6,8 @@ A second copy of a large scan, as other writers make it, would not fit into memo
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedWriter
 from pathlib import Path
-from typing import BinaryIO
 
 import nibabel
 import numpy as np
@@ -35,7 +35,7 @@ def write_nifti(data: np.ndarray, grid: Grid, path: Path) -> None:
     """
     components = [data] if data.ndim == 3 else np.moveaxis(data, -1, 0)
     i, j, k = grid.shape
-    with _opened(path) as file:
+    with opened_nifti(path) as file:
         file.write(nifti_header(grid, data.dtype, len(components)))
         for numbers in components:
             for first, stop in slabs((k, j, i), _SLAB_VOXELS):
@@ -55,7 +55,7 @@ def write_nifti_channels(image: MultichannelImage, path: Path) -> None:
         colors = np.ascontiguousarray(data).view(_color_type(data))[..., 0]
         write_nifti(colors, image.grid, path)
         return
-    with _opened(path) as file:
+    with opened_nifti(path) as file:
         header = _channels_header(image)
         file.write(header)
         for channel in range(image.count):
@@ -128,12 +128,12 @@ def compress(source: Path, target: Path) -> None:
     Raises:
         OSError: If the disk is full.
     """
-    with source.open("rb") as plain, _opened(target) as packed:
+    with source.open("rb") as plain, opened_nifti(target) as packed:
         shutil.copyfileobj(plain, packed, _PIECE_BYTES)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def opened_nifti(path: Path) -> Iterator[BufferedWriter]:
     """A file to write to, which compresses if its name ends in .gz.
 
     It has no name and time inside, and the same bytes for any number of threads.

@@ -1,5 +1,6 @@
 """Reads images and label maps into scanner space, RAS+ mm."""
 
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -7,8 +8,6 @@ from jaxtyping import Float
 
 from voltween.errors import InputError
 from voltween.io.container import DICOM, check_file
-from voltween.io.dicom import read_dicom_file, read_dicom_folder
-from voltween.io.dicom_labels import check_is_scan, read_dicom_labels
 from voltween.io.itk import flip_vectors
 from voltween.io.ome_zarr import is_ome_zarr, read_ome_zarr
 from voltween.io.volume_file import VolumeFile, check_is_volume
@@ -65,6 +64,21 @@ def read_labels(
     volume = _read_volume(path, analyze_directions, are_labels=True)
     with naming(path):
         return LabelMap(*volume)
+
+
+def structure_names(path: PathLike) -> dict[int, str]:
+    """The names of labels that a DICOM file states; none of any other file.
+
+    Raises:
+        InputError: If the file is missing or damaged.
+    """
+    location, _ = folder_and_series(path)
+    if location.is_dir() or check_file(location).kind is not DICOM:
+        return {}
+    from voltween.io.dicom_labels import dicom_structure_names  # as `_read_dicom`
+
+    with naming(path):
+        return dicom_structure_names(location)
 
 
 Contents = Literal["intensities", "labels", "vectors"]
@@ -154,18 +168,28 @@ def _read_volume(
 ) -> tuple[np.ndarray, Grid]:
     """The voxels (I, J, K) and the grid of a file or folder, which errors name."""
     location, series = folder_and_series(path)
-    if location.is_dir():
+    if location.is_dir() or check_file(location).kind is DICOM:
         with naming(path):
-            if not series and is_ome_zarr(location):
+            if location.is_dir() and not series and is_ome_zarr(location):
                 return read_ome_zarr(location)
-            return read_dicom_folder(location, series)
-    if check_file(location).kind is DICOM:
-        with naming(path):
-            if are_labels:
-                return read_dicom_labels(location)
-            check_is_scan(location)
-            return read_dicom_file(location)
+            return _read_dicom(location, series, are_labels=are_labels)
     volume = open_volume(location, analyze_directions=analyze_directions)
     with naming(path):
         check_is_volume(volume.sizes, volume.components)
     return volume.read(), volume.grid
+
+
+def _read_dicom(
+    location: Path, series: str, *, are_labels: bool
+) -> tuple[np.ndarray, Grid]:
+    """The voxels (I, J, K) and the grid of a DICOM file, or of a series in a folder."""
+    # pydicom takes 0.13 s to import, with what it imports for downloads.
+    from voltween.io.dicom import read_dicom_file, read_dicom_folder
+    from voltween.io.dicom_labels import check_is_scan, read_dicom_labels
+
+    if location.is_dir():
+        return read_dicom_folder(location, series)
+    if are_labels:
+        return read_dicom_labels(location)
+    check_is_scan(location)
+    return read_dicom_file(location)

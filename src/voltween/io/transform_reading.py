@@ -17,7 +17,6 @@ from voltween.io.container import (
     Kind,
     check_file,
 )
-from voltween.io.dicom_registration_reading import read_dicom_registration
 from voltween.io.fields import FIELD_KINDS, read_field
 from voltween.io.tool_fields import read_tool_field
 from voltween.io.tool_matrices import read_afni_matrix, read_fsl_matrix, read_lta
@@ -84,6 +83,9 @@ def read_transform(
         if content.kind in _OTHERS:
             return _read_matrix(content, fixed, moving)
         if content.kind is DICOM:
+            # pydicom takes 0.13 s to import.
+            from voltween.io.dicom_registration_reading import read_dicom_registration
+
             return read_dicom_registration(content.path)
         if content.kind is HDF5 and is_x5(content.path):
             return read_x5(content.path)

@@ -31,6 +31,7 @@ from voltween.figures import (
     gray,
     largest_structures,
     paint_mosaic,
+    png,
     rgb,
     whole_views,
 )
@@ -91,7 +92,7 @@ def write_picture(picture: Picture.Image, path: Path) -> None:
         OutputError: If the file cannot be written.
     """
     with whole_file(path) as partial:
-        picture.save(partial, format="png", compress_level=1)
+        partial.write_bytes(png(np.asarray(picture)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image as Picture
 
+from voltween.figures import png
 from voltween.reports.pages import data_uri
 
 _QUALITY = 85  # of 95
@@ -46,12 +47,8 @@ def exact_sprite(
 ) -> Sprite:
     """Returns the picture of a volume of bytes, which are kept."""
     pixels, columns = _tiles(volume)
-    picture = Picture.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    content = io.BytesIO()
-    # Lossless WebP is a fifth smaller and takes five times as long. Labels and folds
-    # are even areas, which runs of equal bytes describe.
-    picture.save(content, format="png", compress_level=1, compress_type=Picture.RLE)
-    return _sprite(data_uri(content.getvalue(), "image/png"), volume, columns)
+    content = png(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    return _sprite(data_uri(content, "image/png"), volume, columns)
 
 
 def jpeg(picture: Picture.Image) -> str:

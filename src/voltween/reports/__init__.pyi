@@ -1,0 +1,14 @@
+from .crop import ShownScans as ShownScans
+from .crop import scans_to_show as scans_to_show
+from .index import INDEX as INDEX
+from .index import write_index as write_index
+from .index_rows import IndexRow as IndexRow
+from .pages import data_uri as data_uri
+from .pages import render as render
+from .pair import Crop as Crop
+from .pair import Facts as Facts
+from .pair import Figure as Figure
+from .pair import RegisteredPair as RegisteredPair
+from .pair import ReportOptions as ReportOptions
+from .pair import Viewer as Viewer
+from .report import report_page as report_page
