@@ -15,6 +15,7 @@ from .features import shipped_features as shipped_features
 from .fingerprint import ModelFingerprint as ModelFingerprint
 from .library import is_model_name as is_model_name
 from .library import model_card as model_card
+from .library import model_path as model_path
 from .library import path_for_own_model as path_for_own_model
 from .library import shipped_models as shipped_models
 from .library import user_folder as user_folder
