@@ -17,6 +17,10 @@ from voltween.io.hdf5 import hdf5_numbers as hdf5_numbers
 from voltween.io.hdf5 import open_hdf5 as open_hdf5
 from voltween.io.itk import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from voltween.io.itk import image_to_itk as image_to_itk
+from voltween.io.label_names import NamedLabel as NamedLabel
+from voltween.io.label_names import NamedLabels as NamedLabels
+from voltween.io.label_names import number_alike as number_alike
+from voltween.io.label_names import renumber as renumber
 from voltween.io.objects import ImageLike as ImageLike
 from voltween.io.objects import NibabelImage as NibabelImage
 from voltween.io.objects import to_image as to_image
