@@ -78,10 +78,13 @@ def test_the_apptainer_recipe_has_known_sections_and_valid_scripts():
 
 
 @pytest.mark.parametrize("recipe", [DOCKERFILE, APPTAINER])
-def test_recipes_install_extras_that_there_are(recipe):
+def test_recipes_install_the_extras_that_the_page_names(recipe):
     (extras,) = re.findall(r'"\.\[([\w,]+)\]"', recipe.read_text("utf-8"))
     known = PROJECT["project"]["optional-dependencies"]
     assert set(extras.split(",")) <= set(known)
+    page = (ROOT / "docs" / "containers.md").read_text("utf-8")
+    (named,) = re.findall(r"The images have the extras ([^:]*):", page)
+    assert re.findall(r"`(\w+)`", named) == extras.split(",")
     assert (ROOT / "constraints.txt").is_file()
     assert "-c constraints.txt" in recipe.read_text("utf-8")
 

@@ -9,6 +9,7 @@ from .cohort import make_data_set as make_data_set
 from .cohort import plan_cohort as plan_cohort
 from .companions import Companions as Companions
 from .index_page import write_pages as write_pages
+from .label_names import number_by_names as number_by_names
 from .memory import memory_limit as memory_limit
 from .memory import memory_remark as memory_remark
 from .options import RefinementOptions as RefinementOptions

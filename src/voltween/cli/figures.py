@@ -8,6 +8,7 @@ import tyro
 from tyro.conf import Positional
 
 from voltween import io
+from voltween.batches import number_by_names
 from voltween.cli.progress import changing_line
 from voltween.cli.results import report_written
 from voltween.cohorts import read_manifest
@@ -81,7 +82,10 @@ class Tweening:
                     got="not both",
                 )
             return None
-        fixed, moving = map(io.read_labels, (self.fixed_labels, self.moving_labels))
+        fixed = io.read_labels(self.fixed_labels)
+        moving = number_by_names(
+            io.read_labels(self.moving_labels), self.fixed_labels, self.moving_labels
+        )
         return Structures(fixed, moving, self.structures or fixed.labels)
 
 

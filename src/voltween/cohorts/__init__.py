@@ -8,6 +8,7 @@ from voltween.cohorts.cases import Scan as Scan
 from voltween.cohorts.cases import check_scans as check_scans
 from voltween.cohorts.cases import load_case as load_case
 from voltween.cohorts.cases import mask_by_labels as mask_by_labels
+from voltween.cohorts.cases import read_case_labels as read_case_labels
 from voltween.cohorts.cases import read_scan as read_scan
 from voltween.cohorts.choices import PreparationOptions as PreparationOptions
 from voltween.cohorts.downloads.catalogue import DOWNLOADS as DOWNLOADS

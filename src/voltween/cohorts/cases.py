@@ -1,7 +1,7 @@
 """A case of a cohort as scans: image, labels and landmarks read from its files."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Scan:
     """On the image's grid."""
     points: Points | None
     """Landmarks, RAS+ mm."""
+    label_names: Mapping[int, str] = field(default_factory=dict)
+    """Names of labels, as far as the label file states them."""
 
 
 def read_scan(case: Case, *, is_masked: bool = False) -> Scan:
@@ -52,7 +54,8 @@ def read_scan(case: Case, *, is_masked: bool = False) -> Scan:
     points = io.read_points(case.points) if case.points else None
     if points is not None:
         check_points_on_scan(points, image.grid, name=case.points)
-    return Scan(case.name, image, labels, points)
+    names = {label.number: label.name for label in case.named_labels}
+    return Scan(case.name, image, labels, points, names)
 
 
 def load_case(case: Case) -> tuple[Image, LabelMap | None]:
@@ -62,13 +65,24 @@ def load_case(case: Case) -> tuple[Image, LabelMap | None]:
         InputError: If a file cannot be read, or no label lies on the image.
     """
     image = io.read(case.image)
-    if case.labels is None:
+    labels = read_case_labels(case)
+    if labels is None:
         return image, None
-    labels = io.read_labels(case.labels)
     check_labels_on_scan(labels, image.grid, name=case.labels)
     if not labels.grid.is_close(image.grid):
         labels = Affine.identity().resample(labels, onto=image.grid)
     return image, labels
+
+
+def read_case_labels(case: Case) -> LabelMap | None:
+    """Reads the case's label map, if it has one, with the numbers of `named_labels`.
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
+    if case.labels is None:
+        return None
+    return io.renumber(io.read_labels(case.labels), case.named_labels)
 
 
 def check_scans(

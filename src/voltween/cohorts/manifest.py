@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from voltween.cohorts.label_names import number_labels_alike
 from voltween.cohorts.manifest_checks import check_cases, check_rows
 from voltween.cohorts.manifest_row import Case
 from voltween.errors import InputError
@@ -31,9 +32,11 @@ def read_manifest(
     """Reads a CSV with columns case, image and split.
 
     Columns labels, points, subject and cohort are optional. Paths are relative to the
-    manifest's folder; a split is train, val or test. The manifest and the files that it
-    lists are inputs of the command, which are not written over (`inputs.reading`). A
-    `SuspiciousInputWarning` names what is hardly meant (`manifest_checks`).
+    manifest's folder; a split is train, val or test. Where label files state names,
+    structures of one name get one number in all cases (`Case.named_labels`). The
+    manifest and the files that it lists are inputs of the command, which are not
+    written over (`inputs.reading`). A `SuspiciousInputWarning` names what is hardly
+    meant (`manifest_checks`).
 
     Args:
         path: The CSV.
@@ -59,7 +62,7 @@ def read_manifest(
         cases, path, may_lack_files=may_lack_files, may_lack_scans=may_lack_scans
     )
     add_inputs([path, *(file for case in cases for file in case.files)])
-    return cases
+    return number_labels_alike(cases)
 
 
 def write_manifest(

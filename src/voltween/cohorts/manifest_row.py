@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from voltween.io import NamedLabels
 
 SPLITS = ("train", "val", "test")
 
@@ -20,6 +23,8 @@ class Case:
     """The person who was scanned; empty if it is not known."""
     cohort: str = ""
     """The cohort that the case comes from; empty if it is not known."""
+    named_labels: NamedLabels = ()
+    """The labels of a file that states names, numbered as in the other cases."""
 
     @property
     def has_scan(self) -> bool:
@@ -30,6 +35,12 @@ class Case:
     def person(self) -> str:
         """The subject or, if it is not known, the name of the case."""
         return self.subject or self.name
+
+    @property
+    def label_facts(self) -> dict[str, Any]:
+        """What the labels depend on besides their file; empty if it states no names."""
+        named = [list(label) for label in self.named_labels]
+        return {"named_labels": named} if named else {}
 
     @property
     def files(self) -> list[Path]:

@@ -164,7 +164,11 @@ def _align_case(alignment: Shared[Alignment], case: Case, out: Path) -> None:
     """Writes an aligned case, unless it is finished work of `out`."""
     paths = (case.image, case.labels, case.points)
     digests = [content_digest(path) if path else None for path in paths]
-    facts = {"alignment": alignment.value.facts, "files": digests}
+    facts = {
+        "alignment": alignment.value.facts,
+        "files": digests,
+        **case.label_facts,
+    }
     store, name = Store(out, records=_FINISHED), file_name(case.name)
     if store.find(facts, name=name) is None:
         with store.making(facts, name=name) as draft:
@@ -179,6 +183,7 @@ def _aligned_case(case: Case, out: Path) -> Case:
         image=image,
         labels=labels if case.labels else None,
         points=points if case.points else None,
+        named_labels=(),  # the aligned file has the new numbers
     )
 
 

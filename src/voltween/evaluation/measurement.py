@@ -176,12 +176,13 @@ def score_structures(method: str, outcome: Outcome) -> tuple[StructureScore, ...
     )
     names: Any = {"method": method}
     names |= {"fixed": outcome.fixed.name, "moving": outcome.moving.name}
+    structures = {**outcome.moving.label_names, **outcome.fixed.label_names}
     scores = []
     for label in sorted((in_fixed | in_moving) - {0}):
-        measures: dict[str, Any] = {}
+        measures: dict[str, Any] = {"structure": structures.get(label, "")}
         if label in in_fixed & in_moving:
             dice = outcome.dice[label]
-            measures = {"dice": dice, "iou": iou_from_dice(dice)}
+            measures |= {"dice": dice, "iou": iou_from_dice(dice)}
             measures |= asdict(surfaces[label])
         note = _absence(label, in_fixed, in_moving, in_moved)
         scores.append(StructureScore(**names, label=label, note=note, **measures))
@@ -245,6 +246,10 @@ def _absence(
     return "" if label in in_moved else "moved out of the fixed scan"
 
 
+def _label_text(score: StructureScore) -> str:
+    return f"{score.label} ({score.structure})" if score.structure else f"{score.label}"
+
+
 def _remarks(outcome: Outcome, structures: tuple[StructureScore, ...]) -> Iterator[str]:
     """Reasons why parts of the pair could not be measured."""
     for role, scan in (("fixed", outcome.fixed), ("moving", outcome.moving)):
@@ -255,7 +260,7 @@ def _remarks(outcome: Outcome, structures: tuple[StructureScore, ...]) -> Iterat
     elif structures and not any(score.dice > 0 for score in structures):
         yield "no structure overlaps"
     for note in dict.fromkeys(score.note for score in structures if score.note):
-        labels = [str(score.label) for score in structures if score.note == note]
+        labels = [_label_text(score) for score in structures if score.note == note]
         yield f"{note}: {', '.join(labels)}"
     differences_mm = outcome.landmark_differences_mm
     lost = int(np.isnan(differences_mm).any(axis=1).sum())

@@ -26,7 +26,7 @@ _KIND = "a record of a finished pair"
 _DIGEST_LETTERS = 8
 _SHOWN_LETTERS = 40  # of a value that is wrong
 _FORMAT = 3  # raise it when measures change
-_LATER = {"threads"}  # fields that earlier records of this format lack
+_LATER = {"structure", "threads"}  # fields that earlier records of this format lack
 
 
 @dataclass(frozen=True)

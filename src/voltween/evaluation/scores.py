@@ -82,6 +82,8 @@ class StructureScore:
     fixed: str
     moving: str
     label: int
+    structure: str = ""
+    """The name of the structure, if a label file states it."""
     dice: float = math.nan
     iou: float = math.nan
     hd95_mm: float = math.nan

@@ -6,6 +6,10 @@ from .hdf5 import hdf5_numbers as hdf5_numbers
 from .hdf5 import open_hdf5 as open_hdf5
 from .itk import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from .itk import image_to_itk as image_to_itk
+from .label_names import NamedLabel as NamedLabel
+from .label_names import NamedLabels as NamedLabels
+from .label_names import number_alike as number_alike
+from .label_names import renumber as renumber
 from .objects import ImageLike as ImageLike
 from .objects import NibabelImage as NibabelImage
 from .objects import to_image as to_image

@@ -10,8 +10,8 @@ from pydicom.dataset import Dataset
 _UNDEFINED = 0xFFFFFFFF  # a length that is not stated
 
 
-def read_dicom_object(path: Path) -> Dataset:
-    """Reads a DICOM file whole; within `reporting_damage`.
+def read_dicom_object(path: Path, *, tags: list[str] | None = None) -> Dataset:
+    """Reads a DICOM file, all of it or some elements; within `reporting_damage`.
 
     Warnings of pydicom are about values of fields that nobody uses here.
 
@@ -20,7 +20,7 @@ def read_dicom_object(path: Path) -> Dataset:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        header = pydicom.dcmread(path)
+        header = pydicom.dcmread(path, specific_tags=tags)
     if _is_cut_short(header):
         raise ValueError("it is cut short")
     return header

@@ -29,6 +29,7 @@ from voltween.storage import add_inputs, named
 
 STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 """The SOP class of structure sets."""
+_REGIONS = "StructureSetROISequence"
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 _MOST_FILES = 20_000  # that are looked at in search of the scan
 _MOST_SHOWN = 6
@@ -85,34 +86,47 @@ def structure_set_names(path: Path) -> dict[int, str]:
     Raises:
         InputError: If the file is damaged.
     """
-    return {each.label: each.name for each in _structures(path, _read(path))}
+    with reporting_damage(path):
+        header = read_dicom_object(path, tags=["SOPClassUID", _REGIONS])
+        return {label: name for _, label, name in _regions(_checked(header))}
 
 
 def _read(path: Path) -> Dataset:
     with reporting_damage(path):
-        header = read_dicom_object(path)
-        if header.get("SOPClassUID") != STRUCTURE_SET:
-            raise ValueError("no structure set")
-        return header
+        return _checked(read_dicom_object(path))
+
+
+def _checked(header: Dataset) -> Dataset:
+    if header.get("SOPClassUID") != STRUCTURE_SET:
+        raise ValueError("no structure set")
+    return header
 
 
 def _structures(path: Path, header: Dataset) -> list[Structure]:
     with reporting_damage(path):
-        names = {
-            int(item.ROINumber): str(item.get("ROIName") or "").strip()
-            for item in header.StructureSetROISequence
-        }
+        regions = _regions(header)
         drawn = {
             int(item.ReferencedROINumber): tuple(_contours(item))
             for item in header.ROIContourSequence
         }
-        if strangers := drawn.keys() - names.keys():
+        if strangers := drawn.keys() - {number for number, _, _ in regions}:
             raise ValueError(f"contours of unknown structures {sorted(strangers)}")
+    return [
+        Structure(label, name, drawn.get(number, ())) for number, label, name in regions
+    ]
+
+
+def _regions(header: Dataset) -> list[tuple[int, int, str]]:
+    """The number, the label and the name of every structure."""
+    names = {
+        int(item.ROINumber): str(item.get("ROIName") or "").strip()
+        for item in header[_REGIONS]
+    }
     numbers = list(names)
     has_labels = all(0 < number <= _MOST_LABEL for number in numbers)
     labels = numbers if has_labels else range(1, len(numbers) + 1)
     return [
-        Structure(label, names[number] or f"ROI {number}", drawn.get(number, ()))
+        (number, label, names[number] or f"ROI {number}")
         for label, number in zip(labels, numbers, strict=True)
     ]
 

@@ -15,8 +15,7 @@ import torch
 from jaxtyping import Int, Integer, UInt8
 from torch import Tensor
 
-from voltween import io
-from voltween.cohorts import Case, load_case
+from voltween.cohorts import Case, load_case, read_case_labels
 from voltween.errors import InputError
 from voltween.models import read_tensors, write_tensors
 from voltween.preprocessing import Preprocessing, find_foreground
@@ -137,8 +136,8 @@ def load_volume(
 
 def _labels_as_image(case: Case) -> tuple[Image, LabelMap]:
     """The labels of a case, and an image that is 1 where there is one."""
-    assert case.labels is not None
-    labels = io.read_labels(case.labels)
+    labels = read_case_labels(case)
+    assert labels is not None  # cases without labels are left out
     return Image((labels.data != 0).astype(np.float32), labels.grid), labels
 
 
@@ -182,6 +181,7 @@ def _store(
         "subdivision": subdivision,
         "image": content_digest(case.image) if case.has_scan else None,
         "labels": content_digest(case.labels),
+        **case.label_facts,
     }
     (path,) = store.found_or_made(facts, make).paths
     return path

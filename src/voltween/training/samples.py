@@ -104,6 +104,7 @@ def _store(
         "is_masked": is_masked,
         "image": content_digest(case.image),
         "labels": content_digest(case.labels) if case.labels else None,
+        **case.label_facts,
     }
     (path,) = store.found_or_made(facts, make).paths
     return path

@@ -174,7 +174,9 @@ def structure_rows(scores: Scores) -> list[CsvRow]:
     for method, label in dict.fromkeys((s.method, s.label) for s in scores.structures):
         group = [s for s in scores.structures if (s.method, s.label) == (method, label)]
         measured = sum(not math.isnan(score.dice) for score in group)
-        row: CsvRow = {"method": method, "label": label, "pairs": measured}
+        name = next((score.structure for score in group if score.structure), "")
+        row: CsvRow = {"method": method, "label": label, "structure": name}
+        row["pairs"] = measured
         rows.append(
             row | {f: mean_of_measured(getattr(s, f) for s in group) for f in fields}
         )
