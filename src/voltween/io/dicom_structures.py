@@ -29,7 +29,6 @@ from voltween.storage import add_inputs, named
 
 STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 """The SOP class of structure sets."""
-_REGIONS = "StructureSetROISequence"
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 _MOST_FILES = 20_000  # that are looked at in search of the scan
 _MOST_SHOWN = 6
@@ -87,7 +86,9 @@ def structure_set_names(path: Path) -> dict[int, str]:
         InputError: If the file is damaged.
     """
     with reporting_damage(path):
-        header = read_dicom_object(path, tags=["SOPClassUID", _REGIONS])
+        header = read_dicom_object(
+            path, tags=["SOPClassUID", "StructureSetROISequence"]
+        )
         return {label: name for _, label, name in _regions(_checked(header))}
 
 
@@ -120,7 +121,7 @@ def _regions(header: Dataset) -> list[tuple[int, int, str]]:
     """The number, the label and the name of every structure."""
     names = {
         int(item.ROINumber): str(item.get("ROIName") or "").strip()
-        for item in header[_REGIONS]
+        for item in header.StructureSetROISequence
     }
     numbers = list(names)
     has_labels = all(0 < number <= _MOST_LABEL for number in numbers)
