@@ -31,8 +31,8 @@ class Register:
 
     Scans may be NIfTI, NRRD, MetaImage, MGH, AFNI, MRtrix or DICOM (docs/formats.md),
     of any orientation and spacing. It writes moved.nii.gz (moving on the fixed grid),
-    fixed_to_moving.h5 and .nii.gz (ITK transform and displacement field),
-    moving_to_fixed.h5, registration.json (quality figures), report.html (verdict,
+    fixed_to_moving.h5 (ITK transform) and its inverse, moving_to_fixed.h5,
+    registration.json (quality figures), report.html (verdict,
     figures and a viewer), overview.png (a picture to check by eye) and, with labels,
     moved_labels.nii.gz and carried_labels.nii.gz (those of the fixed scan on the moving
     grid). An earlier result in the folder, which has a registration.json, is replaced

@@ -36,3 +36,4 @@ from voltween.io.surfaces import move_surface as move_surface
 from voltween.io.transform_reading import Convention as Convention
 from voltween.io.transform_reading import read_transform as read_transform
 from voltween.io.writing import write as write
+from voltween.io.writing import write_small as write_small
