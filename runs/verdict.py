@@ -44,7 +44,7 @@ from voltween.registration import (
     SettledModel,
     TweeningStage,
 )
-from voltween.registration.usual import usual_of
+from voltween.registration.usual import Answer, usual_of
 from voltween.registration.verdict import pass_verdict
 
 SETS = {"brain": "brain_ixi", "hippocampus": "hippocampus", "headneck": "headneck_ct"}
@@ -306,7 +306,8 @@ def table(path: Path) -> None:
 def grade(row: dict[str, str]) -> Grade:
     evidence = Evidence(**{f.name: float(row[f.name]) for f in fields(Evidence)})
     used = usual_of(row["model"])
-    return pass_verdict(evidence, used, is_refined=True).grade
+    answer: Answer = "refined" if row["transform"] == "deformable" else "unbent"
+    return pass_verdict(evidence, used, answer=answer).grade
 
 
 def main() -> None:

@@ -103,12 +103,18 @@ def _show(figures: dict[str, Any]) -> None:
     if (error_mm := figures["round_trip_error_mm"]) is not None:
         console.print(
             "Error of the inverse, over the fixed scan's foreground: "
-            f"{error_mm['median']:.3g} mm (median), {error_mm['percentile_95']:.3g} mm "
-            f"(95th percentile), at most {error_mm['largest']:.3g} mm."
+            f"{_mm(error_mm['median'])} (median), {_mm(error_mm['percentile_95'])} "
+            f"(95th percentile), at most {_mm(error_mm['largest'])}."
         )
     wall, processor = (figures["seconds"][clock] for clock in ("wall", "processor"))
     parts = ", ".join(f"{n} {s:.2f} s" for n, s in wall.items() if s >= _SHOWN_SECONDS)
     console.print(
-        f"Wall time: {sum(wall.values()):.2f} s ({parts}). Processor time, summed over "
-        f"threads: {sum(processor.values()):.2f} s."
+        "Wall time, after Voltween was loaded and the scans were read: "
+        f"{sum(wall.values()):.2f} s ({parts}). Processor time, summed over threads: "
+        f"{sum(processor.values()):.2f} s."
     )
+
+
+def _mm(length: float) -> str:
+    """A length; what is less than a micrometer is 0."""
+    return f"{round(length, 3):.3g} mm"

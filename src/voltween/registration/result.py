@@ -16,7 +16,7 @@ from voltween.registration.image_correlation import correlation_of
 from voltween.registration.judge import Judge
 from voltween.registration.round_trip import RoundTrip, measure_round_trip
 from voltween.registration.timing import Seconds, timing
-from voltween.registration.usual import usual_of
+from voltween.registration.usual import Answer, usual_of
 from voltween.registration.verdict import Verdict, gather_evidence, pass_verdict
 from voltween.spatial import (
     Affine,
@@ -80,13 +80,14 @@ class Registration:
         """Whether the registration can be trusted, with reasons and evidence."""
         evidence = gather_evidence(self.judge, Affine.identity(), self.fixed_to_moving)
         usual = usual_of(self.model_name)
-        return pass_verdict(evidence, usual, is_refined=self.is_refined)
+        return pass_verdict(evidence, usual, answer=self.answer)
 
     @property
-    def is_refined(self) -> bool:
-        """Whether a dense transform was optimized on the pair."""
-        settings = self.refinement
-        return settings is not None and settings.transform == "deformable"
+    def answer(self) -> Answer:
+        """How the answer was found; the verdict depends on it."""
+        if self.refinement is None:
+            return "network"
+        return "refined" if self.refinement.transform == "deformable" else "unbent"
 
     @property
     def fixed_to_moving(self) -> Transform:
