@@ -1,7 +1,7 @@
 """A hook of MkDocs: cards of models come one level below the title of their page.
 
-A card is a document of its own, whose title is of the first level. Of a page with several
-titles of that level, the table of contents lists only what is below the first.
+A card is a document of its own, whose title is of the first level. Of a page with
+several titles of that level, the table of contents lists only what is below the first.
 """
 
 import re
