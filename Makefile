@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 NATIVE := voltween.ops._native
 
-.PHONY: setup demo tutorials figures paper-small test fuzz kills test-instructions sanitize wheel bench docs lint type ci format
+.PHONY: setup demo tutorials figures paper-small test test-napari fuzz kills test-instructions sanitize wheel bench docs lint type ci format
 
 setup: $(INSTALLED)
 
@@ -41,6 +41,18 @@ paper-small: $(INSTALLED)
 # One thread per process: tests are small, and a second thread mostly waits.
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations 50
+
+# The tests of the napari plugin. napari and Qt are in an environment of their own, which
+# takes all other packages from the first one. Without a display, that of Xvfb is used.
+NAPARI := $(CURDIR)/build/napari
+test-napari: $(INSTALLED)
+	$(BIN)/python -m venv --without-pip $(NAPARI)
+	$(BIN)/python -c "import sysconfig; folder = sysconfig.get_path('purelib'); \
+		print(f'import site; site.addsitedir({folder!r})')" \
+		> $$(echo $(NAPARI)/lib/python*/site-packages)/packages.pth
+	$(BIN)/python -m pip --python $(NAPARI)/bin/python install --quiet \
+		-c constraints.txt 'napari[pyqt6]' pytest-qt
+	OMP_NUM_THREADS=1 $(NAPARI)/bin/python -m pytest tests/test_napari_plugin.py
 
 # Kills register, train and compare 40 times at random moments, and runs them again.
 kills: $(INSTALLED)

@@ -2,6 +2,7 @@
 
 python runs/verdict.py measure DATA OUT.csv [--kinds brain hippocampus headneck none]
                                             [--pairs 100] [--seed 18]
+                                            [--transform rigid]
 python runs/verdict.py table OUT.csv
 
 DATA holds brain_ixi/, hippocampus/ and headneck_ct/ with their cases.csv. Every pair of
@@ -9,27 +10,41 @@ DATA holds brain_ixi/, hippocampus/ and headneck_ct/ with their cases.csv. Every
 and other brightness), and once more with its moving scan spoilt in one of the ways
 below. A registration is right if the mean Dice of the structures is at least 0.8 times
 that of the pair as it is; against another organ or noise, none is.
+
+With --transform, the answer is rigid, a similarity or affine. That of the pair as it is
+need not be right then: it is measured against the transform of that kind which lays the
+centers of the structures on one another, where there are enough of them. Every answer
+is also judged after it was turned and moved (`lost`).
 """
 
 import argparse
 import csv
 import time
 import warnings
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from itertools import permutations
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from jaxtyping import Float
+from scipy.ndimage import center_of_mass, gaussian_filter
+from scipy.spatial.transform import Rotation
 from shared import LabeledScan as Scan
 from shared import place, random_pose
 
 import voltween as vt
 from voltween.cohorts import Case, cases_of_split, load_case, read_manifest
 from voltween.metrics import dice_per_label
-from voltween.registration import Evidence, Grade, Registration, SettledModel
-from voltween.registration.usual import usual_of
+from voltween.refinement import TransformKind
+from voltween.registration import (
+    Evidence,
+    Grade,
+    Registration,
+    SettledModel,
+    TweeningStage,
+)
+from voltween.registration.usual import Answer, usual_of
 from voltween.registration.verdict import pass_verdict
 
 SETS = {"brain": "brain_ixi", "hippocampus": "hippocampus", "headneck": "headneck_ct"}
@@ -96,17 +111,20 @@ def noise(scan: Scan, rng: np.random.Generator) -> Scan:
 
 WAYS = ("turned", "turned", "inverted", "cropped", "far", "organ", "noise", "model")
 NEVER_RIGHT = ("organ", "noise")
+FEWEST_CENTERS = 4
+LOST_DEGREES, LOST_SHARE = (15.0, 180.0), (0.1, 0.5)
 
 
 class Trials:
     """The registrations of one kind: a model's, or those without a model."""
 
-    def __init__(self, kind: str, data: Path, number: int, seed: int) -> None:
-        self.kind, self.number = kind, number
-        self.rng = np.random.default_rng(seed)
+    def __init__(self, kind: str, given: argparse.Namespace) -> None:
+        self.kind, self.number = kind, given.pairs
+        self.transform: TransformKind = given.transform
+        self.rng = np.random.default_rng(given.seed)
         self.plain_dice: dict[tuple[str, int], float] = {}
         self.cases = {
-            model: cases_of_split(read_manifest(data / name / "cases.csv"), "val")
+            model: cases_of_split(read_manifest(given.data / name / "cases.csv"), "val")
             for model, name in SETS.items()
         }
 
@@ -120,16 +138,22 @@ class Trials:
             least = RIGHT * self.plain_dice.get((name, drawn), 0.0)
             way = "mild" if least else "plain"
             scan = mild(moving, self.rng) if least else moving
-            usual = self.register(name, fixed, scan)
-            yield {"set": name, "way": way, **usual, "right": usual["dice"] >= least}
+            usual, answer = self.register(fixed, scan)
             if not least:
-                self.plain_dice[name, drawn] = usual["dice"]
-                least = RIGHT * usual["dice"]
+                best = max(usual["dice"], self.dice_of_centers(fixed, moving))
+                self.plain_dice[name, drawn] = best
+                least = RIGHT * best
+            yield {"set": name, "way": way, **usual, "right": usual["dice"] >= least}
+            if self.transform != "deformable":
+                lost = self.lose(answer)
+                dice = overlap(lost.fixed_to_moving, fixed[1], scan[1])
+                facts = {**usual, "dice": dice, **asdict(lost.verdict.evidence)}
+                yield {"set": name, "way": "lost", **facts, "right": dice >= least}
             way = WAYS[number % len(WAYS)]
             model, spoilt = self.kind, self.spoil(way, name, moving)
             if way == "model":
                 model = self.other(name) if self.kind != "none" else "brain"
-            found = self.register(name, fixed, spoilt, model)
+            found, _ = self.register(fixed, spoilt, model)
             right = found["dice"] >= least and way not in NEVER_RIGHT
             yield {"set": name, "way": way, **found, "right": right}
 
@@ -150,19 +174,72 @@ class Trials:
             return load(cases[int(self.rng.integers(len(cases)))])
         return noise(scan, self.rng) if way == "noise" else scan
 
-    def register(self, name: str, fixed: Scan, moving: Scan, model: str | None = None):
+    def register(
+        self, fixed: Scan, moving: Scan, model: str | None = None
+    ) -> tuple[dict, Registration]:
         start = time.process_time()
+        choices = options(model or self.kind)
+        if self.transform != "deformable":
+            choices["refinement"] = self.transform
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            result = vt.register(fixed[0], moving[0], **options(model or self.kind))
+            result = vt.register(fixed[0], moving[0], **choices)
             evidence = asdict(result.verdict.evidence)
-        return {
-            "dice": overlap(result, fixed[1], moving[1]),
+        facts = {
+            "transform": self.transform,
+            "dice": overlap(result.fixed_to_moving, fixed[1], moving[1]),
             **evidence,
             "model": result.model_name,
             "stages": " ".join(result.tweening),
             "seconds": time.process_time() - start,
         }
+        return facts, result
+
+    def dice_of_centers(self, fixed: Scan, moving: Scan) -> float:
+        """Dice of the transform that lays the centers of the structures together."""
+        both = sorted(set(fixed[1].labels) & set(moving[1].labels))
+        if self.transform == "deformable" or len(both) < FEWEST_CENTERS:
+            return 0.0
+        sides = [centers_mm(scan[1], both) for scan in (fixed, moving)]
+        return overlap(fit(*sides, self.transform), fixed[1], moving[1])
+
+    def lose(self, answer: Registration) -> Registration:
+        """The answer, turned and moved so far that nothing can be in its place."""
+        foreground_mm = answer.judge.foreground_mm
+        center_mm, extent_mm = foreground_mm.mean(axis=0), np.ptp(foreground_mm, axis=0)
+        axis, way = (v / np.linalg.norm(v) for v in self.rng.normal(size=(2, 3)))
+        degrees = self.rng.uniform(*LOST_DEGREES)
+        matrix = np.eye(4)
+        matrix[:3, :3] = Rotation.from_rotvec(np.radians(degrees) * axis).as_matrix()
+        shift_mm = self.rng.uniform(*LOST_SHARE) * extent_mm.min() * way
+        matrix[:3, 3] = center_mm - matrix[:3, :3] @ center_mm + shift_mm
+        transform = answer.fixed_to_moving @ vt.Affine(matrix)
+        return replace(answer, stages=(TweeningStage("lost", transform),))
+
+
+def centers_mm(labels: vt.LabelMap, numbers: list[int]) -> Float[np.ndarray, "n 3"]:
+    """Centers of structures, RAS+ mm."""
+    voxels = center_of_mass(labels.data > 0, labels.data, numbers)
+    return labels.grid.voxel_to_world(np.array(voxels))
+
+
+def fit(
+    fixed_mm: Float[np.ndarray, "n 3"],
+    moving_mm: Float[np.ndarray, "n 3"],
+    kind: TransformKind,
+) -> vt.Affine:
+    """The transform of a kind that lays points nearest to others (least squares)."""
+    from_mm, to_mm = fixed_mm.mean(axis=0), moving_mm.mean(axis=0)
+    one, other = fixed_mm - from_mm, moving_mm - to_mm
+    matrix = np.eye(4)
+    if kind == "affine":
+        matrix[:3, :3] = np.linalg.lstsq(one, other, rcond=None)[0].T
+    else:
+        rotation, _ = Rotation.align_vectors(other, one)
+        ratio = np.linalg.norm(other) / np.linalg.norm(one)
+        matrix[:3, :3] = rotation.as_matrix() * (ratio if kind == "similarity" else 1)
+    matrix[:3, 3] = to_mm - matrix[:3, :3] @ from_mm
+    return vt.Affine(matrix)
 
 
 def options(model: str) -> dict:
@@ -178,8 +255,8 @@ def load(case: Case) -> Scan:
     return image, labels
 
 
-def overlap(result: Registration, fixed: vt.LabelMap, moving: vt.LabelMap) -> float:
-    moved = result.fixed_to_moving.resample(moving, onto=fixed.grid)
+def overlap(transform: vt.Transform, fixed: vt.LabelMap, moving: vt.LabelMap) -> float:
+    moved = transform.resample(moving, onto=fixed.grid)
     both = set(fixed.labels) & set(moving.labels)
     dice = dice_per_label(fixed.data, moved.data)
     return float(np.mean([dice[label] for label in both])) if both else 0.0
@@ -189,7 +266,7 @@ def measure(given: argparse.Namespace) -> None:
     with given.out.open("a", newline="") as file:
         writer = None
         for kind in given.kinds:
-            for row in Trials(kind, given.data, given.pairs, given.seed).run():
+            for row in Trials(kind, given).run():
                 row = {"kind": kind, **row}
                 if writer is None:
                     writer = csv.DictWriter(file, list(row))
@@ -229,7 +306,8 @@ def table(path: Path) -> None:
 def grade(row: dict[str, str]) -> Grade:
     evidence = Evidence(**{f.name: float(row[f.name]) for f in fields(Evidence)})
     used = usual_of(row["model"])
-    return pass_verdict(evidence, used, is_refined=True).grade
+    answer: Answer = "refined" if row["transform"] == "deformable" else "unbent"
+    return pass_verdict(evidence, used, answer=answer).grade
 
 
 def main() -> None:
@@ -241,6 +319,9 @@ def main() -> None:
     measuring.add_argument("--kinds", nargs="+", default=[*SETS, "none"])
     measuring.add_argument("--pairs", type=int, default=100)
     measuring.add_argument("--seed", type=int, default=18)
+    measuring.add_argument(
+        "--transform", choices=get_args(TransformKind), default="deformable"
+    )
     showing = commands.add_parser("table")
     showing.add_argument("out", type=Path)
     given = parser.parse_args()

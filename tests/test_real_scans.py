@@ -1,5 +1,7 @@
 """The shipped models on real scans held out from training."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -12,6 +14,7 @@ from voltween.cohorts import (
     read_manifest,
 )
 from voltween.evaluation import EvaluationProtocol, evaluate, method_named
+from voltween.registration import TweeningStage, usual_of
 from voltween.spatial import Affine
 
 
@@ -89,3 +92,20 @@ def test_a_scan_that_was_moved_by_1_mm_is_not_bent(shared_data, refinement):
     points = fixed.grid.voxel_to_world(np.argwhere(fixed.data > 0)[::99] * 1.0)
     missed = result.fixed_to_moving.map_positions(points) - points - [1, 0, 0]
     assert np.linalg.norm(missed, axis=1).max() < 0.2
+
+
+@pytest.mark.parametrize(
+    ("cohort", "model"), [("brain_ixi", "brain"), ("hippocampus", "hippocampus")]
+)
+def test_a_rigid_answer_for_two_people_is_called_failed_only_if_it_is_lost(
+    cohort, model, shared_data
+):
+    fixed, moving = (vt.read(case.image) for case in val_cases(shared_data, cohort)[:2])
+    answer = vt.register(fixed, moving, model=model, refinement="rigid")
+    usual = usual_of(model)
+    assert answer.verdict.evidence.similarity < usual.refined.lost
+    assert answer.verdict.grade != "failed"
+    matrix, center_mm = np.diag([-1.0, -1.0, 1.0, 1.0]), fixed.grid.center_mm
+    matrix[:3, 3] = center_mm - matrix[:3, :3] @ center_mm  # half a turn
+    lost = TweeningStage("lost", answer.fixed_to_moving @ Affine(matrix))
+    assert replace(answer, stages=(lost,)).verdict.grade == "failed"

@@ -58,7 +58,7 @@ def test_transforms_and_images_are_named_as_bids_has_them(folders):
     to_fixed = f"{stem}_from-T1w_to-MySpace_mode-image_xfm"
     to_moving = f"{stem}_from-MySpace_to-T1w_mode-image_xfm"
     assert names == {
-        *(f"{to_fixed}.h5", f"{to_fixed}.nii.gz", f"{to_fixed}.json"),
+        *(f"{to_fixed}.h5", f"{to_fixed}.json"),
         *(f"{to_moving}.h5", f"{to_moving}.json"),
         *(f"{stem}_space-MySpace_T1w.nii.gz", f"{stem}_space-MySpace_T1w.json"),
         *(f"{stem}_seg-MySpace_dseg.nii.gz", f"{stem}_seg-MySpace_dseg.json"),

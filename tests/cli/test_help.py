@@ -31,6 +31,9 @@ def test_the_overview_fits_a_terminal():
     assert max(map(len, overview().splitlines())) <= 80
     for title in ("Use", "Train", "Measure", "Paper"):
         assert f"\n{title}:\n" in overview()
+    assert (
+        "\n  voltween register fixed.nii.gz moving.nii.gz --out result\n" in overview()
+    )
 
 
 @pytest.mark.parametrize(("columns", "most"), [("80", 80), ("120", 100)])

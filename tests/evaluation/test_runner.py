@@ -535,7 +535,7 @@ def test_damaged_facts_of_a_kept_transform_are_those_of_none(
 
 def test_networks_alone_are_judged_by_answers_without_refinement(tmp_path):
     file = save_model(tiny_model(), tmp_path / "tiny.safetensors", is_half=False)
-    assert not method_named(f"model:{file}").criterion.is_refined
-    assert method_named(f"model:{file}+fast").criterion.is_refined
+    assert method_named(f"model:{file}").criterion.answer == "network"
+    assert method_named(f"model:{file}+fast").criterion.answer == "refined"
     cases = read_manifest(write_cohort(tmp_path, 2, 1))
-    assert not voxelmorph_method(cases, tmp_path).criterion.is_refined
+    assert voxelmorph_method(cases, tmp_path).criterion.answer == "network"

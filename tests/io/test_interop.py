@@ -18,7 +18,7 @@ from support.scans import (
 )
 from voltween import io
 from voltween.errors import InputError
-from voltween.spatial import Composite, DisplacementField
+from voltween.spatial import Composite, DisplacementField, Field, Grid
 
 TRANSFORMS = {
     "affine": TO_MOVING,
@@ -221,9 +221,42 @@ def test_splines_of_other_orders_are_refused_with_a_way_out(tmp_path):
         io.read_transform(tmp_path / "t.h5")
 
 
-def test_ants_reads_splines(tmp_path):
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_small_files_hold_the_transform_within_a_fraction_of_its_spacing(
+    name, tmp_path
+):
+    transform = TRANSFORMS[name]
+    path = io.write_small(transform, tmp_path / "small.h5")
+    expected_mm = transform.map_positions(POINTS_MM)
+    spacings_mm = [
+        float(part.grid.spacing_mm.min())
+        for part in transform.parts()
+        if isinstance(part, Field)
+    ]
+    # Half of a step of at most 1/2048 along each axis; an outer field adds a little.
+    atol = 1e-9 + len(spacings_mm) * max([0.0, *spacings_mm]) / 2048
+    back_mm = io.read_transform(path).map_positions(POINTS_MM)
+    by_itk = sitk_points(sitk.ReadTransform(str(path)), POINTS_MM)
+    np.testing.assert_allclose(back_mm, expected_mm, atol=atol)
+    np.testing.assert_allclose(by_itk, back_mm, atol=1e-9)
+    if spacings_mm:
+        assert not np.allclose(back_mm, expected_mm, rtol=0, atol=1e-9)
+
+
+def test_small_files_of_a_smooth_transform_have_a_third_of_the_size(tmp_path):
+    grid = Grid((60, 60, 60), np.diag([2.0, 2.0, 2.0, 1.0]))
+    spline = smooth_spline(grid)
+    exact = io.write(spline, tmp_path / "exact.h5").stat().st_size
+    small = io.write_small(spline, tmp_path / "small.h5").stat().st_size
+    assert small < exact / 3
+    with pytest.raises(InputError, match="small"):
+        io.write_small(spline, tmp_path / "small.tfm")
+
+
+@pytest.mark.parametrize("write", [io.write, io.write_small])
+def test_ants_reads_splines(write, tmp_path):
     ants = pytest.importorskip("ants", reason="antspyx is not installed")
-    path = io.write(TRANSFORMS["affine @ spline"], tmp_path / "t.h5")
+    path = write(TRANSFORMS["affine @ spline"], tmp_path / "t.h5")
     transform = ants.read_transform(str(path))
     by_ants = [
         ants.apply_ants_transform_to_point(transform, tuple(p * LPS)) * LPS

@@ -1,6 +1,8 @@
 """The result of a registration: its figures, its inverse, and removal of folds."""
 
+import re
 import warnings
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -15,7 +17,6 @@ from support.scans import (
     oblique_grid,
     random_points_mm,
     smooth_field,
-    some_affine,
 )
 from voltween.errors import (
     FoldingWarning,
@@ -27,8 +28,9 @@ from voltween.preprocessing import find_foreground
 from voltween.registration import Registration
 from voltween.registration import result as module
 from voltween.registration.result import TweeningStage
+from voltween.registration.round_trip import round_trip_errors_mm
 from voltween.registration.timing import Seconds
-from voltween.spatial import Affine, DisplacementField, Grid, LabelMap
+from voltween.spatial import Affine, DisplacementField, Grid, Image, LabelMap
 from voltween.spatial.unfolding import Unfolded
 
 
@@ -140,19 +142,38 @@ def test_the_round_trip_is_the_error_at_every_voxel_of_the_foreground():
     )
 
 
-def test_a_warning_states_the_same_round_trip_and_folds_if_there_are_some():
-    result = registered(folded())
-    error_mm = result.round_trip_error_mm
+def test_a_warning_says_where_the_inverse_is_wrong_and_how_much_of_the_scan_that_is():
+    center_mm = FIXED.grid.voxel_to_world(np.array([8.0, 9.0, 10.0]))
+    voxels_mm = FIXED.grid.voxel_centers_mm()
+    is_near = np.linalg.norm(voxels_mm - center_mm, axis=-1) < 7.0
+    vectors_mm = np.where(is_near[..., None], [0.0, 3.0, 0.0], 0.0)
+    wrong = DisplacementField(FIXED.grid, vectors_mm) @ TO_MOVING.inverse()
+    bright = Image(np.full(FIXED.grid.shape, 5.0), FIXED.grid)
+    result = replace(registered(TO_MOVING, moving_to_fixed=wrong), fixed=bright)
+    limit_mm = result.acceptable_round_trip_mm
+    errors_mm = round_trip_errors_mm(bright, TO_MOVING, wrong)
+    share = (errors_mm > limit_mm).mean()
+    assert 0.05 < share < 0.5
     with pytest.warns(InverseWarning) as caught:
         assert result.moving_to_fixed is not None
     (text,) = [str(warning.message) for warning in caught]
-    assert f"{result.folding_percent:.3g} % of the fixed image's voxels fold" in text
-    for name in ("median", "percentile_95", "largest"):
-        assert f"{error_mm[name]:.3g} mm" in text
-    wrong = registered(TO_MOVING, moving_to_fixed=some_affine())
-    with pytest.warns(InverseWarning) as caught:
-        assert wrong.moving_to_fixed is not None
-    assert "fold" not in str(caught[0].message)
+    assert f"in {100 * share:.2g} % of the fixed scan's foreground" in text
+    assert f"at most {errors_mm.max():.3g} mm" in text
+    place = re.search(r"\(R, A, S\) = \((.+?), (.+?), (.+?)\) mm", text)
+    assert place is not None
+    offset_mm = np.array(place.groups(), float) - center_mm
+    assert np.linalg.norm(offset_mm) < 2.0
+
+
+def test_folds_in_a_few_voxels_need_no_warning():
+    vectors_mm = np.zeros((*FIXED.grid.shape, 3))
+    vectors_mm[4, 5, 6] = 12.0
+    result = registered(TO_MOVING @ DisplacementField(FIXED.grid, vectors_mm))
+    assert result.folding_percent > 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert result.moving_to_fixed is not None
+    assert result.round_trip_error_mm["largest"] > result.acceptable_round_trip_mm
 
 
 def test_an_accurate_inverse_gets_no_warning():

@@ -28,7 +28,8 @@ from voltween.spatial import Affine, DisplacementField, Grid, Image, LabelMap, P
 
 SECONDS = {"preparing": Seconds(0.25, 0.5), "network": Seconds(1.5, 2.75)}
 WITH_NEEDS = [name for name, output in OUTPUTS.items() if output.needs]
-STEPS = [output for name, output in OUTPUTS.items() if name != "jacobian"]
+ON_REQUEST = {"field", "jacobian"}
+STEPS = [output for name, output in OUTPUTS.items() if name not in ON_REQUEST]
 
 
 LABELS = label_blocks(FIXED.grid), label_blocks(MOVING.grid)
@@ -168,7 +169,8 @@ def test_outputs_that_cannot_be_are_refused(wanted, message, result, tmp_path):
 
 def test_nothing_of_an_earlier_result_stays_beside_a_new_one(result, tmp_path):
     write_registration(result, tmp_path, carried=Carried(*LABELS, *POINTS))
-    assert {path.name for path in tmp_path.iterdir()} == FILES - {"jacobian.nii.gz"}
+    on_request = {OUTPUTS[name].file for name in ON_REQUEST}
+    assert {path.name for path in tmp_path.iterdir()} == FILES - on_request
     (tmp_path / "notes.txt").write_text("mine")
     write_registration(result, tmp_path, outputs=["transform"])
     files = {path.name for path in tmp_path.iterdir()}

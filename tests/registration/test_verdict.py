@@ -4,9 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
-from support.textured import head, shift
+from support.scans import smooth_field
+from support.textured import GRID, head, shift
+from voltween.registration import register
 from voltween.registration.judge import Judge
+from voltween.registration.result import TweeningStage
 from voltween.registration.usual import usual_of
 from voltween.registration.verdict import Evidence, gather_evidence, pass_verdict
 from voltween.spatial import Affine
@@ -26,7 +30,7 @@ USUAL = usual_of("brain")
 
 
 def test_an_ordinary_registration_is_good():
-    verdict = pass_verdict(GOOD, USUAL, is_refined=True)
+    verdict = pass_verdict(GOOD, USUAL, answer="refined")
     assert verdict.grade == "good"
     assert verdict.reasons == ()
     assert verdict.evidence is GOOD
@@ -54,7 +58,7 @@ def test_an_ordinary_registration_is_good():
     ],
 )
 def test_each_reason_is_named(change, grade, word):
-    verdict = pass_verdict(replace(GOOD, **change), USUAL, is_refined=True)
+    verdict = pass_verdict(replace(GOOD, **change), USUAL, answer="refined")
     assert verdict.grade == grade
     assert any(word in reason for reason in verdict.reasons)
 
@@ -64,8 +68,41 @@ def test_a_network_alone_is_measured_against_networks_alone():
     assert USUAL.network.least < between < USUAL.refined.least
     assert between > USUAL.refined.lost
     evidence = replace(GOOD, similarity=between)
-    assert pass_verdict(evidence, USUAL, is_refined=False).grade == "good"
-    assert pass_verdict(evidence, USUAL, is_refined=True).grade == "doubtful"
+    assert pass_verdict(evidence, USUAL, answer="network").grade == "good"
+    assert pass_verdict(evidence, USUAL, answer="refined").grade == "doubtful"
+
+
+def test_a_transform_that_may_not_bend_is_measured_against_others_that_may_not():
+    between = (USUAL.unbent.least + USUAL.network.lost) / 2
+    assert USUAL.unbent.least < between < USUAL.network.lost
+    evidence = replace(GOOD, similarity=between)
+    assert pass_verdict(evidence, USUAL, answer="unbent").grade == "good"
+    assert pass_verdict(evidence, USUAL, answer="network").grade == "failed"
+    lost = replace(GOOD, similarity_before=0.1, similarity=USUAL.unbent.lost - 0.01)
+    assert pass_verdict(lost, USUAL, answer="unbent").grade == "failed"
+
+
+def turned(degrees):
+    """A turn about the center of the made-up heads, RAS+ mm."""
+    matrix, center_mm = np.eye(4), GRID.center_mm
+    turn = Rotation.from_rotvec(np.radians(degrees) * np.array([0.6, 0.0, 0.8]))
+    matrix[:3, :3] = turn.as_matrix()
+    matrix[:3, 3] = center_mm - matrix[:3, :3] @ center_mm
+    return Affine(matrix)
+
+
+def test_a_rigid_answer_for_two_made_up_people_is_called_failed_only_if_it_is_wrong():
+    fixed = head()
+    bent = smooth_field(GRID, largest_voxels=8.0, sigma=4.0)
+    moving = (bent @ turned(10.0)).resample(fixed, onto=GRID)
+    answer = register(fixed, moving, model=None, refinement="rigid")
+    similarity = answer.verdict.evidence.similarity
+    usual = usual_of("none")
+    assert usual.unbent.least < similarity < usual.refined.lost
+    assert answer.verdict.grade == "good"
+    wrong = TweeningStage("wrong", answer.fixed_to_moving @ turned(90.0))
+    spoilt = replace(answer, stages=(wrong,)).verdict
+    assert spoilt.grade == "failed"
 
 
 def test_evidence_of_a_known_affine_map():
@@ -90,6 +127,6 @@ def test_evidence_of_a_folding_map():
 def test_half_a_scan_is_judged_by_what_it_shows():
     half = replace(GOOD, similarity=0.4, seen_percent=50.0)
     assert half.similarity_seen == pytest.approx(0.7)
-    verdict = pass_verdict(half, USUAL, is_refined=True)
+    verdict = pass_verdict(half, USUAL, answer="refined")
     assert verdict.grade == "doubtful"
     assert [reason[:17] for reason in verdict.reasons] == ["the moving scan s"]

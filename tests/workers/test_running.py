@@ -35,8 +35,15 @@ def test_every_task_runs_once(tmp_path, engine):
     assert all(len((tmp_path / n).read_text("utf-8").splitlines()) == 1 for n in names)
 
 
+def test_what_several_tasks_warn_of_is_told_once_with_the_name_of_one(tmp_path, engine):
+    with pytest.warns(UserWarning, match="doubtful") as caught:
+        run(behave, tmp_path, ["warning1", "warning2", "good"], engine)
+    (text,) = {str(w.message) for w in caught if "doubtful" in str(w.message)}
+    assert text in {"warning1: doubtful", "warning2: doubtful"}
+
+
 def test_a_failure_is_one_line_and_the_others_go_on(tmp_path, engine):
-    with pytest.warns(UserWarning, match="doubtful"):
+    with pytest.warns(UserWarning, match="^warning: doubtful"):
         outcomes = run(behave, tmp_path, ["bad", "odd", "warning", "good"], engine)
     assert outcomes["bad"].error == "bad: expected a good one, got a bad one"
     assert outcomes["odd"].error == "KeyError: 'two\\nlines'"

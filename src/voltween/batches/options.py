@@ -116,8 +116,8 @@ class RegistrationOptions:
     (moved_labels.nii.gz), transform, field (fixed_to_moving.nii.gz), inverse, overview,
     jacobian, carried-labels (carried_labels.nii.gz, the fixed labels on the moving
     scan), carried-points (carried_points.csv, the fixed points in the moving scan),
-    moved-points (moved_points.csv), report (report.html); if not given, all but
-    jacobian. What is left out is not computed."""
+    moved-points (moved_points.csv), report (report.html); if not given, all but field
+    and jacobian. What is left out is not computed."""
     jacobian: bool = False
     """Write jacobian.nii.gz, too: jacobian among --outputs."""
     no_folding: bool = False

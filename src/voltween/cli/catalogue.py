@@ -56,6 +56,9 @@ def overview() -> str:
         "Usage: voltween COMMAND ...",
         "",
         "Register 3D medical images with Volume Tweening Networks.",
+        "",
+        "Begin with two scans of your own, and look at result/report.html:",
+        "  voltween register fixed.nii.gz moving.nii.gz --out result",
     ]
     for title, commands in GROUPS.items():
         lines += ["", f"{title}:"]

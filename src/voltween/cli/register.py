@@ -31,8 +31,8 @@ class Register:
 
     Scans may be NIfTI, NRRD, MetaImage, MGH, AFNI, MRtrix or DICOM (docs/formats.md),
     of any orientation and spacing. It writes moved.nii.gz (moving on the fixed grid),
-    fixed_to_moving.h5 and .nii.gz (ITK transform and displacement field),
-    moving_to_fixed.h5, registration.json (quality figures), report.html (verdict,
+    fixed_to_moving.h5 (ITK transform) and its inverse, moving_to_fixed.h5,
+    registration.json (quality figures), report.html (verdict,
     figures and a viewer), overview.png (a picture to check by eye) and, with labels,
     moved_labels.nii.gz and carried_labels.nii.gz (those of the fixed scan on the moving
     grid). An earlier result in the folder, which has a registration.json, is replaced
@@ -103,12 +103,18 @@ def _show(figures: dict[str, Any]) -> None:
     if (error_mm := figures["round_trip_error_mm"]) is not None:
         console.print(
             "Error of the inverse, over the fixed scan's foreground: "
-            f"{error_mm['median']:.3g} mm (median), {error_mm['percentile_95']:.3g} mm "
-            f"(95th percentile), at most {error_mm['largest']:.3g} mm."
+            f"{_mm(error_mm['median'])} (median), {_mm(error_mm['percentile_95'])} "
+            f"(95th percentile), at most {_mm(error_mm['largest'])}."
         )
     wall, processor = (figures["seconds"][clock] for clock in ("wall", "processor"))
     parts = ", ".join(f"{n} {s:.2f} s" for n, s in wall.items() if s >= _SHOWN_SECONDS)
     console.print(
-        f"Wall time: {sum(wall.values()):.2f} s ({parts}). Processor time, summed over "
-        f"threads: {sum(processor.values()):.2f} s."
+        "Wall time, after Voltween was loaded and the scans were read: "
+        f"{sum(wall.values()):.2f} s ({parts}). Processor time, summed over threads: "
+        f"{sum(processor.values()):.2f} s."
     )
+
+
+def _mm(length: float) -> str:
+    """A length; what is less than a micrometer is 0."""
+    return f"{round(length, 3):.3g} mm"

@@ -94,7 +94,7 @@ def model_method(name: str, model: str, *, device: str = "cpu") -> Method:
         name,
         lambda: load_registering(file, device, refinement),
         facts,
-        criterion=Criterion(file, is_refined=refinement is not None),
+        criterion=Criterion(file, "network" if refinement is None else "refined"),
     )
 
 

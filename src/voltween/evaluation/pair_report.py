@@ -117,7 +117,7 @@ def _registration(method: Method, pair: Measured) -> Registration:
         before,
         tuple(TweeningStage(name, transform) for name, transform in named.items()),
         seconds={},
-        refinement=_REFINED if criterion.is_refined else None,
+        refinement=_REFINED if criterion.answer == "refined" else None,
     )
 
 

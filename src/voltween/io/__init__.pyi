@@ -30,3 +30,4 @@ from .surfaces import move_surface as move_surface
 from .transform_reading import Convention as Convention
 from .transform_reading import read_transform as read_transform
 from .writing import write as write
+from .writing import write_small as write_small

@@ -23,6 +23,7 @@ _FIXED = "TransformFixedParameters"
 _PARAMETERS = "TransformParameters"
 _OLD_SPELLING = {_FIXED: "TranformFixedParameters", _PARAMETERS: "TranformParameters"}
 _CHUNK_NUMBERS = 2**17
+_LEVEL = 1  # of gzip; 9 takes ten times as long for 7 % less
 _HEAP_HEADER = 16  # bytes, of a heap as of each of its objects
 _MOST_HEAP_OBJECTS = 1000
 
@@ -101,8 +102,12 @@ def _read_numbers(record: h5py.Group, name: str) -> np.ndarray:
     return numbers.astype(np.float64, copy=False)
 
 
-def write_hdf5_records(records: Sequence[TransformRecord], path: Path) -> None:
+def write_hdf5_records(
+    records: Sequence[TransformRecord], path: Path, *, compressed: bool = False
+) -> None:
     """Writes transforms as ITK does, with checksums, and the same bytes every time.
+
+    Compression pays for rounded numbers; others lose a sixth of their size by it.
 
     Raises:
         OSError: If the disk is full. HDF5 would crash; it writes to memory instead.
@@ -117,13 +122,24 @@ def write_hdf5_records(records: Sequence[TransformRecord], path: Path) -> None:
             )
             if record.parameters.size:
                 _write_numbers(member, _FIXED, record.fixed)
-                _write_numbers(member, _PARAMETERS, record.parameters)
+                _write_numbers(
+                    member, _PARAMETERS, record.parameters, compressed=compressed
+                )
     path.write_bytes(content.getbuffer())
 
 
-def _write_numbers(group: h5py.Group, name: str, numbers: np.ndarray) -> None:
+def _write_numbers(
+    group: h5py.Group, name: str, numbers: np.ndarray, *, compressed: bool = False
+) -> None:
     if not numbers.size:
         group.create_dataset(name, data=numbers)
         return
     chunk = min(numbers.size, _CHUNK_NUMBERS)
-    group.create_dataset(name, data=numbers, chunks=(chunk,), fletcher32=True)
+    filters = {"shuffle": True, "compression": "gzip", "compression_opts": _LEVEL}
+    group.create_dataset(
+        name,
+        data=numbers,
+        chunks=(chunk,),
+        fletcher32=True,
+        **(filters if compressed else {}),
+    )

@@ -52,6 +52,8 @@ _LARGEST = 2**31  # voxels along an axis
 _COLUMNS = 8  # that a cache holds for all planes of a large field
 _NOTHING = np.empty(0)
 _GRID_NUMBERS = 18  # size, origin, spacing and directions
+_SPACING = slice(6, 9)  # of them
+_LARGEST_STEP = 1 / 2048  # of the spacing: less than 0.001 mm for heads of 2 mm
 _LINEAR: dict[str, Callable[[], sitk.Transform]] = {
     "AffineTransform": lambda: sitk.AffineTransform(3),
     "MatrixOffsetTransformBase": lambda: sitk.AffineTransform(3),
@@ -76,6 +78,19 @@ def records_of(transform: Transform) -> list[TransformRecord]:
     if len(parts) == 1:
         return parts
     return [TransformRecord(_COMPOSITE + _SUFFIX, _NOTHING, _NOTHING), *parts]
+
+
+def rounded(record: TransformRecord) -> TransformRecord:
+    """The record with the vectors of a field rounded, so that they can be compressed.
+
+    They become multiples of a power of two, of at most 1/2048 of the smallest spacing.
+    """
+    if not record.kind.startswith((_FIELD, _SPLINE)):
+        return record
+    largest_mm = float(record.fixed[_SPACING].min()) * _LARGEST_STEP
+    step_mm = 2.0 ** np.floor(np.log2(largest_mm))
+    vectors_mm = np.round(record.parameters / step_mm) * step_mm
+    return record._replace(parameters=vectors_mm)
 
 
 def _part_record(part: Affine | Field) -> TransformRecord:

@@ -19,7 +19,7 @@ from voltween.io.ome_zarr import write_ome_zarr
 from voltween.io.points import POINT_SUFFIXES
 from voltween.io.points_writing import format_points
 from voltween.io.transform_hdf5 import write_hdf5_records
-from voltween.io.transform_records import records_of
+from voltween.io.transform_records import records_of, rounded
 from voltween.io.transform_text import format_records
 from voltween.spatial import (
     DisplacementField,
@@ -82,6 +82,26 @@ def write(thing: Writable, path: PathLike) -> Path:
             partial.write_text(format_points(thing, path.name), encoding="utf-8")
     else:
         _write_transform(thing, path)
+    return path
+
+
+def write_small(transform: Transform, path: PathLike) -> Path:
+    """Writes a transform (.h5) with rounded vectors, to a quarter of the size or less.
+
+    The vectors of a field are multiples of a power of two, of at most 1/2048 of the
+    smallest distance between two of them. `write` keeps every bit. The file is written
+    whole or not at all. Returns its path.
+
+    Raises:
+        InputError: If the suffix is not .h5.
+        OutputError: If the file cannot be written.
+    """
+    path = Path(path)
+    check_suffix(path, (".h5",), "a transform")
+    records = [rounded(record) for record in records_of(transform)]
+    with whole_file(path) as partial:
+        check_free_space(path, sum(each.parameters.nbytes for each in records))
+        write_hdf5_records(records, partial, compressed=True)
     return path
 
 

@@ -38,7 +38,7 @@ def normal_figures(
 def _agreement(registration: Registration) -> Iterator[Figure]:
     evidence, correlation = registration.verdict.evidence, registration.correlation
     usual = usual_of(registration.model_name)
-    least = (usual.refined if registration.is_refined else usual.network).least
+    least = usual.similarities(registration.answer).least
     yield Figure(
         "local similarity",
         f"{evidence.similarity_before:.2f} before, {evidence.similarity:.2f} after "

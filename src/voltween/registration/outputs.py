@@ -130,11 +130,17 @@ OUTPUTS = {
         needs="moving_labels",
     ),
     "transform": Output(
-        "fixed_to_moving.h5", "transform", lambda r: r.registration.fixed_to_moving
+        "fixed_to_moving.h5",
+        "transform",
+        lambda r: r.registration.fixed_to_moving,
+        io.write_small,
     ),
     "field": Output("fixed_to_moving.nii.gz", "field", lambda r: r, _write_field),
     "inverse": Output(
-        "moving_to_fixed.h5", "inverse", lambda r: r.registration.moving_to_fixed
+        "moving_to_fixed.h5",
+        "inverse",
+        lambda r: r.registration.moving_to_fixed,
+        io.write_small,
     ),
     "overview": Output("overview.png", "overview", _paint_overview, write_picture),
     "jacobian": Output(
@@ -162,6 +168,8 @@ OUTPUTS = {
 }
 """Every file beside `RECORD`, by its name as an option, in the order of writing."""
 
+_ON_REQUEST = {"field", "jacobian"}
+
 FILES = frozenset({RECORD, *(output.file for output in OUTPUTS.values())})
 """All files that a result may have. Other files of a folder are not its own."""
 
@@ -183,8 +191,8 @@ def choose_outputs(
 ) -> dict[str, Output]:
     """The wanted outputs by name; `has` are the parts of `Carried` that there are.
 
-    By default they are all but the Jacobian determinant, as far as their parts are
-    there.
+    By default they are all but the Jacobian determinant and the displacement field,
+    which the transform contains, as far as their parts are there.
 
     Raises:
         InputError: If a name is unknown, or one needs a part that is not there.
@@ -193,7 +201,7 @@ def choose_outputs(
         return {
             name: output
             for name, output in OUTPUTS.items()
-            if name != "jacobian" and (not output.needs or output.needs in has)
+            if name not in _ON_REQUEST and (not output.needs or output.needs in has)
         }
     check_outputs(wanted)
     chosen = {name: output for name, output in OUTPUTS.items() if name in wanted}

@@ -14,9 +14,9 @@ from voltween.metrics import dice_per_label, warn_if_nothing_overlaps
 from voltween.refinement import Refinement
 from voltween.registration.image_correlation import correlation_of
 from voltween.registration.judge import Judge
-from voltween.registration.round_trip import round_trip_errors_mm
+from voltween.registration.round_trip import RoundTrip, measure_round_trip
 from voltween.registration.timing import Seconds, timing
-from voltween.registration.usual import usual_of
+from voltween.registration.usual import Answer, usual_of
 from voltween.registration.verdict import Verdict, gather_evidence, pass_verdict
 from voltween.spatial import (
     Affine,
@@ -80,13 +80,14 @@ class Registration:
         """Whether the registration can be trusted, with reasons and evidence."""
         evidence = gather_evidence(self.judge, Affine.identity(), self.fixed_to_moving)
         usual = usual_of(self.model_name)
-        return pass_verdict(evidence, usual, is_refined=self.is_refined)
+        return pass_verdict(evidence, usual, answer=self.answer)
 
     @property
-    def is_refined(self) -> bool:
-        """Whether a dense transform was optimized on the pair."""
-        settings = self.refinement
-        return settings is not None and settings.transform == "deformable"
+    def answer(self) -> Answer:
+        """How the answer was found; the verdict depends on it."""
+        if self.refinement is None:
+            return "network"
+        return "refined" if self.refinement.transform == "deformable" else "unbent"
 
     @property
     def fixed_to_moving(self) -> Transform:
@@ -97,14 +98,13 @@ class Registration:
     def moving_to_fixed(self) -> Transform:
         """The inverse: maps points from moving to fixed mm.
 
-        An `InverseWarning` states `round_trip_error_mm` if voxels of the fixed image
-        fold, or if its 95th percentile is above half of the smallest voxel side.
+        An `InverseWarning` says where points return from elsewhere if this is so by
+        more than half of the smallest voxel side in more than 5 % of the foreground.
+        Folds that are smaller, or lie outside, do not matter to what is carried along.
         """
-        error_mm = self.round_trip_error_mm
-        limit_mm = self.acceptable_round_trip_mm
-        if self.folding_percent > 0 or error_mm["percentile_95"] > limit_mm:
+        if self._round_trip.worst_mm is not None:
             warnings.warn(
-                _describe_round_trip(error_mm, self.folding_percent),
+                _describe_round_trip(self._round_trip, self.acceptable_round_trip_mm),
                 InverseWarning,
                 stacklevel=2,
             )
@@ -115,24 +115,23 @@ class Registration:
         """The 95th percentile of the error of the inverse that needs no warning."""
         return _ACCEPTABLE_ROUND_TRIP_VOXELS * float(self.fixed.grid.spacing_mm.min())
 
-    @cached_property
+    @property
     def round_trip_error_mm(self) -> dict[str, float]:
         """The error |x - moving_to_fixed(fixed_to_moving(x))| of the inverse, in mm.
 
         Its median, 95th percentile and largest value over all voxels of the fixed
         image's foreground.
         """
-        errors_mm = round_trip_errors_mm(
-            self.fixed, self.fixed_to_moving, self._inverse
+        return self._round_trip.error_mm
+
+    @cached_property
+    def _round_trip(self) -> RoundTrip:
+        return measure_round_trip(
+            self.fixed,
+            self.fixed_to_moving,
+            self._inverse,
+            limit_mm=self.acceptable_round_trip_mm,
         )
-        largest = float(errors_mm.max())
-        # In place: the voxels of a large scan are not copied for it.
-        median, percentile_95 = np.percentile(errors_mm, [50, 95], overwrite_input=True)
-        return {
-            "median": float(median),
-            "percentile_95": float(percentile_95),
-            "largest": largest,
-        }
 
     @cached_property
     def _inverse(self) -> Transform:
@@ -277,15 +276,13 @@ def means(dice: Mapping[str, Mapping[Any, float]]) -> dict[str, float]:
     }
 
 
-def _describe_round_trip(error_mm: Mapping[str, float], folding_percent: float) -> str:
-    folding = (
-        f", as {folding_percent:.3g} % of the fixed image's voxels fold"
-        if folding_percent > 0
-        else ""
-    )
+def _describe_round_trip(measured: RoundTrip, limit_mm: float) -> str:
+    assert measured.worst_mm is not None
+    place = ", ".join(f"{position:.0f}" for position in measured.worst_mm)
     return (
-        f"the inverse is not exact{folding}: points of the fixed scan's foreground "
-        f"return from the moving scan with an error of {error_mm['median']:.3g} mm "
-        f"(median), {error_mm['percentile_95']:.3g} mm (95th percentile), at most "
-        f"{error_mm['largest']:.3g} mm"
+        f"the inverse is not exact in {measured.beyond_percent:.2g} % of the fixed "
+        f"scan's foreground, above all around (R, A, S) = ({place}) mm: points return "
+        f"there from the moving scan more than half a voxel ({limit_mm:.3g} mm) from "
+        f"where they were, at most {measured.error_mm['largest']:.3g} mm. Do not trust "
+        "what moving_to_fixed carries there, or refine with velocities (diffeomorphic)"
     )

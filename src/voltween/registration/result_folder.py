@@ -54,7 +54,8 @@ def write_registration(
         registration: The registration.
         out: The folder; made if missing.
         outputs: Names of the files to write, of `OUTPUTS`; by default all but the
-            Jacobian determinant. What is not wanted is not computed.
+            Jacobian determinant and the displacement field. What is not wanted is not
+            computed.
             registration.json is always written.
         carried: Label maps and points of the two scans, which are carried from one to
             the other. With both label maps, the overlap is measured.

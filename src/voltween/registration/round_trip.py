@@ -1,11 +1,17 @@
 """The error of an inverse: how far points return from where they started."""
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy import ndimage
 
 from voltween.preprocessing import find_foreground, looks_like_ct
 from voltween.spatial import Image, Transform, slabs
 
+_ACCEPTABLE_SHARE = 0.05
+"""Share of the foreground that may return from beyond the limit: the 95th percentile
+of the error, which every registration shows, decides."""
 _SLAB_VOXELS = 8_000_000  # of 5 bytes each; every slab copies fields to float32
 
 
@@ -29,6 +35,51 @@ def round_trip_errors_mm(
         errors_mm[at : at + inner.size] = inner
         at += inner.size
     return errors_mm
+
+
+class RoundTrip(NamedTuple):
+    """The error of an inverse, over the foreground of the fixed scan."""
+
+    error_mm: dict[str, float]
+    """Its median, 95th percentile and largest value."""
+    beyond_percent: float
+    """Percentage of the foreground with an error above the limit."""
+    worst_mm: tuple[float, float, float] | None
+    """Center, RAS+ mm, of the largest connected part of it, if that is too much."""
+
+
+def measure_round_trip(
+    fixed: Image, forward: Transform, backward: Transform, *, limit_mm: float
+) -> RoundTrip:
+    """Measures `round_trip_errors_mm`, and finds the place where they are too many."""
+    errors_mm = round_trip_errors_mm(fixed, forward, backward)
+    is_beyond = errors_mm > limit_mm
+    share, largest_mm = float(is_beyond.mean()), float(errors_mm.max())
+    place = None
+    if share > _ACCEPTABLE_SHARE:
+        place = _center_of_largest_part_mm(fixed, is_beyond)
+    # In place: the voxels of a large scan are not copied for it.
+    median, percentile_95 = np.percentile(errors_mm, [50, 95], overwrite_input=True)
+    figures = {
+        "median": float(median),
+        "percentile_95": float(percentile_95),
+        "largest": largest_mm,
+    }
+    return RoundTrip(figures, 100 * share, place)
+
+
+def _center_of_largest_part_mm(
+    fixed: Image, is_part: Bool[np.ndarray, " n"]
+) -> tuple[float, float, float]:
+    """The center of the largest connected part of the foreground's chosen voxels."""
+    mask = _foreground(fixed)
+    mask[mask] = is_part
+    parts, _ = ndimage.label(mask)
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    voxels = ndimage.center_of_mass(parts == sizes.argmax())
+    x, y, z = fixed.grid.voxel_to_world(np.array(voxels)).tolist()
+    return x, y, z
 
 
 def _foreground(image: Image) -> Bool[np.ndarray, "i j k"]:

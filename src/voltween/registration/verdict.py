@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from voltween.refinement import WITHOUT_MODEL
 from voltween.registration.judge import CHANCE, Judge
-from voltween.registration.usual import Usual, usual_of
+from voltween.registration.usual import Answer, Usual, usual_of
 from voltween.spatial import Affine, Image, Transform
 
 Grade = Literal["good", "doubtful", "failed"]
@@ -69,8 +69,8 @@ class Criterion(NamedTuple):
 
     model_name: str = WITHOUT_MODEL
     """The model that found them, or `none`."""
-    is_refined: bool = True
-    """Whether a refinement was wanted."""
+    answer: Answer = "refined"
+    """How they were found, or were meant to be: see `pass_verdict`."""
 
 
 def gather_evidence(judge: Judge, before: Transform, found: Transform) -> Evidence:
@@ -100,25 +100,26 @@ def judge_transform(
     judge = Judge.of(fixed, moving)
     evidence = gather_evidence(judge, Affine.identity(), fixed_to_moving)
     usual = usual_of(criterion.model_name)
-    return pass_verdict(evidence, usual, is_refined=criterion.is_refined)
+    return pass_verdict(evidence, usual, answer=criterion.answer)
 
 
-def pass_verdict(evidence: Evidence, usual: Usual, *, is_refined: bool) -> Verdict:
+def pass_verdict(evidence: Evidence, usual: Usual, *, answer: Answer) -> Verdict:
     """Grades a registration by its evidence and by what is usual of its model.
 
-    `is_refined` says whether a refinement was wanted: an answer that it could not
-    improve is measured against those that it could.
+    `answer` says what was wanted: an answer that a refinement could not improve is
+    measured against those that it could, and a transform that may not bend against
+    others that may not.
     """
-    failures = tuple(_failures(evidence, usual, is_refined=is_refined))
+    failures = tuple(_failures(evidence, usual, answer=answer))
     if failures:
         return Verdict("failed", failures, evidence)
-    doubts = tuple(_doubts(evidence, usual, is_refined=is_refined))
+    doubts = tuple(_doubts(evidence, usual, answer=answer))
     return Verdict("doubtful" if doubts else "good", doubts, evidence)
 
 
-def _failures(evidence: Evidence, usual: Usual, *, is_refined: bool) -> Iterator[str]:
+def _failures(evidence: Evidence, usual: Usual, *, answer: Answer) -> Iterator[str]:
     """Reasons for which a registration cannot be right."""
-    lost = (usual.refined if is_refined else usual.network).lost
+    lost = usual.similarities(answer).lost
     if evidence.similarity_seen < lost:
         yield (
             f"the scans are no more alike than lost ones are (similarity "
@@ -139,9 +140,9 @@ def _failures(evidence: Evidence, usual: Usual, *, is_refined: bool) -> Iterator
         yield _shape(evidence)
 
 
-def _doubts(evidence: Evidence, usual: Usual, *, is_refined: bool) -> Iterator[str]:
+def _doubts(evidence: Evidence, usual: Usual, *, answer: Answer) -> Iterator[str]:
     """Reasons to look at a registration before it is used."""
-    least = (usual.refined if is_refined else usual.network).least
+    least = usual.similarities(answer).least
     if evidence.similarity_seen < least:
         yield (
             f"the scans are less alike than right answers usually leave them "

@@ -1,7 +1,9 @@
 """Runs tasks by an engine and reports the end of each."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from voltween.errors import InputError
 from voltween.workers.clusters import connected
@@ -21,7 +23,8 @@ def run_tasks(
     """Calls the function once per task, with the arguments of the task.
 
     A task that raises is an outcome with an error, and so is one whose worker dies
-    twice; the others go on. Outcomes come in the order in which tasks end.
+    twice; the others go on. Outcomes come in the order in which tasks end. A warning
+    begins with the name of its task; what several tasks warn of is told once.
 
     Args:
         function: A function of a module, which writes its own result. It is called in
@@ -46,16 +49,43 @@ def run_tasks(
     if not share:
         return
 
+    told: set[str] = set()
+
     def report(outcome: Outcome) -> None:
-        for text in outcome.warnings:
-            warnings.warn(f"{outcome.name}: {text}", stacklevel=2)
+        with _naming_warnings(outcome.name, told):
+            for text in outcome.warnings:
+                warnings.warn(text, stacklevel=2)
         on_done(outcome)
 
     if engine.is_this_process:
         for task in share:
             on_start(task.name)
-            report(perform(function, task, engine.threads))
+            with _naming_warnings(task.name, told):
+                outcome = perform(function, task, engine.threads)
+            report(outcome)
         return
     with connected(engine, len(share)) as connection:
         reports = Reports(on_start, report)
         run_on(connection, function, share, threads=engine.threads, reports=reports)
+
+
+@contextmanager
+def _naming_warnings(name: str, told: set[str]) -> Iterator[None]:
+    """Shows the user's warnings of the block with a name, and none of those told."""
+    show = warnings.showwarning
+
+    def show_named(
+        message: Warning | str, category: type[Warning], *rest: Any, **more: Any
+    ) -> None:
+        text = str(message)
+        if not issubclass(category, UserWarning):
+            show(message, category, *rest, **more)
+        elif text not in told:
+            told.add(text)
+            show(category(f"{name}: {text}"), category, *rest, **more)
+
+    warnings.showwarning = show_named
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
