@@ -46,7 +46,7 @@ class CaseStore:
             self._volumes(cases),
             self._renderer,
             config.labels_per_pair,
-            name and teacher_named(name, self.recipe.preprocessing),
+            None if name is None else teacher_named(name, self.recipe.preprocessing),
         )
 
     def validation(self, cases: Sequence[Case]) -> Sequence[Sample]:
