@@ -53,5 +53,5 @@ def _display():
     if os.environ.get("DISPLAY"):
         return []
     if shutil.which("xvfb-run") is None:
-        pytest.skip("no display: apt-get install xvfb libgl1-mesa-dri")
+        pytest.skip("no display: apt-get install xvfb libgl1-mesa-dri libxcb-cursor0")
     return ["xvfb-run", "-a", "-s", "-screen 0 1400x1000x24"]
