@@ -74,8 +74,8 @@ CARDS = {
             "of two contrasts"
         ),
         data=(
-            "the scans of `brain` (IXI, Hammersmith Hospital subset, 2 mm, segmented by "
-            "DLMUSE of CBICA, University of Pennsylvania), shown in random curves of "
+            "the scans of `brain` (IXI, Hammersmith Hospital subset, 2 mm, segmented "
+            "by DLMUSE of CBICA, University of Pennsylvania), in random curves of "
             "intensities, and 17 label maps of whole heads (SynthSeg, Billot et al. "
             "2023), painted in random intensities"
         ),
@@ -83,9 +83,9 @@ CARDS = {
             "images CC BY-SA 3.0, labels SBIA license; SynthSeg's maps Apache-2.0"
         ),
         limits=(
-            "The network sees edges, not intensities, on a grid of 2.5 mm. It is never "
-            "chosen by itself: give `--model brain-any`, and keep the refinement, which "
-            "does most of the work. On T1 scans, `brain` is better. It was measured on "
+            "The network sees edges, not intensities, on a grid of 2.5 mm. It is "
+            "never chosen by itself: give `--model brain-any`, and keep the "
+            "refinement, which does most of the work. On T1 scans, `brain` is better. It was measured on "
             "T1 scans of six people whose intensities were changed "
             "(`runs/contrasts.py`, docs/models.md), not on scans of other sequences or "
             "of CT. It has no fingerprint, so that scans of other organs are not "
