@@ -85,7 +85,8 @@ CARDS = {
         limits=(
             "The network sees edges, not intensities, on a grid of 2.5 mm. It is "
             "never chosen by itself: give `--model brain-any`, and keep the "
-            "refinement, which does most of the work. On T1 scans, `brain` is better. It was measured on "
+            "refinement, which does most of the work. On T1 scans, `brain` is better. "
+            "It was measured on "
             "T1 scans of six people whose intensities were changed "
             "(`runs/contrasts.py`, docs/models.md), not on scans of other sequences or "
             "of CT. It has no fingerprint, so that scans of other organs are not "
