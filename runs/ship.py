@@ -74,7 +74,7 @@ CARDS = {
             "of two contrasts"
         ),
         data=(
-            "the scans of `brain` (IXI, Hammersmith Hospital subset, 2 mm, segmented "
+            "The scans of `brain` (IXI, Hammersmith Hospital subset, 2 mm, segmented "
             "by DLMUSE of CBICA, University of Pennsylvania), in random curves of "
             "intensities, and 17 label maps of whole heads (SynthSeg, Billot et al. "
             "2023), painted in random intensities"

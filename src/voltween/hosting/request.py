@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-MODELS = ("auto", "brain", "headneck", "hippocampus", "none")
+MODELS = ("auto", "brain", "brain-any", "headneck", "hippocampus", "none")
 """Models that a form offers; the path of a model file is accepted as well."""
 EFFORTS = ("auto", "none", "fast", "accurate")
 """Efforts of the refinement."""
