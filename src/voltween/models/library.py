@@ -159,11 +159,11 @@ def _own_models() -> dict[str, Path]:
 def models_in(folder: Path) -> dict[str, Path]:
     """Model files of a folder by their names; none if it cannot be listed."""
     try:
-        paths = sorted(folder.glob(f"*{SUFFIX}"))
+        paths = list(folder.glob(f"*{SUFFIX}"))
     except OSError:
         return {}
     visible = [path for path in paths if not path.name.startswith(".")]
-    return {path.name.removesuffix(SUFFIX): path for path in visible}
+    return dict(sorted((path.name.removesuffix(SUFFIX), path) for path in visible))
 
 
 def _description(path: Path) -> dict[str, Any]:
