@@ -93,7 +93,9 @@ def test_without_a_home_shipped_models_and_files_are_found(monkeypatch):
 
 def test_names_that_are_not_found_name_the_models_at_hand(folder):
     own(folder, "mouse")
-    with pytest.raises(InputError, match=r"brain, brain-any, headneck, hippocampus.*own .mouse."):
+    with pytest.raises(
+        InputError, match=r"brain, brain-any, headneck, hippocampus.*own .mouse."
+    ):
         model_path("mice")
 
 

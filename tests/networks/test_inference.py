@@ -8,6 +8,7 @@ from voltween.models import load_model, shipped_models
 from voltween.networks import (
     CascadeConfig,
     VolumeTweeningNetwork,
+    faster_layer,
     has_fast_bf16,
     inference,
     optimize,
@@ -64,7 +65,9 @@ def test_flows_of_the_shipped_models_are_equal(name):
     with torch.inference_mode():
         expected, result = plain(fixed, moving), optimize(plain, "fp32")(fixed, moving)
     assert expected.flow.abs().max() > 0.3
-    torch.testing.assert_close(result.flow, expected.flow, atol=1e-3, rtol=0)
+    # Where an image is flat, its edges are a difference that is rounded.
+    tolerance = 5e-3 if plain.config.sees == "edges" else 1e-3
+    torch.testing.assert_close(result.flow, expected.flow, atol=tolerance, rtol=0)
 
 
 def test_later_images_of_another_size_are_right_too():
@@ -101,8 +104,11 @@ def test_half_precision_is_near_and_flows_are_single():
     assert 0 < (rounded - expected).abs().mean() < 0.02 * expected.abs().mean()
 
 
-def test_auto_takes_half_precision_where_it_is_fast():
-    chosen = "bf16" if has_fast_bf16() else "fp32"
+@pytest.mark.parametrize("chosen", ["bf16", "fp32"])
+def test_auto_takes_what_is_measured_to_be_faster(chosen, monkeypatch):
+    monkeypatch.setattr(faster_layer, "decide", lambda title, measure, names: chosen)
+    if not has_fast_bf16():  # nothing is measured
+        chosen = "fp32"
     plain = network()
     assert torch.equal(
         optimize(plain)(*pair()).flow, optimize(plain, chosen)(*pair()).flow

@@ -34,7 +34,8 @@ def edges(image: Float[Tensor, "b 1 i j k"]) -> Float[Tensor, "b 1 i j k"]:
     image and its negative have the same edges, and strong edges look like weaker ones:
     what is left of the contrast is where it changes.
     """
-    mean, mean_square = map(_average, (image, image.square()))
+    centered = image - 0.5  # smaller squares, of whose difference less is rounded off
+    mean, mean_square = map(_average, (centered, centered.square()))
     spread = (mean_square - mean.square()).clamp_min(0).add(_SMALLEST).sqrt()
     return spread / (spread + _HALF)
 
