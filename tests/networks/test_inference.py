@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
+from support.tensors import random_numbers
 from voltween.models import load_model, shipped_models
 from voltween.networks import (
     CascadeConfig,
@@ -134,3 +135,22 @@ def test_every_convolution_is_packed():
 def test_other_precisions_are_refused():
     with pytest.raises(ValueError, match="'fp32', 'bf16' or 'auto', got 'fp8'"):
         check_precision("fp8")
+
+
+@pytest.mark.parametrize("is_packed", [True, False])
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("channels", [1, 2, 3, 8])
+def test_one_voxel_in_half_precision(channels, size, is_packed, monkeypatch):
+    if not is_packed or not has_fast_bf16():
+        monkeypatch.setattr(inference, "_can_pack", lambda dtype: False)
+    weight = random_numbers(16, channels, size, size, size).float()
+    layer = PackedConvolution(weight, None, dtype=torch.bfloat16)
+    voxel = random_numbers(1, channels, 1, 1, 1, seed=1).float()
+    expected = torch.nn.functional.conv3d(
+        voxel.bfloat16().float(), weight.bfloat16().float(), padding=1
+    )
+    for _ in range(3):
+        torch.full((1 << 16,), 3e38)  # what memory holds before it is used again
+        with torch.inference_mode():
+            result = layer(voxel)
+        torch.testing.assert_close(result.float(), expected, atol=0.02, rtol=0.02)
