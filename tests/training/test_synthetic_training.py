@@ -223,6 +223,16 @@ def test_the_table_counts_and_not_its_place(maps, tmp_path):
     assert facts[0] == facts[1] != facts[2]
 
 
+def test_a_teacher_of_another_grid_is_refused_before_scans_are_read(maps, tmp_path):
+    objective = replace(CONFIG.objective, end_point_error=1.0)
+    synthesis = Synthesis(share=1.0, teacher="hippocampus")
+    config = replace(CONFIG, synthesis=synthesis, objective=objective)
+    cases = read_manifest(maps, may_lack_scans=True)
+    gone = [replace(case, labels=tmp_path / "gone.nii.gz") for case in cases]
+    with pytest.raises(InputError, match="teacher hippocampus: expected a model for"):
+        train(gone, Recipe(PREPROCESSING, CASCADE, config), out=tmp_path / "run")
+
+
 def test_the_weights_of_a_teacher_count_and_not_their_place(tmp_path):
     """A run is not resumed with other flows to learn, and a model names no folder."""
     objective = replace(CONFIG.objective, end_point_error=1.0)
