@@ -5,7 +5,12 @@ import pytest
 
 from support.dicom import AXIAL, PATIENT, write_series, write_structure_set
 from voltween.cohorts import read_manifest
-from voltween.evaluation import evaluate, method_named, write_report
+from voltween.evaluation import (
+    EvaluationProtocol,
+    evaluate,
+    method_named,
+    write_report,
+)
 from voltween.storage import read_table
 
 SQUARE = np.array([(0, 0), (0, 5), (5, 5), (5, 0)])
@@ -54,6 +59,15 @@ def test_structures_are_compared_by_name(manifest, tmp_path):
     ]
     summary = read_table(out / "summary_structures.csv", "means", ("structure",)).rows
     assert [row["structure"] for row in summary] == ["Liver", "Lung", "Heart"]
+
+
+@pytest.mark.filterwarnings("ignore::voltween.errors.SuspiciousInputWarning")
+def test_reports_name_structures(manifest, tmp_path):
+    method, protocol = method_named("identity"), EvaluationProtocol(reports="all")
+    run = {"pairs": [("a", "b")], "out": tmp_path / "out", "protocol": protocol}
+    evaluate([method], read_manifest(manifest), **run)
+    (page,) = (tmp_path / "out" / "reports").rglob("*.html")
+    assert "Liver" in page.read_text("utf-8")
 
 
 def test_other_numbers_are_measured_again(manifest, tmp_path):

@@ -1,13 +1,21 @@
 """Reports of the pairs of a comparison: which there are, and what they show."""
 
 import csv
+from dataclasses import replace
 
 import pytest
 
 from support.cohorts import write_cohort
 from support.commands import run_here
-from voltween.evaluation.pair_report import Pictures
+from support.scans import oblique_grid, smooth_image
+from voltween.cohorts import Scan
+from voltween.evaluation.method_names import identity
+from voltween.evaluation.methods import Answer, plain_method
+from voltween.evaluation.pair_report import Measured, Pictures, _registration
+from voltween.evaluation.records import Record
 from voltween.evaluation.scores import PairScore
+from voltween.registration import Criterion
+from voltween.spatial import Affine
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::voltween.errors.SuspiciousInputWarning"
@@ -48,6 +56,15 @@ def test_reports_are_of_the_pairs_that_are_asked_for(
     pictures = Pictures(tmp_path, reports)
     assert pictures.wants_report(score) == is_wanted
     assert pictures.lacks_report(score) == is_wanted
+
+
+@pytest.mark.parametrize("answer", ["network", "unbent", "refined"])
+def test_the_verdict_of_a_report_is_that_of_the_methods_kind(answer):
+    scan = Scan("a", smooth_image(oblique_grid((12, 12, 12))), None, None)
+    method = replace(plain_method("a", identity), criterion=Criterion(answer=answer))
+    record = object.__new__(Record)  # of the scores, which are not asked for
+    pair = Measured(scan, scan, Answer(Affine.identity()), record)
+    assert _registration(method, pair).answer == answer
 
 
 def test_a_finished_comparison_gets_reports_that_the_index_links_to(manifest, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from support.cohorts import write_cohort
 from support.scans import tiny_model
 from voltween import io
+from voltween.baselines import TOOLS
 from voltween.cohorts import ordered_pairs, read_manifest
 from voltween.errors import InputError, OutputError, SuspiciousInputWarning
 from voltween.evaluation import (
@@ -539,3 +540,9 @@ def test_networks_alone_are_judged_by_answers_without_refinement(tmp_path):
     assert method_named(f"model:{file}+fast").criterion.answer == "refined"
     cases = read_manifest(write_cohort(tmp_path, 2, 1))
     assert voxelmorph_method(cases, tmp_path).criterion.answer == "network"
+
+
+def test_tools_that_may_not_bend_are_judged_by_others_that_may_not():
+    answers = {name: method_named(name).criterion.answer for name in TOOLS}
+    assert answers.pop("ants-affine") == "unbent"
+    assert set(answers.values()) == {"refined"}

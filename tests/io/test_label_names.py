@@ -47,3 +47,14 @@ def test_exchanged_numbers_exchange_the_voxels():
     changed = io.renumber(labels, named)
     np.testing.assert_array_equal(changed.data, np.array([0, 2, 1])[data])
     assert changed.grid is labels.grid
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_the_largest_label_of_its_type_is_renumbered(kind):
+    largest = int(np.iinfo(kind).max)
+    data = np.array([0, 1, largest, largest, 1, 0, 0, 1], kind).reshape(2, 2, 2)
+    labels = LabelMap(data, Grid((2, 2, 2), np.eye(4)))
+    _, named = io.number_alike([{largest: "a"}, {1: "a", largest: "b"}])
+    changed = io.renumber(labels, named)
+    expected = {0: 0, 1: largest, largest: largest + 1}  # beyond the type
+    assert changed.data.ravel().tolist() == [expected[n] for n in data.ravel().tolist()]

@@ -30,6 +30,15 @@ def test_voxels_without_a_target_do_not_count():
     assert (flow.grad.abs().sum(1) > 0).equal(is_known)
 
 
+def test_pairs_count_alike_however_many_targets_each_has():
+    """Devices that share the pairs of a step find the same mean."""
+    flow, target = random_numbers(3, 3, 4, 5, 6), random_numbers(3, 3, 4, 5, 6, seed=1)
+    target[0, :, :3], target[1] = torch.nan, torch.nan
+    pairs = zip(flow.split(1), target.split(1), strict=True)
+    alone = [end_point_error(*pair).item() for pair in pairs]
+    assert end_point_error(flow, target).item() == pytest.approx(np.mean(alone))
+
+
 def test_without_any_target_there_is_no_error():
     flow = random_numbers(1, 3, 4, 5, 6).requires_grad_()
     error = end_point_error(flow, torch.full_like(flow, torch.nan))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from support.cohorts import write_cohort, write_label_maps
+from support.scans import tiny_model
 from support.training import (
     CASCADE,
     LAST,
@@ -17,7 +18,7 @@ from support.training import (
 )
 from voltween.cohorts import read_manifest
 from voltween.errors import InputError
-from voltween.models import load_model
+from voltween.models import load_model, save_model
 from voltween.training import (
     SYNTHESIS_TRAINING,
     Augmentation,
@@ -160,6 +161,18 @@ def test_the_best_model_is_best_on_both_kinds_of_scans():
             },
             "synthesis.share: expected 1 with a teacher",
         ),
+        (
+            {"synthesis": Synthesis(share=0.0, teacher="brain")},
+            "synthesis.share: expected 1 with a teacher, .* got 0.0",
+        ),
+        (
+            {
+                "objective": replace(CONFIG.objective, end_point_error=1.0),
+                "synthesis": Synthesis(share=1.0, teacher="brain"),
+                "teacher": "brain+fast",
+            },
+            r"teacher brain\+fast: expected none but synthesis.teacher",
+        ),
     ],
 )
 def test_objectives_that_synthesized_pairs_cannot_serve_are_refused(changes, error):
@@ -208,6 +221,39 @@ def test_the_table_counts_and_not_its_place(maps, tmp_path):
         config = replace(CONFIG, synthesis=Synthesis(share=1.0, tissues=path))
         facts.append(recipe_facts((), Recipe(PREPROCESSING, CASCADE, config)))
     assert facts[0] == facts[1] != facts[2]
+
+
+def test_a_teacher_of_another_grid_is_refused_before_scans_are_read(maps, tmp_path):
+    objective = replace(CONFIG.objective, end_point_error=1.0)
+    synthesis = Synthesis(share=1.0, teacher="hippocampus")
+    config = replace(CONFIG, synthesis=synthesis, objective=objective)
+    cases = read_manifest(maps, may_lack_scans=True)
+    gone = [replace(case, labels=tmp_path / "gone.nii.gz") for case in cases]
+    with pytest.raises(InputError, match="teacher hippocampus: expected a model for"):
+        train(gone, Recipe(PREPROCESSING, CASCADE, config), out=tmp_path / "run")
+
+
+def test_the_weights_of_a_teacher_count_and_not_their_place(tmp_path):
+    """A run is not resumed with other flows to learn, and a model names no folder."""
+    objective = replace(CONFIG.objective, end_point_error=1.0)
+    facts = []
+    for folder, strength in (("a", 0.1), ("b", 0.1), ("c", 0.2)):
+        (tmp_path / folder).mkdir()
+        model = tiny_model("D", PREPROCESSING.shape, strength=strength)
+        path = save_model(model, tmp_path / folder / "pupil.safetensors")
+        synthesis = Synthesis(share=1.0, teacher=str(path))
+        config = replace(CONFIG, synthesis=synthesis, objective=objective)
+        facts.append(recipe_facts((), Recipe(PREPROCESSING, CASCADE, config)))
+    assert facts[0] == facts[1] != facts[2]
+    assert str(tmp_path) not in str(facts)
+
+
+def test_a_shipped_teacher_is_stated_by_its_name():
+    objective = replace(CONFIG.objective, end_point_error=1.0)
+    synthesis = Synthesis(share=1.0, teacher="brain")
+    config = replace(CONFIG, synthesis=synthesis, objective=objective)
+    facts = recipe_facts((), Recipe(PREPROCESSING, CASCADE, config))
+    assert facts["training"]["synthesis"]["teacher"] == "brain"
 
 
 def test_a_cohort_of_label_maps_is_planned_and_its_plan_is_read_back(maps, tmp_path):

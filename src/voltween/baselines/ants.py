@@ -66,6 +66,7 @@ ants_affine = Tool(
     task=lambda: _command(_RIGID_AND_AFFINE),
     read=_read,
     moved="moved.nii",
+    is_affine=True,
 )
 """The paper's command for affine pre-alignment; fixed to moving world mm."""
 

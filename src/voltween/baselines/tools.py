@@ -36,6 +36,8 @@ class Tool:
     """Reads the transform, fixed to moving world mm, from the tool's folder."""
     moved: str
     """File name of the tool's moved image."""
+    is_affine: bool = False
+    """Whether its transforms may not bend; the verdict has other limits for those."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """Settings other than the published ones, by name."""
     initial: Callable[[Grid, Grid], Affine] | None = None

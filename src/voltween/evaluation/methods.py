@@ -68,7 +68,12 @@ def tool_method(
 ) -> Method:
     """Another registration tool as a method, with a time limit per pair."""
     facts = {**_version_of(tool.package), **tool.facts}
-    return Method(name, lambda: _load_tool(tool, time_limit_minutes), facts)
+    return Method(
+        name,
+        lambda: _load_tool(tool, time_limit_minutes),
+        facts,
+        criterion=Criterion(answer="unbent" if tool.is_affine else "refined"),
+    )
 
 
 def model_method(name: str, model: str, *, device: str = "cpu") -> Method:

@@ -11,7 +11,7 @@ from voltween.evaluation.records import Record, kept_report, kept_thumbnail
 from voltween.evaluation.report.summaries import UNREGISTERED
 from voltween.evaluation.scores import PairScore
 from voltween.figures import write_thumbnail
-from voltween.refinement import choose_refinement
+from voltween.refinement import Refinement, choose_refinement
 from voltween.registration import (
     Carried,
     Origin,
@@ -27,8 +27,12 @@ from voltween.storage import output_folder, whole_file
 Reports = Literal["none", "doubtful", "all"]
 _BEFORE, _AFTER = "before", "registered"
 _ROLES = ("fixed", "moving")
-_REFINED = choose_refinement(None, has_model=False, transform="deformable")
-"""Any refinement, as the verdict of a refined answer has other limits."""
+_REFINEMENTS: dict[str, Refinement | None] = {
+    "network": None,
+    "unbent": choose_refinement(None, has_model=False, transform="affine"),
+    "refined": choose_refinement(None, has_model=False, transform="deformable"),
+}
+"""Any refinement of a kind, as the verdict has limits for each."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ class Pictures:
             _registration(method, pair),
             _facts(method, cases, pair.record),
             carried=Carried(pair.fixed.labels, pair.moving.labels),
-            structures={},
+            structures={**pair.moving.label_names, **pair.fixed.label_names},
             options=ReportOptions(self.crop),
         )
         output_folder(path.parent)
@@ -117,7 +121,7 @@ def _registration(method: Method, pair: Measured) -> Registration:
         before,
         tuple(TweeningStage(name, transform) for name, transform in named.items()),
         seconds={},
-        refinement=_REFINED if criterion.answer == "refined" else None,
+        refinement=_REFINEMENTS[criterion.answer],
     )
 
 

@@ -67,6 +67,9 @@ def renumber(labels: LabelMap, named: NamedLabels) -> LabelMap:
     """
     if all(label.stored == label.number for label in named):
         return labels
-    table = np.zeros(1 + max(labels.data.max(), *(n.stored for n in named)), np.uint16)
-    table[[n.stored for n in named]] = [n.number for n in named]
+    last = max(int(labels.data.max(initial=0)), *(label.stored for label in named))
+    largest = max(label.number for label in named)
+    kind = np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32
+    table = np.zeros(1 + last, kind)
+    table[[label.stored for label in named]] = [label.number for label in named]
     return LabelMap(table[labels.data], labels.grid)

@@ -15,15 +15,17 @@ def end_point_error(
 ) -> Float[Tensor, ""]:
     """Mean distance, in voxels, between the vectors of a flow and of a target flow.
 
-    Voxels whose target is not a number have no target and do not count. Without any
-    target, the error is 0.
+    Voxels whose target is not a number have no target and do not count. The error is
+    the mean of those of the pairs, as devices share the pairs of a step; that of a pair
+    without any target is 0.
 
     The loss of the paper's supervised variant (section V-A, "supervised").
     """
     is_known = target.isfinite().all(dim=1)
     difference = flow - target.nan_to_num()
     distance = difference.square().sum(dim=1).add(_VANISHING).sqrt()
-    return (distance * is_known).sum() / is_known.sum().clamp_min(1)
+    sums = (distance * is_known).sum((1, 2, 3))
+    return (sums / is_known.sum((1, 2, 3)).clamp_min(1)).mean()
 
 
 def dice_loss(

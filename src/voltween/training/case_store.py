@@ -41,13 +41,11 @@ class CaseStore:
                 teacher cannot be used.
         """
         config = self.recipe.training
-        name = config.synthesis.teacher
-        return Synthesizer(
-            self._volumes(cases),
-            self._renderer,
-            config.labels_per_pair,
-            None if name is None else teacher_named(name, self.recipe.preprocessing),
-        )
+        name, grid = config.synthesis.teacher, self.recipe.preprocessing
+        # A teacher that cannot be used is reported before any scan is read.
+        teacher = None if name is None else teacher_named(name, grid)
+        most = config.labels_per_pair
+        return Synthesizer(self._volumes(cases), self._renderer, most, teacher)
 
     def validation(self, cases: Sequence[Case]) -> Sequence[Sample]:
         """The scans to validate on; label maps alone are shown in random contrasts."""

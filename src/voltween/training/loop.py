@@ -36,6 +36,7 @@ from voltween.training.objective import Objective, PairBatch, pair_losses, total
 from voltween.training.recipe import Recipe, learning_rate
 from voltween.training.run_folder import Progress, RunFolder, environment
 from voltween.training.samples import Sample
+from voltween.training.teachers import teacher_identity
 from voltween.training.training_data import TrainingData, load_training_data
 from voltween.training.validation import (
     INVERTED,
@@ -360,7 +361,9 @@ def recipe_facts(cases: Sequence[Case], recipe: Recipe) -> dict[str, Any]:
         **config_facts(recipe.network),
         "training": asdict(recipe.training),
     }
-    tissues = recipe.training.synthesis.tissues
-    if tissues is not None:  # the table itself, wherever it lies
-        facts["training"]["synthesis"]["tissues"] = content_digest(tissues)
+    synthesis, stated = recipe.training.synthesis, facts["training"]["synthesis"]
+    if synthesis.tissues is not None:  # the table itself, wherever it lies
+        stated["tissues"] = content_digest(synthesis.tissues)
+    if synthesis.teacher is not None:
+        stated["teacher"] = teacher_identity(synthesis.teacher)
     return json.loads(json.dumps(facts))

@@ -123,9 +123,9 @@ class TrainConfig:
                 "flows exist for one direction only",
                 got="both",
             )
-
         if self.synthesis.share > 0:
             self._check_synthesis()
+        self._check_teacher_of_synthesis()
 
     def _check_synthesis(self) -> None:
         objective = self.objective
@@ -135,7 +135,6 @@ class TrainConfig:
                 expected="an overlap term, as synthesized pairs have labels",
                 got=f"overlap = {list(objective.overlap)}",
             )
-        self._check_teacher_of_synthesis()
         if objective.affine_similarity > 0 or any(objective.dense_similarity):
             raise InputError(
                 about="objective",
@@ -147,18 +146,25 @@ class TrainConfig:
 
     def _check_teacher_of_synthesis(self) -> None:
         weight, synthesis = self.objective.end_point_error, self.synthesis
-        if (weight > 0) != (synthesis.teacher is not None):
+        if synthesis.teacher is not None and synthesis.share < 1:
+            raise InputError(
+                about="synthesis.share",
+                expected="1 with a teacher, whose flows are those of synthesized pairs",
+                got=synthesis.share,
+            )
+        if synthesis.share > 0 and (weight > 0) != (synthesis.teacher is not None):
             raise InputError(
                 about="synthesis.teacher",
                 expected="a teacher and an end_point_error above 0 as the weight of "
                 "its flows, or neither",
                 got=f"{synthesis.teacher} and {weight:g}",
             )
-        if synthesis.teacher is not None and synthesis.share < 1:
+        if synthesis.share > 0 and self.teacher != _ANTS:
             raise InputError(
-                about="synthesis.share",
-                expected="1 with a teacher, whose flows are those of synthesized pairs",
-                got=synthesis.share,
+                about=f"teacher {self.teacher}",
+                expected="none but synthesis.teacher, as all flows to learn are those "
+                "of synthesized pairs",
+                got="both" if synthesis.teacher else "it alone",
             )
 
     def _check_numbers(self) -> None:
