@@ -128,7 +128,8 @@ def test_an_image_is_the_same_as_with_everything(outcomes):
     moved, applied = (
         io.read(folder / n) for n in ("slim/moved.nii.gz", "applied.nii.gz")
     )
-    np.testing.assert_allclose(moved.data, applied.data, rtol=1e-5, atol=1e-2)
+    # The file has the transform in steps of a 2048th of its spacing.
+    np.testing.assert_allclose(moved.data, applied.data, rtol=1e-3, atol=1e-2)
 
 
 @needs_native
