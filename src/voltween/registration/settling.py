@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal, NamedTuple, cast, get_args
 
 from voltween.errors import FitWarning, InputError
@@ -89,10 +90,11 @@ def settle_refinement(
     """
     has_model = settled.model is not None
     if wanted == AUTO:
-        effort = usual_of(settled.name).effort
-        if effort is None and guidance.is_empty and has_model:
+        usual = usual_of(settled.name)
+        if usual.effort is None and guidance.is_empty and has_model:
             return None
-        return choose_refinement(effort, has_model=has_model)
+        refinement = choose_refinement(usual.effort, has_model=has_model)
+        return replace(refinement, similarity=usual.similarity)
     if wanted in get_args(Effort):
         return choose_refinement(cast(Effort, wanted), has_model=has_model)
     if wanted in get_args(TransformKind):

@@ -5,7 +5,7 @@
 
 from typing import Literal, NamedTuple
 
-from voltween.refinement import WITHOUT_MODEL, Effort
+from voltween.refinement import WITHOUT_MODEL, Effort, RefinementSimilarity
 
 Answer = Literal["network", "unbent", "refined"]
 """How an answer was found: by the network alone; as the best rigid, similarity or
@@ -37,6 +37,8 @@ class Usual(NamedTuple):
     """With refinement."""
     roughness: float
     """Largest SD of the log Jacobian of right answers."""
+    similarity: RefinementSimilarity = "local correlation"
+    """What the refinement compares, if nothing is said about it."""
 
     def similarities(self, answer: Answer) -> Similarities:
         """Those of answers that were found in this way."""
@@ -90,6 +92,9 @@ _OTHER = Usual(
     refined=Similarities(0.35, 0.45),
     roughness=0.7,
 )
+# Chosen by the Dice of scans in changed intensities (docs/models.md); answers of other
+# contrasts have no usual values yet.
+_USUAL["brain-any"] = _OTHER._replace(similarity="normalized mutual information")
 
 
 def usual_of(model_name: str) -> Usual:

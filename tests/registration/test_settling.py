@@ -1,0 +1,30 @@
+"""What a registration is settled on if little is said about it."""
+
+from dataclasses import replace
+
+import pytest
+
+from support.scans import tiny_model
+from voltween.refinement import ACCURATE
+from voltween.registration.guidance import Guidance
+from voltween.registration.settling import (
+    AUTO,
+    SettledModel,
+    settle_refinement,
+)
+
+NMI = "normalized mutual information"
+
+
+@pytest.mark.parametrize(
+    ("name", "similarity"), [("brain", "local correlation"), ("brain-any", NMI)]
+)
+def test_the_model_decides_what_is_compared(name, similarity):
+    settled = SettledModel(replace(tiny_model(), name=name), "")
+    refinement = settle_refinement(AUTO, settled, Guidance())
+    assert refinement == replace(ACCURATE, similarity=similarity)
+
+
+def test_what_is_asked_for_is_not_changed():
+    settled = SettledModel(replace(tiny_model(), name="brain-any"), "")
+    assert settle_refinement("accurate", settled, Guidance()) == ACCURATE
