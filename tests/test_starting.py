@@ -120,3 +120,25 @@ def test_a_process_that_has_not_finished_ends_as_usual():
 def test_streams_that_are_closed_do_not_hide_the_end():
     ending = ENDING.format(finished=True, last="sys.stdout.flush(); sys.stdout.close()")
     assert finish(start(code=ending))[0] == 0
+
+
+POLICY = """
+import os, sys
+from voltween.__main__ import main
+sys.argv[1:] = ["--version"]
+main()
+print(os.environ["OMP_WAIT_POLICY"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [(None, "passive"), ("active", "active")]
+)
+def test_threads_sleep_while_they_wait_unless_told_otherwise(
+    given, expected, monkeypatch
+):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if given:
+        monkeypatch.setenv("OMP_WAIT_POLICY", given)
+    _, output, _ = finish(start(code=POLICY))
+    assert output.split()[-1] == expected

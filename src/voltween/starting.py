@@ -22,6 +22,17 @@ def heed_interrupts() -> None:
         signal.signal(signal.SIGINT, _end)
 
 
+def let_threads_sleep() -> None:
+    """Has threads sleep while they wait for one another, unless told otherwise.
+
+    By default, they wait busily. Where programs share the cores, that takes the time of
+    the very thread that is waited for: beside two other programs on two cores, a
+    refinement took over ten times as long. On a quiet machine, it makes no difference.
+    OpenMP reads this when PyTorch is imported.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
 def pause_collector() -> None:
     """Stops Python's search for unused cycles of objects until `resume_collector`.
 
