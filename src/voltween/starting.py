@@ -26,8 +26,8 @@ def let_threads_sleep() -> None:
     """Has threads sleep while they wait for one another, unless told otherwise.
 
     By default, they wait busily. Where programs share the cores, that takes the time of
-    the very thread that is waited for: beside two other programs on two cores, a
-    refinement took over ten times as long. On a quiet machine, it makes no difference.
+    the very thread that is waited for: of three registrations at once on two cores,
+    each took up to 34 s instead of 5. On a quiet machine, it makes no difference.
     OpenMP reads this when PyTorch is imported.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
