@@ -89,7 +89,7 @@ def _facts(name: str, description: dict[str, Any]) -> dict[str, str]:
         "network": f"{network.title}, {shape} voxels of {spacing} mm",
         "trained on": _training(provenance),
         "measured": provenance.get("measured", ""),
-        "--refine auto": usual_of(name).effort or "none",
+        "--refine auto": _usual_refinement(name),
     }
 
 
@@ -110,3 +110,9 @@ def _training(provenance: dict[str, Any]) -> str:
     scans = provenance.get("train_scans", len(cases) if cases is not None else "?")
     source = [text] if (text := provenance.get("data")) else []
     return "; ".join([*source, f"{scans} scans, {provenance.get('steps', '?')} steps"])
+
+
+def _usual_refinement(name: str) -> str:
+    """The refinement that a model gets if nothing is said about it."""
+    usual = usual_of(name)
+    return f"{usual.effort}, {usual.similarity}" if usual.effort else "none"
