@@ -38,7 +38,7 @@ class Case:
 
     @property
     def label_facts(self) -> dict[str, Any]:
-        """What the labels depend on besides their file; empty if it states no names."""
+        """Facts on the labels besides their file; empty if it states no names."""
         named = [list(label) for label in self.named_labels]
         return {"named_labels": named} if named else {}
 

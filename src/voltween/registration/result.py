@@ -84,7 +84,7 @@ class Registration:
 
     @property
     def answer(self) -> Answer:
-        """How the answer was found; the verdict depends on it."""
+        """The way in which the answer was found; the verdict depends on it."""
         if self.refinement is None:
             return "network"
         return "refined" if self.refinement.transform == "deformable" else "unbent"
