@@ -25,6 +25,12 @@ def test_the_model_decides_what_is_compared(name, similarity):
     assert refinement == replace(ACCURATE, similarity=similarity)
 
 
-def test_what_is_asked_for_is_not_changed():
+@pytest.mark.parametrize("wanted", ["fast", "accurate", "rigid"])
+def test_what_a_refinement_by_name_compares_is_up_to_the_model(wanted):
     settled = SettledModel(replace(tiny_model(), name="brain-any"), "")
-    assert settle_refinement("accurate", settled, Guidance()) == ACCURATE
+    assert settle_refinement(wanted, settled, Guidance()).similarity == NMI
+
+
+def test_settings_that_are_given_are_not_changed():
+    settled = SettledModel(replace(tiny_model(), name="brain-any"), "")
+    assert settle_refinement(ACCURATE, settled, Guidance()) is ACCURATE

@@ -1,7 +1,7 @@
 """The registration of two scans from their files into a folder: one unit of work."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial, reduce
 from operator import matmul
 from pathlib import Path
@@ -15,7 +15,7 @@ from voltween.batches.label_names import names_of_pair, number_by_names
 from voltween.batches.options import RegistrationOptions
 from voltween.errors import InputError
 from voltween.models import weights_digest
-from voltween.refinement import Step
+from voltween.refinement import Refinement, Step
 from voltween.registration import (
     AUTO,
     Carried,
@@ -31,6 +31,7 @@ from voltween.registration import (
     recording_warnings,
     register,
     settle_model,
+    usual_of,
     write_registration,
 )
 from voltween.spatial import (
@@ -189,7 +190,10 @@ def _structures(job: PairJob) -> dict[int, str]:
 def _refinement(job: PairJob, settled: SettledModel) -> RefinementChoice:
     options = job.options.refinement
     has_model = settled.model is not None
-    return options.choice(has_model=has_model, has_guidance=job.has_guidance)
+    choice = options.choice(has_model=has_model, has_guidance=job.has_guidance)
+    if isinstance(choice, Refinement) and options.similarity is None:
+        return replace(choice, similarity=usual_of(settled.name).similarity)
+    return choice
 
 
 def _model_digest(options: RegistrationOptions, settled: SettledModel) -> str | None:

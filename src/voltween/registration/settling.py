@@ -86,28 +86,29 @@ def settle_refinement(
 ) -> Refinement | None:
     """The refinement itself, by its name, or the one that pays with the model.
 
-    Guidance needs a refinement, and gets one if the choice is left open.
+    Guidance needs a refinement, and gets one if the choice is left open. What a
+    refinement by name compares depends on the model.
     """
-    has_model = settled.model is not None
-    if wanted == AUTO:
-        usual = usual_of(settled.name)
-        if usual.effort is None and guidance.is_empty and has_model:
-            return None
-        refinement = choose_refinement(usual.effort, has_model=has_model)
-        return replace(refinement, similarity=usual.similarity)
-    if wanted in get_args(Effort):
-        return choose_refinement(cast(Effort, wanted), has_model=has_model)
-    if wanted in get_args(TransformKind):
-        kind = cast(TransformKind, wanted)
-        return choose_refinement("accurate", has_model=has_model, transform=kind)
     if wanted is None or isinstance(wanted, Refinement):
         return wanted
-    raise InputError(
-        about="refinement",
-        expected="settings, None, or one of "
-        + ", ".join(("auto", *get_args(Effort), *get_args(TransformKind))),
-        got=repr(wanted),
-    )
+    usual, has_model = usual_of(settled.name), settled.model is not None
+    effort = usual.effort
+    kind: TransformKind = "deformable"
+    if wanted == AUTO and effort is None and guidance.is_empty and has_model:
+        return None
+    if wanted in get_args(Effort):
+        effort = cast(Effort, wanted)
+    elif wanted in get_args(TransformKind):
+        effort, kind = "accurate", cast(TransformKind, wanted)
+    elif wanted != AUTO:
+        raise InputError(
+            about="refinement",
+            expected="settings, None, or one of "
+            + ", ".join(("auto", *get_args(Effort), *get_args(TransformKind))),
+            got=repr(wanted),
+        )
+    named = choose_refinement(effort, has_model=has_model, transform=kind)
+    return replace(named, similarity=usual.similarity)
 
 
 def settle_features(
