@@ -5,28 +5,46 @@
         --methods run/best.safetensors brain+accurate none+accurate
     python runs/contrasts.py show rows.csv
 
-A method is a model, or "none", with +fast or +accurate for a refinement. "measure" adds
-a row per method, condition and pair of `val` scans, and goes on where it ended; "show"
-prints a table of the mean Dice per condition and method.
+A method is a model, or "none", with +fast or +accurate for a refinement, which may be
+followed by what it compares (+accurate+MIND-SSC), or another tool by its name in
+`voltween compare`, such as greedy-nmi. "measure" adds a row per
+method, condition and pair of `val` scans, and goes on where it ended; "show" prints a
+table of the mean Dice per condition and method. Processor seconds are those of one
+thread if OMP_NUM_THREADS is 1.
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import tyro
-from shared import LabeledScan, Manifest, final_dice, read_rows, val_pairs, write_rows
+from shared import (
+    LabeledScan,
+    Manifest,
+    final_dice,
+    mean_dice,
+    read_rows,
+    val_pairs,
+    write_rows,
+)
 
 from refinement import CHANGES, from_0_to_1
+from voltween.baselines import TOOLS, Tool
 from voltween.cohorts import mask_by_labels
-from voltween.losses import Similarity
+from voltween.metrics import dice_per_label
 from voltween.models import Model, load_model
 from voltween.refinement import WITHOUT_MODEL, Refinement, split_name
-from voltween.registration import register
-from voltween.spatial import Grid, Image, directions_to_ras, resample_smoothly
+from voltween.registration import register, settle_named
+from voltween.spatial import (
+    Grid,
+    Image,
+    directions_to_ras,
+    labels_in_common,
+    resample_smoothly,
+)
 
 _REMAPPINGS = 10
 _KNOTS = 5
@@ -34,6 +52,9 @@ _DARK = 0.05  # of the intensity range: background, which remappings of tissue k
 _SLICE_MM = 5.0
 
 Pair = tuple[Image, Image]
+Truth = tuple[LabeledScan, LabeledScan]
+Row = dict[str, str | float]
+Answer = Callable[[Pair, Truth], Row]
 
 
 @dataclass(frozen=True)
@@ -44,8 +65,6 @@ class Measure:
     rows: tyro.conf.Positional[Path]
     """CSV to which rows are added."""
     methods: tuple[str, ...] = ("brain",)
-    similarity: Similarity | None = None
-    """Similarity of refinements; that of the preset if not given."""
     conditions: tuple[str, ...] = ()
     """Beginnings of the names of conditions; all if not given."""
     max_pairs: int = 3
@@ -54,16 +73,15 @@ class Measure:
         """Measure what is missing; write after every pair."""
         rows = read_rows(self.rows) if self.rows.exists() else []
         done = {tuple(row[name] for name in _KEY) for row in rows}
-        methods = {name: _method(name, self.similarity) for name in self.methods}
+        methods = {name: _method(name) for name in self.methods}
         for names, fixed, moving in val_pairs(self.manifest, self.max_pairs):
             for condition, change in self._chosen().items():
                 images = change(fixed, moving)
-                for method, (model, refinement) in methods.items():
-                    shown = f"{method} {self.similarity}" if self.similarity else method
-                    key = (shown, condition, *names)
+                for method, answer in methods.items():
+                    key = (method, condition, *names)
                     if key in done:
                         continue
-                    row = _measure(images, (fixed, moving), model, refinement)
+                    row = answer(images, (fixed, moving))
                     rows.append(dict(zip(_KEY, key, strict=True)) | row)
                     write_rows(rows, self.rows)
                     print(*rows[-1].values(), flush=True)
@@ -107,23 +125,18 @@ def _mean(rows: Sequence[dict[str, str]], condition: str, method: str) -> str:
     return f"{np.mean(values):.3f} (least {min(values):.3f})" if values else ""
 
 
-def _method(
-    name: str, similarity: Similarity | None
-) -> tuple[Model | None, Refinement | None]:
-    """The model and the refinement that a name stands for."""
-    base, refinement = split_name(name)
+def _method(name: str) -> Answer:
+    """What a name stands for: a tool, or a model and its refinement."""
+    if name in TOOLS:
+        return partial(_by_tool, TOOLS[name])
+    base, named = split_name(name)
     model = None if base == WITHOUT_MODEL else load_model(base)
-    if refinement is not None and similarity is not None:
-        refinement = replace(refinement, similarity=similarity)
-    return model, refinement
+    return partial(_by_voltween, model, settle_named(base, named))
 
 
-def _measure(
-    images: Pair,
-    truth: tuple[LabeledScan, LabeledScan],
-    model: Model | None,
-    refinement: Refinement | None,
-) -> dict[str, float]:
+def _by_voltween(
+    model: Model | None, refinement: Refinement | None, images: Pair, truth: Truth
+) -> Row:
     start = time.process_time()
     result = register(*images, model=model, refinement=refinement)
     seconds = time.process_time() - start
@@ -131,6 +144,19 @@ def _measure(
         "dice": round(final_dice(result, truth[0][1], truth[1][1]), 5),
         "folding_percent": result.folding_percent,
         "processor_seconds": round(seconds, 2),
+    }
+
+
+def _by_tool(tool: Tool, images: Pair, truth: Truth) -> Row:
+    transform, used = tool.run(*images, threads=1)
+    (_, fixed), (_, moving) = truth
+    moved = transform.resample(moving, onto=fixed.grid)
+    per_label = dice_per_label(fixed.data, moved.data)
+    shared = labels_in_common(fixed, moving)
+    return {
+        "dice": round(mean_dice({label: per_label[label] for label in shared}), 5),
+        "folding_percent": "",
+        "processor_seconds": round(used.processor_seconds, 2),
     }
 
 

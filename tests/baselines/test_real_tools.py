@@ -12,7 +12,7 @@ from voltween.baselines import TOOLS, ants, convexadam, elastix, greedy
 from voltween.errors import MissingPackageError
 from voltween.evaluation.method_names import centers
 from voltween.metrics import dice_per_label
-from voltween.spatial import Affine, align_centers
+from voltween.spatial import Affine, Image, align_centers
 
 
 def quick(name):
@@ -112,8 +112,15 @@ def test_the_names_of_comparisons_are_those_of_the_tools():
     assert TOOLS["convexadam"] is convexadam.convexadam
     assert set(TOOLS) == {
         *("ants", "ants-affine", "ants-syn", "ants-syncc", "elastix"),
-        *("greedy", "convexadam"),
+        *("greedy", "greedy-nmi", "convexadam"),
     }
+
+
+def test_mutual_information_aligns_an_inverted_scan():
+    fixed, moving, true = affine_pair((13, 38))
+    inverted = Image(moving.data.max() - moving.data, moving.grid)
+    transform, _ = quick("greedy-nmi").run(fixed, inverted, threads=1)
+    assert error_mm(transform, true, fixed.grid) < 1.5
 
 
 @pytest.mark.parametrize("name", ["greedy", "convexadam"])

@@ -14,13 +14,18 @@ from voltween import io
 from voltween.baselines.tools import Tool
 from voltween.spatial import Affine, Transform
 
-_PAIR = "-i fixed.nii moving.nii -m NCC 2x2x2 -n 100x50x10"
-_COMMANDS = (
-    f"-a -dof 12 -ia-image-centers {_PAIR} -o affine.mat",
-    # -wp 0: by default, displacements are rounded to tenths of a voxel in the file.
-    f"-s 1.732vox 0.7071vox {_PAIR} -it affine.mat -wp 0 -o warp.nii.gz",
-    "-rf fixed.nii -rm moving.nii moved.nii -r warp.nii.gz affine.mat",
-)
+_MOVE = "-rf fixed.nii -rm moving.nii moved.nii -r warp.nii.gz affine.mat"
+
+
+def _commands(metric: str) -> tuple[str, ...]:
+    """The affine part, the deformable part, and the moved image."""
+    pair = f"-i fixed.nii moving.nii -m {metric} -n 100x50x10"
+    return (
+        f"-a -dof 12 -ia-image-centers {pair} -o affine.mat",
+        # -wp 0: by default, displacements are rounded to tenths of a voxel in the file.
+        f"-s 1.732vox 0.7071vox {pair} -it affine.mat -wp 0 -o warp.nii.gz",
+        _MOVE,
+    )
 
 
 def _read(folder: Path) -> Transform:
@@ -29,15 +34,22 @@ def _read(folder: Path) -> Transform:
     return affine @ io.read_transform(folder / "warp.nii.gz")
 
 
-greedy = Tool(
-    name="greedy",
-    package="picsl-greedy",
-    task=lambda: {"tool": "greedy", "commands": _COMMANDS},
-    read=_read,
-    moved="moved.nii",
-)
+def _greedy(metric: str) -> Tool:
+    return Tool(
+        name="greedy",
+        package="picsl-greedy",
+        task=lambda: {"tool": "greedy", "commands": _commands(metric)},
+        read=_read,
+        moved="moved.nii",
+    )
+
+
+greedy = _greedy("NCC 2x2x2")
 """greedy: local correlation, affine then deformable; fixed to moving world mm.
 
 The affine stage starts with the centers of the two scans aligned. With one thread, the
 result is always the same.
 """
+
+greedy_nmi = _greedy("NMI")
+"""The same with normalized mutual information, for scans of different contrasts."""

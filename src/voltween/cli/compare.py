@@ -26,10 +26,13 @@ class Compare:
     Methods: identity (no registration), centres (image centers aligned), ants (the
     command of the VTN paper), ants-affine (its command for pre-alignment), ants-syn and
     ants-syncc (of antspyx), elastix (affine, then B-splines with 1000 iterations),
-    greedy (affine, then deformable, with local correlation), convexadam (ConvexAdam
-    with MIND features; without an affine stage, it starts with the image centers
-    aligned), voxelmorph (VoxelMorph-2, first trained on the manifest's `train` cases,
-    which takes long), voxelmorph:FILE (trained before), model:NAME_OR_FILE. With
+    greedy (affine, then deformable, with local correlation), greedy-nmi (the same with
+    normalized mutual information), convexadam (ConvexAdam with MIND features; without
+    an affine stage, it starts with the image centers aligned), voxelmorph
+    (VoxelMorph-2, first trained on the manifest's `train` cases, which takes long),
+    voxelmorph:FILE (trained before), model:NAME_OR_FILE, and refined,
+    model:NAME_OR_FILE+fast or +accurate, after which a similarity may follow, as in
+    model:brain+accurate+features; model:none+fast optimizes on the pair alone. With
     aligned: before a name, the scans are registered on the atlas of --aligned, and the
     transform is mapped back and measured on the original scans. It writes tables,
     statistical tests and plots. Pairs that cannot be registered are listed and make the

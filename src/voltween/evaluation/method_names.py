@@ -1,11 +1,12 @@
 """The names by which comparisons know methods.
 
 A name is "identity", "centres", a tool ("ants", "ants-affine", "ants-syn",
-"ants-syncc", "elastix", "greedy", "convexadam"), "voxelmorph" (trained first),
-"voxelmorph:FILE" or "model:NAME_OR_FILE". The last two may end in "+fast" or
+"ants-syncc", "elastix", "greedy", "greedy-nmi", "convexadam"), "voxelmorph" (trained
+first), "voxelmorph:FILE" or "model:NAME_OR_FILE". The last two may end in "+fast" or
 "+accurate", which refines the transform on the pair; "model:none+fast" and
-"model:none+accurate" optimize it on the pair alone. "aligned:" before a name registers
-scans that are aligned to an atlas.
+"model:none+accurate" optimize it on the pair alone. After this, a similarity may
+follow, with hyphens for spaces: "model:brain+accurate+features". "aligned:" before a
+name registers scans that are aligned to an atlas.
 """
 
 from collections.abc import Sequence

@@ -13,7 +13,12 @@ from voltween.errors import InputError
 from voltween.models import load_model, weights_digest
 from voltween.process import Used, installed_version
 from voltween.refinement import WITHOUT_MODEL, Refinement, split_name
-from voltween.registration import Criterion, register, register_by_network
+from voltween.registration import (
+    Criterion,
+    register,
+    register_by_network,
+    settle_named,
+)
 from voltween.spatial import Image, Transform
 
 
@@ -82,7 +87,8 @@ def model_method(name: str, model: str, *, device: str = "cpu") -> Method:
     Raises:
         InputError: If there is no such model.
     """
-    file, refinement = split_name(model)
+    file, named = split_name(model)
+    refinement = settle_named(file, named)
     if file == WITHOUT_MODEL and refinement is None:
         raise InputError(
             about=name,

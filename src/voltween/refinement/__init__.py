@@ -17,6 +17,7 @@ from voltween.refinement.presets import FAST as FAST
 from voltween.refinement.presets import FAST_ALONE as FAST_ALONE
 from voltween.refinement.presets import WITHOUT_MODEL as WITHOUT_MODEL
 from voltween.refinement.presets import Effort as Effort
+from voltween.refinement.presets import NamedRefinement as NamedRefinement
 from voltween.refinement.presets import choose_refinement as choose_refinement
 from voltween.refinement.presets import from_scratch as from_scratch
 from voltween.refinement.presets import split_name as split_name

@@ -1,12 +1,13 @@
 """The usual refinements and their names."""
 
 from dataclasses import replace
-from typing import Literal, cast, get_args
+from typing import Literal, NamedTuple, cast, get_args
 
 from voltween.refinement.settings import (
     AffineLevel,
     Level,
     Refinement,
+    RefinementSimilarity,
     TransformKind,
 )
 
@@ -14,18 +15,40 @@ WITHOUT_MODEL = "none"
 """The model name that stands for instance optimization without a model."""
 
 
-def split_name(name: str) -> tuple[str, Refinement | None]:
+class NamedRefinement(NamedTuple):
+    """A refinement by the words at the end of a method's name."""
+
+    effort: "Effort"
+    similarity: RefinementSimilarity | None = None
+    """None for the one that is usual with the model."""
+
+    def settings(
+        self, *, has_model: bool, usual: RefinementSimilarity = "local correlation"
+    ) -> Refinement:
+        """The settings, which compare what is usual unless the name says it."""
+        refinement = choose_refinement(self.effort, has_model=has_model)
+        return replace(refinement, similarity=self.similarity or usual)
+
+
+def split_name(name: str) -> tuple[str, NamedRefinement | None]:
     """Splits a name into the model and its refinement, None where it has none.
 
-    "hippocampus+fast" is the shipped model hippocampus with the fast refinement. A
-    model file may have plus signs in its own name.
+    "hippocampus+fast" is the shipped model hippocampus with the fast refinement;
+    "none+accurate+normalized-mutual-information" also says what is compared, by the
+    similarity's name with hyphens. A model file may have plus signs in its own name.
     """
     model, plus, effort = name.rpartition("+")
-    efforts = ALONE if model == WITHOUT_MODEL else REFINEMENTS
+    similarity = _SIMILARITIES.get(effort)
+    if similarity is not None:
+        model, plus, effort = model.rpartition("+")
     if plus and effort in get_args(Effort):
-        return model, efforts[cast(Effort, effort)]
+        return model, NamedRefinement(cast(Effort, effort), similarity)
     return name, None
 
+
+_SIMILARITIES: dict[str, RefinementSimilarity] = {
+    name.replace(" ", "-"): name for name in get_args(RefinementSimilarity)
+}
 
 FAST = Refinement((Level(2, 15, 0.5), Level(1, 10, 0.2)), update_variation=2.0)
 """After a network: takes a few times as long as the network."""

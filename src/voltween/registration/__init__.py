@@ -28,6 +28,7 @@ from voltween.registration.settling import ModelChoice as ModelChoice
 from voltween.registration.settling import RefinementChoice as RefinementChoice
 from voltween.registration.settling import SettledModel as SettledModel
 from voltween.registration.settling import settle_model as settle_model
+from voltween.registration.settling import settle_named as settle_named
 from voltween.registration.timing import begin_part as begin_part
 from voltween.registration.timing import watching_parts as watching_parts
 from voltween.registration.usual import usual_of as usual_of

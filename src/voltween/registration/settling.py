@@ -18,6 +18,7 @@ from voltween.refinement import (
     FEATURES,
     WITHOUT_MODEL,
     Effort,
+    NamedRefinement,
     Refinement,
     TransformKind,
     choose_refinement,
@@ -109,6 +110,17 @@ def settle_refinement(
         )
     named = choose_refinement(effort, has_model=has_model, transform=kind)
     return replace(named, similarity=usual.similarity)
+
+
+def settle_named(model_name: str, named: NamedRefinement | None) -> Refinement | None:
+    """The refinement that a method's name stands for, after a model or without one.
+
+    What it compares depends on the model, unless the name says it.
+    """
+    if named is None:
+        return None
+    usual = usual_of(model_name).similarity
+    return named.settings(has_model=model_name != WITHOUT_MODEL, usual=usual)
 
 
 def settle_features(

@@ -7,7 +7,7 @@ from typing import Literal
 from voltween.errors import InputError, check_range
 from voltween.networks import NetworkConfig
 from voltween.preprocessing import Preprocessing
-from voltween.refinement import split_name
+from voltween.refinement import FEATURES, split_name
 from voltween.training.augmentation import Augmentation
 from voltween.training.objective import RCN, VOXELMORPH, VTN_LIVER, Objective
 from voltween.training.synthesis import Synthesis
@@ -109,11 +109,12 @@ class TrainConfig:
     def __post_init__(self) -> None:
         self._check_numbers()
         is_tool = self.teacher in TOOL_TEACHERS
-        if not is_tool and split_name(self.teacher)[1] is None:
+        refinement = split_name(self.teacher)[1]
+        if not is_tool and (refinement is None or refinement.similarity == FEATURES):
             raise InputError(
                 about="teacher",
                 expected='"ants", "ants-syn", or a model with +fast or +accurate at '
-                "its end",
+                "its end, which may name a similarity of images",
                 got=repr(self.teacher),
             )
         if self.objective.end_point_error > 0 and self.objective.invertibility > 0:

@@ -140,7 +140,7 @@ def teacher_named(name: str, preprocessing: Preprocessing) -> Teacher:
     """
     if name in TOOL_TEACHERS:
         return Ants(name)
-    model, refinement = split_name(name)
+    model, named = split_name(name)
     digest = weights_digest(model)
     grid, grid_of_model = (
         (p.shape, p.spacing_mm)
@@ -153,6 +153,7 @@ def teacher_named(name: str, preprocessing: Preprocessing) -> Teacher:
             got=f"one for {_in_words(*grid_of_model)}",
             advice="train on that grid, or with another teacher",
         )
+    refinement = None if named is None else named.settings(has_model=True)
     return ModelTeacher(model, digest, refinement)
 
 
