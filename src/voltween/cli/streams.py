@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-_SIGPIPE = 13  # other programs end by this signal; Python has none on Windows
+from voltween.cli.exit_codes import EXIT_UNREAD
 
 
 def read_names_as_utf8() -> None:
@@ -40,7 +40,7 @@ def writing_to_streams() -> Iterator[None]:
         unread = [stream for stream in _streams() if _is_unread(stream)]
         if not unread:
             raise  # that of another process
-        sys.exit(128 + _SIGPIPE)
+        sys.exit(EXIT_UNREAD)
 
 
 def _streams() -> list[Any]:
