@@ -14,7 +14,11 @@ from voltween.cli.catalogue import WITHOUT_PREFIXES, overview
 from voltween.cli.common import wants_json
 from voltween.cli.exit_codes import EXIT_ERROR, EXIT_SOME_FAILED
 from voltween.cli.kinds import kind_of
-from voltween.cli.streams import read_names_as_utf8, writing_to_streams
+from voltween.cli.streams import (
+    read_names_as_utf8,
+    separate_error_stream,
+    writing_to_streams,
+)
 from voltween.process import stopping_at_signals
 from voltween.starting import finish, resume_collector
 
@@ -39,6 +43,7 @@ def main(
     is_process = arguments is None
     if is_process:
         read_names_as_utf8()
+        separate_error_stream()
     with stopping_at_signals(ends_process=is_process), writing_to_streams():
         words = list(sys.argv[1:] if arguments is None else arguments)
         with _reporting_errors():

@@ -22,6 +22,26 @@ def read_names_as_utf8() -> None:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
+def separate_error_stream() -> None:
+    """Gives what Python writes to the error stream a file descriptor of its own.
+
+    That of the system is turned away while a file is written, for the lines of
+    libraries (`process.dropped_on_failure`). Our lines would be turned away as well,
+    and a progress bar that finds no terminal for a moment is left behind on it.
+    """
+    if sys.stderr is None:
+        return
+    with suppress(OSError):  # no file of the system, or closed
+        sys.stderr.flush()
+        sys.stderr = os.fdopen(
+            os.dup(sys.stderr.fileno()),
+            "w",
+            buffering=1,
+            encoding=sys.stderr.encoding,
+            errors=sys.stderr.errors,
+        )
+
+
 @contextmanager
 def writing_to_streams() -> Iterator[None]:
     """Lets the block write any text, and ends it silently if nobody reads it.
