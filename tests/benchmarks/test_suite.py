@@ -1,6 +1,7 @@
 """The benchmarks: results equal to the plain forms, and costs checked by hand."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -39,7 +40,7 @@ from voltween.benchmarks.workloads import (
     smooth_image,
 )
 from voltween.cli import main
-from voltween.networks import CascadeConfig
+from voltween.networks import CascadeConfig, VolumeTweeningNetwork
 from voltween.training import VTN_LIVER, stage_losses, total_loss
 
 SIDE = 16
@@ -77,6 +78,20 @@ class TestNaive:
             torch.testing.assert_close(ours_tensor, plain_tensor, rtol=1e-5, atol=1e-5)
         ours_parts, plain_parts = ours.stages[-1].parts[:3], plain.stages[-1].parts[:3]
         torch.testing.assert_close(ours_parts, plain_parts, rtol=1e-5, atol=1e-5)
+
+    @pytest.mark.parametrize(
+        "settings", [{"sees": "edges"}, {"repeats": 2}, {"padding": "same-tf"}]
+    )
+    def test_cascade_has_every_setting_of_ours(self, settings):
+        network = random_network("ADD", SIDE)
+        other = VolumeTweeningNetwork(replace(network.config, **settings))
+        other.load_state_dict(network.state_dict())
+        usual, ours, plain = (
+            form(IMAGE, OTHER) for form in (network, other, naive_copy(other))
+        )
+        assert (ours.flow - usual.flow).abs().max() > 0.1  # the setting matters
+        assert [s.name for s in plain.stages] == [s.name for s in ours.stages]
+        torch.testing.assert_close(ours.flow, plain.flow, rtol=1e-4, atol=1e-4)
 
     @pytest.mark.parametrize("stages", ["A", "AD", "ADDD", "DD"])
     def test_objective_equals_ours(self, stages):

@@ -1,10 +1,18 @@
 """Cases whose label files state names: one number for all structures of one name."""
 
+import pickle
+
 import numpy as np
 
 from support.dicom import AXIAL, write_stack, write_structure_set
 from voltween import io
-from voltween.cohorts import load_case, read_manifest, read_scan
+from voltween.cohorts import (
+    join_manifests,
+    load_case,
+    read_manifest,
+    read_scan,
+    write_new_manifest,
+)
 
 SQUARE = np.array([(0, 0), (0, 3), (3, 3), (3, 0)])
 
@@ -27,6 +35,12 @@ def write_manifest(folder, labels):
     return path
 
 
+def write_manifest_of_one(folder):
+    """A manifest in another folder, of a case with labels that state a name."""
+    write_case(folder / "d", {"Skin": (1, 1)})
+    return write_manifest(folder, {"d": "set.dcm"})
+
+
 def test_structures_of_one_name_get_one_number_in_all_cases(tmp_path):
     write_case(tmp_path / "a", {"Liver": (1, 1), "Lung": (8, 1)})
     write_case(tmp_path / "b", {"Heart": (1, 1), "lung": (8, 1), "Liver": (14, 1)})
@@ -41,6 +55,42 @@ def test_structures_of_one_name_get_one_number_in_all_cases(tmp_path):
     assert load_case(second)[1].data[15, 2, 1] == 1
     assert read_scan(second).label_names == {3: "Heart", 2: "lung", 1: "Liver"}
     assert second.label_facts["named_labels"][0] == [1, 3, "Heart"]
+
+
+def test_label_files_are_opened_when_labels_are_needed_and_once(tmp_path, monkeypatch):
+    write_case(tmp_path / "a", {"Liver": (1, 1), "Lung": (8, 1)})
+    write_case(tmp_path / "b", {"Heart": (1, 1), "lung": (8, 1)})
+    path = write_manifest(tmp_path, dict.fromkeys("ab", "set.dcm"))
+    opened, structure_names = [], io.structure_names
+
+    def note(file):
+        opened.append(file)
+        return structure_names(file)
+
+    monkeypatch.setattr(io, "structure_names", note)
+    first, second = read_manifest(path)
+    write_new_manifest((second, first), tmp_path / "other.csv")
+    join_manifests([path, write_manifest_of_one(tmp_path / "c")])
+    assert opened == []
+    assert [label[1] for label in second.named_labels] == [3, 2]
+    assert [label[1] for label in first.named_labels] == [1, 2]
+    assert opened == [first.labels, second.labels]
+
+
+def test_a_case_goes_to_another_process_with_its_own_numbers_alone(
+    tmp_path, monkeypatch
+):
+    write_case(tmp_path / "a", {"Liver": (1, 1), "Lung": (8, 1)})
+    write_case(tmp_path / "b", {"Heart": (1, 1), "lung": (8, 1)})
+    path = write_manifest(tmp_path, dict.fromkeys("ab", "set.dcm"))
+    _, second = read_manifest(path)
+    packed = pickle.dumps(second)
+    monkeypatch.setattr(io, "structure_names", None)  # nobody may ask again
+    sent = pickle.loads(packed)
+    assert sent == second
+    assert sent.label_facts == second.label_facts
+    assert [label[1] for label in sent.named_labels] == [3, 2]
+    assert b"Liver" not in packed
 
 
 def test_files_without_names_and_damaged_ones_keep_their_numbers(tmp_path):

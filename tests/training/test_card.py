@@ -7,7 +7,7 @@ import pytest
 from support.training import CONFIG, run
 from voltween.cohorts import read_manifest
 from voltween.errors import InputError
-from voltween.models import load_model, read_tensors
+from voltween.models import load_model, read_tensors, weights_digest
 from voltween.training import CardWords, keep_as_own_model, write_card
 
 WORDS = CardWords(purpose="blobs", data="Drawn at random.", limits="Not for squares.")
@@ -65,7 +65,8 @@ def test_names_are_kept_if_asked(manifest, tmp_path):
 def test_folders_are_not_part_of_a_model(manifest, whole, tmp_path):
     start = str(whole / "best.safetensors")
     best = run(manifest, tmp_path, replace(CONFIG, steps=1, start_from=start))
-    assert load_model(best).provenance["training"]["start_from"] == "best.safetensors"
+    stated = load_model(best).provenance["training"]["start_from"]
+    assert stated == f"best.safetensors, {weights_digest(start)}"
     assert str(whole) not in text_of(best)
     text = write_card(tmp_path, WORDS).read_text("utf-8")
     assert "Fine-tuned from best.safetensors." in text

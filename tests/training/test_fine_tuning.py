@@ -13,7 +13,6 @@ from voltween.models import Model, ModelFingerprint, save_model
 from voltween.networks import CascadeConfig, build
 from voltween.preprocessing import Preprocessing
 from voltween.training import fine_tuned, measure_fingerprint, notes_that_hold, plan
-from voltween.training.fine_tuning import reference_of
 
 SHAPE = (16, 16, 24)
 RULES = Preprocessing(SHAPE, (3.0, 3.0, 3.0), "grid centre", (1.0, 98.0))
@@ -144,12 +143,6 @@ def test_reasons_for_what_is_not_used_any_more_are_dropped():
         "training.seed": "any",
         "cascade.stages": "of the model",
     }
-
-
-def test_a_model_is_named_so_that_every_folder_finds_it(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    assert reference_of("brain") == "brain"
-    assert reference_of("own.safetensors") == str(tmp_path / "own.safetensors")
 
 
 def test_what_is_no_cascade_is_refused(cohort, tmp_path):

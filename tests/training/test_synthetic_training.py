@@ -181,6 +181,16 @@ def test_objectives_that_synthesized_pairs_cannot_serve_are_refused(changes, err
 
 
 @pytest.mark.parametrize(
+    "teacher", ["ants", "ants-syn", "brain+fast", "own.safetensors+accurate"]
+)
+def test_teachers_that_would_register_in_every_step_are_refused(teacher):
+    objective = replace(CONFIG.objective, end_point_error=1.0)
+    synthesis = Synthesis(share=1.0, teacher=teacher)
+    with pytest.raises(InputError, match=r"expected a model without \+fast or"):
+        replace(CONFIG, objective=objective, synthesis=synthesis)
+
+
+@pytest.mark.parametrize(
     "settings",
     [
         {"share": 1.5},

@@ -180,7 +180,7 @@ class TestModelTeacher:
     def test_its_flows_depend_on_weights_and_refinement(self, model):
         preprocessing = load_model(model).preprocessing
         fast = teacher_named(f"{model}+fast", preprocessing)
-        assert fast.refinement is FAST
+        assert fast.refinement == FAST
         accurate = teacher_named(f"{model}+accurate", preprocessing)
         before = fast.facts
         save_model(tiny_model("AD", SMALL, seed=1), model)

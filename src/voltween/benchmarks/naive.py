@@ -14,6 +14,7 @@ from torch import Tensor
 CONTRAST_FLOOR = 1e-6
 """Added to numerator and denominator of a squared local correlation."""
 _VARIANCE_FLOOR = 1e-6
+_HALF_EDGE = 0.04
 
 
 def naive_positions(
@@ -48,6 +49,23 @@ def naive_compose(
 ) -> Float[Tensor, "b 3 i j k"]:
     """Flow of x -> outer(inner(x)), in voxels (eq. 3)."""
     return inner + naive_warp(outer, inner)
+
+
+def naive_edges(image: Float[Tensor, "b 1 i j k"]) -> Float[Tensor, "b 1 i j k"]:
+    """How much intensities differ in the cube of 3^3 voxels around every voxel.
+
+    It is s / (s + 0.04), s being their standard deviation, with a floor.
+    """
+    cube = torch.ones(1, 1, 3, 3, 3, dtype=torch.float64, device=image.device)
+
+    def total(values: Tensor) -> Tensor:
+        return nn_functional.conv3d(values, cube, padding=1)
+
+    values = image.double()
+    count = total(torch.ones_like(values))  # of voxels within the grid
+    variance = total(values.square()) / count - (total(values) / count).square()
+    spread = (variance.clamp_min(0) + _VARIANCE_FLOOR).sqrt()
+    return (spread / (spread + _HALF_EDGE)).to(image.dtype)
 
 
 def naive_inverse(

@@ -8,17 +8,24 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu
+from torch.nn.functional import leaky_relu, pad
 
 from voltween.benchmarks.naive import (
     naive_affine_flow,
     naive_compose,
     naive_correlation_loss,
+    naive_edges,
     naive_total_variation_loss,
     naive_warp,
 )
 from voltween.losses import determinant_loss, orthogonality_loss
-from voltween.networks import CascadeConfig, Stage, Tweening, VolumeTweeningNetwork
+from voltween.networks import (
+    CascadeConfig,
+    Padding,
+    Stage,
+    Tweening,
+    VolumeTweeningNetwork,
+)
 from voltween.ops import FlowParts
 from voltween.training import VTN_LIVER
 
@@ -26,13 +33,13 @@ from voltween.training import VTN_LIVER
 class NaiveEncoder(nn.Module):
     """3^3 convolutions of stride 2, followed by a second one from the third on."""
 
-    def __init__(self, channels: int, halvings: int) -> None:
+    def __init__(self, channels: int, halvings: int, padding: Padding) -> None:
         super().__init__()
         self.levels = nn.ModuleList()
         inputs = 2
         for level in range(halvings):
             outputs = channels * 2**level
-            blocks = [_convolution(inputs, outputs, 2)]
+            blocks = [_convolution(inputs, outputs, 2, padding)]
             if level >= 2:
                 blocks.append(_convolution(outputs, outputs, 1))
             self.levels.append(nn.Sequential(*blocks))
@@ -54,7 +61,7 @@ class NaiveAffine(nn.Module):
     def __init__(self, config: CascadeConfig) -> None:
         super().__init__()
         halvings = config.affine_halvings
-        self.encoder = NaiveEncoder(config.channels, halvings)
+        self.encoder = NaiveEncoder(config.channels, halvings, config.padding)
         voxels = math.prod(n // 2**halvings for n in config.shape)
         width = voxels * config.channels * 2 ** (halvings - 1)
         self.head = nn.Linear(width, 12, bias=False)
@@ -90,7 +97,7 @@ class NaiveDense(nn.Module):
     def __init__(self, config: CascadeConfig) -> None:
         super().__init__()
         self.flow_multiplier = config.flow_multiplier
-        self.encoder = NaiveEncoder(config.channels, config.halvings)
+        self.encoder = NaiveEncoder(config.channels, config.halvings, config.padding)
         self.steps = nn.ModuleList()
         inputs = config.channels * 2 ** (config.halvings - 1)
         for level in range(config.halvings - 2, -1, -1):
@@ -112,6 +119,7 @@ class NaiveCascade(nn.Module):
 
     def __init__(self, config: CascadeConfig) -> None:
         super().__init__()
+        self.config = config
         self.affine = NaiveAffine(config) if config.stages.startswith("A") else None
         self.dense = nn.ModuleList(
             NaiveDense(config) for _ in range(config.stages.count("D"))
@@ -124,9 +132,9 @@ class NaiveCascade(nn.Module):
         matrix = moving.new_zeros(len(moving), 3, 3)
         translation = moving.new_zeros(len(moving), 3)
         dense_flow = moving.new_zeros(len(moving), 3, *moving.shape[2:])
-        stages, moved = [], moving
+        seen, stages, moved = self._see(fixed), [], moving
         if self.affine is not None:
-            matrix, translation = self.affine(fixed, moving)
+            matrix, translation = self.affine(seen, self._see(moving))
             flow = naive_affine_flow(matrix, translation, dense_flow)
             moved = naive_warp(moving, flow)
             stages.append(
@@ -139,8 +147,9 @@ class NaiveCascade(nn.Module):
                     parts=FlowParts(matrix, translation, dense_flow),
                 )
             )
-        for number, subnetwork in enumerate(self.dense):
-            own_flow = subnetwork(fixed, moved)
+        passes = [dense for dense in self.dense for _ in range(self.config.repeats)]
+        for number, subnetwork in enumerate(passes):
+            own_flow = subnetwork(seen, self._see(moved))
             dense_flow = naive_compose(dense_flow, own_flow) if number else own_flow
             flow = dense_flow
             if self.affine is not None:
@@ -148,7 +157,7 @@ class NaiveCascade(nn.Module):
             moved = naive_warp(moving, flow)
             stages.append(
                 Stage(
-                    name=f"dense {number + 1}",
+                    name=self.config.dense_stage_names[number],
                     is_affine=False,
                     own_flow=own_flow,
                     flow=flow,
@@ -157,6 +166,10 @@ class NaiveCascade(nn.Module):
                 )
             )
         return Tweening(flow, moved, tuple(stages))
+
+    def _see(self, image: Tensor) -> Tensor:
+        """An image as the subnetworks get it."""
+        return naive_edges(image) if self.config.sees == "edges" else image
 
 
 def naive_copy(network: VolumeTweeningNetwork) -> NaiveCascade:
@@ -187,8 +200,20 @@ def naive_objective(
     return torch.stack(terms).sum()
 
 
-def _convolution(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    layer = nn.Conv3d(inputs, outputs, 3, stride=stride, padding=1)
+class _PaddedAtEnds(nn.Conv3d):
+    """Zeros at the ends of axes alone, as TensorFlow pads even sides at stride 2."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(pad(x, [0, 1] * 3))
+
+
+def _convolution(
+    inputs: int, outputs: int, stride: int, padding: Padding = "symmetric"
+) -> nn.Sequential:
+    if stride > 1 and padding == "same-tf":
+        layer: nn.Conv3d = _PaddedAtEnds(inputs, outputs, 3, stride=stride)
+    else:
+        layer = nn.Conv3d(inputs, outputs, 3, stride=stride, padding=1)
     return nn.Sequential(layer, nn.LeakyReLU(0.1))
 
 

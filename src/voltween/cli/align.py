@@ -9,6 +9,7 @@ import tyro
 from tyro.conf import Positional
 
 from voltween.cli.engine import EngineOptions, list_failures
+from voltween.cli.exit_codes import EXIT_SOME_FAILED
 from voltween.cli.results import give_result, report_written
 from voltween.cohorts import cases_of_split, load_case, read_manifest
 from voltween.errors import InputError
@@ -54,4 +55,4 @@ class Align:
         give_result(failures=runner.status.failures)
         list_failures(runner.status)
         if runner.status.failures:
-            sys.exit(1)
+            sys.exit(EXIT_SOME_FAILED)

@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Any
 from voltween.cli.catalogue import COMMANDS as COMMANDS
 from voltween.cli.catalogue import WITHOUT_PREFIXES, overview
 from voltween.cli.common import wants_json
+from voltween.cli.exit_codes import EXIT_ERROR, EXIT_SOME_FAILED
 from voltween.cli.kinds import kind_of
-from voltween.cli.streams import read_names_as_utf8, writing_to_streams
+from voltween.cli.streams import (
+    read_names_as_utf8,
+    separate_error_stream,
+    writing_to_streams,
+)
 from voltween.process import stopping_at_signals
 from voltween.starting import finish, resume_collector
 
@@ -38,6 +43,7 @@ def main(
     is_process = arguments is None
     if is_process:
         read_names_as_utf8()
+        separate_error_stream()
     with stopping_at_signals(ends_process=is_process), writing_to_streams():
         words = list(sys.argv[1:] if arguments is None else arguments)
         with _reporting_errors():
@@ -72,11 +78,13 @@ def _reporting_errors() -> Iterator[None]:
         raise
     except (VoltweenError, OSError) as error:  # OSError: such as a full disk
         _print_error(str(error))
-        sys.exit(1 if isinstance(error, FailedTasksError) else 2)
+        sys.exit(
+            EXIT_SOME_FAILED if isinstance(error, FailedTasksError) else EXIT_ERROR
+        )
     except UnicodeEncodeError as error:
         got = ascii(error.object)
         _print_error(f"expected names of letters in UTF-8, got {got}: rename the file")
-        sys.exit(2)
+        sys.exit(EXIT_ERROR)
 
 
 def _run(words: list[str], *, is_process: bool) -> None:

@@ -31,7 +31,7 @@ from voltween.batches import (
 from voltween.cli.app import build_command, execute
 from voltween.cli.console import console, show_markdown
 from voltween.cli.engine import EngineOptions, LogLines, showing
-from voltween.cli.register import EXIT_FAILED
+from voltween.cli.exit_codes import EXIT_FAILED, EXIT_SOME_FAILED
 from voltween.errors import InputError
 from voltween.storage import alone_in
 
@@ -130,14 +130,14 @@ class BidsApp:
             f"Next: {following}"
         )
         if run.failures:
-            sys.exit(1)
+            sys.exit(EXIT_SOME_FAILED)
 
     def _write_group(self, works: list[Work]) -> None:
         make_data_set(self.out, self.bids_dir)
         rows = write_pages(works, self.out)
         show_markdown((self.out / SUMMARY).read_text(encoding="utf-8"))
         if any(row.state != "done" for row in rows):
-            sys.exit(1)
+            sys.exit(EXIT_SOME_FAILED)
         if self.strict and any(row.grade == "failed" for row in rows):
             sys.exit(EXIT_FAILED)
 

@@ -25,8 +25,8 @@ from voltween.batches import (
 )
 from voltween.cli.console import console, error_console, show_markdown
 from voltween.cli.engine import EngineOptions, LogLines, showing
+from voltween.cli.exit_codes import EXIT_FAILED, EXIT_SOME_FAILED
 from voltween.cli.invocation import words
-from voltween.cli.register import EXIT_FAILED
 from voltween.cli.results import give_result
 from voltween.errors import InputError, VoltweenError, check_range
 from voltween.storage import alone_in
@@ -152,7 +152,7 @@ class Cohort:
         give_result(out=self.out, pairs=[asdict(row) for row in rows])
         show_markdown((self.out / SUMMARY).read_text(encoding="utf-8"))
         if run.failures:
-            sys.exit(1)
+            sys.exit(EXIT_SOME_FAILED)
         if self.strict and any(row.grade == "failed" for row in rows):
             sys.exit(EXIT_FAILED)
 

@@ -5,11 +5,10 @@ from dataclasses import asdict, dataclass
 from rich.table import Table
 
 from voltween.cli.console import console
+from voltween.cli.exit_codes import EXIT_FAILED
 from voltween.cli.progress import changing_line
 from voltween.cli.results import give_result
 from voltween.diagnosis import Diagnosis, diagnose
-
-EXIT_FAILED = 3
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from tyro.conf import Positional
 
 from voltween.cli.console import show_markdown
 from voltween.cli.engine import EngineOptions, list_failures
+from voltween.cli.exit_codes import EXIT_SOME_FAILED
 from voltween.cli.results import give_result
 from voltween.cohorts import Case, cases_of_split, read_manifest
 from voltween.evaluation import (
@@ -101,4 +102,4 @@ def measure_pairs(
     show_markdown((out / "summary.md").read_text(encoding="utf-8"))
     list_failures(runner.status)
     if failed:
-        sys.exit(1)
+        sys.exit(EXIT_SOME_FAILED)

@@ -12,6 +12,7 @@ from tyro.conf import Positional
 
 from voltween.cli.console import console, error_console
 from voltween.cli.engine import EngineOptions
+from voltween.cli.exit_codes import EXIT_SOME_FAILED
 from voltween.cli.results import give_result
 from voltween.cohorts import (
     DOWNLOADS,
@@ -78,7 +79,7 @@ class Prepare:
         )
         _show(prepared)
         if prepared.faults:
-            sys.exit(1)
+            sys.exit(EXIT_SOME_FAILED)
 
 
 def _list_recipes() -> None:

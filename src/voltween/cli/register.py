@@ -15,12 +15,12 @@ from voltween.batches import (
     register_files,
 )
 from voltween.cli.console import console
+from voltween.cli.exit_codes import EXIT_FAILED
 from voltween.cli.invocation import words
 from voltween.cli.registration_bar import registration_bar
 from voltween.cli.results import give_result
 from voltween.registration import AUTO, OUTPUTS
 
-EXIT_FAILED = 3
 _SHOWN_SECONDS = 0.005
 _PICTURES = "report.html", "overview.png"
 

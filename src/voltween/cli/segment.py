@@ -14,6 +14,7 @@ from voltween import io
 from voltween.batches import read_cases
 from voltween.cli.console import console, error_console
 from voltween.cli.engine import EngineOptions
+from voltween.cli.exit_codes import EXIT_SOME_FAILED
 from voltween.cli.results import give_result, report_written
 from voltween.cli.works import cases_in, registering
 from voltween.fusion import SegmentationOptions, segment_scan
@@ -71,7 +72,7 @@ class Segment:
         give_result(verdicts=segmentation.verdicts, left_out=segmentation.left_out)
         report_written(self.out, f"the fused labels of {count} atlases")
         if segmentation.left_out:
-            sys.exit(1)
+            sys.exit(EXIT_SOME_FAILED)
 
     @contextmanager
     def _folder(self) -> Iterator[Path]:

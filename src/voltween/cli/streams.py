@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-_SIGPIPE = 13  # other programs end by this signal; Python has none on Windows
+from voltween.cli.exit_codes import EXIT_UNREAD
 
 
 def read_names_as_utf8() -> None:
@@ -20,6 +20,26 @@ def read_names_as_utf8() -> None:
     if not is_utf8 and os.environ.get("PYTHONUTF8") != "1":
         os.environ["PYTHONUTF8"] = "1"
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def separate_error_stream() -> None:
+    """Gives what Python writes to the error stream a file descriptor of its own.
+
+    That of the system is turned away while a file is written, for the lines of
+    libraries (`process.dropped_on_failure`). Our lines would be turned away as well,
+    and a progress bar that finds no terminal for a moment is left behind on it.
+    """
+    if sys.stderr is None:
+        return
+    with suppress(OSError):  # no file of the system, or closed
+        sys.stderr.flush()
+        sys.stderr = os.fdopen(
+            os.dup(sys.stderr.fileno()),
+            "w",
+            buffering=1,
+            encoding=sys.stderr.encoding,
+            errors=sys.stderr.errors,
+        )
 
 
 @contextmanager
@@ -40,7 +60,7 @@ def writing_to_streams() -> Iterator[None]:
         unread = [stream for stream in _streams() if _is_unread(stream)]
         if not unread:
             raise  # that of another process
-        sys.exit(128 + _SIGPIPE)
+        sys.exit(EXIT_UNREAD)
 
 
 def _streams() -> list[Any]:

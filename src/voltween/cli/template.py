@@ -11,6 +11,7 @@ from tyro.conf import Positional
 from voltween.batches import read_cases
 from voltween.cli.console import error_console, show_markdown
 from voltween.cli.engine import EngineOptions
+from voltween.cli.exit_codes import EXIT_SOME_FAILED
 from voltween.cli.results import give_result, report_written
 from voltween.cli.works import cases_in, registering
 from voltween.storage import alone_in, check_is_no_input, output_folder
@@ -65,4 +66,4 @@ class Template:
         for name, reason in result.left_out.items():
             error_console.print(f"voltween: {name}: left out: {reason}")
         if result.left_out:
-            sys.exit(1)
+            sys.exit(EXIT_SOME_FAILED)

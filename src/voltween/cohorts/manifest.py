@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from voltween.cohorts.label_names import number_labels_alike
+from voltween.cohorts.label_names import LabelNumbers
 from voltween.cohorts.manifest_checks import check_cases, check_rows
 from voltween.cohorts.manifest_row import Case
 from voltween.errors import InputError
@@ -33,7 +34,8 @@ def read_manifest(
 
     Columns labels, points, subject and cohort are optional. Paths are relative to the
     manifest's folder; a split is train, val or test. Where label files state names,
-    structures of one name get one number in all cases (`Case.named_labels`). The
+    structures of one name get one number in all cases (`Case.named_labels`), for which
+    the heads of these files are read when a command first needs the labels. The
     manifest and the files that it lists are inputs of the command, which are not
     written over (`inputs.reading`). A `SuspiciousInputWarning` names what is hardly
     meant (`manifest_checks`).
@@ -62,7 +64,8 @@ def read_manifest(
         cases, path, may_lack_files=may_lack_files, may_lack_scans=may_lack_scans
     )
     add_inputs([path, *(file for case in cases for file in case.files)])
-    return number_labels_alike(cases)
+    numbers = LabelNumbers(case.labels for case in cases if case.labels)
+    return tuple(replace(case, label_numbers=numbers) for case in cases)
 
 
 def write_manifest(

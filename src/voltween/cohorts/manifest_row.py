@@ -1,9 +1,10 @@
 """A case of a cohort: one row of its manifest."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from voltween.cohorts.label_names import LabelNumbers
 from voltween.io import NamedLabels
 
 SPLITS = ("train", "val", "test")
@@ -23,8 +24,15 @@ class Case:
     """The person who was scanned; empty if it is not known."""
     cohort: str = ""
     """The cohort that the case comes from; empty if it is not known."""
-    named_labels: NamedLabels = ()
-    """The labels of a file that states names, numbered as in the other cases."""
+    label_numbers: LabelNumbers | None = field(default=None, compare=False, repr=False)
+    """The numbers of labels in the files of all cases."""
+
+    @property
+    def named_labels(self) -> NamedLabels:
+        """The labels of a file that states names, numbered as in the other cases."""
+        if self.labels is None or self.label_numbers is None:
+            return ()
+        return self.label_numbers.of(self.labels)
 
     @property
     def has_scan(self) -> bool:
@@ -46,3 +54,10 @@ class Case:
     def files(self) -> list[Path]:
         """The files of the case: image, labels, points, as far as it has them."""
         return [path for path in (self.image, self.labels, self.points) if path]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process gets: of the numbers of labels, those of this case."""
+        numbers = self.label_numbers
+        if numbers is not None:
+            numbers = numbers.alone(self.labels) if self.labels else None
+        return vars(self) | {"label_numbers": numbers}

@@ -183,7 +183,7 @@ def _aligned_case(case: Case, out: Path) -> Case:
         image=image,
         labels=labels if case.labels else None,
         points=points if case.points else None,
-        named_labels=(),  # the aligned file has the new numbers
+        label_numbers=None,  # the aligned file has the new numbers
     )
 
 

@@ -1,9 +1,11 @@
 """The lines that libraries in C write to the error stream, past Python."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
 
 _ERRORS = 2  # file descriptor of the error stream
@@ -17,7 +19,8 @@ def dropped_on_failure() -> Iterator[None]:
 
     The error itself then says in one line what they say in many. If all goes well,
     their lines are shown after the block. Of several threads, only one can do this at
-    a time; the lines of the others are shown as they are.
+    a time; the lines of the others are shown as they are. What Python writes is
+    caught as well, unless its error stream has a descriptor of its own, as in commands.
     """
     if not _one_at_a_time.acquire(blocking=False):
         yield
@@ -49,6 +52,9 @@ def _anonymous_file() -> int:
 
 
 def _show(lines: int) -> None:
+    """Prints the lines as Python's own, so that they stand above a progress bar."""
     os.lseek(lines, 0, os.SEEK_SET)
-    while piece := os.read(lines, _PIECE_BYTES):
-        os.write(_ERRORS, piece)
+    content = b"".join(iter(partial(os.read, lines, _PIECE_BYTES), b""))
+    if content and sys.stderr is not None:
+        sys.stderr.write(content.decode("utf-8", "backslashreplace"))
+        sys.stderr.flush()

@@ -137,8 +137,9 @@ def _network(model: Model) -> str:
 
 def _recipe(model: Model, outcome: Outcome, run: Path) -> Iterator[str]:
     training = model.provenance["training"]
-    start = training["start_from"]
-    origin = f"Fine-tuned from {start}." if start else "Trained from nothing."
+    start = training["start_from"] or ""
+    name = start.rpartition(", ")[0] or start  # before the digest, which files have
+    origin = f"Fine-tuned from {name}." if name else "Trained from nothing."
     yield (
         f"{origin} Adam at {training['learning_rate']:g}, "
         f"{training['pairs_per_step']} pairs per step; the model is that of step "

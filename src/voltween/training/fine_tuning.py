@@ -7,17 +7,17 @@ What the scans need otherwise, such as another voxel size, is adapted, with the 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from voltween import io
 from voltween.cohorts import Case, cases_of_split
 from voltween.errors import InputError
-from voltween.models import Model, ModelFingerprint, is_model_name, load_model
+from voltween.models import Model, ModelFingerprint, load_model
 from voltween.networks import CascadeConfig
 from voltween.preprocessing import Preprocessing
 from voltween.training.fingerprint import CohortFingerprint, Three, along_axes
+from voltween.training.model_references import reference_of
 from voltween.training.plan_file import TrainingPlan
 from voltween.training.planning import Notes, Region, covered_region
 from voltween.training.recipe import SHIPPED_LEARNING_RATE, TrainConfig
@@ -31,11 +31,6 @@ _PATIENCE = 5
 _MOST_MEASURED = 10  # scans, of which the size is compared with that of the model's
 _MOST_STRETCHING = 1.25  # of voxels along one axis against another
 _DIGITS = 3  # of an adapted voxel size
-
-
-def reference_of(model: str) -> str:
-    """The name of a model, or the whole path of its file: valid from any folder."""
-    return model if is_model_name(model) else str(Path(model).resolve())
 
 
 def fine_tuned(

@@ -32,11 +32,11 @@ from voltween.training.batches import (
 from voltween.training.hardware import Hardware
 from voltween.training.initial_network import initial_network
 from voltween.training.logs import Logs, StepReport
+from voltween.training.model_references import model_identity, teacher_identity
 from voltween.training.objective import Objective, PairBatch, pair_losses, total_loss
-from voltween.training.recipe import Recipe, learning_rate
+from voltween.training.recipe import Recipe, TrainConfig, learning_rate
 from voltween.training.run_folder import Progress, RunFolder, environment
 from voltween.training.samples import Sample
-from voltween.training.teachers import teacher_identity
 from voltween.training.training_data import TrainingData, load_training_data
 from voltween.training.validation import (
     INVERTED,
@@ -359,11 +359,19 @@ def recipe_facts(cases: Sequence[Case], recipe: Recipe) -> dict[str, Any]:
         "val_cases": [case.name for case in cases if case.split == "val"],
         "preprocessing": asdict(recipe.preprocessing),
         **config_facts(recipe.network),
-        "training": asdict(recipe.training),
+        "training": _stated(recipe.training),
     }
-    synthesis, stated = recipe.training.synthesis, facts["training"]["synthesis"]
-    if synthesis.tissues is not None:  # the table itself, wherever it lies
-        stated["tissues"] = content_digest(synthesis.tissues)
-    if synthesis.teacher is not None:
-        stated["teacher"] = teacher_identity(synthesis.teacher)
     return json.loads(json.dumps(facts))
+
+
+def _stated(training: TrainConfig) -> dict[str, Any]:
+    """The settings of a training; files count by their content, wherever they lie."""
+    facts, synthesis = asdict(training), training.synthesis
+    facts["teacher"] = teacher_identity(training.teacher)
+    if training.start_from is not None:
+        facts["start_from"] = model_identity(training.start_from)
+    if synthesis.tissues is not None:
+        facts["synthesis"]["tissues"] = content_digest(synthesis.tissues)
+    if synthesis.teacher is not None:
+        facts["synthesis"]["teacher"] = teacher_identity(synthesis.teacher)
+    return facts

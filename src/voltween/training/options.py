@@ -15,8 +15,9 @@ from voltween.networks import (
     VoxelMorphConfig,
 )
 from voltween.preprocessing import Placement, Preprocessing
-from voltween.training.fine_tuning import fine_tuned, reference_of
+from voltween.training.fine_tuning import fine_tuned
 from voltween.training.fingerprint import measure_fingerprint
+from voltween.training.model_references import reference_of
 from voltween.training.objective import SUPERVISED
 from voltween.training.overrides import overridden
 from voltween.training.plan_file import TrainingPlan, read_plan

@@ -5,7 +5,6 @@ sections. Plans with sections are read as well. New fields of the dataclasses ne
 change here.
 """
 
-import os
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -19,8 +18,11 @@ from voltween.models import dataclass_from_facts
 from voltween.networks import CascadeConfig
 from voltween.preprocessing import Preprocessing
 from voltween.storage import PathLike, naming, read_toml, whole_file
+from voltween.training.model_references import teacher_with_path, with_path
+from voltween.training.plan_paths import relative_path, whole_path
 from voltween.training.recipe import Recipe, TrainConfig
 
+_Change = Callable[[Path, str], Path]  # of a path, by its dotted key
 _WIDTH = 88
 _REPEATED = "cascade.shape"  # written once, as preprocessing.shape
 _FIRST = (
@@ -46,7 +48,7 @@ class TrainingPlan:
     """
 
     manifest: Path
-    """CSV of the cases; relative paths are relative to this file's folder."""
+    """CSV of the cases. All paths of a plan are relative to the folder of the plan."""
     preprocessing: Preprocessing
     cascade: CascadeConfig
     training: TrainConfig = field(default_factory=TrainConfig)
@@ -65,13 +67,14 @@ def read_plan(path: PathLike) -> TrainingPlan:
 
     Raises:
         InputError: If there is no such file, it is not TOML, a key is unknown or
-            missing, or a value has another type than expected or is out of range.
+            missing, or a value has another type than expected or is out of range; or
+            if a file of the plan is only in the working folder.
     """
     path = Path(path)
     values = read_toml(path, "a plan in TOML")
     with naming(path):
         plan = dataclass_from_facts(TrainingPlan, _with_shape(values))
-    return _with_paths(plan, lambda file: (path.parent / file).resolve())
+        return _with_paths(plan, lambda file, key: whole_path(file, path.parent, key))
 
 
 def write_plan(
@@ -84,7 +87,7 @@ def write_plan(
     """Writes a plan as commented TOML and returns the path.
 
     Args:
-        plan: The plan; its manifest is written relative to the file.
+        plan: The plan; its paths are written relative to the folder of the file.
         path: The file.
         heading: Lines of the comment at the top of the file.
         notes: Reasons by dotted key, such as "preprocessing.shape"; each is written as
@@ -96,7 +99,7 @@ def write_plan(
     """
     process.require("tomlkit", extra="train", purpose="writing a plan")
     path = Path(path)
-    portable = _with_paths(plan, lambda file: _relative(file, path.parent))
+    portable = _with_paths(plan, lambda file, _: relative_path(file, path.parent))
     settings = [item for item in _settings(portable, "") if item.key != _REPEATED]
     lines = [*_comment("\n".join(heading)), *_lines(settings, notes or {})]
     with whole_file(path) as partial:
@@ -104,21 +107,25 @@ def write_plan(
     return path
 
 
-def _with_paths(plan: TrainingPlan, changed: Callable[[Path], Path]) -> TrainingPlan:
-    """The plan with its paths changed: those of the manifest and of the tissues."""
-    synthesis = plan.training.synthesis
+def _with_paths(plan: TrainingPlan, changed: _Change) -> TrainingPlan:
+    """The plan with all of its paths changed; names of models and tools stay."""
+    training, synthesis = plan.training, plan.training.synthesis
+
+    def changer(key: str) -> Callable[[Path], Path]:
+        return lambda path: changed(path, key)
+
     if synthesis.tissues is not None:
-        synthesis = replace(synthesis, tissues=changed(synthesis.tissues))
-    training = replace(plan.training, synthesis=synthesis)
-    return replace(plan, manifest=changed(plan.manifest), training=training)
-
-
-def _relative(path: Path, folder: Path) -> Path:
-    """The path relative to the folder; absolute if it is on another drive."""
-    try:
-        return Path(os.path.relpath(path.resolve(), folder.resolve()))
-    except ValueError:  # Windows, another drive
-        return path.resolve()
+        tissues = changed(synthesis.tissues, "training.synthesis.tissues")
+        synthesis = replace(synthesis, tissues=tissues)
+    if synthesis.teacher is not None:
+        change = changer("training.synthesis.teacher")
+        synthesis = replace(synthesis, teacher=with_path(synthesis.teacher, change))
+    if training.start_from is not None:
+        start = with_path(training.start_from, changer("training.start_from"))
+        training = replace(training, start_from=start)
+    teacher = teacher_with_path(training.teacher, changer("training.teacher"))
+    training = replace(training, synthesis=synthesis, teacher=teacher)
+    return replace(plan, manifest=changed(plan.manifest, "manifest"), training=training)
 
 
 class _Setting(NamedTuple):

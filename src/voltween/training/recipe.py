@@ -49,7 +49,8 @@ class TrainConfig:
     Raises:
         InputError: If a number is out of range, the teacher is unknown, or the
             objective has both an end-point error and an invertibility term, or has
-            not the terms that synthesized pairs need.
+            not the terms that synthesized pairs need, or their teacher is no model
+            alone.
     """
 
     steps: int = 2000
@@ -147,6 +148,15 @@ class TrainConfig:
 
     def _check_teacher_of_synthesis(self) -> None:
         weight, synthesis = self.objective.end_point_error, self.synthesis
+        teacher = synthesis.teacher
+        if teacher in TOOL_TEACHERS or (teacher and split_name(teacher)[1]):
+            raise InputError(
+                about="synthesis.teacher",
+                expected="a model without +fast or +accurate, as it registers a pair "
+                "of scans in every step",
+                got=f"{teacher!r}, which takes many times as long",
+                advice="give the model alone, by its name or file",
+            )
         if synthesis.teacher is not None and synthesis.share < 1:
             raise InputError(
                 about="synthesis.share",

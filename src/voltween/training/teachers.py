@@ -7,7 +7,6 @@ pair that the network will see (amortized optimization).
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import final
 
 import numpy as np
@@ -18,7 +17,7 @@ from torch import Tensor
 from voltween import process
 from voltween.baselines import TOOLS
 from voltween.errors import InputError
-from voltween.models import Model, load_model, shipped_models, weights_digest
+from voltween.models import Model, load_model, weights_digest
 from voltween.preprocessing import Preprocessing
 from voltween.refinement import (
     PairTensors,
@@ -155,20 +154,6 @@ def teacher_named(name: str, preprocessing: Preprocessing) -> Teacher:
         )
     refinement = None if named is None else named.settings(has_model=True)
     return ModelTeacher(model, digest, refinement)
-
-
-def teacher_identity(name: str) -> str:
-    """A teacher's name without folders and, if its model is not shipped, its SHA-256.
-
-    A shipped model belongs to the version of Voltween; other files may change.
-
-    Raises:
-        InputError: If there is no such model.
-    """
-    model, _ = split_name(name)
-    if name in TOOL_TEACHERS or model in dict(shipped_models()):
-        return name
-    return f"{Path(name).name}, {weights_digest(model)}"
 
 
 @lru_cache(maxsize=1)
