@@ -122,7 +122,7 @@ class SuspiciousInputWarning(UserWarning):
 
 
 class AssumptionWarning(UserWarning):
-    """A file does not state what is needed; the text says what it is taken to be."""
+    """Something that is needed is not stated; the text says what is assumed."""
 
 
 class FoldingWarning(UserWarning):

@@ -31,6 +31,7 @@ from voltween.registration import (
     recording_warnings,
     register,
     settle_model,
+    shown_alike,
     usual_of,
     write_registration,
 )
@@ -128,9 +129,10 @@ def register_files(
         fixed, moving = _read_scans(job)
         options = job.options
         load = partial(kept_model, precision=options.precision, device=options.device)
-        settled = settle_model(job.options.model, fixed, moving, load=load)
         carried = _read_carried(job.companions, fixed.grid, moving.grid)
         guidance = _read_guidance(job, carried, fixed.grid, moving.grid)
+        alike = shown_alike(fixed, moving, guidance)
+        settled = settle_model(job.options.model, alike.fixed, alike.moving, load=load)
         registration = register(
             fixed,
             moving,

@@ -4,6 +4,7 @@ Input and output are images in RAS+ mm. The output lies on a canonical grid, who
 are the scan's own nearest to R, A and S, and its intensities are 0 to 1.
 """
 
+from voltween.preprocessing.cut_out import find_cut_out as find_cut_out
 from voltween.preprocessing.field_of_view import coverage as coverage
 from voltween.preprocessing.field_of_view import is_covered as is_covered
 from voltween.preprocessing.foreground import find_foreground as find_foreground

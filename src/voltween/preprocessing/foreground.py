@@ -30,6 +30,8 @@ class Foreground(NamedTuple):
     """Sides of the box in mm, along the scan's axes nearest to R, A and S."""
     threshold: float
     """Intensity above which a voxel belongs to the foreground."""
+    volume_mm3: float
+    """Volume of all voxels above it."""
 
 
 def find_foreground(image: Image, *, is_ct: bool = False) -> Foreground:
@@ -44,6 +46,7 @@ def find_foreground(image: Image, *, is_ct: bool = False) -> Foreground:
         center_mm=survey.grid.voxel_to_world(edges.mean(axis=1)),
         extent_mm=np.ptp(edges, axis=1) * survey.grid.spacing_mm,
         threshold=survey.threshold,
+        volume_mm3=float(survey.foreground.sum() * survey.grid.spacing_mm.prod()),
     )
 
 

@@ -16,6 +16,7 @@ from voltween.registration.outputs import check_outputs as check_outputs
 from voltween.registration.outputs import choose_outputs as choose_outputs
 from voltween.registration.pipeline import register as register
 from voltween.registration.pipeline import register_by_network as register_by_network
+from voltween.registration.pipeline import shown_alike as shown_alike
 from voltween.registration.report import paint_report as paint_report
 from voltween.registration.result import Registration as Registration
 from voltween.registration.result import TweeningStage as TweeningStage

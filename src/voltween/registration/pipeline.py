@@ -8,16 +8,18 @@ scans' own worlds (see `canonical`).
 
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from voltween.errors import InputError, check_type
+from voltween.errors import AssumptionWarning, InputError, check_type
 from voltween.io import ImageLike, to_image
 from voltween.models import FeatureModel, Model, load_model
 from voltween.preprocessing import without_padding
-from voltween.refinement import FAST, Refinement, Step, Watch
+from voltween.refinement import FAST, FAST_ALONE, Refinement, Step, Watch
+from voltween.registration.alike import Alike, cut_alike
 from voltween.registration.candidates import run_network
 from voltween.registration.canonical import world_transforms
 from voltween.registration.fitting import fit_to_pair
@@ -78,14 +80,18 @@ def register(
     """
     guidance, seconds = _checked(guidance, on_step), dict[str, Seconds]()
     fixed, moving = to_image(fixed), to_image(moving)
+    alike = shown_alike(fixed, moving, guidance)
+    if alike.cut is not None:
+        seconds["cutting"] = alike.seconds
     with timing(seconds, "preparing"):
-        shown = without_padding(fixed), without_padding(moving)
+        shown = without_padding(alike.fixed), without_padding(alike.moving)
         settled = settle_model(model, *shown)
         settings = settle_refinement(refinement, settled, guidance)
         check_can_run(settled, settings, guidance)
         pair = Relocation(*shown, guidance)
         search = _prepare(pair, settled, settings, on_step)
         search, features_name = _with_features(search, pair)
+    _tell_of_cut(alike)
     with timing(seconds, "search"):
         best = search.best()
     with timing(seconds, "refinement"):
@@ -102,8 +108,42 @@ def register(
         seconds=seconds,
         refinement=search.refinement,
         features_name=features_name,
-        prepared_judge=None if pair.has_initial else search.judge,
+        prepared_judge=_judge_of_result(pair, search, alike),
     )
+
+
+def shown_alike(fixed: Image, moving: Image, guidance: Guidance) -> Alike:
+    """The pair as `register` compares it: a whole scan is cut like one that was cut.
+
+    Registers the two without a model for it, if one is a stripped brain, for example,
+    and the other a whole head, and no mask is given.
+    """
+    return cut_alike(fixed, moving, guidance, _register_roughly)
+
+
+def _register_roughly(fixed: Image, moving: Image, guidance: Guidance) -> Registration:
+    return register(fixed, moving, model=None, refinement=FAST_ALONE, guidance=guidance)
+
+
+def _tell_of_cut(alike: Alike) -> None:
+    if alike.cut is None:
+        return
+    other = "moving" if alike.cut == "fixed" else "fixed"
+    warnings.warn(
+        f"the {other} scan was cut out, as a stripped brain is, and the {alike.cut} "
+        "scan shows far more: what lies outside was taken out of it for the "
+        "registration. With a mask of either scan, the whole scans are compared within "
+        "it instead",
+        AssumptionWarning,
+        stacklevel=3,
+    )
+
+
+def _judge_of_result(pair: Relocation, search: Search, alike: Alike) -> Judge | None:
+    """The judge of the answer between the scans' own worlds; None for that of both."""
+    if not pair.has_initial:
+        return search.judge
+    return None if alike.cut is None else Judge.of(alike.fixed, alike.moving)
 
 
 def _checked(guidance: Guidance | None, on_step: object) -> Guidance:
