@@ -67,7 +67,16 @@ def test_registration_json_has_figures_first_and_the_long_lists_last(result, fol
         *("verdict", "correlation", "mean_dice", "landmark_error_mm"),
         "folding_percent",
         *("round_trip_error_mm", "warnings", "model", "model_reason", "model_sha256"),
-        *("refinement", "features", "inputs", "command", "date", "outputs", "seconds"),
+        *(
+            "refinement",
+            "features",
+            "cut",
+            "inputs",
+            "command",
+            "date",
+            "outputs",
+            "seconds",
+        ),
         *("versions", "dice"),
     ]
     assert figures["verdict"] == json.loads(json.dumps(asdict(result.verdict)))

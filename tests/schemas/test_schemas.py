@@ -21,7 +21,7 @@ PLAN = TrainingPlan(
     TrainConfig(steps=7, patience=3),
 )
 WITHOUT_LABELS = {
-    "features",
+    *("features", "cut"),
     *("verdict", "correlation", "folding_percent", "round_trip_error_mm", "warnings"),
     *("model", "model_reason", "model_sha256", "refinement", "inputs", "command"),
     *("date", "outputs", "seconds", "versions"),

@@ -31,8 +31,8 @@ def find_cut_out(image: Image) -> CutOut | None:
     """Finds what was cut out of a scan; None if the scan was not cut.
 
     A cut scan has one value in all corners and in a third of its voxels at least, and
-    nearly all else is foreground: where only the air around a head was set to 0, bone and air
-    within it are dark.
+    nearly all else is foreground: where only the air around a head was set to 0, bone
+    and air within it are dark.
     """
     data = image.data
     corners = data[np.ix_(*([0, -1] for _ in range(3)))]

@@ -9,7 +9,7 @@ pair that is registered.
 
 import warnings
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -17,14 +17,13 @@ import numpy as np
 from voltween.errors import InputError
 from voltween.preprocessing import find_cut_out, find_foreground, looks_like_ct
 from voltween.registration.guidance import Guidance, Side
-from voltween.registration.result import Registration
+from voltween.registration.result import Registration, SideName
 from voltween.registration.timing import Seconds, timing, watching_parts
 from voltween.spatial import Image, LabelMap, Transform
 
 _LARGEST_SHARE = 0.7  # of the other scan's foreground
 _EDGE_MM = 2.0  # beyond what is shown: the edge of the brain counts
 
-SideName = Literal["fixed", "moving"]
 Find = Callable[[Image, Image, Guidance], Registration]
 """Registers two scans under guidance."""
 

@@ -108,6 +108,7 @@ def register(
         seconds=seconds,
         refinement=search.refinement,
         features_name=features_name,
+        cut=alike.cut,
         prepared_judge=_judge_of_result(pair, search, alike),
     )
 

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from voltween.spatial import (
 
 _ACCEPTABLE_ROUND_TRIP_VOXELS = 0.5
 
+SideName = Literal["fixed", "moving"]
 AFFINE, REFINED = "affine", "refined"
 """Names of the stages that are not a network's."""
 
@@ -67,6 +68,8 @@ class Registration:
     """Name of the learned features that the refinement compared, if it did."""
     model_reason: str = ""
     """Why this model was taken."""
+    cut: SideName | None = None
+    """The scan that was cut like the other, which came cut out, to be compared."""
     prepared_judge: Judge | None = None
     """The pair prepared for the comparison of transforms, if it is at hand."""
 

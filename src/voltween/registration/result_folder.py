@@ -148,6 +148,7 @@ def _figures(
         "model_sha256": origin.model_digest,
         "refinement": refinement and refinement.facts(),
         "features": _features(registration.features_name),
+        "cut": registration.cut,
         **origin.facts(),
         "outputs": [output.file for output in outputs.values()],
         "seconds": _by_clock({**registration.seconds, **seconds}),

@@ -60,6 +60,10 @@ def _properties() -> dict[str, Any]:
             "The learned features that were compared; null if none were.",
             {"anyOf": [_object({"name": _TEXT, "sha256": SHA256}), {"type": "null"}]},
         ),
+        "cut": _described(
+            "The scan that was cut like the other one; null if neither was.",
+            {"enum": ["fixed", "moving", None]},
+        ),
         "inputs": _described("The files that were read, by their roles.", _inputs()),
         "command": _described("The command; null for a call in Python.", _TEXT_OR_NULL),
         "date": _described("End of the registration, in UTC.", _TEXT),
