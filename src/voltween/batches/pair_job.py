@@ -131,8 +131,9 @@ def register_files(
         load = partial(kept_model, precision=options.precision, device=options.device)
         carried = _read_carried(job.companions, fixed.grid, moving.grid)
         guidance = _read_guidance(job, carried, fixed.grid, moving.grid)
-        alike = shown_alike(fixed, moving, guidance)
-        settled = settle_model(job.options.model, alike.fixed, alike.moving, load=load)
+        model = job.options.model
+        alike = shown_alike(fixed, moving, guidance, model=model, load=load)
+        settled = settle_model(model, alike.fixed, alike.moving, load=load)
         registration = register(
             fixed,
             moving,

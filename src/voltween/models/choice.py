@@ -23,17 +23,25 @@ class Choice:
     """The reason in words."""
 
 
-def choose_model(fixed: Image, moving: Image) -> Choice:
+def choose_model(fixed: Image, moving: Image, *, must_be_alike: bool = True) -> Choice:
     """Chooses the shipped model whose training scans are like both scans, or none.
+
+    If they must not be alike, one may be stripped and the other whole.
 
     Raises:
         InputError: If a scan is constant.
     """
-    return choose_among(shipped_fingerprints(), fixed, moving)
+    return choose_among(
+        shipped_fingerprints(), fixed, moving, must_be_alike=must_be_alike
+    )
 
 
 def choose_among(
-    fingerprints: Mapping[str, ModelFingerprint], fixed: Image, moving: Image
+    fingerprints: Mapping[str, ModelFingerprint],
+    fixed: Image,
+    moving: Image,
+    *,
+    must_be_alike: bool = True,
 ) -> Choice:
     """Chooses the model whose training scans are like both scans, or none.
 
@@ -45,7 +53,8 @@ def choose_among(
     # A CT stored with 1000 added may pass for a T1 scan of a head, but not vice versa.
     ct_first = sorted(fingerprints.items(), key=lambda item: not item[1].is_ct)
     for name, fingerprint in ct_first:
-        fault = _fault(*(fingerprint.fit(scan) for scan in scans.values()))
+        fits = [fingerprint.fit(scan) for scan in scans.values()]
+        fault = _fault(*fits) if must_be_alike else _fault_of_each(*fits)
         if not fault:
             return Choice(name, "both scans are like those that the model learned from")
         faults[name] = fault
@@ -95,6 +104,18 @@ def measure_pair(fixed: Image, moving: Image) -> dict[str, ScanFacts]:
 
 def _fault(fixed: Fit, moving: Fit) -> str:
     """The reason why two scans do not fit; empty if they do."""
+    fault = _fault_of_each(fixed, moving)
+    if not fault and fixed.appearance != moving.appearance:
+        return (
+            f"the fixed scan looks like the training scans {fixed.appearance}, the "
+            f"moving scan like those {moving.appearance}, and the model never saw the "
+            "two together"
+        )
+    return fault
+
+
+def _fault_of_each(fixed: Fit, moving: Fit) -> str:
+    """The reason why either scan does not fit; empty if both do."""
     if fixed.verdict != "fits" and fixed.reason == moving.reason:
         return f"both scans: {fixed.reason}"
     faults = [
@@ -102,12 +123,4 @@ def _fault(fixed: Fit, moving: Fit) -> str:
         for name, fit in (("fixed", fixed), ("moving", moving))
         if fit.verdict != "fits"
     ]
-    if faults:
-        return "; ".join(faults)
-    if fixed.appearance != moving.appearance:
-        return (
-            f"the fixed scan looks like the training scans {fixed.appearance}, the "
-            f"moving scan like those {moving.appearance}, and the model never saw the "
-            "two together"
-        )
-    return ""
+    return "; ".join(faults)

@@ -16,9 +16,9 @@ import numpy as np
 
 from voltween.errors import AssumptionWarning, InputError, check_type
 from voltween.io import ImageLike, to_image
-from voltween.models import FeatureModel, Model, load_model
+from voltween.models import FeatureModel, Model, choose_model, load_model
 from voltween.preprocessing import without_padding
-from voltween.refinement import FAST, FAST_ALONE, Refinement, Step, Watch
+from voltween.refinement import FAST, Refinement, Step, Watch
 from voltween.registration.alike import Alike, cut_alike
 from voltween.registration.candidates import run_network
 from voltween.registration.canonical import world_transforms
@@ -43,7 +43,7 @@ from voltween.registration.settling import (
 from voltween.registration.timing import Seconds, timing
 from voltween.registration.usual import usual_of
 from voltween.spatial import Affine, Image, align_centers
-from voltween.storage import naming
+from voltween.storage import PathLike, naming
 
 
 def register(
@@ -80,7 +80,7 @@ def register(
     """
     guidance, seconds = _checked(guidance, on_step), dict[str, Seconds]()
     fixed, moving = to_image(fixed), to_image(moving)
-    alike = shown_alike(fixed, moving, guidance)
+    alike = shown_alike(fixed, moving, guidance, model=model)
     if alike.cut is not None:
         seconds["cutting"] = alike.seconds
     with timing(seconds, "preparing"):
@@ -113,17 +113,31 @@ def register(
     )
 
 
-def shown_alike(fixed: Image, moving: Image, guidance: Guidance) -> Alike:
+def shown_alike(
+    fixed: Image,
+    moving: Image,
+    guidance: Guidance,
+    *,
+    model: ModelChoice = AUTO,
+    load: Callable[[PathLike], Model] = load_model,
+) -> Alike:
     """The pair as `register` compares it: a whole scan is cut like one that was cut.
 
-    Registers the two without a model for it, if one is a stripped brain, for example,
-    and the other a whole head, and no mask is given.
+    The two are registered for it, if one is a stripped brain, for example, and the
+    other a whole head, and no mask is given: by the model, or by the one that knows
+    scans of both kinds.
     """
-    return cut_alike(fixed, moving, guidance, _register_roughly)
 
+    def find(fixed: Image, moving: Image, guidance: Guidance) -> Registration:
+        wanted = model
+        if wanted == AUTO:
+            wanted = choose_model(fixed, moving, must_be_alike=False).name
+        settled = settle_model(wanted, fixed, moving, load=load)
+        return register(
+            fixed, moving, model=settled, refinement="fast", guidance=guidance
+        )
 
-def _register_roughly(fixed: Image, moving: Image, guidance: Guidance) -> Registration:
-    return register(fixed, moving, model=None, refinement=FAST_ALONE, guidance=guidance)
+    return cut_alike(fixed, moving, guidance, find)
 
 
 def _tell_of_cut(alike: Alike) -> None:
