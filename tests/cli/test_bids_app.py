@@ -137,6 +137,16 @@ def test_a_participant_can_be_registered_to_the_first_session(tmp_path, capsys):
             ("participant", "--longitudinal", "--participant-label", "7"),
             "expected labels of 01, got 7",
         ),
+        (
+            ("participant", "--longitudinal", "--participant-label", "01")
+            + ("--participant_label", "02"),
+            "expected the option once, with all its values",
+        ),
+        (
+            ("participant", "--longitudinal", "--oot", "1"),
+            "voltween-bids: expected one of its options, got --oot",
+        ),
+        (("subject",), "expected participant or group, got 'subject'"),
     ],
 )
 def test_choices_that_are_missing_are_told(words, answer, tmp_path, capsys):

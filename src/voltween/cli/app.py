@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from voltween.cli.common import CommonOptions
 
 _WITH_PYTORCH = {"register", "cohort"}  # and with time that somebody waits
-_HELP = {"-h", "--help"}
+HELP = {"-h", "--help"}
+"""The words that ask for help."""
 
 
 def main(
@@ -89,7 +90,7 @@ def _reporting_errors() -> Iterator[None]:
 
 def _run(words: list[str], *, is_process: bool) -> None:
     name = words[0] if words else "--help"
-    if name in _HELP:
+    if name in HELP:
         print(overview())
     elif name == "--version":
         from voltween import __version__
@@ -98,7 +99,7 @@ def _run(words: list[str], *, is_process: bool) -> None:
     else:
         from voltween.cli.results import writing_json
 
-        with writing_json(name, is_wanted=wants_json(words) and not _HELP & {*words}):
+        with writing_json(name, is_wanted=wants_json(words) and not HELP & {*words}):
             _run_command(name, words[1:], is_process=is_process)
 
 
@@ -106,7 +107,7 @@ def _run_command(name: str, words: list[str], *, is_process: bool) -> None:
     from voltween.cli.common import split_words
     from voltween.cli.libraries import import_readers, load_ahead
 
-    if _HELP & {*words}:
+    if HELP & {*words}:
         _show_help(name, words)
         return
     common, own = split_words(name, words)

@@ -28,10 +28,12 @@ from voltween.batches import (
     works_of,
     write_pages,
 )
-from voltween.cli.app import build_command, execute
+from voltween.cli.app import HELP, build_command, execute
 from voltween.cli.console import console, show_markdown
 from voltween.cli.engine import EngineOptions, LogLines, showing
 from voltween.cli.exit_codes import EXIT_FAILED, EXIT_SOME_FAILED
+from voltween.cli.parameters import parameters_of
+from voltween.cli.words import check_words
 from voltween.errors import InputError
 from voltween.storage import alone_in
 
@@ -149,5 +151,8 @@ def run_bids_app(words: list[str]) -> None:
 
         print(f"{PROGRAM} {__version__}")
         return
+    if not HELP & {*words}:
+        parameters = parameters_of(BidsApp, is_grouped=True)
+        check_words(words, parameters, program=PROGRAM)
     command = build_command(PROGRAM, BidsApp, words, is_grouped=True)
     execute(command, (PROGRAM, *words))
