@@ -5,7 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_REPEAT = "what is finished is kept: repeat the command to continue"
+from voltween.cli.invocation import out_of
+
+KEPT = "what is finished is kept: repeat the command to continue"
+"""What is left of a command that goes on when it is repeated."""
+
 # Commands that say it themselves, as they know how far they are.
 _SAY_IT = frozenset(
     {
@@ -24,12 +28,12 @@ _SAY_IT = frozenset(
 @contextmanager
 def saying_what_is_kept(name: str, command: Any) -> Iterator[None]:
     """After an interrupt within the block, says what has become of the output."""
-    out = getattr(getattr(command, "kind", command), "out", None)
+    out = out_of(command)
     before = _stamp(out)
     try:
         yield
     except KeyboardInterrupt:
-        if name not in _SAY_IT and isinstance(out, Path):
+        if name not in _SAY_IT and out is not None:
             _say(name, out, is_same=_stamp(out) == before)
         raise
 
@@ -38,7 +42,7 @@ def _say(name: str, out: Path, *, is_same: bool) -> None:
     from voltween.cli.console import error_console
 
     if name == "experiment":
-        left = _REPEAT
+        left = KEPT
     elif not is_same:
         left = f"{out} has what was finished before"
     else:
@@ -48,10 +52,12 @@ def _say(name: str, out: Path, *, is_same: bool) -> None:
     error_console.print(f"voltween: {left}")
 
 
-def _stamp(out: Any) -> tuple[int, int] | None:
+def _stamp(out: Path | None) -> tuple[int, int] | None:
     """Number and time, which change when a file is written, comes or goes."""
+    if out is None:
+        return None
     try:
-        status = Path(out).stat()
-    except (OSError, TypeError):
+        status = out.stat()
+    except OSError:
         return None
     return status.st_ino, status.st_mtime_ns
