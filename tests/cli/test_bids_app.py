@@ -138,8 +138,10 @@ def test_a_participant_can_be_registered_to_the_first_session(tmp_path, capsys):
             "expected labels of 01, got 7",
         ),
         (
-            ("participant", "--longitudinal", "--participant-label", "01")
-            + ("--participant_label", "02"),
+            (
+                *("participant", "--longitudinal"),
+                *("--participant-label", "01", "--participant_label", "02"),
+            ),
             "expected the option once, with all its values",
         ),
         (
