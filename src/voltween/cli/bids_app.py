@@ -5,6 +5,7 @@ BIDS Apps have one command line in common: data set, output, level of the analys
 
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,6 +18,7 @@ from voltween.batches import (
     CohortChoice,
     CohortRun,
     Companions,
+    PairRow,
     RegistrationOptions,
     Work,
     check_data_set,
@@ -25,6 +27,7 @@ from voltween.batches import (
     memory_limit,
     name_of_run,
     plan_cohort,
+    rows_of,
     works_of,
     write_pages,
 )
@@ -124,15 +127,22 @@ class BidsApp:
             status = run.begin(LogLines())
             with showing(status):
                 run.run(status, console.print)
-        words = [PROGRAM, str(self.bids_dir), str(self.out), "group"]
-        target = [] if self.template is None else ["--template", str(self.template)]
-        following = shlex.join([*words, *(target or ["--longitudinal"])])
         console.print(
             f"{len(works) - len(run.failures)} of {len(works)} scans are registered. "
-            f"Next: {following}"
+            f"Next: {self._following}"
         )
         if run.failures:
             sys.exit(EXIT_SOME_FAILED)
+        self._end_if_strict(rows_of(works, self.out))
+
+    @property
+    def _following(self) -> str:
+        """The command for the group."""
+        words = [PROGRAM, str(self.bids_dir), str(self.out), "group"]
+        target = [] if self.template is None else ["--template", str(self.template)]
+        words += target or ["--longitudinal"]
+        words += ["--skip-bids-validation"] if self.skip_bids_validation else []
+        return shlex.join(words)
 
     def _write_group(self, works: list[Work]) -> None:
         make_data_set(self.out, self.bids_dir)
@@ -140,6 +150,9 @@ class BidsApp:
         show_markdown((self.out / SUMMARY).read_text(encoding="utf-8"))
         if any(row.state != "done" for row in rows):
             sys.exit(EXIT_SOME_FAILED)
+        self._end_if_strict(rows)
+
+    def _end_if_strict(self, rows: Sequence[PairRow]) -> None:
         if self.strict and any(row.grade == "failed" for row in rows):
             sys.exit(EXIT_FAILED)
 
