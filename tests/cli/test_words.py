@@ -67,6 +67,18 @@ REGISTER = ["register", "a.nii", "b.nii", "--out", "c"]
             ["import-rcn", "a", "--out", "b"] + 2 * ["--spacing-mm", "1", "1", "1"],
             "--spacing-mm: expected the option once, with all its values",
         ),
+        (
+            ["template", "a.csv", "--out", "b", "--sharpen", "99"],
+            "--sharpen: expected at most 10, got 99",
+        ),
+        (
+            ["train", "a.csv", "--out", "b", "--objective.window-voxels", "9999999999"],
+            "--objective.window-voxels: expected at most",
+        ),
+        (
+            ["train", "a.csv", "--out", "b", "--objective.overlap", "-1"],
+            "--objective.overlap: expected at least 0",
+        ),
         (["register", "a.nii", "b.nii", "--out", ""], "--out: expected a path, got ''"),
         (["register", "", "b.nii", "--out", "c"], "FIXED: expected a path, got ''"),
     ],

@@ -194,22 +194,24 @@ def build_command(
         is_grouped: Whether options have their own names, without those of groups.
 
     Raises:
-        InputError: If a number is out of any range.
+        InputError: If a value is out of its range, or options contradict each other.
     """
     import os
 
     import tyro  # not for help and version: it takes a third of a second
 
     from voltween.cli import invocation
+    from voltween.cli.refusals import naming_options
 
     # Plugins of a checker of types that tyro uses: the search takes 30 milliseconds.
     os.environ.setdefault("TYPEGUARD_DISABLE_PLUGIN_AUTOLOAD", "1")
     marks = tyro.conf
     config = (marks.DisallowNone, marks.FlagCreatePairsOff, marks.OmitArgPrefixes)
-    command = tyro.cli(
-        kind, prog=program, args=words, config=config if is_grouped else None
-    )
-    invocation.check_options(command)
+    with naming_options(kind, is_grouped=is_grouped):
+        command = tyro.cli(
+            kind, prog=program, args=words, config=config if is_grouped else None
+        )
+        invocation.check_options(command)
     return command
 
 
