@@ -27,8 +27,9 @@ def named_paths(command: Any) -> dict[str, list[Path]]:
 
 
 def out_of(command: Any) -> Path | None:
-    """The file or folder that a command writes; None if it has no such option."""
-    return next((value for name, value in _options(command) if name == "out"), None)
+    """The file or folder that a command writes; None if it has no `out`."""
+    usual = getattr(command, "out", None)
+    return next((value for name, value in _options(command) if name == "out"), usual)
 
 
 def check_options(command: Any) -> None:
