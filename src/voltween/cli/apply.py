@@ -28,10 +28,11 @@ from voltween.spatial import (
 from voltween.storage import check_is_no_input, naming
 
 _MIXING = "linear", "cubic"
-_OF_IMAGES = (
+_OF_POSITIONS = ["frame"]
+_OF_IMAGES = [
     *("onto", "spacing_mm", "labels", "interpolation"),
     *("fill", "dtype", "turn_vectors"),
-)
+]
 NumberType = Literal[
     "uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"
 ]
@@ -112,7 +113,7 @@ class Apply:
         if all(map(_has_positions, inputs)):
             kind, other, names = "an image", "points or a surface", _OF_IMAGES
         elif not any(map(_has_positions, inputs)):
-            kind, other, names = "points or a surface", "an image", ("frame",)
+            kind, other, names = "points or a surface", "an image", _OF_POSITIONS
         else:
             return
         usual = {field.name: field.default for field in fields(self)}
