@@ -8,6 +8,7 @@ from support.phantoms import phantom, write_manifest_of, write_phantoms
 from voltween import io
 from voltween.batches import work
 from voltween.metrics import dice_per_label
+from voltween.templates import rounds
 
 CHEAP = ("--model", "none", "--refine", 4)
 SHIFTS = {"a": (0, 0, 0), "b": (4, 0, 0), "c": (0, -6, 0)}
@@ -84,6 +85,16 @@ def test_an_interrupt_says_what_is_left(options, left, at, capsys, monkeypatch):
     assert left in capsys.readouterr().err
     assert (at / "kept").exists() == bool(options)
     assert not (at / "labels.nii.gz").exists()
+
+
+def test_an_interrupt_between_registrations_says_it_too(at, capsys, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rounds, "average_scans", interrupt)
+    words = ["template", at / "cases.csv", "--out", at / "out", "--rounds", 0, *CHEAP]
+    assert run_here(*words) == 130
+    assert "what is finished is kept" in capsys.readouterr().err
 
 
 def test_a_folder_of_scans_has_no_splits(at, capsys):

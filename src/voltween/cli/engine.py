@@ -140,7 +140,8 @@ def showing(status: Status, *, left: str = KEPT) -> Iterator[None]:
 
     Args:
         status: The status.
-        left: What is said after an interrupt about the results so far.
+        left: What is said after an interrupt about the results so far; empty if the
+            command says it (see `interrupts`).
     """
     try:
         with progress_bar(BarColumn(), _Line(status)) as bar:
@@ -148,7 +149,8 @@ def showing(status: Status, *, left: str = KEPT) -> Iterator[None]:
             yield
     except KeyboardInterrupt:
         if status.tasks:
-            error_console.print(f"voltween: {status.line()}; {left}")
+            words = "; ".join(part for part in (status.line(), left) if part)
+            error_console.print(f"voltween: {words}")
         raise
 
 

@@ -60,10 +60,9 @@ class Segment:
         check_is_no_input(self.out)
         check_suffix(self.out, io.IMAGE_SUFFIXES, "a label map")
         atlases = cases_in(read_cases(self.atlases), self.split)
-        register = registering(self.engine, left=self._left)
         with folder_of(self.out), self._folder() as folder:
             segmentation = segment_scan(
-                self.scan, atlases, folder, self.options, register
+                self.scan, atlases, folder, self.options, registering(self.engine)
             )
             io.write(segmentation.labels, self.out)
         for name, grade in segmentation.verdicts.items():
@@ -77,7 +76,7 @@ class Segment:
             sys.exit(EXIT_SOME_FAILED)
 
     @property
-    def _left(self) -> str:
+    def left(self) -> str:
         """What is said after an interrupt about the registrations so far."""
         if self.registrations is None:
             return "nothing is kept: give --registrations DIR to continue next time"

@@ -6,21 +6,17 @@ from pathlib import Path
 from voltween.batches import CohortRun, PairRow, Work, memory_limit, write_pages
 from voltween.cli.console import console
 from voltween.cli.engine import EngineOptions, LogLines, showing
-from voltween.cli.interrupts import KEPT
 from voltween.cohorts import Case
 from voltween.errors import InputError
 
 
 def registering(
-    options: EngineOptions, *, left: str = KEPT
+    options: EngineOptions,
 ) -> Callable[[Sequence[Work], Path], list[PairRow]]:
     """The function that registers what is missing of some pairs in a folder.
 
-    It shows the progress, and returns the rows of all pairs, worst first.
-
-    Args:
-        options: Where the work is done.
-        left: What is said after an interrupt about the registrations so far.
+    It shows the progress, and returns the rows of all pairs, worst first. What is left
+    after an interrupt, the command says.
     """
 
     def register(works: Sequence[Work], folder: Path) -> list[PairRow]:
@@ -28,7 +24,7 @@ def registering(
         run = CohortRun(works, folder, engine)
         run.make_folder()
         status = run.begin(LogLines())
-        with showing(status, left=left):
+        with showing(status, left=""):
             run.run(status, console.print)
         return write_pages(works, folder)
 
