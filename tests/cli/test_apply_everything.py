@@ -15,7 +15,7 @@ from support.scans import (
     smooth_field,
 )
 from voltween import io
-from voltween.spatial import MultichannelImage, Points
+from voltween.spatial import Affine, Image, LabelMap, MultichannelImage, Points
 
 FIELD = smooth_field(FIXED.grid, largest_voxels=1.5)
 SERIES = MultichannelImage(
@@ -127,11 +127,73 @@ def test_voxel_size_without_an_image(folder):
     assert moved.data.min() == -5
 
 
+@pytest.mark.parametrize("way", ["nearest", "linear", "cubic"])
+def test_beyond_a_ct_is_air_with_every_interpolation(way, folder):
+    data = np.random.default_rng(0).integers(-1000, 50, FIXED.grid.shape, np.int16)
+    data[0, 0, 0] = -1000
+    io.write(Image(data, FIXED.grid), folder / "ct.nii.gz")
+    far = np.eye(4)
+    far[:3, 3] = 4 * FIXED.grid.affine[:3, 0]
+    io.write(Affine(far), folder / "far.tfm")
+    words = ["apply", folder / "far.tfm", folder / "ct.nii.gz", "--interpolation", way]
+    words += ["--onto", folder / "fixed.nii.gz", "--out", folder / "o.nii.gz"]
+    assert run_here(*words) == 0
+    assert np.allclose(io.read(folder / "o.nii.gz").data[-3:], -1000, atol=1)
+
+
+def test_beyond_a_label_map_is_background_whatever_its_numbers(folder):
+    labels = label_blocks(FIXED.grid).data.astype(np.int16) - 1
+    io.write(LabelMap(labels, FIXED.grid), folder / "l.nii.gz")
+    far = np.eye(4)
+    far[0, 3] = 1000
+    io.write(Affine(far), folder / "far.tfm")
+    words = ["apply", folder / "far.tfm", folder / "l.nii.gz", "--labels"]
+    words += ["--onto", folder / "fixed.nii.gz", "--out", folder / "o.nii.gz"]
+    assert run_here(*words) == 0
+    assert not io.read_labels(folder / "o.nii.gz").data.any()
+
+
+def test_an_image_that_is_there_is_no_folder_for_results(folder, capsys):
+    (folder / "o.ome.zarr").mkdir()
+    (folder / "o.ome.zarr" / "zarr.json").write_text("{}")
+    assert chained(folder, "moving.nrrd", out="o.ome.zarr") == 2
+    assert [path.name for path in (folder / "o.ome.zarr").iterdir()] == ["zarr.json"]
+    assert "o.ome.zarr" in capsys.readouterr().err
+
+
+def test_several_inputs_of_one_name_are_refused(folder, capsys):
+    assert chained(folder, "moving.nrrd", "moving.nrrd", out="out") == 2
+    assert "inputs of different names" in " ".join(capsys.readouterr().err.split())
+
+
+def test_several_inputs_do_not_go_into_a_folder_named_as_a_file(folder, capsys):
+    """As when a second transform is given as an argument."""
+    assert chained(folder, "back.mat", "moving.nrrd", out="o.nii.gz") == 2
+    assert "name these by --transform" in " ".join(capsys.readouterr().err.split())
+    assert not (folder / "o.nii.gz").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("points.csv", ("--labels",)),
+        ("points.csv", ("--onto", "fixed.nii.gz")),
+        ("points.csv", ("--dtype", "uint8")),
+        ("moving.nrrd", ("--frame", "LPS")),
+    ],
+)
+def test_options_without_an_effect_are_refused(name, option, folder, capsys):
+    words = ["apply", folder / "back.mat", folder / name, "--out", folder / "o"]
+    assert run_here(*words, *option) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert f"{option[0]}: expected" in error
+    assert "among the inputs" in error
+
+
 @pytest.mark.parametrize(
     ("names", "options", "message"),
     [
         (["labels.nii.gz"], {"labels": True, "interpolation": "cubic"}, "mixes labels"),
-        (["moving.nrrd", "moving.nrrd"], {}, "inputs of different names"),
         (["moving.nrrd"], {"turn_vectors": True}, "vectors of three components"),
         (["moving.nrrd"], {"spacing_mm": -1}, "voxel size: expected positive mm"),
         ([], {}, "expected [TRANSFORM] INPUT ..."),

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import socket
 import tomllib
 from pathlib import Path
@@ -102,6 +103,34 @@ def test_derivatives_are_named_as_bids_has_them(done):
     np.testing.assert_allclose(mapped, [SCANS["sub-01/ses-2"]], atol=1)
 
 
+def test_another_template_has_results_beside_those_of_the_first(done, tmp_path):
+    raw, finished, _ = done
+    out = shutil.copytree(finished, tmp_path / "out")
+    other = write_phantoms(tmp_path / "atlas", {"tpl-Other_T1w": (2, 0, 0)})
+    to = ["--template", other / "tpl-Other_T1w.nii.gz"]
+    assert run(raw, out, "group", *to) == 1  # nothing is registered to it yet
+    assert ",done," not in (out / "pairs.csv").read_text("utf-8")
+    words = ("--participant-label", "02", *to, *CHEAP)
+    assert run(raw, out, "participant", *words) == 0
+    anat = out / "sub-02" / "anat"
+    for target in ("My", "Other"):
+        assert (anat / f"sub-02_from-T1w_to-{target}_mode-image_xfm.h5").is_file()
+
+
+def test_strict_participants_end_with_the_code_of_a_failed_verdict(done, tmp_path):
+    raw, finished, _ = done
+    out = shutil.copytree(finished, tmp_path / "out")
+    to = ["--template", finished.parent / "atlas" / "tpl-My_T1w.nii.gz", *CHEAP]
+    words = (raw, out, "participant", *to, "--participant-label", "02")
+    assert run(*words, "--strict") == 0
+    path = out / "records" / "sub-02_to_My.json"
+    record = json.loads(path.read_text("utf-8"))
+    record["scores"] |= {"verdict": "failed"}
+    path.write_text(json.dumps(record))
+    assert run(*words) == 0
+    assert run(*words, "--strict") == 3
+
+
 def test_the_data_set_stays_as_it_is(done):
     raw, _, _ = done
     files = {path.name for path in raw.rglob("*") if path.is_file()}
@@ -137,6 +166,18 @@ def test_a_participant_can_be_registered_to_the_first_session(tmp_path, capsys):
             ("participant", "--longitudinal", "--participant-label", "7"),
             "expected labels of 01, got 7",
         ),
+        (
+            (
+                *("participant", "--longitudinal"),
+                *("--participant-label", "01", "--participant_label", "02"),
+            ),
+            "expected the option once, with all its values",
+        ),
+        (
+            ("participant", "--longitudinal", "--oot", "1"),
+            "voltween-bids: expected one of its options, got --oot",
+        ),
+        (("subject",), "expected participant or group, got 'subject'"),
     ],
 )
 def test_choices_that_are_missing_are_told(words, answer, tmp_path, capsys):
@@ -157,6 +198,15 @@ def test_the_description_is_checked_unless_told(content, tmp_path, capsys):
     assert run(*words) == 2
     assert "--skip-bids-validation" in capsys.readouterr().err
     assert run(*words, "--skip-bids-validation") == 1  # nothing is registered yet
+
+
+def test_the_next_command_leaves_the_check_out_as_this_one(tmp_path, capsys):
+    raw, out = write_raw(tmp_path / "raw"), tmp_path / "out"
+    (raw / "dataset_description.json").unlink()
+    words = (raw, out, "participant", "--longitudinal", *CHEAP)
+    assert run(*words, "--skip-bids-validation") == 0
+    _, following = capsys.readouterr().out.split("Next: ")
+    assert run(*shlex.split(following)[1:]) == 0
 
 
 def test_a_folder_without_scans_is_refused(tmp_path, capsys):

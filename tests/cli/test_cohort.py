@@ -84,6 +84,7 @@ def test_what_two_workers_left_one_finds(scans, done):
         (("--all-pairs",), "expected one of them, got --fixed and --all-pairs"),
         (("--outputs", "everything"), "outputs: expected names of moved"),
         (("--refine", 1), "refinement: expected at least"),
+        (("--refine", "none"), "--refine none: expected a model, whose answer stays"),
         (("--structures", "missing.csv"), "missing.csv: expected"),
         (("--part", "3/2"), "--part: expected a number from 1 to 2"),
         (("--print-sbatch",), "--print-sbatch: expected --slurm"),
@@ -107,9 +108,17 @@ def test_an_array_script_has_the_command_without_its_own_options(
     assert "#SBATCH --array=1-7" in script
     assert "#SBATCH --mem=4G" in script
     last = script.strip().splitlines()[-1]
-    given = " ".join(map(str, words(scans, tmp_path / "out")))
-    assert f"-m voltween {given} --part /7" in last
+    given = " ".join(map(str, words(scans, tmp_path / "out")[1:]))
+    assert last.endswith(f"-m voltween cohort --part /7 {given}")
     assert not (tmp_path / "out").exists()
+
+
+def test_json_with_an_array_script_is_json_alone(scans, tmp_path, capsys):
+    slurm = ("--print-sbatch", "--slurm", "mem=4G", "--json")
+    assert run_here(*words(scans, tmp_path / "out", *slurm)) == 0
+    script = json.loads(capsys.readouterr().out)["result"]["script"]
+    assert script.startswith("#!/bin/sh\n#SBATCH")
+    assert "-m voltween cohort --part /1 " in script
 
 
 def test_an_interrupt_says_how_to_go_on(scans, tmp_path, capsys, monkeypatch):

@@ -52,6 +52,13 @@ def test_a_name_that_is_all_ending_is_written_too(tmp_path):
     assert (tmp_path / ".png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_figure_beside_what_it_shows_can_be_drawn_again(tmp_path):
+    (tmp_path / "log.csv").write_text("step,a\n1,2\n")
+    for _ in range(2):
+        main(["figures", "curves", str(tmp_path), "--out", str(tmp_path / "c.png")])
+    assert (tmp_path / "log.csv").read_text() == "step,a\n1,2\n"
+
+
 def test_curves_of_no_run_are_refused(tmp_path, capsys):
     error = error_of(capsys, "curves", "--out", tmp_path / "figure.png")
     assert "figures curves: expected RUN, got none" in error

@@ -7,7 +7,12 @@ from support.commands import register, write_pair
 from support.scans import FIXED, smooth_spline
 from voltween import io
 from voltween.cli import main
-from voltween.spatial import Affine, DisplacementField, jacobian_determinant
+from voltween.spatial import (
+    Affine,
+    DisplacementField,
+    MultichannelImage,
+    jacobian_determinant,
+)
 
 STRETCH = Affine(np.diag([2.0, 1.0, 1.0, 1.0]))
 
@@ -34,6 +39,14 @@ def test_map_is_that_of_the_library_on_the_fixed_grid(folder, capsys):
     np.testing.assert_allclose(change.data, expected.data, atol=1e-4)
     assert change.grid.is_close(FIXED.grid)
     assert "Jacobian determinant, mean" in capsys.readouterr().out
+
+
+def test_the_grid_may_be_that_of_a_series(folder):
+    data = np.stack([FIXED.data, FIXED.data], axis=-1)
+    expected = run(folder)
+    series = MultichannelImage(data, FIXED.grid, "series")
+    io.write(series, folder / "fixed.nii.gz")
+    assert np.array_equal(run(folder).data, expected.data)
 
 
 def test_logarithm_without_the_affine_part(folder):

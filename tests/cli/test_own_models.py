@@ -61,6 +61,9 @@ def test_from_a_manifest_to_an_own_model(manifest, folder, tmp_path, capsys):
     assert "take it with --model blobs" in capsys.readouterr().out
     assert "For soft blobs." in (folder / "blobs.md").read_text("utf-8")
     assert "command line: training.steps 2" in (run / "card.md").read_text("utf-8")
+    again = ("--name", "blobs", "--purpose", "very soft blobs", "--overwrite")
+    main(words("card", run, *again))
+    assert "For very soft blobs." in (run / "card.md").read_text("utf-8")
 
     main(["models"])
     shown = capsys.readouterr().out

@@ -75,7 +75,10 @@ def test_own_scans_need_two_options_which_the_next_run_keeps(tmp_path, capsys):
             ["lits", "SOURCE", "--out", "OUT"],
             "SOURCE: expected a folder or a zip file, got nothing",
         ),
-        (["lits", "SOURCE", "--out", "OUT", "--val-share", "2"], "val_share: expected"),
+        (
+            ["lits", "SOURCE", "--out", "OUT", "--val-share", "2"],
+            "--val-share: expected",
+        ),
         (["folder", ".", "--out", "OUT", "--exposure", "ct"], "--region: expected one"),
         (["lits", ".", "--out", "OUT", "--only", "none.txt"], "none.txt: expected a"),
     ],

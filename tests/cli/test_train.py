@@ -225,8 +225,8 @@ def test_train_then_evaluate_on_a_cohort_of_nrrd_in_mixed_orientations(
         (["--cascade", "DA"], "at most one A followed by"),
         (["--shape", "30", "32", "32"], r"nearest legal shape is (32, 32, 32)"),
         (["--steps", "0"], "steps: expected at least 1, got 0"),
-        (["--learning-rate", "-1"], "learning_rate: expected above 0, got -1.0"),
-        (["--masked-share", "2"], "masked_share: expected 0 to 1, got 2.0"),
+        (["--learning-rate", "-1"], "--learning-rate: expected above 0, got -1.0"),
+        (["--masked-share", "2"], "--masked-share: expected 0 to 1, got 2.0"),
     ],
 )
 def test_bad_training_settings_end_in_one_line(options, message, tmp_path, capsys):
@@ -236,6 +236,7 @@ def test_bad_training_settings_end_in_one_line(options, message, tmp_path, capsy
     assert caught.value.code == 2
     error = capsys.readouterr().err
     assert message in error
+    assert error.count("\n") == 1
     assert "Traceback" not in error
     assert not (tmp_path / "run").exists()
 

@@ -59,6 +59,28 @@ REGISTER = ["register", "a.nii", "b.nii", "--out", "c"]
         (["figures", "curvs"], "got 'curvs': did you mean curves?"),
         (["schema", "plans"], "NAME: expected registration, plan or record, got 'plan"),
         (["models", "--log"], "--log: expected a file, got none"),
+        (
+            [*REGISTER, "--initial", "1.h5", "--initial=2.h5"],
+            "--initial: expected the option once, with all its values",
+        ),
+        (
+            ["import-rcn", "a", "--out", "b"] + 2 * ["--spacing-mm", "1", "1", "1"],
+            "--spacing-mm: expected the option once, with all its values",
+        ),
+        (
+            ["template", "a.csv", "--out", "b", "--sharpen", "99"],
+            "--sharpen: expected at most 10, got 99",
+        ),
+        (
+            ["train", "a.csv", "--out", "b", "--objective.window-voxels", "9999999999"],
+            "--objective.window-voxels: expected at most",
+        ),
+        (
+            ["train", "a.csv", "--out", "b", "--objective.overlap", "-1"],
+            "--objective.overlap: expected at least 0",
+        ),
+        (["register", "a.nii", "b.nii", "--out", ""], "--out: expected a path, got ''"),
+        (["register", "", "b.nii", "--out", "c"], "FIXED: expected a path, got ''"),
     ],
 )
 def test_faults_are_one_line(words, error, capsys):
@@ -79,11 +101,23 @@ def test_faults_are_one_line(words, error, capsys):
         (["--val", "-0.5"], "val", -0.5),
         (["--val", "1e-3"], "val", 1e-3),
         (["--test_from", "val"], "test_from", "val"),
+        (["--val", "0.1", "--val", "0.2"], "val", 0.2),
     ],
 )
 def test_words_are_taken_as_they_are_meant(words, name, value):
     command = read_command("split", [*SPLIT[1:], *words])
     assert getattr(command, name) == value
+
+
+def test_values_of_an_option_that_is_repeated_are_not_dropped(capsys):
+    """Tools of ITK have them repeated; the parser would take the last one alone."""
+    words = ["apply", "a.nii", "--out", "b.nii", "--transform", "1.h5"]
+    with pytest.raises(SystemExit):
+        main([*words, "--transform", "2.h5"])
+    assert capsys.readouterr().err == (
+        "voltween: --transform: expected the option once, with all its values, got the "
+        "option twice: --transform PATH ...\n"
+    )
 
 
 def test_a_dash_dash_ends_the_options():

@@ -73,7 +73,7 @@ def test_one_similar_atlas_outvotes_two_others():
     assert (fused.data[LABELS.data == 7] == 7).mean() > 0.95
 
 
-@pytest.mark.parametrize("fusion", ["majority", "weighted"])
+@FUSIONS
 def test_an_atlas_has_no_say_where_its_scan_ends(fusion):
     half = Grid((9, 17, 16), GRID.affine)
     cut = atlas(Image(SCAN.data[:9], half), LabelMap(LABELS.data[:9], half))

@@ -84,6 +84,13 @@ class TestVectors:
     def moved(self, transform):
         return resample_channels(transform, self.VECTORS, onto=FIXED.grid).data
 
+    def test_are_zero_beyond_their_image(self):
+        negative = MultichannelImage(-self.VECTORS.data, MOVING.grid, "vectors")
+        far = np.eye(4)
+        far[:3, 3] = 1000
+        moved = resample_channels(Affine(far), negative, onto=FIXED.grid)
+        assert not moved.data.any()
+
     def test_turn_with_a_rotation(self):
         rotation = Rotation.from_rotvec([0.2, -0.3, 0.4]).as_matrix()
         matrix = np.eye(4)

@@ -52,6 +52,16 @@ def test_outside_value_is_air():
     assert Image(np.array([[[-1000, 5]] * 2] * 2), grid).outside_value == -1000
 
 
+def test_label_map_of_another_machine_has_the_bytes_of_this_one():
+    """SimpleITK takes no other ones."""
+    data = np.arange(1800, dtype=">i2").reshape(15, 12, 10)
+    labels = LabelMap(data, oblique_grid())
+    assert labels.data.dtype == np.dtype("=i2")
+    assert labels.data.dtype.isnative
+    assert np.array_equal(labels.data, data)
+    assert labels.to_sitk()[14, 11, 9] == 1799
+
+
 def test_label_map_keeps_whole_numbers_stored_as_floats():
     labels = LabelMap(np.full((15, 12, 10), 7.0), oblique_grid())
     assert labels.data.dtype.kind == "i"

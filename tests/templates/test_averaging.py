@@ -1,12 +1,15 @@
 """Averages of scans, voxel by voxel."""
 
+import shutil
+
 import numpy as np
 import pytest
 from scipy.stats import trim_mean
 
 from support.scans import oblique_grid, smooth_image
 from voltween import io
-from voltween.spatial import Affine, Image
+from voltween.errors import OutputError
+from voltween.spatial import Affine, Grid, Image
 from voltween.templates import (
     AlignedScan,
     average_of,
@@ -23,7 +26,7 @@ def aligned(folder, name, image, transform=None):
     path = folder / f"{name}.nii.gz"
     io.write(image, path)
     surveyed = survey_image(io.read(path))
-    return AlignedScan(name, path, surveyed, transform or Affine.identity())
+    return AlignedScan(path, surveyed, transform or Affine.identity())
 
 
 def test_averages_are_those_of_numpy_and_scipy():
@@ -66,14 +69,46 @@ def test_scans_of_other_brightness_have_the_same_part(tmp_path):
 
 
 def test_ct_keeps_its_units(tmp_path):
-    data = np.full(GRID.shape, -1000.0)
-    data[3:9, 3:9, 3:9], data[5, 5, 5:7] = 40, 900
-    data += np.random.default_rng(0).uniform(0, 9, GRID.shape)
+    data = ct()
     scans = [aligned(tmp_path, "ct", Image(data, GRID))]
     scans.append(aligned(tmp_path, "offset", Image(data + 1000, GRID)))
     assert np.allclose(
         average_scans(scans, GRID, "mean", tmp_path).data, data, atol=0.01
     )
+
+
+def ct(grid=GRID):
+    """A body of water with some bone in air, in Hounsfield units."""
+    data = np.full(grid.shape, -1000.0)
+    data[3:9, 3:9, 3:9], data[5, 5, 5:7] = 40, 900
+    return data + np.random.default_rng(0).uniform(0, 9, grid.shape)
+
+
+def test_what_no_ct_shows_is_air_and_not_water(tmp_path):
+    wide = Grid((18, 11, 10), GRID.affine)
+    mean = average_scans(
+        [aligned(tmp_path, "ct", Image(ct(), GRID))], wide, "mean", tmp_path
+    )
+    assert (mean.data[-5:] == -1000).all()
+    assert mean.data[5, 5, 5] > 800
+
+
+def test_padding_of_a_ct_is_air(tmp_path):
+    data = ct()
+    data[:2] = -3024
+    mean = average_scans(
+        [aligned(tmp_path, "ct", Image(data, GRID))], GRID, "mean", tmp_path
+    )
+    assert (mean.data[:2] == -1000).all()
+
+
+def test_too_little_room_is_an_error_before_the_work(tmp_path, monkeypatch):
+    """A mapped file that finds no room ends the process without a word."""
+    scans = [aligned(tmp_path, "one", smooth_image(GRID))]
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    with pytest.raises(OutputError, match="free space"):
+        average_scans(scans, GRID, "mean", tmp_path)
 
 
 def test_nothing_is_left_of_the_room_for_the_scans(tmp_path):

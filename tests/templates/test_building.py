@@ -12,6 +12,7 @@ from voltween.cohorts import Case
 from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.spatial import Affine, Grid, Image
 from voltween.templates import AveragingOptions, TemplateOptions, build_template
+from voltween.templates.rounds import foreground_mm
 
 PLAIN = AveragingOptions(sharpen=0.0)
 RUN = TemplateOptions(rounds=2, averaging=PLAIN)
@@ -215,6 +216,26 @@ def test_a_scan_alone_has_no_template(three, tmp_path):
     failing = KnownRegistrations(identity, verdicts={"b": "failed", "c": "failed"})
     with pytest.raises(InputError, match=r"at least two.*b: verdict failed"):
         build(three, tmp_path / "out2", registering=failing)
+
+
+@pytest.mark.parametrize("names", [("A", "A_inverse"), ("A", "a")])
+def test_names_that_would_share_a_file_are_refused(names, tmp_path):
+    """The transform to one scan would take the place of the inverse of another."""
+    cases = [Case(n, tmp_path / "x.nii.gz", None, None, split="") for n in names]
+    with pytest.raises(InputError, match="which would share transforms/") as caught:
+        build(cases, tmp_path / "out")
+    assert " and ".join(names) in caught.value.got
+    assert not (tmp_path / "out").exists()
+
+
+def test_positions_of_the_foreground_of_a_ct_are_in_the_body():
+    """Padding, darker than air, makes air no foreground."""
+    data = np.full(SCENE.shape, -1000.0)
+    data[:, :4], data[5:-5, 7:-5, 5:-5] = -3024, 40
+    image = Image(data, SCENE)
+    positions = foreground_mm(image, is_ct=True)
+    voxels = np.rint(SCENE.world_to_voxel(positions)).astype(int)
+    assert (data[tuple(voxels.T)] == 40).all()
 
 
 def test_ct_and_mr_are_not_mixed(three, tmp_path):

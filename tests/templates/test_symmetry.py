@@ -1,6 +1,7 @@
 """Symmetric templates: mirror images, mirrored transforms, planes of symmetry."""
 
 import numpy as np
+import pytest
 
 from support.heads import head
 from support.scans import (
@@ -10,6 +11,7 @@ from support.scans import (
     smooth_image,
     stored,
 )
+from voltween.errors import SuspiciousInputWarning
 from voltween.spatial import Affine, Grid, Image
 from voltween.templates.mean_shape import shape_update
 from voltween.templates.symmetry import (
@@ -62,6 +64,13 @@ def test_the_update_is_that_of_scans_and_mirrored_scans():
     one = mirror.map_positions(implied.map_positions(inner))
     other = implied.map_positions(mirror.map_positions(inner))
     assert np.abs(one - other).max() < 1e-6
+
+
+def test_a_plane_that_is_not_found_is_told():
+    grid = Grid((24, 22, 20), np.diag([2.0, 2, 2, 1]))
+    noise = Image(np.random.default_rng(0).random(grid.shape), grid)
+    with pytest.warns(SuspiciousInputWarning, match="plane of symmetry may be wrong"):
+        middle_pose(noise)
 
 
 def test_a_head_is_turned_to_its_plane_of_symmetry():

@@ -43,20 +43,13 @@ def test_the_memory_may_be_an_estimate():
 
 
 def test_a_script_runs_a_share_per_task_of_the_array():
-    words = ["cohort", "cases of all.csv", "--out", "out"]
+    words = ["cohort", "--out", "out", "--", "cases of all.csv"]
     lines = array_script(words, SlurmJob.read(TEXT), 40).splitlines()
     assert lines[0] == "#!/bin/sh"
     assert {"#SBATCH --array=1-40", "#SBATCH --mem=16G"} < set(lines)
     command = shlex.split(lines[-1])
-    assert command == [
-        "exec",
-        sys.executable,
-        "-m",
-        "voltween",
-        *words,
-        "--part",
-        "/40",
-    ]
+    program = ["exec", sys.executable, "-m", "voltween"]
+    assert command == [*program, "cohort", "--part", "/40", *words[1:]]
 
 
 def test_two_places_for_the_work_are_refused():

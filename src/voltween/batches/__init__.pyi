@@ -22,4 +22,5 @@ from .registered import Registering as Registering
 from .registered import register_cases as register_cases
 from .tables import SUMMARY as SUMMARY
 from .tables import PairRow as PairRow
+from .tables import rows_of as rows_of
 from .work import Work as Work

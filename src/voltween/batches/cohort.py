@@ -122,6 +122,8 @@ def plan_cohort(
     is_one_target = len({pair.fixed_image for pair in pairs}) == 1
     keys = [(pair.moving,) if is_one_target else pair.key for pair in pairs]
     targets = alphanumeric_names(list(dict.fromkeys(_space(p) for p in pairs)))
+    if bids is not None:  # one derivative holds the results for several templates
+        keys = [(pair.moving, targets[_space(pair)]) for pair in pairs]
     works = []
     for pair, name in zip(pairs, safe_names(keys), strict=True):
         layout: Layout = FolderLayout(name)

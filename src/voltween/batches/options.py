@@ -59,7 +59,8 @@ class RefinementOptions:
             has_guidance: Whether masks, points or further images were given.
 
         Raises:
-            InputError: If options of a refinement are given, but none is wanted.
+            InputError: If options of a refinement are given, but none is wanted; or if
+                there is neither a model nor a refinement.
         """
         if self == RefinementOptions() and not has_guidance:
             return AUTO
@@ -70,6 +71,13 @@ class RefinementOptions:
                     expected="no option of a refinement beside it",
                     got="some",
                     advice="leave --refine out, or the other options",
+                )
+            if not has_model:
+                raise InputError(
+                    about="--refine none",
+                    expected="a model, whose answer stays",
+                    got="none",
+                    advice="leave --refine out, or give a --model",
                 )
             return None
         effort = None if self.refine == "auto" else self.refine

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from voltween.cli.common import CommonOptions
 
 _WITH_PYTORCH = {"register", "cohort"}  # and with time that somebody waits
-_HELP = {"-h", "--help"}
+HELP = {"-h", "--help"}
+"""The words that ask for help."""
 
 
 def main(
@@ -89,7 +90,7 @@ def _reporting_errors() -> Iterator[None]:
 
 def _run(words: list[str], *, is_process: bool) -> None:
     name = words[0] if words else "--help"
-    if name in _HELP:
+    if name in HELP:
         print(overview())
     elif name == "--version":
         from voltween import __version__
@@ -98,7 +99,7 @@ def _run(words: list[str], *, is_process: bool) -> None:
     else:
         from voltween.cli.results import writing_json
 
-        with writing_json(name, is_wanted=wants_json(words) and not _HELP & {*words}):
+        with writing_json(name, is_wanted=wants_json(words) and not HELP & {*words}):
             _run_command(name, words[1:], is_process=is_process)
 
 
@@ -106,7 +107,7 @@ def _run_command(name: str, words: list[str], *, is_process: bool) -> None:
     from voltween.cli.common import split_words
     from voltween.cli.libraries import import_readers, load_ahead
 
-    if _HELP & {*words}:
+    if HELP & {*words}:
         _show_help(name, words)
         return
     common, own = split_words(name, words)
@@ -193,22 +194,24 @@ def build_command(
         is_grouped: Whether options have their own names, without those of groups.
 
     Raises:
-        InputError: If a number is out of any range.
+        InputError: If a value is out of its range, or options contradict each other.
     """
     import os
 
     import tyro  # not for help and version: it takes a third of a second
 
     from voltween.cli import invocation
+    from voltween.cli.refusals import naming_options
 
     # Plugins of a checker of types that tyro uses: the search takes 30 milliseconds.
     os.environ.setdefault("TYPEGUARD_DISABLE_PLUGIN_AUTOLOAD", "1")
     marks = tyro.conf
     config = (marks.DisallowNone, marks.FlagCreatePairsOff, marks.OmitArgPrefixes)
-    command = tyro.cli(
-        kind, prog=program, args=words, config=config if is_grouped else None
-    )
-    invocation.check_options(command)
+    with naming_options(kind, is_grouped=is_grouped):
+        command = tyro.cli(
+            kind, prog=program, args=words, config=config if is_grouped else None
+        )
+        invocation.check_options(command)
     return command
 
 

@@ -1,7 +1,7 @@
 """Command: apply transforms to images, label maps, points and surfaces."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -28,6 +28,11 @@ from voltween.spatial import (
 from voltween.storage import check_is_no_input, naming
 
 _MIXING = "linear", "cubic"
+_OF_POSITIONS = ["frame"]
+_OF_IMAGES = [
+    *("onto", "spacing_mm", "labels", "interpolation"),
+    *("fill", "dtype", "turn_vectors"),
+]
 NumberType = Literal[
     "uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"
 ]
@@ -72,7 +77,8 @@ class Apply:
     """linear (usual for images), nearest, cubic (B-spline), or label: for label maps,
     the label with the largest share of the voxels around, for smooth borders."""
     fill: float | None = None
-    """Value beyond the input; if not given, 0, or the minimum of an image below 0."""
+    """Value beyond the input; if not given, 0, or the minimum of an image below 0 that
+    is no label map and has no vectors."""
     dtype: NumberType | None = None
     """Type of the numbers of the result; if not given, that of the input where it holds
     the values, else float32."""
@@ -91,15 +97,33 @@ class Apply:
             raise InputError(
                 about="apply", expected="a transform and an input", got="one file"
             )
+        self._check_options(inputs)
         outputs = plan_outputs(inputs, self.out)
         for path in outputs:
             check_is_no_input(path)
         named = read_transforms(words)
         for source, target in zip(inputs, outputs, strict=True):
-            if io.is_points_file(source) or io.is_surface_file(source):
+            if _has_positions(source):
                 self._map_points(named, source, target)
             else:
                 self._resample(named, source, target)
+
+    def _check_options(self, inputs: tuple[Path, ...]) -> None:
+        """Checks that every option is one of an input."""
+        if all(map(_has_positions, inputs)):
+            kind, other, names = "an image", "points or a surface", _OF_IMAGES
+        elif not any(map(_has_positions, inputs)):
+            kind, other, names = "points or a surface", "an image", _OF_POSITIONS
+        else:
+            return
+        usual = {field.name: field.default for field in fields(self)}
+        if given := [name for name in names if getattr(self, name) != usual[name]]:
+            raise InputError(
+                about=f"--{given[0].replace('_', '-')}",
+                expected=f"{kind} among the inputs",
+                got=f"{other} alone",
+                advice="leave it out",
+            )
 
     def _map_points(self, named: NamedTransform, source: Path, target: Path) -> None:
         mapping = named.transform.map_positions
@@ -121,7 +145,7 @@ class Apply:
         onto, place = self._grid(named, moving)
         sampling = Sampling(
             self._interpolation,
-            self.fill,
+            0.0 if self.fill is None and self.labels else self.fill,
             None if self.dtype is None else np.dtype(self.dtype),
         )
         with naming(source):
@@ -189,6 +213,11 @@ class Apply:
             return with_spacing(onto, spacing_mm), f"the field of view of {self.onto}"
         grid = grid_around(named.transform, moving.grid, spacing_mm)
         return grid, "a box around the input in fixed space"
+
+
+def _has_positions(path: Path) -> bool:
+    """Whether a file holds points or a surface, which are mapped, by its suffix."""
+    return io.is_points_file(path) or io.is_surface_file(path)
 
 
 def _described(result: MultichannelImage, sampling: Sampling) -> str:

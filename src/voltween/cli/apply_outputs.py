@@ -7,7 +7,8 @@ from voltween import io
 from voltween.errors import InputError
 from voltween.storage import output_folder
 
-_KEPT = (".nii.gz", ".nii", ".mha", ".ome.zarr", ".csv", ".fcsv", ".mrk.json")
+_OME_ZARR = ".ome.zarr"
+_KEPT = (".nii.gz", ".nii", ".mha", _OME_ZARR, ".csv", ".fcsv", ".mrk.json")
 _OTHERS = (".nrrd", ".nhdr", ".mhd", ".mgz", ".mgh", ".hdr", ".img", ".dcm", ".json")
 _FURTHER = (".head", ".brik", ".brik.gz", ".mif", ".mif.gz", ".mih")
 
@@ -19,11 +20,19 @@ def plan_outputs(inputs: Sequence[Path], out: Path) -> list[Path]:
     of formats that are not written.
 
     Raises:
-        InputError: If two inputs would have one output.
+        InputError: If two inputs would have one output, or several inputs have the name
+            of a file.
         OutputError: If the folder cannot be made.
     """
-    if len(inputs) == 1 and not out.is_dir():
+    if len(inputs) == 1 and not _is_folder(out):
         return [out]
+    if not _is_folder(out) and _has_suffix_of_file(out):
+        raise InputError(
+            about=out,
+            expected=f"a folder for {len(inputs)} inputs",
+            got="the name of a file",
+            advice="if some of them are transforms, name these by --transform",
+        )
     outputs = [out / _name(path) for path in inputs]
     for number, path in enumerate(outputs):
         if path in outputs[:number]:
@@ -36,6 +45,16 @@ def plan_outputs(inputs: Sequence[Path], out: Path) -> list[Path]:
             )
     output_folder(out)
     return outputs
+
+
+def _is_folder(out: Path) -> bool:
+    """Whether it is there and a folder of results; an OME-Zarr image is one itself."""
+    return out.is_dir() and not out.name.lower().endswith(_OME_ZARR)
+
+
+def _has_suffix_of_file(out: Path) -> bool:
+    name = out.name.lower()
+    return name.endswith((*_KEPT, *_OTHERS, *_FURTHER)) or io.is_surface_file(out)
 
 
 def _name(path: Path) -> str:

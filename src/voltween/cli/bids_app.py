@@ -5,6 +5,7 @@ BIDS Apps have one command line in common: data set, output, level of the analys
 
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,6 +18,7 @@ from voltween.batches import (
     CohortChoice,
     CohortRun,
     Companions,
+    PairRow,
     RegistrationOptions,
     Work,
     check_data_set,
@@ -25,13 +27,16 @@ from voltween.batches import (
     memory_limit,
     name_of_run,
     plan_cohort,
+    rows_of,
     works_of,
     write_pages,
 )
-from voltween.cli.app import build_command, execute
+from voltween.cli.app import HELP, build_command, execute
 from voltween.cli.console import console, show_markdown
 from voltween.cli.engine import EngineOptions, LogLines, showing
 from voltween.cli.exit_codes import EXIT_FAILED, EXIT_SOME_FAILED
+from voltween.cli.parameters import parameters_of
+from voltween.cli.words import check_words
 from voltween.errors import InputError
 from voltween.storage import alone_in
 
@@ -122,15 +127,22 @@ class BidsApp:
             status = run.begin(LogLines())
             with showing(status):
                 run.run(status, console.print)
-        words = [PROGRAM, str(self.bids_dir), str(self.out), "group"]
-        target = [] if self.template is None else ["--template", str(self.template)]
-        following = shlex.join([*words, *(target or ["--longitudinal"])])
         console.print(
             f"{len(works) - len(run.failures)} of {len(works)} scans are registered. "
-            f"Next: {following}"
+            f"Next: {self._following}"
         )
         if run.failures:
             sys.exit(EXIT_SOME_FAILED)
+        self._end_if_strict(rows_of(works, self.out))
+
+    @property
+    def _following(self) -> str:
+        """The command for the group."""
+        words = [PROGRAM, str(self.bids_dir), str(self.out), "group"]
+        target = [] if self.template is None else ["--template", str(self.template)]
+        words += target or ["--longitudinal"]
+        words += ["--skip-bids-validation"] if self.skip_bids_validation else []
+        return shlex.join(words)
 
     def _write_group(self, works: list[Work]) -> None:
         make_data_set(self.out, self.bids_dir)
@@ -138,6 +150,9 @@ class BidsApp:
         show_markdown((self.out / SUMMARY).read_text(encoding="utf-8"))
         if any(row.state != "done" for row in rows):
             sys.exit(EXIT_SOME_FAILED)
+        self._end_if_strict(rows)
+
+    def _end_if_strict(self, rows: Sequence[PairRow]) -> None:
         if self.strict and any(row.grade == "failed" for row in rows):
             sys.exit(EXIT_FAILED)
 
@@ -149,5 +164,8 @@ def run_bids_app(words: list[str]) -> None:
 
         print(f"{PROGRAM} {__version__}")
         return
+    if not HELP & {*words}:
+        parameters = parameters_of(BidsApp, is_grouped=True)
+        check_words(words, parameters, program=PROGRAM)
     command = build_command(PROGRAM, BidsApp, words, is_grouped=True)
     execute(command, (PROGRAM, *words))

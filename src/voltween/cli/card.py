@@ -33,6 +33,11 @@ class Card:
     overwrite: bool = False
     """Replace a model of yours that has this name."""
 
+    @property
+    def out(self) -> Path:
+        """The folder that the command writes in, where a card may be replaced."""
+        return self.folder
+
     def run(self) -> None:
         """Write the card, and the model if it has a name."""
         card = write_card(self.folder, self.words)

@@ -106,7 +106,9 @@ class Cohort:
     def run(self) -> None:
         """Register what is missing, and write the tables."""
         if self.print_sbatch:
-            print(self._script(), end="")
+            script = self._script()
+            give_result(script=script)
+            console.print(script, soft_wrap=True, end="")
             return
         works = self._works()
         memory = memory_limit(works)

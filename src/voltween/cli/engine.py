@@ -11,6 +11,7 @@ from rich.progress import Task as ProgressTask
 from rich.text import Text
 
 from voltween.cli.console import console, error_console
+from voltween.cli.interrupts import KEPT
 from voltween.cli.progress import progress_bar
 from voltween.errors import InputError, check_range
 from voltween.storage import output_folder, terminal
@@ -134,16 +135,22 @@ def list_failures(status: Status) -> None:
 
 
 @contextmanager
-def showing(status: Status) -> Iterator[None]:
-    """Shows the line of a status while it changes; after an interrupt, how to go on."""
+def showing(status: Status, *, left: str = KEPT) -> Iterator[None]:
+    """Shows the line of a status while it changes.
+
+    Args:
+        status: The status.
+        left: What is said after an interrupt about the results so far; empty if the
+            command says it (see `interrupts`).
+    """
     try:
         with progress_bar(BarColumn(), _Line(status)) as bar:
             bar.add_task("", total=None)
             yield
     except KeyboardInterrupt:
         if status.tasks:
-            left = "what is finished is kept: repeat the command to continue"
-            error_console.print(f"voltween: {status.line()}; {left}")
+            words = "; ".join(part for part in (status.line(), left) if part)
+            error_console.print(f"voltween: {words}")
         raise
 
 

@@ -13,6 +13,7 @@ from tyro.conf import Positional
 from voltween.baselines import TIME_LIMIT_MINUTES
 from voltween.cli.console import console, show_markdown
 from voltween.cli.engine import PlaceOptions
+from voltween.cli.interrupts import KEPT
 from voltween.cli.progress import changing_line
 from voltween.cli.results import give_result
 from voltween.cli.train import stage_line
@@ -73,6 +74,11 @@ class Experiment:
     place: Annotated[PlaceOptions, tyro.conf.arg(name="")] = field(
         default_factory=PlaceOptions
     )
+
+    @property
+    def left(self) -> str:
+        """What is said after an interrupt."""
+        return KEPT
 
     def run(self) -> None:
         """Train, measure, write; or report what that needs."""

@@ -13,7 +13,7 @@ words: ContextVar[tuple[str, ...]] = ContextVar("words", default=())
 """The words of the command line, `voltween` first; empty outside of a command."""
 
 # Places to write to; and a list that `prepare` lets a user edit and give again.
-_NO_INPUTS = {"out", "cache", "splits"}
+_NO_INPUTS = {"out", "cache", "registrations", "splits"}
 
 
 def named_paths(command: Any) -> dict[str, list[Path]]:
@@ -24,6 +24,12 @@ def named_paths(command: Any) -> dict[str, list[Path]]:
         if existing and name not in _NO_INPUTS:
             paths.setdefault(name, []).extend(existing)
     return paths
+
+
+def out_of(command: Any) -> Path | None:
+    """The file or folder that a command writes; None if it has no `out`."""
+    usual = getattr(command, "out", None)
+    return next((value for name, value in _options(command) if name == "out"), usual)
 
 
 def check_options(command: Any) -> None:
@@ -42,7 +48,7 @@ def paths_to_keep(command: Any) -> list[Path]:
     Files in the texts of options, such as model:FILE, are among them. A folder in which
     the command writes is not.
     """
-    out = getattr(command, "out", None)
+    out = out_of(command)
     paths = [path for group in named_paths(command).values() for path in group]
     return [path for path in paths if not _holds(path, out)] + _named_in_texts(command)
 

@@ -8,8 +8,10 @@ import tyro
 from tyro.conf import Positional
 
 from voltween import io
+from voltween.cli.reference_grid import read_reference_grid
 from voltween.cli.results import give_result, report_written
 from voltween.spatial import jacobian_determinant
+from voltween.storage import check_is_no_input
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,11 @@ class Jacobian:
 
     def run(self) -> None:
         """Read, compute, write."""
+        check_is_no_input(self.out)
         transform = io.read_transform(self.transform)
         change = jacobian_determinant(
             transform,
-            onto=io.read(self.onto).grid,
+            onto=read_reference_grid(self.onto),
             without_affine=self.without_affine,
             log=self.log,
         )

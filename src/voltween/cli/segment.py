@@ -15,6 +15,7 @@ from voltween.batches import read_cases
 from voltween.cli.console import console, error_console
 from voltween.cli.engine import EngineOptions
 from voltween.cli.exit_codes import EXIT_SOME_FAILED
+from voltween.cli.interrupts import KEPT
 from voltween.cli.results import give_result, report_written
 from voltween.cli.works import cases_in, registering
 from voltween.fusion import SegmentationOptions, segment_scan
@@ -73,6 +74,13 @@ class Segment:
         report_written(self.out, f"the fused labels of {count} atlases")
         if segmentation.left_out:
             sys.exit(EXIT_SOME_FAILED)
+
+    @property
+    def left(self) -> str:
+        """What is said after an interrupt about the registrations so far."""
+        if self.registrations is None:
+            return "nothing is kept: give --registrations DIR to continue next time"
+        return KEPT
 
     @contextmanager
     def _folder(self) -> Iterator[Path]:

@@ -12,6 +12,7 @@ from voltween.batches import read_cases
 from voltween.cli.console import error_console, show_markdown
 from voltween.cli.engine import EngineOptions
 from voltween.cli.exit_codes import EXIT_SOME_FAILED
+from voltween.cli.interrupts import KEPT
 from voltween.cli.results import give_result, report_written
 from voltween.cli.works import cases_in, registering
 from voltween.storage import alone_in, check_is_no_input, output_folder
@@ -46,6 +47,11 @@ class Template:
         default_factory=TemplateOptions
     )
     engine: EngineOptions = field(default_factory=EngineOptions)
+
+    @property
+    def left(self) -> str:
+        """What is said after an interrupt."""
+        return KEPT
 
     def run(self) -> None:
         """Register and average."""

@@ -18,6 +18,7 @@ from voltween.errors import InputError
 
 _NUMBER = re.compile(r"-(\d|\.|inf$|infinity$|nan$)", re.IGNORECASE)
 _ALIKE = 0.6  # as in the standard library
+_PROGRAM = "voltween "  # whose commands are named without it
 
 
 def check_command(
@@ -45,25 +46,28 @@ def check_command(
                 advice=advice_on(first, subcommands),
             )
         kind, words, command = subcommands[first], words[1:], f"{command} {first}"
-    check_words(words, parameters_of(kind, is_grouped=is_grouped), command=command)
+    parameters = parameters_of(kind, is_grouped=is_grouped)
+    check_words(words, parameters, program=f"{_PROGRAM}{command}")
 
 
 def check_words(
-    words: Sequence[str], parameters: Sequence[Parameter], *, command: str
+    words: Sequence[str], parameters: Sequence[Parameter], *, program: str
 ) -> None:
     """Checks that a command line is one of the command's: its names, numbers, types.
 
     Args:
-        words: The words after the command's name.
+        words: The words after the program.
         parameters: The command's arguments and options.
-        command: The command, such as register, for errors.
+        program: The program and its command, such as voltween register, for errors.
 
     Raises:
-        InputError: If an option is unknown, a value is missing or of another type, or
-            an argument is missing or one too many.
+        InputError: If an option is unknown, one with several values is given twice, a
+            value is missing or of another type, or an argument is missing or one too
+            many.
     """
     options = {flag: p for p in parameters for flag in p.flags}
     arguments: list[str] = []
+    given: set[str] = set()
     missing = {p.name: p for p in parameters if p.is_required}
     rest = deque(words)
     while rest:
@@ -75,11 +79,12 @@ def check_words(
             arguments.append(word)
             continue
         name, equals, value = word.partition("=")
-        parameter = _option(name, options, command)
+        parameter = _option(name, options, program)
+        _check_is_new(parameter, name, given)
         missing.pop(parameter.name, None)
         values = [value] if equals else _take(rest, parameter.count)
         _check_values(parameter, name, values)
-    _check_arguments(arguments, parameters, missing, command)
+    _check_arguments(arguments, parameters, missing, program)
 
 
 def is_option(word: str) -> bool:
@@ -101,17 +106,33 @@ def advice_on(word: str, names: Iterable[str]) -> str:
     return f"did you mean {best[0]}?" if best else ""
 
 
-def _option(name: str, options: dict[str, Parameter], command: str) -> Parameter:
+def _option(name: str, options: dict[str, Parameter], program: str) -> Parameter:
     """The option of a name, in which _ stands for - as well."""
     parameter = options.get(name.replace("_", "-"))
     if parameter is None:
         raise InputError(
-            about=command,
+            about=program.removeprefix(_PROGRAM),
             expected="one of its options",
             got=name,
-            advice=advice_on(name, options) or f"see voltween {command} --help",
+            advice=advice_on(name, options) or f"see {program} --help",
         )
     return parameter
+
+
+def _check_is_new(parameter: Parameter, name: str, given: set[str]) -> None:
+    """Checks that an option with several values is given once.
+
+    Of two, the last one counts, as with the options of other programs. Those who repeat
+    one for each of its values want all of them.
+    """
+    if parameter.name in given and parameter.count not in (0, 1):
+        raise InputError(
+            about=name,
+            expected="the option once, with all its values",
+            got="the option twice",
+            advice=f"{name} {parameter.value_words}",
+        )
+    given.add(parameter.name)
 
 
 def _take(rest: deque[str], count: int | None) -> list[str]:
@@ -177,14 +198,14 @@ def _fits(value: str, kind: Any) -> bool:
             kind(value)
         except ValueError:
             return False
-    return True
+    return kind is not Path or value != ""  # which would be the working folder
 
 
 def _check_arguments(
     values: Sequence[str],
     parameters: Sequence[Parameter],
     missing: dict[str, Parameter],
-    command: str,
+    program: str,
 ) -> None:
     """Checks the number of arguments and their types, and that nothing is missing."""
     arguments = [p for p in parameters if p.is_argument]
@@ -192,21 +213,21 @@ def _check_arguments(
     if len(values) > len(arguments) and not is_open:
         names = " ".join(p.name for p in arguments) or "options only"
         raise InputError(
-            about=command,
+            about=program.removeprefix(_PROGRAM),
             expected=names,
             got=f"{values[len(arguments)]!r} as well",
-            advice=f"see voltween {command} --help",
+            advice=f"see {program} --help",
         )
     for parameter, value in zip(arguments, values, strict=False):
         missing.pop(parameter.name, None)
         _check_value(parameter, parameter.name, value)
     if missing:
         raise InputError(
-            about=command,
+            about=program.removeprefix(_PROGRAM),
             expected=" and ".join(
                 p.name if p.is_argument else f"{p.name} {p.value_words}"
                 for p in missing.values()
             ),
             got="neither" if len(missing) == 2 else "none",
-            advice=f"see voltween {command} --help",
+            advice=f"see {program} --help",
         )

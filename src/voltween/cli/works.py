@@ -15,7 +15,8 @@ def registering(
 ) -> Callable[[Sequence[Work], Path], list[PairRow]]:
     """The function that registers what is missing of some pairs in a folder.
 
-    It shows the progress, and returns the rows of all pairs, worst first.
+    It shows the progress, and returns the rows of all pairs, worst first. What is left
+    after an interrupt, the command says.
     """
 
     def register(works: Sequence[Work], folder: Path) -> list[PairRow]:
@@ -23,7 +24,7 @@ def registering(
         run = CohortRun(works, folder, engine)
         run.make_folder()
         status = run.begin(LogLines())
-        with showing(status):
+        with showing(status, left=""):
             run.run(status, console.print)
         return write_pages(works, folder)
 
@@ -38,9 +39,11 @@ def cases_in(cases: Sequence[Case], split: str | None) -> tuple[Case, ...]:
     """
     chosen = tuple(case for case in cases if split in (None, case.split))
     if not chosen:
+        splits = sorted({case.split for case in cases if case.split})
         raise InputError(
             about="--split",
-            expected=f"one of {', '.join(sorted({c.split for c in cases if c.split}))}",
-            got=split,
+            expected=f"one of {', '.join(splits)}" if splits else "cases with a split",
+            got=split if splits else "cases without one",
+            advice="" if splits else "leave it out, or give a manifest with splits",
         )
     return chosen

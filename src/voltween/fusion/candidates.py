@@ -24,6 +24,10 @@ class Atlas:
         """The labels on a grid of the scan."""
         return self.from_scan.resample(self.labels, onto=grid).data
 
+    def image_on(self, grid: Grid) -> Float[np.ndarray, "i j k"]:
+        """The intensities on a grid of the scan."""
+        return self.from_scan.resample(self.image, onto=grid).data
+
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
@@ -33,7 +37,6 @@ class Candidates:
     first: tuple[int, int, int]
     """The place of its first voxel in the scan."""
     scan: Float[np.ndarray, "i j k"]
-    images: Float[np.ndarray, "n i j k"]
     labels: Shaped[np.ndarray, "n i j k"]
     is_shown: Bool[np.ndarray, "n i j k"]
     """Whether the scan of an atlas shows a voxel; else it has no say there."""
@@ -52,9 +55,6 @@ def gather_candidates(scan: Image, atlases: Sequence[Atlas]) -> Candidates:
         grid=grid,
         first=(int(first[0]), int(first[1]), int(first[2])),
         scan=data,
-        images=np.stack(
-            [a.from_scan.resample(a.image, onto=grid).data for a in atlases]
-        ),
         labels=np.stack([a.labels_on(grid).astype(kind) for a in atlases]),
         is_shown=np.stack([_is_shown(atlas, grid) for atlas in atlases]),
     )

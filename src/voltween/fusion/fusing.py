@@ -22,7 +22,8 @@ def fuse_labels(scan: Image, atlases: Sequence[Atlas], fusion: Fusion) -> LabelM
         scan: The scan.
         atlases: At least one; each has no say where its scan shows nothing.
         fusion: `majority`, every atlas with one vote; `weighted`, with votes by local
-            similarity; or `staple`.
+            similarity; or `staple`, for which an atlas that does not show a voxel has
+            the label there that most others give it.
     """
     candidates = gather_candidates(scan, atlases)
     data = np.zeros(scan.grid.shape, candidates.labels.dtype)
@@ -30,18 +31,21 @@ def fuse_labels(scan: Image, atlases: Sequence[Atlas], fusion: Fusion) -> LabelM
         slice(first, first + size)
         for first, size in zip(candidates.first, candidates.grid.shape, strict=True)
     )
-    data[box] = _fused(candidates, fusion)
+    data[box] = _fused(candidates, atlases, fusion)
     return LabelMap(data, scan.grid)
 
 
-def _fused(candidates: Candidates, fusion: Fusion) -> Shaped[np.ndarray, "i j k"]:
-    if fusion == "staple":
-        return staple(candidates.labels)
+def _fused(
+    candidates: Candidates, atlases: Sequence[Atlas], fusion: Fusion
+) -> Shaped[np.ndarray, "i j k"]:
     labels = candidates.labels
     where = disputed(labels, candidates.is_shown)
     weights = candidates.is_shown[:, where].astype(float)
     if fusion == "weighted" and where.any():
-        weights *= correlation_weights(candidates.scan, candidates.images, where)
+        images = np.stack([atlas.image_on(candidates.grid) for atlas in atlases])
+        weights *= correlation_weights(candidates.scan, images, where)
     fused = labels[0].copy()
     fused[where] = most_supported(labels[:, where], weights)
+    if fusion == "staple":
+        return staple(np.where(candidates.is_shown, labels, fused))
     return fused

@@ -119,7 +119,7 @@ def _usable(scan: Path, atlases: Sequence[Case]) -> tuple[list[Case], dict[str, 
     usable, left_out, digest = [], {}, content_digest(scan)
     for case in atlases:
         if case.labels is None:
-            left_out[case.name] = "it has no labels in the manifest"
+            left_out[case.name] = "it has no labels"
         elif not _is_same(case.image, digest):
             usable.append(case)
     if not usable:
@@ -128,6 +128,7 @@ def _usable(scan: Path, atlases: Sequence[Case]) -> tuple[list[Case], dict[str, 
             about="--atlases",
             expected="a scan with labels, other than the scan to be labeled",
             got=f"none ({name}: {reason})",
+            advice="give a manifest (CSV) with the column labels",
         )
     return usable, left_out
 

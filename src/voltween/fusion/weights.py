@@ -9,7 +9,7 @@ Mask = Bool[np.ndarray, "i j k"]
 Weights = Float[np.ndarray, "n v"]
 
 _WINDOW_VOXELS = 5  # side of the cubes in which images are compared
-_POWER = 4.0  # of the squared local correlation
+_POWER = 2.0  # of the squared local correlation
 _LEAST_WEIGHT = 1e-6  # so that something is voted where nothing is similar
 _LEAST_VARIANCE = 1e-4  # of that of the whole image: flat parts show no structure
 
@@ -17,7 +17,7 @@ _LEAST_VARIANCE = 1e-4  # of that of the whole image: flat parts show no structu
 def correlation_weights(
     scan: Float[np.ndarray, "i j k"], images: Images, where: Mask
 ) -> Weights:
-    """Weights by the squared local correlation with the scan, whatever its sign.
+    """Weights by the squared local correlation with the scan, squared.
 
     References:
         Artaechevarria et al. 2009, Combination strategies in multi-atlas image
@@ -27,7 +27,7 @@ def correlation_weights(
     weights = []
     for image in images:
         correlation = _box_mean(target * locally_normalized(image))[where]
-        weights.append(np.square(correlation) ** (_POWER / 2) + _LEAST_WEIGHT)
+        weights.append(np.square(correlation) ** _POWER + _LEAST_WEIGHT)
     return np.array(weights)
 
 

@@ -24,8 +24,8 @@ class Sampling:
 
     interpolation: Interpolation = "linear"
     fill: float | None = None
-    """Value beyond the image. If not given, 0, or for intensities their minimum if that
-    is below 0."""
+    """Value beyond the image. If not given, 0, or the minimum of the image if that is
+    below 0, but always 0 for vectors and with the interpolation "label"."""
     dtype: np.dtype | None = None
     """Type of the result. If not given, that of the image where it holds the values:
     float32 takes the place of integers that span fewer than 100 steps, and of all but
@@ -60,7 +60,7 @@ def resample_channels(
             volume,
             onto=onto,
             interpolation=sampling.interpolation,
-            fill=sampling.fill,
+            fill=_fill_value(moving, volume, sampling),
         ).data
         clipped += _store(values, result[..., number])
     if is_turned:
@@ -86,6 +86,14 @@ def _volume(
     if is_whole or interpolation == "label":
         return LabelMap(data, image.grid)
     return Image(data, image.grid)
+
+
+def _fill_value(image: MultichannelImage, volume: Volume, sampling: Sampling) -> float:
+    if sampling.fill is not None:
+        return sampling.fill
+    if image.meaning == "vectors" or sampling.interpolation == "label":
+        return 0.0
+    return float(volume.data.min(initial=0))
 
 
 def _type_of_result(image: MultichannelImage, sampling: Sampling) -> np.dtype:

@@ -82,12 +82,12 @@ class LabelMap(Exchange):
     """
 
     data: np.ndarray
-    """(I, J, K), stored as an integer type, read-only."""
+    """(I, J, K), stored as an integer type of this machine, read-only."""
     grid: Grid
 
     def __post_init__(self) -> None:
         _check_shape("label map", self.data, self.grid)
-        data = _in_order(self.data, self.data.dtype)
+        data = _in_order(self.data, self.data.dtype.newbyteorder("="))
         if data.dtype.kind not in "iu":
             data = _whole_numbers(data)
         object.__setattr__(self, "data", _read_only(data))

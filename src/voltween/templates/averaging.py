@@ -1,5 +1,6 @@
 """The mean of scans, voxel by voxel of a template's grid."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 from voltween import io
 from voltween.preprocessing import hounsfield_offset
 from voltween.spatial import Grid, Image, Transform, slabs
-from voltween.storage import workspace
+from voltween.storage import check_free_space, workspace
 from voltween.templates.survey import Survey
 
 Average = Literal["mean", "trimmed", "median"]
@@ -20,13 +21,13 @@ Average = Literal["mean", "trimmed", "median"]
 _TRIMMED = 0.2  # of the scans, at either end
 _SLAB_VOXELS = 250_000  # of some copies of the voxels of all scans
 _SHARPENED_VOXELS = 1.0  # sigma of the Gaussian of the unsharp mask
+_AIR = -1000.0  # Hounsfield units; lower values are noise, or padding of scanners
 
 
 @dataclass(frozen=True)
 class AlignedScan:
     """A scan with its transform from the template's world to its own, RAS+ mm."""
 
-    name: str
     image: Path
     survey: Survey
     from_template: Transform
@@ -41,9 +42,13 @@ class AlignedScan:
 
 
 def normalized(image: Image, survey: Survey) -> Image:
-    """The scan with intensities that can be averaged: 0 to about 1, or Hounsfield."""
+    """The scan with intensities that can be averaged.
+
+    They are 0 to about 1; those of a CT are Hounsfield units, from that of air upward.
+    """
     if survey.is_ct:
-        return Image(image.data - hounsfield_offset(image), image.grid)
+        units = image.data - hounsfield_offset(image)
+        return Image(units.clip(_AIR, None), image.grid)
     low, high = survey.range
     return Image((image.data - low) / (high - low), image.grid)
 
@@ -53,40 +58,51 @@ def average_scans(
 ) -> Image:
     """The average of the scans on a grid, over those that show a voxel.
 
+    A voxel that none of them shows is 0, or air if they are CT.
+
     Args:
-        scans: At least one.
+        scans: At least one; all are CT, or none is.
         grid: The template's grid.
         average: The mean, the median, or the mean without a fifth of the scans at
             either end.
         place: The folder in which room for all moved scans is made.
+
+    Raises:
+        InputError: If a scan cannot be read.
+        OutputError: If there is no room for the moved scans.
     """
+    shape, empty = (len(scans), *grid.shape), _AIR if scans[0].survey.is_ct else 0.0
     with workspace(place) as folder:
+        file = folder / "scans.npy"
+        # A mapped file for which there is no room would end the process.
+        check_free_space(place / file.name, 4 * math.prod(shape))
         stack = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
-            folder / "scans.npy",
-            mode="w+",
-            dtype=np.float32,
-            shape=(len(scans), *grid.shape),
+            file, mode="w+", dtype=np.float32, shape=shape
         )
         for moved, scan in zip(stack, scans, strict=True):
             moved[:] = scan.on(grid)
         result = np.empty(grid.shape, np.float32)
         for first, stop in slabs(grid.shape, max(1, _SLAB_VOXELS // len(scans))):
-            result[first:stop] = average_of(stack[:, first:stop], average)
+            result[first:stop] = average_of(stack[:, first:stop], average, empty=empty)
         del stack  # Windows deletes no open file
     return Image(result, grid)
 
 
 def average_of(
-    values: Float[np.ndarray, "n *shape"], average: Average
+    values: Float[np.ndarray, "n *shape"], average: Average, *, empty: float = 0.0
 ) -> Float[np.ndarray, "*shape"]:
-    """Averages along the first axis without NaN; 0 where there is nothing else."""
+    """Averages along the first axis without NaN; `empty` where there is nothing else.
+
+    The result is in single precision.
+    """
     ordered = np.sort(values, axis=0)  # NaN come last
     count = np.isfinite(ordered).sum(axis=0)
     cut = _cut(count, average)
     rank = np.arange(len(ordered)).reshape(-1, *(1,) * (ordered.ndim - 1))
     is_kept = (rank >= cut) & (rank < count - cut)
     total = np.where(is_kept, ordered, 0).sum(axis=0, dtype=np.float64)
-    return (total / is_kept.sum(axis=0).clip(1)).astype(np.float32)
+    mean = total / is_kept.sum(axis=0).clip(1)
+    return np.where(count > 0, mean, empty).astype(np.float32)
 
 
 def _cut(count: np.ndarray, average: Average) -> np.ndarray:

@@ -13,7 +13,7 @@ from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.preprocessing import check_is_scan
 from voltween.storage import Store, content_digest, file_name, naming
 from voltween.templates.options import TemplateOptions
-from voltween.templates.result import TemplateResult, write_result
+from voltween.templates.result import TemplateResult, transform_path, write_result
 from voltween.templates.rounds import RECORDS, Averager, Round, round_folder
 from voltween.templates.survey import Survey, survey_scan
 
@@ -53,9 +53,10 @@ def build_template(
 
     Raises:
         InputError: If fewer than two scans can be used, some are CT and others are not,
-            or an option cannot be used.
+            two names would give one file, or an option cannot be used.
         OutputError: If the folder cannot be written to.
     """
+    _check_names(cases)
     if start is not None:
         _check_start(start, options.rounds)
     surveyed = _survey(cases, out)
@@ -121,6 +122,22 @@ def _check_start(start: Path, rounds: int) -> None:
         check_is_scan(image)
 
 
+def _check_names(cases: Sequence[Case]) -> None:
+    """Checks that all transforms get files of their own, on every file system."""
+    owners: dict[str, str] = {}
+    for case in cases:
+        for is_inverse in (False, True):
+            path = transform_path(case.name, is_inverse=is_inverse)
+            other = owners.setdefault(path.casefold(), case.name)
+            if other != case.name:
+                raise InputError(
+                    about="scans of the template",
+                    expected="names that give every transform a file of its own",
+                    got=f"{other} and {case.name}, which would share {path}",
+                    advice="rename one of them",
+                )
+
+
 def _survey(cases: Sequence[Case], out: Path) -> Surveyed:
     """Reads all scans once; what is known of them is kept."""
     store, surveys, failures = Store(out, RECORDS), {}, {}
@@ -153,11 +170,12 @@ def _check_scans(cases: Mapping[str, Case], surveyed: Surveyed) -> None:
             about="scans of the template",
             expected="scans of one modality",
             got=f"CT, such as {ct}, and others, such as {other}",
+            advice="list those of one modality in a manifest",
         )
-    counts = Counter(content_digest(case.image) for case in cases.values())
-    twice = [n for n, c in cases.items() if counts[content_digest(c.image)] > 1]
-    if twice:
-        text = f"{', '.join(twice)}: some of them are one scan, which counts repeatedly"
+    digests = {name: content_digest(case.image) for name, case in cases.items()}
+    counts = Counter(digests.values())
+    if twice := [name for name, digest in digests.items() if counts[digest] > 1]:
+        text = f"{', '.join(twice)}: among these, one scan is given several times"
         warnings.warn(text, SuspiciousInputWarning, stacklevel=3)
 
 

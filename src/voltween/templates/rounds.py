@@ -31,7 +31,7 @@ MEAN, UPDATE = "template.nii.gz", "update.h5"
 RECORDS = "records"
 """The folder of the records of finished work."""
 
-_FORMAT = 1  # raise it when a template of the same inputs changes
+_FORMAT = 2  # raise it when a template of the same inputs changes
 _MOST_POSITIONS = 20_000  # at which affine maps are fitted
 
 
@@ -111,7 +111,8 @@ class Averager:
 
         def make(draft: Draft) -> None:
             before = io.read(template)
-            positions_mm = foreground_mm(before)
+            is_ct = all(survey.is_ct for survey in self.surveys.values())
+            positions_mm = foreground_mm(before, is_ct=is_ct)
             transforms = {
                 name: io.read_transform(path)
                 for name, path in registered.transforms.items()
@@ -153,7 +154,7 @@ class Averager:
         self, transforms: Mapping[str, Transform], update: Transform, grid: Grid
     ) -> Image:
         scans = [
-            AlignedScan(name, self.cases[name].image, self.surveys[name], t @ update)
+            AlignedScan(self.cases[name].image, self.surveys[name], t @ update)
             for name, t in transforms.items()
         ]
         return average_scans(scans, grid, self.options.average, self.out)
@@ -213,9 +214,10 @@ class Averager:
         )
 
 
-def foreground_mm(image: Image) -> Float[np.ndarray, "n 3"]:
+def foreground_mm(image: Image, *, is_ct: bool) -> Float[np.ndarray, "n 3"]:
     """Positions in mm of some voxels of an image's foreground, RAS+, evenly taken."""
-    mask: Bool[np.ndarray, "i j k"] = image.data > find_foreground(image).threshold
+    threshold = find_foreground(image, is_ct=is_ct).threshold
+    mask: Bool[np.ndarray, "i j k"] = image.data > threshold
     voxels = np.argwhere(mask).astype(float)
     step = max(1, len(voxels) // _MOST_POSITIONS)
     return image.grid.voxel_to_world(voxels[::step])

@@ -4,8 +4,11 @@ A scan and its mirrored copy have transforms that mirror one another. Registerin
 copies is not needed: their part in a mean is the mirrored part of the scans.
 """
 
+import warnings
+
 import numpy as np
 
+from voltween.errors import SuspiciousInputWarning
 from voltween.registration import register
 from voltween.spatial import Affine, Grid, Image, nearest_world_axes
 from voltween.templates.mean_shape import Tensor, Vectors, nearest_affine, power_of
@@ -50,11 +53,20 @@ def middle_pose(image: Image) -> Affine:
     """The pose of an image's plane of symmetry: from the middle of its grid to it.
 
     The image is registered rigidly to its mirrored copy. If B maps the image to the
-    copy, the plane lies half of the way: at B^(-1/2).
+    copy, the plane lies half of the way: at B^(-1/2). A `SuspiciousInputWarning` tells
+    if the verdict on the registration is failed.
 
     Raises:
         InputError: If the image cannot be registered.
     """
     found = register(image, mirrored(image), model=None, refinement="rigid")
+    if found.verdict.grade == "failed":
+        reasons = "; ".join(found.verdict.reasons)
+        warnings.warn(
+            f"the plane of symmetry may be wrong, as the image was not found in its "
+            f"mirror image: {reasons}; look at the template of round 0",
+            SuspiciousInputWarning,
+            stacklevel=2,
+        )
     rigid = nearest_affine(found.fixed_to_moving, image.grid.corners_mm())
     return power_of(rigid, -0.5)

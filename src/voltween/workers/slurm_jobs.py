@@ -60,18 +60,20 @@ def array_script(words: Sequence[str], job: SlurmJob, parts: int) -> str:
     """The script of a job array in which each task runs its share of a command.
 
     Args:
-        words: The command with its options, without `--part`.
+        words: The command with its options, without `--part`; at least its name.
         job: Resources of one task of the array.
         parts: Number of tasks.
     """
-    name = words[0] if words else "voltween"
+    name, *options = words
+    # In front, as what follows a -- is no option.
+    share = shlex.join([name, "--part", f"/{parts}", *options])
     directives = [f"--job-name=voltween-{name}", f"--array=1-{parts}", *job.directives]
     python = shlex.quote(sys.executable)
     lines = [
         "#!/bin/sh",
         *(f"#SBATCH {directive}" for directive in directives),
         "# Each task does its share, and what is done stays: submit it again to go on.",
-        f"exec {python} -m voltween {shlex.join(words)} --part /{parts}",
+        f"exec {python} -m voltween {share}",
     ]
     return "\n".join(lines) + "\n"
 
