@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from support.heads import GRID, brain, head
+from support.stripped_heads import GRID, brain, head
 from voltween.preprocessing import find_cut_out
 from voltween.spatial import Image
 

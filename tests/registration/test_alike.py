@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
-from support.heads import GRID, brain, error_mm, head, true_transform
+from support.stripped_heads import GRID, brain, error_mm, head, true_transform
 from voltween.errors import AssumptionWarning, InputError
 from voltween.refinement import FAST_ALONE
 from voltween.registration import Guidance, Side, register, shown_alike

@@ -81,17 +81,13 @@ def register(
     guidance, seconds = _checked(guidance, on_step), dict[str, Seconds]()
     fixed, moving = to_image(fixed), to_image(moving)
     alike = shown_alike(fixed, moving, guidance, model=model)
-    if alike.cut is not None:
-        seconds["cutting"] = alike.seconds
+    seconds |= _tell_of_cut(alike)
     with timing(seconds, "preparing"):
         shown = without_padding(alike.fixed), without_padding(alike.moving)
         settled = settle_model(model, *shown)
         settings = settle_refinement(refinement, settled, guidance)
-        check_can_run(settled, settings, guidance)
         pair = Relocation(*shown, guidance)
-        search = _prepare(pair, settled, settings, on_step)
-        search, features_name = _with_features(search, pair)
-    _tell_of_cut(alike)
+        search, features_name = _prepare(pair, settled, settings, on_step)
     with timing(seconds, "search"):
         best = search.best()
     with timing(seconds, "refinement"):
@@ -140,9 +136,10 @@ def shown_alike(
     return cut_alike(fixed, moving, guidance, find)
 
 
-def _tell_of_cut(alike: Alike) -> None:
+def _tell_of_cut(alike: Alike) -> dict[str, Seconds]:
+    """Warns of a scan that was cut; returns the time of that, by its name."""
     if alike.cut is None:
-        return
+        return {}
     other = "moving" if alike.cut == "fixed" else "fixed"
     warnings.warn(
         f"the {other} scan was cut out, as a stripped brain is, and the {alike.cut} "
@@ -152,6 +149,7 @@ def _tell_of_cut(alike: Alike) -> None:
         AssumptionWarning,
         stacklevel=3,
     )
+    return {"cutting": alike.seconds}
 
 
 def _judge_of_result(pair: Relocation, search: Search, alike: Alike) -> Judge | None:
@@ -252,9 +250,10 @@ def _prepare(
     settled: SettledModel,
     refinement: Refinement | None,
     on_step: Callable[[Step], object],
-) -> Search:
-    """The search on a pair, with both scans seen as the model needs them."""
+) -> tuple[Search, str | None]:
+    """The search on a pair, seen as the model needs it, and the name of features."""
     start = time.perf_counter()
+    check_can_run(settled, refinement, pair.guidance)
     _check_is_volume(pair.fixed)
     view = _view_pair(pair.fixed, pair.moving, settled.model, refinement)
     if pair.has_initial:
@@ -263,7 +262,7 @@ def _prepare(
     if refinement is not None:
         view.for_refinement(refinement)  # raises if its voxels cannot be
     limit = math.inf if refinement is None else refinement.seconds or math.inf
-    return Search(
+    search = Search(
         view=view,
         judge=_judge(pair, refinement),
         model=settled.model,
@@ -273,6 +272,7 @@ def _prepare(
         usual=usual_of(settled.name),
         has_initial=pair.has_initial,
     )
+    return _with_features(search, pair)
 
 
 def _judge(pair: Relocation, refinement: Refinement | None) -> Judge:
