@@ -1,8 +1,6 @@
 """A whole scan is cut like one that came cut out."""
 
-import gc
 import warnings
-import weakref
 
 import numpy as np
 import pytest
@@ -10,9 +8,15 @@ import pytest
 from support.stripped_heads import GRID, brain, error_mm, head, true_transform
 from voltween.errors import AssumptionWarning, InputError
 from voltween.refinement import FAST_ALONE
-from voltween.registration import Guidance, Side, register, shown_alike
+from voltween.registration import (
+    Guidance,
+    SettledModel,
+    Side,
+    register,
+    shown_alike,
+)
 from voltween.registration.alike import cut_alike
-from voltween.spatial import Affine, Image, LabelMap
+from voltween.spatial import Affine, LabelMap
 
 BACK = true_transform().inverse()
 PAIRS = {
@@ -71,28 +75,42 @@ def test_masks_say_what_to_compare(side):
     assert cut_alike(*PAIRS["fixed"], guidance, never).cut is None
 
 
-def test_a_pair_is_cut_once_and_again_from_another_start():
-    calls = []
-
-    def find(fixed, moving, guidance):
-        calls.append(guidance.initial)
+def test_a_pair_that_cannot_be_registered_is_left_as_it_is():
+    def find(*_):
         raise InputError(
             about="pair", expected="one that can be registered", got="none"
         )
 
-    pair, start = PAIRS["fixed"], Affine.identity()
-    fixed, moving = Image(pair[0].data, GRID), Image(pair[1].data, GRID)
-    for guidance in (Guidance(), Guidance(), Guidance(initial=start)):
-        assert cut_alike(fixed, moving, guidance, find).cut is None
-    assert calls == [None, start]
+    alike = cut_alike(*PAIRS["fixed"], Guidance(), find)
+    assert (alike.fixed, alike.moving, alike.cut) == (*PAIRS["fixed"], None)
 
 
-def test_nothing_is_kept_of_pairs_that_are_gone():
-    fixed, moving = head(), brain(BACK)
+def test_the_search_begins_from_the_initial_transform():
+    starts = []
+
+    def find(fixed, moving, guidance):
+        starts.append(guidance.initial)
+        raise InputError(
+            about="pair", expected="one that can be registered", got="none"
+        )
+
+    start = Affine.identity()
+    cut_alike(*PAIRS["fixed"], Guidance(initial=start), find)
+    assert starts == [start]
+
+
+def test_a_pair_is_not_cut_again_where_its_model_was_settled(monkeypatch):
+    pair = PAIRS["fixed"]
+    alike = shown_alike(*pair, Guidance(), model=None)
+    monkeypatch.setattr("voltween.registration.pipeline.cut_alike", never)
+    settled = SettledModel(None, "for the test", alike)
+    with pytest.warns(AssumptionWarning):
+        result = register(*pair, model=settled, refinement=FAST_ALONE)
+    assert result.cut == "fixed"
+    assert result.seconds["cutting"] == alike.seconds
+
+
+def test_nothing_is_said_before_the_registration():
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # nothing is said before the registration
-        assert shown_alike(fixed, moving, Guidance()).cut == "fixed"
-    gone = [weakref.ref(fixed), weakref.ref(moving)]
-    del fixed, moving
-    gc.collect()
-    assert [each() for each in gone] == [None, None]
+        warnings.simplefilter("error")
+        assert shown_alike(*PAIRS["fixed"], Guidance(), model=None).cut == "fixed"

@@ -134,6 +134,7 @@ def register_files(
         model = job.options.model
         alike = shown_alike(fixed, moving, guidance, model=model, load=load)
         settled = settle_model(model, alike.fixed, alike.moving, load=load)
+        settled = settled._replace(alike=alike)
         registration = register(
             fixed,
             moving,

@@ -10,7 +10,6 @@ pair that is registered.
 import warnings
 from collections.abc import Callable
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -46,21 +45,6 @@ class _CutSide(NamedTuple):
     shown: LabelMap
 
 
-class _Answer(NamedTuple):
-    """The scan of a side, cut like the other scan; holds neither of the two."""
-
-    name: SideName | None = None
-    scan: Image | None = None
-    initial: Transform | None = None
-    """From where the scans were registered for it."""
-    seconds: Seconds = Seconds(0, 0)
-
-
-_answers: WeakKeyDictionary[Image, WeakKeyDictionary[Image, _Answer]]
-_answers = WeakKeyDictionary()
-"""Answers for pairs in use: a registration asks again what was asked before."""
-
-
 def cut_alike(fixed: Image, moving: Image, guidance: Guidance, find: Find) -> Alike:
     """The pair with the whole scan cut like the other, if one of them came cut out.
 
@@ -69,40 +53,37 @@ def cut_alike(fixed: Image, moving: Image, guidance: Guidance, find: Find) -> Al
     """
     if guidance.fixed.mask is not None or guidance.moving.mask is not None:
         return Alike(fixed, moving)
-    known = _answers.setdefault(fixed, WeakKeyDictionary())
-    answer = known.get(moving)
-    if answer is None or answer.initial is not guidance.initial:
-        spent: dict[str, Seconds] = {}
-        with timing(spent, "cutting"):
-            answer = _cut(fixed, moving, guidance.initial, find)
-        answer = known[moving] = answer._replace(seconds=spent["cutting"])
-    if answer.scan is None:
-        return Alike(fixed, moving)
-    if answer.name == "fixed":
-        return Alike(answer.scan, moving, "fixed", answer.seconds)
-    return Alike(fixed, answer.scan, "moving", answer.seconds)
-
-
-def _cut(fixed: Image, moving: Image, initial: Transform | None, find: Find) -> _Answer:
     side = _find_cut_side(fixed, moving)
     if side is None:
-        return _Answer(initial=initial)
+        return Alike(fixed, moving)
+    seconds: dict[str, Seconds] = {}
+    # Nobody sees this answer: neither its warnings nor its parts are told.
+    with (
+        timing(seconds, "cutting"),
+        watching_parts(lambda part: None),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        try:
+            alike = _cut(fixed, moving, side, guidance.initial, find)
+        except InputError:  # the registration that was asked for says what is wrong
+            alike = Alike(fixed, moving)
+    return alike._replace(seconds=seconds["cutting"])
+
+
+def _cut(
+    fixed: Image, moving: Image, side: _CutSide, initial: Transform | None, find: Find
+) -> Alike:
     within = Side(mask=_grow(side.shown, _EDGE_MM))
     sides = (within, Side()) if side.name == "fixed" else (Side(), within)
-    try:
-        # Nobody sees this answer: neither its warnings nor its parts are told.
-        with warnings.catch_warnings(), watching_parts(lambda part: None):
-            warnings.simplefilter("ignore")
-            found = find(fixed, moving, Guidance(*sides, initial))
-            if found.verdict.grade == "failed":
-                return _Answer(initial=initial)
-            if side.name == "fixed":
-                inside = found.moving_to_fixed.resample(side.shown, onto=moving.grid)
-                return _Answer("moving", _within(moving, inside), initial)
-            inside = found.fixed_to_moving.resample(side.shown, onto=fixed.grid)
-            return _Answer("fixed", _within(fixed, inside), initial)
-    except InputError:  # the registration that was asked for says what is wrong
-        return _Answer(initial=initial)
+    found = find(fixed, moving, Guidance(*sides, initial))
+    if found.verdict.grade == "failed":
+        return Alike(fixed, moving)
+    if side.name == "fixed":
+        inside = found.moving_to_fixed.resample(side.shown, onto=moving.grid)
+        return Alike(fixed, _within(moving, inside), "moving")
+    inside = found.fixed_to_moving.resample(side.shown, onto=fixed.grid)
+    return Alike(_within(fixed, inside), moving, "fixed")
 
 
 def _find_cut_side(fixed: Image, moving: Image) -> _CutSide | None:

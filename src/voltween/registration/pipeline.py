@@ -80,7 +80,7 @@ def register(
     """
     guidance, seconds = _checked(guidance, on_step), dict[str, Seconds]()
     fixed, moving = to_image(fixed), to_image(moving)
-    alike = shown_alike(fixed, moving, guidance, model=model)
+    alike = _settled_pair(model) or shown_alike(fixed, moving, guidance, model=model)
     seconds |= _tell_of_cut(alike)
     with timing(seconds, "preparing"):
         shown = without_padding(alike.fixed), without_padding(alike.moving)
@@ -91,8 +91,7 @@ def register(
     with timing(seconds, "search"):
         best = search.best()
     with timing(seconds, "refinement"):
-        answer = search.refine(best)
-    stages = pair.undo(answer.world_stages)
+        stages = pair.undo(search.refine(best).world_stages)
     check_masks_meet(guidance, stages[-1].fixed_to_moving)
     return Registration(
         fixed=fixed,
@@ -107,6 +106,10 @@ def register(
         cut=alike.cut,
         prepared_judge=_judge_of_result(pair, search, alike),
     )
+
+
+def _settled_pair(model: ModelChoice) -> Alike | None:
+    return model.alike if isinstance(model, SettledModel) else None
 
 
 def shown_alike(

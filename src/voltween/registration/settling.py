@@ -23,6 +23,7 @@ from voltween.refinement import (
     TransformKind,
     choose_refinement,
 )
+from voltween.registration.alike import Alike
 from voltween.registration.guidance import Guidance
 from voltween.registration.usual import usual_of
 from voltween.spatial import Image
@@ -39,6 +40,8 @@ class SettledModel(NamedTuple):
 
     model: Model | None
     reason: str
+    alike: Alike | None = None
+    """The pair for which it was settled, as it is compared; None to look again."""
 
     @property
     def name(self) -> str:
