@@ -175,6 +175,15 @@ def _remapped(seed: int, data: np.ndarray) -> np.ndarray:
     return np.where(data > _DARK, curve, 0)
 
 
+def _remapped_alike(seed: int, fixed: LabeledScan, moving: LabeledScan) -> Pair:
+    """Both scans in the same random intensities: what these tell at the most."""
+    scans = (fixed[0], moving[0])
+    one, other = (
+        Image(_remapped(seed, from_0_to_1(scan)), scan.grid) for scan in scans
+    )
+    return one, other
+
+
 def _stripped(sides: str, fixed: LabeledScan, moving: LabeledScan) -> Pair:
     """The scans, of which "fixed", "moving" or "both" show the brain alone."""
     return (
@@ -205,6 +214,8 @@ def _conditions() -> Iterator[tuple[str, Callable[[LabeledScan, LabeledScan], Pa
         yield name, partial(_changed, change)
     for seed in range(_REMAPPINGS):
         yield f"remapped {seed}", partial(_changed, partial(_remapped, seed))
+    for seed in range(_REMAPPINGS):
+        yield f"both remapped alike {seed}", partial(_remapped_alike, seed)
     yield "both stripped", partial(_stripped, "both")
     yield "stripped to raw", partial(_stripped, "moving")
     yield "raw to stripped", partial(_stripped, "fixed")
