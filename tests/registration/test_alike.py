@@ -65,14 +65,14 @@ def test_what_is_left_of_the_whole_scan_is_the_brain(side):
     "pair", [(brain(), brain(BACK)), (head(), head(BACK))], ids=["brains", "heads"]
 )
 def test_scans_that_show_the_same_are_left_alone(pair):
-    alike = cut_alike(*pair, Guidance(), never)
+    alike = cut_alike(*pair, Guidance(), [never])
     assert (alike.fixed, alike.moving, alike.cut) == (*pair, None)
 
 
 @pytest.mark.parametrize("side", ["fixed", "moving"])
 def test_masks_say_what_to_compare(side):
     guidance = Guidance(**{side: Side(mask=whole())})
-    assert cut_alike(*PAIRS["fixed"], guidance, never).cut is None
+    assert cut_alike(*PAIRS["fixed"], guidance, [never]).cut is None
 
 
 def test_a_pair_that_cannot_be_registered_is_left_as_it_is():
@@ -81,8 +81,14 @@ def test_a_pair_that_cannot_be_registered_is_left_as_it_is():
             about="pair", expected="one that can be registered", got="none"
         )
 
-    alike = cut_alike(*PAIRS["fixed"], Guidance(), find)
-    assert (alike.fixed, alike.moving, alike.cut) == (*PAIRS["fixed"], None)
+    pair = PAIRS["fixed"]
+    alike = cut_alike(*pair, Guidance(), [find])
+    assert (alike.fixed, alike.moving, alike.cut) == (*pair, None)
+    found = register(brain(), brain(BACK), model=None, refinement=FAST_ALONE)
+    calls = []
+    ways = [find, lambda *_: calls.append("second") or found, never]
+    assert cut_alike(*pair, Guidance(), ways).cut == "fixed"
+    assert calls == ["second"]
 
 
 def test_the_search_begins_from_the_initial_transform():
@@ -95,7 +101,7 @@ def test_the_search_begins_from_the_initial_transform():
         )
 
     start = Affine.identity()
-    cut_alike(*PAIRS["fixed"], Guidance(initial=start), find)
+    cut_alike(*PAIRS["fixed"], Guidance(initial=start), [find])
     assert starts == [start]
 
 

@@ -8,7 +8,8 @@ pair that is registered.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -45,18 +46,20 @@ class _CutSide(NamedTuple):
     shown: LabelMap
 
 
-def cut_alike(fixed: Image, moving: Image, guidance: Guidance, find: Find) -> Alike:
+def cut_alike(
+    fixed: Image, moving: Image, guidance: Guidance, ways: Sequence[Find]
+) -> Alike:
     """The pair with the whole scan cut like the other, if one of them came cut out.
 
-    The pair as it is if neither did, if masks say what to compare, or if the scans
-    cannot be registered for it.
+    The scans are registered for it in the first of the ways that does not fail. The
+    pair as it is if none was cut, if masks say what to compare, or if all ways fail.
     """
     if guidance.fixed.mask is not None or guidance.moving.mask is not None:
         return Alike(fixed, moving)
     side = _find_cut_side(fixed, moving)
     if side is None:
         return Alike(fixed, moving)
-    seconds: dict[str, Seconds] = {}
+    seconds, alike = dict[str, Seconds](), Alike(fixed, moving)
     # Nobody sees this answer: neither its warnings nor its parts are told.
     with (
         timing(seconds, "cutting"),
@@ -64,10 +67,11 @@ def cut_alike(fixed: Image, moving: Image, guidance: Guidance, find: Find) -> Al
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")
-        try:
-            alike = _cut(fixed, moving, side, guidance.initial, find)
-        except InputError:  # the registration that was asked for says what is wrong
-            alike = Alike(fixed, moving)
+        for find in ways:
+            with suppress(InputError):  # the registration itself says what is wrong
+                alike = _cut(fixed, moving, side, guidance.initial, find)
+            if alike.cut is not None:
+                break
     return alike._replace(seconds=seconds["cutting"])
 
 

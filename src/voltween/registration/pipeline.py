@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -18,8 +19,8 @@ from voltween.errors import AssumptionWarning, InputError, check_type
 from voltween.io import ImageLike, to_image
 from voltween.models import FeatureModel, Model, choose_model, load_model
 from voltween.preprocessing import without_padding
-from voltween.refinement import FAST, Refinement, Step, Watch
-from voltween.registration.alike import Alike, cut_alike
+from voltween.refinement import FAST, WITHOUT_MODEL, Refinement, Step, Watch
+from voltween.registration.alike import Alike, Find, cut_alike
 from voltween.registration.candidates import run_network
 from voltween.registration.canonical import world_transforms
 from voltween.registration.fitting import fit_to_pair
@@ -123,20 +124,27 @@ def shown_alike(
     """The pair as `register` compares it: a whole scan is cut like one that was cut.
 
     The two are registered for it, if one is a stripped brain, for example, and the
-    other a whole head, and no mask is given: by the model, or by the one that knows
-    scans of both kinds.
+    other a whole head, and no mask is given: by the model that knows scans of both
+    kinds, by the one that is wanted, or without one; if none is wanted, without one.
     """
 
-    def find(fixed: Image, moving: Image, guidance: Guidance) -> Registration:
-        wanted = model
-        if wanted == AUTO:
-            wanted = choose_model(fixed, moving, must_be_alike=False).name
-        settled = settle_model(wanted, fixed, moving, load=load)
+    def find_by(
+        name: ModelChoice, fixed: Image, moving: Image, guidance: Guidance
+    ) -> Registration:
+        settled = settle_model(name, fixed, moving, load=load)
         return register(
             fixed, moving, model=settled, refinement="fast", guidance=guidance
         )
 
-    return cut_alike(fixed, moving, guidance, find)
+    def find_by_choice(fixed: Image, moving: Image, guidance: Guidance) -> Registration:
+        chosen = choose_model(fixed, moving, must_be_alike=False).name
+        return find_by(chosen, fixed, moving, guidance)
+
+    ways: list[Find] = [partial(find_by, None)]
+    if model is not None and model != WITHOUT_MODEL:
+        given = [] if model == AUTO else [partial(find_by, model)]
+        ways = [find_by_choice, *given, *ways]
+    return cut_alike(fixed, moving, guidance, ways)
 
 
 def _tell_of_cut(alike: Alike) -> dict[str, Seconds]:
