@@ -6,6 +6,7 @@ import pytest
 
 from voltween.errors import InputError
 from voltween.storage import add_inputs, reading, whole_file
+from voltween.storage.inputs import check_is_no_input
 
 
 @pytest.fixture(name="scan")
@@ -61,3 +62,20 @@ def test_after_the_command_and_without_one_everything_can_be_written(scan):
     add_inputs([scan])
     overwrite(scan)
     assert scan.read_text("utf-8") == "result"
+
+
+def test_the_number_of_a_deleted_input_may_belong_to_an_output(tmp_path):
+    # A disk gives the number of a deleted file to the next one, as a link has it.
+    scratch, out = tmp_path / "scratch.nii", tmp_path / "out.nii"
+    scratch.write_bytes(b"read")
+    os.link(scratch, out)
+    with reading([scratch]):
+        with pytest.raises(InputError, match="same file as the input"):
+            check_is_no_input(out)
+        scratch.unlink()
+        check_is_no_input(out)
+        later = tmp_path / "later.nii"
+        os.link(out, later)
+        add_inputs([later])
+        with pytest.raises(InputError, match="later"):
+            check_is_no_input(out)

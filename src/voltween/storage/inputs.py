@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from typing import NamedTuple
 
 from voltween.errors import InputError, check_is_path
 from voltween.storage.detached import halves_of
@@ -16,7 +17,16 @@ from voltween.storage.detached import halves_of
 ZARR_MARKS = ("zarr.json", ".zattrs")
 """Files by which a folder is known as a Zarr group, such as an OME-Zarr image."""
 _FileId = tuple[int, int]
-_inputs: ContextVar[dict[_FileId, Path] | None] = ContextVar("inputs", default=None)
+
+
+class _Input(NamedTuple):
+    """A file that is read, and the path by which it, or its folder, was given."""
+
+    file: Path
+    given: Path
+
+
+_inputs: ContextVar[dict[_FileId, _Input] | None] = ContextVar("inputs", default=None)
 
 
 @contextmanager
@@ -42,7 +52,7 @@ def add_inputs(paths: Iterable[Path]) -> None:
     for path in paths:
         for file in files_of(path):
             with suppress(OSError):  # missing: its reader reports it
-                inputs.setdefault(_file_id(file), path)
+                inputs[_file_id(file)] = _Input(file, path)
 
 
 def check_is_no_input(path: Path) -> None:
@@ -52,14 +62,15 @@ def check_is_no_input(path: Path) -> None:
         InputError: If it is one of the inputs, perhaps by another path or a link.
     """
     try:
-        read = (_inputs.get() or {}).get(_file_id(path))
+        file_id = _file_id(path)
     except OSError:  # nothing is there
         return
-    if read is not None:
+    read = (_inputs.get() or {}).get(file_id)
+    if read is not None and _is_still(read.file, file_id):
         raise InputError(
             about=path,
             expected="an output that is not an input as well",
-            got=f"the same file as the input {read}",
+            got=f"the same file as the input {read.given}",
             advice="write to another place",
         )
 
@@ -94,6 +105,14 @@ def files_of(path: Path) -> list[Path]:
     if location.is_dir():
         return sorted(file for file in location.rglob("*") if file.is_file())
     return halves_of(location)
+
+
+def _is_still(file: Path, file_id: _FileId) -> bool:
+    """Whether a file is there: the disk gives the number of a deleted one to another."""
+    try:
+        return _file_id(file) == file_id
+    except OSError:
+        return False
 
 
 def _file_id(path: Path) -> _FileId:
