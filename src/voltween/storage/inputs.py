@@ -108,7 +108,7 @@ def files_of(path: Path) -> list[Path]:
 
 
 def _is_still(file: Path, file_id: _FileId) -> bool:
-    """Whether a file is there: the disk gives the number of a deleted one to another."""
+    """Whether it is this file: the disk gives numbers of deleted files to new ones."""
     try:
         return _file_id(file) == file_id
     except OSError:
