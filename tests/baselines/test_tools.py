@@ -59,6 +59,7 @@ def record(name, folder, *, roll_voxels=0):
             _write_affine(part, folder)
         else:
             field = {"elastix": "field.mha", "greedy": "warp.nii.gz"}
+            field["greedy-nmi"] = field["greedy"]
             io.write(part, folder / field.get(name, "1Warp.nii.gz"))
             np.save(folder / "flow.npy", part.to_flow())
     moved = transform.resample(MOVING, onto=FIXED.grid)

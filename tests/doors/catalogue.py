@@ -145,10 +145,12 @@ DOORS = (
                 fixed="image",
                 moving="image",
             ),
+            *_options(
+                commands.jacobian, "out.nii.gz", transform="transform", onto="image"
+            ),
         ]
     ),
     *_options(commands.apply_to_points, "out.csv", input="points"),
-    *_options(commands.jacobian, "out.nii.gz", transform="transform", onto="image"),
     *_options(commands.cohort, _PAIRS, cases="manifest"),
     *_options(
         commands.bids_app,

@@ -128,7 +128,7 @@ def apply_to_labels(at):
 def apply_to_points(at):
     """Maps points."""
     points = at / "points.mrk.json"
-    return replace(apply_to_image(at), input=(points,), out=at / "out.csv")
+    return replace(apply_to_image(at), input=(points,), out=at / "out.csv", onto=None)
 
 
 def convert(at):

@@ -24,6 +24,21 @@ class _Input(NamedTuple):
 
     file: Path
     given: Path
+    changed_ns: int
+    """Time of its last change."""
+
+    def is_at(self, path: Path) -> bool:
+        """Whether a file of its number is it, perhaps moved; it exists.
+
+        The disk gives the number of a deleted file to a new one, which was changed
+        at another time and is not where the input was.
+        """
+        if os.stat(path).st_mtime_ns == self.changed_ns:
+            return True
+        try:
+            return os.path.samefile(self.file, path)
+        except OSError:
+            return False
 
 
 _inputs: ContextVar[dict[_FileId, _Input] | None] = ContextVar("inputs", default=None)
@@ -52,7 +67,8 @@ def add_inputs(paths: Iterable[Path]) -> None:
     for path in paths:
         for file in files_of(path):
             with suppress(OSError):  # missing: its reader reports it
-                inputs[_file_id(file)] = _Input(file, path)
+                changed_ns = os.stat(file).st_mtime_ns
+                inputs[_file_id(file)] = _Input(file, path, changed_ns)
 
 
 def check_is_no_input(path: Path) -> None:
@@ -66,7 +82,7 @@ def check_is_no_input(path: Path) -> None:
     except OSError:  # nothing is there
         return
     read = (_inputs.get() or {}).get(file_id)
-    if read is not None and _is_still(read.file, file_id):
+    if read is not None and read.is_at(path):
         raise InputError(
             about=path,
             expected="an output that is not an input as well",
@@ -105,14 +121,6 @@ def files_of(path: Path) -> list[Path]:
     if location.is_dir():
         return sorted(file for file in location.rglob("*") if file.is_file())
     return halves_of(location)
-
-
-def _is_still(file: Path, file_id: _FileId) -> bool:
-    """Whether it is this file: the disk gives numbers of deleted files to new ones."""
-    try:
-        return _file_id(file) == file_id
-    except OSError:
-        return False
 
 
 def _file_id(path: Path) -> _FileId:
