@@ -129,6 +129,10 @@ class FoldingWarning(UserWarning):
     """A transform that still folds although folds were to be removed."""
 
 
+class RejectionWarning(UserWarning):
+    """A refinement that was left out, as the scans agree less after it."""
+
+
 class SlowOperationsWarning(UserWarning):
     """The compiled operations are missing; the text says what to install."""
 

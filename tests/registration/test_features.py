@@ -18,6 +18,8 @@ from voltween.registration.guidance import Guidance
 from voltween.registration.scan_features import ScanFeatures
 from voltween.spatial import Grid, align_centers
 
+# The features were not trained: what they find is mostly left out.
+pytestmark = pytest.mark.filterwarnings("ignore::voltween.errors.RejectionWarning")
 QUICK = Refinement(
     (Level(2, 4, 0.5, 2), Level(2, 4, 0.5)),
     affine_levels=(AffineLevel(2, 5, 0.3),),

@@ -1,10 +1,13 @@
 """The search among candidates: no harm, any pose, no bent answer without need."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from support.scans import tiny_model
 from support.textured import GRID, head, shift
+from voltween.errors import RejectionWarning
 from voltween.refinement import ACCURATE_ALONE, FAST, FAST_ALONE
 from voltween.registration import Guidance, register
 from voltween.spatial import Affine, DisplacementField, Grid, Image
@@ -119,3 +122,14 @@ def test_nothing_is_taken_that_makes_the_scans_less_alike(scan, model):
     assert evidence.similarity >= evidence.similarity_before
     assert result.verdict.grade != "good"
     assert result.verdict.reasons
+
+
+def test_a_refinement_that_makes_the_scans_less_alike_is_left_out_and_told(scan):
+    def apart(fixed, moved):
+        return (fixed * moved).mean()
+
+    moving = Image(np.roll(scan.data, 1, axis=0), scan.grid)
+    refinement = replace(FAST_ALONE, similarity=apart)
+    with pytest.warns(RejectionWarning, match="apart is left out: by the local corr"):
+        result = register(scan, moving, model=None, refinement=refinement)
+    assert "refined" not in [stage.name for stage in result.stages]

@@ -5,10 +5,11 @@ simpler candidate, which cannot bend the scan to fit, agrees better. Where the b
 doubtful, all poses are searched. The rest of the search starts from the best candidate.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from voltween.errors import InputError
+from voltween.errors import InputError, RejectionWarning
 from voltween.models import Model
 from voltween.refinement import (
     FAST_ALONE,
@@ -115,7 +116,11 @@ class Search:
         ):
             return refined  # the images are not all that counts
         gain = refined.similarity - start.similarity
-        return refined if gain > _least_gain(start.similarity) else start
+        if gain > _least_gain(start.similarity):
+            return refined
+        if gain < 0 and settings.similarity != "local correlation":
+            _tell_of_rejection(settings, start, refined)
+        return start
 
     def _refine_unbent(self, start: Candidate) -> Candidate:
         """The best rigid, similarity or affine answer, whatever the start is."""
@@ -175,6 +180,18 @@ def _attempt(find: Callable[[], Candidate]) -> list[Candidate]:
         return [find()]
     except InputError:
         return []
+
+
+def _tell_of_rejection(
+    settings: Refinement, start: Candidate, refined: Candidate
+) -> None:
+    warnings.warn(
+        f"the refinement by {settings.facts()['similarity']} is left out: by the local "
+        f"correlation, the scans agree less after it ({refined.similarity:.2f}) than "
+        f"before ({start.similarity:.2f}). If they are of one contrast, compare that",
+        RejectionWarning,
+        stacklevel=2,
+    )
 
 
 def _least_gain(similarity: float) -> float:
