@@ -84,6 +84,7 @@ def test_a_refinement_is_asked_for_in_many_ways(words, folder, tmp_path):
     np.testing.assert_allclose(written, moved, atol=0.5)
 
 
+@pytest.mark.filterwarnings("ignore::voltween.errors.RejectionWarning")
 @pytest.mark.parametrize("symmetric", ["", " --symmetric --similarity MIND-SSC"])
 def test_none_seeks_the_transform_without_a_model(symmetric, folder, tmp_path, capsys):
     words = f"--refine 8{symmetric} --fixed-labels fixed_labels.nii.gz"
