@@ -15,7 +15,7 @@ class ExperimentSettings:
     A table may have them in a section [settings]; options replace those of the table.
     """
 
-    split: Literal["test", "val"] | None = None
+    split: Literal["val", "test"] | None = None
     """Cases to measure; test if not given. `val` cases choose the models, so that a
     table measured on them says less."""
     atlas: str | None = None
