@@ -84,6 +84,9 @@ def test_a_pair_that_cannot_be_registered_is_left_as_it_is():
     pair = PAIRS["fixed"]
     alike = cut_alike(*pair, Guidance(), [find])
     assert (alike.fixed, alike.moving, alike.cut) == (*pair, None)
+    settled = SettledModel(None, "for the test", alike)
+    with pytest.warns(AssumptionWarning, match="was not found in the other"):
+        register(*pair, model=settled, refinement=FAST_ALONE)
     found = register(brain(), brain(BACK), model=None, refinement=FAST_ALONE)
     calls = []
     ways = [find, lambda *_: calls.append("second") or found, never]

@@ -52,7 +52,7 @@ def naive_compose(
 
 
 def naive_edges(image: Float[Tensor, "b 1 i j k"]) -> Float[Tensor, "b 1 i j k"]:
-    """How much intensities differ in the cube of 3^3 voxels around every voxel.
+    """The spread of intensities in the cube of 3^3 voxels around every voxel.
 
     It is s / (s + 0.04), s being their standard deviation, with a floor.
     """

@@ -77,7 +77,7 @@ class Experiment:
 
     @property
     def left(self) -> str:
-        """What is said after an interrupt."""
+        """The sentence after an interrupt."""
         return KEPT
 
     def run(self) -> None:

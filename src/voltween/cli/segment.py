@@ -77,7 +77,7 @@ class Segment:
 
     @property
     def left(self) -> str:
-        """What is said after an interrupt about the registrations so far."""
+        """The sentence after an interrupt, about the registrations so far."""
         if self.registrations is None:
             return "nothing is kept: give --registrations DIR to continue next time"
         return KEPT

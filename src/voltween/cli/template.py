@@ -50,7 +50,7 @@ class Template:
 
     @property
     def left(self) -> str:
-        """What is said after an interrupt."""
+        """The sentence after an interrupt."""
         return KEPT
 
     def run(self) -> None:

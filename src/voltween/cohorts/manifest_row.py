@@ -56,7 +56,7 @@ class Case:
         return [path for path in (self.image, self.labels, self.points) if path]
 
     def __getstate__(self) -> dict[str, Any]:
-        """What another process gets: of the numbers of labels, those of this case."""
+        """The state for another process: of label numbers, those of this case."""
         numbers = self.label_numbers
         if numbers is not None:
             numbers = numbers.alone(self.labels) if self.labels else None

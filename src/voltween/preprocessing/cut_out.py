@@ -14,7 +14,7 @@ _LEAST_BRIGHT = 0.95  # of what is shown; a head shows bone, air and noise as we
 
 
 class CutOut(NamedTuple):
-    """What a scan shows that was cut out: all voxels but those of one value."""
+    """The content of a scan that was cut out: all voxels but those of one value."""
 
     background: float
     """The value of all voxels outside."""

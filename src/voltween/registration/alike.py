@@ -37,6 +37,8 @@ class Alike(NamedTuple):
     """The side that was cut like the other; None if neither was."""
     seconds: Seconds = Seconds(0, 0)
     """The time that cutting it took."""
+    is_mixed: bool = False
+    """Whether one scan came cut out and the other shows far more."""
 
 
 class _CutSide(NamedTuple):
@@ -72,7 +74,7 @@ def cut_alike(
                 alike = _cut(fixed, moving, side, guidance.initial, find)
             if alike.cut is not None:
                 break
-    return alike._replace(seconds=seconds["cutting"])
+    return alike._replace(seconds=seconds["cutting"], is_mixed=True)
 
 
 def _cut(

@@ -148,9 +148,18 @@ def shown_alike(
 
 
 def _tell_of_cut(alike: Alike) -> dict[str, Seconds]:
-    """Warns of a scan that was cut; returns the time of that, by its name."""
-    if alike.cut is None:
+    """Warns of a scan that was or should be cut; returns the time, by its name."""
+    if not alike.is_mixed:
         return {}
+    if alike.cut is None:
+        warnings.warn(
+            "one scan was cut out, as a stripped brain is, and was not found in the "
+            "other, which shows far more: the scans are compared as they are. Strip "
+            "both, or give a mask of what the cut scan shows",
+            AssumptionWarning,
+            stacklevel=3,
+        )
+        return {"cutting": alike.seconds}
     other = "moving" if alike.cut == "fixed" else "fixed"
     warnings.warn(
         f"the {other} scan was cut out, as a stripped brain is, and the {alike.cut} "
