@@ -8,41 +8,33 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
+from feature_labels import (
+    FINER,
+    in_cubes,
+    index_of,
+    kept_groups,
+    label_counts,
+    mirror_of,
+    shares_of,
+    to_blocks,
+)
+from feature_organs import Organ, scan_files
 from torch import Tensor
 from torch.nn import functional
 
-from voltween.cohorts import read_structures
-from voltween.models import FeatureModel
+from voltween.models import FeatureModel, normalize_features
 from voltween.networks import FeatureConfig, FeatureNetwork
 from voltween.ops import warp
-from voltween.spatial import Grid
-from voltween.training import Augmentation
+from voltween.spatial import Image
 from voltween.training.augmentation import augment_intensities, random_flow
 from voltween.training.label_warping import warp_labels
 from voltween.training.rendering import random_curve
 
-GRID = Grid.centered(
-    (72, 96, 80),
-    center_mm=np.array([0.0, -5.0, -4.0]),
-    spacing_mm=(2.0, 2.0, 2.0),
-    directions=np.eye(3),
-)
-"""The grid of the network, around the template's brain."""
-AUGMENTATION = Augmentation(
-    displacement=0.02,
-    rotation_degrees=3.0,
-    scaling=0.03,
-    translation=0.01,
-    gamma=0.3,
-    bias=0.3,
-    noise=0.04,
-)
-GROUPS = 16
-NEAR = 12  # voxels between structures
 RATE, WARM_STEPS, COOLING = 2e-3, 30, 0.4  # the last share of the steps cools down
-BLOCKS = 2000  # of 8 voxels, on which the loss is computed: most of them labeled
-REMAPPED = 0.2  # share of the images in a random curve of intensities
+SCORES = 300_000  # blocks of 8 voxels times structures on which the loss is computed
+DARK = 0.05  # intensity of air, which a random curve may leave as it is
+DARK_AIR = 0.6  # share of these images in which it does
+SHIFT = 0.15  # standard deviation of the brightness that is added to a structure
 AVERAGED = 0.98  # of the weights, per step
 RARE = 1e-4  # smallest frequency of a structure in a voxel
 SAVE_SECONDS = 120
@@ -50,7 +42,7 @@ SAVE_SECONDS = 120
 
 @dataclass(frozen=True)
 class Sample:
-    """A scan on the network's grid, with its labels."""
+    """A scan on the network's grid, with its labels on fine voxels."""
 
     image: Tensor
     labels: Tensor
@@ -59,7 +51,7 @@ class Sample:
 def read_samples(out: Path, split: str) -> list[Sample]:
     """The prepared scans of a split."""
     samples = []
-    for path in sorted(out.glob(f"case_{split}_*.npz")):
+    for path in scan_files(out, split):
         arrays = np.load(path)
         image = torch.from_numpy(arrays["image"])[None]
         labels = torch.from_numpy(arrays["labels"].astype(np.int32))[None]
@@ -71,6 +63,7 @@ def read_samples(out: Path, split: str) -> list[Sample]:
 class Training:
     """The network, its averaged weights, the data, and the step that was reached."""
 
+    organ: Organ
     out: Path
     steps: int
     values: np.ndarray
@@ -79,23 +72,27 @@ class Training:
     averaged: FeatureNetwork
     optimizer: torch.optim.Optimizer
     weights: Tensor
-    mirrored: np.ndarray
+    mirrored: np.ndarray | None
+    """The place of the structure on the other side; None where there are no sides."""
     step: int = 0
 
     @classmethod
-    def of(cls, data: Path, out: Path, steps: int) -> "Training":
+    def of(cls, organ: Organ, data: Path, out: Path, steps: int) -> "Training":
         """The training as it was left, or a new one."""
         samples = read_samples(out, "train")
-        values, counts = label_counts(samples)
-        names = read_structures(data / "brain_ixi/structures.csv")
-        mirrored = mirror_of(values, names)
-        groups = kept_groups(out / "groups.json", samples, values)
+        labels = [sample.labels for sample in samples]
+        values, counts = label_counts(labels)
+        mirrored = None
+        if organ.is_symmetric:
+            mirrored = mirror_of(values, organ.structures(data))
+        groups = kept_groups(out / "groups.json", labels, values)
         torch.manual_seed(0)
-        config = FeatureConfig(GRID.shape, groups)
+        config = FeatureConfig(organ.grid.shape, groups)
         network, averaged = FeatureNetwork(config), FeatureNetwork(config)
         network.prior[:] = log_frequency(samples, values, mirrored)
         averaged.load_state_dict(network.state_dict())
         training = cls(
+            organ,
             out,
             steps,
             values,
@@ -154,15 +151,16 @@ class Training:
     def take_step(self) -> float:
         """Takes one step; returns its loss."""
         rng = np.random.default_rng([7, self.step])
-        image, labels = self.draw(rng)
+        image, labels, missing = self.draw(rng)
         for group in self.optimizer.param_groups:
             group["lr"] = RATE * self.rate_share()
         blocks = to_blocks(labels)
-        chosen = torch.from_numpy(choose_blocks(blocks, rng))
+        chosen = choose_blocks(blocks, SCORES // len(self.values), rng)
         rows = self.network(image[None]).flatten(0, 2)[chosen]
         prior = self.prior.flatten(0, 2)[chosen]
         scores = self.network.scores(rows, prior).flatten(0, 1)
-        truth = blocks[chosen].flatten()
+        scores = with_background(scores, missing)
+        truth = shares_of(blocks.flatten(0, 2)[chosen], len(self.values))
         loss = functional.cross_entropy(scores, truth, self.weights)
         loss = loss + overlap_loss(scores.softmax(1), truth)
         self.optimizer.zero_grad()
@@ -184,20 +182,55 @@ class Training:
         left = (self.steps - self.step) / (COOLING * self.steps)
         return min(1.0, (self.step + 1) / WARM_STEPS, left)
 
-    def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """An image and the index of the structure of every voxel."""
+    def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """An image, the structure of every fine voxel, those that labels may lack."""
         sample = self.samples[int(rng.integers(len(self.samples)))]
-        flow = random_flow(GRID.shape, AUGMENTATION, rng)
-        image = warp(sample.image[None], flow)[0]
-        if rng.uniform() < REMAPPED:
-            curve = random_curve(rng, is_stairs=False).astype(np.float32)
-            image = torch.from_numpy(curve)[(255 * image).long()]
-        image = augment_intensities(image, AUGMENTATION, rng)
-        places = index_of(warp_labels(sample.labels, flow)[0], self.values)
-        if rng.uniform() < 0.5:
-            image = image.flip(1)
-            places = torch.from_numpy(self.mirrored)[places.flip(0)]
-        return image, places
+        augmentation = self.organ.augmentation
+        flow = random_flow(self.organ.grid.shape, augmentation, rng)
+        fine = FINER * functional.interpolate(
+            flow, scale_factor=FINER, mode="trilinear"
+        )
+        places = index_of(warp_labels(sample.labels, fine)[0], self.values)
+        of_voxels = places[::FINER, ::FINER, ::FINER]
+        image = self.recolor(warp(sample.image[None], flow)[0], of_voxels, rng)
+        image = augment_intensities(image, augmentation, rng)
+        missing = torch.zeros(0, dtype=torch.long)
+        if self.organ.is_contoured_in_part:
+            here = index_of(sample.labels.unique(), self.values)
+            missing = torch.from_numpy(np.setdiff1d(np.arange(len(self.values)), here))
+        if self.mirrored is not None and rng.uniform() < 0.5:
+            mirrored = torch.from_numpy(self.mirrored)
+            image, places = image.flip(1), mirrored[places.flip(0)]
+            missing = mirrored[missing]
+        return image, places, missing
+
+    def recolor(
+        self, image: Tensor, places: Tensor, rng: np.random.Generator
+    ) -> Tensor:
+        """Perhaps shows the scan in other intensities, or stripped."""
+        organ, before = self.organ, image
+        if rng.uniform() < organ.remapped:
+            image = self.in_random_curve(image, places, rng)
+        if rng.uniform() < organ.stripped:
+            image = image * (places > 0)
+        if image is before:
+            return image
+        scan = Image(image[0].numpy().copy(), organ.grid)
+        return torch.from_numpy(normalize_features(scan, scan))[None]
+
+    def in_random_curve(
+        self, image: Tensor, places: Tensor, rng: np.random.Generator
+    ) -> Tensor:
+        """The scan in a random curve of its intensities, perhaps one per structure."""
+        curve = torch.from_numpy(random_curve(rng, is_stairs=False).astype(np.float32))
+        changed = curve[(255 * image).long()]
+        if rng.uniform() < self.organ.shifted:
+            shifts = SHIFT * rng.standard_normal(len(self.values))
+            shifts[0] = 0
+            changed = changed + torch.from_numpy(shifts.astype(np.float32))[places]
+        if rng.uniform() < DARK_AIR:
+            changed = torch.where(image < DARK, 0.0, changed)
+        return changed
 
 
 def start_from(model: FeatureModel, out: Path) -> None:
@@ -221,53 +254,57 @@ def new_optimizer(network: FeatureNetwork) -> torch.optim.Optimizer:
 
 
 def log_frequency(
-    samples: list[Sample], values: np.ndarray, mirrored: np.ndarray
+    samples: list[Sample], values: np.ndarray, mirrored: np.ndarray | None
 ) -> Tensor:
-    """Logarithm of how often every structure is in every wide voxel, on both sides."""
-    wide = [side // 4 for side in GRID.shape]
+    """Logarithm of how often every structure is in every wide voxel.
+
+    Both sides count for each, where there are sides.
+    """
+    side = 4 * FINER
+    wide = [length // side for length in samples[0].labels.shape[1:]]
     total = torch.zeros(*wide, len(values))
     for sample in samples:
-        hot = functional.one_hot(index_of(sample.labels[0], values), len(values))
-        i, j, k = wide
-        blocks = hot.to(torch.uint8).reshape(i, 4, j, 4, k, 4, -1)
-        total += blocks.sum((1, 3, 5), dtype=torch.int32) / 4**3
-    total += total.flip(0)[..., torch.from_numpy(mirrored)]
-    return (total / (2 * len(samples)) + RARE).log()
+        total += shares_of(
+            in_cubes(index_of(sample.labels[0], values), side), len(values)
+        ).reshape(total.shape)
+    if mirrored is not None:
+        total = (total + total.flip(0)[..., torch.from_numpy(mirrored)]) / 2
+    return (total / len(samples) + RARE).log()
 
 
-def index_of(labels: Tensor, values: np.ndarray) -> Tensor:
-    """The place of every label in the sorted values; unknown ones are background."""
-    places = np.searchsorted(values, labels.numpy()).clip(0, len(values) - 1)
-    return torch.from_numpy(np.where(values[places] == labels.numpy(), places, 0))
+def with_background(scores: Tensor, missing: Tensor) -> Tensor:
+    """Scores in which structures that labels may lack count as background."""
+    if not len(missing):
+        return scores
+    background = scores[:, [0, *missing.tolist()]].logsumexp(1, keepdim=True)
+    rest = scores[:, 1:].clone()
+    rest[:, missing - 1] = -torch.inf
+    return torch.cat([background, rest], dim=1)
 
 
-def to_blocks(labels: Tensor) -> Tensor:
-    """The labels of the eight voxels of every block."""
-    i, j, k = labels.shape
-    blocks = labels.reshape(i // 2, 2, j // 2, 2, k // 2, 2)
-    return blocks.permute(0, 2, 4, 1, 3, 5).reshape(-1, 8)
+def choose_blocks(blocks: Tensor, most: int, rng: np.random.Generator) -> Tensor:
+    """Blocks of the loss: all, or a quarter anywhere and the others in structures.
 
-
-def choose_blocks(blocks: Tensor, rng: np.random.Generator) -> np.ndarray:
-    """Blocks of the loss: a quarter anywhere, the others in structures."""
-    inside = np.flatnonzero(blocks.any(dim=1).numpy())
-    anywhere = rng.integers(len(blocks), size=BLOCKS // 4)
-    return np.concatenate([anywhere, rng.choice(inside, BLOCKS - len(anywhere))])
+    What lies around structures is chosen as often as they are, so that their edge is
+    learned where it is.
+    """
+    count = blocks[..., 0, 0].numel()
+    if count <= most:
+        return torch.arange(count)
+    shows = blocks.flatten(3).any(-1)[None].float()
+    around = functional.max_pool3d(shows, 3, stride=1, padding=1)
+    inside = np.flatnonzero(around.flatten().numpy())
+    anywhere = rng.integers(count, size=most // 4)
+    chosen = np.concatenate([anywhere, rng.choice(inside, most - len(anywhere))])
+    return torch.from_numpy(chosen)
 
 
 def overlap_loss(shares: Tensor, truth: Tensor) -> Tensor:
     """1 - Dice on the chosen voxels, averaged over the structures that occur."""
-    hot = functional.one_hot(truth, shares.shape[1]).to(shares)
-    both = 2 * (shares * hot).sum(0)
-    total = shares.sum(0) + hot.sum(0)
-    occurs = hot.sum(0) > 0
+    both = 2 * (shares * truth).sum(0)
+    total = shares.sum(0) + truth.sum(0)
+    occurs = truth.sum(0) > 0
     return 1 - (both / total.clamp_min(1e-6))[occurs].mean()
-
-
-def label_counts(samples: list[Sample]) -> tuple[np.ndarray, np.ndarray]:
-    """The labels of all samples, sorted, and their numbers of voxels."""
-    joined = np.concatenate([s.labels.flatten().numpy() for s in samples])
-    return np.unique(joined, return_counts=True)
 
 
 def class_weights(counts: np.ndarray) -> Tensor:
@@ -277,72 +314,11 @@ def class_weights(counts: np.ndarray) -> Tensor:
     return torch.from_numpy(weights.clip(0.4, 4)).float()
 
 
-def mirror_of(values: np.ndarray, names: dict[int, str]) -> np.ndarray:
-    """The place of the structure on the other side, for the place of each."""
-    place = {names.get(int(v), str(v)): n for n, v in enumerate(values)}
-    swapped = {"_R": "_L", "_L": "_R"}
-    mirrored = np.arange(len(values))
-    for name, number in place.items():
-        if name[-2:] in swapped:
-            mirrored[number] = place[name[:-2] + swapped[name[-2:]]]
-    return mirrored
-
-
-def kept_groups(
-    path: Path, samples: list[Sample], values: np.ndarray
-) -> tuple[int, ...]:
-    """The group of every structure, from a file if it was found before."""
-    if not path.exists():
-        path.write_text(json.dumps(far_groups(samples, values)), encoding="utf-8")
-    return tuple(json.loads(path.read_text(encoding="utf-8")))
-
-
-def far_groups(samples: list[Sample], values: np.ndarray) -> tuple[int, ...]:
-    """A group per structure, such that those of one group lie far apart.
-
-    Those with many neighbors choose first; the background has group 0 alone.
-    """
-    distances = np.full((len(values), len(values)), np.inf)
-    for sample in samples[::4]:
-        points, owners = coarse_points(sample.labels[0].numpy(), values)
-        trees = {n: cKDTree(points[owners == n]) for n in np.unique(owners)}
-        for a in trees:
-            near = trees[a].data
-            for b in trees:
-                if b > a:
-                    nearest = trees[b].query(near)[0].min()
-                    distances[a, b] = min(distances[a, b], nearest)
-    distances = np.minimum(distances, distances.T)
-    order = np.argsort(-(distances < NEAR).sum(axis=1), kind="stable")
-    groups = np.full(len(values), -1)
-    groups[0] = 0
-    for number in order:
-        if number == 0:
-            continue
-        free = [
-            distances[number, groups == g].min(initial=np.inf) for g in range(1, GROUPS)
-        ]
-        groups[number] = 1 + int(np.argmax(free))
-    apart = [
-        distances[a, b]
-        for a in range(len(values))
-        for b in range(a)
-        if groups[a] == groups[b]
-    ]
-    print(f"structures of a group are at least {min(apart):.1f} voxels apart")
-    return tuple(groups.tolist())
-
-
-def coarse_points(labels: np.ndarray, values: np.ndarray) -> tuple:
-    """Every other voxel of the structures, and the place of its label."""
-    thin = labels[::2, ::2, ::2]
-    points = np.argwhere(thin > 0)
-    return 2.0 * points, np.searchsorted(values, thin[tuple(points.T)])
-
-
 def averaged_network(state: dict) -> FeatureNetwork:
     """The network with averaged weights, of a saved state."""
-    config = FeatureConfig(GRID.shape, tuple(state["groups"]))
+    prior = state["averaged"]["prior"]
+    shape = tuple(4 * side for side in prior.shape[:3])
+    config = FeatureConfig(shape, tuple(state["groups"]))
     network = FeatureNetwork(config)
     network.load_state_dict(state["averaged"])
     return network.eval()

@@ -1,44 +1,38 @@
-"""Trains the network of features that tells the structures of brains.
+"""Trains the networks of features that tell the structures of an organ.
 
-    python runs/features.py unpack OUT
-    python runs/features.py prepare DATA OUT
-    python runs/features.py train DATA OUT --steps 3000
+    python runs/features.py unpack brain OUT
+    python runs/features.py prepare brain DATA OUT
+    python runs/features.py train brain DATA OUT --steps 3000
     python runs/features.py show OUT
-    python runs/features.py ship OUT
+    python runs/features.py ship brain OUT
     python runs/features.py measure DATA/brain_ixi/cases.csv rows.csv --weights 0 1
 
-DATA holds brain_ixi. "unpack" is for going on from the shipped network: it writes its
-template and weights. "prepare" makes a symmetric template of the `train` scans, if
-there is none, and registers all scans to it. "train" learns from the `train` scans
-alone, and goes on from OUT/state.pt; with more steps it trains longer. "show" prints
-the overlap of the predicted structures with the labels of the `val` cases, in the
-template's space. "ship" writes the network into the package. "measure" registers `val`
-pairs with it: by the local correlation alone and by features, with weights of the local
-correlation beside.
+DATA holds the folders of scans; the organs are those of `feature_organs.py`. "unpack"
+is for going on from a shipped network: it writes its template and weights. "prepare"
+makes a template of the `train` scans, if there is none, and registers all scans to it.
+"train" learns from the `train` scans alone, and goes on from OUT/state.pt; with more
+steps it trains longer. "show" prints the overlap of the predicted structures with the
+labels of the `val` cases, in the template's space. "ship" writes the network into the
+package. "measure" registers `val` pairs with it: by the local correlation alone and by
+features, with weights of the local correlation beside.
 """
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 import tyro
-from feature_training import (
-    GRID,
-    Training,
-    averaged_network,
-    index_of,
-    read_samples,
-    start_from,
-    to_blocks,
-)
+from feature_labels import FINER, index_of, shares_of, to_blocks
+from feature_organs import ORGANS, Organ, scan_files
+from feature_training import Training, averaged_network, read_samples, start_from
 from scipy.linalg import sqrtm
 from shared import LabeledScan, Manifest, final_dice, read_rows, val_pairs, write_rows
 
 from voltween import io
-from voltween.cohorts import Case, cases_of_split, load_case, read_manifest
+from voltween.cohorts import Case, load_case
 from voltween.models import (
     FeatureModel,
     load_features,
@@ -50,19 +44,22 @@ from voltween.refinement import FAST, FEATURES, WITHOUT_MODEL, choose_refinement
 from voltween.registration import register, register_by_network
 from voltween.spatial import Affine, Grid, Image, Transform
 
-SHIPPED = Path(__file__).parents[1] / "src/voltween/models/features/brain.safetensors"
+SHIPPED = Path(__file__).parents[1] / "src/voltween/models/features"
+MOST = 24  # scans, about, of which a template is made
+OrganName = tyro.conf.Positional[Literal[tuple(ORGANS)]]  # type: ignore[valid-type]
 
 
 @dataclass(frozen=True)
 class Unpack:
     """Write the template, groups and weights of the shipped network."""
 
+    organ: OrganName
     out: tyro.conf.Positional[Path]
 
     def run(self) -> None:
         """Write what "prepare" and "train" go on from."""
         self.out.mkdir(parents=True, exist_ok=True)
-        shipped = load_features(SHIPPED)
+        shipped = load_features(SHIPPED / f"{self.organ}.safetensors")
         io.write(shipped.template, self.out / "template1.nii.gz")
         start_from(shipped, self.out)
 
@@ -71,33 +68,32 @@ class Unpack:
 class Prepare:
     """Make the template, and register all scans to it."""
 
+    organ: OrganName
     data: tyro.conf.Positional[Path]
     out: tyro.conf.Positional[Path]
 
     def run(self) -> None:
         """Write what is missing."""
         torch.set_num_threads(1)
+        organ = ORGANS[self.organ]
         self.out.mkdir(parents=True, exist_ok=True)
-        cases = read_manifest(self.data / "brain_ixi/cases.csv")
-        train = cases_of_split(cases, "train")
         affine, final = (self.out / f"{n}.nii.gz" for n in ("template", "template1"))
         if not final.exists():
-            io.write(affine_template([load_case(c)[0] for c in train]), affine)
-            template = io.read(affine)
-            some = (load_case(case)[0] for case in train[::2])
-            maps = ((scan, to_template(template, scan)) for scan in some)
-            io.write(mirrored_mean(template.grid, maps), final)
+            train = organ.cases(self.data, "train")
+            some = [load_case(c)[0] for c in train[:: max(1, len(train) // MOST)]]
+            io.write(affine_template(organ, some), affine)
+            io.write(mean_template(organ, io.read(affine), some), final)
         template = io.read(final)
-        for case in cases:
+        for case in organ.cases(self.data):
             path = self.out / f"case_{case.split}_{case.name}.npz"
             if not path.exists():
-                save_case(template, case, path)
+                save_case(organ, template, case, path)
 
 
-def affine_template(scans: list[Image]) -> Image:
-    """The mean of scans after affine registration, symmetric from left to right."""
-    brain = load_model("brain")
-    rule = brain.preprocessing
+def affine_template(organ: Organ, scans: list[Image]) -> Image:
+    """The mean of scans after affine registration, the same on both sides."""
+    model = organ.model()
+    rule = model.preprocessing
     grid = Grid.centered(
         rule.shape,
         center_mm=np.zeros(3),
@@ -107,20 +103,20 @@ def affine_template(scans: list[Image]) -> Image:
     first = scans[0]
     shift = np.eye(4)
     shift[:3, 3] = rule.canonical_grid(first).center_mm
-    placed = Affine(shift).resample(first, onto=grid)
-    template = Image(normalize_features(placed), grid)
+    template = normalized(organ, Affine(shift), first, grid)
 
     def mean(template: Image) -> Image:
-        total = sum(
-            normalize_features(affine_part(template, scan).resample(scan, onto=grid))
-            for scan in scans
-        )
+        total = np.zeros(grid.shape)
+        for scan in scans:
+            total += normalized(organ, affine_part(template, scan), scan, grid).data
         return Image(total / len(scans), grid)
 
     def affine_part(fixed: Image, moving: Image) -> Affine:
-        return register_by_network(fixed, moving, brain).stages[0].fixed_to_moving
+        return register_by_network(fixed, moving, model).stages[0].fixed_to_moving
 
     template = mean(template)
+    if not organ.is_symmetric:
+        return Image(mean(template).data.astype(np.float32), grid)
     mirrored = Image(template.data[::-1].copy(), grid)
     halfway = Affine(np.real(sqrtm(affine_part(template, mirrored).matrix)))
     upright = halfway.inverse().resample(template, onto=grid).data
@@ -128,33 +124,54 @@ def affine_template(scans: list[Image]) -> Image:
     return Image(((template.data + template.data[::-1]) / 2).astype(np.float32), grid)
 
 
-def to_template(template: Image, scan: Image) -> Transform:
+def to_template(organ: Organ, template: Image, scan: Image) -> Transform:
     """Template mm to scan mm, as registration by features finds it."""
-    return register(template, scan, model="brain", refinement=FAST).fixed_to_moving
+    model = organ.model()
+    return register(template, scan, model=model, refinement=FAST).fixed_to_moving
 
 
-def mirrored_mean(grid: Grid, maps: Iterator[tuple[Image, Transform]]) -> Image:
-    """The mean of scans and their mirror images."""
-    images = [normalize_features(t.resample(scan, onto=grid)) for scan, t in maps]
-    both = [*images, *(image[::-1] for image in images)]
-    return Image(np.mean(both, axis=0, dtype=np.float32), grid)
+def normalized(organ: Organ, placed: Transform, scan: Image, grid: Grid) -> Image:
+    """A scan on a grid in the template's world, as the network sees it."""
+    window = organ.model().preprocessing.hounsfield_window
+    on_grid = placed.resample(scan, onto=grid)
+    return Image(normalize_features(on_grid, scan, window), grid)
 
 
-def save_case(template: Image, case: Case, path: Path) -> None:
+def mean_template(organ: Organ, template: Image, scans: list[Image]) -> Image:
+    """The mean of scans after registration, and of their mirror images."""
+    grid = template.grid
+    images = [
+        normalized(organ, to_template(organ, template, scan), scan, grid).data
+        for scan in scans
+    ]
+    both = [image[::-1] for image in images] if organ.is_symmetric else []
+    return Image(np.mean([*images, *both], axis=0, dtype=np.float32), grid)
+
+
+def save_case(organ: Organ, template: Image, case: Case, path: Path) -> None:
     """Writes a scan and its labels on the network's grid."""
     scan, labels = load_case(case)
-    placed = to_template(template, scan)
+    placed = to_template(organ, template, scan)
     np.savez(
         path,
-        image=normalize_features(placed.resample(scan, onto=GRID)),
-        labels=placed.resample(labels, onto=GRID).data.astype(np.uint8),
+        image=normalized(organ, placed, scan, organ.grid).data,
+        labels=placed.resample(labels, onto=finer(organ.grid)).data.astype(np.uint8),
     )
+
+
+def finer(grid: Grid) -> Grid:
+    """The grid of the same extent whose voxels are divided."""
+    divide = np.diag([*[1 / FINER] * 3, 1.0])
+    divide[:3, 3] = (1 / FINER - 1) / 2
+    i, j, k = (FINER * side for side in grid.shape)
+    return Grid((i, j, k), grid.affine @ divide)
 
 
 @dataclass(frozen=True)
 class Train:
     """Train, or go on."""
 
+    organ: OrganName
     data: tyro.conf.Positional[Path]
     out: tyro.conf.Positional[Path]
     steps: int = 1200
@@ -162,7 +179,7 @@ class Train:
     def run(self) -> None:
         """Train until the last step; the state is saved every two minutes."""
         torch.set_num_threads(1)
-        Training.of(self.data, self.out, self.steps).run()
+        Training.of(ORGANS[self.organ], self.data, self.out, self.steps).run()
 
 
 @dataclass(frozen=True)
@@ -183,10 +200,11 @@ class Show:
                 rows = network(sample.image[None]).split(4)
                 scores = map(network.scores, rows, prior)
                 told = torch.cat([score.argmax(-1) for score in scores])
-            truth = to_blocks(index_of(sample.labels[0], values))
+            blocks = to_blocks(index_of(sample.labels[0], values))
+            truth = shares_of(blocks, len(values)).argmax(1)
             dice = []
             for n in range(1, len(values)):
-                a, b = told.flatten(0, 2) == n, truth == n
+                a, b = told.flatten() == n, truth == n
                 if b.any():
                     both = (a & b).sum().item()
                     dice.append(2 * both / (a.sum().item() + b.sum().item()))
@@ -197,30 +215,33 @@ class Show:
 class Ship:
     """Write the network into the package."""
 
+    organ: OrganName
     out: tyro.conf.Positional[Path]
 
     def run(self) -> None:
         """Write the weights; the card is written by hand."""
         state = torch.load(self.out / "state.pt", weights_only=True)
-        network = averaged_network(state)
+        organ = ORGANS[self.organ]
         provenance = {
-            "purpose": "T1 MR of whole heads or skull-stripped brains",
-            "data": "IXI, Hammersmith Hospital subset, 2 mm, segmented by DLMUSE",
-            "licence": "images CC BY-SA 3.0, labels SBIA license",
-            "train_scans": 24,
+            "purpose": organ.purpose,
+            "data": organ.data,
+            "licence": organ.license,
+            "train_scans": len(list(scan_files(self.out, "train"))),
             "steps": state["step"],
             "labels": state["values"],
         }
         model = FeatureModel(
-            "brain",
-            network,
+            self.organ,
+            averaged_network(state),
             io.read(self.out / "template1.nii.gz"),
-            GRID,
+            organ.grid,
             provenance,
-            load_model("brain").fingerprint,  # it learned from the same scans
+            organ.model().fingerprint,  # it learned from the same scans
+            organ.model().preprocessing.hounsfield_window,
+            is_for_any_contrast=organ.remapped > 0.5,
         )
-        SHIPPED.parent.mkdir(exist_ok=True)
-        save_features(model, SHIPPED)
+        SHIPPED.mkdir(exist_ok=True)
+        save_features(model, SHIPPED / f"{self.organ}.safetensors")
 
 
 @dataclass(frozen=True)
@@ -262,7 +283,7 @@ class Measure:
         return images | {
             f"features {weight:g}": {
                 "similarity": FEATURES,
-                "correlation_weight": weight,
+                "image_weight": weight,
             }
             for weight in self.weights
         }

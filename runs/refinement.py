@@ -2,12 +2,14 @@
 
     python runs/refinement.py ways brain_ixi/cases.csv --model brain
     python runs/refinement.py folding brain_ixi/cases.csv --model brain
+    python runs/refinement.py regularity mouse_brain/cases.csv --max-pairs 12
     python runs/refinement.py modalities brain_ixi/cases.csv
     python runs/refinement.py template brain_ixi/cases.csv --out template \
         --methods none+accurate brain+accurate --whole MNI152_T1_2mm.nii.gz
 
 "ways" registers `val` pairs with every preset and option. "folding" removes the folds
 of registrations and measures the remaining folding and the inverse consistency.
+"regularity" registers pairs without a model, with smoother and closer displacements.
 "modalities" registers pairs without a model, with the moving scan's intensities
 unchanged and changed: Dice before, affine and refined, folding in percent. "template"
 registers the ICBM152 template, which is stripped, to heads that no model was trained
@@ -134,6 +136,38 @@ class Folding:
             f"(at most {trip_mm.max():.3g}); Dice {dice.mean():.4f}, "
             f"{unfolded_dice.mean():.4f}"
         )
+
+
+@dataclass(frozen=True)
+class Regularity:
+    """Factors of the weight of smoothness, without a model."""
+
+    manifest: Manifest
+    factors: tuple[float, ...] = (1, 2, 4, 8)
+    effort: Effort = "accurate"
+    max_pairs: int = 12
+
+    def run(self) -> None:
+        """Measure and print one line per factor."""
+        for factor in self.factors:
+            usual = ALONE[self.effort]
+            variation = factor * usual.update_variation
+            refinement = replace(usual, update_variation=variation)
+            rows = []
+            for _, fixed, moving in val_pairs(self.manifest, self.max_pairs):
+                start = time.process_time()
+                result = register(
+                    fixed[0], moving[0], model=None, refinement=refinement
+                )
+                seconds = time.process_time() - start
+                dice = final_dice(result, fixed[1], moving[1])
+                rows.append([dice, result.folding_percent, seconds])
+            (dice, folding, seconds), spread = np.mean(rows, axis=0), np.std(rows, 0)
+            print(
+                f"{factor:g}: {dice:.4f} ({spread[0]:.3f}), {folding:.2g} %, "
+                f"{seconds:.1f} s",
+                flush=True,
+            )
 
 
 @dataclass(frozen=True)
@@ -309,6 +343,7 @@ if __name__ == "__main__":
         {
             "ways": Ways,
             "folding": Folding,
+            "regularity": Regularity,
             "modalities": Modalities,
             "template": Template,
         }

@@ -45,6 +45,7 @@ JOBS = {
                 voxels="own",
                 symmetric=True,
                 seconds=2.5,
+                regularity=4.0,
                 guide_by_labels=True,
                 channel_weights=(1.0, 0.5),
             ),
@@ -55,7 +56,9 @@ JOBS = {
         Path("f.nii"),
         Path("m.nii"),
         options=RegistrationOptions(
-            refinement=RefinementOptions(similarity="features", correlation_weight=0.0)
+            refinement=RefinementOptions(
+                similarity="features", beside_features="correlation", image_weight=0.5
+            )
         ),
         points_guide=True,
     ),
@@ -87,3 +90,28 @@ def test_a_model_is_loaded_once_and_again_when_its_file_has_changed(tmp_path):
     assert kept_model(path, precision="bf16").precision == "bf16"
     save_model(tiny_model("AD"), path)
     assert kept_model(path, precision="fp32") is not first
+
+
+@pytest.mark.parametrize(
+    ("model", "compared"),
+    [("brain", "local correlation"), ("brain-any", "normalized mutual information")],
+)
+def test_the_model_says_what_the_images_compare(model, compared):
+    def settings(**options):
+        choice = RefinementOptions("accurate", **options).choice
+        return choice(model_name=model, has_guidance=False)
+
+    assert settings().similarity == compared
+    with_features = settings(similarity="features")
+    assert with_features.beside_features == compared
+    other = settings(similarity="features", beside_features="correlation")
+    assert other.beside_features == "correlation"
+
+
+def test_regularity_is_a_factor_of_what_the_refinement_has():
+    def variation(**options):
+        choice = RefinementOptions("fast", **options).choice
+        return choice(model_name="brain", has_guidance=False).update_variation
+
+    assert variation(regularity=4.0) == 4 * variation()
+    assert variation(regularity=0.0) == 0

@@ -150,6 +150,8 @@ def test_no_folding_leaves_none(folder, tmp_path):
         ("--refine 2 --model none", "expected at least 4 steps, one per level, got 2"),
         ("--refine 2", "expected at least 3 steps, one per level, got 2"),
         ("--refine -3", "expected at least 3 steps, one per level, got -3"),
+        ("--regularity -1", "--regularity: expected a finite number >= 0"),
+        ("--regularity inf", "--regularity: expected a finite number, got inf"),
         ("--seconds 0", "seconds: expected a finite number > 0"),
         ("--seconds nan", "--seconds: expected a finite number, got nan"),
         ("--voxels -1", "spacing_mm: expected a finite number > 0"),
@@ -157,12 +159,17 @@ def test_no_folding_leaves_none(folder, tmp_path):
         ("--voxels 500", "give narrower voxels"),
         ("--channel-weights 1 0", "channel_weights: expected a finite number > 0"),
         (
-            "--correlation-weight 1",
-            "--correlation-weight: expected --similarity features beside it",
+            "--image-weight 1",
+            "--image-weight: expected --similarity features beside it",
         ),
         (
-            "--similarity features --correlation-weight -1",
-            "correlation_weight: expected",
+            "--beside-features MIND-SSC --similarity correlation",
+            "--beside-features: expected --similarity features beside it, "
+            "got --similarity correlation",
+        ),
+        (
+            "--similarity features --image-weight -1",
+            "image_weight: expected",
         ),
         ("--similarity features", "learned features: expected two scans of an organ"),
         ("--channel-weights 1 2", "channel_weights: expected at most 1"),

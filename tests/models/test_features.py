@@ -1,12 +1,13 @@
 """Learned features as files, and the choice of those for two scans."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from support.heads import head
+from support.heads import head, with_inverted_tissue
 from support.scans import tiny_features
 from voltween.errors import FitWarning, InputError
 from voltween.models import (
@@ -15,11 +16,12 @@ from voltween.models import (
     features,
     features_digest,
     load_features,
+    normalize_features,
     save_features,
     shipped_features,
 )
 from voltween.models.library import model_path
-from voltween.spatial import Image, align_centers
+from voltween.spatial import Grid, Image, align_centers
 
 
 @pytest.fixture(name="shipped")
@@ -77,6 +79,49 @@ def test_a_doubtful_scan_is_warned_of():
     odd = head(10, size=1.5)
     with pytest.warns(FitWarning, match="features of head may be wrong here: fixed"):
         choose_features(odd, head(11))
+
+
+@pytest.fixture(name="two")
+def two_fixture(shipped):
+    """Features for any contrast beside those of the very contrast."""
+    model = replace(load_features(shipped), is_for_any_contrast=True)
+    save_features(model, shipped.parent / "any.safetensors")
+
+
+@pytest.mark.usefixtures("two")
+def test_features_of_the_very_contrast_come_first_and_those_of_the_model_before():
+    scans = head(10), head(11)
+    assert choose_features(*scans).name == "head"
+    assert choose_features(*scans, "any").name == "any"
+    assert choose_features(*scans, "another").name == "head"
+
+
+@pytest.mark.usefixtures("two")
+def test_scans_of_another_contrast_get_the_features_for_any():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        chosen = choose_features(head(10), with_inverted_tissue(head(11)))
+    assert chosen.name == "any"
+
+
+@pytest.mark.usefixtures("two")
+def test_features_of_the_models_name_are_not_taken_where_they_are_impossible():
+    with pytest.raises(InputError, match="learned features"):
+        choose_features(head(10), head(11, size=0.3), "any")
+
+
+def test_the_window_of_ct_is_kept_and_sets_the_intensities(shipped):
+    model = replace(load_features(shipped), hounsfield_window=(-100.0, 300.0))
+    read = load_features(save_features(model, shipped))
+    assert read.hounsfield_window == (-100.0, 300.0)
+    scan = Image(
+        np.linspace(-1000, 400, 8**3).reshape(8, 8, 8), Grid((8, 8, 8), np.eye(4))
+    )
+    shifted = Image(scan.data + 1000, scan.grid)
+    expected = ((scan.data + 100) / 400).clip(0, 1)
+    for image in (scan, shifted):
+        found = normalize_features(image, image, read.hounsfield_window)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_without_any_features_it_says_so(monkeypatch, tmp_path):

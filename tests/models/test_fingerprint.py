@@ -8,7 +8,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
-from support.heads import core, head
+from support.heads import core, head, with_inverted_tissue
 from support.scans import STORAGE_ORDERS, stored
 from voltween.errors import InputError
 from voltween.models import ModelFingerprint, dataclass_from_facts
@@ -71,6 +71,14 @@ def test_an_inverted_contrast_is_named(heads):
     is_inside = gaussian_filter(scan.data, 1) > 10
     inverted = Image(np.where(is_inside, 120 - scan.data, scan.data), scan.grid)
     assert "contrast is inverted" in reason(heads, inverted)
+
+
+def test_for_any_contrast_an_inverted_scan_fits_and_another_size_does_not(heads):
+    inverted = measure_scan(with_inverted_tissue(head(10)))
+    assert heads.fit(inverted).verdict == "doubtful"
+    assert heads.fit(inverted, any_contrast=True).verdict == "fits"
+    small = measure_scan(head(10, size=0.3))
+    assert heads.fit(small, any_contrast=True).verdict == "impossible"
 
 
 def test_another_shape_is_doubtful(heads):

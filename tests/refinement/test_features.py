@@ -11,7 +11,7 @@ from voltween.losses import feature_measure
 from voltween.ops import warp
 from voltween.refinement import FEATURES, Level, PairTensors, Refinement, SideTensors
 
-SETTINGS = Refinement((Level(2, 30, 0.5),), similarity=FEATURES, correlation_weight=0.0)
+SETTINGS = Refinement((Level(2, 30, 0.5),), similarity=FEATURES, image_weight=0.0)
 
 
 def shares(image):
@@ -50,9 +50,20 @@ def test_features_alone_do_not_depend_on_the_images():
 
 def test_the_weight_of_the_correlation_counts():
     fixed, moving, flow = pair_that_only_features_show()
-    heavy = refine(fixed, moving, replace(SETTINGS, correlation_weight=100.0)).flow
+    heavy = refine(fixed, moving, replace(SETTINGS, image_weight=100.0)).flow
     alone = refine(fixed, moving, SETTINGS).flow
     assert length(heavy - flow) > length(alone - flow)
+
+
+def test_what_the_images_compare_beside_features_can_be_chosen():
+    fixed, moving, _ = pair_that_only_features_show()
+    settings = replace(SETTINGS, image_weight=1.0)
+    names = ("local correlation", "normalized mutual information")
+    first, second = (
+        refine(fixed, moving, replace(settings, beside_features=name)).flow
+        for name in names
+    )
+    assert length(first - second) > 0.01
 
 
 def test_symmetric_refinement_takes_features_back_and_forth():
@@ -81,8 +92,8 @@ def test_a_pair_without_features_is_refused():
 
 
 def test_a_negative_weight_is_refused():
-    with pytest.raises(InputError, match="correlation_weight"):
-        replace(SETTINGS, correlation_weight=-1.0)
+    with pytest.raises(InputError, match="image_weight"):
+        replace(SETTINGS, image_weight=-1.0)
 
 
 def test_the_problem_of_plain_images_has_no_features():

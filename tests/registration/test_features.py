@@ -50,7 +50,7 @@ def model_fixture(monkeypatch):
     values = vars(tiny_features()) | {"template": template, "grid": grid}
     model = Counting(**values)
     Counting.runs = 0
-    monkeypatch.setattr(settling, "choose_features", lambda fixed, moving: model)
+    monkeypatch.setattr(settling, "choose_features", lambda *scans: model)
     monkeypatch.setattr(pipeline, "load_model", lambda name: tiny_model(strength=0.1))
     return model
 
@@ -112,7 +112,7 @@ def test_the_record_names_the_features(tmp_path, monkeypatch):
     record = json.loads((tmp_path / "registration.json").read_text("utf-8"))
     assert record["features"] == {"name": "tiny", "sha256": "abc"}
     assert record["refinement"]["similarity"] == FEATURES
-    assert record["refinement"]["correlation_weight"] == 2.0
+    assert record["refinement"]["image_weight"] == 2.0
 
 
 def test_scans_without_features_are_refused(monkeypatch, tmp_path):

@@ -22,7 +22,8 @@ NMI = "normalized mutual information"
 def test_the_model_decides_what_is_compared(name, similarity):
     settled = SettledModel(replace(tiny_model(), name=name), "")
     refinement = settle_refinement(AUTO, settled, Guidance())
-    assert refinement == replace(ACCURATE, similarity=similarity)
+    expected = replace(ACCURATE, similarity=similarity, beside_features=similarity)
+    assert refinement == expected
 
 
 @pytest.mark.parametrize("wanted", ["fast", "accurate", "rigid"])

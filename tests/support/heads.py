@@ -34,3 +34,8 @@ def core(scan):
     """Only the bright inner part."""
     is_core = gaussian_filter(scan.data, 1) > 62
     return Image(np.where(is_core, scan.data, 0), scan.grid)
+
+
+def with_inverted_tissue(scan):
+    """The scan with what is bright and dark of the body exchanged."""
+    return Image(np.where(scan.data > 8, 110 - scan.data, scan.data), scan.grid)

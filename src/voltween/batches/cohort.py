@@ -152,10 +152,9 @@ def _check_options(options: RegistrationOptions) -> None:
         read_structures(options.structures)
     if options.model == AUTO:  # the refinement depends on the model of each pair
         return
-    has_model = options.model != WITHOUT_MODEL
-    if has_model:
+    if options.model != WITHOUT_MODEL:
         weights_digest(options.model)
-    options.refinement.choice(has_model=has_model, has_guidance=False)
+    options.refinement.choice(model_name=str(options.model), has_guidance=False)
 
 
 def _space(pair: CohortPair) -> str:

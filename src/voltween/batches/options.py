@@ -2,19 +2,23 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from voltween.errors import InputError
+from voltween.errors import InputError, check_range
 from voltween.networks import Precision
 from voltween.refinement import (
     FEATURES,
+    WITHOUT_MODEL,
     Effort,
+    ImageSimilarity,
     RefinementSimilarity,
     TransformKind,
     choose_refinement,
 )
-from voltween.registration import AUTO, RefinementChoice
+from voltween.registration import AUTO, RefinementChoice, usual_of
 from voltween.reports import Crop, ReportOptions, Viewer
+
+_MOST = 1e4  # of a factor, far above values of use
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,16 @@ class RefinementOptions:
     similarity: RefinementSimilarity | None = None
     """Similarity of the images; if not given, local correlation. For two modalities,
     such as T1 and T2, or CT and MR: normalized mutual information, or MIND-SSC. With
-    features, structures that a network tells are compared, beside the local
-    correlation (for heads alone)."""
-    correlation_weight: float | None = None
-    """Weight of the local correlation beside --similarity features; 0 for none."""
+    features, structures that a network tells are compared, beside the images
+    (`voltween models` lists the organs)."""
+    beside_features: ImageSimilarity | None = None
+    """Similarity of the images beside --similarity features; if not given, the usual
+    one of the model."""
+    image_weight: float | None = None
+    """Weight of the images beside --similarity features; 0 for none."""
+    regularity: float | None = None
+    """Factor of the weight of smoothness: above 1 for smoother displacements, below 1
+    for ones that follow the images more closely."""
     voxels: float | Literal["own"] | None = None
     """Voxel size of the optimization in mm, or own for that of the fixed scan; if not
     given, that of the model."""
@@ -51,11 +61,11 @@ class RefinementOptions:
     channel_weights: tuple[float, ...] = ()
     """Weights of the scans and of the further images; if not given, equal weights."""
 
-    def choice(self, *, has_model: bool, has_guidance: bool) -> RefinementChoice:
+    def choice(self, *, model_name: str, has_guidance: bool) -> RefinementChoice:
         """The refinement that the options ask for; "auto" if none was given.
 
         Args:
-            has_model: Whether a network's answer is refined.
+            model_name: The model whose answer is refined, or "none".
             has_guidance: Whether masks, points or further images were given.
 
         Raises:
@@ -64,6 +74,7 @@ class RefinementOptions:
         """
         if self == RefinementOptions() and not has_guidance:
             return AUTO
+        has_model = model_name != WITHOUT_MODEL
         if self.refine == "none":
             if has_guidance or self != RefinementOptions("none"):
                 raise InputError(
@@ -81,28 +92,40 @@ class RefinementOptions:
                 )
             return None
         effort = None if self.refine == "auto" else self.refine
-        usual = choose_refinement(effort, has_model=has_model, transform=self.transform)
-        changes: dict[str, Any] = (
-            {"similarity": self.similarity} if self.similarity else {}
-        )
-        if self.correlation_weight is not None:
-            changes["correlation_weight"] = self.correlation_weight
-            if self.similarity != FEATURES:
-                raise InputError(
-                    about="--correlation-weight",
-                    expected="--similarity features beside it",
-                    got=f"--similarity {self.similarity or 'local correlation'}",
-                    advice="leave it out, or take this similarity",
-                )
+        named = choose_refinement(effort, has_model=has_model, transform=self.transform)
+        self._check_features()
+        if self.image_weight is not None:
+            named = replace(named, image_weight=self.image_weight)
+        if self.regularity is not None:
+            check_range("--regularity", self.regularity, 0, _MOST)
+            variation = self.regularity * named.update_variation
+            named = replace(named, update_variation=variation)
+        usual = usual_of(model_name).similarity
         return replace(
-            usual,
-            **changes,
+            named,
+            similarity=self.similarity or usual,
+            beside_features=self.beside_features or usual,
             spacing_mm=self.voxels,
             diffeomorphic=self.diffeomorphic or self.symmetric,
             symmetric=self.symmetric,
             seconds=self.seconds,
             channel_weights=self.channel_weights,
         )
+
+    def _check_features(self) -> None:
+        """Checks for options that mean nothing without learned features."""
+        given = {
+            "--beside-features": self.beside_features,
+            "--image-weight": self.image_weight,
+        }
+        for option, value in given.items():
+            if value is not None and self.similarity != FEATURES:
+                raise InputError(
+                    about=option,
+                    expected=f"--similarity {FEATURES} beside it",
+                    got=f"--similarity {self.similarity or 'local correlation'}",
+                    advice="leave it out, or take this similarity",
+                )
 
 
 @dataclass(frozen=True)

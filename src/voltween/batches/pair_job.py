@@ -1,7 +1,7 @@
 """The registration of two scans from their files into a folder: one unit of work."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial, reduce
 from operator import matmul
 from pathlib import Path
@@ -15,7 +15,7 @@ from voltween.batches.label_names import names_of_pair, number_by_names
 from voltween.batches.options import RegistrationOptions
 from voltween.errors import InputError
 from voltween.models import weights_digest
-from voltween.refinement import Refinement, Step
+from voltween.refinement import Step
 from voltween.registration import (
     AUTO,
     Carried,
@@ -32,7 +32,6 @@ from voltween.registration import (
     register,
     settle_model,
     shown_alike,
-    usual_of,
     write_registration,
 )
 from voltween.spatial import (
@@ -193,11 +192,7 @@ def _structures(job: PairJob) -> dict[int, str]:
 
 def _refinement(job: PairJob, settled: SettledModel) -> RefinementChoice:
     options = job.options.refinement
-    has_model = settled.model is not None
-    choice = options.choice(has_model=has_model, has_guidance=job.has_guidance)
-    if isinstance(choice, Refinement) and options.similarity is None:
-        return replace(choice, similarity=usual_of(settled.name).similarity)
-    return choice
+    return options.choice(model_name=settled.name, has_guidance=job.has_guidance)
 
 
 def _model_digest(options: RegistrationOptions, settled: SettledModel) -> str | None:

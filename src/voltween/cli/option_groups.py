@@ -6,8 +6,8 @@ from voltween.cli.parameters import Parameter
 
 _REGISTRATION = {
     "Refinement": (
-        *("transform", "similarity", "correlation-weight", "voxels", "diffeomorphic"),
-        *("symmetric", "seconds", "channel-weights"),
+        *("transform", "similarity", "beside-features", "image-weight", "regularity"),
+        *("voxels", "diffeomorphic", "symmetric", "seconds", "channel-weights"),
     ),
     "Guidance": (
         *("initial", "fixed-mask", "moving-mask", "fixed-labels", "moving-labels"),

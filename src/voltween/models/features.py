@@ -4,8 +4,8 @@ They are shipped as `models/features/ORGAN.safetensors`, each with a card beside
 """
 
 import warnings
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from jaxtyping import Float
 from voltween.errors import FitWarning, InputError
 from voltween.models.choice import measure_pair
 from voltween.models.facts import dataclass_from_facts
-from voltween.models.fingerprint import ModelFingerprint
+from voltween.models.fingerprint import VERDICTS, Fit, ModelFingerprint
 from voltween.models.library import models_in, shipped_folder
 from voltween.models.model import fingerprint_in, naming_misfits
+from voltween.models.scan_facts import ScanFacts
 from voltween.models.tensor_files import (
     SUFFIX,
     check_finite,
@@ -28,7 +29,11 @@ from voltween.models.tensor_files import (
     write_tensors,
 )
 from voltween.networks import FeatureConfig, FeatureNetwork
-from voltween.preprocessing import check_has_contrast, foreground_range
+from voltween.preprocessing import (
+    check_has_contrast,
+    foreground_range,
+    hounsfield_offset,
+)
 from voltween.spatial import Grid, Image, Transform
 from voltween.storage import content_digest
 
@@ -52,6 +57,22 @@ class FeatureModel:
     """Data, settings, steps, package version, measured results."""
     fingerprint: ModelFingerprint | None = None
     """Fingerprint of its training scans."""
+    hounsfield_window: tuple[float, float] | None = None
+    """Hounsfield units of CT that become 0 and 1; None for other scans."""
+    is_for_any_contrast: bool = False
+    """Whether the network learned from scans in random intensities."""
+
+    def fit(self, scans: Mapping[str, ScanFacts]) -> Fit:
+        """Says whether the scans fit, named by what they are called."""
+        if self.fingerprint is None:
+            return Fit("fits", "", "")
+        fits = {
+            name: self.fingerprint.fit(facts, any_contrast=self.is_for_any_contrast)
+            for name, facts in scans.items()
+        }
+        worst = max(fits.values(), key=lambda fit: VERDICTS.index(fit.verdict))
+        faults = [f"{name}: {fit.reason}" for name, fit in fits.items() if fit.reason]
+        return replace(worst, reason="; ".join(faults))
 
     def of(self, scan: Image, template_to_scan: Transform) -> "FeatureVolume":
         """The features of a scan, in the template's world.
@@ -60,7 +81,8 @@ class FeatureModel:
             InputError: If the scan is constant within the network's grid.
         """
         placed = template_to_scan.resample(scan, onto=self.grid)
-        image = torch.from_numpy(normalize_features(placed))[None, None]
+        normalized = normalize_features(placed, scan, self.hounsfield_window)
+        image = torch.from_numpy(normalized)[None, None]
         with torch.no_grad():
             shares = self.network.describe(image)
         return FeatureVolume(shares[0].numpy(), self.grid)
@@ -75,48 +97,69 @@ class FeatureVolume:
     grid: Grid
 
 
-def normalize_features(image: Image) -> Float[np.ndarray, "i j k"]:
+def normalize_features(
+    placed: Image, scan: Image, hounsfield_window: tuple[float, float] | None = None
+) -> Float[np.ndarray, "i j k"]:
     """Intensities from 0 to 1 in single precision, as the network is trained on.
+
+    Args:
+        placed: The scan on the network's grid.
+        scan: The scan as it is stored.
+        hounsfield_window: Hounsfield units that become 0 and 1, of CT.
 
     Raises:
         InputError: If the image is constant.
     """
-    check_has_contrast(image)
-    low, high = foreground_range(image, _PERCENTILES)
-    return ((image.data - low) / (high - low)).clip(0, 1).astype(np.float32)
+    check_has_contrast(placed)
+    if hounsfield_window is None:
+        low, high = foreground_range(placed, _PERCENTILES)
+    else:
+        low, high = np.add(hounsfield_window, hounsfield_offset(scan))
+    return ((placed.data - low) / (high - low)).clip(0, 1).astype(np.float32)
 
 
-def choose_features(fixed: Image, moving: Image) -> FeatureModel:
+def choose_features(fixed: Image, moving: Image, model_name: str = "") -> FeatureModel:
     """The shipped features for the organ that both scans show.
 
     A `FitWarning` says where a scan is not like those that the features learned from.
+
+    Args:
+        fixed: The fixed scan.
+        moving: The moving scan.
+        model_name: The model that registers them; features of its name are preferred,
+            as it says which contrasts are expected.
 
     Raises:
         InputError: If there are no features for such scans, or a scan is constant.
     """
     scans = measure_pair(fixed, moving)
-    faults = {}
-    for name, path in _shipped().items():
-        model = _kept(path)
-        fits = (
-            {}
-            if model.fingerprint is None
-            else {scan: model.fingerprint.fit(facts) for scan, facts in scans.items()}
+    models = [_kept(path) for path in _shipped().values()]
+    fits = {model.name: model.fit(scans) for model in models}
+    known = "; ".join(f"{name}: {fit.reason}" for name, fit in fits.items())
+    possible = [m for m in models if fits[m.name].verdict != "impossible"]
+    if not possible:
+        raise InputError(
+            about="learned features",
+            expected="two scans of an organ that features were learned for",
+            got=f"others ({known or 'no features are installed'})",
+            advice="take another similarity",
         )
-        wrong = [f"{scan}: {fit.reason}" for scan, fit in fits.items() if fit.reason]
-        if all(fit.verdict != "impossible" for fit in fits.values()):
-            for fault in wrong:
-                text = f"the features of {name} may be wrong here: {fault}"
-                warnings.warn(text, FitWarning, stacklevel=2)
-            return model
-        faults[name] = "; ".join(wrong)
-    known = "; ".join(f"{name}: {fault}" for name, fault in faults.items())
-    raise InputError(
-        about="learned features",
-        expected="two scans of an organ that features were learned for",
-        got=f"others ({known or 'no features are installed'})",
-        advice="take another similarity",
-    )
+    by_name = [model for model in possible if model.name == model_name]
+    chosen = min(by_name or possible, key=lambda model: _rank(model, fits[model.name]))
+    fault = fits[chosen.name].reason
+    if fault:
+        text = f"the features of {chosen.name} may be wrong here: {fault}"
+        warnings.warn(text, FitWarning, stacklevel=2)
+    return chosen
+
+
+def _rank(model: FeatureModel, fit: Fit) -> int:
+    """How late features are taken: those of the very contrast first, unless in doubt.
+
+    What is doubtful about a scan is often its contrast.
+    """
+    is_for_any = int(model.is_for_any_contrast)
+    return is_for_any if fit.verdict == "fits" else 3 - is_for_any
 
 
 def shipped_features() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -165,6 +208,8 @@ def load_features(path: Path) -> FeatureModel:
             Grid(config.shape, places["affine"]),
             description.get("provenance", {}),
             fingerprint_in(description),
+            _window_in(description),
+            description.get("is_for_any_contrast", False),
         )
     return model
 
@@ -184,5 +229,16 @@ def save_features(model: FeatureModel, path: Path) -> Path:
         "affine": model.grid.affine.tolist(),
         "provenance": model.provenance,
         "fingerprint": asdict(model.fingerprint) if model.fingerprint else None,
+        "hounsfield_window": model.hounsfield_window,
+        "is_for_any_contrast": model.is_for_any_contrast,
     }
     return write_tensors(path, halves, description)
+
+
+def _window_in(description: dict[str, Any]) -> tuple[float, float] | None:
+    """The Hounsfield window of a description; none if it names none."""
+    window = description.get("hounsfield_window")
+    if window is None:
+        return None
+    low, high = window
+    return float(low), float(high)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from voltween.models.template import Likeness, Template
 from voltween.spatial import Image
 
 Verdict = Literal["fits", "doubtful", "impossible"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+"""All verdicts, from the best to the worst."""
 
 _SIZE_TOLERANCE = 1.25  # factor beyond the training scans within which a scan fits
 _SIZE_LIMIT = 2.0  # beyond which no answer can be right
@@ -83,15 +85,25 @@ class ModelFingerprint:
         appearances = tuple(each for each in found if each is not None)
         return cls(is_ct, appearances) if appearances else None
 
-    def fit(self, facts: ScanFacts) -> Fit:
-        """Says whether a scan fits, and why not."""
+    def fit(self, facts: ScanFacts, *, any_contrast: bool = False) -> Fit:
+        """Says whether a scan fits, and why not.
+
+        Args:
+            facts: What was measured of the scan.
+            any_contrast: Whether the intensities may differ from the training scans',
+                so that size alone counts.
+        """
         wrong = self._modality_fault(facts)
         body = facts.ct_body if self.is_ct else facts.body
         if wrong is not None or body is None:
             return wrong or Fit("doubtful", "nothing in the scan is bright", "")
         fits = []
         for appearance in self.appearances:
-            fits.append(_fit(facts, body, appearance))
+            fits.append(
+                _fit_of_size(facts, body, appearance)
+                if any_contrast
+                else _fit(facts, body, appearance)
+            )
             if fits[-1].verdict == "fits":
                 return fits[-1]
         doubtful = [fit for fit in fits if fit.verdict == "doubtful"]
@@ -175,6 +187,15 @@ def _fit(facts: ScanFacts, body: Body, appearance: Appearance) -> Fit:
     if size_fault is not None:
         return size_fault
     reason = _border_fault(body, appearance) or _spacing_fault(facts, appearance)
+    return Fit("doubtful" if reason else "fits", reason, appearance.name)
+
+
+def _fit_of_size(facts: ScanFacts, body: Body, appearance: Appearance) -> Fit:
+    """Compares the size and the voxels of a scan with one way of looking."""
+    size_fault = _size_fault(facts, body, appearance)
+    if size_fault is not None:
+        return size_fault
+    reason = _spacing_fault(facts, appearance)
     return Fit("doubtful" if reason else "fits", reason, appearance.name)
 
 

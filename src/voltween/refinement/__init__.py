@@ -27,6 +27,7 @@ from voltween.refinement.search import find_dense_part as find_dense_part
 from voltween.refinement.search import find_transform as find_transform
 from voltween.refinement.settings import FEATURES as FEATURES
 from voltween.refinement.settings import AffineLevel as AffineLevel
+from voltween.refinement.settings import ImageSimilarity as ImageSimilarity
 from voltween.refinement.settings import Level as Level
 from voltween.refinement.settings import Refinement as Refinement
 from voltween.refinement.settings import RefinementSimilarity as RefinementSimilarity

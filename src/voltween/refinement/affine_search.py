@@ -116,12 +116,12 @@ def _affine_similarity(
     """The similarity for scans that still lie apart, where local contrast misleads.
 
     The refinement's own where the level says that they lie close enough. A function of
-    a user may be a local one. Learned features are not used here: local correlation
-    takes their place.
+    a user may be a local one. Learned features are not used here: what is compared
+    beside them takes their place.
     """
     similarity = refinement.similarity
     if similarity == FEATURES:
-        similarity = "local correlation"
+        similarity = refinement.beside_features
     may_be_local = similarity in ("local correlation", "MIND-SSC")
     if (may_be_local or not isinstance(similarity, str)) and not level.is_close:
         return "normalized mutual information"

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple, cast, get_args
 
 from voltween.refinement.settings import (
     AffineLevel,
+    ImageSimilarity,
     Level,
     Refinement,
     RefinementSimilarity,
@@ -23,11 +24,12 @@ class NamedRefinement(NamedTuple):
     """None for the one that is usual with the model."""
 
     def settings(
-        self, *, has_model: bool, usual: RefinementSimilarity = "local correlation"
+        self, *, has_model: bool, usual: ImageSimilarity = "local correlation"
     ) -> Refinement:
         """The settings, which compare what is usual unless the name says it."""
         refinement = choose_refinement(self.effort, has_model=has_model)
-        return replace(refinement, similarity=self.similarity or usual)
+        compared = self.similarity or usual
+        return replace(refinement, similarity=compared, beside_features=usual)
 
 
 def split_name(name: str) -> tuple[str, NamedRefinement | None]:

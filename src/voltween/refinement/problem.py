@@ -50,8 +50,8 @@ class Problem:
         refinement = self.refinement
         if refinement.similarity != FEATURES:
             return self.losses(pair, refinement.similarity)
-        weight = refinement.correlation_weight
-        images = self._image_terms(pair, "local correlation", weight) if weight else []
+        weight, beside = refinement.image_weight, refinement.beside_features
+        images = self._image_terms(pair, beside, weight) if weight else []
         fixed, moving = pair.fixed.features, pair.moving.features
         if fixed is None or moving is None:
             raise ValueError("a pair without features")

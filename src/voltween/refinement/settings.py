@@ -11,7 +11,10 @@ from voltween.losses import Similarity, SimilarityLoss, check_window, name_of_lo
 FEATURES: Literal["features"] = "features"
 """Name of the similarity of learned features."""
 
-RefinementSimilarity = Literal[Similarity, "features"]
+ImageSimilarity = Similarity
+"""Similarities of images."""
+
+RefinementSimilarity = Literal[ImageSimilarity, "features"]
 """Similarities of images, and that of features which a network tells from them."""
 
 FEATURE_WEIGHT = 8.0
@@ -79,8 +82,10 @@ class Refinement:
     compares whole images: masks are refused. While the scans still lie apart,
     normalized mutual information takes its place, as that of a local similarity.
     """
-    correlation_weight: float = 2.0
-    """Weight of the images' local correlation beside learned features; 0 for none."""
+    beside_features: ImageSimilarity = "local correlation"
+    """Similarity of the images that is compared beside learned features."""
+    image_weight: float = 2.0
+    """Weight of the images' similarity beside learned features; 0 for none."""
     window_voxels: int = 5
     """Side of the cubes of the local correlation: an odd number."""
     channel_weights: tuple[float, ...] = ()
@@ -106,10 +111,11 @@ class Refinement:
 
     def __post_init__(self) -> None:
         _check_similarity(self.similarity)
+        _check_beside_features(self.beside_features)
         _check_levels(self.levels, self.affine_levels)
         _check_kind(self)
         check_window(self.window_voxels, "window_voxels")
-        check_range("correlation_weight", self.correlation_weight, 0, _MOST)
+        check_range("image_weight", self.image_weight, 0, _MOST)
         for weight in self.channel_weights:
             _check_positive("channel_weights", weight)
         for name in (
@@ -193,6 +199,16 @@ def _check_similarity(similarity: object) -> None:
         raise InputError(
             about="similarity",
             expected=f"one of {', '.join(names)}, or a function (fixed, moved) -> loss",
+            got=repr(similarity),
+        )
+
+
+def _check_beside_features(similarity: object) -> None:
+    names = get_args(ImageSimilarity)
+    if similarity not in names:
+        raise InputError(
+            about="beside_features",
+            expected=f"one of {', '.join(names)}",
             got=repr(similarity),
         )
 

@@ -19,7 +19,7 @@ from voltween.errors import AssumptionWarning, InputError, check_type
 from voltween.io import ImageLike, to_image
 from voltween.models import FeatureModel, Model, choose_model, load_model
 from voltween.preprocessing import without_padding
-from voltween.refinement import FAST, WITHOUT_MODEL, Refinement, Step, Watch
+from voltween.refinement import WITHOUT_MODEL, Refinement, Step, Watch
 from voltween.registration.alike import Alike, Find, cut_alike
 from voltween.registration.candidates import run_network
 from voltween.registration.canonical import world_transforms
@@ -233,7 +233,8 @@ def _with_features(search: Search, pair: Relocation) -> tuple[Search, str | None
         InputError: If there are none for such scans, or a scan cannot be registered to
             their template.
     """
-    features = settle_features(search.refinement, pair.fixed, pair.moving)
+    name = WITHOUT_MODEL if search.model is None else search.model.name
+    features = settle_features(search.refinement, pair.fixed, pair.moving, name)
     if features is None:
         return search, None
     with naming("fixed"):
@@ -251,8 +252,9 @@ def _describe(scan: Image, features: FeatureModel) -> ScanFeatures:
         InputError: If the scan cannot be registered to the template.
     """
     aligner = SettledModel(load_model(features.name), "that of the features")
-    result = register(features.template, scan, model=aligner, refinement=FAST)
-    if result.verdict.grade == "failed":
+    result = register(features.template, scan, model=aligner, refinement="fast")
+    # How alike a scan of another contrast and the template are tells nothing.
+    if result.verdict.grade == "failed" and not features.is_for_any_contrast:
         raise InputError(
             about="learned features",
             expected=f"scans like those that the features of {features.name} learned "

@@ -111,9 +111,7 @@ class Search:
             settings = from_scratch(settings)
         refined = Optimization(settings, self.guidance, self.watch).dense(start)
         by_features = settings.similarity == FEATURES
-        if not self.guidance.is_empty or (
-            by_features and not settings.correlation_weight
-        ):
+        if not self.guidance.is_empty or (by_features and not settings.image_weight):
             return refined  # the images are not all that counts
         gain = refined.similarity - start.similarity
         if gain > _least_gain(start.similarity):

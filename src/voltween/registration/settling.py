@@ -112,7 +112,8 @@ def settle_refinement(
             got=repr(wanted),
         )
     named = choose_refinement(effort, has_model=has_model, transform=kind)
-    return replace(named, similarity=usual.similarity)
+    compared = usual.similarity
+    return replace(named, similarity=compared, beside_features=compared)
 
 
 def settle_named(model_name: str, named: NamedRefinement | None) -> Refinement | None:
@@ -127,16 +128,18 @@ def settle_named(model_name: str, named: NamedRefinement | None) -> Refinement |
 
 
 def settle_features(
-    refinement: Refinement | None, fixed: Image, moving: Image
+    refinement: Refinement | None, fixed: Image, moving: Image, model_name: str
 ) -> FeatureModel | None:
     """The learned features that a refinement compares; None if it compares none.
+
+    Those that are named like the model are preferred.
 
     Raises:
         InputError: If there are none for such scans.
     """
     if refinement is None or refinement.similarity != FEATURES:
         return None
-    return choose_features(fixed, moving)
+    return choose_features(fixed, moving, model_name)
 
 
 def check_can_run(

@@ -5,7 +5,7 @@
 
 from typing import Literal, NamedTuple
 
-from voltween.refinement import WITHOUT_MODEL, Effort, RefinementSimilarity
+from voltween.refinement import WITHOUT_MODEL, Effort, ImageSimilarity
 
 Answer = Literal["network", "unbent", "refined"]
 """How an answer was found: by the network alone; as the best rigid, similarity or
@@ -37,8 +37,8 @@ class Usual(NamedTuple):
     """With refinement."""
     roughness: float
     """Largest SD of the log Jacobian of right answers."""
-    similarity: RefinementSimilarity = "local correlation"
-    """What the refinement compares, if nothing is said about it."""
+    similarity: ImageSimilarity = "local correlation"
+    """What the refinement compares of the images, if nothing is said about it."""
 
     def similarities(self, answer: Answer) -> Similarities:
         """Those of answers that were found in this way."""
