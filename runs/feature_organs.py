@@ -34,8 +34,6 @@ class Organ:
     """Share of these in which every structure is brighter or darker at random."""
     stripped: float = 0.0
     """Share of the images that show nothing but the structures."""
-    is_contoured_in_part: bool = False
-    """Whether a scan may show structures that its labels lack."""
 
     def model(self) -> Model:
         """The model that registers scans to the template."""
@@ -125,25 +123,6 @@ ORGANS = {
         "T1 MR cropped around one hippocampus",
         "Medical Segmentation Decathlon Task04 (Vanderbilt)",
         "CC BY-SA 4.0",
-    ),
-    "headneck": Organ(
-        "headneck_ct",
-        "headneck",
-        _around((0.0, 0.0, 0.0), (80, 64, 96), (4.0, 4.0, 3.5)),
-        Augmentation(
-            displacement=0.03,
-            rotation_degrees=4.0,
-            scaling=0.04,
-            translation=0.02,
-            gamma=0.2,
-            noise=0.03,
-        ),
-        "CT of heads and necks",
-        "OpenKBP challenge (Babier et al. 2021), patients of TCIA",
-        "MIT",
-        is_symmetric=True,
-        remapped=0.0,
-        is_contoured_in_part=True,
     ),
 }
 

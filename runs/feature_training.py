@@ -151,7 +151,7 @@ class Training:
     def take_step(self) -> float:
         """Takes one step; returns its loss."""
         rng = np.random.default_rng([7, self.step])
-        image, labels, missing = self.draw(rng)
+        image, labels = self.draw(rng)
         for group in self.optimizer.param_groups:
             group["lr"] = RATE * self.rate_share()
         blocks = to_blocks(labels)
@@ -159,7 +159,6 @@ class Training:
         rows = self.network(image[None]).flatten(0, 2)[chosen]
         prior = self.prior.flatten(0, 2)[chosen]
         scores = self.network.scores(rows, prior).flatten(0, 1)
-        scores = with_background(scores, missing)
         truth = shares_of(blocks.flatten(0, 2)[chosen], len(self.values))
         loss = functional.cross_entropy(scores, truth, self.weights)
         loss = loss + overlap_loss(scores.softmax(1), truth)
@@ -182,8 +181,8 @@ class Training:
         left = (self.steps - self.step) / (COOLING * self.steps)
         return min(1.0, (self.step + 1) / WARM_STEPS, left)
 
-    def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """An image, the structure of every fine voxel, those that labels may lack."""
+    def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """An image, and the structure of every fine voxel."""
         sample = self.samples[int(rng.integers(len(self.samples)))]
         augmentation = self.organ.augmentation
         flow = random_flow(self.organ.grid.shape, augmentation, rng)
@@ -194,15 +193,10 @@ class Training:
         of_voxels = places[::FINER, ::FINER, ::FINER]
         image = self.recolor(warp(sample.image[None], flow)[0], of_voxels, rng)
         image = augment_intensities(image, augmentation, rng)
-        missing = torch.zeros(0, dtype=torch.long)
-        if self.organ.is_contoured_in_part:
-            here = index_of(sample.labels.unique(), self.values)
-            missing = torch.from_numpy(np.setdiff1d(np.arange(len(self.values)), here))
         if self.mirrored is not None and rng.uniform() < 0.5:
-            mirrored = torch.from_numpy(self.mirrored)
-            image, places = image.flip(1), mirrored[places.flip(0)]
-            missing = mirrored[missing]
-        return image, places, missing
+            image = image.flip(1)
+            places = torch.from_numpy(self.mirrored)[places.flip(0)]
+        return image, places
 
     def recolor(
         self, image: Tensor, places: Tensor, rng: np.random.Generator
@@ -216,7 +210,7 @@ class Training:
         if image is before:
             return image
         scan = Image(image[0].numpy().copy(), organ.grid)
-        return torch.from_numpy(normalize_features(scan, scan))[None]
+        return torch.from_numpy(normalize_features(scan))[None]
 
     def in_random_curve(
         self, image: Tensor, places: Tensor, rng: np.random.Generator
@@ -270,16 +264,6 @@ def log_frequency(
     if mirrored is not None:
         total = (total + total.flip(0)[..., torch.from_numpy(mirrored)]) / 2
     return (total / len(samples) + RARE).log()
-
-
-def with_background(scores: Tensor, missing: Tensor) -> Tensor:
-    """Scores in which structures that labels may lack count as background."""
-    if not len(missing):
-        return scores
-    background = scores[:, [0, *missing.tolist()]].logsumexp(1, keepdim=True)
-    rest = scores[:, 1:].clone()
-    rest[:, missing - 1] = -torch.inf
-    return torch.cat([background, rest], dim=1)
 
 
 def choose_blocks(blocks: Tensor, most: int, rng: np.random.Generator) -> Tensor:

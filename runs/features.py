@@ -103,12 +103,12 @@ def affine_template(organ: Organ, scans: list[Image]) -> Image:
     first = scans[0]
     shift = np.eye(4)
     shift[:3, 3] = rule.canonical_grid(first).center_mm
-    template = normalized(organ, Affine(shift), first, grid)
+    template = normalized(Affine(shift), first, grid)
 
     def mean(template: Image) -> Image:
         total = np.zeros(grid.shape)
         for scan in scans:
-            total += normalized(organ, affine_part(template, scan), scan, grid).data
+            total += normalized(affine_part(template, scan), scan, grid).data
         return Image(total / len(scans), grid)
 
     def affine_part(fixed: Image, moving: Image) -> Affine:
@@ -130,18 +130,16 @@ def to_template(organ: Organ, template: Image, scan: Image) -> Transform:
     return register(template, scan, model=model, refinement=FAST).fixed_to_moving
 
 
-def normalized(organ: Organ, placed: Transform, scan: Image, grid: Grid) -> Image:
+def normalized(placed: Transform, scan: Image, grid: Grid) -> Image:
     """A scan on a grid in the template's world, as the network sees it."""
-    window = organ.model().preprocessing.hounsfield_window
-    on_grid = placed.resample(scan, onto=grid)
-    return Image(normalize_features(on_grid, scan, window), grid)
+    return Image(normalize_features(placed.resample(scan, onto=grid)), grid)
 
 
 def mean_template(organ: Organ, template: Image, scans: list[Image]) -> Image:
     """The mean of scans after registration, and of their mirror images."""
     grid = template.grid
     images = [
-        normalized(organ, to_template(organ, template, scan), scan, grid).data
+        normalized(to_template(organ, template, scan), scan, grid).data
         for scan in scans
     ]
     both = [image[::-1] for image in images] if organ.is_symmetric else []
@@ -154,7 +152,7 @@ def save_case(organ: Organ, template: Image, case: Case, path: Path) -> None:
     placed = to_template(organ, template, scan)
     np.savez(
         path,
-        image=normalized(organ, placed, scan, organ.grid).data,
+        image=normalized(placed, scan, organ.grid).data,
         labels=placed.resample(labels, onto=finer(organ.grid)).data.astype(np.uint8),
     )
 
@@ -237,7 +235,6 @@ class Ship:
             organ.grid,
             provenance,
             organ.model().fingerprint,  # it learned from the same scans
-            organ.model().preprocessing.hounsfield_window,
             is_for_any_contrast=organ.remapped > 0.5,
         )
         SHIPPED.mkdir(exist_ok=True)

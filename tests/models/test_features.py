@@ -9,6 +9,7 @@ import torch
 
 from support.heads import head, with_inverted_tissue
 from support.scans import tiny_features
+from voltween.cohorts import cases_of_split, load_case, read_manifest
 from voltween.errors import FitWarning, InputError
 from voltween.models import (
     ModelFingerprint,
@@ -16,12 +17,11 @@ from voltween.models import (
     features,
     features_digest,
     load_features,
-    normalize_features,
     save_features,
     shipped_features,
 )
 from voltween.models.library import model_path
-from voltween.spatial import Grid, Image, align_centers
+from voltween.spatial import Image, align_centers
 
 
 @pytest.fixture(name="shipped")
@@ -110,20 +110,6 @@ def test_features_of_the_models_name_are_not_taken_where_they_are_impossible():
         choose_features(head(10), head(11, size=0.3), "any")
 
 
-def test_the_window_of_ct_is_kept_and_sets_the_intensities(shipped):
-    model = replace(load_features(shipped), hounsfield_window=(-100.0, 300.0))
-    read = load_features(save_features(model, shipped))
-    assert read.hounsfield_window == (-100.0, 300.0)
-    scan = Image(
-        np.linspace(-1000, 400, 8**3).reshape(8, 8, 8), Grid((8, 8, 8), np.eye(4))
-    )
-    shifted = Image(scan.data + 1000, scan.grid)
-    expected = ((scan.data + 100) / 400).clip(0, 1)
-    for image in (scan, shifted):
-        found = normalize_features(image, image, read.hounsfield_window)
-        np.testing.assert_allclose(found, expected, atol=1e-6)
-
-
 def test_without_any_features_it_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(features, "shipped_folder", lambda: tmp_path)
     with pytest.raises(InputError, match="no features are installed"):
@@ -148,3 +134,30 @@ def test_a_constant_scan_is_refused():
     scan = head()
     with pytest.raises(InputError):
         describe(tiny_features(), Image(np.ones(scan.grid.shape), scan.grid))
+
+
+def test_real_heads_get_the_features_of_their_contrast(shared_data):
+    cases = cases_of_split(read_manifest(shared_data / "brain_ixi/cases.csv"), "val")
+    first, second = (load_case(case)[0] for case in cases[:2])
+    assert choose_features(first, second).name == "brain"
+    assert choose_features(first, second, "brain-any").name == "brain-any"
+    low, high = np.percentile(second.data, [0.5, 99.5])
+    shown = ((second.data - low) / (high - low)).clip(0, 1)
+    inverted = Image(np.where(shown > 0.05, 1.05 - shown, 0), second.grid)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert choose_features(first, inverted).name == "brain-any"
+
+
+def features_path(name):
+    return model_path("brain").parent / "features" / f"{name}.safetensors"
+
+
+def test_the_shipped_features_are_read():
+    shipped = {
+        name: load_features(features_path(name)) for name, _ in shipped_features()
+    }
+    assert {n: m.is_for_any_contrast for n, m in shipped.items()} == {
+        "brain": False,
+        "brain-any": True,
+    }

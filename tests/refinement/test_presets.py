@@ -1,6 +1,5 @@
 """Names of models with their refinements."""
 
-from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -36,9 +35,9 @@ def test_every_similarity_can_be_named():
 
 
 @pytest.mark.parametrize("has_model", [True, False])
-def test_what_a_name_leaves_out_is_as_usual(has_model):
-    settings = NamedRefinement("fast").settings(has_model=has_model, usual="MIND-SSC")
+def test_a_name_without_a_similarity_compares_the_local_correlation(has_model):
+    settings = NamedRefinement("fast").settings(has_model=has_model)
     preset = FAST if has_model else FAST_ALONE
-    assert settings == replace(preset, similarity="MIND-SSC")
+    assert settings == preset
     named = NamedRefinement("fast", "correlation")
     assert named.settings(has_model=has_model).similarity == "correlation"

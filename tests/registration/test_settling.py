@@ -17,13 +17,18 @@ NMI = "normalized mutual information"
 
 
 @pytest.mark.parametrize(
-    ("name", "similarity"), [("brain", "local correlation"), ("brain-any", NMI)]
+    ("name", "similarity", "weight"),
+    [("brain", "local correlation", 2.0), ("brain-any", NMI, 1.0)],
 )
-def test_the_model_decides_what_is_compared(name, similarity):
+def test_the_model_decides_what_is_compared(name, similarity, weight):
     settled = SettledModel(replace(tiny_model(), name=name), "")
     refinement = settle_refinement(AUTO, settled, Guidance())
-    expected = replace(ACCURATE, similarity=similarity, beside_features=similarity)
-    assert refinement == expected
+    assert refinement == replace(
+        ACCURATE,
+        similarity=similarity,
+        beside_features=similarity,
+        image_weight=weight,
+    )
 
 
 @pytest.mark.parametrize("wanted", ["fast", "accurate", "rigid"])

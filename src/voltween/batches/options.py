@@ -94,17 +94,17 @@ class RefinementOptions:
         effort = None if self.refine == "auto" else self.refine
         named = choose_refinement(effort, has_model=has_model, transform=self.transform)
         self._check_features()
+        named = usual_of(model_name).over(named, self.similarity)
+        if self.beside_features is not None:
+            named = replace(named, beside_features=self.beside_features)
         if self.image_weight is not None:
             named = replace(named, image_weight=self.image_weight)
         if self.regularity is not None:
             check_range("--regularity", self.regularity, 0, _MOST)
             variation = self.regularity * named.update_variation
             named = replace(named, update_variation=variation)
-        usual = usual_of(model_name).similarity
         return replace(
             named,
-            similarity=self.similarity or usual,
-            beside_features=self.beside_features or usual,
             spacing_mm=self.voxels,
             diffeomorphic=self.diffeomorphic or self.symmetric,
             symmetric=self.symmetric,

@@ -32,7 +32,6 @@ from voltween.networks import FeatureConfig, FeatureNetwork
 from voltween.preprocessing import (
     check_has_contrast,
     foreground_range,
-    hounsfield_offset,
 )
 from voltween.spatial import Grid, Image, Transform
 from voltween.storage import content_digest
@@ -57,8 +56,6 @@ class FeatureModel:
     """Data, settings, steps, package version, measured results."""
     fingerprint: ModelFingerprint | None = None
     """Fingerprint of its training scans."""
-    hounsfield_window: tuple[float, float] | None = None
-    """Hounsfield units of CT that become 0 and 1; None for other scans."""
     is_for_any_contrast: bool = False
     """Whether the network learned from scans in random intensities."""
 
@@ -81,8 +78,7 @@ class FeatureModel:
             InputError: If the scan is constant within the network's grid.
         """
         placed = template_to_scan.resample(scan, onto=self.grid)
-        normalized = normalize_features(placed, scan, self.hounsfield_window)
-        image = torch.from_numpy(normalized)[None, None]
+        image = torch.from_numpy(normalize_features(placed))[None, None]
         with torch.no_grad():
             shares = self.network.describe(image)
         return FeatureVolume(shares[0].numpy(), self.grid)
@@ -97,25 +93,15 @@ class FeatureVolume:
     grid: Grid
 
 
-def normalize_features(
-    placed: Image, scan: Image, hounsfield_window: tuple[float, float] | None = None
-) -> Float[np.ndarray, "i j k"]:
+def normalize_features(image: Image) -> Float[np.ndarray, "i j k"]:
     """Intensities from 0 to 1 in single precision, as the network is trained on.
-
-    Args:
-        placed: The scan on the network's grid.
-        scan: The scan as it is stored.
-        hounsfield_window: Hounsfield units that become 0 and 1, of CT.
 
     Raises:
         InputError: If the image is constant.
     """
-    check_has_contrast(placed)
-    if hounsfield_window is None:
-        low, high = foreground_range(placed, _PERCENTILES)
-    else:
-        low, high = np.add(hounsfield_window, hounsfield_offset(scan))
-    return ((placed.data - low) / (high - low)).clip(0, 1).astype(np.float32)
+    check_has_contrast(image)
+    low, high = foreground_range(image, _PERCENTILES)
+    return ((image.data - low) / (high - low)).clip(0, 1).astype(np.float32)
 
 
 def choose_features(fixed: Image, moving: Image, model_name: str = "") -> FeatureModel:
@@ -208,7 +194,6 @@ def load_features(path: Path) -> FeatureModel:
             Grid(config.shape, places["affine"]),
             description.get("provenance", {}),
             fingerprint_in(description),
-            _window_in(description),
             description.get("is_for_any_contrast", False),
         )
     return model
@@ -229,16 +214,6 @@ def save_features(model: FeatureModel, path: Path) -> Path:
         "affine": model.grid.affine.tolist(),
         "provenance": model.provenance,
         "fingerprint": asdict(model.fingerprint) if model.fingerprint else None,
-        "hounsfield_window": model.hounsfield_window,
         "is_for_any_contrast": model.is_for_any_contrast,
     }
     return write_tensors(path, halves, description)
-
-
-def _window_in(description: dict[str, Any]) -> tuple[float, float] | None:
-    """The Hounsfield window of a description; none if it names none."""
-    window = description.get("hounsfield_window")
-    if window is None:
-        return None
-    low, high = window
-    return float(low), float(high)

@@ -5,7 +5,6 @@ from typing import Literal, NamedTuple, cast, get_args
 
 from voltween.refinement.settings import (
     AffineLevel,
-    ImageSimilarity,
     Level,
     Refinement,
     RefinementSimilarity,
@@ -23,13 +22,11 @@ class NamedRefinement(NamedTuple):
     similarity: RefinementSimilarity | None = None
     """None for the one that is usual with the model."""
 
-    def settings(
-        self, *, has_model: bool, usual: ImageSimilarity = "local correlation"
-    ) -> Refinement:
-        """The settings, which compare what is usual unless the name says it."""
+    def settings(self, *, has_model: bool) -> Refinement:
+        """The settings; the local correlation is compared unless the name says it."""
         refinement = choose_refinement(self.effort, has_model=has_model)
-        compared = self.similarity or usual
-        return replace(refinement, similarity=compared, beside_features=usual)
+        compared = self.similarity or "local correlation"
+        return replace(refinement, similarity=compared)
 
 
 def split_name(name: str) -> tuple[str, NamedRefinement | None]:

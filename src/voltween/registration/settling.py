@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Literal, NamedTuple, cast, get_args
 
 from voltween.errors import FitWarning, InputError
@@ -112,8 +111,7 @@ def settle_refinement(
             got=repr(wanted),
         )
     named = choose_refinement(effort, has_model=has_model, transform=kind)
-    compared = usual.similarity
-    return replace(named, similarity=compared, beside_features=compared)
+    return usual.over(named)
 
 
 def settle_named(model_name: str, named: NamedRefinement | None) -> Refinement | None:
@@ -123,8 +121,8 @@ def settle_named(model_name: str, named: NamedRefinement | None) -> Refinement |
     """
     if named is None:
         return None
-    usual = usual_of(model_name).similarity
-    return named.settings(has_model=model_name != WITHOUT_MODEL, usual=usual)
+    settings = named.settings(has_model=model_name != WITHOUT_MODEL)
+    return usual_of(model_name).over(settings, named.similarity)
 
 
 def settle_features(

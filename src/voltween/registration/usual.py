@@ -3,9 +3,16 @@
 `runs/verdict.py` measures the similarities; docs/verdict.md has the tables.
 """
 
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
-from voltween.refinement import WITHOUT_MODEL, Effort, ImageSimilarity
+from voltween.refinement import (
+    WITHOUT_MODEL,
+    Effort,
+    ImageSimilarity,
+    Refinement,
+    RefinementSimilarity,
+)
 
 Answer = Literal["network", "unbent", "refined"]
 """How an answer was found: by the network alone; as the best rigid, similarity or
@@ -39,6 +46,19 @@ class Usual(NamedTuple):
     """Largest SD of the log Jacobian of right answers."""
     similarity: ImageSimilarity = "local correlation"
     """What the refinement compares of the images, if nothing is said about it."""
+    image_weight: float = 2.0
+    """Weight of this similarity beside learned features."""
+
+    def over(
+        self, refinement: Refinement, similarity: RefinementSimilarity | None = None
+    ) -> Refinement:
+        """The refinement with what is usually compared, unless it is given."""
+        return replace(
+            refinement,
+            similarity=similarity or self.similarity,
+            beside_features=self.similarity,
+            image_weight=self.image_weight,
+        )
 
     def similarities(self, answer: Answer) -> Similarities:
         """Those of answers that were found in this way."""
@@ -92,9 +112,11 @@ _OTHER = Usual(
     refined=Similarities(0.35, 0.45),
     roughness=0.7,
 )
-# Chosen by the Dice of scans in changed intensities (docs/models.md); answers of other
-# contrasts have no usual values yet.
-_USUAL["brain-any"] = _OTHER._replace(similarity="normalized mutual information")
+# Chosen by the Dice of scans in changed intensities (docs/models.md), the weight by the
+# folding as well; answers of other contrasts have no usual values yet.
+_USUAL["brain-any"] = _OTHER._replace(
+    similarity="normalized mutual information", image_weight=1.0
+)
 
 
 def usual_of(model_name: str) -> Usual:
