@@ -34,8 +34,9 @@ voltween compare "$hippocampus" --split test --max-pairs 20 --keep-transforms \
   --methods "identity,centres,ants,ants-syn,elastix,greedy,convexadam,$(
     )voxelmorph:$out/tables/small/trained/VoxelMorph-2/best.safetensors,$(models hippocampus)" \
   --out "$out/hippocampus"
-voltween compare "$data/brain_ixi/cases.csv" --max-pairs 3 --keep-transforms \
-  --methods "identity,ants-syn,greedy,convexadam,$(models brain)" \
+voltween compare "$data/brain_ixi/cases.csv" --max-pairs 6 --keep-transforms \
+  --methods "identity,ants-syn,greedy,convexadam,$(models brain),$(
+    )model:brain+accurate+features,model:none+accurate+features" \
   --out "$out/brain"
 voltween compare "$data/headneck_ct/cases.csv" --max-pairs 6 --keep-transforms \
   --methods "identity,centres,greedy,convexadam,$(models headneck)" \

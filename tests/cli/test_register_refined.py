@@ -150,7 +150,7 @@ def test_no_folding_leaves_none(folder, tmp_path):
         ("--refine 2 --model none", "expected at least 4 steps, one per level, got 2"),
         ("--refine 2", "expected at least 3 steps, one per level, got 2"),
         ("--refine -3", "expected at least 3 steps, one per level, got -3"),
-        ("--regularity -1", "--regularity: expected a finite number >= 0"),
+        ("--regularity -1", "--regularity: expected at least 0, got -1.0"),
         ("--regularity inf", "--regularity: expected a finite number, got inf"),
         ("--seconds 0", "seconds: expected a finite number > 0"),
         ("--seconds nan", "--seconds: expected a finite number, got nan"),
