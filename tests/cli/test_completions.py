@@ -21,7 +21,7 @@ words=({words}); CURRENT=$#words; PREFIX=$words[CURRENT]; _voltween
 """
 QUESTIONS = [
     ("voltween regi", {"register"}),
-    ("voltween register --re", {"--refine", "--report-crop"}),
+    ("voltween register --re", {"--refine", "--regularity", "--report-crop"}),
     ("voltween register a b --refine a", {"auto", "accurate"}),
     ("voltween register a b --similarity local", {"local correlation"}),
     ("voltween register a b --similarity MI", {"MIND-SSC"}),
