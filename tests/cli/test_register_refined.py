@@ -151,6 +151,10 @@ def test_no_folding_leaves_none(folder, tmp_path):
         ("--refine 2", "expected at least 3 steps, one per level, got 2"),
         ("--refine -3", "expected at least 3 steps, one per level, got -3"),
         ("--regularity -1", "--regularity: expected at least 0, got -1.0"),
+        (
+            "--regularity 2 --transform rigid",
+            "--regularity: expected a deformable transform",
+        ),
         ("--regularity inf", "--regularity: expected a finite number, got inf"),
         ("--seconds 0", "seconds: expected a finite number > 0"),
         ("--seconds nan", "--seconds: expected a finite number, got nan"),
@@ -160,7 +164,7 @@ def test_no_folding_leaves_none(folder, tmp_path):
         ("--channel-weights 1 0", "channel_weights: expected a finite number > 0"),
         (
             "--image-weight 1",
-            "--image-weight: expected --similarity features beside it",
+            "--image-weight: expected --similarity features beside it, got none",
         ),
         (
             "--beside-features MIND-SSC --similarity correlation",

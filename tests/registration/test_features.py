@@ -9,14 +9,14 @@ import pytest
 from support.heads import head
 from support.scans import tiny_features, tiny_model
 from voltween import models
-from voltween.errors import InputError
+from voltween.errors import FitWarning, InputError
 from voltween.models import FeatureModel
 from voltween.refinement import FEATURES, AffineLevel, Level, Refinement
 from voltween.registration import pipeline, register, settling, write_registration
 from voltween.registration.fitting import fit_to_pair
 from voltween.registration.guidance import Guidance
 from voltween.registration.scan_features import ScanFeatures
-from voltween.spatial import Grid, align_centers
+from voltween.spatial import Grid, Image, align_centers
 
 # The features were not trained: what they find is mostly left out.
 pytestmark = pytest.mark.filterwarnings("ignore::voltween.errors.RejectionWarning")
@@ -119,3 +119,19 @@ def test_scans_without_features_are_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(models.features, "shipped_folder", lambda: tmp_path)
     with pytest.raises(InputError, match="no features are installed"):
         register(head(), head(1), model=None, refinement=QUICK)
+
+
+def unlike_any_head():
+    grid = head().grid
+    return Image(np.random.default_rng(0).uniform(0, 100, grid.shape), grid)
+
+
+def test_a_scan_that_is_not_found_in_the_template_is_refused(model):
+    with pytest.raises(InputError, match="cannot be registered to their template"):
+        pipeline._describe("fixed", unlike_any_head(), model)
+
+
+def test_in_any_contrast_a_scan_unlike_the_template_is_warned_of(model):
+    features = replace(model, is_for_any_contrast=True)
+    with pytest.warns(FitWarning, match="features of the fixed scan may lie in the"):
+        pipeline._describe("fixed", unlike_any_head(), features)

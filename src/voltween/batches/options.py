@@ -11,11 +11,12 @@ from voltween.refinement import (
     WITHOUT_MODEL,
     Effort,
     ImageSimilarity,
+    Refinement,
     RefinementSimilarity,
     TransformKind,
     choose_refinement,
 )
-from voltween.registration import AUTO, RefinementChoice, usual_of
+from voltween.registration import AUTO, RefinementChoice, Usual, usual_of
 from voltween.reports import Crop, ReportOptions, Viewer
 
 _MOST = 1e4  # of a factor, far above values of use
@@ -34,7 +35,8 @@ class RefinementOptions:
     """Kind of transform that is wanted. rigid, similarity and affine are optimized from
     the network's answer, or from a search without a model."""
     similarity: RefinementSimilarity | None = None
-    """Similarity of the images; if not given, local correlation. For two modalities,
+    """Similarity of the images; if not given, the usual one of the model (`voltween
+    models`), and local correlation without a model. For two modalities,
     such as T1 and T2, or CT and MR: normalized mutual information, or MIND-SSC. With
     features, structures that a network tells are compared, beside the images
     (`voltween models` lists the organs)."""
@@ -93,16 +95,7 @@ class RefinementOptions:
             return None
         effort = None if self.refine == "auto" else self.refine
         named = choose_refinement(effort, has_model=has_model, transform=self.transform)
-        self._check_features()
-        named = usual_of(model_name).over(named, self.similarity)
-        if self.beside_features is not None:
-            named = replace(named, beside_features=self.beside_features)
-        if self.image_weight is not None:
-            named = replace(named, image_weight=self.image_weight)
-        if self.regularity is not None:
-            check_range("--regularity", self.regularity, 0, _MOST)
-            variation = self.regularity * named.update_variation
-            named = replace(named, update_variation=variation)
+        named = self._smoothed(self._comparing(named, usual_of(model_name)))
         return replace(
             named,
             spacing_mm=self.voxels,
@@ -112,18 +105,44 @@ class RefinementOptions:
             channel_weights=self.channel_weights,
         )
 
+    def _comparing(self, refinement: Refinement, usual: Usual) -> Refinement:
+        """The refinement with what is compared: as given, or as is usual."""
+        self._check_features()
+        refinement = usual.over(refinement, self.similarity)
+        if self.beside_features is not None:
+            refinement = replace(refinement, beside_features=self.beside_features)
+        if self.image_weight is not None:
+            refinement = replace(refinement, image_weight=self.image_weight)
+        return refinement
+
+    def _smoothed(self, refinement: Refinement) -> Refinement:
+        """The refinement with its weight of smoothness times the factor, if given."""
+        if self.regularity is None:
+            return refinement
+        if self.transform != "deformable":
+            raise InputError(
+                about="--regularity",
+                expected="a deformable transform, whose displacements it smooths",
+                got=f"--transform {self.transform}",
+                advice="leave one of the two out",
+            )
+        check_range("--regularity", self.regularity, 0, _MOST)
+        variation = self.regularity * refinement.update_variation
+        return replace(refinement, update_variation=variation)
+
     def _check_features(self) -> None:
         """Checks for options that mean nothing without learned features."""
         given = {
             "--beside-features": self.beside_features,
             "--image-weight": self.image_weight,
         }
+        got = "none" if self.similarity is None else f"--similarity {self.similarity}"
         for option, value in given.items():
             if value is not None and self.similarity != FEATURES:
                 raise InputError(
                     about=option,
                     expected=f"--similarity {FEATURES} beside it",
-                    got=f"--similarity {self.similarity or 'local correlation'}",
+                    got=got,
                     advice="leave it out, or take this similarity",
                 )
 

@@ -140,9 +140,10 @@ def choose_features(fixed: Image, moving: Image, model_name: str = "") -> Featur
 
 
 def _rank(model: FeatureModel, fit: Fit) -> int:
-    """How late features are taken: those of the very contrast first, unless in doubt.
+    """Ranks features for two scans: 0 is the first choice.
 
-    What is doubtful about a scan is often its contrast.
+    Those of the scans' own contrast come first. In doubt, those of any contrast do,
+    because the doubt is often about the contrast.
     """
     is_for_any = int(model.is_for_any_contrast)
     return is_for_any if fit.verdict == "fits" else 3 - is_for_any

@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from voltween.errors import AssumptionWarning, InputError, check_type
+from voltween.errors import AssumptionWarning, FitWarning, InputError, check_type
 from voltween.io import ImageLike, to_image
 from voltween.models import FeatureModel, Model, choose_model, load_model
 from voltween.preprocessing import without_padding
@@ -237,24 +237,35 @@ def _with_features(search: Search, pair: Relocation) -> tuple[Search, str | None
     features = settle_features(search.refinement, pair.fixed, pair.moving, name)
     if features is None:
         return search, None
-    with naming("fixed"):
-        fixed = _describe(pair.fixed, features)
-    with naming("moving"):
-        moving = _describe(pair.moving, features)
-    view = search.view.with_features(fixed, moving)
+    described = {}
+    for side, scan in (("fixed", pair.fixed), ("moving", pair.moving)):
+        with naming(side):
+            described[side] = _describe(side, scan, features)
+    view = search.view.with_features(**described)
     return replace(search, view=view), features.name
 
 
-def _describe(scan: Image, features: FeatureModel) -> ScanFeatures:
+def _describe(side: str, scan: Image, features: FeatureModel) -> ScanFeatures:
     """The features of a scan, which is registered to their template first.
+
+    A `FitWarning` says that a scan of another contrast is hardly like the template.
+    It is not refused: right answers of some contrasts are no more alike.
 
     Raises:
         InputError: If the scan cannot be registered to the template.
     """
     aligner = SettledModel(load_model(features.name), "that of the features")
     result = register(features.template, scan, model=aligner, refinement="fast")
-    # How alike a scan of another contrast and the template are tells nothing.
-    if result.verdict.grade == "failed" and not features.is_for_any_contrast:
+    is_lost = result.verdict.grade == "failed"
+    if is_lost and features.is_for_any_contrast:
+        warnings.warn(
+            f"the learned features of the {side} scan may lie in the wrong place: the "
+            "scan is hardly like their template, as scans of some contrasts are. "
+            "Compare the result with that of another similarity",
+            FitWarning,
+            stacklevel=4,
+        )
+    elif is_lost:
         raise InputError(
             about="learned features",
             expected=f"scans like those that the features of {features.name} learned "
