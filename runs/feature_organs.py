@@ -19,13 +19,18 @@ class Organ:
     folder: str
     """Folder of the scans within the data."""
     prepared_by: str
-    """Model that registers the training scans to the template."""
+    """Model that registers the scans of which the template is made."""
+    placed_by: str
+    """Model that registers scans to the template, in training as in use."""
     grid: Grid
     """Grid of the network, in the template's world."""
     augmentation: Augmentation
     purpose: str
     data: str
     license: str
+    placements: int = 1
+    """How often every scan is placed: as it is, and in random intensities, so that the
+    network learns from the errors that are made where contrasts differ."""
     is_symmetric: bool = False
     """Whether the mirror image of a scan is one, too."""
     remapped: float = 0.2
@@ -36,7 +41,7 @@ class Organ:
     """Share of the images that show nothing but the structures."""
 
     def model(self) -> Model:
-        """The model that registers scans to the template."""
+        """The model that registers the scans of which the template is made."""
         return load_model(self.prepared_by)
 
     def cases(self, data: Path, split: str | None = None) -> tuple[Case, ...]:
@@ -73,6 +78,7 @@ ORGANS = {
     "brain": Organ(
         "brain_ixi",
         "brain",
+        "brain",
         _BRAIN_GRID,
         Augmentation(
             displacement=0.02,
@@ -90,6 +96,7 @@ ORGANS = {
     "brain-any": Organ(
         "brain_ixi",
         "brain",
+        "brain-any",
         _BRAIN_GRID,
         Augmentation(
             displacement=0.06,
@@ -103,11 +110,13 @@ ORGANS = {
         "MR of whole heads or skull-stripped brains in any contrast",
         *_IXI,
         is_symmetric=True,
+        placements=8,
         remapped=0.8,
         shifted=0.3,
         stripped=0.3,
     ),
     "hippocampus": Organ(
+        "hippocampus",
         "hippocampus",
         "hippocampus",
         _around((0.0, 0.0, 0.0), (48, 64, 48), (1.0, 1.0, 1.0)),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from feature_colors import recolor
 from feature_labels import (
     FINER,
     in_cubes,
@@ -22,19 +23,14 @@ from feature_organs import Organ, scan_files
 from torch import Tensor
 from torch.nn import functional
 
-from voltween.models import FeatureModel, normalize_features
+from voltween.models import FeatureModel
 from voltween.networks import FeatureConfig, FeatureNetwork
 from voltween.ops import warp
-from voltween.spatial import Image
 from voltween.training.augmentation import augment_intensities, random_flow
 from voltween.training.label_warping import warp_labels
-from voltween.training.rendering import random_curve
 
 RATE, WARM_STEPS, COOLING = 2e-3, 30, 0.4  # the last share of the steps cools down
 SCORES = 300_000  # blocks of 8 voxels times structures on which the loss is computed
-DARK = 0.05  # intensity of air, which a random curve may leave as it is
-DARK_AIR = 0.6  # share of these images in which it does
-SHIFT = 0.15  # standard deviation of the brightness that is added to a structure
 AVERAGED = 0.98  # of the weights, per step
 RARE = 1e-4  # smallest frequency of a structure in a voxel
 SAVE_SECONDS = 120
@@ -46,6 +42,7 @@ class Sample:
 
     image: Tensor
     labels: Tensor
+    """In bytes, as there are many samples."""
 
 
 def read_samples(out: Path, split: str) -> list[Sample]:
@@ -54,7 +51,7 @@ def read_samples(out: Path, split: str) -> list[Sample]:
     for path in scan_files(out, split):
         arrays = np.load(path)
         image = torch.from_numpy(arrays["image"])[None]
-        labels = torch.from_numpy(arrays["labels"].astype(np.int32))[None]
+        labels = torch.from_numpy(arrays["labels"])[None]
         samples.append(Sample(image, labels))
     return samples
 
@@ -189,42 +186,14 @@ class Training:
         fine = FINER * functional.interpolate(
             flow, scale_factor=FINER, mode="trilinear"
         )
-        places = index_of(warp_labels(sample.labels, fine)[0], self.values)
+        places = index_of(warp_labels(sample.labels.int(), fine)[0], self.values)
         of_voxels = places[::FINER, ::FINER, ::FINER]
-        image = self.recolor(warp(sample.image[None], flow)[0], of_voxels, rng)
+        image = recolor(self.organ, warp(sample.image[None], flow)[0], of_voxels, rng)
         image = augment_intensities(image, augmentation, rng)
         if self.mirrored is not None and rng.uniform() < 0.5:
             image = image.flip(1)
             places = torch.from_numpy(self.mirrored)[places.flip(0)]
         return image, places
-
-    def recolor(
-        self, image: Tensor, places: Tensor, rng: np.random.Generator
-    ) -> Tensor:
-        """Perhaps shows the scan in other intensities, or stripped."""
-        organ, before = self.organ, image
-        if rng.uniform() < organ.remapped:
-            image = self.in_random_curve(image, places, rng)
-        if rng.uniform() < organ.stripped:
-            image = image * (places > 0)
-        if image is before:
-            return image
-        scan = Image(image[0].numpy().copy(), organ.grid)
-        return torch.from_numpy(normalize_features(scan))[None]
-
-    def in_random_curve(
-        self, image: Tensor, places: Tensor, rng: np.random.Generator
-    ) -> Tensor:
-        """The scan in a random curve of its intensities, perhaps one per structure."""
-        curve = torch.from_numpy(random_curve(rng, is_stairs=False).astype(np.float32))
-        changed = curve[(255 * image).long()]
-        if rng.uniform() < self.organ.shifted:
-            shifts = SHIFT * rng.standard_normal(len(self.values))
-            shifts[0] = 0
-            changed = changed + torch.from_numpy(shifts.astype(np.float32))[places]
-        if rng.uniform() < DARK_AIR:
-            changed = torch.where(image < DARK, 0.0, changed)
-        return changed
 
 
 def start_from(model: FeatureModel, out: Path) -> None:

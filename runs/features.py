@@ -25,6 +25,7 @@ from typing import Literal
 import numpy as np
 import torch
 import tyro
+from feature_colors import recolored_scan
 from feature_labels import FINER, index_of, shares_of, to_blocks
 from feature_organs import ORGANS, Organ, scan_files
 from feature_training import Training, averaged_network, read_samples, start_from
@@ -35,12 +36,13 @@ from voltween import io
 from voltween.cohorts import Case, load_case
 from voltween.models import (
     FeatureModel,
+    Model,
     load_features,
     load_model,
     normalize_features,
     save_features,
 )
-from voltween.refinement import FAST, FEATURES, WITHOUT_MODEL, choose_refinement
+from voltween.refinement import FEATURES, WITHOUT_MODEL, choose_refinement
 from voltween.registration import register, register_by_network
 from voltween.spatial import Affine, Grid, Image, Transform
 
@@ -85,9 +87,10 @@ class Prepare:
             io.write(mean_template(organ, io.read(affine), some), final)
         template = io.read(final)
         for case in organ.cases(self.data):
-            path = self.out / f"case_{case.split}_{case.name}.npz"
-            if not path.exists():
-                save_case(organ, template, case, path)
+            for number in range(organ.placements):
+                path = self.out / f"case_{case.split}_{case.name}_{number}.npz"
+                if not path.exists():
+                    save_case(organ, template, case, number, path)
 
 
 def affine_template(organ: Organ, scans: list[Image]) -> Image:
@@ -124,10 +127,9 @@ def affine_template(organ: Organ, scans: list[Image]) -> Image:
     return Image(((template.data + template.data[::-1]) / 2).astype(np.float32), grid)
 
 
-def to_template(organ: Organ, template: Image, scan: Image) -> Transform:
+def to_template(template: Image, scan: Image, model: Model) -> Transform:
     """Template mm to scan mm, as registration by features finds it."""
-    model = organ.model()
-    return register(template, scan, model=model, refinement=FAST).fixed_to_moving
+    return register(template, scan, model=model, refinement="fast").fixed_to_moving
 
 
 def normalized(placed: Transform, scan: Image, grid: Grid) -> Image:
@@ -137,19 +139,28 @@ def normalized(placed: Transform, scan: Image, grid: Grid) -> Image:
 
 def mean_template(organ: Organ, template: Image, scans: list[Image]) -> Image:
     """The mean of scans after registration, and of their mirror images."""
-    grid = template.grid
+    grid, model = template.grid, organ.model()
     images = [
-        normalized(to_template(organ, template, scan), scan, grid).data
+        normalized(to_template(template, scan, model), scan, grid).data
         for scan in scans
     ]
     both = [image[::-1] for image in images] if organ.is_symmetric else []
     return Image(np.mean([*images, *both], axis=0, dtype=np.float32), grid)
 
 
-def save_case(organ: Organ, template: Image, case: Case, path: Path) -> None:
-    """Writes a scan and its labels on the network's grid."""
+def save_case(
+    organ: Organ, template: Image, case: Case, number: int, path: Path
+) -> None:
+    """Writes a scan and its labels on the network's grid, where a placement puts them.
+
+    All placements but the first are those of the scan in random intensities.
+    """
     scan, labels = load_case(case)
-    placed = to_template(organ, template, scan)
+    shown = scan
+    if number > 0:
+        rng = np.random.default_rng([number, *case.name.encode()])
+        shown = recolored_scan(organ, scan, labels, rng)
+    placed = to_template(template, shown, load_model(organ.placed_by))
     np.savez(
         path,
         image=normalized(placed, scan, organ.grid).data,
@@ -220,11 +231,12 @@ class Ship:
         """Write the weights; the card is written by hand."""
         state = torch.load(self.out / "state.pt", weights_only=True)
         organ = ORGANS[self.organ]
+        files = scan_files(self.out, "train")
         provenance = {
             "purpose": organ.purpose,
             "data": organ.data,
             "licence": organ.license,
-            "train_scans": len(list(scan_files(self.out, "train"))),
+            "train_scans": len({file.stem.rpartition("_")[0] for file in files}),
             "steps": state["step"],
             "labels": state["values"],
         }
