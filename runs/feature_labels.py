@@ -49,8 +49,9 @@ def shares_of(labels: Tensor, structures: int) -> Tensor:
 
 def label_counts(labels: list[Tensor]) -> tuple[np.ndarray, np.ndarray]:
     """The labels of all scans, sorted, and their numbers of voxels."""
-    joined = np.concatenate([each.flatten().numpy() for each in labels])
-    return np.unique(joined, return_counts=True)
+    counts = sum(np.bincount(each.flatten().numpy(), minlength=256) for each in labels)
+    values = np.flatnonzero(counts)
+    return values, counts[values]
 
 
 def mirror_of(values: np.ndarray, names: dict[int, str]) -> np.ndarray:

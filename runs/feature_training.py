@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from feature_colors import recolor
 from feature_labels import (
     FINER,
     in_cubes,
@@ -17,43 +16,20 @@ from feature_labels import (
     label_counts,
     mirror_of,
     shares_of,
-    to_blocks,
 )
-from feature_organs import Organ, scan_files
+from feature_organs import Organ
+from feature_samples import Drawn, Sample, draw, read_samples
 from torch import Tensor
 from torch.nn import functional
 
 from voltween.models import FeatureModel
 from voltween.networks import FeatureConfig, FeatureNetwork
-from voltween.ops import warp
-from voltween.training.augmentation import augment_intensities, random_flow
-from voltween.training.label_warping import warp_labels
 
 RATE, WARM_STEPS, COOLING = 2e-3, 30, 0.4  # the last share of the steps cools down
 SCORES = 300_000  # blocks of 8 voxels times structures on which the loss is computed
 AVERAGED = 0.98  # of the weights, per step
 RARE = 1e-4  # smallest frequency of a structure in a voxel
 SAVE_SECONDS = 120
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A scan on the network's grid, with its labels on fine voxels."""
-
-    image: Tensor
-    labels: Tensor
-    """In bytes, as there are many samples."""
-
-
-def read_samples(out: Path, split: str) -> list[Sample]:
-    """The prepared scans of a split."""
-    samples = []
-    for path in scan_files(out, split):
-        arrays = np.load(path)
-        image = torch.from_numpy(arrays["image"])[None]
-        labels = torch.from_numpy(arrays["labels"])[None]
-        samples.append(Sample(image, labels))
-    return samples
 
 
 @dataclass(eq=False)
@@ -86,8 +62,6 @@ class Training:
         torch.manual_seed(0)
         config = FeatureConfig(organ.grid.shape, groups)
         network, averaged = FeatureNetwork(config), FeatureNetwork(config)
-        network.prior[:] = log_frequency(samples, values, mirrored)
-        averaged.load_state_dict(network.state_dict())
         training = cls(
             organ,
             out,
@@ -100,7 +74,11 @@ class Training:
             class_weights(counts),
             mirrored,
         )
-        training.load()
+        if (out / "state.pt").exists():
+            training.load()
+        else:
+            network.prior[:] = log_frequency(samples, values, mirrored)
+            averaged.load_state_dict(network.state_dict())
         return training
 
     @cached_property
@@ -109,9 +87,7 @@ class Training:
         return self.network.block_prior()
 
     def load(self) -> None:
-        """Goes on from the saved state, if there is one."""
-        if not (self.out / "state.pt").exists():
-            return
+        """Goes on from the saved state."""
         state = torch.load(self.out / "state.pt", weights_only=True)
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
@@ -148,15 +124,14 @@ class Training:
     def take_step(self) -> float:
         """Takes one step; returns its loss."""
         rng = np.random.default_rng([7, self.step])
-        image, labels = self.draw(rng)
+        drawn = self.draw(rng)
         for group in self.optimizer.param_groups:
             group["lr"] = RATE * self.rate_share()
-        blocks = to_blocks(labels)
-        chosen = choose_blocks(blocks, SCORES // len(self.values), rng)
-        rows = self.network(image[None]).flatten(0, 2)[chosen]
+        chosen = choose_blocks(drawn.shows, SCORES // len(self.values), rng)
+        rows = self.network(drawn.image[None]).flatten(0, 2)[chosen]
         prior = self.prior.flatten(0, 2)[chosen]
         scores = self.network.scores(rows, prior).flatten(0, 1)
-        truth = shares_of(blocks.flatten(0, 2)[chosen], len(self.values))
+        truth = self.truth(drawn, chosen)
         loss = functional.cross_entropy(scores, truth, self.weights)
         loss = loss + overlap_loss(scores.softmax(1), truth)
         self.optimizer.zero_grad()
@@ -178,22 +153,21 @@ class Training:
         left = (self.steps - self.step) / (COOLING * self.steps)
         return min(1.0, (self.step + 1) / WARM_STEPS, left)
 
-    def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """An image, and the structure of every fine voxel."""
+    def draw(self, rng: np.random.Generator) -> Drawn:
+        """What a step sees."""
         sample = self.samples[int(rng.integers(len(self.samples)))]
-        augmentation = self.organ.augmentation
-        flow = random_flow(self.organ.grid.shape, augmentation, rng)
-        fine = FINER * functional.interpolate(
-            flow, scale_factor=FINER, mode="trilinear"
-        )
-        places = index_of(warp_labels(sample.labels.int(), fine)[0], self.values)
-        of_voxels = places[::FINER, ::FINER, ::FINER]
-        image = recolor(self.organ, warp(sample.image[None], flow)[0], of_voxels, rng)
-        image = augment_intensities(image, augmentation, rng)
-        if self.mirrored is not None and rng.uniform() < 0.5:
-            image = image.flip(1)
-            places = torch.from_numpy(self.mirrored)[places.flip(0)]
-        return image, places
+        return draw(sample, self.organ, self.places_of, rng)
+
+    def places_of(self, labels: Tensor) -> Tensor:
+        """The places of labels in the sorted values."""
+        return index_of(labels, self.values)
+
+    def truth(self, drawn: Drawn, blocks: Tensor) -> Tensor:
+        """The share of every structure in every voxel of numbered blocks."""
+        places = self.places_of(drawn.labels_of(blocks))
+        if drawn.is_mirrored:
+            places = torch.from_numpy(self.mirrored)[places]
+        return shares_of(places, len(self.values))
 
 
 def start_from(model: FeatureModel, out: Path) -> None:
@@ -235,20 +209,20 @@ def log_frequency(
     return (total / len(samples) + RARE).log()
 
 
-def choose_blocks(blocks: Tensor, most: int, rng: np.random.Generator) -> Tensor:
+def choose_blocks(shows: Tensor, most: int, rng: np.random.Generator) -> Tensor:
     """Blocks of the loss: all, or a quarter anywhere and the others in structures.
 
     What lies around structures is chosen as often as they are, so that their edge is
-    learned where it is.
+    learned where it is. `shows` says which voxels belong to structures.
     """
-    count = blocks[..., 0, 0].numel()
+    inside = functional.max_pool3d(shows[None].float(), 2)
+    count = inside.numel()
     if count <= most:
         return torch.arange(count)
-    shows = blocks.flatten(3).any(-1)[None].float()
-    around = functional.max_pool3d(shows, 3, stride=1, padding=1)
-    inside = np.flatnonzero(around.flatten().numpy())
+    around = functional.max_pool3d(inside, 3, stride=1, padding=1)
+    places = np.flatnonzero(around.flatten().numpy())
     anywhere = rng.integers(count, size=most // 4)
-    chosen = np.concatenate([anywhere, rng.choice(inside, most - len(anywhere))])
+    chosen = np.concatenate([anywhere, rng.choice(places, most - len(anywhere))])
     return torch.from_numpy(chosen)
 
 

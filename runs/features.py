@@ -28,7 +28,8 @@ import tyro
 from feature_colors import recolored_scan
 from feature_labels import FINER, index_of, shares_of, to_blocks
 from feature_organs import ORGANS, Organ, scan_files
-from feature_training import Training, averaged_network, read_samples, start_from
+from feature_samples import read_samples
+from feature_training import Training, averaged_network, start_from
 from scipy.linalg import sqrtm
 from shared import LabeledScan, Manifest, final_dice, read_rows, val_pairs, write_rows
 
