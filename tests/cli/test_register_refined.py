@@ -155,7 +155,15 @@ def test_no_folding_leaves_none(folder, tmp_path):
             "--regularity 2 --transform rigid",
             "--regularity: expected a deformable transform",
         ),
-        ("--regularity inf", "--regularity: expected a finite number, got inf"),
+        (
+            "--similarity features --transform affine",
+            "--similarity: expected a deformable transform, whose displacements alone",
+        ),
+        (
+            "--symmetric --transform similarity",
+            "--symmetric: expected a deformable transform",
+        ),
+        ("--regularity inf", "--regularity: expected at most 10000, got inf"),
         ("--seconds 0", "seconds: expected a finite number > 0"),
         ("--seconds nan", "--seconds: expected a finite number, got nan"),
         ("--voxels -1", "spacing_mm: expected a finite number > 0"),

@@ -16,6 +16,11 @@ from voltween.refinement import (
 from voltween.refinement.presets import ALONE, REFINEMENTS
 
 LEVEL = Level(1, 5, 0.5)
+RIGID = {
+    "transform": "rigid",
+    "levels": (),
+    "affine_levels": (AffineLevel(1, 5, 0.5),),
+}
 
 
 @pytest.mark.parametrize(
@@ -36,6 +41,11 @@ LEVEL = Level(1, 5, 0.5)
         ({"seconds": 0.0}, "seconds: expected a finite number > 0"),
         ({"spacing_mm": -1.0}, "spacing_mm: expected a finite number > 0"),
         ({"symmetric": True}, "expected velocities, .* set diffeomorphic as well"),
+        (
+            {**RIGID, "similarity": "features"},
+            "similarity: expected a deformable transform, .* got features and",
+        ),
+        ({**RIGID, "diffeomorphic": True}, "diffeomorphic: expected a deformable"),
     ],
 )
 def test_refinements_that_cannot_run_are_refused(settings, message):

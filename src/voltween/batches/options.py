@@ -20,6 +20,12 @@ from voltween.registration import AUTO, RefinementChoice, Usual, usual_of
 from voltween.reports import Crop, ReportOptions, Viewer
 
 _MOST = 1e4  # of a factor, far above values of use
+_OF_DISPLACEMENTS = {
+    "--regularity": "whose displacements it smooths",
+    "--similarity": f"whose displacements alone are found by {FEATURES}",
+    "--symmetric": "for which both directions are compared",
+    "--diffeomorphic": "which has velocities",
+}
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,11 @@ class RefinementOptions:
     channel_weights: tuple[float, ...] = ()
     """Weights of the scans and of the further images; if not given, equal weights."""
 
+    def __post_init__(self) -> None:
+        self._check_bends()
+        self._check_features()
+        check_range("--regularity", self.regularity, 0, _MOST)
+
     def choice(self, *, model_name: str, has_guidance: bool) -> RefinementChoice:
         """The refinement that the options ask for; "auto" if none was given.
 
@@ -105,9 +116,26 @@ class RefinementOptions:
             channel_weights=self.channel_weights,
         )
 
+    def unbent(self, transform: TransformKind) -> "RefinementOptions":
+        """The options for a transform without displacements, as far as they concern it.
+
+        Instead of learned features, the images are compared as beside them.
+        """
+        by_features = self.similarity == FEATURES
+        return replace(
+            self,
+            refine="auto",
+            transform=transform,
+            similarity=self.beside_features if by_features else self.similarity,
+            beside_features=None,
+            image_weight=None,
+            regularity=None,
+            diffeomorphic=False,
+            symmetric=False,
+        )
+
     def _comparing(self, refinement: Refinement, usual: Usual) -> Refinement:
         """The refinement with what is compared: as given, or as is usual."""
-        self._check_features()
         refinement = usual.over(refinement, self.similarity)
         if self.beside_features is not None:
             refinement = replace(refinement, beside_features=self.beside_features)
@@ -119,16 +147,28 @@ class RefinementOptions:
         """The refinement with its weight of smoothness times the factor, if given."""
         if self.regularity is None:
             return refinement
-        if self.transform != "deformable":
-            raise InputError(
-                about="--regularity",
-                expected="a deformable transform, whose displacements it smooths",
-                got=f"--transform {self.transform}",
-                advice="leave one of the two out",
-            )
-        check_range("--regularity", self.regularity, 0, _MOST)
         variation = self.regularity * refinement.update_variation
         return replace(refinement, update_variation=variation)
+
+    def _check_bends(self) -> None:
+        """Checks for options of displacements where the transform has none."""
+        if self.transform == "deformable":
+            return
+        given = {
+            "--regularity": self.regularity is not None,
+            "--similarity": self.similarity == FEATURES,
+            "--symmetric": self.symmetric,
+            "--diffeomorphic": self.diffeomorphic,
+        }
+        for option, is_given in given.items():
+            if is_given:
+                value = f" and --similarity {FEATURES}" * (option == "--similarity")
+                raise InputError(
+                    about=option,
+                    expected=f"a deformable transform, {_OF_DISPLACEMENTS[option]}",
+                    got=f"--transform {self.transform}{value}",
+                    advice="leave one of the two out",
+                )
 
     def _check_features(self) -> None:
         """Checks for options that mean nothing without learned features."""

@@ -65,7 +65,8 @@ class Refinement:
 
     Raises:
         InputError: If there is no level of the kind of transform, a number is out of
-            range, or the symmetric variant is requested without velocities.
+            range, the symmetric variant is requested without velocities, or features or
+            velocities for a transform without a dense part.
     """
 
     levels: tuple[Level, ...]
@@ -99,7 +100,8 @@ class Refinement:
     landmarks: float = 0.1
     """Weight of the landmarks' mean distance in voxels, where they guide it."""
     diffeomorphic: bool = False
-    """Whether to optimize a stationary velocity field, which has an inverse."""
+    """Whether to optimize a stationary velocity field, which has an inverse; needs a
+    deformable transform, as learned features do."""
     symmetric: bool = False
     """Whether to compare the images in both directions; needs velocities."""
     spacing_mm: float | Literal["own"] | None = None
@@ -227,6 +229,24 @@ def _check_kind(refinement: Refinement) -> None:
             f"{len(refinement.affine_levels)} of the affine part",
             advice="choose_refinement has the usual ones",
         )
+    if not is_deformable:
+        _check_bends_nothing(refinement)
+
+
+def _check_bends_nothing(refinement: Refinement) -> None:
+    """Checks for settings of the dense part where there is none."""
+    settings = {
+        "similarity": refinement.similarity == FEATURES,
+        "diffeomorphic": refinement.diffeomorphic,
+    }
+    for name, is_set in settings.items():
+        if is_set:
+            raise InputError(
+                about=name,
+                expected="a deformable transform, whose dense part it is for",
+                got=f"{getattr(refinement, name)} and transform={refinement.transform}",
+                advice="leave one of the two out",
+            )
 
 
 def _check_levels(dense: tuple[Level, ...], affine: tuple[AffineLevel, ...]) -> None:

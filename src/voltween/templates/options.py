@@ -62,11 +62,5 @@ class TemplateOptions:
     @property
     def first_registration(self) -> RegistrationOptions:
         """The affine registrations to one of the scans, by which a start is made."""
-        refinement = replace(
-            self.refinement,
-            refine="auto",
-            transform="affine",
-            diffeomorphic=False,
-            symmetric=False,
-        )
+        refinement = self.refinement.unbent("affine")
         return replace(self.registration, refinement=refinement)
