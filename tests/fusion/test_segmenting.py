@@ -92,8 +92,38 @@ def test_labels_of_some_atlases_are_named(at):
         segment(at, atlases(at))
 
 
-def test_atlases_of_other_structures_are_refused(at):
-    data = phantom()[1].data + np.uint8(40) * (phantom()[1].data > 0)
-    io.write(LabelMap(data, phantom(SHIFTS["b"])[1].grid), at / "b_labels.nii.gz")
+def with_other_labels(at, name, add):
+    """Adds a number to all labels of an atlas."""
+    data = phantom()[1].data + np.uint8(add) * (phantom()[1].data > 0)
+    io.write(
+        LabelMap(data, phantom(SHIFTS[name])[1].grid), at / f"{name}_labels.nii.gz"
+    )
+
+
+def test_atlases_of_other_structures_are_refused_before_any_is_registered(at):
+    with_other_labels(at, "b", 40)
+    known = KnownRegistrations(shift)
     with pytest.raises(InputError, match="labels of b"):
-        segment(at, atlases(at))
+        segment_scan(at / "scan.nii.gz", atlases(at), at / "out", OPTIONS, known)
+    assert known.rounds == []
+
+
+def test_damaged_atlases_are_not_registered(at):
+    (at / "b_labels.nii.gz").write_bytes(b"no labels")
+    (at / "c.nii.gz").write_bytes(b"no scan")
+    registered = []
+
+    def registering(works, folder):
+        registered.extend(work.moving for work in works)
+        return KnownRegistrations(shift)(works, folder)
+
+    segment_scan(at / "scan.nii.gz", atlases(at), at / "out", OPTIONS, registering)
+    assert registered == ["a"]
+
+
+@pytest.mark.filterwarnings("ignore::voltween.errors.SuspiciousInputWarning")
+def test_atlases_that_only_a_failed_one_joins_are_refused(at):
+    with_other_labels(at, "a", 2)  # labels 3 and 4
+    with_other_labels(at, "b", 1)  # 2 and 3, some of each of the others
+    with pytest.raises(InputError, match=r"labels of a: expected .*: 1, 2,"):
+        segment(at, atlases(at), verdicts={"b": "failed"})

@@ -5,6 +5,7 @@ from .bids_app import works_of as works_of
 from .case_sources import read_cases as read_cases
 from .cohort import CohortChoice as CohortChoice
 from .cohort import CohortRun as CohortRun
+from .cohort import check_registration as check_registration
 from .cohort import make_data_set as make_data_set
 from .cohort import plan_cohort as plan_cohort
 from .companions import Companions as Companions
@@ -20,6 +21,7 @@ from .pairing import CohortPair as CohortPair
 from .registered import Registered as Registered
 from .registered import Registering as Registering
 from .registered import register_cases as register_cases
+from .tables import PAIRS as PAIRS
 from .tables import SUMMARY as SUMMARY
 from .tables import PairRow as PairRow
 from .tables import rows_of as rows_of

@@ -112,7 +112,7 @@ def plan_cohort(
         InputError: If options cannot be used for any pair, or the cases are no BIDS
             data set.
     """
-    _check_options(options)
+    check_registration(options)
     if bids is not None and not is_bids(bids):
         raise InputError(
             about="--bids",
@@ -145,14 +145,18 @@ def plan_cohort(
     return works
 
 
-def _check_options(options: RegistrationOptions) -> None:
-    """Checks once what every pair would fail at."""
+def check_registration(options: RegistrationOptions) -> None:
+    """Checks once what every pair would fail at, before anything is done.
+
+    With the model "auto", that is what fails after any model; without one, more may.
+
+    Raises:
+        InputError: If options cannot be used for any pair.
+    """
     check_outputs(options.names_of_outputs or ())
     if options.structures:
         read_structures(options.structures)
-    if options.model == AUTO:  # the refinement depends on the model of each pair
-        return
-    if options.model != WITHOUT_MODEL:
+    if options.model not in (AUTO, WITHOUT_MODEL):
         weights_digest(options.model)
     options.refinement.choice(model_name=str(options.model), has_guidance=False)
 

@@ -11,7 +11,7 @@ import tyro
 from tyro.conf import Positional
 
 from voltween import io
-from voltween.batches import read_cases
+from voltween.batches import PAIRS, read_cases
 from voltween.cli.console import console, error_console
 from voltween.cli.engine import EngineOptions
 from voltween.cli.exit_codes import EXIT_SOME_FAILED
@@ -24,7 +24,6 @@ from voltween.storage import (
     check_is_no_input,
     check_suffix,
     folder_of,
-    output_folder,
     workspace,
 )
 
@@ -89,5 +88,6 @@ class Segment:
             with workspace(self.out.parent) as folder:
                 yield folder
             return
-        with alone_in(output_folder(self.registrations), work="segmentation"):
-            yield self.registrations
+        place = self.registrations
+        with folder_of(place / PAIRS), alone_in(place, work="segmentation"):
+            yield place

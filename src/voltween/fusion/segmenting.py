@@ -11,6 +11,7 @@ from voltween.batches import (
     Registered,
     Registering,
     RegistrationOptions,
+    check_registration,
     register_cases,
 )
 from voltween.cohorts import Case, load_case
@@ -18,7 +19,7 @@ from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.fusion.candidates import Atlas
 from voltween.fusion.fusing import Fusion, fuse_labels
 from voltween.registration import AUTO
-from voltween.spatial import LabelMap
+from voltween.spatial import Image, LabelMap
 from voltween.storage import content_digest
 
 _SHOWN = 9  # labels in one line
@@ -73,9 +74,10 @@ def segment_scan(
 ) -> Segmentation:
     """Registers atlases to a scan and fuses their labels.
 
-    Left out are atlases without labels, those that cannot be registered, and those
-    whose registration has the verdict failed. An atlas that is the scan itself does not
-    take part. A `SuspiciousInputWarning` names labels that only some atlases have.
+    Left out are atlases without labels, those that cannot be read or registered, and
+    those whose registration has the verdict failed. An atlas that is the scan itself
+    does not take part. A `SuspiciousInputWarning` names labels that only some atlases
+    have. The labels of all atlases are checked before the first one is registered.
 
     Args:
         scan: The scan to label.
@@ -89,8 +91,10 @@ def segment_scan(
             or the scan cannot be read.
         OutputError: If the folder cannot be written to.
     """
+    check_registration(options.registration)
     image = io.read(scan)
-    usable, left_out = _usable(scan, atlases)
+    labeled, left_out = _labeled(scan, atlases)
+    usable = _readable(labeled, left_out)
     registered = register_cases(
         usable,
         scan,
@@ -100,7 +104,7 @@ def segment_scan(
         is_one_contrast=False,
     )
     left_out |= registered.left_out
-    by_name = _read_atlases(usable, registered, left_out)
+    by_name = _read_atlases(usable, registered)
     if not by_name:
         name, reason = next(iter(left_out.items()))
         raise InputError(
@@ -108,21 +112,22 @@ def segment_scan(
             expected="an atlas that can be registered to it",
             got=f"none ({name}: {reason})",
         )
+    # Those that were left out may be what the others had in common.
     _check_labels({name: atlas.labels.labels for name, atlas in by_name.items()})
     labels = fuse_labels(image, [*by_name.values()], options.fusion)
     verdicts = {name: registered.verdicts[name] for name in by_name}
     return Segmentation(labels, verdicts, left_out)
 
 
-def _usable(scan: Path, atlases: Sequence[Case]) -> tuple[list[Case], dict[str, str]]:
-    """The atlases that can be registered, and the reasons why others cannot."""
-    usable, left_out, digest = [], {}, content_digest(scan)
+def _labeled(scan: Path, atlases: Sequence[Case]) -> tuple[list[Case], dict[str, str]]:
+    """The atlases that have labels, and the reasons why others are left out."""
+    labeled, left_out, digest = [], {}, content_digest(scan)
     for case in atlases:
         if case.labels is None:
             left_out[case.name] = "it has no labels"
         elif not _is_same(case.image, digest):
-            usable.append(case)
-    if not usable:
+            labeled.append(case)
+    if not labeled:
         name, reason = next(iter(left_out.items()), ("none", "there is no atlas"))
         raise InputError(
             about="--atlases",
@@ -130,7 +135,7 @@ def _usable(scan: Path, atlases: Sequence[Case]) -> tuple[list[Case], dict[str, 
             got=f"none ({name}: {reason})",
             advice="give a manifest (CSV) with the column labels",
         )
-    return usable, left_out
+    return labeled, left_out
 
 
 def _is_same(path: Path, digest: str) -> bool:
@@ -140,20 +145,36 @@ def _is_same(path: Path, digest: str) -> bool:
         return False
 
 
-def _read_atlases(
-    cases: Sequence[Case], registered: Registered, left_out: dict[str, str]
-) -> dict[str, Atlas]:
-    """The registered atlases; those whose labels cannot be used are left out."""
+def _readable(cases: Sequence[Case], left_out: dict[str, str]) -> list[Case]:
+    """The atlases that can be read; the others are added to those left out.
+
+    Raises:
+        InputError: If the labels of one are not those of the others.
+    """
+    labels: dict[str, Sequence[int]] = {}
+    for case in cases:
+        try:
+            labels[case.name] = _read_labeled(case)[1].labels
+        except InputError as error:
+            left_out[case.name] = str(error)
+    _check_labels(labels)
+    _tell_of_missing_labels(labels)
+    return [case for case in cases if case.name in labels]
+
+
+def _read_labeled(case: Case) -> tuple[Image, LabelMap]:
+    image, labels = load_case(case)
+    assert labels is not None  # else the case is not labeled
+    return image, labels
+
+
+def _read_atlases(cases: Sequence[Case], registered: Registered) -> dict[str, Atlas]:
+    """The registered atlases, by name."""
     atlases = {}
     for case in cases:
         if case.name not in registered.transforms:
             continue
-        try:
-            image, labels = load_case(case)
-        except InputError as error:
-            left_out[case.name] = str(error)
-            continue
-        assert labels is not None  # else it is not usable
+        image, labels = _read_labeled(case)
         transform = io.read_transform(registered.transforms[case.name])
         atlases[case.name] = Atlas(image, labels, transform)
     return atlases
@@ -165,8 +186,6 @@ def _check_labels(labels: Mapping[str, Sequence[int]]) -> None:
     Raises:
         InputError: If an atlas shares no label with the others, or none has any.
     """
-    everything = set().union(*labels.values())
-    common = set(everything).intersection(*labels.values())
     for name, own in labels.items():
         others = set().union(*(set(v) for n, v in labels.items() if n != name))
         if not own or (len(labels) > 1 and not others & set(own)):
@@ -176,12 +195,17 @@ def _check_labels(labels: Mapping[str, Sequence[int]]) -> None:
                 got=_text(own),
                 advice="leave it out, or give it the same numbers",
             )
-    if missing := sorted(everything - common):
+
+
+def _tell_of_missing_labels(labels: Mapping[str, Sequence[int]]) -> None:
+    """Warns of labels that some atlases lack."""
+    everything = set().union(*labels.values())
+    if missing := sorted(everything - everything.intersection(*labels.values())):
         text = (
             f"only some atlases have the labels {_text(missing)}: the others vote for "
             "something else there"
         )
-        warnings.warn(text, SuspiciousInputWarning, stacklevel=3)
+        warnings.warn(text, SuspiciousInputWarning, stacklevel=4)
 
 
 def _text(labels: Sequence[int] | set[int]) -> str:
