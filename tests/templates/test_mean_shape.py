@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.linalg import logm
 from scipy.spatial.transform import Rotation
 
 from support.scans import oblique_grid, smooth_field, some_affine
@@ -68,6 +69,29 @@ def test_maps_half_a_turn_apart_have_no_mean():
     turned = [about(center, turn(degrees)) for degrees in (0, 180)]
     with pytest.raises(InputError, match="half a turn"):
         mean_affine(turned)
+
+
+def far_apart(seed):
+    """Three maps with stretches and large rotations, whose mean is slow to find."""
+    rng = np.random.default_rng(seed)
+    for _ in range(3):
+        axis = rng.normal(size=3)
+        degrees = rng.uniform(100, 175)
+        linear = turn(degrees, axis / np.linalg.norm(axis))
+        yield homogeneous(linear @ np.diag(rng.uniform(0.5, 2, 3)))
+
+
+def test_a_mean_that_is_not_found_is_refused():
+    affines = [Affine(matrix) for matrix in far_apart(198)]
+    with pytest.raises(InputError, match=r"that can be found, .*--start"):
+        mean_affine(affines)
+
+
+def test_a_mean_that_is_all_but_found_is_one():
+    affines = [Affine(matrix) for matrix in far_apart(221)]
+    mean = mean_affine(affines).inverse()
+    logarithms = [logm((mean @ affine).matrix) for affine in affines]
+    assert np.abs(np.sum(logarithms, axis=0)).max() < 1e-6
 
 
 def test_rotations_after_a_stretch_do_not_change_its_mean():

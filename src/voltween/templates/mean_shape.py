@@ -23,6 +23,8 @@ Symmetrizing = Callable[[Tensor, Vectors, Grid], tuple[Tensor, Vectors]]
 _MARGIN = 0.125  # of the template's sides, so that no displacement ends within it
 _MOST_VOXELS = 2_000_000  # of a mean field, 24 bytes each
 _TOLERANCE, _MOST_ITERATIONS = 1e-12, 50
+_LARGEST_STEP = 1e-6  # of the last iteration: 0.001 mm where scans lie 1 m apart
+_ADVICE = "give an image to start from (--start), whose pose is then kept"
 
 
 def nearest_affine(transform: Transform, positions_mm: Positions) -> Affine:
@@ -57,19 +59,30 @@ def mean_affine(affines: Sequence[Affine]) -> Affine:
     mean of the inverses is its inverse.
 
     Raises:
-        InputError: If two maps are turned against one another by half a turn or more.
+        InputError: If two maps are turned against one another by half a turn or more,
+            or if the maps are so far apart that no mean is found.
 
     References:
         Pennec and Arsigny 2013, Exponential barycenters of the canonical Cartan
         connection and invariant means on Lie groups, doi:10.1007/978-3-642-30232-9_7.
     """
-    mean = affines[0].matrix
+    mean, size = affines[0].matrix, np.inf
+    scale = max(1.0, *(np.abs(affine.matrix).max() for affine in affines))
     for _ in range(_MOST_ITERATIONS):
         inverse = np.linalg.inv(mean)
         step = np.mean([_logarithm(inverse @ a.matrix) for a in affines], axis=0)
         mean = mean @ expm(step)
-        if np.abs(step).max() < _TOLERANCE * max(1.0, np.abs(mean).max()):
+        size = np.abs(step).max() / scale
+        if size < _TOLERANCE:
             break
+    if size > _LARGEST_STEP:
+        raise InputError(
+            about="mean of the scans' poses",
+            expected="scans whose poses have a mean that can be found",
+            got=f"poses so far apart that it moves by {size:.1g} of their distance "
+            f"after {_MOST_ITERATIONS} iterations",
+            advice=_ADVICE,
+        )
     return Affine(mean)
 
 
@@ -162,7 +175,7 @@ def mean_pose(from_base: Sequence[Affine], centers_mm: Positions) -> Affine:
         centers_mm: Middle of the foreground of every scan, in its own world.
 
     Raises:
-        InputError: If scans are turned against one another by half a turn or more.
+        InputError: As `mean_affine`.
     """
     centered = [
         Affine(_about(np.eye(3), center, np.zeros(3)).matrix @ affine.matrix)
@@ -191,6 +204,6 @@ def _logarithm(matrix: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "4 4"]:
             about="mean of the scans' poses",
             expected="scans that are turned by less than half a turn",
             got="two that are upside down or mirrored to one another",
-            advice="give an image to start from (--start), whose pose is then kept",
+            advice=_ADVICE,
         )
     return logarithm
