@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from support.scans import STORAGE_ORDERS, label_blocks, oblique_grid, smooth_image
 from support.scans import stored as stored_as
@@ -118,6 +119,42 @@ def test_a_sparse_tensor_is_refused():
     tensor = VOLUMES[0].to_torch()[0, 0].to_sparse()
     with pytest.raises(InputError, match=r"a dense tensor.*to_dense\(\)"):
         Image.from_torch(tensor, GRID)
+
+
+def quantized():
+    return torch.quantize_per_tensor(torch.rand(GRID.shape), 0.1, 0, torch.quint8)
+
+
+def nested():
+    return torch.nested.nested_tensor([torch.rand(8, 7)] * 9)
+
+
+def not_computed():
+    with FakeTensorMode():
+        return torch.rand(GRID.shape)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: torch.empty(GRID.shape, device="meta"), "with values, got one on the"),
+        (quantized, r"plain numbers.*give its \.dequantize"),
+        (nested, "a dense tensor, got a nested one"),
+        (not_computed, "plain numbers, which NumPy can hold, got FakeTensor"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Image, LabelMap])
+@pytest.mark.filterwarnings("ignore:.*torch.*", "ignore:The PyTorch API of nested")
+def test_tensors_without_plain_values_are_refused(kind, make, message):
+    with pytest.raises(InputError, match=message):
+        kind.from_torch(make(), GRID)
+
+
+def test_a_view_whose_sign_is_put_off_is_read():
+    numbers = VOLUMES[0].to_torch()[0, 0]
+    view = torch.complex(numbers, -numbers).conj().imag
+    assert view.is_neg()
+    check_same(Image.from_torch(view, GRID), VOLUMES[0])
 
 
 def test_labels_in_half_precision_become_a_label_map():

@@ -35,7 +35,7 @@ def from_torch(tensor: object, grid: object, kind: type[V]) -> V:
 
     Raises:
         InputError: If they are something else, or do not fit each other, or the tensor
-            is sparse.
+            is sparse, nested or quantized, or has no values.
     """
     check_type(
         tensor,
@@ -53,6 +53,7 @@ def from_torch(tensor: object, grid: object, kind: type[V]) -> V:
 
 def _voxels(tensor: Tensor, grid: Grid) -> np.ndarray:
     """A copy of the voxels in memory (I, J, K)."""
+    _check_is_dense(tensor)
     shape = tuple(tensor.shape)
     if shape[-3:] != grid.shape or tensor.numel() != math.prod(grid.shape):
         i, j, k = grid.shape
@@ -61,14 +62,33 @@ def _voxels(tensor: Tensor, grid: Grid) -> np.ndarray:
             expected=f"shape ({i}, {j}, {k}) of the grid, or (1, 1, {i}, {j}, {k})",
             got=shape,
         )
-    if tensor.layout is not torch.strided:
+    values = tensor.detach().cpu().resolve_neg().reshape(grid.shape)
+    if values.dtype.is_floating_point and values.dtype != torch.float64:
+        values = values.float()  # NumPy has no bfloat16
+    try:
+        return values.numpy().copy()
+    except (RuntimeError, TypeError) as error:  # quantized, or of the compiler
+        raise InputError(
+            about="tensor",
+            expected="plain numbers, which NumPy can hold",
+            got=f"{type(tensor).__name__} of {tensor.dtype}",
+            advice="give its .dequantize()" if tensor.is_quantized else "",
+        ) from error
+
+
+def _check_is_dense(tensor: Tensor) -> None:
+    """Checks that a tensor is one block of memory with values."""
+    if tensor.is_nested or tensor.layout is not torch.strided:
         raise InputError(
             about="tensor",
             expected="a dense tensor",
-            got=tensor.layout,
-            advice="give its .to_dense()",
+            got="a nested one" if tensor.is_nested else tensor.layout,
+            advice="" if tensor.is_nested else "give its .to_dense()",
         )
-    values = tensor.detach().cpu().reshape(grid.shape)
-    if values.dtype.is_floating_point and values.dtype != torch.float64:
-        values = values.float()  # NumPy has no bfloat16
-    return values.numpy().copy()
+    if tensor.is_meta:
+        raise InputError(
+            about="tensor",
+            expected="a tensor with values",
+            got="one on the device meta, which has none",
+            advice="give one that was computed on cpu or cuda",
+        )
