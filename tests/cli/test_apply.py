@@ -91,7 +91,11 @@ class TestApply:
                 "ITK transform",
             ),
             (["t.tfm", "moving.nrrd"], "--onto: expected an image"),
-            (["t.tfm", "none.csv"], "none.csv: expected a file"),
+            (["t.tfm", "none.nii", "--onto", "fixed.nii.gz"], "none.nii: expected a"),
+            (
+                ["none.tfm", "points.csv"],
+                "expected a name for points that ends in .csv",
+            ),
         ],
     )
     def test_bad_input_ends_in_one_line(self, words, message, folder, capsys):

@@ -46,4 +46,4 @@ def test_field_of_learn2reg_and_back(folder):
 
 def test_wrong_suffix_ends_in_one_line(folder, capsys):
     assert convert(folder, "t.h5", "fsl", "a.h5") == 2
-    assert "a name for a matrix of fsl" in " ".join(capsys.readouterr().err.split())
+    assert "a name for a transform of fsl" in " ".join(capsys.readouterr().err.split())

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from support.cohorts import write_cohort
+from support.commands import run_here
 from support.processes import no_signals_ignored
-from voltween.cli import main
+from voltween.cli import card, main
 from voltween.cli import train as command
 from voltween.models import Model, load_model, save_model
 from voltween.networks import CascadeConfig, build
@@ -160,3 +161,21 @@ def test_a_card_of_a_folder_without_a_run_is_refused(tmp_path, capsys):
     assert caught.value.code == 2
     assert "best.safetensors: expected a file" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("../up", "name of a model: expected letters"),
+        ("brain", "brain: expected a name that no shipped model has"),
+        ("small", "small.safetensors: expected no model of this name"),
+    ],
+)
+def test_a_name_that_is_refused_leaves_no_card(
+    name, message, folder, capsys, monkeypatch
+):
+    written = []
+    monkeypatch.setattr(card, "write_card", lambda *given: written.append(given))
+    assert run_here("card", folder, "--name", name) == 2
+    assert message in capsys.readouterr().err
+    assert not written

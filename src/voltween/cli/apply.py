@@ -1,6 +1,7 @@
 """Command: apply transforms to images, label maps, points and surfaces."""
 
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,7 +26,7 @@ from voltween.spatial import (
     resample_channels,
     with_spacing,
 )
-from voltween.storage import check_is_no_input, naming
+from voltween.storage import check_is_no_input, folder_of, naming
 
 _MIXING = "linear", "cubic"
 _OF_POSITIONS = ["frame"]
@@ -98,15 +99,20 @@ class Apply:
                 about="apply", expected="a transform and an input", got="one file"
             )
         self._check_options(inputs)
+        if not all(map(_has_positions, inputs)):
+            self._check_resampling()
         outputs = plan_outputs(inputs, self.out)
-        for path in outputs:
-            check_is_no_input(path)
-        named = read_transforms(words)
         for source, target in zip(inputs, outputs, strict=True):
-            if _has_positions(source):
-                self._map_points(named, source, target)
-            else:
-                self._resample(named, source, target)
+            check_is_no_input(target)
+            _check_name(source, target)
+        is_folder = outputs != [self.out]
+        with folder_of(outputs[0]) if is_folder else nullcontext():
+            named = read_transforms(words)
+            for source, target in zip(inputs, outputs, strict=True):
+                if _has_positions(source):
+                    self._map_points(named, source, target)
+                else:
+                    self._resample(named, source, target)
 
     def _check_options(self, inputs: tuple[Path, ...]) -> None:
         """Checks that every option is one of an input."""
@@ -123,6 +129,31 @@ class Apply:
                 expected=f"{kind} among the inputs",
                 got=f"{other} alone",
                 advice="leave it out",
+            )
+
+    def _check_resampling(self) -> None:
+        """Checks the options for images against one another."""
+        if self.onto is None and not self.spacing_mm:
+            raise InputError(
+                about="--onto",
+                expected="an image whose grid to use, or --spacing-mm",
+                got="none",
+            )
+        if len(self.spacing_mm) not in (0, 1, 3):
+            raise InputError(
+                about="--spacing-mm",
+                expected="one number or three",
+                got=len(self.spacing_mm),
+            )
+        if self.labels and self.interpolation in _MIXING:
+            raise InputError(
+                about="--interpolation",
+                expected="nearest or label for label maps",
+                got=f"{self.interpolation}, which mixes labels",
+            )
+        if self._is_of_labels and self.turn_vectors:
+            raise InputError(
+                about="--turn-vectors", expected="vectors", got="a label map"
             )
 
     def _map_points(self, named: NamedTransform, source: Path, target: Path) -> None:
@@ -142,6 +173,7 @@ class Apply:
 
     def _resample(self, named: NamedTransform, source: Path, target: Path) -> None:
         moving = self._read(source)
+        io.check_image_name(target, moving.meaning)
         onto, place = self._grid(named, moving)
         sampling = Sampling(
             self._interpolation,
@@ -161,24 +193,16 @@ class Apply:
 
     @property
     def _interpolation(self) -> Interpolation:
-        way = self.interpolation or ("nearest" if self.labels else "linear")
-        if self.labels and way in _MIXING:
-            raise InputError(
-                about="--interpolation",
-                expected="nearest or label for label maps",
-                got=f"{way}, which mixes labels",
-            )
-        return way
+        return self.interpolation or ("nearest" if self.labels else "linear")
+
+    @property
+    def _is_of_labels(self) -> bool:
+        return self.labels or self.interpolation == "label"
 
     def _read(self, source: Path) -> MultichannelImage:
-        is_label_map = self.labels or self.interpolation == "label"
-        if is_label_map and self.turn_vectors:
-            raise InputError(
-                about="--turn-vectors", expected="vectors", got="a label map"
-            )
         if self.turn_vectors:
             return io.read_channels(source, contents="vectors")
-        if is_label_map:
+        if self._is_of_labels:
             return io.read_channels(source, contents="labels")
         image = io.read_channels(source)
         if self._interpolation in _MIXING and looks_like_labels(image.data[..., 0]):
@@ -193,21 +217,9 @@ class Apply:
         self, named: NamedTransform, moving: MultichannelImage
     ) -> tuple[Grid, str]:
         """The grid of a result, and its name."""
-        if self.onto is None and not self.spacing_mm:
-            raise InputError(
-                about="--onto",
-                expected="an image whose grid to use, or --spacing-mm",
-                got="none",
-            )
         onto = None if self.onto is None else read_reference_grid(self.onto)
         if onto is not None and not self.spacing_mm:
             return onto, f"{self.onto}"
-        if len(self.spacing_mm) not in (1, 3):
-            raise InputError(
-                about="--spacing-mm",
-                expected="one number or three",
-                got=len(self.spacing_mm),
-            )
         spacing_mm = np.broadcast_to(np.array(self.spacing_mm), 3)
         if onto is not None:
             return with_spacing(onto, spacing_mm), f"the field of view of {self.onto}"
@@ -218,6 +230,16 @@ class Apply:
 def _has_positions(path: Path) -> bool:
     """Whether a file holds points or a surface, which are mapped, by its suffix."""
     return io.is_points_file(path) or io.is_surface_file(path)
+
+
+def _check_name(source: Path, target: Path) -> None:
+    """Checks the name of a result, as far as the name of its input tells its kind."""
+    if io.is_surface_file(source):
+        io.check_surface_name(target, source)
+    elif io.is_points_file(source):
+        io.check_points_name(target)
+    else:
+        io.check_image_name(target)
 
 
 def _described(result: MultichannelImage, sampling: Sampling) -> str:

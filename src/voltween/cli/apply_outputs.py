@@ -5,7 +5,6 @@ from pathlib import Path
 
 from voltween import io
 from voltween.errors import InputError
-from voltween.storage import output_folder
 
 _OME_ZARR = ".ome.zarr"
 _KEPT = (".nii.gz", ".nii", ".mha", _OME_ZARR, ".csv", ".fcsv", ".mrk.json")
@@ -22,7 +21,6 @@ def plan_outputs(inputs: Sequence[Path], out: Path) -> list[Path]:
     Raises:
         InputError: If two inputs would have one output, or several inputs have the name
             of a file.
-        OutputError: If the folder cannot be made.
     """
     if len(inputs) == 1 and not _is_folder(out):
         return [out]
@@ -43,7 +41,6 @@ def plan_outputs(inputs: Sequence[Path], out: Path) -> list[Path]:
                 got=f"the result {path.name}, as for {first}",
                 advice="apply the transform to one of them in a call of its own",
             )
-    output_folder(out)
     return outputs
 
 

@@ -8,7 +8,7 @@ import tyro
 from tyro.conf import Positional
 
 from voltween.cli.results import report_written
-from voltween.training import CardWords, keep_as_own_model, write_card
+from voltween.training import CardWords, check_own_name, keep_as_own_model, write_card
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Card:
 
     def run(self) -> None:
         """Write the card, and the model if it has a name."""
+        if self.name is not None:
+            check_own_name(self.name, overwrite=self.overwrite)
         card = write_card(self.folder, self.words)
         report_written(card)
         if self.name is not None:

@@ -43,6 +43,10 @@ class Convert:
     def run(self) -> None:
         """Read and write."""
         check_is_no_input(self.out)
+        if self.to == "dicom":
+            io.check_registration_name(self.out)
+        else:
+            io.check_target_name(self.to, self.out)
         fixed, moving = map(read_reference_grid, (self.fixed, self.moving))
         transform = io.read_transform(
             self.transform, convention=self.convention, fixed=fixed, moving=moving

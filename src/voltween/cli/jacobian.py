@@ -38,6 +38,7 @@ class Jacobian:
     def run(self) -> None:
         """Read, compute, write."""
         check_is_no_input(self.out)
+        io.check_image_name(self.out)
         transform = io.read_transform(self.transform)
         change = jacobian_determinant(
             transform,

@@ -18,7 +18,7 @@ from voltween.cohorts import (
     split_cases,
     write_new_manifest,
 )
-from voltween.storage import check_is_no_input, naming
+from voltween.storage import check_is_no_input, check_suffix, naming
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Split:
 
     def run(self) -> None:
         """Read, draw, write."""
+        check_suffix(self.out, (".csv",), "a manifest")
         cases = read_manifest(self.manifest)
         check_is_no_input(self.out)
         with naming(self.manifest):

@@ -1,5 +1,7 @@
 from .conversion import Target as Target
+from .conversion import check_target_name as check_target_name
 from .conversion import write_for as write_for
+from .dicom_registration import check_registration_name as check_registration_name
 from .dicom_registration import write_dicom_registration as write_dicom_registration
 from .field_writing import write_field as write_field
 from .hdf5 import hdf5_numbers as hdf5_numbers
@@ -25,9 +27,12 @@ from .reading import structure_names as structure_names
 from .size import grid_by_header as grid_by_header
 from .size import is_series as is_series
 from .surfaces import SURFACE_SUFFIXES as SURFACE_SUFFIXES
+from .surfaces import check_surface_name as check_surface_name
 from .surfaces import is_surface_file as is_surface_file
 from .surfaces import move_surface as move_surface
 from .transform_reading import Convention as Convention
 from .transform_reading import read_transform as read_transform
+from .writing import check_image_name as check_image_name
+from .writing import check_points_name as check_points_name
 from .writing import write as write
 from .writing import write_small as write_small

@@ -7,7 +7,7 @@ import SimpleITK as sitk
 
 from voltween.errors import InputError, check_is_path
 from voltween.io.field_writing import write_field
-from voltween.io.itk import flip_matrix
+from voltween.io.itk import IMAGE_SUFFIXES, flip_matrix
 from voltween.io.tool_fields import write_tool_field
 from voltween.io.tool_frames import Tool
 from voltween.io.tool_matrices import write_afni_matrix, write_fsl_matrix, write_lta
@@ -18,6 +18,7 @@ from voltween.storage import PathLike, check_suffix, whole_file
 
 Target = Literal["itk", "ants", "fsl", "afni", "freesurfer", "x5", "learn2reg"]
 _FIELDS = (".nii.gz", ".nii")
+_X5 = (".x5", ".h5")
 _MATRICES = {
     "ants": (".mat",),
     "fsl": (".mat", ".txt"),
@@ -29,6 +30,21 @@ _WRITERS = {
     "afni": write_afni_matrix,
     "freesurfer": write_lta,
 }
+
+
+def check_target_name(target: Target, path: Path) -> None:
+    """Checks the name of a file for another tool, before the transform is read.
+
+    Raises:
+        InputError: If the tool's files of no transform have this suffix.
+    """
+    suffixes: dict[Target, tuple[str, ...]] = {
+        "itk": (".h5", ".tfm", *IMAGE_SUFFIXES),
+        "x5": _X5,
+        "freesurfer": _MATRICES["freesurfer"],
+    }
+    usual = (*_MATRICES.get(target, ()), *_FIELDS)
+    check_suffix(path, suffixes.get(target, usual), f"a transform of {target}")
 
 
 def write_for(
@@ -63,7 +79,7 @@ def write_for(
     check_is_path(path)
     path = Path(path)
     if target == "x5":
-        check_suffix(path, (".x5", ".h5"), "an X5 transform")
+        check_suffix(path, _X5, "an X5 transform")
         write_x5(transform, path, fixed)
     elif target == "itk":
         if path.name.endswith(_FIELDS):

@@ -46,6 +46,15 @@ _MOST_BYTES = 2**32 - 2  # of a value in DICOM
 _RIGID_TOLERANCE = 1e-5
 
 
+def check_registration_name(path: Path) -> None:
+    """Checks the name of a file for a DICOM registration, before the work for it.
+
+    Raises:
+        InputError: If it does not end in .dcm.
+    """
+    check_suffix(path, (".dcm",), "a DICOM registration")
+
+
 def write_dicom_registration(
     transform: Transform, path: PathLike, *, fixed: PathLike, moving: PathLike
 ) -> Path:
@@ -69,7 +78,7 @@ def write_dicom_registration(
         OutputError: If the file cannot be written.
     """
     path = Path(path)
-    check_suffix(path, (".dcm",), "a DICOM registration")
+    check_registration_name(path)
     with reading(folder_and_series(scan)[0] for scan in (fixed, moving)):
         check_is_no_input(path)
     fixed_images, moving_images = _images(fixed), _images(moving)

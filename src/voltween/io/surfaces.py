@@ -43,6 +43,20 @@ def is_surface_file(path: Path) -> bool:
     return path.name.lower().endswith(SURFACE_SUFFIXES)
 
 
+def check_surface_name(target: Path, source: Path) -> None:
+    """Checks the name of a file for a moved surface, before the work for it.
+
+    Raises:
+        InputError: If a surface like the source is not written to files of this suffix.
+    """
+    suffixes = _GIFTI if _is_gifti(source) else _MESHES
+    check_suffix(target, suffixes, f"a surface like {source.name}")
+
+
+def _is_gifti(path: Path) -> bool:
+    return path.name.lower().endswith(_GIFTI)
+
+
 def move_surface(
     source: PathLike, target: PathLike, mapping: Mapping, *, frame: str | None = None
 ) -> int:
@@ -64,11 +78,10 @@ def move_surface(
         OutputError: If the file cannot be written.
     """
     file, out = existing_file(Path(source)), Path(target)
-    is_gifti = file.name.lower().endswith(_GIFTI)
-    check_suffix(out, _GIFTI if is_gifti else _MESHES, f"a surface like {file.name}")
+    check_surface_name(out, file)
     frame = frame and frame.upper()
     with naming(file):
-        if is_gifti:
+        if _is_gifti(file):
             return _move_gifti(file, out, mapping, frame)
         return _move_mesh(file, out, mapping, frame)
 

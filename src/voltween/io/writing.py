@@ -26,6 +26,7 @@ from voltween.spatial import (
     Grid,
     Image,
     LabelMap,
+    Meaning,
     MultichannelImage,
     Points,
     Transform,
@@ -66,23 +67,45 @@ def write(thing: Writable, path: PathLike) -> Path:
     check_is_path(path)
     path = Path(path)
     if isinstance(thing, Image | LabelMap):
-        check_suffix(path, (*IMAGE_SUFFIXES, OME_ZARR), "an image")
+        check_image_name(path)
         _write_volume(thing.stored, thing.grid, path)
     elif isinstance(thing, MultichannelImage):
-        # ITK writes no anatomical space into NRRD files of four axes.
-        is_series = thing.meaning == "series"
-        suffixes = (".nii.gz", ".nii", ".mha") if is_series else IMAGE_SUFFIXES
-        if thing.meaning == "scalar":
-            suffixes = (*suffixes, OME_ZARR)
-        check_suffix(path, suffixes, f"an image ({thing.meaning})")
+        check_image_name(path, thing.meaning)
         _write_channels(thing, path)
     elif isinstance(thing, Points):
-        check_suffix(path, POINT_SUFFIXES, "points")
+        check_points_name(path)
         with whole_file(path) as partial:
             partial.write_text(format_points(thing, path.name), encoding="utf-8")
     else:
         _write_transform(thing, path)
     return path
+
+
+def check_image_name(path: Path, meaning: Meaning = "scalar") -> None:
+    """Checks the name of a file for an image or label map, before the work for it.
+
+    Args:
+        path: The file.
+        meaning: Meaning of the numbers of a voxel.
+
+    Raises:
+        InputError: If such an image is not written to files of this suffix.
+    """
+    suffixes, kind = IMAGE_SUFFIXES, f"an image ({meaning})"
+    if meaning == "scalar":
+        suffixes, kind = (*IMAGE_SUFFIXES, OME_ZARR), "an image"
+    elif meaning == "series":  # ITK writes no anatomical space into NRRD of four axes
+        suffixes = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix != ".nrrd")
+    check_suffix(path, suffixes, kind)
+
+
+def check_points_name(path: Path) -> None:
+    """Checks the name of a file for points, before the work for it.
+
+    Raises:
+        InputError: If points are not written to files of this suffix.
+    """
+    check_suffix(path, POINT_SUFFIXES, "points")
 
 
 def write_small(transform: Transform, path: PathLike) -> Path:

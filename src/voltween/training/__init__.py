@@ -6,6 +6,7 @@ R, A, S; intensities are 0 to 1, flows in voxels from fixed to moving.
 
 from voltween.training.augmentation import Augmentation as Augmentation
 from voltween.training.card import CardWords as CardWords
+from voltween.training.card import check_own_name as check_own_name
 from voltween.training.card import keep_as_own_model as keep_as_own_model
 from voltween.training.card import write_card as write_card
 from voltween.training.curves import curves_figure as curves_figure

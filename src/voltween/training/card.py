@@ -42,6 +42,25 @@ def write_card(run: Path, words: CardWords) -> Path:
     return _write(path, _card(run.resolve().name, run, words))
 
 
+def check_own_name(name: str, *, overwrite: bool = False) -> Path:
+    """Checks that the user's models may get one of this name; returns its path.
+
+    Raises:
+        InputError: If the name is no good, or there is a model of this name that may
+            not be replaced.
+    """
+    path = path_for_own_model(name)
+    check_is_no_input(path)
+    if path.exists() and not overwrite:
+        raise InputError(
+            about=path,
+            expected="no model of this name",
+            got="one",
+            advice="give --overwrite or another name",
+        )
+    return path
+
+
 def keep_as_own_model(
     run: Path, name: str, words: CardWords, *, overwrite: bool = False
 ) -> Path:
@@ -61,15 +80,7 @@ def keep_as_own_model(
             this name that may not be replaced.
         OutputError: If the files cannot be written.
     """
-    path = path_for_own_model(name)
-    check_is_no_input(path)
-    if path.exists() and not overwrite:
-        raise InputError(
-            about=path,
-            expected="no model of this name",
-            got="one",
-            advice="give --overwrite or another name",
-        )
+    path = check_own_name(name, overwrite=overwrite)
     outcome = read_outcome(run)
     model = load_model(outcome.model)
     facts = {
