@@ -48,8 +48,9 @@ class Align:
             raise InputError(
                 about="--atlas", expected=f"a case of {self.manifest}", got=repr(name)
             )
-        alignment = new_alignment(load_case(chosen[0])[0], self.out)
+        atlas, _ = load_case(chosen[0])
         with self.engine.running(self.out) as runner:
+            alignment = new_alignment(atlas, self.out)
             align_cases(cases, alignment, self.out, runner=runner)
         report_written(self.out / "cases.csv")
         give_result(failures=runner.status.failures)

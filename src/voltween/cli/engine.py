@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.progress import BarColumn, ProgressColumn
@@ -28,6 +28,7 @@ from voltween.workers import (
 _GIGABYTE = 1_000_000_000
 _MEMORY_GB = 0.1, 1e6  # Python with PyTorch takes more than the least
 _LOG_SECONDS = 60
+_LEAST_BYTES = 1 << 20  # stands for a limit that is not known yet
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,9 @@ class PlaceOptions:
     dashboard: bool = False
     """Show the address of Dask's dashboard."""
 
+    def __post_init__(self) -> None:
+        self.with_workers(1)  # which checks them, before a command does anything
+
     def with_workers(self, workers: int) -> "EngineOptions":
         """The options with so many local workers, unless another place is named."""
         is_elsewhere = self.scheduler is not None or self.slurm is not None
@@ -67,7 +71,14 @@ class _LocalWorkers:
 
 @dataclass(frozen=True)
 class EngineOptions(PlaceOptions, _LocalWorkers):  # the last one's options come first
-    """The place where the work is done. All but one worker needs voltween[cluster]."""
+    """The place where the work is done. All but one worker needs voltween[cluster].
+
+    Raises:
+        InputError: If the options contradict each other, or a number is out of range.
+    """
+
+    def __post_init__(self) -> None:
+        self._engine(None, memory=_LEAST_BYTES)  # the limit of a job may come later
 
     def engine(
         self, out: Path, *, part: str | None = None, memory: int | None = None
@@ -79,6 +90,18 @@ class EngineOptions(PlaceOptions, _LocalWorkers):  # the last one's options come
             part: Share of the tasks, such as 3/40.
             memory: Bytes that one of several local workers, or a Slurm job, may use
                 unless an option says otherwise.
+
+        Raises:
+            InputError: If there is no such share, or a Slurm job has no memory.
+            OutputError: If the folder of the logs cannot be made.
+        """
+        engine = self._engine(part, memory)
+        if engine.slurm is None:
+            return engine
+        return replace(engine, logs=output_folder(out / SLURM_LOGS).resolve())
+
+    def _engine(self, part: str | None, memory: int | None) -> Engine:
+        """The engine without the logs of its jobs; nothing is written.
 
         Raises:
             InputError: If the options contradict each other.
@@ -93,7 +116,6 @@ class EngineOptions(PlaceOptions, _LocalWorkers):  # the last one's options come
             memory=self._local_memory(memory),
             scheduler=self.scheduler,
             slurm=slurm,
-            logs=output_folder(out / SLURM_LOGS).resolve() if slurm else None,
             jobs=self.jobs,
             part=None if part is None else Part.read(part),
             dashboard=self.dashboard,

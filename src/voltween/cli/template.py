@@ -15,7 +15,7 @@ from voltween.cli.exit_codes import EXIT_SOME_FAILED
 from voltween.cli.interrupts import KEPT
 from voltween.cli.results import give_result, report_written
 from voltween.cli.works import cases_in, registering
-from voltween.storage import alone_in, check_is_no_input, output_folder
+from voltween.storage import alone_in, check_is_no_input, folder_of
 from voltween.templates import SUMMARY, TEMPLATE, TemplateOptions, build_template
 
 
@@ -58,7 +58,7 @@ class Template:
         cases = cases_in(read_cases(self.cases), self.split)
         for name in (TEMPLATE, SUMMARY):
             check_is_no_input(self.out / name)
-        with alone_in(output_folder(self.out), work="template"):
+        with folder_of(self.out / SUMMARY), alone_in(self.out, work="template"):
             result = build_template(
                 cases,
                 self.out,

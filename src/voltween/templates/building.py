@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voltween import io
-from voltween.batches import Registered, Registering, register_cases
+from voltween.batches import (
+    Registered,
+    Registering,
+    check_registration,
+    register_cases,
+)
 from voltween.cohorts import Case
 from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.preprocessing import check_is_scan
@@ -56,6 +61,8 @@ def build_template(
             two names would give one file, or an option cannot be used.
         OutputError: If the folder cannot be written to.
     """
+    for registration in (options.first_registration, options.registration):
+        check_registration(registration)
     _check_names(cases)
     if start is not None:
         _check_start(start, options.rounds)
