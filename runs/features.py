@@ -13,8 +13,9 @@ makes a template of the `train` scans, if there is none, and registers all scans
 "train" learns from the `train` scans alone, and goes on from OUT/state.pt; with more
 steps it trains longer. "show" prints the overlap of the predicted structures with the
 labels of the `val` cases, in the template's space. "ship" writes the network into the
-package. "measure" registers `val` pairs with it: by the local correlation alone and by
-features, with weights of the local correlation beside.
+package. "measure" registers `val` pairs with it: by what the images are compared by
+with the model if nothing is said, such as the local correlation, and by features, with
+weights of the same beside.
 """
 
 import time
@@ -43,8 +44,19 @@ from voltween.models import (
     normalize_features,
     save_features,
 )
-from voltween.refinement import FEATURES, WITHOUT_MODEL, choose_refinement
-from voltween.registration import register, register_by_network
+from voltween.refinement import (
+    FEATURES,
+    WITHOUT_MODEL,
+    NamedRefinement,
+    Refinement,
+    RefinementSimilarity,
+)
+from voltween.registration import (
+    register,
+    register_by_network,
+    settle_named,
+    usual_of,
+)
 from voltween.spatial import Affine, Grid, Image, Transform
 
 SHIPPED = Path(__file__).parents[1] / "src/voltween/models/features"
@@ -261,12 +273,13 @@ class Measure:
     manifest: Manifest
     rows: tyro.conf.Positional[Path]
     """CSV to which rows are added."""
-    weights: tuple[float, ...] = (0.0, 1.0)
-    """Weights of the local correlation beside the features."""
+    weights: tuple[float, ...] = ()
+    """Weights beside the features of the similarity that is usual with the model; if
+    not given, the usual one."""
     starts: tuple[str, ...] = ("brain",)
     """Models, or none."""
     images: bool = True
-    """Measure the local correlation without features, too."""
+    """Measure this similarity without features, too."""
     max_pairs: int = 3
     first_pair: int = 0
 
@@ -278,37 +291,39 @@ class Measure:
         pairs = list(val_pairs(self.manifest, self.max_pairs))[self.first_pair :]
         for names, fixed, moving in pairs:
             for start in self.starts:
-                for name, changes in self.similarities().items():
+                for name, refinement in self.refinements(start).items():
                     key = (start, name, *names)
                     if key in done:
                         continue
-                    row = measured(start, changes, fixed, moving)
+                    row = measured(start, refinement, fixed, moving)
                     rows.append(dict(zip(KEY, key, strict=True)) | row)
                     write_rows(rows, self.rows)
                     print(*rows[-1].values(), flush=True)
 
-    def similarities(self) -> dict[str, dict]:
-        """Changes of the accurate refinement, by their names."""
-        images = {"local correlation": {}} if self.images else {}
-        return images | {
-            f"features {weight:g}": {
-                "similarity": FEATURES,
-                "image_weight": weight,
-            }
-            for weight in self.weights
-        }
+    def refinements(self, start: str) -> dict[str, Refinement]:
+        """The accurate refinements on the scan's own voxels, by what they compare."""
+        beside = usual_of(start).similarity
+        found = {beside: accurate(start)} if self.images else {}
+        for weight in self.weights or (usual_of(start).image_weight,):
+            name = f"features, {weight:g} x {beside}" if weight else FEATURES
+            found[name] = replace(accurate(start, FEATURES), image_weight=weight)
+        return found
+
+
+def accurate(start: str, similarity: RefinementSimilarity | None = None) -> Refinement:
+    """What a user gets with a model, on the scan's own voxels."""
+    named = settle_named(start, NamedRefinement("accurate", similarity))
+    return replace(named, spacing_mm="own")
 
 
 KEY = ("start", "similarity", "fixed", "moving")
 
 
 def measured(
-    start: str, changes: dict, fixed: LabeledScan, moving: LabeledScan
+    start: str, refinement: Refinement, fixed: LabeledScan, moving: LabeledScan
 ) -> dict[str, float]:
-    """Dice, folding and time of one registration on the scan's own voxels."""
+    """Dice, folding and time of one registration."""
     model = None if start == WITHOUT_MODEL else load_model(start)
-    usual = choose_refinement("accurate", has_model=model is not None)
-    refinement = replace(usual, spacing_mm="own", **changes)
     begun = time.process_time()
     result = register(fixed[0], moving[0], model=model, refinement=refinement)
     seconds = time.process_time() - begun
