@@ -8,10 +8,11 @@
 The first `val` scans of a manifest are labeled by its first `train` scans; Dice is the
 mean over the labels that the target and at least one atlas have. `voltween` registers
 as `voltween segment` does and fuses in every way; `ants` is antspyx: SyN and
-`joint_label_fusion` with its usual settings; `jlf` is `joint_label_fusion` on the
-registrations of `voltween`, which must have been run before. Seconds are processor
-seconds of one thread (set OMP_NUM_THREADS and ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS to
-1): of all registrations of a target, and of the fusion. WORK keeps the registrations.
+`joint_label_fusion`, whose patches are compared by correlation; `jlf` is
+`joint_label_fusion` on the registrations of `voltween`, which must have been run
+before. Seconds are processor seconds of one thread (set OMP_NUM_THREADS and
+ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS to 1): of all registrations of a target, and of the
+fusion. WORK keeps the registrations.
 """
 
 import argparse
@@ -110,6 +111,10 @@ def joint_label_fusion(scan: Image, atlases: Sequence[Atlas]) -> LabelMap:
             as_ants(mask),
             [as_ants(image) for image in images],
             label_list=[as_ants(each) for each in labels],
+            # By mean squares, antspyx's default, ANTs compares an atlas's patch as it
+            # is with a normalized one of the scan, and takes the darkest one near by.
+            # Correlation is the default of ANTs' own filter.
+            usecor=True,
         )
         path = Path(folder) / "fused.nii.gz"
         ants.image_write(result["segmentation"], str(path))

@@ -86,7 +86,7 @@ CARDS = {
             "The network sees edges, not intensities, on a grid of 2.5 mm. It is "
             "never chosen by itself: give `--model brain-any`, and keep the "
             "refinement, which does most of the work. On T1 scans, `brain` is better. "
-            "Across contrasts it was measured on one pair of T1 scans whose "
+            "Across contrasts it was measured on three pairs of T1 scans whose "
             "intensities were changed "
             "(`runs/contrasts.py`, docs/models.md), not on scans of other sequences or "
             "of CT. It has no fingerprint, so that scans of other organs are not "

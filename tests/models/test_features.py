@@ -110,6 +110,15 @@ def test_features_of_the_models_name_are_not_taken_where_they_are_impossible():
         choose_features(head(10), head(11, size=0.3), "any")
 
 
+@pytest.mark.usefixtures("two")
+def test_a_reason_that_holds_for_several_features_is_told_once():
+    with pytest.raises(InputError) as caught:
+        choose_features(head(10), head(11, size=0.3))
+    text = str(caught.value)
+    assert text.count("what the scan shows measures") == 1
+    assert "any and head: moving scan: what" in text
+
+
 def test_without_any_features_it_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(features, "shipped_folder", lambda: tmp_path)
     with pytest.raises(InputError, match="no features are installed"):

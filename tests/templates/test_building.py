@@ -8,8 +8,10 @@ import pytest
 from support.known_pair import SCENE, blobs
 from support.registering import KnownRegistrations
 from voltween import io
+from voltween.batches import RefinementOptions
 from voltween.cohorts import Case
 from voltween.errors import InputError, SuspiciousInputWarning
+from voltween.refinement import Refinement
 from voltween.spatial import Affine, Grid, Image
 from voltween.templates import AveragingOptions, TemplateOptions, build_template
 from voltween.templates.rounds import foreground_mm
@@ -295,3 +297,61 @@ def test_other_options_begin_anew_where_they_matter(three, tmp_path):
     shutil.rmtree(out / "rounds")
     build(three, out)
     assert (out / "template.nii.gz").read_bytes() == before
+
+
+def test_a_trimmed_average_of_few_scans_is_told_to_be_the_mean(three, tmp_path):
+    trimmed = AveragingOptions("trimmed", sharpen=0.0)
+    run = TemplateOptions(rounds=1, averaging=trimmed)
+    build(three, tmp_path / "out", run)
+    assert "in round 1: the average is the mean" in summary(tmp_path / "out")
+    build(three, tmp_path / "mean", TemplateOptions(rounds=1, averaging=PLAIN))
+    assert "trimmed" not in summary(tmp_path / "mean")
+
+
+def test_a_trimmed_average_of_five_scans_is_told_nothing_of(tmp_path):
+    five = write_cases(tmp_path, {name: similar(n) for n, name in enumerate("abcde")})
+    trimmed = AveragingOptions("trimmed", sharpen=0.0)
+    build(five, tmp_path / "out", TemplateOptions(rounds=1, averaging=trimmed))
+    assert "trimmed" not in summary(tmp_path / "out")
+
+
+def summary(out):
+    return (out / "summary.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("model", ["auto", "none"])
+def test_without_refinement_a_model_is_required_by_its_name(model):
+    """Whether auto finds a model for the later templates is not known before."""
+    nothing = RefinementOptions("none")
+    with pytest.raises(InputError, match=r"--refine none: expected a .*model"):
+        TemplateOptions(model=model, refinement=nothing)
+    assert TemplateOptions(model="brain", refinement=nothing).registration
+
+
+@pytest.mark.parametrize(
+    "refinement",
+    [
+        RefinementOptions("none", seconds=1.0),
+        RefinementOptions(regularity=2.0, transform="affine"),
+        RefinementOptions(image_weight=1.0),
+    ],
+)
+def test_options_that_no_round_can_use_are_refused_at_once(refinement):
+    with pytest.raises(InputError):
+        TemplateOptions(model="brain", refinement=refinement)
+
+
+@pytest.mark.parametrize(
+    "refinement",
+    [
+        RefinementOptions(regularity=2.0),
+        RefinementOptions(symmetric=True),
+        RefinementOptions(similarity="features", image_weight=0.5),
+        RefinementOptions(voxels=2.0, seconds=60.0),
+    ],
+)
+def test_the_options_of_the_rounds_suit_the_affine_round_before_them(refinement):
+    first = TemplateOptions(refinement=refinement).first_registration.refinement
+    choice = first.choice(model_name="none", has_guidance=False)
+    assert isinstance(choice, Refinement)
+    assert choice.transform == "affine"

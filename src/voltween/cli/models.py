@@ -105,11 +105,16 @@ def _facts_of_features(description: dict[str, Any]) -> dict[str, str]:
 
 
 def _training(provenance: dict[str, Any]) -> str:
-    """Source and number of the training scans, and steps of a model."""
+    """Source and number of the training scans, and steps of a model.
+
+    Of a training that started from other weights, only its own steps are known.
+    """
     cases = provenance.get("train_cases")  # shipped models name theirs
     scans = provenance.get("train_scans", len(cases) if cases is not None else "?")
     source = [text] if (text := provenance.get("data")) else []
-    return "; ".join([*source, f"{scans} scans, {provenance.get('steps', '?')} steps"])
+    steps = f"{scans} scans, {provenance.get('steps', '?')} steps"
+    is_continued = provenance.get("training", {}).get("start_from") is not None
+    return "; ".join([*source, steps + " after earlier training" * is_continued])
 
 
 def _usual_refinement(name: str) -> str:

@@ -91,7 +91,8 @@ def check_image_name(path: Path, meaning: Meaning = "scalar") -> None:
     Raises:
         InputError: If such an image is not written to files of this suffix.
     """
-    suffixes, kind = IMAGE_SUFFIXES, f"an image ({meaning})"
+    suffixes: tuple[str, ...] = IMAGE_SUFFIXES
+    kind = f"an image ({meaning})"
     if meaning == "scalar":
         suffixes, kind = (*IMAGE_SUFFIXES, OME_ZARR), "an image"
     elif meaning == "series":  # ITK writes no anatomical space into NRRD of four axes

@@ -121,13 +121,12 @@ def choose_features(fixed: Image, moving: Image, model_name: str = "") -> Featur
     scans = measure_pair(fixed, moving)
     models = [_kept(path) for path in _shipped().values()]
     fits = {model.name: model.fit(scans) for model in models}
-    known = "; ".join(f"{name}: {fit.reason}" for name, fit in fits.items())
     possible = [m for m in models if fits[m.name].verdict != "impossible"]
     if not possible:
         raise InputError(
             about="learned features",
             expected="two scans of an organ that features were learned for",
-            got=f"others ({known or 'no features are installed'})",
+            got=f"others ({_reasons(fits) or 'no features are installed'})",
             advice="take another similarity",
         )
     by_name = [model for model in possible if model.name == model_name]
@@ -137,6 +136,14 @@ def choose_features(fixed: Image, moving: Image, model_name: str = "") -> Featur
         text = f"the features of {chosen.name} may be wrong here: {fault}"
         warnings.warn(text, FitWarning, stacklevel=2)
     return chosen
+
+
+def _reasons(fits: Mapping[str, Fit]) -> str:
+    """Says why features do not fit; each reason once, after all that it holds for."""
+    names: dict[str, list[str]] = {}
+    for name, fit in fits.items():
+        names.setdefault(fit.reason, []).append(name)
+    return "; ".join(f"{' and '.join(some)}: {why}" for why, some in names.items())
 
 
 def _rank(model: FeatureModel, fit: Fit) -> int:

@@ -19,6 +19,8 @@ from voltween.templates.survey import Survey
 Average = Literal["mean", "trimmed", "median"]
 
 _TRIMMED = 0.2  # of the scans, at either end
+FEWEST_TO_TRIM = 5
+"""Scans from which on one is left out at either end of a trimmed mean."""
 _SLAB_VOXELS = 250_000  # of some copies of the voxels of all scans
 _SHARPENED_VOXELS = 1.0  # sigma of the Gaussian of the unsharp mask
 _AIR = -1000.0  # Hounsfield units; lower values are noise, or padding of scanners

@@ -74,7 +74,8 @@ def build_template(
     rounds = [*builder.start(start)]
     for number in range(1, options.rounds + 1):
         rounds.append(builder.next(number, rounds[-1].template if rounds else start))
-    result = TemplateResult(out, tuple(rounds), surveyed.failures)
+    average = options.averaging.average
+    result = TemplateResult(out, tuple(rounds), surveyed.failures, average)
     write_result(result)
     return result
 

@@ -16,7 +16,8 @@ class AveragingOptions:
 
     average: Average = "mean"
     """Average of the intensities: trimmed leaves a fifth of the scans out at either
-    end, voxel by voxel, and median all but the middle, against outliers."""
+    end, voxel by voxel, and median all but the middle, against outliers. Where fewer
+    than five scans show a voxel, trimmed is the mean."""
     sharpen: float = 0.5
     """Strength of an unsharp mask after averaging; 0 leaves the average as it is."""
     step: float = 1.0
@@ -39,7 +40,8 @@ class TemplateOptions:
     later."""
     model: str = AUTO
     """Shipped model (see `voltween models`) or model file; auto takes the shipped model
-    that learned from such scans, or none. With none, transforms are optimized alone."""
+    that learned from such scans, or none. With none, transforms are optimized alone.
+    --refine none needs a model by its name."""
     averaging: AveragingOptions = field(default_factory=AveragingOptions)
     refinement: RefinementOptions = field(default_factory=RefinementOptions)
 
@@ -51,6 +53,7 @@ class TemplateOptions:
                 expected="registrations to scans with labels",
                 got="registrations to a template, which has none",
             )
+        self._check_can_register()
 
     @property
     def registration(self) -> RegistrationOptions:
@@ -64,3 +67,19 @@ class TemplateOptions:
         """The affine registrations to one of the scans, by which a start is made."""
         refinement = self.refinement.unbent("affine")
         return replace(self.registration, refinement=refinement)
+
+    def _check_can_register(self) -> None:
+        """Checks the options of the later rounds before the first one is made.
+
+        A model by its name is required if its answer stays: auto may find that the
+        template of a round, such as a symmetric one of a left side, is not like the
+        scans that a model learned from.
+        """
+        if self.refinement.refine == "none" and self.model == AUTO:
+            raise InputError(
+                about="--refine none",
+                expected="a --model by its name, whose answer stays in every round",
+                got=f"--model {self.model}",
+                advice="name one (see `voltween models`), or leave --refine out",
+            )
+        self.refinement.choice(model_name=self.model, has_guidance=False)

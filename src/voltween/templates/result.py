@@ -14,6 +14,7 @@ from voltween.storage import (
     markdown,
     write_if_changed,
 )
+from voltween.templates.averaging import FEWEST_TO_TRIM, Average
 from voltween.templates.rounds import MEAN, RECORDS, Round
 
 TEMPLATE, TRANSFORMS, SUMMARY = MEAN, "transforms", "summary.md"
@@ -28,6 +29,8 @@ class TemplateResult:
     rounds: tuple[Round, ...]
     failures: Mapping[str, str]
     """Reasons why scans could not be read, by name."""
+    average: Average = "mean"
+    """Average of the intensities that was asked for."""
 
     @property
     def template(self) -> Path:
@@ -85,6 +88,7 @@ def _lines(result: TemplateResult) -> Iterator[str]:
         change = each.values.get("shape_change_mm")
         shown = "" if change is None else f"{change:.3g}"
         yield f"| {each.number} | {len(each.names)} | {shown} |"
+    yield from _note_on_trimming(result)
     if result.failures:
         yield from ("", "## Scans that could not be read", "")
         yield from _listed(result.failures)
@@ -92,6 +96,18 @@ def _lines(result: TemplateResult) -> Iterator[str]:
         if each.registered.left_out:
             yield from ("", f"## Left out of round {each.number}", "")
             yield from _listed(each.registered.left_out)
+
+
+def _note_on_trimming(result: TemplateResult) -> Iterator[str]:
+    """Says in which rounds too few scans took part to leave any of them out."""
+    counts = {each.number: len(each.names) for each in result.rounds}
+    short = [str(n) for n, count in counts.items() if 0 < count < FEWEST_TO_TRIM]
+    if result.average == "trimmed" and short:
+        yield ""
+        yield (
+            f"`--average trimmed` leaves scans out of {FEWEST_TO_TRIM} or more. There "
+            f"were fewer in round {', '.join(short)}: the average is the mean there."
+        )
 
 
 def _listed(reasons: Mapping[str, str]) -> Iterator[str]:
