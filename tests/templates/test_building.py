@@ -329,16 +329,16 @@ def test_without_refinement_a_model_is_required_by_its_name(model):
 
 
 @pytest.mark.parametrize(
-    "refinement",
+    "settings",
     [
-        RefinementOptions("none", seconds=1.0),
-        RefinementOptions(regularity=2.0, transform="affine"),
-        RefinementOptions(image_weight=1.0),
+        {"refine": "none", "seconds": 1.0},
+        {"regularity": 2.0, "transform": "affine"},
+        {"image_weight": 1.0},
     ],
 )
-def test_options_that_no_round_can_use_are_refused_at_once(refinement):
+def test_options_that_no_round_can_use_are_refused_at_once(settings):
     with pytest.raises(InputError):
-        TemplateOptions(model="brain", refinement=refinement)
+        TemplateOptions(model="brain", refinement=RefinementOptions(**settings))
 
 
 @pytest.mark.parametrize(
