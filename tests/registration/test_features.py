@@ -11,6 +11,7 @@ from support.scans import tiny_features, tiny_model
 from voltween import models
 from voltween.errors import FitWarning, InputError
 from voltween.models import FeatureModel
+from voltween.models.choice import Choice
 from voltween.refinement import FEATURES, AffineLevel, Level, Refinement
 from voltween.registration import pipeline, register, settling, write_registration
 from voltween.registration.fitting import fit_to_pair
@@ -135,3 +136,20 @@ def test_in_any_contrast_a_scan_unlike_the_template_is_warned_of(model):
     features = replace(model, is_for_any_contrast=True)
     with pytest.warns(FitWarning, match="features of the fixed scan may lie in the"):
         pipeline._describe("fixed", unlike_any_head(), features)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_in_any_contrast_a_model_that_knows_the_scan_goes_before(
+    model, monkeypatch, is_known
+):
+    tried = []
+
+    def load(name):
+        tried.append(name)
+        return tiny_model(strength=0.1)
+
+    monkeypatch.setattr(pipeline, "load_model", load)
+    monkeypatch.setattr(pipeline, "choose_model", lambda *_, **__: Choice("known", ""))
+    features = replace(model, is_for_any_contrast=True)
+    pipeline._place(model.template if is_known else unlike_any_head(), features)
+    assert tried == (["known"] if is_known else ["known", "tiny"])

@@ -254,8 +254,7 @@ def _describe(side: str, scan: Image, features: FeatureModel) -> ScanFeatures:
     Raises:
         InputError: If the scan cannot be registered to the template.
     """
-    aligner = SettledModel(load_model(features.name), "that of the features")
-    result = register(features.template, scan, model=aligner, refinement="fast")
+    result = _place(scan, features)
     is_lost = result.verdict.grade == "failed"
     if is_lost and features.is_for_any_contrast:
         warnings.warn(
@@ -276,6 +275,24 @@ def _describe(side: str, scan: Image, features: FeatureModel) -> ScanFeatures:
         )
     volume = features.of(scan, result.fixed_to_moving)
     return ScanFeatures(volume, result.fixed_to_moving.unchecked_inverse())
+
+
+def _place(scan: Image, features: FeatureModel) -> Registration:
+    """Registers a scan to the template of features.
+
+    Features of any contrast have a model of any contrast. One that knows scans like
+    this one puts it closer, and is preferred if its answer is good.
+    """
+    template, chosen = features.template, None
+    if features.is_for_any_contrast:
+        chosen = choose_model(template, scan, must_be_alike=False).name
+    if chosen is not None and chosen != features.name:
+        aligner = SettledModel(load_model(chosen), "it knows such scans")
+        result = register(template, scan, model=aligner, refinement="fast")
+        if result.verdict.grade == "good":
+            return result
+    aligner = SettledModel(load_model(features.name), "that of the features")
+    return register(template, scan, model=aligner, refinement="fast")
 
 
 def _prepare(
