@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from support.cohorts import write_cohort
+from support.cohorts import write_cohort, write_label_maps
 from support.dicom import write_series
 from voltween import io
 from voltween.batches.bids_input import entities_of
-from voltween.batches.case_sources import read_cases
+from voltween.batches.case_sources import read_cases, read_label_maps
 from voltween.errors import InputError
 
 
@@ -45,6 +45,22 @@ def test_scans_of_one_name_keep_their_suffixes(tmp_path):
 def test_a_folder_without_scans_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"expected scans .* or a BIDS data set"):
         read_cases(tmp_path)
+
+
+def test_label_maps_of_a_folder_are_training_cases_without_a_scan(tmp_path):
+    write_files(tmp_path, "b.nii.gz", "a.nrrd", "notes.txt", ".hidden.nii", "in/x.nii")
+    cases = read_label_maps(tmp_path)
+    assert [case.name for case in cases] == ["a", "b"]
+    assert {case.split for case in cases} == {"train"}
+    assert not any(case.has_scan for case in cases)
+    (alone,) = read_label_maps(tmp_path / "b.nii.gz")
+    assert alone.labels == tmp_path / "b.nii.gz"
+
+
+def test_label_maps_of_a_manifest_are_its_cases(tmp_path):
+    names = [case.name for case in read_label_maps(write_label_maps(tmp_path))]
+    assert names == [f"case{n}" for n in range(6)]
+    assert all(case.has_scan for case in read_label_maps(tmp_path / "cases.csv"))
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])

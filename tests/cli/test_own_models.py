@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.cohorts import write_cohort
+from support.cohorts import write_cohort, write_label_maps
 from support.commands import run_here
 from support.processes import no_signals_ignored
 from voltween.cli import card, main
@@ -123,9 +123,65 @@ def test_weights_of_another_network_are_refused_in_words(
     error = capsys.readouterr().err
     assert "small: expected a model with the network of this training" in error
     assert "shape [16, 16, 16], not [32, 32, 32]; channels 2, not 16" in error
-    assert "give --fine-tune small" in error
+    assert "give --fine-tune small in place of --start-from" in error
     assert "CascadeConfig" not in error
     assert "flow_multiplier" not in error
+
+
+@pytest.mark.parametrize("given", [["--fine-tune", "small"], []])
+def test_options_for_another_network_than_the_models_are_named(
+    given, manifest, folder, tmp_path, capsys
+):
+    """The advice is no option that was given, be it for a manifest or for a plan."""
+    path = tmp_path / "plan.toml"
+    main(words("plan", manifest, "--like", "small", "--out", path))
+    source = manifest if given else path
+    line = words("train", source, "--out", tmp_path / "run", *given)
+    with pytest.raises(SystemExit) as caught:
+        main([*line, "--shape", "32", "32", "32"])
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert "--shape: expected the network of small" in error
+    assert "got shape [32, 32, 32], not [16, 16, 16]: leave the options out" in error
+    assert "give --fine-tune" not in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_plan_whose_network_was_edited_gets_that_of_the_model_again(
+    manifest, folder, tmp_path, monkeypatch
+):
+    path = tmp_path / "plan.toml"
+    main(words("plan", manifest, "--like", "small", "--out", path))
+    text = path.read_text("utf-8")
+    path.write_text(text.replace("cascade.channels = 2", "cascade.channels = 4"))
+    recipes = []
+    monkeypatch.setattr(
+        command, "train", lambda cases, recipe, **_: recipes.append(recipe)
+    )
+    monkeypatch.setattr(command, "read_outcome", lambda run: NoOutcome)
+    main(words("train", path, "--fine-tune", "small", "--out", tmp_path / "run"))
+    assert recipes[0].network.channels == 2
+
+
+def test_a_model_is_fine_tuned_on_label_maps_alone(folder, tmp_path, monkeypatch):
+    recipes = []
+    monkeypatch.setattr(
+        command, "train", lambda cases, recipe, **_: recipes.append(recipe)
+    )
+    monkeypatch.setattr(command, "read_outcome", lambda run: NoOutcome)
+    maps = write_label_maps(tmp_path)
+    main(words("train", maps, "--fine-tune", "small", "--out", tmp_path / "run"))
+    assert recipes[0].training.synthesis.share == 1
+
+
+def test_training_that_stops_early_says_so(manifest, folder, tmp_path, capsys):
+    line = ("train", manifest, "--fine-tune", "small", "--out", tmp_path / "run")
+    still = ("--learning-rate", 1e-12, "--validate-every", 1, "--steps", 12)
+    main(words(*line, *still, "--patience", 2))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "of step 0 of 2. Training stopped early, before step 12: " in shown
+    main(words(*line, *still, "--patience", 4))
+    assert "of step 0 of 4." in " ".join(capsys.readouterr().out.split())
 
 
 def test_an_interrupted_training_says_how_to_go_on(

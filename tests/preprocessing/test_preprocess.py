@@ -110,6 +110,29 @@ def test_head_rule_takes_the_middle_of_a_small_scan_without_a_head():
     )
 
 
+class TestSurrounded:
+    """What the grid is laid around, by which a plan judges whether it fits."""
+
+    @pytest.mark.parametrize("neck_mm", [0.0, 120.0])
+    def test_head_is_measured_as_far_down_as_the_grid_reaches(self, neck_mm):
+        sides_mm = HEAD.surrounded_mm(head_phantom(neck_mm))
+        np.testing.assert_allclose(sides_mm, [150, 190, 160], atol=13)
+
+    def test_scan_without_a_head_is_measured_whole(self):
+        image = smooth_image(oblique_grid((8, 8, 8)))
+        sides_mm = sorted(8 * image.grid.spacing_mm)
+        np.testing.assert_allclose(sorted(HEAD.surrounded_mm(image)), sides_mm)
+
+    def test_foreground_and_scan_are_measured_along_the_axes_of_the_body(self):
+        scan = stored(head_phantom(0.0), ((2, 0, 1), (True, False, True)))
+        rules = replace(HEAD, placement="foreground")
+        foreground_mm = rules.surrounded_mm(scan)
+        np.testing.assert_allclose(foreground_mm, [150, 190, 160], atol=13)
+        whole_mm = replace(HEAD, placement="grid centre").surrounded_mm(scan)
+        plain = head_phantom(0.0).grid
+        np.testing.assert_allclose(whole_mm, plain.spacing_mm * plain.shape)
+
+
 def test_coarser_sampling_does_not_alias():
     """A checkerboard finer than the canonical voxels becomes a uniform gray."""
     grid = oblique_grid((48, 48, 48), spacing_mm=(0.5, 0.5, 0.5))

@@ -5,14 +5,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from support.cohorts import write_label_maps
 from support.voxelmorph import skip_without_voxelmorph, some_model
 from voltween import io
-from voltween.cohorts import read_manifest
+from voltween.cohorts import load_case, mask_by_labels, read_manifest
 from voltween.errors import InputError
-from voltween.models import Model, ModelFingerprint, save_model
+from voltween.models import Model, ModelFingerprint, load_model, save_model
 from voltween.networks import CascadeConfig, build
 from voltween.preprocessing import Preprocessing
-from voltween.training import fine_tuned, measure_fingerprint, notes_that_hold, plan
+from voltween.training import (
+    Augmentation,
+    Synthesis,
+    fine_tuned,
+    measure_fingerprint,
+    notes_that_hold,
+    plan,
+)
 
 SHAPE = (16, 16, 24)
 RULES = Preprocessing(SHAPE, (3.0, 3.0, 3.0), "grid centre", (1.0, 98.0))
@@ -25,21 +33,33 @@ def cohort_fixture(manifest):
     return manifest, cases, measure_fingerprint(cases)
 
 
-def saved(folder, *, rules=RULES, scans=(), stages="AD", scaled=1.0):
-    """A model file whose fingerprint is that of the scans, scaled by a factor."""
-    network = build(CascadeConfig(stages, rules.shape, channels=2))
-    images = [io.read(case.image) for case in scans]
-    larger = [
-        replace(
-            image,
-            grid=replace(image.grid, affine=image.grid.affine * [*[scaled] * 3, 1]),
-        )
-        for image in images
+def saved(folder, *, rules=RULES, scans=(), stages="AD", scaled=1.0, **facts):
+    """A model file whose fingerprint is that of the scans, scaled by a factor.
+
+    The facts are what it states of its training, and `masked_by`: the labels that its
+    training also showed the scans masked by.
+    """
+    masked_by = facts.pop("masked_by", ())
+    images = [resized(io.read(case.image), scaled) for case in scans]
+    masked = [
+        resized(mask_by_labels(*load_case(case)), scaled) for case in scans if masked_by
     ]
     is_ct = rules.hounsfield_window is not None
-    fingerprint = ModelFingerprint.of(larger, is_ct=is_ct) if scans else None
-    model = Model("any", network, rules, {}, fingerprint=fingerprint)
+    fingerprint = ModelFingerprint.of(images, masked=masked, is_ct=is_ct)
+    model = Model(
+        "any",
+        build(CascadeConfig(stages, rules.shape, channels=2)),
+        rules,
+        {"training": facts} if facts else {},
+        fingerprint=fingerprint if scans else None,
+    )
     return str(save_model(model, folder / "own.safetensors"))
+
+
+def resized(image, factor):
+    """The image with voxels of another size."""
+    affine = image.grid.affine * [*[factor] * 3, 1]
+    return replace(image, grid=replace(image.grid, affine=affine))
 
 
 def tuned(cohort, model):
@@ -56,7 +76,7 @@ class TestGrid:
         assert decided.preprocessing == RULES
         assert decided.cascade == CascadeConfig("AD", SHAPE, channels=2)
         assert notes["preprocessing.spacing_mm"] == "that of own"
-        assert "preprocessing.placement" not in notes
+        assert notes["preprocessing.placement"] == "that of own"
 
     def test_of_smaller_scans_has_smaller_voxels(self, cohort, tmp_path):
         model = saved(tmp_path, scans=cohort[1][:4], scaled=10.0)
@@ -77,7 +97,37 @@ class TestGrid:
         fine = replace(RULES, spacing_mm=(0.1, 0.1, 0.1))
         _, decided, notes = tuned(cohort, saved(tmp_path, rules=fine))
         assert min(decided.preprocessing.spacing_mm) > 1
-        assert "covers 1.6 x 1.6 x 2.4 mm" in notes["preprocessing.spacing_mm"]
+        reason = notes["preprocessing.spacing_mm"]
+        assert "covers 1.6 x 1.6 x 2.4 mm" in reason
+        assert "lays it around measures 36 x 36 x 36 mm" in reason
+
+    def test_without_a_fingerprint_is_judged_by_what_it_is_placed_on(
+        self, cohort, tmp_path
+    ):
+        """On the blobs alone, it need not cover the field of view of 36 mm."""
+        tight = replace(RULES, spacing_mm=(1.7, 1.7, 1.1), placement="foreground")
+        _, decided, notes = tuned(cohort, saved(tmp_path, rules=tight))
+        assert decided.preprocessing == tight
+        assert notes["preprocessing.placement"] == "that of own"
+        centered = replace(tight, placement="grid centre")
+        _, decided, notes = tuned(cohort, saved(tmp_path, rules=centered))
+        assert decided.preprocessing.spacing_mm != tight.spacing_mm
+        assert notes["preprocessing.placement"].startswith("adapted: ")
+
+    def test_of_a_plan_suits_its_own_scans(self, cohort, tmp_path):
+        """Sides of 16 voxels and more are larger than what they cover."""
+        planned, _ = plan(cohort[0], cohort[2], has_gpu=True)
+        rules = planned.preprocessing
+        _, decided, _ = tuned(cohort, saved(tmp_path, rules=rules))
+        assert decided.preprocessing == rules
+
+    def test_of_label_maps_alone_is_judged_by_what_is_labeled(self, tmp_path):
+        maps = write_label_maps(tmp_path)
+        cases = read_manifest(maps, may_lack_scans=True)
+        cohort = maps, cases, measure_fingerprint(cases)
+        tight = replace(RULES, spacing_mm=(1.7, 1.7, 1.1), placement="foreground")
+        _, decided, _ = tuned(cohort, saved(tmp_path, rules=tight))
+        assert decided.preprocessing == tight
 
     def test_covers_the_field_of_view(self, cohort, tmp_path):
         wide = replace(cohort[2], foreground_mm=cohort[2].field_of_view_mm)
@@ -135,13 +185,125 @@ class TestTraining:
         assert decided.training.objective.overlap == weights
 
 
-def test_reasons_for_what_is_not_used_any_more_are_dropped():
-    notes = {"cascade.levels": "few", "training.steps": "many", "training.seed": "any"}
-    changes = {"training.steps": "fewer", "cascade.stages": "of the model"}
-    assert notes_that_hold(notes, changes) == {
-        "training.steps": "fewer",
+OF_ANY_CONTRAST = {
+    "synthesis": {"share": 1.0, "scans": 0.7, "tissues": "5e1f", "teacher": "brain"},
+    "augmentation": {"gamma": 0.45, "deforms_fixed": True, "of_later": 1},
+    "objective": {"end_point_error": 1.0},
+}
+
+
+class TestAnyContrast:
+    """Models that learned from synthesized pairs."""
+
+    def test_keep_learning_from_such(self, cohort, tmp_path):
+        rules = replace(RULES, spacing_mm=(2.5, 2.5, 1.6))  # suits the scans
+        model = saved(tmp_path, rules=rules, **OF_ANY_CONTRAST)
+        planned, decided, notes = tuned(cohort, model)
+        training = decided.training
+        assert planned.training.synthesis.share == 0
+        assert training.synthesis == Synthesis(share=1.0, scans=0.7)
+        assert training.augmentation == Augmentation(gamma=0.45, deforms_fixed=True)
+        objective = training.objective
+        assert objective.overlap == (2.0, 0.5)
+        assert (objective.affine_similarity, objective.dense_similarity) == (0, ())
+        assert objective.end_point_error == 0
+        assert "keeps it by them" in notes["training.synthesis.share"]
+        assert "the flows of brain" in notes["training.synthesis.teacher"]
+        assert training.steps == 500
+        assert training.start_from == str(tmp_path / "own.safetensors")
+
+    def test_without_labels_the_plan_says_why_they_do_not(self, cohort, tmp_path):
+        manifest, cases, fingerprint = cohort
+        some = manifest, cases, replace(fingerprint, labeled=3)
+        planned, decided, notes = tuned(some, saved(tmp_path, **OF_ANY_CONTRAST))
+        assert decided.training.synthesis.share == 0
+        similarity = planned.training.objective.dense_similarity
+        assert decided.training.objective.dense_similarity == similarity
+        reason = notes["training.synthesis.share"]
+        assert "1 of 4 training cases have no labels" in reason
+        assert "list only cases with labels, and plan again" in reason
+
+    def test_synthesis_of_the_plan_itself_stays(self, cohort, tmp_path):
+        bare = replace(cohort[2], without_scan=4)
+        planned, decided, notes = tuned(
+            (*cohort[:2], bare), saved(tmp_path, **OF_ANY_CONTRAST)
+        )
+        assert decided.training.synthesis == planned.training.synthesis
+        assert "training.synthesis.share" not in notes
+
+    def test_slices_have_as_many_voxels_where_voxels_are_smaller(
+        self, cohort, tmp_path
+    ):
+        rules = replace(RULES, spacing_mm=(30.0, 30.0, 30.0))
+        stated = {"synthesis": {"share": 1.0, "slice_mm": 60.0}}
+        _, decided, _ = tuned(cohort, saved(tmp_path, rules=rules, **stated))
+        ratio = np.mean(decided.preprocessing.spacing_mm) / 30.0
+        assert ratio < 0.1
+        slice_mm = decided.training.synthesis.slice_mm
+        assert slice_mm == pytest.approx(60.0 * ratio, abs=1e-3)
+
+    def test_other_models_learn_as_planned(self, cohort, tmp_path):
+        stated = {"synthesis": {"share": 0.0}}
+        planned, decided, notes = tuned(cohort, saved(tmp_path, **stated))
+        assert decided.training.synthesis == planned.training.synthesis
+        assert "training.synthesis.share" not in notes
+
+
+class TestMaskedPairs:
+    """Models that also learned from scans masked by their labels."""
+
+    def test_are_kept_where_the_labels_cover_what_the_model_saw(self, cohort, tmp_path):
+        model = saved(
+            tmp_path, scans=cohort[1][:4], masked_by="labels", masked_share=0.4
+        )
+        _, decided, notes = tuned(cohort, model)
+        assert decided.training.masked_share == 0.4
+        assert notes["training.masked_share"].startswith("that of own")
+
+    def test_are_not_kept_where_the_labels_are_of_another_size(self, cohort, tmp_path):
+        model = saved(
+            tmp_path,
+            scans=cohort[1][:4],
+            masked_by="labels",
+            masked_share=0.4,
+            scaled=2.0,
+        )
+        _, decided, notes = tuned(cohort, model)
+        assert decided.training.masked_share == 0
+        reason = notes["training.masked_share"]
+        assert reason.startswith(
+            "0, though own learned with 0.4: where scans are masked"
+        )
+
+    @pytest.mark.parametrize(
+        ("labeled", "with_scans", "words"),
+        [
+            (3, True, "1 of 4 training cases have no labels to mask by"),
+            (4, False, "its file does not say what masked scans should show"),
+        ],
+    )
+    def test_are_not_kept_without_labels_or_without_a_measure(
+        self, cohort, tmp_path, labeled, with_scans, words
+    ):
+        scans = cohort[1][:4] if with_scans else ()
+        model = saved(tmp_path, scans=scans, masked_by="labels", masked_share=0.4)
+        fingerprint = replace(cohort[2], labeled=labeled)
+        _, decided, notes = tuned((*cohort[:2], fingerprint), model)
+        assert decided.training.masked_share == 0
+        assert words in notes["training.masked_share"]
+
+
+def test_reasons_for_what_is_not_used_any_more_are_dropped(cohort, tmp_path):
+    planned, decided, _ = tuned(cohort, saved(tmp_path))
+    notes = {
+        "cascade.levels": "few",
+        "training.steps": "many",
         "training.seed": "any",
-        "cascade.stages": "of the model",
+        "training.augmentation": "varied",
+    }
+    assert notes_that_hold(notes, planned, decided) == {
+        "training.seed": "any",
+        "training.augmentation": "varied",
     }
 
 
@@ -150,3 +312,16 @@ def test_what_is_no_cascade_is_refused(cohort, tmp_path):
     path = str(save_model(some_model(), tmp_path / "other.safetensors"))
     with pytest.raises(InputError, match="expected a cascade, as plans are for"):
         tuned(cohort, path)
+
+
+@pytest.mark.parametrize("name", ["brain", "brain-any"])
+def test_shipped_models_suit_the_heads_that_they_learned_from(shared_data, name):
+    manifest = shared_data / "brain_ixi" / "cases.csv"
+    cases = [case for case in read_manifest(manifest) if case.split == "train"][:4]
+    _, decided, notes = tuned((manifest, cases, measure_fingerprint(cases)), name)
+    model = load_model(name)
+    assert decided.preprocessing == model.preprocessing
+    is_any = name == "brain-any"
+    assert decided.training.synthesis.share == (1 if is_any else 0)
+    assert decided.training.masked_share == (0 if is_any else 0.5)
+    assert notes["preprocessing.spacing_mm"] == f"that of {name}"

@@ -72,7 +72,7 @@ def test_a_map_without_labels_is_refused(tmp_path):
     labels = io.read_labels(path)
     io.write(LabelMap(np.zeros_like(labels.data), labels.grid), path)
     case = read_manifest(manifest, may_lack_scans=True)[0]
-    with pytest.raises(InputError, match=r"case0.*labels on the network's grid"):
+    with pytest.raises(InputError, match=r"case0 .*labels0.*got no label"):
         load_volume(case, PREPROCESSING, 2)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from support.training import CONFIG, run, tensors_of
+from support.training import CONFIG, assert_equal, run, tensors_of
 from voltween.errors import InputError
 from voltween.training import Outcome, StageValidation, read_outcome
 
@@ -30,6 +30,32 @@ class TestSentences:
         assert "Dice of `val` pairs" in figures
         assert "0.250 before registration, 0.750 after it." in figures
         assert verdict == "The model is better than doing nothing."
+
+    @pytest.mark.parametrize(
+        ("validations", "words"),
+        [(1, "1 validation found"), (3, "3 validations in a row found")],
+    )
+    def test_say_that_patience_ran_out_and_how_to_go_on(self, validations, words):
+        early = replace(OUTCOME, patience=validations, without_better=validations)
+        assert early.stopped_early
+        text = early.sentences[0]
+        assert "of step 30 of 40. Training stopped early, before step 50: " in text
+        assert f"{words} no better model (patience {validations})" in text
+        assert "To go on after step 40, repeat the command with a higher" in text
+        assert f"--patience, such as {2 * validations}." in text
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"patience": None, "without_better": 9},
+            {"patience": 5, "without_better": 4},
+            {"patience": 1, "without_better": 1, "last_step": 50},
+        ],
+    )
+    def test_say_nothing_of_patience_that_was_left(self, changes):
+        outcome = replace(OUTCOME, **changes)
+        assert not outcome.stopped_early
+        assert "early" not in outcome.sentences[0]
 
     def test_say_so_if_nothing_is_better(self):
         outcome = replace(OUTCOME, stages=stages(0.75, 0.9, 0.7))
@@ -79,6 +105,24 @@ def test_a_fine_tuning_never_ends_worse_than_it_began(manifest, whole, tmp_path)
     assert all((before[name] == after[name]).all() for name in before)
     assert [report.step for report in reports] == [0, 1]
     assert reports[0].losses == {}
+
+
+def test_a_run_out_of_patience_says_so_and_goes_on_with_more(manifest, tmp_path):
+    """Steps of no size: no validation is better than the first."""
+    config = replace(CONFIG, steps=8, validate_every=1, learning_rate=1e-12, patience=2)
+    run(manifest, tmp_path, config)
+    outcome = read_outcome(tmp_path)
+    assert (outcome.last_step, outcome.without_better) == (3, 2)
+    assert "2 validations in a row" in outcome.sentences[0]
+    best = run(manifest, tmp_path, replace(config, patience=4))
+    outcome = read_outcome(tmp_path)
+    assert (outcome.last_step, outcome.without_better) == (5, 4)
+    assert "(patience 4)" in outcome.sentences[0]
+    whole = run(manifest, tmp_path / "whole", replace(config, patience=4))
+    assert read_outcome(tmp_path / "whole").last_step == 5
+    assert_equal(best, whole)
+    last = "state-00000005.safetensors"
+    assert_equal(tmp_path / last, tmp_path / "whole" / last)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):

@@ -119,6 +119,70 @@ class TestPlan:
         assert "last model" in notes["training.validation_pairs"]
 
 
+def found_with(ct, share=1.0, bare=0, labeled=4, val=2):
+    """A fingerprint whose foreground, with its margin, takes a share of the scan."""
+    return replace(
+        ct[1],
+        field_of_view_mm=spread_of(100.0),
+        foreground_mm=spread_of(100.0 * share ** (1 / 3) / 1.1),
+        without_scan=bare,
+        labeled=labeled,
+        splits={"train": 4, "val": val, "test": 0},
+        is_ct=bare == 0,
+    )
+
+
+class TestReasons:
+    """Every reason agrees with the choice that it stands beside."""
+
+    @pytest.mark.parametrize("share", [0.5, 0.694, 0.6949, 0.696, 0.7, 0.704, 1.0])
+    @pytest.mark.parametrize("bare", [0, 2, 4])
+    def test_of_the_placement(self, ct, share, bare):
+        decided, notes = plan(ct[0], found_with(ct, share, bare), has_gpu=False)
+        reason = notes["preprocessing.placement"]
+        if bare:
+            assert decided.preprocessing.placement == "grid centre"
+            assert reason.startswith(f"{bare} of 4 training cases have a label map")
+            assert "%" not in reason
+            return
+        is_small = decided.preprocessing.placement == "foreground"
+        assert is_small == ("less than 70%" in reason) != ("70% or more" in reason)
+        stated = int(reason.partition("takes ")[2].partition("%")[0])
+        assert is_small == (stated < 70)
+        covered = notes["preprocessing.shape"]
+        assert is_small == ("foregrounds with a margin" in covered)
+
+    @pytest.mark.parametrize("val", [0, 1, 2, 4, 5, 6, 12])
+    @pytest.mark.parametrize("bare", [0, 4])
+    def test_of_the_validation_pairs(self, ct, val, bare):
+        found = found_with(ct, bare=bare, val=val)
+        decided, notes = plan(ct[0], found, has_gpu=False)
+        reason = notes["training.validation_pairs"]
+        pairs = decided.training.validation_pairs
+        if val < 2:
+            assert "not used" in reason
+        elif f"of which {pairs} are drawn" in reason:
+            assert pairs < val * (val - 1)
+        else:
+            assert reason.endswith(f"make {pairs} ordered pairs")
+
+    @pytest.mark.parametrize("bare", [0, 2, 4])
+    @pytest.mark.parametrize("labeled", [3, 4])
+    def test_of_the_overlap_and_the_intensities(self, ct, bare, labeled):
+        found = found_with(ct, bare=bare, labeled=labeled)
+        decided, notes = plan(ct[0], found, has_gpu=False)
+        is_used = "not used" not in notes["training.objective.overlap"]
+        assert is_used == decided.training.objective.has_overlap
+        assert ("training.synthesis.share" in notes) == (
+            decided.training.synthesis.share > 0
+        )
+        window = decided.preprocessing.hounsfield_window
+        assert ("preprocessing.hounsfield_window" in notes) == (window is not None)
+        if window is None:
+            reason = notes["preprocessing.intensity_percentiles"]
+            assert ("label maps have no intensities" in reason) == (bare == 4)
+
+
 def spread_of(value):
     three = (value,) * 3
     return Spread(three, three, three, three)

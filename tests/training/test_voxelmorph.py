@@ -139,7 +139,7 @@ class TestTraining:
             CascadeConfig("D", CUBE),
             TrainConfig(start_from=str(own)),
         )
-        with pytest.raises(InputError, match="takes the network of the model"):
+        with pytest.raises(InputError, match="give --network voxelmorph-2 and --sh"):
             train(read_manifest(manifest), cascade, out=tmp_path / "other")
 
     def test_dry_run_counts_its_weights(self, manifest, tmp_path):

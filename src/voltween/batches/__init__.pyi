@@ -3,6 +3,7 @@ from .bids_app import check_has_scans as check_has_scans
 from .bids_app import name_of_run as name_of_run
 from .bids_app import works_of as works_of
 from .case_sources import read_cases as read_cases
+from .case_sources import read_label_maps as read_label_maps
 from .cohort import CohortChoice as CohortChoice
 from .cohort import CohortRun as CohortRun
 from .cohort import check_registration as check_registration

@@ -69,7 +69,7 @@ EXAMPLES = {
         "voltween plan cases.csv --like brain --out fine_tuning.toml",
     ),
     "synthesize": (
-        "voltween synthesize labels.csv --out pairs",
+        "voltween synthesize labels.nii.gz --out pairs",
         "voltween synthesize plan.toml --out pairs --pairs 8",
     ),
     "train": (

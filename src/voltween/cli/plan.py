@@ -57,8 +57,9 @@ class Plan:
             self.manifest, fingerprint, has_gpu=torch.cuda.is_available()
         )
         if self.like is not None:
-            decided, changes = fine_tuned(decided, self.like, cases, fingerprint)
-            notes = notes_that_hold(notes, changes)
+            planned = decided
+            decided, changes = fine_tuned(planned, self.like, cases, fingerprint)
+            notes = notes_that_hold(notes, planned, decided) | changes
         rows = describe_fingerprint(fingerprint)
         heading = [
             "Made by `voltween plan`, for `voltween train`. The training scans, along "

@@ -12,9 +12,10 @@ from PIL import Image as Picture
 from tyro.conf import Positional
 
 from voltween import io
+from voltween.batches import read_label_maps
 from voltween.cli.progress import case_progress
 from voltween.cli.results import report_written
-from voltween.cohorts import Case, read_manifest
+from voltween.cohorts import Case
 from voltween.errors import check_range
 from voltween.figures import tweening_picture
 from voltween.storage import check_is_no_input, output_folder, whole_file, workspace
@@ -39,14 +40,15 @@ _FILES = (
 class Synthesize:
     """Show the pairs that a training on synthesized scans sees.
 
-    Give a plan with [training.synthesis], or a manifest of label maps: a CSV with the
-    columns case, labels, split, and image for cases that have a scan. Every pair is a
-    folder in --out with both images, the label maps of both, and a picture. Images are
-    the same for the same plan and seed.
+    LABELS is a label map, a folder of label maps, or a manifest: a CSV with the columns
+    case, labels, split, and image for cases that have a scan. The settings are those
+    that `voltween plan` would decide, or give such a plan (TOML) with
+    [training.synthesis]. Every pair is a folder in --out with both images, the label
+    maps of both, and a picture. Images are the same for the same plan and seed.
     """
 
     source: Annotated[Positional[Path], tyro.conf.arg(metavar="LABELS_OR_PLAN")]
-    """CSV of label maps, whose plan is then that of `voltween plan`, or a TOML plan."""
+    """Label map, folder of label maps, manifest, or TOML plan."""
     out: Path
     """Folder for the pairs."""
     pairs: int = 4
@@ -61,8 +63,7 @@ class Synthesize:
         """Prepare the label maps, synthesize, write."""
         check_range("--pairs", self.pairs, 1, _MOST_PAIRS)
         decided = read_plan(self.source) if self.source.suffix == ".toml" else None
-        manifest = decided.manifest if decided else self.source
-        cases = read_manifest(manifest, may_lack_scans=True)
+        cases = read_label_maps(decided.manifest if decided else self.source)
         self._check_out()
         recipe = decided.recipe if decided else self._planned(cases)
         if self.seed is not None:
@@ -85,7 +86,7 @@ class Synthesize:
     def _planned(self, cases: Sequence[Case]) -> Recipe:
         """The recipe that `voltween plan` decides, whether cases have scans or not."""
         with case_progress(len(cases)) as on_case:
-            fingerprint = measure_fingerprint(cases, on_case)
+            fingerprint = measure_fingerprint(cases, on_case, fewest=1)
         bare = replace(fingerprint, without_scan=fingerprint.cases)
         return plan(self.source, bare, has_gpu=torch.cuda.is_available())[0].recipe
 

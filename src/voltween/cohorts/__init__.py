@@ -14,6 +14,7 @@ from voltween.cohorts.choices import PreparationOptions as PreparationOptions
 from voltween.cohorts.downloads.catalogue import DOWNLOADS as DOWNLOADS
 from voltween.cohorts.downloads.catalogue import download_named as download_named
 from voltween.cohorts.joining import join_manifests as join_manifests
+from voltween.cohorts.label_names import LabelNumbers as LabelNumbers
 from voltween.cohorts.manifest import cases_of_split as cases_of_split
 from voltween.cohorts.manifest import read_manifest as read_manifest
 from voltween.cohorts.manifest import write_manifest as write_manifest

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from scipy import ndimage
 
 from voltween.errors import InputError
-from voltween.preprocessing import head_center_mm, hounsfield_offset, resample_coarsely
+from voltween.preprocessing import find_head, hounsfield_offset, resample_coarsely
 from voltween.spatial import (
     Grid,
     Image,
@@ -88,7 +88,8 @@ def head_crop(head: Image, *, is_ct: bool = False) -> Crop:
     grid = reorder_grid_to_ras(head.grid)
     # Along the scan's axes, which may be oblique.
     along_mm = np.array(list(np.ndindex(2, 2, 2))) - 0.5
-    center_mm = head_center_mm(head, _HEAD_MM, is_ct=is_ct)
+    found = find_head(head, _HEAD_MM, is_ct=is_ct)
+    center_mm = found.center_mm if found else head.grid.center_mm
     corners_mm = center_mm + (along_mm * _HEAD_MM) @ directions_to_ras(head.grid).T
     return _enclose(
         grid,

@@ -104,19 +104,18 @@ def write_new_manifest(cases: Iterable[Case], path: Path) -> None:
         write_if_changed(path, text)
 
 
-def cases_of_split(cases: Iterable[Case], split: str) -> tuple[Case, ...]:
-    """The cases of one split, at least two.
+def cases_of_split(
+    cases: Iterable[Case], split: str, *, fewest: int = 2
+) -> tuple[Case, ...]:
+    """The cases of one split, at least two, or as few as `fewest`.
 
     Raises:
-        InputError: If fewer than two cases are in the split.
+        InputError: If fewer cases are in the split.
     """
     chosen = tuple(case for case in cases if case.split == split)
-    if len(chosen) < 2:
-        raise InputError(
-            about=f"split {split!r}",
-            expected="at least two cases, to form pairs",
-            got=len(chosen),
-        )
+    if len(chosen) < fewest:
+        expected = "at least two cases, to form pairs" if fewest == 2 else "a case"
+        raise InputError(about=f"split {split!r}", expected=expected, got=len(chosen))
     return chosen
 
 

@@ -14,6 +14,7 @@ Verdict = Literal["fits", "doubtful", "impossible"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 """All verdicts, from the best to the worst."""
 
+_MASKED = "masked"
 _SIZE_TOLERANCE = 1.25  # factor beyond the training scans within which a scan fits
 _SIZE_LIMIT = 2.0  # beyond which no answer can be right
 _BORDER_TOLERANCE = 0.1
@@ -80,7 +81,7 @@ class ModelFingerprint:
         Raises:
             InputError: If a scan is constant.
         """
-        sets = {"as stored": scans, "masked": masked}
+        sets = {"as stored": scans, _MASKED: masked}
         found = (_appearance(name, some, is_ct=is_ct) for name, some in sets.items())
         appearances = tuple(each for each in found if each is not None)
         return cls(is_ct, appearances) if appearances else None
@@ -109,8 +110,13 @@ class ModelFingerprint:
         doubtful = [fit for fit in fits if fit.verdict == "doubtful"]
         return (doubtful or fits)[0]
 
-    def size_fault(self, scan: Image) -> str:
+    def size_fault(self, scan: Image, *, is_masked: bool = False) -> str:
         """Says in words why what a scan shows is too small or too large; else nothing.
+
+        Args:
+            scan: The scan.
+            is_masked: Whether it should have the size of the masked training scans,
+                and not that of either kind.
 
         Raises:
             InputError: If the scan is constant.
@@ -119,7 +125,10 @@ class ModelFingerprint:
         body = facts.ct_body if self.is_ct else facts.body
         if body is None:
             return "what the scan shows cannot be measured"
-        faults = [_size_fault(facts, body, each) for each in self.appearances]
+        looks = [a for a in self.appearances if a.name == _MASKED or not is_masked]
+        if not looks:
+            return "the model learned from no masked scan"
+        faults = [_size_fault(facts, body, each) for each in looks]
         reasons = [fault.reason for fault in faults if fault is not None]
         return reasons[0] if len(reasons) == len(faults) else ""
 

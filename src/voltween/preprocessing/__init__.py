@@ -8,7 +8,7 @@ from voltween.preprocessing.cut_out import find_cut_out as find_cut_out
 from voltween.preprocessing.field_of_view import coverage as coverage
 from voltween.preprocessing.field_of_view import is_covered as is_covered
 from voltween.preprocessing.foreground import find_foreground as find_foreground
-from voltween.preprocessing.foreground import head_center_mm as head_center_mm
+from voltween.preprocessing.foreground import find_head as find_head
 from voltween.preprocessing.foreground import resample_coarsely as resample_coarsely
 from voltween.preprocessing.hounsfield import DENSER_THAN_LUNG as DENSER_THAN_LUNG
 from voltween.preprocessing.hounsfield import hounsfield_offset as hounsfield_offset

@@ -69,27 +69,43 @@ def resample_coarsely(image: Image) -> Image:
     return resample_smoothly(image, onto=grid)
 
 
-def head_center_mm(
-    image: Image, extent_mm: Float[np.ndarray, " 3"], *, is_ct: bool = False
-) -> Float[np.ndarray, " 3"]:
-    """Finds the middle, RAS+ mm, of a box of `extent_mm` below the top of the head.
+class Head(NamedTuple):
+    """The part of a head that a box below its top is laid around."""
+
+    center_mm: Float[np.ndarray, " 3"]
+    """Middle of the box, RAS+ mm."""
+    extent_mm: Float[np.ndarray, " 3"]
+    """Sides of what is shown, in mm, along the scan's axes nearest to R, A and S: of
+    the upper half of the box across, and of the whole box along S."""
+
+
+def find_head(
+    image: Image, box_mm: Float[np.ndarray, " 3"], *, is_ct: bool = False
+) -> Head | None:
+    """Finds the head in a box of `box_mm` below its top; None if there is no head.
 
     Along R and A the box is centered on the foreground of its upper half, so that nose,
-    neck and shoulders do not shift it. If there is no head, the middle of the scan.
+    neck and shoulders do not shift it.
     """
     survey = _survey(image, is_ct=is_ct)
-    voxel_mm = survey.grid.spacing_mm[0]
+    voxel_mm = float(survey.grid.spacing_mm[0])
     slices = np.flatnonzero(
         survey.area_voxels(2) * voxel_mm**2 > _SMALLEST_HEAD_SLICE_MM2
     )
     if slices.size == 0:
-        return survey.grid.center_mm
-    top = slices.max()
-    depth = extent_mm[2] / voxel_mm
+        return None
+    top = int(slices.max())
+    depth = float(box_mm[2]) / voxel_mm
     upper = survey.foreground[:, :, max(0, top - int(depth / 2)) : top + 1]
-    across = _middle(upper.max(axis=(1, 2))), _middle(upper.max(axis=(0, 2)))
+    across = [np.flatnonzero(upper.max(axis=axes)) for axes in ((1, 2), (0, 2))]
     box_top = top + _ABOVE_HEAD_MM / voxel_mm
-    return survey.grid.voxel_to_world(np.array([*across, box_top - depth / 2]))
+    middle = [*((places[0] + places[-1]) / 2 for places in across), box_top - depth / 2]
+    sides = [*(np.ptp(places) + 1 for places in across)]
+    height = min(top - int(slices.min()) + 1, depth)
+    return Head(
+        survey.grid.voxel_to_world(np.array(middle)),
+        np.array([*sides, height]) * voxel_mm,
+    )
 
 
 class _Survey(NamedTuple):
@@ -157,8 +173,3 @@ def _threshold(data: Float[np.ndarray, "i j k"], *, darkest: float) -> float:
     mean_gap = sum_below / below.clip(1) - sum_above / above.clip(1)
     optimum = float(centers[(below * above * mean_gap**2).argmax()])
     return darkest + (optimum - darkest) / 2
-
-
-def _middle(occupied: Bool[np.ndarray, " n"]) -> float:
-    indices = np.flatnonzero(occupied)
-    return (indices[0] + indices[-1]) / 2

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from voltween.errors import InputError, SuspiciousInputWarning, check_range
 from voltween.preprocessing.field_of_view import coverage
-from voltween.preprocessing.foreground import find_foreground, head_center_mm
+from voltween.preprocessing.foreground import find_foreground, find_head
 from voltween.preprocessing.hounsfield import hounsfield_offset
 from voltween.spatial import (
     Grid,
@@ -20,6 +21,7 @@ from voltween.spatial import (
     directions_to_ras,
     looks_like_labels,
     resample_smoothly,
+    spacing_and_shape,
 )
 from voltween.storage import named
 
@@ -91,20 +93,37 @@ class Preprocessing:
         """Computes the grid, RAS+ mm, on which a network sees this image."""
         signs = [1 if letter in "RAS" else -1 for letter in self.axes]
         directions = directions_to_ras(image.grid) * signs
-        extent_mm = np.array(self.shape) * self.spacing_mm
-        is_ct = self.hounsfield_window is not None
-        if self.placement == "head":
-            center_mm = head_center_mm(image, extent_mm, is_ct=is_ct)
-        elif self.placement == "foreground":
-            center_mm = find_foreground(image, is_ct=is_ct).center_mm
-        else:
-            center_mm = image.grid.center_mm
+        center_mm, _ = self._surrounded(image)
         return Grid.centered(
             self.shape,
             center_mm=center_mm,
             spacing_mm=self.spacing_mm,
             directions=directions,
         )
+
+    def surrounded_mm(self, image: Image) -> Float[np.ndarray, " 3"]:
+        """Measures what the canonical grid is laid around in this image.
+
+        Returns:
+            The sides in mm, along the image's axes nearest to R, A and S, of the scan,
+            of its foreground, or of the head as far down as the grid reaches.
+        """
+        return self._surrounded(image)[1]
+
+    def _surrounded(
+        self, image: Image
+    ) -> tuple[Float[np.ndarray, " 3"], Float[np.ndarray, " 3"]]:
+        """Middle of the grid, RAS+ mm, and sides in mm of what it is laid around."""
+        is_ct = self.hounsfield_window is not None
+        if self.placement == "foreground":
+            foreground = find_foreground(image, is_ct=is_ct)
+            return foreground.center_mm, foreground.extent_mm
+        if self.placement == "head":
+            box_mm = np.array(self.shape) * self.spacing_mm
+            if head := find_head(image, box_mm, is_ct=is_ct):
+                return head
+        spacing_mm, shape = spacing_and_shape(image.grid)
+        return image.grid.center_mm, spacing_mm * shape
 
     def normalize(self, image: Image, *, onto: Grid | None = None) -> Image:
         """Resamples an image onto its canonical grid (or `onto`), intensities 0 to 1.

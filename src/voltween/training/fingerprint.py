@@ -10,7 +10,6 @@ from jaxtyping import Float
 from voltween.cohorts import SPLITS, Case, cases_of_split, load_case
 from voltween.preprocessing import (
     DENSER_THAN_LUNG,
-    check_has_contrast,
     check_is_scan,
     find_foreground,
     hounsfield_offset,
@@ -19,6 +18,7 @@ from voltween.preprocessing import (
 )
 from voltween.spatial import Image, LabelMap, directions_to_ras, spacing_and_shape
 from voltween.storage import naming
+from voltween.training.label_volumes import labels_as_image
 
 Three = tuple[float, float, float]
 
@@ -105,19 +105,23 @@ class _ScanFacts:
 
 
 def measure_fingerprint(
-    cases: Sequence[Case], on_case: Callable[[str], None] = lambda name: None
+    cases: Sequence[Case],
+    on_case: Callable[[str], None] = lambda name: None,
+    *,
+    fewest: int = 2,
 ) -> CohortFingerprint:
     """Measures the `train` cases of a cohort; other cases are counted, not read.
 
     Args:
         cases: The cohort.
         on_case: Called with the name of every case before it is read.
+        fewest: Number of `train` cases that are enough.
 
     Raises:
-        InputError: If there are fewer than two `train` cases, or one cannot be read.
+        InputError: If there are fewer `train` cases, or one cannot be read.
     """
     measured = []
-    for case in cases_of_split(cases, "train"):
+    for case in cases_of_split(cases, "train", fewest=fewest):
         on_case(case.name)
         measured.append(_measure(case))
     is_ct = sum(scan.is_ct for scan in measured) >= _MOST_CASES * len(measured)
@@ -193,12 +197,9 @@ def along_axes(values: Three) -> str:
 
 
 def _measure(case: Case) -> _ScanFacts:
-    image, labels = load_case(case)
-    if not case.has_scan:
-        image = Image((image.data != 0).astype(np.float32), image.grid)
-    with naming(f"{case.name} ({case.image})"):
-        check_has_contrast(image)
-        if case.has_scan:
+    image, labels = load_case(case) if case.has_scan else labels_as_image(case)
+    if case.has_scan:
+        with naming(f"{case.name} ({case.image})"):
             check_is_scan(image)
     grid = image.grid
     spacing_mm, shape = spacing_and_shape(grid)

@@ -6,7 +6,7 @@ import torch
 
 from voltween.errors import InputError
 from voltween.models import Model, different_settings, in_one_line, load_model
-from voltween.networks import CascadeConfig, Network, build, weights_for
+from voltween.networks import CascadeConfig, Network, NetworkConfig, build, weights_for
 from voltween.training.recipe import Recipe
 
 
@@ -29,11 +29,30 @@ def initial_network(recipe: Recipe) -> Network:
                 about=config.start_from,
                 expected="a model with the network of this training",
                 got=f"another one ({in_one_line(_other_settings(model, recipe))})",
-                advice=f"give --fine-tune {config.start_from}, which takes the "
-                "network of the model",
+                advice=_advice(config.start_from, model.network.config),
             )
         network.load_state_dict(state)
     return network
+
+
+def has_weights_for(model: str, config: NetworkConfig) -> bool:
+    """Whether a network can start from the weights of a model.
+
+    Raises:
+        InputError: If there is no such model.
+    """
+    return weights_for(config, load_model(model).network) is not None
+
+
+def _advice(model: str, config: NetworkConfig) -> str:
+    """The options with which a training can start from a model."""
+    if isinstance(config, CascadeConfig):
+        return (
+            f"give --fine-tune {model} in place of --start-from, --network and options "
+            "of the cascade: it takes the network of the model"
+        )
+    shape = " ".join(map(str, config.shape))
+    return f"give --network voxelmorph-2 and --shape {shape}"
 
 
 def _other_settings(model: Model, recipe: Recipe) -> list[str]:

@@ -5,6 +5,7 @@ of pose brings in what is there.
 """
 
 import logging
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,11 +17,18 @@ from jaxtyping import Int, Integer, UInt8
 from torch import Tensor
 
 from voltween.cohorts import Case, load_case, read_case_labels
-from voltween.errors import InputError
+from voltween.errors import InputError, SuspiciousInputWarning
 from voltween.models import read_tensors, write_tensors
 from voltween.preprocessing import Preprocessing, find_foreground
-from voltween.spatial import Affine, Grid, Image, LabelMap
-from voltween.storage import Draft, Store, content_digest, naming, output_folder
+from voltween.spatial import Affine, Grid, Image, LabelMap, looks_like_labels
+from voltween.storage import (
+    Draft,
+    Store,
+    content_digest,
+    named,
+    naming,
+    output_folder,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +102,36 @@ def margins(shape: Sequence[int], subdivision: int) -> tuple[int, int, int]:
     return i, j, k
 
 
+def labels_as_image(case: Case) -> tuple[Image, LabelMap]:
+    """The labels of a case without a scan, and an image that is 1 where there is one.
+
+    A `SuspiciousInputWarning` tells of whole numbers that look like an image's.
+
+    Raises:
+        InputError: If the file cannot be read, has fractions, or has no label.
+    """
+    labels = read_case_labels(case)
+    assert labels is not None  # cases without labels are left out
+    with naming(f"{case.name} ({case.labels})"):
+        is_labeled = labels.data != 0
+        if not is_labeled.any():
+            raise InputError(
+                about="labels",
+                expected="a label map, from which scans are synthesized",
+                got="no label (every voxel is 0)",
+            )
+        if len(labels.labels) > 1 and not looks_like_labels(labels.data):
+            warnings.warn(
+                named(
+                    "the label map looks like a scan (many values, or neighbors that "
+                    "differ): if it is one, give the label map drawn on it"
+                ),
+                SuspiciousInputWarning,
+                stacklevel=2,
+            )
+    return Image(is_labeled.astype(np.float32), labels.grid), labels
+
+
 def load_volume(
     case: Case, preprocessing: Preprocessing, subdivision: int
 ) -> LabelVolume:
@@ -108,7 +146,7 @@ def load_volume(
         image, labels = load_case(case)
         assert labels is not None  # cases without labels are left out
     else:
-        image, labels = _labels_as_image(case)
+        image, labels = labels_as_image(case)
     with naming(case.name):
         grid = _fine_grid(preprocessing.canonical_grid(image), subdivision)
         on_grid = Affine.identity().resample(labels, onto=grid).data
@@ -132,13 +170,6 @@ def load_volume(
         scan,
         dark,
     )
-
-
-def _labels_as_image(case: Case) -> tuple[Image, LabelMap]:
-    """The labels of a case, and an image that is 1 where there is one."""
-    labels = read_case_labels(case)
-    assert labels is not None  # cases without labels are left out
-    return Image((labels.data != 0).astype(np.float32), labels.grid), labels
 
 
 def _fine_grid(canonical: Grid, subdivision: int) -> Grid:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from voltween.cohorts import cases_of_split, read_manifest
 from voltween.errors import InputError
+from voltween.models import different_settings, in_one_line
 from voltween.networks import (
     CascadeConfig,
     NetworkConfig,
@@ -17,6 +18,7 @@ from voltween.networks import (
 from voltween.preprocessing import Placement, Preprocessing
 from voltween.training.fine_tuning import fine_tuned
 from voltween.training.fingerprint import measure_fingerprint
+from voltween.training.initial_network import has_weights_for
 from voltween.training.model_references import reference_of
 from voltween.training.objective import SUPERVISED
 from voltween.training.overrides import overridden
@@ -44,6 +46,11 @@ _OF_CASCADES = (
     "padding",
     "sees",
 )
+
+_OF_WEIGHTS = {
+    *("shape", "cascade", "channels", "levels", "affine_levels", "repeats", "padding")
+}
+"""Options that a model's weights do not allow to change."""
 
 
 @dataclass(frozen=True)
@@ -154,9 +161,31 @@ def read_recipe(
         plan, notes = _fine_tuned(source, plan, fine_tune)
         remarks += [f"{key}: {note}" for key, note in notes.items()]
     assert plan is not None
-    plan, changed = overridden(plan, options, training, named)
+    planned = plan
+    plan, changed = overridden(planned, options, training, named)
+    _check_start(planned, plan, named)
     remarks += [f"command line: {each}" for each in changed]
     return plan.manifest, replace(plan.recipe, remarks=tuple(remarks))
+
+
+def _check_start(
+    planned: TrainingPlan, plan: TrainingPlan, named: Collection[str]
+) -> None:
+    """Checks that options leave the network of the model that training starts from."""
+    start = plan.training.start_from
+    given = sorted(_OF_WEIGHTS & set(named))
+    if not given or start is None or start != planned.training.start_from:
+        return
+    if has_weights_for(start, plan.cascade):
+        return
+    differences = different_settings(plan.cascade, planned.cascade)
+    raise InputError(
+        about=_as_typed(given),
+        expected=f"the network of {start}, whose weights this training starts from",
+        got=in_one_line(differences),
+        advice="leave the options out: --spacing-mm and --placement change what the "
+        "grid covers; or train from nothing, without --fine-tune and start_from",
+    )
 
 
 def _fine_tuned(
@@ -164,9 +193,14 @@ def _fine_tuned(
 ) -> tuple[TrainingPlan, Notes]:
     """The plan to fine-tune a model on a manifest, or on that of a written plan."""
     reference = reference_of(model)
-    if written is not None and written.training.start_from == reference:
+    if (
+        written is not None
+        and written.training.start_from == reference
+        and has_weights_for(reference, written.cascade)
+    ):
         return written, {"plan": f"made for a fine-tuning of {model}; used as it is"}
-    cases = read_manifest(source if written is None else written.manifest)
+    manifest = source if written is None else written.manifest
+    cases = read_manifest(manifest, may_lack_scans=True)
     fingerprint = measure_fingerprint(cases)
     if written is None:
         written, _ = plan_training(source, fingerprint, has_gpu=True)

@@ -1,12 +1,19 @@
 """The outcome of a training: its best step, and whether the model is of any use."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from voltween.errors import InputError
 from voltween.models import dataclass_from_facts, load_model
-from voltween.storage import existing_file, read_table
-from voltween.training.run_folder import BEST, VALIDATION, states_in, step_of_state
+from voltween.storage import existing_file, read_json, read_table
+from voltween.training.run_folder import (
+    BEST,
+    RECIPE,
+    VALIDATION,
+    states_in,
+    step_of_state,
+)
 from voltween.training.validation import StageValidation, merit
 
 _VALIDATION_COLUMNS = ("step", "stage", "dice", "correlation", "folding_percent")
@@ -31,6 +38,20 @@ class Outcome:
     validation pairs."""
     start: tuple[StageValidation, ...] = ()
     """The same for the model that training started from, if it was one."""
+    patience: int | None = None
+    """Number of validations without a better model after which training stops; None if
+    it does not."""
+    without_better: int = 0
+    """Number of validations since that of the best model."""
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether training ended before its last step because patience ran out."""
+        return (
+            self.patience is not None
+            and self.without_better >= self.patience
+            and self.last_step < self.planned_steps
+        )
 
     @property
     def is_better_than_nothing(self) -> bool | None:
@@ -54,9 +75,21 @@ class Outcome:
     def _best_in_words(self) -> str:
         text = f"The best model is {self.model}, of step {self.best_step}"
         text += f" of {self.last_step}."
+        if self.stopped_early:
+            return f"{text} {self._end_in_words}"
         if self.last_step < self.planned_steps:
             text += f" {self.planned_steps} steps were planned."
         return text
+
+    @property
+    def _end_in_words(self) -> str:
+        times = "validation" if self.without_better == 1 else "validations in a row"
+        return (
+            f"Training stopped early, before step {self.planned_steps}: "
+            f"{self.without_better} {times} found no better model (patience "
+            f"{self.patience}). To go on after step {self.last_step}, repeat the "
+            f"command with a higher --patience, such as {2 * self.without_better}."
+        )
 
     @property
     def _figures_in_words(self) -> str:
@@ -104,29 +137,54 @@ def read_outcome(run: Path) -> Outcome:
             about=path, expected="a model that training wrote", got="another one"
         ) from error
     steps = [step_of_state(state) for state in states_in(run)]
+    validated = _validations(run)
     return Outcome(
-        path, best_step, max([best_step, *steps]), planned, stages, _start(run)
+        model=path,
+        best_step=best_step,
+        last_step=max([best_step, *steps]),
+        planned_steps=planned,
+        stages=stages,
+        start=validated.get(0, ()),
+        patience=_patience(run),
+        without_better=sum(step > best_step for step in validated),
     )
 
 
-def _start(run: Path) -> tuple[StageValidation, ...]:
-    """Validation of step 0, which a training has that starts from a model."""
+def _patience(run: Path) -> int | None:
+    """The patience with which the run went on last."""
+    path = run / RECIPE
+    if not path.exists():
+        return None
+    facts = read_json(path, "the recipe of a training")
+    try:
+        patience = facts["recipe"]["training"]["patience"]
+    except (KeyError, TypeError):  # of an earlier version
+        return None
+    return patience if isinstance(patience, int) else None
+
+
+def _validations(run: Path) -> dict[int, tuple[StageValidation, ...]]:
+    """The stages of every validation by its step; 0 is a model to start from."""
     path = run / VALIDATION
     if not path.exists():
-        return ()
+        return {}
     table = read_table(path, "the validation of a training", _VALIDATION_COLUMNS)
+    found: dict[int, tuple[StageValidation, ...]] = {}
     try:
-        return tuple(
-            StageValidation(
-                stage=row["stage"],
-                dice=float(row["dice"]) if row["dice"] else None,
-                correlation=float(row["correlation"]),
-                folding_percent=float(row["folding_percent"]),
-            )
-            for row in table.rows
-            if row["step"] == "0"
-        )
+        for row in table.rows:
+            step = int(row["step"])
+            found[step] = (*found.get(step, ()), _stage(row))
     except ValueError as error:
         raise InputError(
             about=path, expected="numbers of a validation", got="something else"
         ) from error
+    return found
+
+
+def _stage(row: Mapping[str, str]) -> StageValidation:
+    return StageValidation(
+        stage=row["stage"],
+        dice=float(row["dice"]) if row["dice"] else None,
+        correlation=float(row["correlation"]),
+        folding_percent=float(row["folding_percent"]),
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from voltween import io
 from voltween.cohorts import Case
@@ -23,6 +24,12 @@ Notes = dict[str, str]
 FLOW_MULTIPLIER = 10.0
 """Flow multiplier of dense subnetworks in new trainings. Flows grow faster than with
 the paper's 1, and the Dice after equal steps is better (docs/experiments.md)."""
+
+UNKNOWN_TISSUES = (
+    "write one if structures look alike in scans, such as left and right, or parts of "
+    "the cortex"
+)
+"""The note on the table of tissues of a cohort, which nobody else can know."""
 
 _MOST_VOXELS = 128**3
 _MOST_VOXELS_WITHOUT_GPU = 64 * 80 * 80
@@ -147,16 +154,27 @@ def covered_region(fingerprint: CohortFingerprint) -> Region:
     """The region of the scans that a canonical grid should cover."""
     field_mm = np.array(fingerprint.field_of_view_mm.usual)
     body_mm = np.minimum(field_mm, np.array(fingerprint.foreground_mm.usual) * _MARGIN)
-    share = float(body_mm.prod() / field_mm.prod())
-    # Of label maps, the foreground of the scans to come is not known.
-    is_small = share < _SMALL_FOREGROUND and not fingerprint.without_scan
-    r, a, s = (float(mm) for mm in (body_mm if is_small else field_mm))
-    return Region(
-        (r, a, s),
-        "foreground" if is_small else "grid centre",
-        f"the foreground with a margin takes {share:.0%} of "
-        f"the field of view; below {_SMALL_FOREGROUND:.0%} the grid is placed on it",
-    )
+    placement, reason = _placement(body_mm, field_mm, fingerprint)
+    r, a, s = (float(mm) for mm in (body_mm if placement == "foreground" else field_mm))
+    return Region((r, a, s), placement, reason)
+
+
+def _placement(
+    body_mm: Float[np.ndarray, " 3"],
+    field_mm: Float[np.ndarray, " 3"],
+    fingerprint: CohortFingerprint,
+) -> tuple[Placement, str]:
+    """Where the grid lies on a scan, and the reason."""
+    if bare := fingerprint.without_scan:
+        return "grid centre", (
+            f"{bare} of {fingerprint.cases} training cases have a label map and no "
+            "scan: the foreground of the scans to come is not known"
+        )
+    share = round(float(body_mm.prod() / field_mm.prod()), 2)  # as the reason says it
+    takes = f"the foreground with a margin takes {share:.0%} of the field of view"
+    if share < _SMALL_FOREGROUND:
+        return "foreground", f"{takes}, less than {_SMALL_FOREGROUND:.0%}"
+    return "grid centre", f"{takes}, {_SMALL_FOREGROUND:.0%} or more"
 
 
 def _grid(
@@ -177,6 +195,11 @@ def _intensities(
     fingerprint: CohortFingerprint,
 ) -> tuple[tuple[float, float] | None, Notes]:
     """The Hounsfield window of CT; None for intensity percentiles."""
+    if fingerprint.without_scan == fingerprint.cases:
+        return None, {
+            "preprocessing.intensity_percentiles": "label maps have no intensities; "
+            "synthesized scans are scaled by their own"
+        }
     if not fingerprint.is_ct:
         return None, {
             "preprocessing.intensity_percentiles": "used because fewer than 90 % of "
@@ -208,7 +231,7 @@ def _cascade(
     )
     return cascade, {
         "cascade.stages": reason,
-        "cascade.levels": "the coarsest side keeps at least "
+        "cascade.levels": f"{_MOST_LEVELS}, or as many as leave the coarsest side "
         f"{_FEWEST_COARSEST_VOXELS} voxels",
         "cascade.flow_multiplier": "10 was better than 1 after equal steps in trials",
     }
@@ -245,7 +268,7 @@ def _synthesis(
     fingerprint: CohortFingerprint, cascade: CascadeConfig
 ) -> tuple[TrainConfig, Notes]:
     """The training on label maps, for cohorts in which scans are missing."""
-    overlap, reason = _overlap(cascade), "all that is learned: the structures fit"
+    overlap = overlap_weights(cascade)
     pairs, pairs_reason = _validation_pairs(fingerprint.splits["val"])
     training = replace(
         SYNTHESIS_TRAINING,
@@ -255,17 +278,18 @@ def _synthesis(
     return training, {
         "training.synthesis.share": f"{fingerprint.without_scan} of "
         f"{fingerprint.cases} training cases have a label map and no scan",
-        "training.synthesis.tissues": "write one if structures look alike in scans, "
-        "such as left and right, or parts of the cortex",
+        "training.synthesis.tissues": UNKNOWN_TISSUES,
         "training.synthesis.unlabeled": '"dark" if maps label all that scans show',
-        "training.objective.overlap": reason,
+        "training.objective.overlap": "all that is learned: the structures fit",
         "training.validation_pairs": pairs_reason,
     }
 
 
-def _overlap(cascade: CascadeConfig) -> tuple[float, ...]:
-    """Weights of the overlap: of the last and of the affine stage."""
-    return (2.0, *(0.0,) * (cascade.stages.count("D") - 1), 0.5)
+def overlap_weights(cascade: CascadeConfig) -> tuple[float, ...]:
+    """Weights of the overlap: of the last dense and of the affine stage."""
+    of_dense = (2.0, *(0.0,) * len(cascade.dense_stage_names))
+    of_affine = (0.5,) if "A" in cascade.stages else ()
+    return (*of_dense[: len(cascade.dense_stage_names)], *of_affine)
 
 
 def _validation_pairs(cases: int) -> tuple[int, str]:
@@ -273,15 +297,16 @@ def _validation_pairs(cases: int) -> tuple[int, str]:
     if pairs == 0:
         reason = "not used, as pairs need two `val` cases: the last model is kept"
         return _MOST_VALIDATION_PAIRS, reason
-    reason = f"{cases} `val` cases make {pairs} ordered pairs"
-    return min(pairs, _MOST_VALIDATION_PAIRS), reason
+    used = min(pairs, _MOST_VALIDATION_PAIRS)
+    which = "" if used == pairs else f", of which {used} are drawn"
+    return used, f"{cases} `val` cases make {pairs} ordered pairs{which}"
 
 
 def _objective(
     fingerprint: CohortFingerprint, cascade: CascadeConfig
 ) -> tuple[Objective, Notes]:
     if fingerprint.is_labeled:
-        overlap = _overlap(cascade)
+        overlap = overlap_weights(cascade)
         reason = (
             "weak supervision of the last and the affine stage, as every training case "
             "has labels; [] trains on images only"

@@ -195,7 +195,8 @@ class RunFolder:
         )
 
     def _check_recipe(self, stored: dict[str, Any]) -> None:
-        different = different_settings(_with_new_settings(stored), self._recipe)
+        known = _with_patience(_with_new_settings(stored), self._recipe)
+        different = different_settings(known, self._recipe)
         if different:
             raise InputError(
                 about=self.path,
@@ -262,6 +263,16 @@ def _with_new_settings(stored: dict[str, Any]) -> dict[str, Any]:
     except (KeyError, TypeError, InputError):  # a setting that no longer exists
         return stored
     return stored | json.loads(json.dumps(facts, default=str))
+
+
+def _with_patience(stored: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
+    """The recipe of a run with the patience of another one.
+
+    Patience decides how many steps are taken and changes none of them: a run that ran
+    out of it goes on with more.
+    """
+    patience = {k: v for k, v in recipe["training"].items() if k == "patience"}
+    return stored | {"training": stored["training"] | patience}
 
 
 def _load_optimizer(

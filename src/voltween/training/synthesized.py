@@ -44,7 +44,7 @@ def synthesized_pairs(
             got=0,
         )
     store = CaseStore(recipe, cache, read_tissues(config.synthesis.tissues))
-    synthesizer = store.synthesizer(cases_of_split(cases, "train"))
+    synthesizer = store.synthesizer(cases_of_split(cases, "train", fewest=1))
     for place in range(count):
         rng = np.random.default_rng([config.seed, 1, place])
         rng.uniform()  # which decides whether a pair of a training is synthesized
