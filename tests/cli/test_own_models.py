@@ -147,6 +147,31 @@ def test_options_for_another_network_than_the_models_are_named(
     assert not (tmp_path / "run").exists()
 
 
+def test_an_option_that_weights_make_up_for_is_not_blamed(
+    manifest, folder, tmp_path, capsys
+):
+    """Flows of another multiplier are the same flows."""
+    line = words("train", manifest, "--fine-tune", "small", "--out", tmp_path / "run")
+    with pytest.raises(SystemExit):
+        main([*line, "--channels", "4", "--flow-multiplier", "3"])
+    error = capsys.readouterr().err
+    assert "--channels: expected the network of small" in error
+    assert "got channels 4, not 2: leave" in error
+
+
+def test_options_are_not_blamed_for_an_edited_plan(manifest, folder, tmp_path, capsys):
+    path = tmp_path / "plan.toml"
+    main(words("plan", manifest, "--like", "small", "--out", path))
+    text = path.read_text("utf-8")
+    path.write_text(text.replace("cascade.channels = 2", "cascade.channels = 4"))
+    with pytest.raises(SystemExit):
+        main(words("train", path, "--out", tmp_path / "run", "--shape", 16, 16, 16))
+    error = capsys.readouterr().err
+    assert "small: expected a model with the network of this training" in error
+    assert "channels 2, not 4" in error
+    assert "--network, --shape and options of the cascade" in error
+
+
 def test_a_plan_whose_network_was_edited_gets_that_of_the_model_again(
     manifest, folder, tmp_path, monkeypatch
 ):

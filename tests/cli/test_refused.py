@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from support.cohorts import write_cohort
@@ -10,7 +11,7 @@ from support.downloads import folder as write_own_scans
 from support.phantoms import phantom
 from voltween import io
 from voltween.cli import bids_main
-from voltween.spatial import Affine
+from voltween.spatial import Affine, Points
 
 CONTRADICTIONS = {
     "jobs without --slurm": ("--jobs", 2),
@@ -62,6 +63,20 @@ def apply(at):
     io.write(Affine.identity(), at / "t.h5")
     files = [at / "fixed.nii.gz", at / "moving.nrrd"]
     return ["apply", "--transform", at / "t.h5", "--", *files]
+
+
+def apply_with(name, text=None):
+    """Applies a transform to whole files, and to one last that is none."""
+
+    def command(at):
+        words = apply(at)
+        io.write(Points(np.zeros((1, 3))), at / "points.csv")
+        if text is not None:
+            (at / name).write_text(text)
+        return [*words, at / "points.csv", at / name]
+
+    command.__name__ = f"apply with {name}"
+    return command
 
 
 def bids_app(at):
@@ -136,6 +151,10 @@ OWN = [
     (apply, ("--onto", "nothing.nii.gz")),
     (apply, ("--onto", "START", "--labels", "--interpolation", "linear")),
     (apply, ("--onto", "START", "--labels", "--turn-vectors")),
+    (apply_with("damaged.nii.gz", "no scan"), ("--onto", "START")),
+    (apply_with("damaged.csv", "a,b"), ("--onto", "START")),
+    (apply_with("missing.nii.gz"), ("--onto", "START")),
+    (apply_with("missing.stl"), ("--onto", "START")),
 ]
 
 

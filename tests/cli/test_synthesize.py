@@ -5,9 +5,11 @@ import shutil
 import numpy as np
 import pytest
 
-from support.cohorts import blob, write_cohort, write_label_maps
+from support.cohorts import blob, write_cohort, write_ct_cohort, write_label_maps
 from voltween import io
 from voltween.cli import main
+from voltween.cli.synthesize import Synthesize
+from voltween.cohorts import read_manifest
 from voltween.spatial import LabelMap
 
 FILES = {
@@ -30,6 +32,15 @@ def test_pairs_of_images_and_labels_from_a_manifest(write, tmp_path, capsys):
     main([*words, "--out", str(tmp_path / "two"), "--seed", "7"])
     other = io.read(tmp_path / "two" / "pair002" / "moving.nii.gz")
     assert not np.array_equal(other.data, image.data)
+
+
+def test_scans_of_ct_keep_their_window(tmp_path):
+    """Their surroundings are shown in a part of the pairs, scaled as in a training."""
+    manifest = write_ct_cohort(tmp_path)
+    command = Synthesize(manifest, tmp_path / "out")
+    recipe = command._planned(read_manifest(manifest))
+    assert recipe.training.synthesis.share == 1
+    assert recipe.preprocessing.hounsfield_window is not None
 
 
 def test_pairs_of_one_map_and_of_a_folder_of_maps(tmp_path, capsys):

@@ -75,6 +75,16 @@ class TestFingerprint:
         io.write(Image((image.data + 1024) * 0.3, image.grid), tmp_path / "image2.nrrd")
         assert not measure(manifest).is_ct
 
+    def test_label_maps_without_a_scan_have_no_say_in_intensities(self, ct, tmp_path):
+        manifest = write_ct_cohort(tmp_path)
+        lines = manifest.read_text().replace("case1,image1.nrrd,", "case1,,")
+        manifest.write_text(lines)
+        found = measure_fingerprint(read_manifest(manifest, may_lack_scans=True))
+        assert (found.cases, found.without_scan) == (4, 1)
+        assert found.is_ct
+        assert found.lowest[1] < -900
+        assert found.intensities == pytest.approx(ct[1].intensities, abs=20)
+
     def test_constant_scans_are_named(self, tmp_path):
         manifest = write_ct_cohort(tmp_path)
         grid = io.read(tmp_path / "image1.nrrd").grid

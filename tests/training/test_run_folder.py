@@ -162,6 +162,13 @@ class TestStates:
         with pytest.raises(InputError, match="steps 6, not 7"):
             other.resume(network, optimizer)
 
+    def test_a_run_that_states_no_training_is_refused(
+        self, network, optimizer, tmp_path
+    ):
+        RunFolder(tmp_path, {"steps": 6}, 2).save_state(network, optimizer, Progress(2))
+        with pytest.raises(InputError, match="a run of the same recipe"):
+            RunFolder(tmp_path, FACTS, 2).resume(network, optimizer)
+
 
 class TestBestModel:
     def test_a_better_one_that_cannot_be_written_leaves_the_old_one(

@@ -26,7 +26,7 @@ from voltween.spatial import (
     resample_channels,
     with_spacing,
 )
-from voltween.storage import check_is_no_input, folder_of, naming
+from voltween.storage import check_is_no_input, existing_file, folder_of, naming
 
 _MIXING = "linear", "cubic"
 _OF_POSITIONS = ["frame"]
@@ -105,6 +105,8 @@ class Apply:
         for source, target in zip(inputs, outputs, strict=True):
             check_is_no_input(target)
             _check_name(source, target)
+        for source in inputs:
+            self._check_input(source)
         is_folder = outputs != [self.out]
         with folder_of(outputs[0]) if is_folder else nullcontext():
             named = read_transforms(words)
@@ -155,6 +157,17 @@ class Apply:
             raise InputError(
                 about="--turn-vectors", expected="vectors", got="a label map"
             )
+
+    def _check_input(self, source: Path) -> None:
+        """Checks an input as far as its first bytes tell; points are read."""
+        if io.is_surface_file(source):
+            existing_file(source)
+        elif io.is_points_file(source):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it is read once more
+                io.read_points(source, self.frame)
+        else:
+            io.check_header(source)
 
     def _map_points(self, named: NamedTransform, source: Path, target: Path) -> None:
         mapping = named.transform.map_positions

@@ -24,6 +24,7 @@ from .reading import read as read
 from .reading import read_channels as read_channels
 from .reading import read_labels as read_labels
 from .reading import structure_names as structure_names
+from .size import check_header as check_header
 from .size import grid_by_header as grid_by_header
 from .size import is_series as is_series
 from .surfaces import SURFACE_SUFFIXES as SURFACE_SUFFIXES

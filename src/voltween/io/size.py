@@ -28,13 +28,30 @@ def grid_by_header(path: PathLike) -> Grid | None:
     return None if volume is None else volume.grid
 
 
+def check_header(path: PathLike) -> None:
+    """Checks that an image file can be opened, before any voxel of it is read.
+
+    Voxels that are missing at the end of a compressed file are not noticed, and of
+    DICOM only that it is there.
+
+    Raises:
+        InputError: If it is missing, or its header is not that of an image.
+    """
+    _opened(path)
+
+
 def _by_header(path: PathLike) -> VolumeFile | None:
-    location, _ = folder_and_series(path)
     try:
-        if location.is_dir() or check_file(location).kind is DICOM:
-            return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # who reads the voxels is warned
-            return open_volume(location)
+        return _opened(path)
     except (InputError, OSError):
         return None
+
+
+def _opened(path: PathLike) -> VolumeFile | None:
+    """The file of an image; None for DICOM."""
+    location, _ = folder_and_series(path)
+    if location.is_dir() or check_file(location).kind is DICOM:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # who reads the voxels is warned
+        return open_volume(location)

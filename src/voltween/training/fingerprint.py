@@ -100,6 +100,8 @@ class _ScanFacts:
     offset: float
     intensities: Float[np.ndarray, " 3"]
     is_ct: bool
+    is_of_scan: bool
+    """Whether the intensities are those of a scan, and not of a label map."""
     is_labeled: bool
     volumes_ml: dict[int, float]
 
@@ -124,11 +126,10 @@ def measure_fingerprint(
     for case in cases_of_split(cases, "train", fewest=fewest):
         on_case(case.name)
         measured.append(_measure(case))
-    is_ct = sum(scan.is_ct for scan in measured) >= _MOST_CASES * len(measured)
-    intensities = [
-        scan.intensities - (scan.offset if is_ct else 0) for scan in measured
-    ]
-    lowest = [scan.lowest for scan in measured]
+    bright = [scan for scan in measured if scan.is_of_scan] or measured
+    is_ct = sum(scan.is_ct for scan in bright) >= _MOST_CASES * len(bright)
+    intensities = [scan.intensities - (scan.offset if is_ct else 0) for scan in bright]
+    lowest = [scan.lowest for scan in bright]
     splits = Counter(case.split for case in cases)
     return CohortFingerprint(
         splits={split: splits[split] for split in SPLITS},
@@ -217,6 +218,7 @@ def _measure(case: Case) -> _ScanFacts:
             image, labels, None if is_ct else foreground.threshold
         ),
         is_ct=is_ct,
+        is_of_scan=case.has_scan,
         is_labeled=labels is not None,
         volumes_ml={} if labels is None else _volumes_ml(labels),
     )

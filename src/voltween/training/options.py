@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from voltween.cohorts import cases_of_split, read_manifest
 from voltween.errors import InputError
-from voltween.models import different_settings, in_one_line
+from voltween.models import in_one_line
 from voltween.networks import (
     CascadeConfig,
     NetworkConfig,
@@ -18,7 +18,7 @@ from voltween.networks import (
 from voltween.preprocessing import Placement, Preprocessing
 from voltween.training.fine_tuning import fine_tuned
 from voltween.training.fingerprint import measure_fingerprint
-from voltween.training.initial_network import has_weights_for
+from voltween.training.initial_network import has_weights_for, other_settings
 from voltween.training.model_references import reference_of
 from voltween.training.objective import SUPERVISED
 from voltween.training.overrides import overridden
@@ -178,7 +178,9 @@ def _check_start(
         return
     if has_weights_for(start, plan.cascade):
         return
-    differences = different_settings(plan.cascade, planned.cascade)
+    if not has_weights_for(start, planned.cascade):
+        return  # the plan is at fault, which the start of the training tells
+    differences = other_settings(plan.cascade, planned.cascade)
     raise InputError(
         about=_as_typed(given),
         expected=f"the network of {start}, whose weights this training starts from",

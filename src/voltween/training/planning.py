@@ -195,21 +195,25 @@ def _intensities(
     fingerprint: CohortFingerprint,
 ) -> tuple[tuple[float, float] | None, Notes]:
     """The Hounsfield window of CT; None for intensity percentiles."""
-    if fingerprint.without_scan == fingerprint.cases:
-        return None, {
-            "preprocessing.intensity_percentiles": "label maps have no intensities; "
-            "synthesized scans are scaled by their own"
-        }
     if not fingerprint.is_ct:
-        return None, {
-            "preprocessing.intensity_percentiles": "used because fewer than 90 % of "
-            "the scans look like CT; if they are CT, set hounsfield_window instead"
-        }
+        return None, {"preprocessing.intensity_percentiles": _no_window(fingerprint)}
     low, _, high = (round(value, -1) for value in fingerprint.intensities)
     return (low, max(high, low + 10)), {
         "preprocessing.hounsfield_window": "CT: 2nd and 98th percentile of voxels "
         "that are denser than lung or labeled"
     }
+
+
+def _no_window(fingerprint: CohortFingerprint) -> str:
+    """The reason for intensity percentiles."""
+    if fingerprint.without_scan == fingerprint.cases:
+        return (
+            "label maps have no intensities; synthesized scans are scaled by their own"
+        )
+    return (
+        "used because fewer than 90 % of the scans look like CT; if they are CT, set "
+        "hounsfield_window instead"
+    )
 
 
 def _cascade(

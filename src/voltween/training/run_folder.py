@@ -272,7 +272,7 @@ def _with_patience(stored: dict[str, Any], recipe: dict[str, Any]) -> dict[str, 
     out of it goes on with more.
     """
     patience = {k: v for k, v in recipe["training"].items() if k == "patience"}
-    return stored | {"training": stored["training"] | patience}
+    return stored | {"training": stored.get("training", {}) | patience}
 
 
 def _load_optimizer(
