@@ -13,4 +13,5 @@ def test_a_picture_is_wide_enough_for_its_title():
     dark = (picture[:34].min(axis=-1) < 128).any(axis=0)
     first, last = np.flatnonzero(dark)[[0, -1]]
     assert last - first > 0.9 * font(16).getlength(title)
-    assert first > 0 and last < picture.shape[1] - 1
+    assert first > 0
+    assert last < picture.shape[1] - 1
