@@ -4,13 +4,16 @@
     python runs/contrasts.py measure brain_ixi/cases.csv rows.csv \
         --methods run/best.safetensors brain+accurate none+accurate
     python runs/contrasts.py show rows.csv
+    python runs/contrasts.py picture brain_ixi/cases.csv picture.png \
+        --condition "remapped 1" --methods brain-any+accurate --structures 51 52
 
 A method is a model, or "none", with +fast or +accurate for a refinement, which may be
 followed by what it compares (+accurate+MIND-SSC), or another tool by its name in
 `voltween compare`, such as greedy-nmi. "measure" adds a row per
 method, condition and pair of `val` scans, and goes on where it ended; "show" prints a
-table of the mean Dice per condition and method. Processor seconds are those of one
-thread if OMP_NUM_THREADS is 1.
+table of the mean Dice per condition and method. "picture" draws the first pair,
+before and after registration, with outlines of structures. Processor seconds are those
+of one thread if OMP_NUM_THREADS is 1.
 """
 
 import time
@@ -29,18 +32,32 @@ from shared import (
     read_rows,
     val_pairs,
     write_rows,
+    write_small_picture,
 )
 
 from refinement import CHANGES, from_0_to_1
 from voltween.baselines import TOOLS, Tool
 from voltween.cohorts import mask_by_labels
+from voltween.figures import (
+    FIXED_OUTLINE,
+    MOVED_OUTLINE,
+    Window,
+    draw_outlines,
+    find_outlines,
+    gray,
+    paint_mosaic,
+    rgb,
+    whole_views,
+)
 from voltween.metrics import dice_per_label
-from voltween.models import Model, load_model
-from voltween.refinement import WITHOUT_MODEL, Refinement, split_name
-from voltween.registration import register, settle_named
+from voltween.models import load_model
+from voltween.refinement import WITHOUT_MODEL, split_name
+from voltween.registration import Registration, register, settle_named
 from voltween.spatial import (
+    Affine,
     Grid,
     Image,
+    Transform,
     directions_to_ras,
     labels_in_common,
     resample_smoothly,
@@ -108,6 +125,53 @@ class Show:
             print(f"| {condition} |", " | ".join(means), "|")
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """Draw the first pair under a condition, before and after registration."""
+
+    manifest: Manifest
+    out: tyro.conf.Positional[Path]
+    """PNG to write."""
+    condition: str
+    methods: tuple[str, ...] = ("brain-any",)
+    """Models with refinements; other tools are not drawn."""
+    structures: tuple[int, ...] = ()
+    """Labels that are outlined: fixed orange, moved blue on top of it."""
+    side: int = 160
+    """Pixels along the longest side of the fixed scan."""
+
+    def run(self) -> None:
+        """Register and draw."""
+        _, fixed, moving = next(val_pairs(self.manifest, 1))
+        pair = CONDITIONS[self.condition](fixed, moving)
+        transforms: dict[str, Transform] = {}
+        for name in self.methods:
+            result = _registering(name)(*pair)
+            transforms.setdefault("before", result.tweening["before"])
+            transforms[name.replace("+accurate", "")] = result.fixed_to_moving
+        scans = (pair[0], fixed[1]), (pair[1], moving[1])
+        columns = {"fixed": self._column(scans[:1], Affine.identity())}
+        for name, transform in transforms.items():
+            columns[name] = self._column(scans, transform)
+        write_small_picture(paint_mosaic("", columns), self.out)
+
+    def _column(self, scans: Sequence[LabeledScan], transform: Transform):
+        """Sections of the last scan, with the outlines of all, of which one moves."""
+        (fixed, labels), (shown, moving_labels) = scans[0], scans[-1]
+        window, panels = Window.of(shown), []
+        for view in whole_views(fixed.grid, self.side):
+            panel = gray(view.gray(shown, transform, window=window))
+            sides = [(view.labels(labels), FIXED_OUTLINE)]
+            if len(scans) > 1:
+                moved = view.labels(moving_labels, transform)
+                sides.append((moved, MOVED_OUTLINE))
+            for section, color in sides:
+                edges = find_outlines(section, self.structures)
+                panel = draw_outlines(panel, edges, np.array(rgb(color)))
+            panels.append(panel)
+        return panels
+
+
 _KEY = ("method", "condition", "fixed", "moving")
 
 
@@ -129,16 +193,21 @@ def _method(name: str) -> Answer:
     """What a name stands for: a tool, or a model and its refinement."""
     if name in TOOLS:
         return partial(_by_tool, TOOLS[name])
+    return partial(_by_voltween, _registering(name))
+
+
+def _registering(name: str) -> Callable[[Image, Image], Registration]:
+    """A registration by a model and its refinement."""
     base, named = split_name(name)
     model = None if base == WITHOUT_MODEL else load_model(base)
-    return partial(_by_voltween, model, settle_named(base, named))
+    return partial(register, model=model, refinement=settle_named(base, named))
 
 
 def _by_voltween(
-    model: Model | None, refinement: Refinement | None, images: Pair, truth: Truth
+    registering: Callable[[Image, Image], Registration], images: Pair, truth: Truth
 ) -> Row:
     start = time.process_time()
-    result = register(*images, model=model, refinement=refinement)
+    result = registering(*images)
     seconds = time.process_time() - start
     return {
         "dice": round(final_dice(result, truth[0][1], truth[1][1]), 5),
@@ -225,4 +294,6 @@ def _conditions() -> Iterator[tuple[str, Callable[[LabeledScan, LabeledScan], Pa
 CONDITIONS = dict(_conditions())
 
 if __name__ == "__main__":
-    tyro.extras.subcommand_cli_from_dict({"measure": Measure, "show": Show}).run()
+    tyro.extras.subcommand_cli_from_dict(
+        {"measure": Measure, "show": Show, "picture": Drawing}
+    ).run()

@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 from jaxtyping import Float
+from PIL import Image as Picture
 from scipy.spatial.transform import Rotation
 
 from voltween.cohorts import (
@@ -20,6 +21,7 @@ from voltween.cohorts import (
     ordered_pairs,
     read_manifest,
 )
+from voltween.figures import FIXED_OUTLINE, MOVED_OUTLINE, rgb
 from voltween.models import load_model
 from voltween.networks import CascadeConfig
 from voltween.preprocessing import Preprocessing
@@ -33,6 +35,9 @@ Manifest = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MANIFEST
 LabeledScan = tuple[Image, LabelMap]
 
 PAIRS = 200  # of `val` cases, on which small networks are measured
+_GRAYS = 40  # of a small picture
+_OUTLINES = FIXED_OUTLINE, MOVED_OUTLINE, "#ffa500"
+
 SHAPE = (32, 32, 32)
 PREPROCESSING = Preprocessing(SHAPE, (2.0, 2.0, 2.0))
 AUGMENTATION = Augmentation(
@@ -126,6 +131,19 @@ def measure_best(cases: Sequence[Case], recipe: Recipe, best: Path, cache: Path)
     network = load_model(best).network
     figures = measure_stages(network, samples, pairs)
     return stage_means(figures, recipe.network.stage_names)
+
+
+def write_small_picture(picture: Picture.Image, path: Path) -> None:
+    """Writes a PNG in 40 grays and the colors of outlines and letters.
+
+    It is a third as large as one of all colors.
+    """
+    grays = np.linspace(0, 255, _GRAYS).astype(int).repeat(3).tolist()
+    colors = [round(255 * c) for name in _OUTLINES for c in rgb(name)]
+    palette = Picture.new("P", (1, 1))
+    palette.putpalette(grays + colors)
+    few = picture.quantize(palette=palette, dither=Picture.Dither.NONE)
+    few.save(path, optimize=True)
 
 
 def write_rows(rows: Sequence[dict], path: Path) -> None:

@@ -3,6 +3,7 @@
     python runs/templates.py MANIFEST WORK OUT.csv --method voltween --cases 6
     python runs/templates.py MANIFEST WORK OUT.csv --method ants
     python runs/templates.py MANIFEST WORK OUT.csv --show
+    python runs/templates.py MANIFEST WORK OUT.csv --picture FILE.png
 
 The first `train` cases of the manifest, three rounds, no start. Every round registers
 all scans to its template; the labels, moved by these transforms, are compared for every
@@ -11,7 +12,8 @@ pair of scans (mean Dice over the labels that both have). `voltween` is the comm
 `build_template`, called with one iteration per round so that its transforms can be
 read, on scans scaled to 0..1. Processor seconds are of one thread (set OMP_NUM_THREADS
 and ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS to 1), without imports, and add up over the
-rounds. WORK keeps the templates.
+rounds. WORK keeps the templates; "--picture" draws those of both methods, beside the
+first scan, through the middle of ours, or "--at" so many mm from it.
 """
 
 import argparse
@@ -24,16 +26,19 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from shared import read_rows
+from shared import read_rows, write_small_picture
 
 from voltween import io
 from voltween.cohorts import Case, cases_of_split, read_manifest, write_manifest
+from voltween.figures import PLANES, gray, paint_mosaic, plane_view
 from voltween.metrics import dice_per_label
-from voltween.registration import RECORD
+from voltween.refinement.presets import choose_refinement
+from voltween.registration import RECORD, register
 from voltween.spatial import Grid, LabelMap, Transform, labels_in_common
 from voltween.storage import read_json
 
 ROUNDS = 3
+_SIDE = 160  # pixels, of a section in the picture
 Row = dict[str, str | float]
 
 
@@ -139,12 +144,17 @@ def main() -> None:
     parser.add_argument("--name", help="name in the table; if not given, the method's")
     parser.add_argument("--cases", type=int, default=6)
     parser.add_argument("--show", action="store_true")
+    parser.add_argument("--picture", type=Path, help="PNG of the templates in WORK")
+    parser.add_argument("--at", type=float, nargs=3, default=(0, 0, 0), metavar="MM")
     parser.add_argument("words", nargs="*", help="further options of the command")
     options = parser.parse_args()
     if options.show:
         show(options.out)
         return
     cases = cases_of_split(read_manifest(options.manifest), "train")[: options.cases]
+    if options.picture:
+        draw(cases[0], options.work, options)
+        return
     rounds = (
         ants_rounds(cases, options.work)
         if options.method == "ants"
@@ -175,6 +185,30 @@ def show(path: Path) -> None:
             f"| {row['method']} | {row['round']} | {dice:.3f} | {worst:.3f} | "
             f"{seconds:.0f} |"
         )
+
+
+def draw(first: Case, work: Path, options: argparse.Namespace) -> None:
+    """Draws a scan, the affine and the last template, and the last one of ANTs.
+
+    The sections of all go through the same place, which rigid registrations find.
+    """
+    template = work / "template"
+    ours = io.read(template / "template.nii.gz")
+    images = {
+        "first scan": io.read(first.image),
+        "affine (round 0)": io.read(template / "rounds" / "0" / "template.nii.gz"),
+        "voltween template": ours,
+        "antspyx": template_of(work, ROUNDS + 1),
+    }
+    middle_mm = ours.grid.center_mm + options.at
+    rigid = choose_refinement("fast", has_model=False, transform="rigid")
+    columns = {}
+    for name, image in images.items():
+        found = register(ours, image, model=None, refinement=rigid).fixed_to_moving
+        (place_mm,) = found.map_positions(middle_mm[None])
+        views = [plane_view(p, image.grid, place_mm, pixels=_SIDE) for p in PLANES]
+        columns[name] = [gray(view.gray(image)) for view in views]
+    write_small_picture(paint_mosaic("", columns), options.picture)
 
 
 if __name__ == "__main__":

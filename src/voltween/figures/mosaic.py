@@ -40,10 +40,12 @@ def tweening_picture(
 def paint_mosaic(title: str, columns: dict[str, list[Colors]]) -> Picture.Image:
     """The columns side by side, with headings above and the sides named inside.
 
-    Without a title there is no space for one.
+    Without a title there is no space for one. Columns are as wide as the title needs.
     """
     first, *_ = columns.values()
-    width = max(_LEAST_COLUMN_PIXELS, *(each.shape[1] for each in first)) + _GAP_PIXELS
+    for_title = int(font(16).getlength(title) / len(columns))
+    sections = (each.shape[1] for each in first)
+    width = max(_LEAST_COLUMN_PIXELS, for_title, *sections) + _GAP_PIXELS
     heights = [section.shape[0] + _GAP_PIXELS for section in first]
     top = (_TITLE_PIXELS if title else 0) + _HEADING_PIXELS
     size = (width * len(columns) + _GAP_PIXELS, top + sum(heights))
