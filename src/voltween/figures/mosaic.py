@@ -44,8 +44,8 @@ def paint_mosaic(title: str, columns: dict[str, list[Colors]]) -> Picture.Image:
     """
     first, *_ = columns.values()
     for_title = int(font(16).getlength(title) / len(columns))
-    sections = (each.shape[1] for each in first)
-    width = max(_LEAST_COLUMN_PIXELS, for_title, *sections) + _GAP_PIXELS
+    widths = [section.shape[1] for section in first]
+    width = max(_LEAST_COLUMN_PIXELS, for_title, *widths) + _GAP_PIXELS
     heights = [section.shape[0] + _GAP_PIXELS for section in first]
     top = (_TITLE_PIXELS if title else 0) + _HEADING_PIXELS
     size = (width * len(columns) + _GAP_PIXELS, top + sum(heights))
