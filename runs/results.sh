@@ -39,5 +39,5 @@ voltween compare "$data/brain_ixi/cases.csv" --max-pairs 6 --keep-transforms \
     )model:brain+accurate+features,model:none+accurate+features" \
   --out "$out/brain"
 voltween compare "$data/headneck_ct/cases.csv" --max-pairs 6 --keep-transforms \
-  --methods "identity,centres,greedy,convexadam,$(models headneck)" \
+  --methods "identity,centres,ants-syn,greedy,convexadam,$(models headneck)" \
   --out "$out/headneck"

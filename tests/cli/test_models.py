@@ -7,15 +7,14 @@ from support.commands import run_here
 
 @pytest.fixture(name="facts")
 def facts_fixture(monkeypatch, tmp_path, capsys):
-    """What `voltween models` prints of every model, by its name, without line ends."""
+    """What `voltween models` prints of every model, by its name, in one line."""
     monkeypatch.setenv("VOLTWEEN_MODELS", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "2000")
     assert run_here("models") == 0
     found, name = {}, ""
     for line in capsys.readouterr().out.splitlines():
         cells = [cell.strip() for cell in line.strip("│┃ ").split("│")]
         name = cells[0] if len(cells) > 1 and cells[0] else name
-        found[name] = found.get(name, "") + cells[-1] + "\n"
+        found[name] = found.get(name, "") + cells[-1] + " "
     return found
 
 
