@@ -1,6 +1,7 @@
 """Registration by learned features: computed once, in their place, recorded."""
 
 import json
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from support.heads import head
 from support.scans import tiny_features, tiny_model
 from voltween import models
-from voltween.errors import FitWarning, InputError
+from voltween.errors import AssumptionWarning, FitWarning, InputError
 from voltween.models import FeatureModel
 from voltween.models.choice import Choice
 from voltween.refinement import FEATURES, AffineLevel, Level, Refinement
@@ -153,3 +154,17 @@ def test_in_any_contrast_a_model_that_knows_the_scan_goes_before(
     features = replace(model, is_for_any_contrast=True)
     pipeline._place(model.template if is_known else unlike_any_head(), features)
     assert tried == (["known"] if is_known else ["known", "tiny"])
+
+
+def test_warnings_about_the_template_are_not_told_of_the_pair(model, monkeypatch):
+    place = pipeline._place
+
+    def place_and_warn(scan, features):
+        warnings.warn("the fixed scan shows far more", AssumptionWarning, stacklevel=2)
+        return place(scan, features)
+
+    monkeypatch.setattr(pipeline, "_place", place_and_warn)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pipeline._describe("moving", model.template, model)
+    assert model.runs == 1

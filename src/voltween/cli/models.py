@@ -113,7 +113,8 @@ def _training(provenance: dict[str, Any]) -> str:
     scans = provenance.get("train_scans", len(cases) if cases is not None else "?")
     source = [text] if (text := provenance.get("data")) else []
     steps = f"{scans} scans, {provenance.get('steps', '?')} steps"
-    is_continued = provenance.get("training", {}).get("start_from") is not None
+    training = provenance.get("training")
+    is_continued = isinstance(training, dict) and training.get("start_from") is not None
     return "; ".join([*source, steps + " after earlier training" * is_continued])
 
 

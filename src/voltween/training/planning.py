@@ -164,7 +164,7 @@ def _placement(
     field_mm: Float[np.ndarray, " 3"],
     fingerprint: CohortFingerprint,
 ) -> tuple[Placement, str]:
-    """Where the grid lies on a scan, and the reason."""
+    """Chooses where the grid lies on a scan, and gives the reason."""
     if bare := fingerprint.without_scan:
         return "grid centre", (
             f"{bare} of {fingerprint.cases} training cases have a label map and no "
