@@ -31,9 +31,17 @@ def acquire(
         thickness = 1 + relative * (slice_voxels[n] - 1)
         if n == axis and thickness > 1:
             matrix = slice_matrix(side, thickness, offset) @ matrix
-        step = torch.from_numpy(matrix).to(image.dtype)
-        image = torch.tensordot(image, step, dims=([0], [1]))  # its axis becomes last
+        image = _apply_along(torch.from_numpy(matrix).to(image.dtype), image, n)
     return image
+
+
+def _apply_along(
+    matrix: Float[Tensor, "n n"], image: Float[Tensor, "i j k"], axis: int
+) -> Float[Tensor, "i j k"]:
+    """Multiplies the lines along an axis, without copying the image into an order."""
+    if axis == 0:
+        return (matrix @ image.flatten(1)).view(image.shape)
+    return matrix @ image if axis == 1 else image @ matrix.T
 
 
 def gaussian_matrix(side: int, sigma: float) -> Float[np.ndarray, "side side"]:
