@@ -4,6 +4,7 @@
     python runs/contrasts.py measure brain_ixi/cases.csv rows.csv \
         --methods run/best.safetensors brain+accurate none+accurate
     python runs/contrasts.py show rows.csv
+    python runs/contrasts.py verdicts rows.csv
     python runs/contrasts.py picture brain_ixi/cases.csv picture.png \
         --condition "remapped 1" --methods brain-any+accurate --structures 51 52
 
@@ -11,7 +12,8 @@ A method is a model, or "none", with +fast or +accurate for a refinement, which 
 followed by what it compares (+accurate+MIND-SSC), or another tool by its name in
 `voltween compare`, such as greedy-nmi. "measure" adds a row per
 method, condition and pair of `val` scans, and goes on where it ended; "show" prints a
-table of the mean Dice per condition and method. "picture" draws the first pair,
+table of the mean Dice per condition and method, and "verdicts" one of how many answers
+were called good, doubtful and failed. "picture" draws the first pair,
 before and after registration, with outlines of structures. Processor seconds are those
 of one thread if OMP_NUM_THREADS is 1.
 """
@@ -21,6 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import tyro
@@ -52,7 +55,7 @@ from voltween.figures import (
 from voltween.metrics import dice_per_label
 from voltween.models import load_model
 from voltween.refinement import WITHOUT_MODEL, split_name
-from voltween.registration import Registration, register, settle_named
+from voltween.registration import Grade, Registration, register, settle_named
 from voltween.spatial import (
     Affine,
     Grid,
@@ -116,13 +119,18 @@ class Show:
 
     def run(self) -> None:
         """One line per condition, one column per method."""
-        rows = read_rows(self.rows)
-        methods = list(dict.fromkeys(row["method"] for row in rows))
-        print("| condition |", " | ".join(methods), "|")
-        print("|---" * (len(methods) + 1) + "|")
-        for condition in dict.fromkeys(_group(row["condition"]) for row in rows):
-            means = [_mean(rows, condition, method) for method in methods]
-            print(f"| {condition} |", " | ".join(means), "|")
+        _print_table(read_rows(self.rows), _mean)
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Print how many answers were called good, doubtful and failed."""
+
+    rows: tyro.conf.Positional[Path]
+
+    def run(self) -> None:
+        """One line per condition, one column per method."""
+        _print_table(read_rows(self.rows), _grades)
 
 
 @dataclass(frozen=True)
@@ -180,13 +188,30 @@ def _group(condition: str) -> str:
     return condition.rstrip("0123456789").strip()
 
 
-def _mean(rows: Sequence[dict[str, str]], condition: str, method: str) -> str:
-    values = [
-        float(row["dice"])
-        for row in rows
-        if row["method"] == method and _group(row["condition"]) == condition
-    ]
+def _print_table(
+    rows: Sequence[dict[str, str]], cell: Callable[[Sequence[dict[str, str]]], str]
+) -> None:
+    """Prints one line per condition and one column per method."""
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    print("| condition |", " | ".join(methods), "|")
+    print("|---" * (len(methods) + 1) + "|")
+    for condition in dict.fromkeys(_group(row["condition"]) for row in rows):
+        alike = [row for row in rows if _group(row["condition"]) == condition]
+        cells = [
+            cell([row for row in alike if row["method"] == method])
+            for method in methods
+        ]
+        print(f"| {condition} |", " | ".join(cells), "|")
+
+
+def _mean(rows: Sequence[dict[str, str]]) -> str:
+    values = [float(row["dice"]) for row in rows]
     return f"{np.mean(values):.3f} (least {min(values):.3f})" if values else ""
+
+
+def _grades(rows: Sequence[dict[str, str]]) -> str:
+    grades = [row["verdict"] for row in rows]
+    return ", ".join(str(grades.count(grade)) for grade in get_args(Grade))
 
 
 def _method(name: str) -> Answer:
@@ -213,6 +238,8 @@ def _by_voltween(
         "dice": round(final_dice(result, truth[0][1], truth[1][1]), 5),
         "folding_percent": result.folding_percent,
         "processor_seconds": round(seconds, 2),
+        "verdict": result.verdict.grade,
+        "similarity": round(result.verdict.evidence.similarity, 4),
     }
 
 
@@ -226,6 +253,8 @@ def _by_tool(tool: Tool, images: Pair, truth: Truth) -> Row:
         "dice": round(mean_dice({label: per_label[label] for label in shared}), 5),
         "folding_percent": "",
         "processor_seconds": round(used.processor_seconds, 2),
+        "verdict": "",
+        "similarity": "",
     }
 
 
@@ -295,5 +324,10 @@ CONDITIONS = dict(_conditions())
 
 if __name__ == "__main__":
     tyro.extras.subcommand_cli_from_dict(
-        {"measure": Measure, "show": Show, "picture": Drawing}
+        {
+            "measure": Measure,
+            "show": Show,
+            "verdicts": Verdicts,
+            "picture": Drawing,
+        }
     ).run()

@@ -8,10 +8,12 @@ from scipy.spatial.transform import Rotation
 
 from support.scans import smooth_field
 from support.textured import GRID, head, shift
+from voltween.losses import mean_squared_error as mse
+from voltween.refinement import ACCURATE
 from voltween.registration import register
 from voltween.registration.judge import Judge
 from voltween.registration.result import TweeningStage
-from voltween.registration.usual import usual_of
+from voltween.registration.usual import answer_of, usual_of
 from voltween.registration.verdict import Evidence, gather_evidence, pass_verdict
 from voltween.spatial import Affine
 
@@ -80,6 +82,35 @@ def test_a_transform_that_may_not_bend_is_measured_against_others_that_may_not()
     assert pass_verdict(evidence, USUAL, answer="network").grade == "failed"
     lost = replace(GOOD, similarity_before=0.1, similarity=USUAL.unbent.lost - 0.01)
     assert pass_verdict(lost, USUAL, answer="unbent").grade == "failed"
+
+
+def test_across_contrasts_answers_are_doubted_before_they_are_called_failed():
+    between = replace(GOOD, similarity_before=0.1, similarity=0.25, sign=-0.9)
+    assert pass_verdict(between, USUAL, answer="refined").grade == "failed"
+    verdict = pass_verdict(between, USUAL, answer="across contrasts")
+    assert verdict.grade == "doubtful"
+    (reason,) = verdict.reasons  # that bright and dark are exchanged is none
+    assert "as scans of two contrasts often are" in reason
+    lost = replace(between, similarity=0.15)
+    assert pass_verdict(lost, USUAL, answer="across contrasts").grade == "failed"
+
+
+@pytest.mark.parametrize(
+    ("changes", "answer"),
+    [
+        ({}, "refined"),
+        ({"similarity": "MIND-SSC"}, "across contrasts"),
+        ({"similarity": "features"}, "refined"),
+        (
+            {"similarity": "features", "beside_features": "mutual information"},
+            "across contrasts",
+        ),
+        ({"similarity": mse}, "refined"),
+    ],
+)
+def test_what_is_compared_says_how_an_answer_was_found(changes, answer):
+    assert answer_of(replace(ACCURATE, **changes)) == answer
+    assert answer_of(None) == "network"
 
 
 def turned(degrees):

@@ -15,6 +15,7 @@ from voltween.process import Used, installed_version
 from voltween.refinement import WITHOUT_MODEL, Refinement, split_name
 from voltween.registration import (
     Criterion,
+    answer_of,
     register,
     register_by_network,
     settle_named,
@@ -105,7 +106,7 @@ def model_method(name: str, model: str, *, device: str = "cpu") -> Method:
         name,
         lambda: load_registering(file, device, refinement),
         facts,
-        criterion=Criterion(file, "network" if refinement is None else "refined"),
+        criterion=Criterion(file, answer_of(refinement)),
     )
 
 

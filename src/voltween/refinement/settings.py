@@ -17,6 +17,8 @@ ImageSimilarity = Similarity
 RefinementSimilarity = Literal[ImageSimilarity, "features"]
 """Similarities of images, and that of features which a network tells from them."""
 
+_FOR_ANY_CONTRAST = ("mutual information", "normalized mutual information", "MIND-SSC")
+
 FEATURE_WEIGHT = 8.0
 """Weight of the features' difference, 0 to 1, beside the terms of the flow."""
 
@@ -158,6 +160,14 @@ class Refinement:
     def is_rigid(self) -> bool:
         """Whether shear and different scales of the axes are ruled out."""
         return self.transform in ("rigid", "similarity")
+
+    @property
+    def tolerates_any_contrast(self) -> bool:
+        """Whether the images are compared by what two contrasts share."""
+        similarity = self.similarity
+        if similarity == FEATURES:
+            similarity = self.beside_features
+        return similarity in _FOR_ANY_CONTRAST
 
     @property
     def steps(self) -> int:

@@ -16,7 +16,7 @@ from voltween.registration.image_correlation import correlation_of
 from voltween.registration.judge import Judge
 from voltween.registration.round_trip import RoundTrip, measure_round_trip
 from voltween.registration.timing import Seconds, timing
-from voltween.registration.usual import Answer, usual_of
+from voltween.registration.usual import Answer, answer_of, usual_of
 from voltween.registration.verdict import Verdict, gather_evidence, pass_verdict
 from voltween.spatial import (
     Affine,
@@ -88,9 +88,7 @@ class Registration:
     @property
     def answer(self) -> Answer:
         """The way in which the answer was found; the verdict depends on it."""
-        if self.refinement is None:
-            return "network"
-        return "refined" if self.refinement.transform == "deformable" else "unbent"
+        return answer_of(self.refinement)
 
     @property
     def fixed_to_moving(self) -> Transform:

@@ -14,10 +14,22 @@ from voltween.refinement import (
     RefinementSimilarity,
 )
 
-Answer = Literal["network", "unbent", "refined"]
+Answer = Literal["network", "unbent", "refined", "across contrasts"]
 """How an answer was found: by the network alone; as the best rigid, similarity or
 affine transform, which leaves two people different; or with a dense part that was
-optimized on the pair."""
+optimized on the pair, by what scans of one contrast or of any two share."""
+
+_LOST_ACROSS_CONTRASTS = 0.18
+"""Below it, answers across contrasts are lost; above it, they may be right or wrong."""
+
+
+def answer_of(refinement: Refinement | None) -> Answer:
+    """Returns how an answer is found by a refinement, or without one."""
+    if refinement is None:
+        return "network"
+    if refinement.transform != "deformable":
+        return "unbent"
+    return "across contrasts" if refinement.tolerates_any_contrast else "refined"
 
 
 class Similarities(NamedTuple):
@@ -66,6 +78,7 @@ class Usual(NamedTuple):
             "network": self.network,
             "unbent": self.unbent,
             "refined": self.refined,
+            "across contrasts": self.refined._replace(lost=_LOST_ACROSS_CONTRASTS),
         }
         return kinds[answer]
 
@@ -113,9 +126,11 @@ _OTHER = Usual(
     roughness=0.7,
 )
 # Chosen by the Dice of scans in changed intensities (docs/models.md), the weight by the
-# folding as well; answers of other contrasts have no usual values yet.
+# folding as well.
 _USUAL["brain-any"] = _OTHER._replace(
-    similarity="normalized mutual information", image_weight=1.0
+    network=Similarities(_LOST_ACROSS_CONTRASTS, _OTHER.network.least),
+    similarity="normalized mutual information",
+    image_weight=1.0,
 )
 
 

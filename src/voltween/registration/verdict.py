@@ -142,13 +142,15 @@ def _failures(evidence: Evidence, usual: Usual, *, answer: Answer) -> Iterator[s
 
 def _doubts(evidence: Evidence, usual: Usual, *, answer: Answer) -> Iterator[str]:
     """Reasons to look at a registration before it is used."""
+    is_across = answer == "across contrasts"
     least = usual.similarities(answer).least
     if evidence.similarity_seen < least:
         yield (
             f"the scans are less alike than right answers usually leave them "
             f"(similarity {evidence.similarity_seen:.2f}, usually above {least})"
+            + (", as scans of two contrasts often are" if is_across else "")
         )
-    if evidence.sign < _POSITIVE:
+    if evidence.sign < _POSITIVE and not is_across:
         yield "bright and dark are exchanged: are the scans of one modality?"
     if evidence.seen_percent < FEW_SEEN:
         yield _seen(evidence)
