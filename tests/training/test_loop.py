@@ -114,6 +114,38 @@ def test_adam_has_its_usual_numbers(manifest, tmp_path, monkeypatch):
     assert not optimizer.defaults["amsgrad"]
 
 
+def test_the_mean_of_the_weights_is_kept_and_comes_back(manifest, tmp_path):
+    """Each step takes half of the mean, and the first all of it."""
+    averaged = replace(CONFIG, steps=4, validate_every=1, kept_states=4)
+    averaged = replace(averaged, averaged_steps=2, learning_rate=3e-3)
+    run(manifest, tmp_path, averaged)
+    mean = weights_after(tmp_path, 1)
+    for step in (2, 3, 4):
+        now = weights_after(tmp_path, step)
+        mean = {name: (mean[name] + now[name]) / 2 for name in now}
+    state = tensors_of(tmp_path / STATE_4)
+    for name, expected in mean.items():
+        kept = state[f"average.module.{name.removeprefix('network.')}"]
+        assert torch.allclose(kept, expected, atol=1e-6)
+        assert not torch.equal(kept, state[name])
+    (tmp_path / STATE_4).unlink()
+    run(manifest, tmp_path, averaged)  # goes on at step 3
+    again = tensors_of(tmp_path / STATE_4)
+    assert again.keys() == state.keys()
+    assert all(torch.equal(again[name], state[name]) for name in state)
+
+
+def test_the_mean_is_the_model_that_is_validated(manifest, tmp_path):
+    """With so long a mean, the first weights are what is kept at every step."""
+    config = replace(CONFIG, steps=3, validate_every=1, kept_states=3)
+    run(manifest, tmp_path, replace(config, averaged_steps=10**9, learning_rate=3e-3))
+    first = weights_after(tmp_path, 1)
+    best = load_model(tmp_path / "best.safetensors").network.state_dict()
+    for name, value in best.items():
+        expected = first[f"network.{name}"]
+        assert torch.allclose(value, expected, rtol=2e-3, atol=1e-6)  # half precision
+
+
 def test_no_second_training_in_one_folder(manifest, tmp_path):
     def start_another(report):
         before = (tmp_path / "log.csv").read_text("utf-8")

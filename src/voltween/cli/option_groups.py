@@ -35,7 +35,7 @@ _TITLES = {
         ),
         "Steps": (
             *("steps", "learning-rate", "pairs-per-step", "pairs-at-once"),
-            *("steps-per-epoch", "full-rate-epochs", "masked-share"),
+            *("steps-per-epoch", "full-rate-epochs", "averaged-steps", "masked-share"),
             *("labels-per-pair", "seed", "precision", "recompute-features"),
             *("target-pairs", "teacher"),
         ),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from voltween.models import Model, ModelFingerprint
 from voltween.networks import Network, config_facts
 from voltween.process import Deferral, deferring_signals
 from voltween.storage import alone_in, content_digest, output_folder
+from voltween.training.averaging import average_of
 from voltween.training.batches import (
     NamedBatch,
     Share,
@@ -132,11 +133,19 @@ class Training:
         optimizer = torch.optim.Adam(
             self.network.parameters(), lr=config.learning_rate, fused=True
         )
-        self.progress = self.folder.resume(self.network, optimizer)
+        self.average = average_of(self.network, config.averaged_steps)
+        self.progress = self.folder.resume(self.network, optimizer, self.average)
         self._fingerprint: ModelFingerprint | None = None
         self._optimizer = optimizer
         step = TrainingStep(self.network, config.objective)
         self._losses, self._stepper = fabric.setup(step, optimizer)
+
+    @property
+    def result(self) -> Network:
+        """The network that is validated and kept: the mean of its weights, if any."""
+        if self.average is None:
+            return self.network
+        return cast(Network, self.average.module)
 
     @property
     def is_finished(self) -> bool:
@@ -181,7 +190,7 @@ class Training:
             stages = self.validate(data.val) if is_validated else ()
             if logs:
                 report = StepReport(step, losses, stages)
-                logs.write(report, self.network)
+                logs.write(report, self.result)
                 on_step(report)
             if is_validated:
                 self.keep(step, stages)
@@ -215,6 +224,8 @@ class Training:
         self._check_finite(step, total_loss(sums), portions)
         self._stepper.step()
         self._check_finite(step, self._largest_weight(), portions)
+        if self.average is not None:
+            self.average.update_parameters(self.network)
         means = self._reduce(torch.stack(list(sums.values())), "mean")
         return dict(zip(sums, means.tolist(), strict=True))
 
@@ -244,7 +255,7 @@ class Training:
         names = self.recipe.network.stage_names
         figures = torch.zeros(len(pairs), len(names) + 1, 3)
         of_this_device = slice(self.share.rank, None, self.share.devices)
-        measured = measure_stages(self.network, samples, pairs[of_this_device])
+        measured = measure_stages(self.result, samples, pairs[of_this_device])
         figures[of_this_device] = torch.from_numpy(measured).float()
         summed = self._reduce(figures, "sum").double()
         return tuple(stage_means(summed.numpy(), names))
@@ -268,13 +279,13 @@ class Training:
             }
             model = Model(
                 "best",
-                self.network,
+                self.result,
                 self.recipe.preprocessing,
                 figures,
                 fingerprint=self._fingerprint,
             )
             self.folder.save_best(model)
-        self.folder.save_state(self.network, self._optimizer, self.progress)
+        self._save_state()
 
     def _judge_start(
         self,
@@ -288,7 +299,7 @@ class Training:
             return
         if logs:
             report = StepReport(0, {}, stages)
-            logs.write(report, self.network)
+            logs.write(report, self.result)
             on_step(report)
         self.keep(0, stages)
 
@@ -304,8 +315,13 @@ class Training:
         self.progress = replace(self.progress, step=step)
         if self.fabric.is_global_zero:
             if not is_kept:
-                self.folder.save_state(self.network, self._optimizer, self.progress)
+                self._save_state()
             logger.info("step %d is kept in %s", step, self.folder.path)
+
+    def _save_state(self) -> None:
+        self.folder.save_state(
+            self.network, self._optimizer, self.progress, self.average
+        )
 
     def _logs(self, data: TrainingData) -> Logs | None:
         """The logs of the run; None in all processes but the first."""

@@ -32,6 +32,7 @@ _AT_LEAST_ONE = (
     "steps",
     "pairs_per_step",
     "pairs_at_once",
+    "averaged_steps",
     "validate_every",
     "validation_pairs",
     "kept_states",
@@ -67,6 +68,10 @@ class TrainConfig:
     are accumulated. If not given, all pairs of the device."""
     learning_rate: float = PUBLISHED_LEARNING_RATE
     """Initial learning rate of Adam."""
+    averaged_steps: int = 1
+    """Steps over which the weights are averaged, with exponentially smaller shares of
+    earlier ones: the mean is validated and kept. 1 keeps the weights themselves, as in
+    the paper. The mean of some hundred steps of few pairs is less random."""
     objective: Objective = VTN_LIVER
     augmentation: Augmentation = field(default_factory=Augmentation)
     synthesis: Synthesis = field(default_factory=Synthesis)

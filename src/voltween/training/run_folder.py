@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from voltween import process
 from voltween.errors import InputError
@@ -53,6 +54,7 @@ RECIPE = "recipe.json"
 _FILES = (LOG, VALIDATION, CURVES, BEST, RECIPE)  # beside states and TensorBoard's
 _CASES = ("train_cases", "val_cases")
 _ADAM = "optimizer."
+_AVERAGE = "average."
 _PACKAGES = (
     "voltween",
     "torch",
@@ -105,8 +107,13 @@ class RunFolder:
         """Files to resume from, the latest last."""
         return states_in(self.path)
 
-    def resume(self, network: Network, optimizer: torch.optim.Optimizer) -> Progress:
-        """Loads the latest state into network and optimizer; returns its progress.
+    def resume(
+        self,
+        network: Network,
+        optimizer: torch.optim.Optimizer,
+        average: AveragedModel | None = None,
+    ) -> Progress:
+        """Loads the latest state, that of the mean too; returns its progress.
 
         A damaged state is skipped with a warning, and the one before it is used.
 
@@ -120,6 +127,8 @@ class RunFolder:
         self._check_recipe(description["recipe"])
         network.load_state_dict(tensors_under("network.", tensors))
         _load_optimizer(optimizer, tensors_under(_ADAM, tensors))
+        if average is not None:
+            average.load_state_dict(tensors_under(_AVERAGE, tensors))
         progress = dataclass_from_facts(Progress, description["progress"], "progress")
         logger.info("resuming at step %d of %s", progress.step, self.path)
         return progress
@@ -149,12 +158,16 @@ class RunFolder:
         network: Network,
         optimizer: torch.optim.Optimizer,
         progress: Progress,
+        average: AveragedModel | None = None,
     ) -> None:
         """Writes a state to resume from, and deletes the oldest."""
         tensors = network_tensors(network)
         for index, state in optimizer.state_dict()["state"].items():
             for name, value in state.items():
                 tensors[f"{_ADAM}{index}.{name}"] = value
+        if average is not None:
+            mean = average.state_dict()
+            tensors |= {f"{_AVERAGE}{name}": value for name, value in mean.items()}
         description = {"recipe": self._recipe, "progress": asdict(progress)}
         path = self.path / _STATE.format(progress.step)
         write_tensors(path, tensors, description)
