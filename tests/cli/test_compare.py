@@ -134,6 +134,22 @@ def test_tools_get_the_time_limit_of_the_command(tmp_path, monkeypatch):
     assert limits == [7.5, TIME_LIMIT_MINUTES]
 
 
+def test_a_comparison_of_which_no_method_can_run_here_has_an_exit_code(
+    tmp_path, monkeypatch, capsys
+):
+    def lacks(tool):
+        raise InputError(about="greedy", expected="a package", got="none")
+
+    monkeypatch.setattr(Tool, "check_installed", lacks)
+    manifest = str(write_cohort(tmp_path, 1, 2))
+    command = ["compare", manifest, "--out", str(tmp_path / "out"), "--max-pairs", "1"]
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--methods", "greedy"])
+    assert ended.value.code == 1
+    assert "unavailable: greedy: expected a package" in capsys.readouterr().out
+    main([*command, "--methods", "greedy,centres"])  # one could run
+
+
 def test_an_experiment_runs_from_the_command_line(tmp_path, capsys):
     manifest = str(write_cohort(tmp_path, 0, 0, 2))
     table = tmp_path / "table.toml"

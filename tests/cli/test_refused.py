@@ -110,7 +110,15 @@ OF_OPTIONS = [
         for more in REFINEMENTS.values()
     ),
 ]
+DEVICES = {
+    **COHORT,
+    register: (),
+    bids_app: ("--longitudinal",),
+    evaluate: (),
+    compare: (),
+}
 OWN = [
+    *((command, (*own, "--device", "abacus")) for command, own in DEVICES.items()),
     (template, ("--start", "START", "--rounds", 0)),
     (template, ("--start", "nothing.nii.gz")),
     (template, ("--split", "test")),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from voltween.errors import InputError, check_range
+from voltween.models import check_device_name
 from voltween.networks import Precision
 from voltween.refinement import (
     FEATURES,
@@ -221,6 +222,9 @@ class RegistrationOptions:
     viewer: Viewer = "planes"
     """With niivue, report.html holds NiiVue too, to open the scans as volumes."""
     refinement: RefinementOptions = field(default_factory=RefinementOptions)
+
+    def __post_init__(self) -> None:
+        check_device_name(self.device)
 
     @property
     def report(self) -> ReportOptions:

@@ -79,7 +79,7 @@ def measure_pairs(
 ) -> None:
     """Measures methods on the chosen pairs and shows the progress; writes the report.
 
-    The process ends with code 1 if pairs failed.
+    The process ends with code 1 if pairs failed, or no method could run here.
     """
     check_report_folder(out)
     pairs = selection.choose(cases)
@@ -101,5 +101,6 @@ def measure_pairs(
     give_result(out=out, pairs=len(scores.pairs), failed=len(failed))
     show_markdown((out / "summary.md").read_text(encoding="utf-8"))
     list_failures(runner.status)
-    if failed:
+    none_ran = all(score.status == "unavailable" for score in scores.pairs)
+    if failed or none_ran:
         sys.exit(EXIT_SOME_FAILED)

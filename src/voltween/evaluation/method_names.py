@@ -24,6 +24,7 @@ from voltween.evaluation.methods import (
     tool_method,
 )
 from voltween.evaluation.voxelmorph import voxelmorph_method
+from voltween.models import check_device_name
 from voltween.spatial import Affine, Image, Transform, align_centers
 
 MODEL_PREFIXES = ("model:", "voxelmorph:")
@@ -80,8 +81,9 @@ def methods_named(
 
     Raises:
         InputError: If a name is given twice, is unknown, or needs a preparation that
-            was not given.
+            was not given, or there is no such device.
     """
+    check_device_name(device)
     if not names or len(set(names)) < len(names):
         raise InputError(
             about="--methods",

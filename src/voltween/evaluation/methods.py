@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from voltween.baselines import TIME_LIMIT_MINUTES, Tool
 from voltween.errors import InputError
-from voltween.models import load_model, weights_digest
+from voltween.models import check_device_name, load_model, weights_digest
 from voltween.process import Used, installed_version
 from voltween.refinement import WITHOUT_MODEL, Refinement, split_name
 from voltween.registration import (
@@ -86,8 +86,9 @@ def model_method(name: str, model: str, *, device: str = "cpu") -> Method:
     """A shipped model or a model file, optionally refined, as a method called `name`.
 
     Raises:
-        InputError: If there is no such model.
+        InputError: If there is no such model or device.
     """
+    check_device_name(device)
     file, named = split_name(model)
     refinement = settle_named(file, named)
     if file == WITHOUT_MODEL and refinement is None:

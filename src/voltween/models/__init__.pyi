@@ -1,6 +1,7 @@
 from .choice import Choice as Choice
 from .choice import check_fit as check_fit
 from .choice import choose_model as choose_model
+from .devices import check_device_name as check_device_name
 from .differences import different_settings as different_settings
 from .differences import in_one_line as in_one_line
 from .facts import dataclass_from_facts as dataclass_from_facts

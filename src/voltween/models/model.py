@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from voltween.errors import InputError, MissingPackageError
+from voltween.models.devices import usable_device
 from voltween.models.facts import dataclass_from_facts
 from voltween.models.fingerprint import ModelFingerprint
 from voltween.models.library import model_path
@@ -67,17 +68,7 @@ class Model:
         Raises:
             InputError: If PyTorch cannot use the device here.
         """
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        try:
-            network = copy.deepcopy(self.network).to(device)
-        except (RuntimeError, AssertionError) as error:  # no CUDA in this PyTorch
-            raise InputError(
-                about=f"device {device!r}",
-                expected="a device that PyTorch can use here",
-                got=str(error).splitlines()[0],
-                advice="take cpu",
-            ) from error
+        network = copy.deepcopy(self.network).to(usable_device(device))
         return replace(self, network=network)
 
     def repeated(self, repeats: int) -> "Model":
