@@ -36,6 +36,20 @@ def test_there_and_back(target, name, folder, capsys):
     np.testing.assert_allclose(back, TO_MOVING.map_positions(POINTS_MM), atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("target", "name", "kind"),
+    [
+        ("itk", "a.tfm", "matrix"),
+        ("itk", "a.nii.gz", "field"),
+        ("ants", "a.mat", "matrix"),
+        ("learn2reg", "a.nii.gz", "field"),
+    ],
+)
+def test_what_was_written_is_said(target, name, kind, folder, capsys):
+    assert convert(folder, "t.h5", target, name) == 0
+    assert f"{kind} of t.h5 for {target}" in " ".join(capsys.readouterr().out.split())
+
+
 def test_field_of_learn2reg_and_back(folder):
     assert convert(folder, "t.h5", "learn2reg", "disp.nii.gz") == 0
     options = "--convention", "learn2reg"

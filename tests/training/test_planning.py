@@ -183,6 +183,18 @@ class TestReasons:
             assert ("label maps have no intensities" in reason) == (bare == 4)
 
 
+@pytest.mark.parametrize("spacing_mm", [0.1, 0.2, 1.0, 2.0, 4.0])
+def test_slices_of_synthesized_scans_fit_the_voxels(ct, spacing_mm):
+    """Maps of mice learn no slices as thick as half a mouse brain."""
+    found = replace(found_with(ct, bare=4), spacing_mm=spread_of(spacing_mm))
+    found = replace(found, field_of_view_mm=spread_of(100.0 * spacing_mm))
+    decided, notes = plan(ct[0], found, has_gpu=False)
+    sides_mm = np.array(decided.preprocessing.spacing_mm)
+    slice_mm = decided.training.synthesis.slice_mm
+    assert slice_mm == pytest.approx(min(8.0, 3.2 * sides_mm.max()), rel=0.05)
+    assert "8 mm at most" in notes["training.synthesis.slice_mm"]
+
+
 def spread_of(value):
     three = (value,) * 3
     return Spread(three, three, three, three)

@@ -56,7 +56,9 @@ class Convert:
             io.write_dicom_registration(transform, self.out, **scans)
         else:
             io.write_for(self.to, transform, self.out, fixed=fixed, moving=moving)
-        kind = "matrix" if isinstance(transform, Affine) else "transform"
+        is_field = self.out.name.endswith((".nii", ".nii.gz"))
+        is_matrix = isinstance(transform, Affine)
+        kind = "field" if is_field else "matrix" if is_matrix else "transform"
         report_written(
             self.out,
             f"{kind} of {self.transform.name} for {self.to}, from "

@@ -48,6 +48,7 @@ _MOST_AFFINE_LEVELS = 5
 _STEPS = 4000
 _STEPS_OF_FEW = 2000
 _FEW_CASES = 10
+_SLICE_VOXELS, _SLICE_MM = 3.2, 8.0  # thickest slices of synthesized scans
 _MOST_VALIDATION_PAIRS = 20
 
 
@@ -79,8 +80,11 @@ def plan(
     """
     preprocessing, notes = _preprocessing(fingerprint, has_gpu=has_gpu)
     cascade, cascade_notes = _cascade(preprocessing.shape, has_gpu=has_gpu)
-    of_cohort = _synthesis if fingerprint.without_scan else _training
-    training, training_notes = of_cohort(fingerprint, cascade)
+    if fingerprint.without_scan:
+        spacing_mm = max(preprocessing.spacing_mm)
+        training, training_notes = _synthesis(fingerprint, cascade, spacing_mm)
+    else:
+        training, training_notes = _training(fingerprint, cascade)
     decided = TrainingPlan(manifest.resolve(), preprocessing, cascade, training)
     return decided, notes | cascade_notes | training_notes
 
@@ -269,17 +273,21 @@ def _training(
 
 
 def _synthesis(
-    fingerprint: CohortFingerprint, cascade: CascadeConfig
+    fingerprint: CohortFingerprint, cascade: CascadeConfig, spacing_mm: float
 ) -> tuple[TrainConfig, Notes]:
     """The training on label maps, for cohorts in which scans are missing."""
     overlap = overlap_weights(cascade)
+    slice_mm = min(_SLICE_MM, float(f"{_SLICE_VOXELS * spacing_mm:.2g}"))
     pairs, pairs_reason = _validation_pairs(fingerprint.splits["val"])
     training = replace(
         SYNTHESIS_TRAINING,
         objective=replace(SYNTHESIS_TRAINING.objective, overlap=overlap),
+        synthesis=replace(SYNTHESIS_TRAINING.synthesis, slice_mm=slice_mm),
         validation_pairs=pairs,
     )
     return training, {
+        "training.synthesis.slice_mm": f"{_SLICE_VOXELS:g} voxels of the network's "
+        f"grid, and {_SLICE_MM:g} mm at most",
         "training.synthesis.share": f"{fingerprint.without_scan} of "
         f"{fingerprint.cases} training cases have a label map and no scan",
         "training.synthesis.tissues": UNKNOWN_TISSUES,
