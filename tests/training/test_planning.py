@@ -10,6 +10,7 @@ from support.scans import STORAGE_ORDERS, stored
 from voltween.cohorts import read_manifest
 from voltween.spatial import spacing_and_shape
 from voltween.training import (
+    describe_fingerprint,
     fit_preprocessing,
     measure_fingerprint,
     plan,
@@ -181,6 +182,13 @@ class TestReasons:
         if window is None:
             reason = notes["preprocessing.intensity_percentiles"]
             assert ("label maps have no intensities" in reason) == (bare == 4)
+
+
+@pytest.mark.parametrize("bare", [0, 2, 4])
+def test_label_maps_have_no_intensities_to_describe(ct, bare):
+    lines = describe_fingerprint(found_with(ct, bare=bare))
+    of_scans = {"kind", "lowest values", "foreground intensities"}
+    assert of_scans & {*lines} == (set() if bare == 4 else of_scans)
 
 
 @pytest.mark.parametrize("spacing_mm", [0.1, 0.2, 1.0, 2.0, 4.0])

@@ -157,9 +157,6 @@ def spread(values: Iterable[Float[np.ndarray, " 3"]]) -> Spread:
 
 def describe_fingerprint(fingerprint: CohortFingerprint) -> dict[str, str]:
     """The fingerprint for people: lines of text by their headings."""
-    low, middle, high = fingerprint.intensities
-    lowest = sorted(set(fingerprint.lowest))
-    unit = "Hounsfield units" if fingerprint.is_ct else "as stored"
     offset = fingerprint.foreground_offset_mm
     return {
         "scans": ", ".join(f"{n} {split}" for split, n in fingerprint.splits.items()),
@@ -178,11 +175,23 @@ def describe_fingerprint(fingerprint: CohortFingerprint) -> dict[str, str]:
         "foreground center from scan center, mm": _range(
             offset.smallest, offset.largest
         ),
+        **_intensities(fingerprint),
+        "labels": _structures_text(fingerprint),
+    }
+
+
+def _intensities(fingerprint: CohortFingerprint) -> dict[str, str]:
+    """What the scans say about intensities; nothing if all cases are label maps."""
+    if fingerprint.without_scan == fingerprint.cases:
+        return {}
+    low, middle, high = fingerprint.intensities
+    lowest = sorted(set(fingerprint.lowest))
+    unit = "Hounsfield units" if fingerprint.is_ct else "as stored"
+    return {
         "kind": "CT" if fingerprint.is_ct else "not CT",
         "lowest values": " to ".join(f"{value:g}" for value in lowest) + ", as stored",
         "foreground intensities": f"{low:.4g} to {high:.4g}, median {middle:.4g} "
         f"({unit})",
-        "labels": _structures_text(fingerprint),
     }
 
 
