@@ -25,7 +25,7 @@ from voltween.spatial import Grid, Image
 
 WEIGHTS = {
     "brain": ("016149aee7c14295f76904f7028e63abe6afd4244ad9569c369e0d094cd68c2e"),
-    "brain-any": ("517a7816cd57bf7336d33b9bc0b470aa739aa9af75c24844c04dcdde4dbe4d82"),
+    "brain-any": ("9bf3a3f8e5066c1c7371eea78db975ee3857db133df9e1ebc4e987a6d1fb030d"),
     "headneck": ("983c9b128b3108432758f086b7ede02c3bbc2ec65294f9c89b3470c6e6c30b5e"),
     "hippocampus": ("16d2b782e4d093b883e743c7ebb25750c3d9dcf43c0d2c5ceb80ec57225ebb3d"),
 }
