@@ -31,7 +31,7 @@ MEAN, UPDATE = "template.nii.gz", "update.h5"
 RECORDS = "records"
 """The folder of the records of finished work."""
 
-_FORMAT = 2  # raise it when a template of the same inputs changes
+_FORMAT = 3  # raise it when a template of the same inputs changes
 _MOST_POSITIONS = 20_000  # at which affine maps are fitted
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from voltween import io
-from voltween.errors import InputError
 from voltween.preprocessing import (
     check_is_scan,
     find_foreground,
@@ -16,7 +15,7 @@ from voltween.preprocessing import (
 from voltween.spatial import Grid, Image
 from voltween.storage import Draft, Store, content_digest, naming
 
-_FORMAT = 1  # raise it when a survey measures something else
+_FORMAT = 2  # raise it when a survey measures something else
 _BRIGHTEST = 98.0  # percent of the foreground, by which intensities are normalized
 
 
@@ -42,20 +41,13 @@ def survey_image(image: Image) -> Survey:
     """Measures a scan.
 
     Raises:
-        InputError: If it is constant, or no brighter inside than outside.
+        InputError: If it is constant.
     """
     check_is_scan(image)
     is_ct = looks_like_ct(image)
     x, y, z = find_foreground(image, is_ct=is_ct).center_mm.tolist()
-    brightest, _ = foreground_range(image, (_BRIGHTEST, 100.0))
-    if not is_ct and brightest <= image.outside_value:  # intensities would be NaN
-        raise InputError(
-            about="image",
-            expected="a foreground that is brighter than its outside",
-            got=f"{_BRIGHTEST:g} % of the foreground at {brightest:g} or below, and "
-            f"{image.outside_value:g} outside",
-            advice="leave the scan out",
-        )
+    # Not 98 % to 100 %: these are the same where the brightest voxels are clipped.
+    _, brightest = foreground_range(image, (0.0, _BRIGHTEST))
     return Survey(
         is_ct=is_ct,
         range=(image.outside_value, brightest),
