@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from support.training import CONFIG, assert_equal, run, tensors_of
+from support.training import (
+    CONFIG,
+    KilledError,
+    assert_equal,
+    die_at,
+    run,
+    tensors_of,
+)
 from voltween.errors import InputError
 from voltween.training import Outcome, StageValidation, read_outcome
 
@@ -105,6 +112,27 @@ def test_a_fine_tuning_never_ends_worse_than_it_began(manifest, whole, tmp_path)
     assert all((before[name] == after[name]).all() for name in before)
     assert [report.step for report in reports] == [0, 1]
     assert reports[0].losses == {}
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_a_fine_tuning_killed_before_its_first_validation_has_all_of_its_patience(
+    step, manifest, whole, tmp_path
+):
+    """The model that it starts from is validated again, and is still the best."""
+    start = str(whole / "best.safetensors")
+    config = replace(CONFIG, start_from=start, validate_every=3, patience=2)
+    config = replace(config, learning_rate=1e-12)
+    run(manifest, tmp_path / "whole", config)
+    killed = tmp_path / "killed"
+    with pytest.raises(KilledError):
+        run(manifest, killed, config, die_at(step))
+    run(manifest, killed, config)
+    last = read_outcome(tmp_path / "whole").last_step
+    for file in (f"state-{last:08d}.safetensors", "best.safetensors"):
+        assert_equal(killed / file, tmp_path / "whole" / file)
+    assert read_outcome(killed).last_step == last
+    tables = [f / "validation.csv" for f in (killed, tmp_path / "whole")]
+    assert tables[0].read_text("utf-8") == tables[1].read_text("utf-8")
 
 
 def test_a_run_out_of_patience_says_so_and_goes_on_with_more(manifest, tmp_path):

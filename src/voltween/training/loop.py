@@ -293,7 +293,12 @@ class Training:
         logs: Logs | None,
         on_step: Callable[[StepReport], None],
     ) -> None:
-        """Validates the model that training starts from: the best one so far."""
+        """Validates the model that training starts from: the best one so far.
+
+        A run that was killed before its first kept step is at step 0 again: the same
+        model is not one that is no better than itself.
+        """
+        self.progress = Progress()
         stages = self.validate(val)
         if not stages:
             return
