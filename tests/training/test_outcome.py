@@ -15,6 +15,7 @@ from support.training import (
 )
 from voltween.errors import InputError
 from voltween.training import Outcome, StageValidation, read_outcome
+from voltween.training.validation import INVERTED
 
 
 def stages(*dice, correlation=0.5):
@@ -82,6 +83,18 @@ class TestSentences:
         assert outcome.is_better_than_nothing is True
         assert "correlation of `val` pairs" in outcome.sentences[1]
         assert "0.500 before registration, 0.600 after" in outcome.sentences[1]
+
+    def test_inverted_scans_are_compared_with_inverted_scans(self):
+        """Their correlation is below 0 before, where that of the others is above."""
+        figures = {"before": (0.5, -0.5), "affine": (0.6, -0.2)}
+        both = tuple(
+            StageValidation(name + end, None, values[n], 0.0)
+            for n, end in enumerate(("", INVERTED))
+            for name, values in figures.items()
+        )
+        outcome = replace(OUTCOME, stages=both)
+        assert outcome.is_better_than_nothing is True
+        assert "0.000 before registration, 0.200 after" in outcome.sentences[1]
 
     def test_without_pairs_nothing_is_claimed(self):
         outcome = replace(OUTCOME, stages=())

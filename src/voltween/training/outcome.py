@@ -14,7 +14,7 @@ from voltween.training.run_folder import (
     states_in,
     step_of_state,
 )
-from voltween.training.validation import StageValidation, merit
+from voltween.training.validation import INVERTED, StageValidation, merit
 
 _VALIDATION_COLUMNS = ("step", "stage", "dice", "correlation", "folding_percent")
 
@@ -58,7 +58,7 @@ class Outcome:
         """Whether pairs agree better after registration; None if nothing tells."""
         if not self.stages:
             return None
-        return merit(self.stages) > merit(self.stages[:1])
+        return merit(self.stages) > self._before
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -70,6 +70,12 @@ class Outcome:
         """Name of the measure by which the best model was chosen."""
         last = self.stages[-1] if self.stages else None
         return "correlation" if last is None or last.dice is None else "Dice"
+
+    @property
+    def _before(self) -> float:
+        """The merit of doing nothing, of the same pairs as that of the best model."""
+        first = self.stages[0].stage
+        return merit([s for s in self.stages if s.stage in (first, first + INVERTED)])
 
     @property
     def _best_in_words(self) -> str:
@@ -95,10 +101,9 @@ class Outcome:
     def _figures_in_words(self) -> str:
         if not self.stages:
             return "There are no pairs of `val` cases: nothing was measured."
-        before, after = merit(self.stages[:1]), merit(self.stages)
         text = (
-            f"{self.measure} of `val` pairs on the network's grid: {before:.3f} before "
-            f"registration, {after:.3f} after it"
+            f"{self.measure} of `val` pairs on the network's grid: {self._before:.3f} "
+            f"before registration, {merit(self.stages):.3f} after it"
         )
         if self.start:
             text += f"; {merit(self.start):.3f} by the model that training started from"
