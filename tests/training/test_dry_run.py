@@ -1,6 +1,7 @@
 """A few steps tell the needs of a whole training."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,13 @@ from voltween.errors import InputError, OutputError
 from voltween.networks import CascadeConfig
 from voltween.preprocessing import Preprocessing
 from voltween.spatial import Grid, LabelMap
-from voltween.training import Hardware, Recipe, TrainConfig, try_training
+from voltween.training import (
+    SYNTHESIS_TRAINING,
+    Hardware,
+    Recipe,
+    TrainConfig,
+    try_training,
+)
 
 RECIPE = Recipe(
     Preprocessing((16, 16, 16), (2.5, 2.5, 2.5)),
@@ -49,6 +56,24 @@ def test_time_grows_with_the_steps(cohort, tmp_path):
         for recipe in (RECIPE, many)
     )
     assert long.seconds > 10 * short.seconds
+
+
+def test_inverted_scans_are_timed_with_those_as_they_are(
+    cohort, tmp_path, monkeypatch
+):
+    """Two pairs, each also inverted, take the four seconds of one validation."""
+    clock = SimpleNamespace(seconds=0.0, perf_counter=lambda: clock.seconds)
+
+    def validate(training, samples):
+        clock.seconds += 4
+
+    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(module.Training, "validate", validate)
+    training = replace(SYNTHESIS_TRAINING, steps=1000, validate_every=100)
+    recipe = replace(RECIPE, training=replace(training, validation_pairs=2))
+    cases = read_manifest(cohort)
+    found = try_training(cases, recipe, out=tmp_path, hardware=Hardware("cpu"))
+    assert found.seconds == 4 * 10
 
 
 def test_a_disk_that_is_too_small_is_refused(cohort, tmp_path, monkeypatch):

@@ -99,10 +99,12 @@ def try_training(
 
 
 def _validated_pairs(config: TrainConfig, cases: int) -> int:
-    """Number of pairs in all validations of a run."""
+    """Number of pairs in all validations of a run.
+
+    A pair that is also shown inverted is one: the time of those tried has both.
+    """
     validations = -(-config.steps // config.validate_every)
-    kinds = 1 if config.synthesis.share == 0 else 2  # as they are, and inverted
-    return min(config.validation_pairs, cases * (cases - 1)) * validations * kinds
+    return min(config.validation_pairs, cases * (cases - 1)) * validations
 
 
 def _peak_bytes(device: torch.device) -> int:
