@@ -58,9 +58,7 @@ def test_time_grows_with_the_steps(cohort, tmp_path):
     assert long.seconds > 10 * short.seconds
 
 
-def test_inverted_scans_are_timed_with_those_as_they_are(
-    cohort, tmp_path, monkeypatch
-):
+def test_inverted_scans_are_timed_with_those_as_they_are(cohort, tmp_path, monkeypatch):
     """Two pairs, each also inverted, take the four seconds of one validation."""
     clock = SimpleNamespace(seconds=0.0, perf_counter=lambda: clock.seconds)
 

@@ -13,7 +13,7 @@ from voltween.preprocessing import Preprocessing
 from voltween.training import SYNTHESIS_TRAINING, Recipe, synthesized_pairs
 from voltween.training.case_store import CaseStore
 from voltween.training.rendering import Rendered
-from voltween.training.synthetic_pairs import rendered_samples, soft_maps
+from voltween.training.synthetic_pairs import soft_maps
 from voltween.training.teachers import Teacher
 from voltween.training.tissues import Tissues
 
@@ -96,19 +96,6 @@ def test_labels_of_one_structure_share_a_map(pairs):
     together = soft_maps(merged, [1], 2)
     assert torch.allclose(together[:, 0], apart.sum(1))
     assert (together[:, 1] == 0).all()
-
-
-def test_maps_without_scans_are_validated_in_one_contrast_forever(store, cases, pairs):
-    maps = [case for case in cases if case.split == "val"]
-    one, other = store.validation(maps), store.validation(maps)
-    assert [sample.name for sample in one] == ["case5", "case6"]
-    assert [sample.cohort for sample in one] == ["two", "one"]
-    for sample, again in zip(one, other, strict=True):
-        assert torch.equal(sample.image, again.image)
-        assert set(sample.labels.unique().tolist()) == {0, 1, 2}
-    renderer = pairs.synthesizer.renderer
-    first = rendered_samples(pairs.synthesizer.volumes, renderer)[0]
-    assert not torch.equal(first.image, one[0].image)
 
 
 def test_what_is_shown_is_what_training_sees(cases, tmp_path, pairs):

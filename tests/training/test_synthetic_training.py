@@ -1,6 +1,8 @@
 """Trainings on synthesized pairs: they learn, resume, validate, and refuse."""
 
 import csv
+import weakref
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -35,6 +37,7 @@ from voltween.training import (
     train,
     write_plan,
 )
+from voltween.training.loop import Training
 from voltween.training.samples import Sample
 from voltween.training.validation import INVERTED, StageValidation, inverted, merit
 
@@ -118,6 +121,34 @@ def test_a_run_on_scans_and_maps_validates_scans_as_they_are_and_inverted(tmp_pa
     names = ["before", "affine", "dense 1"]
     assert stages == [*names, *(name + INVERTED for name in names)]
     assert load_model(best).fingerprint is None  # no contrast is foreign to it
+
+
+class FreshSamples(Sequence):
+    """Samples that are made on access; the most that were alive at once are counted."""
+
+    def __init__(self, count):
+        self.count, self.most, self._made = count, 0, []
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, number):
+        if number >= self.count:
+            raise IndexError
+        image = torch.rand(1, *PREPROCESSING.shape)
+        self._made.append(weakref.ref(image))
+        alive = sum(made() is not None for made in self._made)
+        self.most = max(self.most, alive)
+        return Sample(f"case{number}", image, (image > 0.5).int())
+
+
+def test_a_validation_holds_few_scans_in_memory(tmp_path):
+    recipe, fabric = Recipe(PREPROCESSING, CASCADE, CONFIG), Hardware("cpu")
+    training = Training((), recipe, out=tmp_path, fabric=fabric.fabric("fp32"))
+    samples = FreshSamples(12)
+    stages = training.validate(samples)
+    assert len(stages) == 2 * len(("before", "affine", "dense 1"))
+    assert samples.most <= 4
 
 
 def test_inverted_scans_keep_their_background():

@@ -8,9 +8,10 @@ from voltween.cohorts import Case
 from voltween.training.batches import PairSampler
 from voltween.training.label_volumes import StoredVolumes, store_volumes
 from voltween.training.recipe import Recipe
+from voltween.training.rendered_maps import store_rendered
 from voltween.training.rendering import Renderer
-from voltween.training.samples import Sample, StoredSamples, store_samples
-from voltween.training.synthetic_pairs import Synthesizer, rendered_samples
+from voltween.training.samples import StoredSamples, store_samples
+from voltween.training.synthetic_pairs import Synthesizer
 from voltween.training.teachers import teacher_named
 from voltween.training.tissues import Tissues
 
@@ -47,13 +48,13 @@ class CaseStore:
         most = config.labels_per_pair
         return Synthesizer(self._volumes(cases), self._renderer, most, teacher)
 
-    def validation(self, cases: Sequence[Case]) -> Sequence[Sample]:
+    def validation(self, cases: Sequence[Case]) -> StoredSamples:
         """The scans to validate on; label maps alone are shown in random contrasts."""
         scans = self._scans([case for case in cases if case.has_scan])
         maps = [case for case in cases if not case.has_scan]
         if not maps:
             return scans
-        return [*scans, *rendered_samples(self._volumes(maps), self._renderer)]
+        return scans + store_rendered(self._volumes(maps), self._renderer, self.cache)
 
     @property
     def _renderer(self) -> Renderer:

@@ -57,11 +57,11 @@ class StoredVolumes(Sequence[LabelVolume]):
     """Label volumes on disk; each is read on access."""
 
     def __init__(self, files: Sequence[Path], cohorts: Sequence[str]) -> None:
-        self._files = tuple(files)
+        self.files = tuple(files)
         self.cohorts = tuple(cohorts)
 
     def __len__(self) -> int:
-        return len(self._files)
+        return len(self.files)
 
     @overload
     def __getitem__(self, index: int) -> LabelVolume: ...
@@ -69,8 +69,8 @@ class StoredVolumes(Sequence[LabelVolume]):
     def __getitem__(self, index: slice) -> "StoredVolumes": ...
     def __getitem__(self, index: int | slice) -> "LabelVolume | StoredVolumes":
         if isinstance(index, slice):
-            return StoredVolumes(self._files[index], self.cohorts[index])
-        tensors, description = read_tensors(self._files[index])
+            return StoredVolumes(self.files[index], self.cohorts[index])
+        tensors, description = read_tensors(self.files[index])
         return LabelVolume(
             name=description["name"],
             cohort=self.cohorts[index],

@@ -41,8 +41,8 @@ from voltween.training.samples import Sample
 from voltween.training.training_data import TrainingData, load_training_data
 from voltween.training.validation import (
     INVERTED,
+    Pairs,
     StageValidation,
-    inverted,
     measure_stages,
     merit,
     stage_means,
@@ -245,17 +245,17 @@ class Training:
         stages = self._stages(samples, pairs)
         if not is_synthesized:
             return stages
-        both = [*samples, *map(inverted, samples)]
-        turned = self._stages(both, [(f, m + len(samples)) for f, m in pairs])
+        turned = self._stages(samples, pairs, is_inverted=True)
         return (*stages, *(replace(s, stage=s.stage + INVERTED) for s in turned))
 
     def _stages(
-        self, samples: Sequence[Sample], pairs: Sequence[tuple[int, int]]
+        self, samples: Sequence[Sample], pairs: Pairs, *, is_inverted: bool = False
     ) -> tuple[StageValidation, ...]:
         names = self.recipe.network.stage_names
         figures = torch.zeros(len(pairs), len(names) + 1, 3)
         of_this_device = slice(self.share.rank, None, self.share.devices)
-        measured = measure_stages(self.result, samples, pairs[of_this_device])
+        own = pairs[of_this_device]
+        measured = measure_stages(self.result, samples, own, is_inverted=is_inverted)
         figures[of_this_device] = torch.from_numpy(measured).float()
         summed = self._reduce(figures, "sum").double()
         return tuple(stage_means(summed.numpy(), names))

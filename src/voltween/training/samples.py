@@ -1,7 +1,8 @@
 """Samples: scans on their canonical grids as tensors, prepared once and kept on disk.
 
-Files are mapped into memory, so that a cohort of any size trains in the memory of a few
-scans. They are work in a store, found by the scans and settings that they are made of.
+A file is read when its sample is used, so that a cohort of any size trains in the
+memory of a few scans. Files are work in a store, found by the scans and settings that
+they are made of.
 """
 
 import logging
@@ -39,7 +40,7 @@ class Sample:
 
 
 class StoredSamples(Sequence[Sample]):
-    """Samples on disk; each is mapped into memory on access."""
+    """Samples on disk; each is read on access."""
 
     def __init__(self, files: Sequence[Path], cohorts: Sequence[str]) -> None:
         self._files = tuple(files)
@@ -47,6 +48,11 @@ class StoredSamples(Sequence[Sample]):
 
     def __len__(self) -> int:
         return len(self._files)
+
+    def __add__(self, others: "StoredSamples") -> "StoredSamples":
+        """These samples, and the others after them."""
+        files = (*self._files, *others._files)
+        return StoredSamples(files, (*self._cohorts, *others._cohorts))
 
     @overload
     def __getitem__(self, index: int) -> Sample: ...

@@ -12,7 +12,6 @@ from voltween.training.label_volumes import StoredVolumes
 from voltween.training.objective import PairBatch
 from voltween.training.placing import look_up, share_of
 from voltween.training.rendering import Rendered, Renderer
-from voltween.training.samples import Sample
 from voltween.training.teachers import Teacher
 
 
@@ -67,16 +66,6 @@ class Synthesizer:
             self.renderer.render(moving, rng),
         )
         return sides, f"{fixed.name} <- {moving.name} (synthesized)"
-
-
-def rendered_samples(volumes: StoredVolumes, renderer: Renderer) -> list[Sample]:
-    """Each volume at rest in a random contrast, the same in every call."""
-    samples = []
-    for number, volume in enumerate(volumes):
-        rng = np.random.default_rng(number)
-        side = renderer.render(volume, rng, is_at_rest=True)
-        samples.append(Sample(volume.name, side.image, side.labels(), volume.cohort))
-    return samples
 
 
 def soft_maps(

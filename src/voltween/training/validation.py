@@ -1,6 +1,6 @@
 """Validation of a network during training, stage by stage."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,9 @@ from voltween.networks import Network, Tweening
 from voltween.ops import folding_fraction
 from voltween.training.label_warping import warp_labels
 from voltween.training.samples import Sample
+
+Pairs = Sequence[tuple[int, int]]
+"""Indices of samples, fixed and moving."""
 
 INVERTED = " (inverted)"
 """After the name of a stage: the moving scans have the opposite contrast."""
@@ -34,7 +37,7 @@ class StageValidation:
 
 def validation_pairs(
     samples: Sequence[Sample], most: int, *, within_cohorts: bool = False
-) -> list[tuple[int, int]]:
+) -> Pairs:
     """Indices (fixed, moving) of up to `most` pairs, of labeled samples if possible.
 
     Every call with the same samples returns the same pairs.
@@ -59,13 +62,19 @@ def validation_pairs(
 def measure_stages(
     network: Network,
     samples: Sequence[Sample],
-    pairs: Iterable[tuple[int, int]],
+    pairs: Pairs,
+    *,
+    is_inverted: bool = False,
 ) -> Float[np.ndarray, "pairs stages 3"]:
     """Measures Dice, correlation and folding (%) of pairs, before and after each stage.
 
-    Dice is NaN if one of the scans has no labels, or they have none in common.
+    Dice is NaN if one of the scans has no labels, or they have none in common. With
+    `is_inverted`, the moving scans have the opposite contrast.
     """
-    rows = [list(_measure_pair(network, samples[f], samples[m])) for f, m in pairs]
+    rows = []
+    for f, m in pairs:
+        moving = inverted(samples[m]) if is_inverted else samples[m]
+        rows.append(list(_measure_pair(network, samples[f], moving)))
     return np.array(rows).reshape(-1, len(network.config.stage_names) + 1, 3)
 
 
