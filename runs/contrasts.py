@@ -10,12 +10,12 @@
 
 A method is a model, or "none", with +fast or +accurate for a refinement, which may be
 followed by what it compares (+accurate+MIND-SSC), or another tool by its name in
-`voltween compare`, such as greedy-nmi. "measure" adds a row per
-method, condition and pair of `val` scans, and goes on where it ended; "show" prints a
+`voltween compare`, such as greedy-nmi. "measure" adds a row per method, condition and
+pair of `val` scans that is not refused, and goes on where it ended; "show" prints a
 table of the mean Dice per condition and method, and "verdicts" one of how many answers
-were called good, doubtful and failed. "picture" draws the first pair,
-before and after registration, with outlines of structures. Processor seconds are those
-of one thread if OMP_NUM_THREADS is 1.
+were called good, doubtful and failed. "picture" draws the first pair, before and after
+registration, with outlines of structures. Processor seconds are those of one thread if
+OMP_NUM_THREADS is 1.
 """
 
 import time
@@ -41,6 +41,7 @@ from shared import (
 from refinement import CHANGES, from_0_to_1
 from voltween.baselines import TOOLS, Tool
 from voltween.cohorts import mask_by_labels
+from voltween.errors import InputError
 from voltween.figures import (
     FIXED_OUTLINE,
     MOVED_OUTLINE,
@@ -101,7 +102,11 @@ class Measure:
                     key = (method, condition, *names)
                     if key in done:
                         continue
-                    row = answer(images, (fixed, moving))
+                    try:
+                        row = answer(images, (fixed, moving))
+                    except InputError as error:  # as by features of one contrast
+                        print(method, condition, *names, f"refused: {error}")
+                        continue
                     rows.append(dict(zip(_KEY, key, strict=True)) | row)
                     write_rows(rows, self.rows)
                     print(*rows[-1].values(), flush=True)
