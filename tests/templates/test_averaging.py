@@ -26,7 +26,7 @@ def aligned(folder, name, image, transform=None):
     path = folder / f"{name}.nii.gz"
     io.write(image, path)
     surveyed = survey_image(io.read(path))
-    return AlignedScan(path, surveyed, transform or Affine.identity())
+    return AlignedScan(path, surveyed, lambda: transform or Affine.identity())
 
 
 def test_averages_are_those_of_numpy_and_scipy():

@@ -1,6 +1,7 @@
 """Templates of files: what is left out, what goes on, what is refused."""
 
 import shutil
+import weakref
 
 import numpy as np
 import pytest
@@ -136,6 +137,24 @@ def test_transforms_and_their_inverses_are_files_that_others_read(three, tmp_pat
         back = io.read_transform(path.with_name(f"{name}_inverse.h5"))
         assert np.allclose(there.map_positions(back.map_positions(points)), points)
     assert result.left_out == {}
+
+
+def test_memory_holds_few_transforms_at_once(tmp_path, monkeypatch):
+    """Displacement fields of a large cohort have no room in memory together."""
+    cases = write_cases(tmp_path, {n: similar(k) for k, n in enumerate("abcdef")})
+    read, made, most = io.read_transform, [], 0
+
+    def counted(path):
+        nonlocal most
+        transform = read(path)
+        made.append(weakref.ref(transform))
+        most = max(most, sum(one() is not None for one in made))
+        return transform
+
+    monkeypatch.setattr(io, "read_transform", counted)
+    build(cases, tmp_path / "out")
+    assert len(made) > len(cases)
+    assert most <= 3  # the update, that of a scan, and that of the scan before
 
 
 def test_what_is_resumed_equals_what_is_not_interrupted(three, tmp_path):

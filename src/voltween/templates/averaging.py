@@ -1,7 +1,7 @@
 """The mean of scans, voxel by voxel of a template's grid."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,14 +32,15 @@ class AlignedScan:
 
     image: Path
     survey: Survey
-    from_template: Transform
+    transform: Callable[[], Transform]
+    """Reads it: the transforms of many scans have no room in memory at once."""
 
     def on(self, grid: Grid) -> Float[np.ndarray, "i j k"]:
         """Normalized intensities on a grid of the template; NaN beyond the scan."""
-        image = io.read(self.image)
-        moved = self.from_template.resample(normalized(image, self.survey), onto=grid)
+        image, from_template = io.read(self.image), self.transform()
+        moved = from_template.resample(normalized(image, self.survey), onto=grid)
         everywhere = Image(np.ones(image.grid.shape, np.float32), image.grid)
-        shown = self.from_template.resample(everywhere, onto=grid)
+        shown = from_template.resample(everywhere, onto=grid)
         return np.where(shown.data > 0.5, moved.data, np.float32(np.nan))
 
 

@@ -5,7 +5,7 @@ it over the template's foreground and the displacements that are left:
 T_i = A_i o (identity + u_i).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -96,7 +96,7 @@ def power_of(affine: Affine, exponent: float) -> Affine:
 
 
 def mean_displacements(
-    transforms: Sequence[Transform], affines: Sequence[Affine], grid: Grid
+    transforms: Collection[Transform], affines: Sequence[Affine], grid: Grid
 ) -> Vectors:
     """The mean of the displacements u_i in mm, at the voxels of a grid, RAS+."""
     total = np.zeros((*grid.shape, 3))
@@ -123,7 +123,7 @@ def field_grid(template: Grid) -> Grid:
 
 
 def shape_update(
-    transforms: Sequence[Transform],
+    transforms: Collection[Transform],
     positions_mm: Positions,
     grid: Grid,
     *,
@@ -137,7 +137,7 @@ def shape_update(
     T @ update.
 
     Args:
-        transforms: From the template to every scan, in mm.
+        transforms: From the template to every scan, in mm; gone through twice.
         positions_mm: Positions in the template's foreground.
         grid: The template's grid.
         step: Share of the way to the mean shape that is gone.

@@ -1,8 +1,9 @@
 """The rounds of a template, each kept as finished work that the next run finds."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,22 @@ class Round:
 
 
 @dataclass(frozen=True)
+class TransformFiles(Mapping[str, Transform]):
+    """Transforms in files, each read on access: few are in memory at once."""
+
+    files: Mapping[str, Path]
+
+    def __getitem__(self, name: str) -> Transform:
+        return io.read_transform(self.files[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+
+@dataclass(frozen=True)
 class Averager:
     """Makes the template of the next round, and keeps it in a folder."""
 
@@ -113,13 +130,10 @@ class Averager:
             before = io.read(template)
             is_ct = all(survey.is_ct for survey in self.surveys.values())
             positions_mm = foreground_mm(before, is_ct=is_ct)
-            transforms = {
-                name: io.read_transform(path)
-                for name, path in registered.transforms.items()
-            }
+            transforms = TransformFiles(registered.transforms)
             is_symmetric = self.options.mirrored
             update = shape_update(
-                [*transforms.values()],
+                transforms.values(),
                 positions_mm,
                 before.grid,
                 step=self.options.step,
@@ -153,9 +167,12 @@ class Averager:
     def _average(
         self, transforms: Mapping[str, Transform], update: Transform, grid: Grid
     ) -> Image:
+        def read(name: str) -> Transform:
+            return transforms[name] @ update
+
         scans = [
-            AlignedScan(self.cases[name].image, self.surveys[name], t @ update)
-            for name, t in transforms.items()
+            AlignedScan(self.cases[name].image, self.surveys[name], partial(read, name))
+            for name in transforms
         ]
         return average_scans(scans, grid, self.options.average, self.out)
 
