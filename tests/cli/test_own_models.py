@@ -96,6 +96,22 @@ def test_a_plan_like_a_model_is_used_as_it_is(manifest, folder, tmp_path, monkey
     assert "used as it is" in recipes[1].remarks[0]
 
 
+def test_a_plan_like_a_file_says_its_name_without_folders(
+    manifest, folder, tmp_path, monkeypatch
+):
+    """The card of the run repeats it."""
+    path, model = tmp_path / "plan.toml", folder / "small.safetensors"
+    main(words("plan", manifest, "--like", model, "--out", path))
+    recipes = []
+    monkeypatch.setattr(
+        command, "train", lambda cases, recipe, **_: recipes.append(recipe)
+    )
+    monkeypatch.setattr(command, "read_outcome", lambda run: NoOutcome)
+    main(words("train", path, "--fine-tune", model, "--out", tmp_path / "run"))
+    expected = "plan: made for a fine-tuning of small.safetensors; used as it is"
+    assert recipes[0].remarks == (expected,)
+
+
 class NoOutcome:
     """Of a training that did not take place."""
 

@@ -184,6 +184,29 @@ def test_an_option_that_overrides_a_plan_is_relative_to_the_working_folder(folde
     assert started == Path("own.file").resolve()
 
 
+def test_remarks_which_cards_repeat_name_files_without_folders(folder):
+    """Folders may tell who was scanned."""
+    for place in (folder, Path.cwd() / "anna smith"):
+        place.mkdir(exist_ok=True)
+        for name in ("own.file", "tissues.csv"):
+            (place / name).touch()
+    plan_with(folder, "training.start_from", "own.file")
+    here = Path.cwd() / "anna smith"
+    _, recipe = read_recipe(
+        folder / "plan.toml",
+        TrainingOptions(),
+        TrainConfig(
+            start_from=str(here / "own.file"),
+            synthesis=Synthesis(tissues=here / "tissues.csv"),
+        ),
+        named={"start_from", "synthesis.tissues"},
+    )
+    assert set(recipe.remarks) == {
+        "command line: training.synthesis.tissues tissues.csv, not none as planned",
+        "command line: training.start_from in another folder than planned",
+    }
+
+
 def test_a_model_is_named_so_that_every_folder_finds_it(folder):
     assert reference_of("brain") == "brain"
     own = str(Path.cwd() / "own.safetensors")

@@ -200,7 +200,8 @@ def _fine_tuned(
         and written.training.start_from == reference
         and has_weights_for(reference, written.cascade)
     ):
-        return written, {"plan": f"made for a fine-tuning of {model}; used as it is"}
+        name = Path(model).name  # without folders, which may tell of people
+        return written, {"plan": f"made for a fine-tuning of {name}; used as it is"}
     manifest = source if written is None else written.manifest
     cases = read_manifest(manifest, may_lack_scans=True)
     fingerprint = measure_fingerprint(cases)

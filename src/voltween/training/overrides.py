@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 from voltween.models import dataclass_from_facts, different_settings
-from voltween.training.plan_file import TrainingPlan
+from voltween.training.plan_file import TrainingPlan, with_paths
 from voltween.training.recipe import TrainConfig
 
 _KEYS = {
@@ -53,8 +54,23 @@ def overridden(
             _set(facts, f"training.{name}", _value(training, name))
     facts["cascade"]["shape"] = facts["preprocessing"]["shape"]
     changed = dataclass_from_facts(TrainingPlan, facts)
-    different = different_settings(asdict(changed), asdict(plan))
-    return changed, [f"{each} as planned" for each in different]
+    return changed, [*_changes(changed, plan)]
+
+
+def _changes(changed: TrainingPlan, plan: TrainingPlan) -> Iterator[str]:
+    """The settings that differ, in words without folders, which may tell of people."""
+
+    def named(path: Path, key: str) -> Path:
+        return Path(path.name)
+
+    short = different_settings(
+        *(asdict(with_paths(each, named)) for each in (changed, plan))
+    )
+    said = {each.split()[0] for each in short}
+    yield from (f"{each} as planned" for each in short)
+    for each in different_settings(asdict(changed), asdict(plan)):
+        if each.split()[0] not in said:
+            yield f"{each.split()[0]} in another folder than planned"
 
 
 def option_names(words: Collection[str]) -> Iterator[str]:

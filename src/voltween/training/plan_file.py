@@ -22,7 +22,7 @@ from voltween.training.model_references import teacher_with_path, with_path
 from voltween.training.plan_paths import relative_path, whole_path
 from voltween.training.recipe import Recipe, TrainConfig
 
-_Change = Callable[[Path, str], Path]  # of a path, by its dotted key
+PathChange = Callable[[Path, str], Path]  # of a path, by its dotted key
 _WIDTH = 88
 _REPEATED = "cascade.shape"  # written once, as preprocessing.shape
 _FIRST = (
@@ -74,7 +74,7 @@ def read_plan(path: PathLike) -> TrainingPlan:
     values = read_toml(path, "a plan in TOML")
     with naming(path):
         plan = dataclass_from_facts(TrainingPlan, _with_shape(values))
-        return _with_paths(plan, lambda file, key: whole_path(file, path.parent, key))
+        return with_paths(plan, lambda file, key: whole_path(file, path.parent, key))
 
 
 def write_plan(
@@ -99,7 +99,7 @@ def write_plan(
     """
     process.require("tomlkit", extra="train", purpose="writing a plan")
     path = Path(path)
-    portable = _with_paths(plan, lambda file, _: relative_path(file, path.parent))
+    portable = with_paths(plan, lambda file, _: relative_path(file, path.parent))
     settings = [item for item in _settings(portable, "") if item.key != _REPEATED]
     lines = [*_comment("\n".join(heading)), *_lines(settings, notes or {})]
     with whole_file(path) as partial:
@@ -107,7 +107,7 @@ def write_plan(
     return path
 
 
-def _with_paths(plan: TrainingPlan, changed: _Change) -> TrainingPlan:
+def with_paths(plan: TrainingPlan, changed: PathChange) -> TrainingPlan:
     """The plan with all of its paths changed; names of models and tools stay."""
     training, synthesis = plan.training, plan.training.synthesis
 
