@@ -212,6 +212,22 @@ class TestAnyContrast:
         assert training.steps == 500
         assert training.start_from == str(tmp_path / "own.safetensors")
 
+    def test_see_ct_without_a_window_in_which_mr_would_be_black(self, ct, tmp_path):
+        cohort = (ct[0], read_manifest(ct[0]), ct[1])
+        model = saved(tmp_path, **OF_ANY_CONTRAST)
+        _, decided, notes = tuned(cohort, model)
+        assert decided.training.synthesis.share == 1
+        assert decided.preprocessing.hounsfield_window is None
+        assert decided.preprocessing.intensity_percentiles == (1.0, 98.0)
+        assert "preprocessing.hounsfield_window" not in notes
+        assert "any contrast" in notes["preprocessing.intensity_percentiles"]
+
+    def test_that_learn_one_contrast_from_now_on_see_ct_in_a_window(self, ct, tmp_path):
+        unlabeled = replace(ct[1], labeled=3)
+        cohort = (ct[0], read_manifest(ct[0]), unlabeled)
+        _, decided, _ = tuned(cohort, saved(tmp_path, **OF_ANY_CONTRAST))
+        assert decided.preprocessing.hounsfield_window is not None
+
     def test_without_labels_the_plan_says_why_they_do_not(self, cohort, tmp_path):
         manifest, cases, fingerprint = cohort
         some = manifest, cases, replace(fingerprint, labeled=3)

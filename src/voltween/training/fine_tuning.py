@@ -21,7 +21,11 @@ from voltween.spatial import Image
 from voltween.training.fingerprint import CohortFingerprint, Three, along_axes
 from voltween.training.label_volumes import labels_as_image
 from voltween.training.model_references import reference_of
-from voltween.training.model_training import keep_any_contrast, keep_masked_pairs
+from voltween.training.model_training import (
+    keep_any_contrast,
+    keep_masked_pairs,
+    keeps_any_contrast,
+)
 from voltween.training.plan_file import TrainingPlan
 from voltween.training.planning import Notes, covered_region
 from voltween.training.recipe import SHIPPED_LEARNING_RATE, TrainConfig
@@ -128,7 +132,13 @@ def _preprocessing(
     notes = {
         "preprocessing.shape": f"that of {model.name}, which its affine part needs"
     }
-    if fingerprint.is_ct != (rules.hounsfield_window is not None):
+    if fingerprint.is_ct and keeps_any_contrast(model, fingerprint):
+        # In a window of CT, MR would be black.
+        notes["preprocessing.intensity_percentiles"] = (
+            f"those of {model.name} and no Hounsfield window, as other scans than CT "
+            "have no such units, and it goes on learning any contrast"
+        )
+    elif fingerprint.is_ct != (rules.hounsfield_window is not None):
         window = planned.hounsfield_window if fingerprint.is_ct else None
         rules = replace(rules, hounsfield_window=window)
         kinds = ("CT", "not") if fingerprint.is_ct else ("no CT", "from CT")

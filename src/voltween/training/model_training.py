@@ -27,6 +27,11 @@ _SHARE = "training.synthesis.share"
 _MASKED = "training.masked_share"
 
 
+def keeps_any_contrast(model: Model, fingerprint: CohortFingerprint) -> bool:
+    """Whether a model of any contrast goes on learning from synthesized pairs."""
+    return bool(_facts(model, "synthesis").get("share")) and fingerprint.is_labeled
+
+
 def keep_any_contrast(
     model: Model,
     planned: TrainConfig,
@@ -46,7 +51,7 @@ def keep_any_contrast(
     stated = _facts(model, "synthesis")
     if not stated.get("share") or planned.synthesis.share > 0:
         return planned, {}
-    if not fingerprint.is_labeled:
+    if not keeps_any_contrast(model, fingerprint):
         return planned, {_SHARE: _why_not(model, fingerprint)}
     cascade = model.network.config
     assert isinstance(cascade, CascadeConfig)  # else it is refused before
