@@ -24,7 +24,7 @@ import warnings
 from dataclasses import asdict, fields, replace
 from itertools import permutations
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 import numpy as np
 from jaxtyping import Float
@@ -36,7 +36,7 @@ from shared import place, random_pose
 import voltween as vt
 from voltween.cohorts import Case, cases_of_split, load_case, read_manifest
 from voltween.metrics import dice_per_label
-from voltween.refinement import TransformKind
+from voltween.refinement import TransformKind, choose_refinement
 from voltween.registration import (
     Evidence,
     Grade,
@@ -44,7 +44,7 @@ from voltween.registration import (
     SettledModel,
     TweeningStage,
 )
-from voltween.registration.usual import Answer, usual_of
+from voltween.registration.usual import usual_of
 from voltween.registration.verdict import pass_verdict
 
 SETS = {"brain": "brain_ixi", "hippocampus": "hippocampus", "headneck": "headneck_ct"}
@@ -306,8 +306,9 @@ def table(path: Path) -> None:
 def grade(row: dict[str, str]) -> Grade:
     evidence = Evidence(**{f.name: float(row[f.name]) for f in fields(Evidence)})
     used = usual_of(row["model"])
-    answer: Answer = "refined" if row["transform"] == "deformable" else "unbent"
-    return pass_verdict(evidence, used, answer=answer).grade
+    kind = cast(TransformKind, row["transform"])
+    refinement = choose_refinement(None, has_model=False, transform=kind)
+    return pass_verdict(evidence, used, refinement).grade
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from voltween.evaluation.methods import Answer, plain_method
 from voltween.evaluation.pair_report import Measured, Pictures, _registration
 from voltween.evaluation.records import Record
 from voltween.evaluation.scores import PairScore
+from voltween.refinement import ACCURATE, choose_refinement
 from voltween.registration import Criterion
 from voltween.spatial import Affine
 
@@ -58,13 +59,22 @@ def test_reports_are_of_the_pairs_that_are_asked_for(
     assert pictures.lacks_report(score) == is_wanted
 
 
-@pytest.mark.parametrize("answer", ["network", "unbent", "refined"])
-def test_the_verdict_of_a_report_is_that_of_the_methods_kind(answer):
+@pytest.mark.parametrize(
+    "refinement",
+    [
+        None,
+        ACCURATE,
+        replace(ACCURATE, similarity="normalized mutual information"),
+        choose_refinement(None, has_model=False, transform="rigid"),
+    ],
+)
+def test_the_verdict_of_a_report_is_that_of_the_methods_kind(refinement):
     scan = Scan("a", smooth_image(oblique_grid((12, 12, 12))), None, None)
-    method = replace(plain_method("a", identity), criterion=Criterion(answer=answer))
+    criterion = Criterion(refinement=refinement)
+    method = replace(plain_method("a", identity), criterion=criterion)
     record = object.__new__(Record)  # of the scores, which are not asked for
     pair = Measured(scan, scan, Answer(Affine.identity()), record)
-    assert _registration(method, pair).answer == answer
+    assert _registration(method, pair).refinement is refinement
 
 
 def test_a_finished_comparison_gets_reports_that_the_index_links_to(manifest, tmp_path):

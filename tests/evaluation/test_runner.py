@@ -536,13 +536,16 @@ def test_damaged_facts_of_a_kept_transform_are_those_of_none(
 
 def test_networks_alone_are_judged_by_answers_without_refinement(tmp_path):
     file = save_model(tiny_model(), tmp_path / "tiny.safetensors", is_half=False)
-    assert method_named(f"model:{file}").criterion.answer == "network"
-    assert method_named(f"model:{file}+fast").criterion.answer == "refined"
+    assert method_named(f"model:{file}").criterion.refinement is None
+    refined = method_named(f"model:{file}+fast").criterion
+    assert refined.refinement.transform == "deformable"
+    assert refined.facts == {}
+    assert method_named("model:brain-any").criterion.facts == {"contrasts": "any"}
     cases = read_manifest(write_cohort(tmp_path, 2, 1))
-    assert voxelmorph_method(cases, tmp_path).criterion.answer == "network"
+    assert voxelmorph_method(cases, tmp_path).criterion.refinement is None
 
 
 def test_tools_that_may_not_bend_are_judged_by_others_that_may_not():
-    answers = {name: method_named(name).criterion.answer for name in TOOLS}
-    assert answers.pop("ants-affine") == "unbent"
-    assert set(answers.values()) == {"refined"}
+    facts = {name: method_named(name).criterion.facts for name in TOOLS}
+    assert facts.pop("ants-affine") == {"answer": "unbent"}
+    assert not any(facts.values())

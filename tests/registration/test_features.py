@@ -3,6 +3,7 @@
 import json
 import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from voltween.registration import pipeline, register, settling, write_registrati
 from voltween.registration.fitting import fit_to_pair
 from voltween.registration.guidance import Guidance
 from voltween.registration.scan_features import ScanFeatures
-from voltween.spatial import Grid, Image, align_centers
+from voltween.spatial import Affine, Grid, Image, align_centers
 
 # The features were not trained: what they find is mostly left out.
 pytestmark = pytest.mark.filterwarnings("ignore::voltween.errors.RejectionWarning")
@@ -137,6 +138,25 @@ def test_in_any_contrast_a_scan_unlike_the_template_is_warned_of(model):
     features = replace(model, is_for_any_contrast=True)
     with pytest.warns(FitWarning, match="features of the fixed scan may lie in the"):
         pipeline._describe("fixed", unlike_any_head(), features)
+
+
+@pytest.mark.parametrize(("similarity", "is_warned"), [(0.3, True), (0.4, False)])
+def test_in_any_contrast_a_scan_hardly_like_the_template_is_warned_of(
+    model, monkeypatch, recwarn, similarity, is_warned
+):
+    """Its verdict is doubtful, which nobody sees."""
+    placed = SimpleNamespace(
+        verdict=SimpleNamespace(
+            grade="doubtful", evidence=SimpleNamespace(similarity_seen=similarity)
+        ),
+        model_name="brain-any",
+        fixed_to_moving=Affine.identity(),
+    )
+    monkeypatch.setattr(pipeline, "_place", lambda scan, features: placed)
+    features = replace(model, is_for_any_contrast=True)
+    pipeline._describe("fixed", head(), features)
+    warned = [w for w in recwarn if issubclass(w.category, FitWarning)]
+    assert bool(warned) == is_warned
 
 
 @pytest.mark.parametrize("is_known", [True, False])

@@ -9,11 +9,11 @@ from scipy.spatial.transform import Rotation
 from support.scans import smooth_field
 from support.textured import GRID, head, shift
 from voltween.losses import mean_squared_error as mse
-from voltween.refinement import ACCURATE
+from voltween.refinement import ACCURATE, choose_refinement
 from voltween.registration import register
 from voltween.registration.judge import Judge
 from voltween.registration.result import TweeningStage
-from voltween.registration.usual import answer_of, usual_of
+from voltween.registration.usual import usual_of
 from voltween.registration.verdict import Evidence, gather_evidence, pass_verdict
 from voltween.spatial import Affine
 
@@ -29,10 +29,12 @@ GOOD = Evidence(
     stretch=1.1,
 )
 USUAL = usual_of("brain")
+UNBENT = choose_refinement(None, has_model=True, transform="rigid")
+ACROSS = replace(ACCURATE, similarity="normalized mutual information")
 
 
 def test_an_ordinary_registration_is_good():
-    verdict = pass_verdict(GOOD, USUAL, answer="refined")
+    verdict = pass_verdict(GOOD, USUAL, ACCURATE)
     assert verdict.grade == "good"
     assert verdict.reasons == ()
     assert verdict.evidence is GOOD
@@ -60,7 +62,7 @@ def test_an_ordinary_registration_is_good():
     ],
 )
 def test_each_reason_is_named(change, grade, word):
-    verdict = pass_verdict(replace(GOOD, **change), USUAL, answer="refined")
+    verdict = pass_verdict(replace(GOOD, **change), USUAL, ACCURATE)
     assert verdict.grade == grade
     assert any(word in reason for reason in verdict.reasons)
 
@@ -70,47 +72,61 @@ def test_a_network_alone_is_measured_against_networks_alone():
     assert USUAL.network.least < between < USUAL.refined.least
     assert between > USUAL.refined.lost
     evidence = replace(GOOD, similarity=between)
-    assert pass_verdict(evidence, USUAL, answer="network").grade == "good"
-    assert pass_verdict(evidence, USUAL, answer="refined").grade == "doubtful"
+    assert pass_verdict(evidence, USUAL, None).grade == "good"
+    assert pass_verdict(evidence, USUAL, ACCURATE).grade == "doubtful"
 
 
 def test_a_transform_that_may_not_bend_is_measured_against_others_that_may_not():
     between = (USUAL.unbent.least + USUAL.network.lost) / 2
     assert USUAL.unbent.least < between < USUAL.network.lost
     evidence = replace(GOOD, similarity=between)
-    assert pass_verdict(evidence, USUAL, answer="unbent").grade == "good"
-    assert pass_verdict(evidence, USUAL, answer="network").grade == "failed"
+    assert pass_verdict(evidence, USUAL, UNBENT).grade == "good"
+    assert pass_verdict(evidence, USUAL, None).grade == "failed"
     lost = replace(GOOD, similarity_before=0.1, similarity=USUAL.unbent.lost - 0.01)
-    assert pass_verdict(lost, USUAL, answer="unbent").grade == "failed"
+    assert pass_verdict(lost, USUAL, UNBENT).grade == "failed"
 
 
 def test_across_contrasts_answers_are_doubted_before_they_are_called_failed():
     between = replace(GOOD, similarity_before=0.1, similarity=0.25, sign=-0.9)
-    assert pass_verdict(between, USUAL, answer="refined").grade == "failed"
-    verdict = pass_verdict(between, USUAL, answer="across contrasts")
+    assert pass_verdict(between, USUAL, ACCURATE).grade == "failed"
+    verdict = pass_verdict(between, USUAL, ACROSS)
     assert verdict.grade == "doubtful"
     (reason,) = verdict.reasons  # that bright and dark are exchanged is none
     assert "as scans of two contrasts often are" in reason
     lost = replace(between, similarity=0.15)
-    assert pass_verdict(lost, USUAL, answer="across contrasts").grade == "failed"
+    assert pass_verdict(lost, USUAL, ACROSS).grade == "failed"
 
 
 @pytest.mark.parametrize(
-    ("changes", "answer"),
+    ("changes", "is_across"),
     [
-        ({}, "refined"),
-        ({"similarity": "MIND-SSC"}, "across contrasts"),
-        ({"similarity": "features"}, "refined"),
-        (
-            {"similarity": "features", "beside_features": "mutual information"},
-            "across contrasts",
-        ),
-        ({"similarity": mse}, "refined"),
+        ({}, False),
+        ({"similarity": "MIND-SSC"}, True),
+        ({"similarity": "features"}, False),
+        ({"similarity": "features", "beside_features": "mutual information"}, True),
+        ({"similarity": mse}, False),
     ],
 )
-def test_what_is_compared_says_how_an_answer_was_found(changes, answer):
-    assert answer_of(replace(ACCURATE, **changes)) == answer
-    assert answer_of(None) == "network"
+def test_what_is_compared_says_whether_contrasts_may_differ(changes, is_across):
+    assert USUAL.is_across_contrasts(replace(ACCURATE, **changes)) == is_across
+    assert not USUAL.is_across_contrasts(None)
+
+
+def test_rigid_answers_across_contrasts_are_not_doubted_for_exchanged_brightness():
+    evidence = replace(GOOD, similarity_before=0.1, sign=-0.9)
+    verdicts = [
+        pass_verdict(evidence, USUAL, replace(UNBENT, similarity=similarity)).grade
+        for similarity in ("local correlation", "mutual information")
+    ]
+    assert verdicts == ["doubtful", "good"]
+
+
+@pytest.mark.parametrize("refinement", [None, UNBENT, ACCURATE, ACROSS])
+def test_answers_of_a_model_of_any_contrast_are_always_across_contrasts(refinement):
+    usual = usual_of("brain-any")
+    assert usual.similarities(refinement).lost <= 0.18
+    exchanged = replace(GOOD, sign=-0.9)
+    assert pass_verdict(exchanged, usual, refinement).grade == "good"
 
 
 def turned(degrees):
@@ -158,6 +174,6 @@ def test_evidence_of_a_folding_map():
 def test_half_a_scan_is_judged_by_what_it_shows():
     half = replace(GOOD, similarity=0.4, seen_percent=50.0)
     assert half.similarity_seen == pytest.approx(0.7)
-    verdict = pass_verdict(half, USUAL, answer="refined")
+    verdict = pass_verdict(half, USUAL, ACCURATE)
     assert verdict.grade == "doubtful"
     assert [reason[:17] for reason in verdict.reasons] == ["the moving scan s"]

@@ -81,7 +81,7 @@ def methods_named(
 
     Raises:
         InputError: If a name is given twice, is unknown, or needs a preparation that
-            was not given, or there is no such device.
+            was not given, or if there is no such device.
     """
     check_device_name(device)
     if not names or len(set(names)) < len(names):

@@ -12,10 +12,15 @@ from voltween.baselines import TIME_LIMIT_MINUTES, Tool
 from voltween.errors import InputError
 from voltween.models import check_device_name, load_model, weights_digest
 from voltween.process import Used, installed_version
-from voltween.refinement import WITHOUT_MODEL, Refinement, split_name
+from voltween.refinement import (
+    WITHOUT_MODEL,
+    Refinement,
+    TransformKind,
+    choose_refinement,
+    split_name,
+)
 from voltween.registration import (
     Criterion,
-    answer_of,
     register,
     register_by_network,
     settle_named,
@@ -74,11 +79,13 @@ def tool_method(
 ) -> Method:
     """Another registration tool as a method, with a time limit per pair."""
     facts = {**_version_of(tool.package), **tool.facts}
+    kind: TransformKind = "affine" if tool.is_affine else "deformable"
+    refinement = choose_refinement(None, has_model=False, transform=kind)
     return Method(
         name,
         lambda: _load_tool(tool, time_limit_minutes),
         facts,
-        criterion=Criterion(answer="unbent" if tool.is_affine else "refined"),
+        criterion=Criterion(refinement=refinement),
     )
 
 
@@ -107,7 +114,7 @@ def model_method(name: str, model: str, *, device: str = "cpu") -> Method:
         name,
         lambda: load_registering(file, device, refinement),
         facts,
-        criterion=Criterion(file, answer_of(refinement)),
+        criterion=Criterion(file, refinement),
     )
 
 

@@ -11,7 +11,6 @@ from voltween.evaluation.records import Record, kept_report, kept_thumbnail
 from voltween.evaluation.report.summaries import UNREGISTERED
 from voltween.evaluation.scores import PairScore
 from voltween.figures import write_thumbnail
-from voltween.refinement import Refinement, choose_refinement
 from voltween.registration import (
     Carried,
     Origin,
@@ -27,12 +26,6 @@ from voltween.storage import output_folder, whole_file
 Reports = Literal["none", "doubtful", "all"]
 _BEFORE, _AFTER = "before", "registered"
 _ROLES = ("fixed", "moving")
-_REFINEMENTS: dict[str, Refinement | None] = {
-    "network": None,
-    "unbent": choose_refinement(None, has_model=False, transform="affine"),
-    "refined": choose_refinement(None, has_model=False, transform="deformable"),
-}
-"""Any refinement of a kind, as the verdict has limits for each."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +114,7 @@ def _registration(method: Method, pair: Measured) -> Registration:
         before,
         tuple(TweeningStage(name, transform) for name, transform in named.items()),
         seconds={},
-        refinement=_REFINEMENTS[criterion.answer],
+        refinement=criterion.refinement,
     )
 
 

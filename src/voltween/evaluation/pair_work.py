@@ -120,11 +120,11 @@ class Workplace:
         voxel_mm = self.protocol.landmark_voxel_mm
         crop = self.protocol.report_crop
         named = [self._cases[name].label_facts for name in pair]
-        answer = self._methods[method].criterion.answer
+        criterion = self._methods[method].criterion
         return self.transform_facts(method, pair) | {
             **({"labels": named} if any(named) else {}),
             **({} if crop == "none" else {"crop": crop}),  # of the pictures
-            **({"answer": answer} if answer == "unbent" else {}),  # of the verdict
+            **criterion.facts,  # of the verdict
             "inverse_consistency": self.protocol.inverse_consistency,
             "landmark_voxel_mm": voxel_mm and list(voxel_mm),  # as JSON has it
         }

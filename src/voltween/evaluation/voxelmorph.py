@@ -48,7 +48,7 @@ def voxelmorph_method(
         load,
         {"recipe": digest, "device": device},
         make_ready=make_ready,
-        criterion=Criterion("voxelmorph", "network"),
+        criterion=Criterion("voxelmorph", None),
     )
 
 

@@ -26,6 +26,7 @@ from voltween.refinement.search import find_affine_part as find_affine_part
 from voltween.refinement.search import find_dense_part as find_dense_part
 from voltween.refinement.search import find_transform as find_transform
 from voltween.refinement.settings import FEATURES as FEATURES
+from voltween.refinement.settings import FOR_ANY_CONTRAST as FOR_ANY_CONTRAST
 from voltween.refinement.settings import AffineLevel as AffineLevel
 from voltween.refinement.settings import ImageSimilarity as ImageSimilarity
 from voltween.refinement.settings import Level as Level

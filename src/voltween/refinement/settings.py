@@ -17,7 +17,8 @@ ImageSimilarity = Similarity
 RefinementSimilarity = Literal[ImageSimilarity, "features"]
 """Similarities of images, and that of features which a network tells from them."""
 
-_FOR_ANY_CONTRAST = ("mutual information", "normalized mutual information", "MIND-SSC")
+FOR_ANY_CONTRAST = ("mutual information", "normalized mutual information", "MIND-SSC")
+"""Similarities of images that are compared by what two contrasts share."""
 
 FEATURE_WEIGHT = 8.0
 """Weight of the features' difference, 0 to 1, beside the terms of the flow."""
@@ -167,7 +168,7 @@ class Refinement:
         similarity = self.similarity
         if similarity == FEATURES:
             similarity = self.beside_features
-        return similarity in _FOR_ANY_CONTRAST
+        return similarity in FOR_ANY_CONTRAST
 
     @property
     def steps(self) -> int:

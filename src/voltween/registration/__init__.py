@@ -33,7 +33,6 @@ from voltween.registration.settling import settle_named as settle_named
 from voltween.registration.timing import begin_part as begin_part
 from voltween.registration.timing import watching_parts as watching_parts
 from voltween.registration.usual import Usual as Usual
-from voltween.registration.usual import answer_of as answer_of
 from voltween.registration.usual import usual_of as usual_of
 from voltween.registration.verdict import Criterion as Criterion
 from voltween.registration.verdict import Evidence as Evidence

@@ -38,7 +38,7 @@ def normal_figures(
 def _agreement(registration: Registration) -> Iterator[Figure]:
     evidence, correlation = registration.verdict.evidence, registration.correlation
     usual = usual_of(registration.model_name)
-    least = usual.similarities(registration.answer).least
+    least = usual.similarities(registration.refinement).least
     yield Figure(
         "local similarity",
         f"{evidence.similarity_before:.2f} before, {evidence.similarity:.2f} after "
@@ -56,8 +56,8 @@ def _agreement(registration: Registration) -> Iterator[Figure]:
     yield Figure(
         "contrast",
         f"{evidence.sign:.2f}",
-        "above 0; below, bright and dark are exchanged",
-        evidence.sign >= 0,
+        "above 0 in one contrast; below, bright and dark are exchanged",
+        evidence.sign >= 0 or usual.is_across_contrasts(registration.refinement),
     )
     yield Figure(
         "foreground that the moving scan shows",

@@ -260,7 +260,10 @@ def _describe(side: str, scan: Image, features: FeatureModel) -> ScanFeatures:
         warnings.simplefilter("ignore", AssumptionWarning)
         result = _place(scan, features)
     is_lost = result.verdict.grade == "failed"
-    if is_lost and features.is_for_any_contrast:
+    similarity = result.verdict.evidence.similarity_seen
+    # Across contrasts, a verdict is "failed" far below this: here nobody sees doubts.
+    is_unlike = is_lost or similarity < usual_of(result.model_name).refined.lost
+    if is_unlike and features.is_for_any_contrast:
         warnings.warn(
             f"the learned features of the {side} scan may lie in the wrong place: the "
             "scan is hardly like their template, as scans of some contrasts are. "

@@ -16,7 +16,7 @@ from voltween.registration.image_correlation import correlation_of
 from voltween.registration.judge import Judge
 from voltween.registration.round_trip import RoundTrip, measure_round_trip
 from voltween.registration.timing import Seconds, timing
-from voltween.registration.usual import Answer, answer_of, usual_of
+from voltween.registration.usual import usual_of
 from voltween.registration.verdict import Verdict, gather_evidence, pass_verdict
 from voltween.spatial import (
     Affine,
@@ -83,12 +83,7 @@ class Registration:
         """Whether the registration can be trusted, with reasons and evidence."""
         evidence = gather_evidence(self.judge, Affine.identity(), self.fixed_to_moving)
         usual = usual_of(self.model_name)
-        return pass_verdict(evidence, usual, answer=self.answer)
-
-    @property
-    def answer(self) -> Answer:
-        """The way in which the answer was found; the verdict depends on it."""
-        return answer_of(self.refinement)
+        return pass_verdict(evidence, usual, self.refinement)
 
     @property
     def fixed_to_moving(self) -> Transform:

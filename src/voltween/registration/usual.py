@@ -4,9 +4,10 @@
 """
 
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from voltween.refinement import (
+    FOR_ANY_CONTRAST,
     WITHOUT_MODEL,
     Effort,
     ImageSimilarity,
@@ -14,22 +15,8 @@ from voltween.refinement import (
     RefinementSimilarity,
 )
 
-Answer = Literal["network", "unbent", "refined", "across contrasts"]
-"""How an answer was found: by the network alone; as the best rigid, similarity or
-affine transform, which leaves two people different; or with a dense part that was
-optimized on the pair, by what scans of one contrast or of any two share."""
-
 _LOST_ACROSS_CONTRASTS = 0.18
 """Below it, answers across contrasts are lost; above it, they may be right or wrong."""
-
-
-def answer_of(refinement: Refinement | None) -> Answer:
-    """Returns how an answer is found by a refinement, or without one."""
-    if refinement is None:
-        return "network"
-    if refinement.transform != "deformable":
-        return "unbent"
-    return "across contrasts" if refinement.tolerates_any_contrast else "refined"
 
 
 class Similarities(NamedTuple):
@@ -72,15 +59,22 @@ class Usual(NamedTuple):
             image_weight=self.image_weight,
         )
 
-    def similarities(self, answer: Answer) -> Similarities:
-        """Those of answers that were found in this way."""
-        kinds: dict[Answer, Similarities] = {
-            "network": self.network,
-            "unbent": self.unbent,
-            "refined": self.refined,
-            "across contrasts": self.refined._replace(lost=_LOST_ACROSS_CONTRASTS),
-        }
-        return kinds[answer]
+    def is_across_contrasts(self, refinement: Refinement | None) -> bool:
+        """Whether model or refinement is one for scans of two contrasts."""
+        if self.similarity in FOR_ANY_CONTRAST:
+            return True
+        return refinement is not None and refinement.tolerates_any_contrast
+
+    def similarities(self, refinement: Refinement | None) -> Similarities:
+        """Those of answers that are found by a refinement, or by the network alone."""
+        if refinement is None:
+            usual = self.network
+        else:
+            bends = refinement.transform == "deformable"
+            usual = self.refined if bends else self.unbent
+        if self.is_across_contrasts(refinement):
+            return usual._replace(lost=min(usual.lost, _LOST_ACROSS_CONTRASTS))
+        return usual
 
 
 _USUAL = {
@@ -128,9 +122,7 @@ _OTHER = Usual(
 # Chosen by the Dice of scans in changed intensities (docs/models.md), the weight by the
 # folding as well.
 _USUAL["brain-any"] = _OTHER._replace(
-    network=Similarities(_LOST_ACROSS_CONTRASTS, _OTHER.network.least),
-    similarity="normalized mutual information",
-    image_weight=1.0,
+    similarity="normalized mutual information", image_weight=1.0
 )
 
 

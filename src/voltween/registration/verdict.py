@@ -10,9 +10,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from voltween.refinement import WITHOUT_MODEL
+from voltween.refinement import ACCURATE_ALONE, WITHOUT_MODEL, Refinement
 from voltween.registration.judge import CHANCE, Judge
-from voltween.registration.usual import Answer, Usual, usual_of
+from voltween.registration.usual import Usual, usual_of
 from voltween.spatial import Affine, Image, Transform
 
 Grade = Literal["good", "doubtful", "failed"]
@@ -69,8 +69,19 @@ class Criterion(NamedTuple):
 
     model_name: str = WITHOUT_MODEL
     """The model that found them, or `none`."""
-    answer: Answer = "refined"
-    """How they were found, or were meant to be: see `pass_verdict`."""
+    refinement: Refinement | None = ACCURATE_ALONE
+    """By which they were found, or were meant to be: see `pass_verdict`."""
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What verdicts depend on beside the model, where it is out of the ordinary."""
+        refinement = self.refinement
+        is_unbent = refinement is not None and refinement.transform != "deformable"
+        is_across = usual_of(self.model_name).is_across_contrasts(refinement)
+        return {
+            **({"answer": "unbent"} if is_unbent else {}),
+            **({"contrasts": "any"} if is_across else {}),
+        }
 
 
 def gather_evidence(judge: Judge, before: Transform, found: Transform) -> Evidence:
@@ -100,26 +111,30 @@ def judge_transform(
     judge = Judge.of(fixed, moving)
     evidence = gather_evidence(judge, Affine.identity(), fixed_to_moving)
     usual = usual_of(criterion.model_name)
-    return pass_verdict(evidence, usual, answer=criterion.answer)
+    return pass_verdict(evidence, usual, criterion.refinement)
 
 
-def pass_verdict(evidence: Evidence, usual: Usual, *, answer: Answer) -> Verdict:
+def pass_verdict(
+    evidence: Evidence, usual: Usual, refinement: Refinement | None
+) -> Verdict:
     """Grades a registration by its evidence and by what is usual of its model.
 
-    `answer` says what was wanted: an answer that a refinement could not improve is
-    measured against those that it could, and a transform that may not bend against
-    others that may not.
+    `refinement` is the one that was wanted: an answer that it could not improve is
+    measured against those that it could, a transform that may not bend against others
+    that may not, and scans of any two contrasts against such scans.
     """
-    failures = tuple(_failures(evidence, usual, answer=answer))
+    failures = tuple(_failures(evidence, usual, refinement))
     if failures:
         return Verdict("failed", failures, evidence)
-    doubts = tuple(_doubts(evidence, usual, answer=answer))
+    doubts = tuple(_doubts(evidence, usual, refinement))
     return Verdict("doubtful" if doubts else "good", doubts, evidence)
 
 
-def _failures(evidence: Evidence, usual: Usual, *, answer: Answer) -> Iterator[str]:
+def _failures(
+    evidence: Evidence, usual: Usual, refinement: Refinement | None
+) -> Iterator[str]:
     """Reasons for which a registration cannot be right."""
-    lost = usual.similarities(answer).lost
+    lost = usual.similarities(refinement).lost
     if evidence.similarity_seen < lost:
         yield (
             f"the scans are no more alike than lost ones are (similarity "
@@ -140,10 +155,12 @@ def _failures(evidence: Evidence, usual: Usual, *, answer: Answer) -> Iterator[s
         yield _shape(evidence)
 
 
-def _doubts(evidence: Evidence, usual: Usual, *, answer: Answer) -> Iterator[str]:
+def _doubts(
+    evidence: Evidence, usual: Usual, refinement: Refinement | None
+) -> Iterator[str]:
     """Reasons to look at a registration before it is used."""
-    is_across = answer == "across contrasts"
-    least = usual.similarities(answer).least
+    is_across = usual.is_across_contrasts(refinement)
+    least = usual.similarities(refinement).least
     if evidence.similarity_seen < least:
         yield (
             f"the scans are less alike than right answers usually leave them "
