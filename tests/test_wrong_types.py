@@ -42,6 +42,7 @@ MISTAKES = {
     "vt.read_points(array)": "a path",
     "vt.read_transform(None)": "a path",
     "vt.load_model(3)": "its name or its file",
+    "vt.load_model('brain').to(None)": "auto, cpu, cuda",
     "vt.register(image, image, model=3)": "its name or its file",
     "vt.register(image, labels)": "give label maps as labels",
     "vt.register(array, array)": "an array alone",

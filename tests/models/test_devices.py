@@ -19,7 +19,7 @@ def test_what_pytorch_does_not_know_is_no_device(name):
         usable_device(name)
 
 
-@pytest.mark.parametrize("name", ["cuda:99", "meta"])
+@pytest.mark.parametrize("name", ["cuda:99", "meta", "mps:9", "hpu", "privateuseone"])
 def test_devices_that_compute_nothing_here_are_refused(name):
     with pytest.raises(InputError, match=f"device '{name}': expected a device"):
         usable_device(name)

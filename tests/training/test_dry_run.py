@@ -48,6 +48,14 @@ def test_it_says_what_training_needs_and_leaves_the_scans_alone(cohort, tmp_path
     assert len(list((tmp_path / "cache").glob("*.json"))) == 6
 
 
+def test_states_with_the_mean_of_the_weights_need_more_room(cohort, tmp_path):
+    averaged = replace(RECIPE, training=replace(RECIPE.training, averaged_steps=10))
+    found = try_training(
+        read_manifest(cohort), averaged, out=tmp_path, hardware=Hardware("cpu")
+    )
+    assert found.disk_bytes == found.weights * 4 * 4 * 3
+
+
 def test_time_grows_with_the_steps(cohort, tmp_path):
     cases = read_manifest(cohort)
     many = replace(RECIPE, training=replace(RECIPE.training, steps=100_000))

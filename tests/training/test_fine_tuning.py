@@ -222,6 +222,17 @@ class TestAnyContrast:
         assert "preprocessing.hounsfield_window" not in notes
         assert "any contrast" in notes["preprocessing.intensity_percentiles"]
 
+    def test_with_a_window_of_their_own_keep_it_and_nothing_else_is_said(
+        self, ct, tmp_path
+    ):
+        cohort = (ct[0], read_manifest(ct[0]), ct[1])
+        rules = replace(RULES, hounsfield_window=(-160.0, 240.0))
+        _, decided, notes = tuned(
+            cohort, saved(tmp_path, rules=rules, **OF_ANY_CONTRAST)
+        )
+        assert decided.preprocessing.hounsfield_window == (-160.0, 240.0)
+        assert "preprocessing.intensity_percentiles" not in notes
+
     def test_that_learn_one_contrast_from_now_on_see_ct_in_a_window(self, ct, tmp_path):
         unlabeled = replace(ct[1], labeled=3)
         cohort = (ct[0], read_manifest(ct[0]), unlabeled)

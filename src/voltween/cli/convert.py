@@ -56,9 +56,8 @@ class Convert:
             io.write_dicom_registration(transform, self.out, **scans)
         else:
             io.write_for(self.to, transform, self.out, fixed=fixed, moving=moving)
-        is_field = self.out.name.endswith((".nii", ".nii.gz"))
-        is_matrix = isinstance(transform, Affine)
-        kind = "field" if is_field else "matrix" if is_matrix else "transform"
+        kind = "matrix" if isinstance(transform, Affine) else "transform"
+        kind = "field" if io.is_field_name(self.out) else kind
         report_written(
             self.out,
             f"{kind} of {self.transform.name} for {self.to}, from "

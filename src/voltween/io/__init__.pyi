@@ -1,5 +1,6 @@
 from .conversion import Target as Target
 from .conversion import check_target_name as check_target_name
+from .conversion import is_field_name as is_field_name
 from .conversion import write_for as write_for
 from .dicom_registration import check_registration_name as check_registration_name
 from .dicom_registration import write_dicom_registration as write_dicom_registration

@@ -47,6 +47,14 @@ def check_target_name(target: Target, path: Path) -> None:
     check_suffix(path, suffixes.get(target, usual), f"a transform of {target}")
 
 
+def is_field_name(path: Path) -> bool:
+    """Returns whether a transform in a file of this name is a field of displacements.
+
+    Fields are images; matrices have files of their own.
+    """
+    return path.name.endswith(IMAGE_SUFFIXES)
+
+
 def write_for(
     target: Target,
     transform: Transform,

@@ -14,7 +14,7 @@ def check_device_name(name: str) -> None:
     try:
         if name != "auto":
             torch.device(name)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise InputError(
             about="device",
             expected="auto, cpu, cuda, or another that PyTorch knows",
@@ -35,7 +35,7 @@ def usable_device(name: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.ones(1, device=name).sum().item()  # meta has no numbers
-    except (RuntimeError, AssertionError) as error:  # no CUDA in this PyTorch
+    except (RuntimeError, AssertionError, ImportError) as error:  # not in this PyTorch
         raise InputError(
             about=f"device {name!r}",
             expected="a device that PyTorch can use here",

@@ -38,7 +38,7 @@ def acquire(
 def _apply_along(
     matrix: Float[Tensor, "n n"], image: Float[Tensor, "i j k"], axis: int
 ) -> Float[Tensor, "i j k"]:
-    """Multiplies the lines along an axis, without copying the image into an order."""
+    """Multiplies all lines along an axis by a matrix; the image is not transposed."""
     if axis == 0:
         return (matrix @ image.flatten(1)).view(image.shape)
     return matrix @ image if axis == 1 else image @ matrix.T

@@ -21,6 +21,7 @@ from voltween.training.training_data import load_training_data
 _STEPS = 4  # the first is slower than the others
 _VALIDATION_PAIRS = 2
 _BYTES_PER_WEIGHT = 12  # in a state: the weight and Adam's two moments
+_BYTES_PER_MEAN = 4  # of a weight over steps, if the training keeps it
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,10 @@ def try_training(
         training.validate(data.val[:_VALIDATION_PAIRS])
         validation_seconds = time.perf_counter() - start
     weights = sum(weight.numel() for weight in training.network.parameters())
-    disk_bytes = weights * _BYTES_PER_WEIGHT * (config.kept_states + 1)
+    bytes_per_weight = _BYTES_PER_WEIGHT
+    if training.average is not None:
+        bytes_per_weight += _BYTES_PER_MEAN
+    disk_bytes = weights * bytes_per_weight * (config.kept_states + 1)
     check_free_space(output_folder(out) / "states", disk_bytes)
     validated_pairs = _validated_pairs(config, len(data.val))
     return DryRun(

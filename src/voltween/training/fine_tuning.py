@@ -132,13 +132,14 @@ def _preprocessing(
     notes = {
         "preprocessing.shape": f"that of {model.name}, which its affine part needs"
     }
-    if fingerprint.is_ct and keeps_any_contrast(model, fingerprint):
-        # In a window of CT, MR would be black.
+    has_window = rules.hounsfield_window is not None
+    if fingerprint.is_ct and not has_window and keeps_any_contrast(model, fingerprint):
+        # Within a window of CT, MR would be black.
         notes["preprocessing.intensity_percentiles"] = (
             f"those of {model.name} and no Hounsfield window, as other scans than CT "
             "have no such units, and it goes on learning any contrast"
         )
-    elif fingerprint.is_ct != (rules.hounsfield_window is not None):
+    elif fingerprint.is_ct != has_window:
         window = planned.hounsfield_window if fingerprint.is_ct else None
         rules = replace(rules, hounsfield_window=window)
         kinds = ("CT", "not") if fingerprint.is_ct else ("no CT", "from CT")

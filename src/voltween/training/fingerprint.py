@@ -181,7 +181,7 @@ def describe_fingerprint(fingerprint: CohortFingerprint) -> dict[str, str]:
 
 
 def _intensities(fingerprint: CohortFingerprint) -> dict[str, str]:
-    """What the scans say about intensities; nothing if all cases are label maps."""
+    """Lines about the scans' intensities; none if all cases are label maps."""
     if fingerprint.without_scan == fingerprint.cases:
         return {}
     low, middle, high = fingerprint.intensities

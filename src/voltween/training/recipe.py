@@ -69,9 +69,9 @@ class TrainConfig:
     learning_rate: float = PUBLISHED_LEARNING_RATE
     """Initial learning rate of Adam."""
     averaged_steps: int = 1
-    """Steps over which the weights are averaged, with exponentially smaller shares of
-    earlier ones: the mean is validated and kept. 1 keeps the weights themselves, as in
-    the paper. The mean of some hundred steps of few pairs is less random."""
+    """Steps over which the weights are averaged (exponentially); the mean is validated
+    and becomes the model. With few pairs per step, some hundred steps make the model
+    depend less on the last pairs. 1 keeps the weights themselves, as in the paper."""
     objective: Objective = VTN_LIVER
     augmentation: Augmentation = field(default_factory=Augmentation)
     synthesis: Synthesis = field(default_factory=Synthesis)
